@@ -1,0 +1,88 @@
+"""Reading a run: log entries go in, positioned items come out. Pure; sync and async streams share it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drumline.cluster.position import BEGINNING, Position
+from drumline.views import View
+from drumline_protocol import wire
+from drumline_protocol.codec import Codec
+from drumline_protocol.errors import LogGap, ModeNotRecorded
+from drumline_protocol.facts import Noticed, RunFinished, RunStarted, fact_count
+from drumline_protocol.failure import rebuild
+from drumline_transport.broker import LogEntry
+
+#: modes whose events exist only if the run was started with them
+_RECORDED = frozenset({"custom", "messages"})
+
+
+class RunReader:
+    """Folds the log of one run into the items of one view, behind a position.
+
+    `after` is the log id to read behind; `ended` turns True with the last fact, and `failure` is what to raise then.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        view: View,
+        codec: Codec,
+        modes: Sequence[str],
+        *,
+        known: Mapping[str, type[BaseException]] | Sequence[type[BaseException]] = (),
+        start: Position = BEGINNING,
+    ) -> None:
+        self._run_id = run_id
+        self._view = view
+        self._codec = codec
+        self._modes = frozenset(modes)
+        self._known = known
+        self._start = start
+        self._next = 1
+        self.after = "0-0"
+        self.ended = False
+        self.failure: BaseException | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a coordinator has begun the run."""
+        return self._next > 1
+
+    def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
+        """Items of these entries, each with the position behind it.
+
+        Raises LogGap when facts are missing or were taken back, ModeNotRecorded, DecodeError.
+        """
+        out: list[tuple[Any, Position]] = []
+        for entry in entries:
+            if entry.first != self._next:
+                raise LogGap(self._run_id, self._next, entry.first)
+            self.after = entry.id
+            for fact in wire.decode_facts(self._codec, entry.data):
+                self._next += fact_count(fact)
+                number = self._next - 1
+                items = self._fold(fact)
+                if items:
+                    out.extend(
+                        (item, Position(number, count))
+                        for count, item in enumerate(items, 1)
+                        if (number, count) > self._start
+                    )
+        return out
+
+    def _fold(self, fact: Any) -> list[Any]:
+        kind = type(fact)
+        if kind is RunStarted:
+            missing = sorted((self._modes & _RECORDED) - set(fact.record))
+            if missing and fact.sketches:
+                raise ModeNotRecorded(missing, fact.record)
+        elif kind is Noticed:
+            warnings.warn(f"run {self._run_id}: {fact.text}", RuntimeWarning, stacklevel=2)
+        elif kind is RunFinished:
+            self.ended = True
+            if fact.error is not None:
+                self.failure = rebuild(fact.error, self._known)
+        return self._view.fold(fact)

@@ -1,0 +1,77 @@
+"""What is known of a run, from its record and its log. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drumline_protocol import wire
+from drumline_protocol.codec import Codec, unbox
+from drumline_protocol.facts import (
+    AttemptRetracted,
+    GraphEntered,
+    GraphLeft,
+    PlanMade,
+    RunStarted,
+    TaskFailed,
+    TaskFinished,
+    TaskLeft,
+    TaskParked,
+)
+from drumline_transport.broker import LogEntry
+
+
+def run_status(
+    run_id: str, record: Mapping[str, bytes], log: Sequence[LogEntry], codec: Codec
+) -> dict[str, Any]:
+    """The dict that `Cluster.status` returns."""
+    status = record.get("status", b"").decode()
+    tasks = _open_tasks(log, codec) if status == "open" else {}
+    for task in tasks.values():
+        if task["state"] == "planned" and f"t:{task['id']}:{task['attempt']}" in record:
+            task["state"] = "dispatched"
+    return {
+        "run_id": run_id,
+        "graph": record.get("graph", b"").decode(),
+        "status": status,
+        "created_ms": int(record.get("created_ms", b"0")),
+        "open_tasks": list(tasks.values()),
+    }
+
+
+def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> dict[str, dict[str, Any]]:
+    tasks: dict[str, dict[str, Any]] = {}
+    paths: dict[tuple[str, ...], str] = {}
+    sketches: dict[str, Any] = {}
+    for entry in log:
+        for fact in wire.decode_facts(codec, entry.data):
+            kind = type(fact)
+            if kind is RunStarted:
+                sketches = unbox(fact.sketches)
+            elif kind is GraphEntered:
+                paths[fact.ns] = fact.path
+            elif kind is PlanMade:
+                nodes = sketches[paths[fact.ns]].nodes
+                for task in fact.tasks:
+                    node = nodes.get(task.name)
+                    tasks[task.id] = {
+                        "id": task.id,
+                        "node": task.name,
+                        "ns": fact.ns,
+                        "pool": node.pool if node is not None else "default",
+                        "attempt": 1,
+                        "state": "planned",
+                        "reason": "",
+                    }
+            elif kind is AttemptRetracted:
+                tasks[fact.task].update(attempt=fact.attempt + 1, state="planned", reason=fact.reason)
+            elif kind is TaskParked:
+                tasks[fact.task].update(state="parked", reason=fact.reason)
+            elif kind in (TaskFinished, TaskFailed, TaskLeft):
+                tasks.pop(fact.task, None)
+            elif kind is GraphLeft:
+                depth = len(fact.ns)
+                gone = [id_ for id_, task in tasks.items() if task["ns"][:depth] == fact.ns]
+                for id_ in gone:
+                    del tasks[id_]
+    return tasks

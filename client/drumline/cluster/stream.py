@@ -1,0 +1,217 @@
+"""Streams of a cluster run, for sync and async callers: iterators with `.run_id` and `.position`."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from drumline.cluster.position import BEGINNING, Position
+from drumline.cluster.reader import RunReader
+from drumline_protocol.errors import NoCoordinator
+from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
+from drumline_transport.broker import AsyncLogReader, LogReader
+
+#: how long one read of the log waits, and how many entries it takes
+READ_BLOCK_MS = 1000
+READ_COUNT = 1000
+
+
+class _Stream:
+    """What both kinds of stream share: the items read and not yet yielded, and how the stream ends."""
+
+    def __init__(
+        self,
+        run_id: str,
+        reader: RunReader,
+        *,
+        begin: Callable[[], None] | None,
+        cancel: Callable[[], None] | None,
+        idle: Callable[[], None],
+        start: Position = BEGINNING,
+    ) -> None:
+        self.run_id = run_id
+        self._reader = reader
+        self._begin = begin
+        self._cancel = cancel
+        self._idle = idle
+        self._ready: deque[tuple[Any, Position]] = deque()
+        self._position = start
+        self._deadline = 0.0
+        self._waited = False
+        self._closed = False
+
+    @property
+    def position(self) -> str:
+        """Where the stream is: give it to `join(run_id, after=...)` to go on behind the last item yielded."""
+        return str(self._position)
+
+    def _start(self) -> None:
+        begin, self._begin = self._begin, None
+        self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
+        if begin is not None:
+            begin()
+
+    def _next_ready(self) -> Any:
+        item, self._position = self._ready.popleft()
+        return item
+
+    def _took_nothing(self) -> None:
+        """A read came back empty: say so if nobody has accepted the run, or nobody is there to run its tasks."""
+        if not self._reader.accepted:
+            if time.monotonic() >= self._deadline:
+                self._give_up()
+                raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
+        elif not self._waited:
+            self._waited = True
+            self._idle()
+
+    def _give_up(self) -> None:
+        cancel, self._cancel = self._cancel, None
+        if cancel is not None:
+            cancel()
+
+    def _abandon(self) -> None:
+        if self._begin is None and not self._reader.ended:
+            self._give_up()
+
+    def _broke_off(self, error: BaseException) -> None:
+        """Ctrl-C and the cancelling of an async caller close the stream; trouble with the broker does not."""
+        if not isinstance(error, Exception):
+            self._abandon()
+
+    def _end(self) -> None:
+        """The log is read to its end: raise what ended the run, if it failed."""
+        self._cancel = None
+        if self._reader.failure is not None:
+            failure, self._reader.failure = self._reader.failure, None
+            raise failure
+
+
+class RunStream(_Stream):
+    """Items of a run as an iterator. Nothing is sent before the first item is asked for.
+
+    `close()` (or dropping the last reference) cancels the run unless the stream was opened with
+    `on_close="continue"` or by `join`.
+    """
+
+    def __init__(self, run_id: str, reader: RunReader, log: Callable[[], LogReader], **rest: Any):
+        super().__init__(run_id, reader, **rest)
+        self._open_log = log
+        self._log: LogReader | None = None
+
+    def __iter__(self) -> RunStream:
+        return self
+
+    def __next__(self) -> Any:
+        while not self._ready:
+            if self._closed:
+                raise StopIteration
+            if self._reader.ended:
+                self.close()
+                self._end()
+                raise StopIteration
+            try:
+                self._read()
+            except BaseException as error:
+                self._close_log()
+                self._closed = True
+                self._broke_off(error)
+                raise
+        return self._next_ready()
+
+    def _read(self) -> None:
+        if self._log is None:
+            self._start()
+            self._log = self._open_log()
+        entries = self._log.read(self._reader.after, READ_COUNT, READ_BLOCK_MS)
+        if entries:
+            self._ready.extend(self._reader.feed(entries))
+        else:
+            self._took_nothing()
+
+    def close(self) -> None:
+        """Stop reading. A run that this stream started is cancelled, unless it has ended."""
+        if not self._closed:
+            self._closed = True
+            self._close_log()
+            self._abandon()
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except Exception:  # the interpreter may be going down; a vanished client cancels nothing
+            return
+
+    def __enter__(self) -> RunStream:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+class AsyncRunStream(_Stream):
+    """The twin of `RunStream` for an event loop. `aclose()` cancels the run."""
+
+    def __init__(
+        self, run_id: str, reader: RunReader, log: Callable[[], AsyncLogReader], **rest: Any
+    ):
+        super().__init__(run_id, reader, **rest)
+        self._open_log = log
+        self._log: AsyncLogReader | None = None
+
+    def __aiter__(self) -> AsyncRunStream:
+        return self
+
+    async def __anext__(self) -> Any:
+        while not self._ready:
+            if self._closed:
+                raise StopAsyncIteration
+            if self._reader.ended:
+                await self.aclose()
+                self._end()
+                raise StopAsyncIteration
+            try:
+                await self._read()
+            except BaseException as error:
+                await self._close_log()
+                self._closed = True
+                self._broke_off(error)
+                raise
+        return self._next_ready()
+
+    async def _read(self) -> None:
+        if self._log is None:
+            import asyncio
+
+            await asyncio.to_thread(self._start)
+            self._log = self._open_log()
+        entries = await self._log.read(self._reader.after, READ_COUNT, READ_BLOCK_MS)
+        if entries:
+            self._ready.extend(self._reader.feed(entries))
+        else:
+            self._took_nothing()
+
+    async def aclose(self) -> None:
+        """Stop reading. A run that this stream started is cancelled, unless it has ended."""
+        if not self._closed:
+            self._closed = True
+            await self._close_log()
+            self._abandon()
+
+    async def _close_log(self) -> None:
+        if self._log is not None:
+            log, self._log = self._log, None
+            await log.close()
+
+    async def __aenter__(self) -> AsyncRunStream:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()

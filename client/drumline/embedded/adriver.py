@@ -1,0 +1,97 @@
+"""Drive an embedded run on the caller's event loop. Sync nodes run in threads, async ones as tasks of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from drumline.embedded.call import Call, embed
+from drumline.embedded.jobs import Embedded
+from drumline_coordinator.effects import Effects
+from drumline_coordinator.tasks import Task
+from drumline_graph.program import Program
+from drumline_worker.job import Job
+from drumline_worker.node import Answer, arun_job, failed
+
+
+async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator[Any]:
+    """Yield the run's items; raise what ended it. Closing early cancels its async nodes."""
+    embedded = embed(program, call, strict=strict)
+    crew = _Crew(embedded)
+    try:
+        effects = embedded.start()
+        while True:
+            for item in embedded.items(effects):
+                yield item
+            if effects.finished:
+                break
+            effects = await crew.next_effects(effects)
+    finally:
+        await crew.close()
+    if embedded.failure is not None:
+        raise embedded.failure
+
+
+class _Crew:
+    """The asyncio tasks of one run and the events they put out, in order for each task."""
+
+    def __init__(self, embedded: Embedded) -> None:
+        self._embedded = embedded
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._things: deque[tuple[Task | None, Any]] = deque()
+        self._wake = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def next_effects(self, effects: Effects) -> Effects:
+        """Start what is to be started, then take in the next answer or burst of events."""
+        embedded = self._embedded
+        for task in effects.dispatch:
+            self._start(embedded.job(task, self._put))
+        if effects.more:
+            return embedded.run.more(0.0)
+        things = self._things
+        while not things:
+            self._wake.clear()
+            await self._wake.wait()
+        task_, thing = things.popleft()
+        if task_ is None:
+            return embedded.handle(thing)
+        items = [thing]
+        while things and things[0][0] is task_:
+            items.append(things.popleft()[1])
+        return embedded.handle(embedded.burst(task_, items))
+
+    def _put(self, task: Task, item: tuple[int, Any, Any]) -> None:
+        if threading.get_ident() == self._thread:
+            self._add((task, item))
+        else:
+            self._loop.call_soon_threadsafe(self._add, (task, item))
+
+    def _add(self, thing: tuple[Task | None, Any]) -> None:
+        self._things.append(thing)
+        self._wake.set()
+
+    def _start(self, job: Job) -> None:
+        running = self._loop.create_task(self._run(job))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    async def _run(self, job: Job) -> None:
+        answer: Answer
+        try:
+            answer = await arun_job(job)
+        except BaseException as error:  # a node that raises CancelledError must not leave the caller waiting
+            answer = failed(job, error)
+        self._add((None, answer))
+
+    async def close(self) -> None:
+        """Cancel what still runs, and wait until it has ended."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.gather(*running, return_exceptions=True)

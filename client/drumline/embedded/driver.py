@@ -1,0 +1,129 @@
+"""Drive an embedded run from sync code: a lazy generator that advances when the caller asks for the next item.
+
+A single sync task runs on the caller's own thread, unless its events are to be seen while it runs. Everything else runs
+in threads, async nodes on the background loop; their answers come back through one queue, in order for each task.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+from drumline.embedded.call import Call, embed
+from drumline.embedded.jobs import Embedded
+from drumline_coordinator.effects import Effects
+from drumline_coordinator.tasks import Task
+from drumline_graph.program import Program
+from drumline_worker.job import Job
+from drumline_worker.loop import shared_loop
+from drumline_worker.node import Answer, arun_job, failed, run_job
+
+
+def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
+    """Yield the run's items; raise what ended it. Closing early cancels async nodes and waits for sync ones."""
+    embedded = embed(program, call, strict=strict)
+    crew = _Crew(embedded)
+    try:
+        effects = embedded.start()
+        while True:
+            yield from embedded.items(effects)
+            if effects.finished:
+                break
+            effects = crew.next_effects(effects)
+    finally:
+        crew.close()
+    if embedded.failure is not None:
+        raise embedded.failure
+
+
+class _Crew:
+    """The threads of one run; none is started before it is needed."""
+
+    def __init__(self, embedded: Embedded) -> None:
+        self._embedded = embedded
+        self._live = embedded.live
+        self._queue: SimpleQueue[tuple[Task | None, Any]] = SimpleQueue()
+        self._seen: deque[tuple[Task | None, Any]] = deque()
+        self._threads: ThreadPoolExecutor | None = None
+        self._futures: set[Future[Any]] = set()
+        self._open = 0
+
+    def next_effects(self, effects: Effects) -> Effects:
+        """Start what is to be started, then take in the next answer or burst of events."""
+        embedded = self._embedded
+        tasks = effects.dispatch
+        if len(tasks) == 1 and not self._open and not self._live:
+            job = embedded.job(tasks[0], self._put)
+            if not job.needs_loop:
+                return embedded.handle(run_job(job))
+            self._start(job)
+        else:
+            for task in tasks:
+                self._start(embedded.job(task, self._put))
+        if effects.more:
+            return embedded.run.more(0.0)
+        task_, thing = self._take()
+        if task_ is None:
+            self._open -= 1
+            return embedded.handle(thing)
+        items = [thing]
+        while True:
+            following = self._peek()
+            if following is None or following[0] is not task_:
+                return embedded.handle(embedded.burst(task_, items))
+            items.append(self._seen.popleft()[1])
+
+    def _put(self, task: Task, item: tuple[int, Any, Any]) -> None:
+        self._queue.put((task, item))
+
+    def _take(self) -> tuple[Task | None, Any]:
+        return self._seen.popleft() if self._seen else self._queue.get()
+
+    def _peek(self) -> tuple[Task | None, Any] | None:
+        if not self._seen:
+            if self._queue.empty():
+                return None
+            self._seen.append(self._queue.get())
+        return self._seen[0]
+
+    def _start(self, job: Job) -> None:
+        self._open += 1
+        future: Future[Any]
+        if job.needs_loop:
+            future = shared_loop().submit(self._arun(job))
+        else:
+            if self._threads is None:
+                limit = job.shared.config.get("max_concurrency")
+                workers = limit or min(32, (os.cpu_count() or 1) + 4)
+                self._threads = ThreadPoolExecutor(workers, "drumline-node")
+            future = self._threads.submit(self._run, job)
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
+
+    def _run(self, job: Job) -> None:
+        answer: Answer
+        try:
+            answer = run_job(job)
+        except BaseException as error:  # SystemExit and its like must not leave the caller waiting
+            answer = failed(job, error)
+        self._queue.put((None, answer))
+
+    async def _arun(self, job: Job) -> None:
+        answer: Answer
+        try:
+            answer = await arun_job(job)
+        except BaseException as error:
+            answer = failed(job, error)
+        self._queue.put((None, answer))
+
+    def close(self) -> None:
+        """Cancel async nodes, let sync ones run out."""
+        pending = list(self._futures)
+        for future in pending:
+            future.cancel()
+        if self._threads is not None:
+            self._threads.shutdown(wait=True, cancel_futures=True)

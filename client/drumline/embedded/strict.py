@@ -1,0 +1,62 @@
+"""`strict_wire`: send every value of an embedded run through the codec, to find what a cluster would refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drumline_coordinator.tasks import Task
+from drumline_graph.program import Program
+from drumline_protocol import wire
+from drumline_protocol.codec import Codec, TypeTable
+from drumline_protocol.facts import Emitted, RunFinished, TaskFailed
+from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskResult
+from drumline_worker.job import Job
+
+
+class StrictWire:
+    """The codec of one graph, put between the machine, its nodes and its views."""
+
+    def __init__(self, program: Program) -> None:
+        self.codec = Codec(TypeTable().with_types(program.schema_types()))
+
+    def pass_through(self, value: Any) -> Any:
+        """A copy of `value` as it would arrive elsewhere. EncodeError with key path and type if it would not."""
+        return self.codec.decode(self.codec.encode(value))
+
+    def job(self, job: Job, task: Task) -> Job:
+        """The job as a worker would get it."""
+        node = job.node
+        job.input = self.pass_through(task.input)
+        job.cells = self.pass_through(
+            {key: job.cells[key] for key in node.router_keys if key in job.cells}
+        )
+        if job.writes is not None:
+            job.writes = self.pass_through([list(pair) for pair in job.writes])
+        emit = job.emit
+        codec = self.codec
+
+        def strict_emit(kind: int, payload: Any, header: Any) -> None:
+            emit(*wire.decode_item(codec, wire.encode_item(codec, kind, payload, header)))
+
+        job.emit = strict_emit
+        return job
+
+    def event(self, event: Any) -> Any:
+        """A worker's answer as the coordinator would get it; what cannot be encoded is the task's error."""
+        if isinstance(event, (Events, TaskError)):
+            return event
+        try:
+            if isinstance(event, TaskResult):
+                writes = [list(pair) for pair in event.writes]
+                event.writes = self.codec.box(writes)
+            elif isinstance(event, TaskBubbled):
+                event.command = self.codec.box(event.command)
+        except Exception as error:
+            return TaskError(event.run, event.task, event.attempt, event.executor, error)
+        return event
+
+    def fact(self, fact: Any) -> Any:
+        """A fact as a client would read it."""
+        if isinstance(fact, (Emitted, TaskFailed, RunFinished)):
+            return fact
+        return wire.decode(self.codec, wire.encode(self.codec, fact))

@@ -1,0 +1,411 @@
+"""`StateGraph` and what its `compile()` gives: the graph as a user holds it (LangGraph's `langgraph.graph.state`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from drumline.embedded.adriver import adrive
+from drumline.embedded.call import Call, make_call, merge_configs
+from drumline.embedded.driver import drive
+from drumline_graph.builder import StateGraph as Builder
+from drumline_graph.compile import compile_program
+from drumline_graph.errors import FeatureNotBuilt
+from drumline_graph.program import Program
+from drumline_graph.types import All, Checkpointer, Durability, GraphOutput
+from drumline_worker.context import current
+
+if TYPE_CHECKING:
+    from drumline.cluster import Cluster, ClusterGraph
+
+StateT = TypeVar("StateT")
+ContextT = TypeVar("ContextT")
+InputT = TypeVar("InputT")
+OutputT = TypeVar("OutputT")
+
+
+class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
+    """A graph of nodes that read and write a shared state; built up, then compiled.
+
+    Names and signatures are LangGraph's. `compile()` gives a `CompiledStateGraph`.
+    """
+
+    def compile(
+        self,
+        checkpointer: Checkpointer = None,
+        *,
+        cache: Any = None,
+        store: Any = None,
+        interrupt_before: All | list[str] | None = None,
+        interrupt_after: All | list[str] | None = None,
+        debug: bool = False,
+        name: str | None = None,
+        transformers: Any = None,
+        strict_wire: bool | None = None,
+    ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
+        """Check the graph and make it runnable.
+
+        `name` is the graph's name on a cluster. `strict_wire` (default: the environment's `DRUMLINE_STRICT_WIRE`)
+        sends every value of embedded runs through the wire codec, to find early what a cluster would refuse.
+        Raises GraphDefinitionError (a ValueError) for a graph that cannot run, FeatureNotBuilt for parts of
+        LangGraph's interface that are not built yet.
+        """
+        refused = {
+            "checkpointer": checkpointer,
+            "cache": cache,
+            "store": store,
+            "interrupt_before": interrupt_before,
+            "interrupt_after": interrupt_after,
+            "transformers": transformers,
+        }
+        for feature, value in refused.items():
+            if value:
+                raise FeatureNotBuilt(f"compile({feature}=...)")
+        if strict_wire is None:
+            strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
+        program = compile_program(self, name)
+        return CompiledStateGraph(program, debug=debug, strict_wire=strict_wire)
+
+
+class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
+    """A graph that can be run: `stream`, `astream`, `invoke`, `ainvoke`, `batch`, `abatch`.
+
+    It runs inside this process, unless it was bound to a cluster with `on()` or the environment names a broker
+    (`DRUMLINE_BROKER`); calling code is the same. `program` is the compiled form that coordinators and workers use.
+    """
+
+    stream_mode = "updates"
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        debug: bool = False,
+        strict_wire: bool = False,
+        config: Mapping[str, Any] | None = None,
+        remote: ClusterGraph | None = None,
+    ) -> None:
+        self.program = program
+        self.debug = debug
+        self.strict_wire = strict_wire
+        self.config: dict[str, Any] = dict(config or {})
+        self._remote = remote
+
+    # -- what it is ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Name of the graph: `compile(name=...)`, or LangGraph's default."""
+        return self.program.name
+
+    @property
+    def builder(self) -> Any:
+        """The `StateGraph` that it was compiled from."""
+        return self.program.builder
+
+    @property
+    def nodes(self) -> Mapping[str, Any]:
+        """Compiled nodes by name, `__start__` first."""
+        return {self.program.start.name: self.program.start, **self.program.nodes}
+
+    @property
+    def channels(self) -> Mapping[str, Any]:
+        """Channel specs by name, those of edges too."""
+        return self.program.channels
+
+    @property
+    def context_schema(self) -> Any:
+        """The type given as `context_schema`."""
+        return self.program.context_schema
+
+    def get_name(self) -> str:
+        """The same as `.name`."""
+        return self.program.name
+
+    def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
+        """The graph as something to draw: `.nodes`, `.edges`, `.draw_mermaid()`, `.to_json()`."""
+        from drumline_graph.draw import draw_program
+
+        del config
+        return draw_program(self.program, xray=xray)
+
+    def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """JSON schema of the input."""
+        del config
+        return _json_schema(self.program.input_schema)
+
+    def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """JSON schema of the output."""
+        del config
+        return _json_schema(self.program.output_schema)
+
+    def with_config(
+        self, config: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
+        """A copy whose runs start from this config (tags are joined, metadata and configurable merged)."""
+        return self._copy(config=merge_configs(self.config, config, kwargs))
+
+    def on(
+        self, cluster: Cluster, name: str | None = None
+    ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
+        """A copy that runs on `cluster`, where it must be registered as `name` (default: this graph's name)."""
+        return self._copy(remote=cluster.graph(name or self.name, graph=self))
+
+    def _copy(self, **changes: Any) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
+        kept = {
+            "debug": self.debug,
+            "strict_wire": self.strict_wire,
+            "config": self.config,
+            "remote": self._remote,
+        }
+        return CompiledStateGraph(self.program, **{**kept, **changes})
+
+    def __repr__(self) -> str:
+        where = f" on {self._remote}" if self._remote is not None else ""
+        return f"<CompiledStateGraph {self.name!r}, {len(self.program.nodes)} nodes{where}>"
+
+    # -- running it ---------------------------------------------------------------------------------
+
+    def stream(
+        self,
+        input: InputT | Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        context: Any = None,
+        stream_mode: str | Sequence[str] | None = None,
+        print_mode: str | Sequence[str] = (),
+        output_keys: str | Sequence[str] | None = None,
+        interrupt_before: All | Sequence[str] | None = None,
+        interrupt_after: All | Sequence[str] | None = None,
+        durability: Durability | None = None,
+        control: Any = None,
+        subgraphs: bool = False,
+        debug: bool | None = None,
+        version: str = "v1",
+    ) -> Iterator[Any]:
+        """Run the graph and yield what happens, as LangGraph's `stream` does (semantics of modes: docs/stream-modes.md).
+
+        Lazy: nothing runs before the first item is asked for, and the run is never further than the caller. On a
+        cluster the iterator also has `.run_id` and `.position`.
+        Async nodes run too, on a background loop. Raises what a node raised, GraphRecursionError,
+        InvalidUpdateError, or ValueError for arguments that cannot be.
+        """
+        call = self._call(
+            input,
+            config,
+            context=context,
+            stream_mode=stream_mode,
+            print_mode=print_mode,
+            output_keys=output_keys,
+            subgraphs=subgraphs,
+            debug=debug,
+            version=version,
+            refused={
+                "interrupt_before": interrupt_before,
+                "interrupt_after": interrupt_after,
+                "control": control,
+            },
+        )
+        del durability
+        remote = self._where()
+        if remote is not None:
+            return remote.run(call)
+        return drive(self.program, call, strict=self.strict_wire)
+
+    def astream(
+        self,
+        input: InputT | Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        context: Any = None,
+        stream_mode: str | Sequence[str] | None = None,
+        print_mode: str | Sequence[str] = (),
+        output_keys: str | Sequence[str] | None = None,
+        interrupt_before: All | Sequence[str] | None = None,
+        interrupt_after: All | Sequence[str] | None = None,
+        durability: Durability | None = None,
+        control: Any = None,
+        subgraphs: bool = False,
+        debug: bool | None = None,
+        version: str = "v1",
+    ) -> AsyncIterator[Any]:
+        """The same as `stream`, for async callers: async nodes run on the caller's loop, sync ones in threads."""
+        call = self._call(
+            input,
+            config,
+            context=context,
+            stream_mode=stream_mode,
+            print_mode=print_mode,
+            output_keys=output_keys,
+            subgraphs=subgraphs,
+            debug=debug,
+            version=version,
+            refused={
+                "interrupt_before": interrupt_before,
+                "interrupt_after": interrupt_after,
+                "control": control,
+            },
+        )
+        del durability
+        remote = self._where()
+        if remote is not None:
+            return remote.arun(call)
+        return adrive(self.program, call, strict=self.strict_wire)
+
+    def invoke(
+        self,
+        input: InputT | Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        stream_mode: str | Sequence[str] = "values",
+        output_keys: str | Sequence[str] | None = None,
+        version: str = "v1",
+        **kwargs: Any,
+    ) -> Any:
+        """Run the graph to its end and return the last state (keys of the output schema).
+
+        With another `stream_mode` than `values`: the list of all items. With `version="v2"`: a `GraphOutput`.
+        None if the run never wrote an output key.
+        """
+        keys = self.program.output_keys if output_keys is None else output_keys
+        items = self.stream(
+            input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs
+        )
+        if stream_mode != "values":
+            return list(items)
+        last = None
+        for last in items:
+            pass
+        return _output(last, version)
+
+    async def ainvoke(
+        self,
+        input: InputT | Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        stream_mode: str | Sequence[str] = "values",
+        output_keys: str | Sequence[str] | None = None,
+        version: str = "v1",
+        **kwargs: Any,
+    ) -> Any:
+        """The same as `invoke`, for async callers."""
+        keys = self.program.output_keys if output_keys is None else output_keys
+        items = self.astream(
+            input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs
+        )
+        if stream_mode != "values":
+            return [item async for item in items]
+        last = None
+        async for last in items:
+            pass
+        return _output(last, version)
+
+    def batch(
+        self,
+        inputs: Sequence[Any],
+        config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """`invoke` for each input, side by side in threads (at most `max_concurrency` of them); results in input order."""
+        configs = _config_list(config, len(inputs))
+        if not inputs:
+            return []
+        limit = configs[0].get("max_concurrency") or min(32, len(inputs))
+
+        def one(index: int) -> Any:
+            try:
+                return self.invoke(inputs[index], configs[index], **kwargs)
+            except Exception as error:
+                if return_exceptions:
+                    return error
+                raise
+
+        with ThreadPoolExecutor(limit, "drumline-batch") as threads:
+            futures = [
+                threads.submit(copy_context().run, one, index) for index in range(len(inputs))
+            ]
+            return [future.result() for future in futures]
+
+    async def abatch(
+        self,
+        inputs: Sequence[Any],
+        config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """`ainvoke` for each input, side by side on the caller's loop; results in input order."""
+        import asyncio
+
+        configs = _config_list(config, len(inputs))
+        if not inputs:
+            return []
+        limit = asyncio.Semaphore(configs[0].get("max_concurrency") or len(inputs))
+
+        async def one(index: int) -> Any:
+            async with limit:
+                return await self.ainvoke(inputs[index], configs[index], **kwargs)
+
+        return await asyncio.gather(
+            *(one(index) for index in range(len(inputs))), return_exceptions=return_exceptions
+        )
+
+    # -- helpers ------------------------------------------------------------------------------------
+
+    def _call(
+        self,
+        input: Any,
+        config: Mapping[str, Any] | None,
+        *,
+        debug: bool | None,
+        **rest: Any,
+    ) -> Call:
+        return make_call(
+            self.program,
+            self.config,
+            input,
+            config,
+            debug=self.debug if debug is None else debug,
+            **rest,
+        )
+
+    def _where(self) -> ClusterGraph | None:
+        """The cluster that this call goes to: bound with `on()`, or named by the environment outside of any node."""
+        if self._remote is not None:
+            return self._remote
+        if current.get() is None and os.environ.get("DRUMLINE_BROKER"):
+            from drumline.cluster import environment_cluster
+
+            cluster = environment_cluster()
+            if cluster is not None:
+                return cluster.graph(self.name, graph=self)
+        return None
+
+
+def _config_list(
+    config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None, count: int
+) -> list[Mapping[str, Any]]:
+    if config is None or isinstance(config, Mapping):
+        return [config or {}] * count
+    if len(config) != count:
+        raise ValueError(f"batch got {count} inputs but {len(config)} configs")
+    return list(config)
+
+
+def _output(last: Any, version: str) -> Any:
+    if version != "v2":
+        return last
+    if last is None:
+        return GraphOutput(value=None, interrupts=())
+    return GraphOutput(value=last["data"], interrupts=last["interrupts"])
+
+
+def _json_schema(schema: Any) -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(schema).json_schema()

@@ -1,0 +1,17 @@
+"""Types that graphs and streams are made of (LangGraph's `langgraph.types`), and `register` for the wire."""
+
+from typing import Any
+
+from drumline_graph import types as _types
+from drumline_graph.types import *  # noqa: F403
+from drumline_graph.types import __all__ as _names
+
+__all__ = [*_names, "register"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "register":  # the codec is not needed to build a graph
+        from drumline_protocol.codec_types import register
+
+        return register
+    return getattr(_types, name)

@@ -1,0 +1,54 @@
+"""Payloads of the `tasks` and `debug` modes (semantics §1.6, §1.8). Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from drumline.views.graphs import GraphView
+from drumline_protocol.facts import PlannedTask
+
+_FRAMEWORK = ("thread_id", "checkpoint_id", "checkpoint_ns")
+
+
+def start_payload(
+    graph: GraphView,
+    task: PlannedTask,
+    input: Any,
+    metadata: dict[str, Any],
+    tags: tuple[str, ...],
+) -> dict[str, Any]:
+    """`{"id", "name", "input", "triggers"[, "metadata"]}` of a task that starts."""
+    node = graph.sketch.nodes.get(task.name)
+    payload: dict[str, Any] = {
+        "id": task.id,
+        "name": task.name,
+        "input": input,
+        "triggers": tuple(sorted(task.triggers)),
+    }
+    told = {
+        key: value
+        for key, value in {**metadata, **((node.metadata if node else None) or {})}.items()
+        if key not in _FRAMEWORK and not key.startswith("langgraph_")
+    }
+    if tags:
+        told["tags"] = list(tags)
+    if told:
+        payload["metadata"] = told
+    return payload
+
+
+def result_payload(task: str, name: str, result: dict[str, Any]) -> dict[str, Any]:
+    """`{"id", "name", "error", "result", "interrupts"}` of a task that finished."""
+    return {"id": task, "name": name, "error": None, "result": result, "interrupts": []}
+
+
+def error_payload(task: str, name: str, error: Any) -> dict[str, Any]:
+    """The same of a task that failed; `error` is the exception."""
+    return {"id": task, "name": name, "error": error, "result": {}, "interrupts": []}
+
+
+def debug_payload(step: int, at_ms: float, kind: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """The `debug` wrapper: `{"step", "timestamp", "type", "payload"}`, the time in UTC, ISO 8601."""
+    moment = datetime.fromtimestamp(at_ms / 1000, timezone.utc).isoformat()
+    return {"step": step, "timestamp": moment, "type": kind, "payload": payload}

@@ -1,0 +1,50 @@
+"""The outer shape of stream items, as a function of the call's arguments (semantics §1.1). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+#: every stream mode there is; `checkpoints` yields nothing until persistence is built
+MODES = ("values", "updates", "custom", "messages", "debug", "tasks", "checkpoints")
+
+Shape = Callable[[tuple[str, ...], str, Any], Any]
+
+
+def parse_modes(stream_mode: str | Sequence[str]) -> tuple[tuple[str, ...], bool]:
+    """The modes asked for, and whether items carry their mode (a list, tuple or set was given).
+
+    ValueError for a mode that does not exist; LangGraph runs silently instead, and yields nothing.
+    """
+    if isinstance(stream_mode, str):
+        modes, listed = (stream_mode,), False
+    else:
+        modes, listed = tuple(dict.fromkeys(stream_mode)), True
+    for mode in modes:
+        if mode not in MODES:
+            raise ValueError(f"unknown stream mode {mode!r}: the modes are {', '.join(MODES)}")
+    return modes, listed
+
+
+def shape_of(*, listed: bool, subgraphs: bool, version: str) -> Shape:
+    """How `(namespace, mode, payload)` becomes the item that the caller gets.
+
+    v1: `payload`, `(mode, payload)`, `(ns, payload)` or `(ns, mode, payload)`; v2: always one dict.
+    """
+    if version == "v2":
+        return lambda ns, mode, payload: {"type": mode, "ns": ns, "data": payload}
+    if version != "v1":
+        raise ValueError(f"unknown stream version {version!r}: the versions are 'v1' and 'v2'")
+    if listed:
+        if subgraphs:
+            return lambda ns, mode, payload: (ns, mode, payload)
+        return lambda ns, mode, payload: (mode, payload)
+    if subgraphs:
+        return lambda ns, mode, payload: (ns, payload)
+    return lambda ns, mode, payload: payload
+
+
+def print_item(ns: tuple[str, ...], mode: str, payload: Any) -> None:
+    """What `print_mode` prints: the mode in bold, a subgraph's namespace in yellow, the payload's repr."""
+    where = f"\x1b[33;1m[graph={ns}]\x1b[0m " if ns else ""
+    print(f"{where}\x1b[1m[{mode}]\x1b[0m {payload!r}")

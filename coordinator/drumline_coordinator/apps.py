@@ -1,0 +1,43 @@
+"""The graphs that a coordinator serves, and the codec that knows their types. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drumline_graph.program import Program
+from drumline_protocol.codec import Codec, TypeTable
+from drumline_protocol.errors import GraphMismatch, UnknownGraph
+
+
+class Apps:
+    """Programs by name."""
+
+    def __init__(self, programs: Mapping[str, Program]) -> None:
+        self.programs = dict(programs)
+        types = TypeTable()
+        for program in self.programs.values():
+            types = types.with_types(program.schema_types())
+        self.codec = Codec(types)
+
+    def find(self, name: str, fingerprint: str | None = None) -> Program:
+        """The graph of that name. UnknownGraph lists the known ones; GraphMismatch if the client's differs."""
+        program = self.programs.get(name)
+        if program is None:
+            raise UnknownGraph(name, sorted(self.programs))
+        if fingerprint is not None and fingerprint != program.fingerprint:
+            raise GraphMismatch(name, fingerprint, [program.fingerprint])
+        return program
+
+    def pools(self) -> list[str]:
+        """Every pool that a node of these graphs names, `default` among them."""
+        found = {"default"}
+        for program in self.programs.values():
+            _pools(program, found)
+        return sorted(found)
+
+
+def _pools(program: Program, into: set[str]) -> None:
+    for node in program.nodes.values():
+        into.add(node.pool)
+        if node.subprogram is not None:
+            _pools(node.subprogram, into)

@@ -1,0 +1,224 @@
+"""The keeper: a coordinator's second thread. Leases, heartbeat, and the sweep for tasks that nobody holds any more."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from drumline_coordinator.apps import Apps
+from drumline_graph.errors import DrumlineError
+from drumline_protocol import wire
+from drumline_protocol.codec import unbox
+from drumline_protocol.new_ids import new_run_id
+from drumline_protocol.limits import PRESENCE_TTL_MS
+from drumline_protocol.messages import Abandoned, TaskMessage, WorkersChanged
+from drumline_transport.broker import SWEEP_START, CoordinatorVerbs, Lease, StaleTask
+
+if TYPE_CHECKING:
+    from drumline_coordinator.service import CoordinatorSettings
+
+log = logging.getLogger("drumline.coordinator")
+
+#: pending entries that one sweep step looks at
+SWEEP_COUNT = 500
+
+
+class Keeper:
+    """Keeps what the main loop owns. They meet only in `changes`, `let_go` and `lost`."""
+
+    def __init__(
+        self, broker: CoordinatorVerbs, apps: Apps, name: str, settings: CoordinatorSettings
+    ) -> None:
+        self._broker = broker
+        self._apps = apps
+        self._name = name
+        self._lease_ms = settings.lease_ms
+        self._task_lease_ms = settings.task_lease_ms
+        self._nonce = new_run_id()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopped = False
+        #: partitions this process holds, and those that the main loop was told to let go of
+        self._held: set[int] = set()
+        self._leaving: set[int] = set()
+        self._gained: list[Lease] = []
+        self._lost: list[int] = []
+        self._cursors: dict[str, str] = {}
+        self._holders: dict[tuple[str, str], int] = {}
+        self._workers: frozenset[str] = frozenset()
+        #: set when `changes()` has something new
+        self.changed = threading.Event()
+        #: what ended the keeper, for the main loop to raise
+        self.failure: BaseException | None = None
+
+    # -- called by the main loop ----------------------------------------------------------------------
+
+    def changes(self) -> tuple[list[Lease], list[int]]:
+        """Leases gained and partitions lost since the last call."""
+        with self._lock:
+            gained, self._gained = self._gained, []
+            lost, self._lost = self._lost, []
+            self.changed.clear()
+        return gained, lost
+
+    def let_go(self, index: int) -> None:
+        """The main loop works on the partition no more: it may be released."""
+        with self._lock:
+            leaving = index in self._leaving
+            self._leaving.discard(index)
+            self._held.discard(index)
+        if leaving:
+            self._broker.release(index, self._nonce)
+
+    def lost(self, index: int) -> None:
+        """The main loop threw the partition away: lease it again."""
+        with self._lock:
+            self._held.discard(index)
+        self._wake.set()
+
+    def holders(self, graph: str, fingerprint: str) -> int:
+        """How many registered workers hold this version of the graph, as of the last heartbeat."""
+        return self._holders.get((graph, fingerprint), 0)
+
+    def wake(self) -> None:
+        """Look again now."""
+        self._wake.set()
+        self.changed.set()
+
+    def stop(self) -> None:
+        """End the thread; release all leases."""
+        self._stopped = True
+        self.wake()
+
+    # -- the thread -----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until stopped: beat, renew, acquire, sweep; then wait a third of a lease."""
+        try:
+            while not self._stopped:
+                self._beat()
+                self._renew()
+                self._balance()
+                if 0 in self._held:
+                    self._sweep()
+                self._watch_workers()
+                self._wake.wait(self._lease_ms / 3000)
+                self._wake.clear()
+        except BaseException as error:
+            if not self._stopped:
+                self.failure = error
+                self.changed.set()
+        finally:
+            self._release_all()
+
+    def _beat(self) -> None:
+        with self._lock:
+            held = sorted(self._held)
+        info = {"partitions": held, "graphs": {n: p.fingerprint for n, p in self._apps.programs.items()}}
+        self._broker.beat("coordinators", self._name, json.dumps(info).encode())
+
+    def _renew(self) -> None:
+        with self._lock:
+            held = sorted(self._held)
+        kept = self._broker.renew_leases(self._nonce, held, self._lease_ms) if held else []
+        gone = [index for index, mine in zip(held, kept, strict=True) if not mine]
+        if gone:
+            with self._lock:
+                self._held.difference_update(gone)
+                self._lost.extend(gone)
+                self.changed.set()
+
+    def _balance(self) -> None:
+        """Hold a fair share: take what is free up to it, let go of what is more."""
+        alive = [
+            name
+            for name, (_, age) in self._broker.members("coordinators").items()
+            if age < 2 * self._lease_ms or name == self._name
+        ]
+        share = -(-self._broker.partitions // max(1, len(alive)))
+        with self._lock:
+            held = set(self._held)
+            leaving = len(self._leaving)
+        for index in range(self._broker.partitions):
+            if index not in held and len(held) < share:
+                lease = self._broker.acquire(index, self._nonce, self._lease_ms)
+                if lease is not None:
+                    held.add(index)
+                    with self._lock:
+                        self._held.add(index)
+                        self._gained.append(lease)
+                        self.changed.set()
+        surplus = len(held) - leaving - share
+        if surplus > 0:
+            with self._lock:
+                going = sorted(self._held - self._leaving)[-surplus:]
+                self._leaving.update(going)
+                self._lost.extend(going)
+                self.changed.set()
+
+    def _sweep(self) -> None:
+        """Report tasks whose worker has not renewed them. Nothing is claimed: the machine decides."""
+        for pool in self._apps.pools():
+            self._broker.ensure_pool(pool)
+            cursor = self._cursors.get(pool, SWEEP_START)
+            stale, self._cursors[pool] = self._broker.stale_tasks(
+                pool, self._task_lease_ms, cursor, SWEEP_COUNT
+            )
+            for task in stale:
+                self._report(pool, task)
+
+    def _report(self, pool: str, stale: StaleTask) -> None:
+        if stale.data is None:
+            return
+        try:
+            message = wire.decode(self._apps.codec, stale.data)
+            if not isinstance(message, TaskMessage):
+                raise DrumlineError("not a task")
+            shared = wire.from_row(unbox(message.shared))
+        except DrumlineError as error:
+            log.error("entry %s of pool %s cannot be read: %s", stale.id, pool, error)
+            return
+        reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
+        log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
+        abandoned = Abandoned(shared.run_id, message.task, message.attempt, reason)
+        self._broker.push_inbox(shared.partition, wire.encode(self._apps.codec, abandoned))
+
+    def _watch_workers(self) -> None:
+        """Count who holds which graph; tell the partitions when somebody new is there."""
+        holders: dict[tuple[str, str], int] = {}
+        names = set()
+        for name, (info, age) in self._broker.members("workers").items():
+            if age > PRESENCE_TTL_MS:
+                continue
+            names.add(name)
+            for graph, fingerprint in _graphs(info):
+                holders[graph, fingerprint] = holders.get((graph, fingerprint), 0) + 1
+        self._holders = holders
+        if names - self._workers:
+            with self._lock:
+                held = sorted(self._held)
+            for index in held:
+                changed = wire.encode(self._apps.codec, WorkersChanged(index))
+                self._broker.push_inbox(index, changed)
+        self._workers = frozenset(names)
+
+    def _release_all(self) -> None:
+        with self._lock:
+            held = sorted(self._held | self._leaving)
+        try:
+            for index in held:
+                self._broker.release(index, self._nonce)
+            self._broker.leave("coordinators", self._name)
+        except DrumlineError as error:
+            log.warning("leases run out by themselves: %s", error)
+
+
+def _graphs(info: bytes) -> Sequence[tuple[str, str]]:
+    try:
+        graphs = json.loads(info).get("graphs", {})
+        return [(str(name), str(fingerprint)) for name, fingerprint in graphs.items()]
+    except (ValueError, AttributeError):
+        return []

@@ -1,0 +1,560 @@
+"""The run machine: what a run is, which tasks come next, how writes merge, what a failure means. Pure.
+
+One door: `Run.handle(event, now_ms)` takes one message (`drumline_protocol.messages`) and gives `Effects`. No clock, no
+sockets, no threads, no ids of its own: time comes with the event, task ids are hashes. The embedded mode, the
+coordinator service and the simulator all drive this class.
+
+Theory of operation
+
+* A run is a tree of scopes (`tasks.Scope`): the root graph, and one scope for each subgraph node that is RUNNING.
+* A scope is always inside a superstep. When its last open task is DONE the step is *due*: its writes are applied
+  (`drumline_graph.superstep`), the next one is planned, its tasks are opened. A scope with nothing to plan is left:
+  the root ends the run, a child resolves its parent's task.
+* An attempt is a decision of this machine. It binds to the first executor that is heard; whatever comes from another
+  executor, a lower attempt or a finished task is dropped, and counted.
+* A failed task fails its scope, its scope's parent task, and so on up to the run. Nothing is planned after that.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from drumline_coordinator.effects import Effects
+from drumline_coordinator.sketch import child_path, sketch_program
+from drumline_coordinator.tasks import (
+    DONE,
+    FAILED,
+    PARKED,
+    PLANNED,
+    ROUTE,
+    RUNNING,
+    Scope,
+    Task,
+)
+from drumline_graph.constants import START, TAG_HIDDEN
+from drumline_graph.delta import diff
+from drumline_graph.errors import GraphRecursionError, InvalidUpdateError, ParentCommand
+from drumline_graph.node import Node
+from drumline_graph.program import Program
+from drumline_graph.superstep import Planned, apply, plan
+from drumline_graph.writes import input_writes, result_writes
+from drumline_protocol.codec import unbox
+from drumline_protocol.errors import RunCancelled, TaskAbandoned
+from drumline_protocol.facts import (
+    AttemptRetracted,
+    Emitted,
+    GraphEntered,
+    GraphLeft,
+    Noticed,
+    PlanMade,
+    PlannedTask,
+    RunFinished,
+    RunStarted,
+    StepCommitted,
+    TailOpened,
+    TaskFailed,
+    TaskFinished,
+    TaskLeft,
+    TaskParked,
+)
+from drumline_protocol.ids import task_id
+from drumline_protocol.limits import ATTEMPTS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
+from drumline_protocol.messages import (
+    Abandoned,
+    CancelRun,
+    Events,
+    Refused,
+    RunRequest,
+    RunShared,
+    TaskBubbled,
+    TaskError,
+    TaskResult,
+    WorkersChanged,
+)
+
+#: LangGraph's default; `config["recursion_limit"]` overrides it
+RECURSION_LIMIT = 10_007
+
+OPEN, ENDED = "open", "ended"
+
+
+class Run:
+    """One run of one graph.
+
+    `ns` is the namespace of its root: not empty for a graph that a node called. `wire=True` tells what changed in a
+    channel as a delta; False passes cells by reference.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        shared: RunShared,
+        *,
+        ns: tuple[str, ...] = (),
+        wire: bool = False,
+    ) -> None:
+        self.program = program
+        self.base = ns
+        self.shared = shared
+        self.id = shared.run_id
+        self.wire = wire
+        self.status = OPEN
+        self.root: Scope | None = None
+        self.tasks: dict[str, Task] = {}
+        self.late = 0
+        config = shared.config
+        self.limit: int = config.get("recursion_limit") or RECURSION_LIMIT
+        self.max_open: int = config.get("max_concurrency") or 0
+        self.running = 0
+        self.ready: deque[Task] = deque()
+        self.due: deque[Scope] = deque()
+        self._fx = Effects()
+        self._now = 0.0
+
+    # -- the door ---------------------------------------------------------------------------------
+
+    def start(self, request: RunRequest, now_ms: float) -> Effects:
+        """Begin: facts of the first superstep(s) and the first tasks. A refused input ends the run at once."""
+        fx = self._begin(now_ms)
+        shared = self.shared
+        fx.facts.append(
+            RunStarted(
+                run_id=self.id,
+                graph=shared.graph,
+                fingerprint=shared.fingerprint,
+                record=shared.record,
+                sketches=sketch_program(self.program),
+                metadata=shared.config.get("metadata") or {},
+                tags=tuple(shared.config.get("tags") or ()),
+                at_ms=now_ms,
+            )
+        )
+        try:
+            self.root = Scope(self.program, self.base, "", self.limit, None)
+            self._enter(self.root, request.input)
+            self._settle()
+        except Exception as error:
+            self._end("failed", error)
+        return self._close(fx)
+
+    def handle(self, event: Any, now_ms: float) -> Effects:
+        """Take one event; the effects are all that follows from it. Errors of user code end the run, never raise."""
+        fx = self._begin(now_ms)
+        if self.status is OPEN:
+            try:
+                _HANDLERS[type(event)](self, event)
+                self._settle()
+            except Exception as error:
+                self._end("failed", error)
+        return self._close(fx)
+
+    def more(self, now_ms: float) -> Effects:
+        """The next window of tasks, after effects that said `more`."""
+        return self._close(self._begin(now_ms))
+
+    def fail(self, error: BaseException, now_ms: float) -> Effects:
+        """End the run with an error that is not its own."""
+        fx = self._begin(now_ms)
+        self._end("failed", error)
+        return fx
+
+    def _begin(self, now_ms: float) -> Effects:
+        self._fx = fx = Effects()
+        self._now = now_ms
+        return fx
+
+    def _close(self, fx: Effects) -> Effects:
+        ready = self.ready
+        if ready and self.status is OPEN:
+            room = DISPATCH_WINDOW_ENTRIES_MAX
+            if self.max_open:
+                room = min(room, self.max_open - self.running)
+            while ready and room > 0:
+                task = ready.popleft()
+                task.status = RUNNING
+                self.running += 1
+                room -= 1
+                fx.dispatch.append(task)
+            fx.more = bool(ready) and room <= 0 and len(fx.dispatch) >= DISPATCH_WINDOW_ENTRIES_MAX
+        return fx
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def _bound(self, event: Any) -> Task | None:
+        """The running task that `event` speaks for, or None if it comes too late or from the wrong executor."""
+        task = self.tasks.get(event.task)
+        if task is not None and task.status is RUNNING and task.attempt == event.attempt:
+            if task.executor is None:
+                task.executor = event.executor
+            if task.executor == event.executor:
+                return task
+        return None
+
+    def _on_events(self, event: Events) -> None:
+        task = self._bound(event)
+        items = event.items
+        if task is None:
+            self._drop(event.task, event.attempt, len(items))
+            return
+        n = event.n
+        if n < task.n:  # a repeat: its reply was lost
+            items = items[task.n - n :]
+            n = task.n
+        if items:
+            task.n = n + len(items)
+            self._fx.facts.append(Emitted(task.id, task.attempt, n, event.executor, items))
+
+    def _drop(self, task_id_: str, attempt: int, count: int) -> None:
+        """Late events are left out and counted; the first ones are told of. A retracted attempt's are no news."""
+        task = self.tasks.get(task_id_)
+        if task is not None and task.attempt != attempt:
+            return
+        if not self.late:
+            of = "a task" if task is None else f"node {task.name!r}"
+            self._fx.facts.append(
+                Noticed(
+                    f"events of {of} came after its result and were left out: what a node starts must end before "
+                    "the node returns"
+                )
+            )
+        self.late += count
+
+    def _on_result(self, event: TaskResult) -> None:
+        task = self._bound(event)
+        if task is None:
+            return
+        self._fx.settled.append((task.id, task.attempt))
+        self.running -= 1
+        task.writes = unbox(event.writes)
+        self._finish(task, event.writes)
+
+    def _on_error(self, event: TaskError) -> None:
+        task = self._bound(event)
+        if task is None:
+            return
+        self._fx.settled.append((task.id, task.attempt))
+        self.running -= 1
+        self._fail_task(task, event.error)
+
+    def _on_bubbled(self, event: TaskBubbled) -> None:
+        """A node of a subgraph answered with a Command for the parent graph: the subgraph is left here and now."""
+        task = self._bound(event)
+        if task is None:
+            return
+        self._fx.settled.append((task.id, task.attempt))
+        self.running -= 1
+        task.status = DONE
+        scope = task.scope
+        if scope.parent is None:
+            self._fail_task(task, InvalidUpdateError(NO_PARENT.format(node=task.name)))
+            return
+        self._fx.facts.append(TaskLeft(scope.ns, task.id))
+        command = unbox(event.command)
+        self._leave(scope)
+        self._resolve(scope.parent, command)
+
+    def _on_refused(self, event: Refused) -> None:
+        """Nothing ran. The task waits until a worker that holds the graph is there."""
+        task = self._bound(event)
+        if task is None:
+            return
+        self._fx.settled.append((task.id, task.attempt))
+        self.running -= 1
+        task.executor = None
+        task.status = PARKED
+        self._fx.facts.append(TaskParked(task.scope.ns, task.id, event.reason))
+
+    def _on_workers(self, _event: WorkersChanged) -> None:
+        for task in self.tasks.values():
+            if task.status is PARKED:
+                task.status = PLANNED
+                self.ready.append(task)
+
+    def _on_abandoned(self, event: Abandoned) -> None:
+        task = self.tasks.get(event.task)
+        if task is None or task.status is not RUNNING or task.attempt != event.attempt:
+            return
+        self._fx.withdrawn.append((task.id, task.attempt))
+        self.running -= 1
+        if task.attempt >= ATTEMPTS_MAX:
+            self._fail_task(task, TaskAbandoned(task.name, task.id, task.attempt))
+            return
+        self._fx.facts.append(
+            AttemptRetracted(task.scope.ns, task.id, task.attempt, event.reason)
+        )
+        task.attempt += 1
+        task.executor = None
+        task.n = 0
+        task.status = PLANNED
+        self.ready.appendleft(task)
+
+    def _on_cancel(self, event: CancelRun) -> None:
+        self._end("cancelled", RunCancelled(self.id, event.reason))
+
+    # -- supersteps -------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Commit every step that is due, and whatever becomes due by that."""
+        due = self.due
+        while due and self.status is OPEN:
+            scope = due.popleft()
+            if scope.left:
+                continue
+            try:
+                self._commit(scope)
+            except Exception as error:
+                if scope.parent is None:
+                    raise
+                self._leave(scope)
+                self._fail_task(scope.parent, error)
+
+    def _enter(self, scope: Scope, input: Any) -> None:
+        """Step 0: write the input and fire START's edges, which needs no worker unless START has routers."""
+        program, cells = scope.program, scope.state.cells
+        keys = program.state_keys
+        self._fx.facts.append(
+            GraphEntered(scope.ns, scope.path, {key: cells[key] for key in cells if key in keys})
+        )
+        start = program.start
+        writes: list[tuple[str, Any]] = [*input_writes(program, input), *start.edges]
+        id_ = task_id(self.id, scope.ns, 0, start.path_key)
+        task = Task(id_, START, start.path, start.path_key, start.triggers, input, start, scope)
+        task.writes = writes
+        scope.tasks[id_] = task
+        if start.branches:
+            scope.open = 1
+            task.phase = ROUTE
+            self.tasks[id_] = task
+            planned = [PlannedTask(id_, START, start.path, start.triggers, writes, True)]
+            self._fx.facts.append(PlanMade(scope.ns, 0, scope.stop, planned, self._now, [input]))
+            self.ready.append(task)
+        else:
+            task.status = DONE
+            self.due.append(scope)
+
+    def _commit(self, scope: Scope) -> None:
+        """The barrier: apply the step's writes, tell what changed, plan the next step."""
+        program, state = scope.program, scope.state
+        done = list(scope.tasks.values())
+        applied = apply(program, state, done)
+        changes: dict[str, Any]
+        if self.wire:
+            changes = _deltas(program, state.cells, applied.changes, done)
+        else:
+            changes = {name: ("s", cell) for name, cell in applied.changes.items()}
+        state.advance(program, applied.changes, [(task.name, task.triggers) for task in done])
+        self._fx.facts.append(
+            StepCommitted(scope.ns, scope.step, changes, applied.written, self._now)
+        )
+        self.step_over(scope, applied.written)
+        self._plan(scope, applied.updated)
+
+    def step_over(self, scope: Scope, written: Sequence[str]) -> None:
+        """The step's tasks are history; its output, if it wrote any, is what the graph returns should it end now."""
+        if scope.parent is not None and not scope.output_keys.isdisjoint(written):
+            scope.output = scope.state.read(scope.program, scope.program.output_keys)
+        for id_ in scope.tasks:
+            self.tasks.pop(id_, None)
+        scope.tasks = {}
+
+    def _plan(self, scope: Scope, updated: set[str]) -> None:
+        step = scope.step + 1
+        if step > scope.stop:
+            raise GraphRecursionError(scope.stop)
+        planned = plan(scope.program, scope.state, updated, step=step, stop=scope.stop)
+        if not planned:
+            self._left(scope)
+            return
+        scope.step = step
+        tasks = self._open(scope, planned)
+        self._fx.facts.append(
+            PlanMade(
+                scope.ns,
+                step,
+                scope.stop,
+                [
+                    PlannedTask(
+                        t.id, t.name, t.path, t.triggers, t.input if t.is_push else None, _hidden(t.node)
+                    )
+                    for t in tasks
+                ],
+                self._now,
+                [t.input for t in tasks],
+            )
+        )
+        for task in tasks:
+            if task.node.subprogram is None:
+                self.ready.append(task)
+            else:
+                self._enter_child(task)
+
+    def _open(self, scope: Scope, planned: Sequence[Planned]) -> list[Task]:
+        nodes = scope.program.nodes
+        tasks = []
+        for item in planned:
+            id_ = task_id(self.id, scope.ns, scope.step, item.path_key)
+            task = Task(
+                id_,
+                item.name,
+                item.path,
+                item.path_key,
+                item.triggers,
+                item.input,
+                nodes[item.name],
+                scope,
+            )
+            self.tasks[id_] = scope.tasks[id_] = task
+            tasks.append(task)
+        scope.open = len(tasks)
+        return tasks
+
+    def _finish(self, task: Task, writes: Any) -> None:
+        task.status = DONE
+        scope = task.scope
+        self._fx.facts.append(
+            TaskFinished(
+                scope.ns, task.id, task.attempt, task.executor or "", writes, self._now
+            )
+        )
+        scope.open -= 1
+        if not scope.open:
+            self.due.append(scope)
+
+    # -- subgraphs --------------------------------------------------------------------------------
+
+    def _enter_child(self, task: Task) -> None:
+        scope = task.scope
+        subprogram = task.node.subprogram
+        assert subprogram is not None
+        task.status = RUNNING
+        child = Scope(
+            subprogram,
+            (*scope.ns, f"{task.name}:{task.id}"),
+            child_path(scope.path, task.name),
+            self.limit,
+            task,
+        )
+        try:
+            self._enter(child, task.input)
+        except Exception as error:
+            self._leave(child)
+            self._fail_task(task, error)
+
+    def _left(self, scope: Scope) -> None:
+        """The graph has nothing left to do."""
+        if scope.parent is None:
+            self._end("done", None)
+            return
+        self._leave(scope)
+        self._resolve(scope.parent, scope.output)
+
+    def _leave(self, scope: Scope) -> None:
+        """Forget a subgraph and everything below it; what of it still runs is cancelled."""
+        scope.left = True
+        self._fx.facts.append(GraphLeft(scope.ns))
+        depth = len(scope.ns)
+        for task in [t for t in self.tasks.values() if t.scope.ns[:depth] == scope.ns]:
+            self._forget(task)
+
+    def _forget(self, task: Task) -> None:
+        if task.status is RUNNING and (task.node.subprogram is None or task.phase == ROUTE):
+            self._fx.withdrawn.append((task.id, task.attempt))
+            self._fx.cancelled.append(task.id)
+            self.running -= 1
+        elif task.status is PLANNED and task in self.ready:
+            self.ready.remove(task)
+        task.scope.left = task.scope.left or task.scope.parent is not None
+        self.tasks.pop(task.id, None)
+
+    def _resolve(self, task: Task, result: Any) -> None:
+        """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
+        try:
+            writes = result_writes(task.scope.program, task.node, result)
+        except ParentCommand as bubble:  # the Command is for a graph further up
+            scope = task.scope
+            if scope.parent is None:
+                self._fail_task(task, InvalidUpdateError(NO_PARENT.format(node=task.name)))
+                return
+            self._fx.facts.append(TaskLeft(scope.ns, task.id))
+            self._leave(scope)
+            self._resolve(scope.parent, bubble.command)
+            return
+        except Exception as error:
+            self._fail_task(task, error)
+            return
+        task.writes = writes
+        if task.node.branches:
+            task.phase = ROUTE
+            task.status = PLANNED
+            self._fx.facts.append(TailOpened(task.scope.ns, task.id, writes))
+            self.ready.append(task)
+        else:
+            self._finish(task, writes)
+
+    # -- endings ----------------------------------------------------------------------------------
+
+    def _fail_task(self, task: Task, error: Any) -> None:
+        """The task, the tasks above it, and the run have failed."""
+        current: Task | None = task
+        while current is not None:
+            current.status = FAILED
+            scope = current.scope
+            self._fx.facts.append(
+                TaskFailed(scope.ns, current.id, current.attempt, error, self._now)
+            )
+            current = scope.parent
+        self._end("failed", error)
+
+    def _end(self, status: str, error: Any) -> None:
+        if self.status is ENDED:
+            return
+        self.status = ENDED
+        fx = self._fx
+        for task in self.tasks.values():
+            if task.status is RUNNING and (task.node.subprogram is None or task.phase == ROUTE):
+                fx.withdrawn.append((task.id, task.attempt))
+                fx.cancelled.append(task.id)
+        self.ready.clear()
+        fx.finished = True
+        fx.facts.append(RunFinished(status, error, self._now))
+
+
+NO_PARENT = (
+    "node {node!r} answered with Command(graph=Command.PARENT), but its graph is the root of the run: "
+    "there is no parent graph"
+)
+
+
+def _hidden(node: Node) -> bool:
+    return TAG_HIDDEN in node.tags
+
+
+def _deltas(
+    program: Program, cells: dict[str, Any], changes: dict[str, Any], done: Sequence[Task]
+) -> dict[str, Any]:
+    """What changed, as data: only for channels whose reducer is known to be a concatenation or merge."""
+    from drumline_graph.channels.base import MISSING
+
+    writes: dict[str, list[Any]] = {}
+    for task in done:
+        for channel, value in task.writes:
+            if channel in changes:
+                writes.setdefault(channel, []).append(value)
+    return {
+        name: diff(program.channels[name], cells.get(name, MISSING), cell, writes.get(name, ()))
+        for name, cell in changes.items()
+    }
+
+
+_HANDLERS: dict[type, Callable[[Run, Any], None]] = {
+    Events: Run._on_events,
+    TaskResult: Run._on_result,
+    TaskError: Run._on_error,
+    TaskBubbled: Run._on_bubbled,
+    Refused: Run._on_refused,
+    WorkersChanged: Run._on_workers,
+    Abandoned: Run._on_abandoned,
+    CancelRun: Run._on_cancel,
+}

@@ -1,0 +1,190 @@
+"""The coordinator service: lease partitions, read their inboxes, commit. Thin: decisions are in `partition` and `run`.
+
+Two threads. The main loop reads, handles and commits; it never waits for the reply of a commit before it reads on. The
+keeper (`keeper.py`) renews leases, so that a slow reducer in the main loop does not cost the lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drumline_coordinator.apps import Apps
+from drumline_coordinator.keeper import Keeper
+from drumline_coordinator.partition import Partition
+from drumline_protocol.limits import (
+    COORDINATOR_LEASE_MS,
+    INBOX_BATCH_ENTRIES_MAX,
+    POISON_TRIES_MAX,
+    TASK_LEASE_MS,
+)
+from drumline_transport.broker import CommitReply, CoordinatorVerbs, InboxEntry, Lease
+
+log = logging.getLogger("drumline.coordinator")
+
+#: how long one read of the inboxes waits: also how soon a refused commit or a new partition is noticed
+READ_BLOCK_MS = 200
+
+#: commits on their way; more than that and the loop waits for replies first
+COMMITS_OUTSTANDING_MAX = 256
+
+
+@dataclass(slots=True)
+class CoordinatorSettings:
+    """What a coordinator may be told. Times in milliseconds."""
+
+    lease_ms: int = COORDINATOR_LEASE_MS
+    task_lease_ms: int = TASK_LEASE_MS
+
+
+class Coordinator:
+    """One coordinator process. `run()` returns after `stop()`; leases are given back then."""
+
+    def __init__(
+        self,
+        broker: CoordinatorVerbs,
+        apps: Apps,
+        name: str,
+        settings: CoordinatorSettings | None = None,
+        *,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._broker = broker
+        self._apps = apps
+        self._settings = settings or CoordinatorSettings()
+        self._partitions: dict[int, Partition] = {}
+        #: partitions just taken over: their first batch is handled with care
+        self._careful: set[int] = set()
+        self._stopping = threading.Event()
+        self._on_ready = on_ready
+        self.keeper = Keeper(broker, apps, name, self._settings)
+
+    def stop(self) -> None:
+        """Ask the service to end; safe from a signal handler."""
+        self._stopping.set()
+        self.keeper.wake()
+
+    def run(self) -> None:
+        """Serve until stopped. Raises `NoBroker` when the broker stays away, `ProtocolTooNew`, ..."""
+        keeper = threading.Thread(target=self.keeper.run, name="drumline-keeper", daemon=True)
+        keeper.start()
+        try:
+            self._on_ready()
+            while not self._stopping.is_set():
+                self._adopt()
+                if self.keeper.failure is not None:
+                    raise self.keeper.failure
+                if not self._partitions:
+                    self.keeper.changed.wait(READ_BLOCK_MS / 1000)
+                    continue
+                self._turn()
+        finally:
+            self._flush()
+            self.keeper.stop()
+            keeper.join(timeout=5)
+
+    # -- one turn of the loop -----------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        waiting = any(partition.has_more for partition in self._partitions.values())
+        after = {index: partition.position for index, partition in self._partitions.items()}
+        entries = self._broker.read_inbox(
+            after, INBOX_BATCH_ENTRIES_MAX, 0 if waiting else READ_BLOCK_MS
+        )
+        batches: dict[int, list[InboxEntry]] = {}
+        for entry in entries:
+            batches.setdefault(entry.partition, []).append(entry)
+        for index, partition in list(self._partitions.items()):
+            batch = batches.get(index, [])
+            if batch and index in self._careful:
+                self._handle_carefully(partition, batch)
+            elif batch or partition.has_more:
+                self._handle(partition, batch)
+        full = self._broker.outstanding > COMMITS_OUTSTANDING_MAX
+        for reply in self._broker.poll_commits(READ_BLOCK_MS if full else 0):
+            self._on_reply(reply)
+
+    def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:
+        try:
+            commit = partition.handle(batch, now_ms())
+        except Exception:
+            log.exception("partition %d is read again after an error", partition.index)
+            self._forget(partition.index)
+            return
+        if commit is not None:
+            self._broker.send_commit(commit)
+
+    def _handle_carefully(self, partition: Partition, batch: list[InboxEntry]) -> None:
+        """After a takeover: one entry at a time, its tries counted, so that poison is found and set aside."""
+        index = partition.index
+        for entry in batch:
+            lease = partition.lease
+            tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.id)
+            if tries == 0:
+                self._forget(index)
+                return
+            if tries >= POISON_TRIES_MAX:
+                commit = partition.poison(entry, tries, now_ms())
+                if commit is not None:
+                    self._broker.send_commit(commit)
+            else:
+                self._handle(partition, [entry])
+            self._await_replies()
+            if index not in self._partitions:
+                return
+        self._careful.discard(index)
+
+    def _await_replies(self) -> None:
+        while self._broker.outstanding and not self._stopping.is_set():
+            for reply in self._broker.poll_commits(READ_BLOCK_MS):
+                self._on_reply(reply)
+
+    def _on_reply(self, reply: CommitReply) -> None:
+        partition = self._partitions.get(reply.partition)
+        if reply.status == "diverged" and partition is not None:
+            log.warning("partition %d is lost: %s", reply.partition, reply.detail)
+            self._forget(reply.partition)
+
+    # -- leases ---------------------------------------------------------------------------------------
+
+    def _adopt(self) -> None:
+        """Take in what the keeper leased or lost since the last turn."""
+        gained, lost = self.keeper.changes()
+        for index in lost:
+            partition = self._partitions.pop(index, None)
+            if partition is not None:
+                self._await_replies()
+                self.keeper.let_go(index)
+        for lease in gained:
+            self._partitions[lease.partition] = Partition(
+                lease, self._apps, self._broker, holders=self.keeper.holders
+            )
+            self._careful.add(lease.partition)
+        server = self._broker.server_id()
+        for index, partition in list(self._partitions.items()):
+            if server and partition.lease.server != server:
+                log.warning("the broker restarted: partition %d is leased again", index)
+                self._forget(index)
+
+    def _forget(self, index: int) -> None:
+        """Throw decoded state away and lease the partition again."""
+        self._partitions.pop(index, None)
+        self.keeper.lost(index)
+
+    def _flush(self) -> None:
+        deadline = time.monotonic() + 2
+        while self._broker.outstanding and time.monotonic() < deadline:
+            self._broker.poll_commits(READ_BLOCK_MS)
+
+    @property
+    def leases(self) -> list[Lease]:
+        """The leases that the main loop works under now."""
+        return [partition.lease for partition in self._partitions.values()]
+
+
+def now_ms() -> float:
+    """Wall clock, milliseconds: only for times that people read. Leases and timers go by Redis TIME."""
+    return time.time() * 1000

@@ -1,0 +1,43 @@
+"""Sketches: what the views of a client must know of a graph that they cannot import. Pure."""
+
+from __future__ import annotations
+
+from drumline_graph.program import Program
+from drumline_protocol.facts import NodeSketch, Sketch
+
+
+def child_path(path: str, node: str) -> str:
+    """The path of the subgraph at `node` of the graph at `path` (`""` is the root)."""
+    return f"{path}|{node}" if path else node
+
+
+def sketch_program(program: Program) -> dict[str, Sketch]:
+    """Sketches of a graph and of all subgraphs that are nodes, by path. Made once per program."""
+    if program.sketches is None:
+        sketches: dict[str, Sketch] = {}
+        _walk(program, "", sketches)
+        program.sketches = sketches
+    made: dict[str, Sketch] = program.sketches
+    return made
+
+
+def _walk(program: Program, path: str, into: dict[str, Sketch]) -> None:
+    into[path] = Sketch(
+        name=program.name,
+        stream_keys=program.stream_keys,
+        output_keys=program.output_keys,
+        nodes={
+            node.name: NodeSketch(
+                reads=node.input_keys,
+                triggers=tuple(sorted(node.triggers)),
+                pool=node.pool,
+                metadata=node.metadata,
+                tags=node.tags,
+            )
+            for node in program.nodes.values()
+        },
+        managed={key: value.__name__ for key, value in program.managed.items()},
+    )
+    for node in program.nodes.values():
+        if node.subprogram is not None:
+            _walk(node.subprogram, child_path(path, node.name), into)

@@ -1,0 +1,417 @@
+"""`StateGraph`: collects nodes and edges. Pure: nothing runs here, and `compile()` gives a
+`Program`.
+
+The face (`drumline.graph.StateGraph`) subclasses this one and overrides `compile()` to give a graph
+that can be streamed. Signatures and errors are LangGraph's; every method returns the builder.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from drumline_graph.callables import (
+    abilities_of,
+    command_targets_of,
+    input_schema_of,
+    literal_returns_of,
+    name_of_callable,
+)
+from drumline_graph.channels import Channel
+from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, START
+from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError, NotANodeError
+from drumline_graph.schema import Schema, merge_channels, name_of, read_schema
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from typing_extensions import Self
+
+    from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+
+StateT = TypeVar("StateT")
+ContextT = TypeVar("ContextT")
+InputT = TypeVar("InputT")
+OutputT = TypeVar("OutputT")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class NodeSpec:
+    """A node as it was added. `ends` are targets that only its code knows (names, or name ->
+    label).
+    """
+
+    name: str
+    runnable: Any
+    input_schema: Any
+    metadata: dict[str, Any] | None = None
+    ends: tuple[str, ...] | dict[str, str] = ()
+    defer: bool = False
+    trace_policy: Any = None
+
+
+@dataclass(slots=True)
+class BranchSpec:
+    """A conditional edge as it was added."""
+
+    name: str
+    path: Any
+    ends: dict[Any, str] | None = None
+    input_schema: Any | None = None
+
+
+@dataclass(slots=True)
+class _Schemas:
+    by_type: dict[Any, Schema] = field(default_factory=dict)
+    unhashable: list[Schema] = field(default_factory=list)
+
+
+class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
+    """Builder of a graph whose nodes read and write a shared state.
+
+    `state_schema` is a TypedDict, dataclass or pydantic model (its fields are the keys of the
+    state), or a bare type. `input_schema` and `output_schema` default to it. A key annotated
+    `Annotated[T, f]` merges writes with the reducer `f(current, new)`.
+
+    Raises GraphDefinitionError (a ValueError) for schemas and names that cannot work.
+    """
+
+    def __init__(
+        self,
+        state_schema: type[StateT],
+        context_schema: type[ContextT] | None = None,
+        *,
+        input_schema: type[InputT] | None = None,
+        output_schema: type[OutputT] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        input_schema = _renamed(kwargs, "input", "input_schema", input_schema)
+        output_schema = _renamed(kwargs, "output", "output_schema", output_schema)
+        context_schema = _renamed(kwargs, "config_schema", "context_schema", context_schema)
+        _refuse_unknown("StateGraph()", kwargs)
+        self.nodes: dict[str, NodeSpec] = {}
+        self.branches: dict[str, dict[str, BranchSpec]] = {}
+        self.channels: dict[str, Channel] = {}
+        self.managed: dict[str, type] = {}
+        self.state_schema: Any = state_schema
+        self.input_schema: Any = state_schema if input_schema is None else input_schema
+        self.output_schema: Any = state_schema if output_schema is None else output_schema
+        self.context_schema: Any = context_schema
+        self.compiled = False
+        # Dicts as ordered sets: two builds of one graph must give the same program.
+        self._edges: dict[tuple[str, str], None] = {}
+        self._joins: dict[tuple[tuple[str, ...], str], None] = {}
+        self._schemas = _Schemas()
+        self._add_schema(state_schema)
+        self._add_schema(self.input_schema, allow_managed=self.input_schema is state_schema)
+        self._add_schema(self.output_schema, allow_managed=self.output_schema is state_schema)
+
+    @property
+    def edges(self) -> set[tuple[str, str]]:
+        """Plain edges as (source, target) pairs."""
+        return set(self._edges)
+
+    @property
+    def waiting_edges(self) -> set[tuple[tuple[str, ...], str]]:
+        """List edges as (sources, target) pairs."""
+        return set(self._joins)
+
+    def schema_info(self, schema: Any) -> Schema:
+        """What was read from a schema of this graph."""
+        if isinstance(schema, Hashable):
+            return self._schemas.by_type[schema]
+        return next(info for info in self._schemas.unhashable if info.declared is schema)
+
+    def _add_schema(self, schema: Any, *, allow_managed: bool = True, where: str = "") -> None:
+        hashable = isinstance(schema, Hashable)
+        if hashable and schema in self._schemas.by_type:
+            return
+        info = read_schema(schema)
+        if info.managed and not allow_managed:
+            names = ", ".join(info.managed)
+            raise GraphDefinitionError(
+                f"Managed values ({names}) are computed by the engine and are not permitted in an "
+                "input or "
+                f"output schema, but {name_of(schema)} declares them. Move them to the state "
+                "schema."
+            )
+        merge_channels(self.channels, info, where=where)
+        for key, manager in info.managed.items():
+            self.managed.setdefault(key, manager)
+        if hashable:
+            self._schemas.by_type[schema] = info
+        else:
+            self._schemas.unhashable.append(info)
+
+    def add_node(
+        self,
+        node: Any,
+        action: Any = None,
+        *,
+        defer: bool = False,
+        metadata: dict[str, Any] | None = None,
+        input_schema: type[Any] | None = None,
+        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        cache_policy: CachePolicy[Any] | None = None,
+        error_handler: Any = None,
+        destinations: dict[str, str] | tuple[str, ...] | None = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+        trace_policy: TracePolicy | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Add a node: `add_node(fn)`, `add_node("name", fn)`, also with a Runnable or a compiled
+        graph.
+
+        The node's input is the state as `input_schema`, else as the class that annotates the
+        function's first parameter, else as the graph's state. `defer=True`: run only when nothing
+        else would. `metadata={"pool": "gpu"}` names the worker pool. `destinations` are targets
+        that only the code knows; they serve drawing and validation, as does a return annotation
+        `Command[Literal["x"]]`.
+        """
+        input_schema = _renamed(kwargs, "input", "input_schema", input_schema)
+        retry_policy = _renamed(kwargs, "retry", "retry_policy", retry_policy)
+        _refuse_unknown("add_node()", kwargs)
+        if isinstance(node, str):
+            name = node
+        else:
+            action = node
+            abilities_of(action, where="add_node()")
+            name = name_of_callable(action)
+        if action is None:
+            raise GraphDefinitionError(
+                f"Node {name!r} was given nothing to run. Write add_node({name!r}, function)."
+            )
+        _refuse_unbuilt(
+            f"node {name!r}",
+            retry_policy=retry_policy,
+            cache_policy=cache_policy,
+            error_handler=error_handler,
+            timeout=timeout,
+        )
+        self._check_new_name(name)
+        abilities_of(action, where=f"Node {name!r}")
+        if input_schema is None:
+            input_schema = input_schema_of(action) or self.state_schema
+        self._add_schema(input_schema, where=f" (input of node {name!r})")
+        ends = destinations if destinations is not None else command_targets_of(action)
+        self.nodes[name] = NodeSpec(name, action, input_schema, metadata, ends, defer, trace_policy)
+        return self
+
+    def _check_new_name(self, name: str) -> None:
+        self._warn_if_compiled("a node")
+        if name in RESERVED_NAMES:
+            raise GraphDefinitionError(
+                f"Node name {name!r} is reserved for the virtual start or end. Choose another name."
+            )
+        for character in RESERVED_CHARACTERS:
+            if character in name:
+                raise GraphDefinitionError(
+                    f"Node name {name!r} contains {character!r}, a reserved character: namespaces "
+                    "are "
+                    "separated by it. Leave it out."
+                )
+        if name in self.nodes:
+            raise GraphDefinitionError(
+                f"Node {name!r} is already present. Give each node its own name: add_node('name', "
+                "action)."
+            )
+
+    def add_edge(self, start_key: str | list[str], end_key: str) -> Self:
+        """Run `end_key` after `start_key`. With a list of sources: only after all of them have
+        run.
+        """
+        self._warn_if_compiled("an edge")
+        sources = [start_key] if isinstance(start_key, str) else list(start_key)
+        if END in sources:
+            raise GraphDefinitionError("END cannot be the start of an edge: nothing runs after it.")
+        if end_key == START:
+            raise GraphDefinitionError("START cannot be the end of an edge: it runs only once.")
+        if isinstance(start_key, str):
+            self._edges[start_key, end_key] = None
+            return self
+        if not sources:
+            raise GraphDefinitionError(
+                f"The list edge into {end_key!r} has no sources, so it would never fire."
+            )
+        for name in (*sources, *([] if end_key == END else [end_key])):
+            if name not in self.nodes:
+                raise GraphDefinitionError(
+                    f"The list edge {sources!r} -> {end_key!r} names {name!r}, which is not a node"
+                    + (" (START needs no waiting for)." if name == START else " yet: ")
+                    + ("" if name == START else f"call add_node({name!r}, ...) first.")
+                )
+        self._joins[tuple(sources), end_key] = None
+        return self
+
+    def add_conditional_edges(
+        self,
+        source: str,
+        path: Callable[..., Any] | Any,
+        path_map: dict[Any, str] | list[str] | None = None,
+    ) -> Self:
+        """After `source`, call the router `path(state)` and go where it says.
+
+        It returns a node name, `END`, a `Send`, or a list of these; with `path_map` (or a `Literal`
+        return annotation) its results are looked up there first. It sees the state with the
+        source's own writes. Each router of a node needs a name of its own.
+        """
+        self._warn_if_compiled("a conditional edge")
+        name = _branch_name(path)
+        abilities_of(path, where=f"The conditional edge {name!r} of {source!r}")
+        known = self.branches.setdefault(source, {})
+        if name in known:
+            raise GraphDefinitionError(
+                f"Branch {name!r} already exists for node {source!r}. Give the second router "
+                "function a "
+                "different name (all lambdas count as 'condition')."
+            )
+        schema = input_schema_of(path)
+        if schema is not None:
+            self._add_schema(schema, where=f" (input of router {name!r})")
+        known[name] = BranchSpec(name, path, _ends_of(path, path_map), schema)
+        return self
+
+    def add_sequence(self, nodes: Sequence[Any]) -> Self:
+        """Add nodes, given as callables or (name, callable) pairs, with an edge from each to the
+        next.
+        """
+        if len(nodes) < 1:
+            raise GraphDefinitionError("A sequence requires at least one node.")
+        previous: str | None = None
+        for item in nodes:
+            name, action = item if isinstance(item, tuple) else (name_of_callable(item), item)
+            self.add_node(name, action)
+            if previous is not None:
+                self.add_edge(previous, name)
+            previous = name
+        return self
+
+    def set_entry_point(self, key: str) -> Self:
+        """Begin with node `key`: the same as `add_edge(START, key)`."""
+        return self.add_edge(START, key)
+
+    def set_conditional_entry_point(
+        self,
+        path: Callable[..., Any] | Any,
+        path_map: dict[Any, str] | list[str] | None = None,
+    ) -> Self:
+        """Let a router choose where to begin: `add_conditional_edges(START, path, path_map)`."""
+        return self.add_conditional_edges(START, path, path_map)
+
+    def set_finish_point(self, key: str) -> Self:
+        """Mark `key` as last: the same as `add_edge(key, END)`."""
+        return self.add_edge(key, END)
+
+    def set_node_defaults(
+        self,
+        *,
+        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        cache_policy: CachePolicy[Any] | None = None,
+        error_handler: Any = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+    ) -> Self:
+        """Policies for all nodes. None of them is built yet: any value raises FeatureNotBuilt."""
+        _refuse_unbuilt(
+            "set_node_defaults()",
+            retry_policy=retry_policy,
+            cache_policy=cache_policy,
+            error_handler=error_handler,
+            timeout=timeout,
+        )
+        return self
+
+    def validate(self, interrupt: Sequence[str] | None = None) -> Self:
+        """Check that all edges lead somewhere and that there is an entry. Raises
+        GraphDefinitionError.
+        """
+        from drumline_graph.validate import validate
+
+        validate(self, interrupt)
+        self.compiled = True
+        return self
+
+    def compile(
+        self,
+        checkpointer: Any = None,
+        *,
+        cache: Any = None,
+        store: Any = None,
+        interrupt_before: Any = None,
+        interrupt_after: Any = None,
+        debug: bool = False,  # noqa: ARG002 (for the face)
+        name: str | None = None,
+        transformers: Sequence[Callable[..., Any]] | None = None,
+    ) -> Any:
+        """The graph as a `Program`. The face overrides this to give a graph that runs and
+        streams.
+        """
+        from drumline_graph.compile import check_compile_options, compile_program
+
+        check_compile_options(
+            checkpointer=checkpointer,
+            cache=cache,
+            store=store,
+            interrupt_before=interrupt_before,
+            interrupt_after=interrupt_after,
+            transformers=transformers,
+        )
+        return compile_program(self, name=name)
+
+    def _warn_if_compiled(self, what: str) -> None:
+        if self.compiled:
+            _log.warning(
+                "Adding %s to a graph that was already compiled: compiled graphs do not see it.",
+                what,
+            )
+
+
+def _renamed(kwargs: dict[str, Any], old: str, new: str, value: Any) -> Any:
+    """Accept LangGraph's former keyword `old` for `new`, with a DeprecationWarning."""
+    if old not in kwargs:
+        return value
+    given = kwargs.pop(old)
+    warnings.warn(f"{old!r} is deprecated, use {new!r}.", DeprecationWarning, stacklevel=4)
+    return given if value is None else value
+
+
+def _refuse_unknown(where: str, kwargs: dict[str, Any]) -> None:
+    if kwargs:
+        raise TypeError(f"{where} got unexpected keyword arguments: {', '.join(sorted(kwargs))}.")
+
+
+def _refuse_unbuilt(where: str, **options: Any) -> None:
+    texts = {
+        "retry_policy": "Retrying nodes (retry_policy=)",
+        "cache_policy": "Caching node results (cache_policy=)",
+        "error_handler": "Error handlers (error_handler=)",
+        "timeout": "Node timeouts (timeout=)",
+    }
+    for option, value in options.items():
+        if value is not None:
+            raise FeatureNotBuilt(texts[option], where)
+
+
+def _branch_name(path: Any) -> str:
+    try:
+        name = name_of_callable(path)
+    except GraphDefinitionError:
+        name = "<lambda>"
+    return "condition" if name == "<lambda>" else name
+
+
+def _ends_of(path: Any, path_map: Any) -> dict[Any, str] | None:
+    if isinstance(path_map, dict):
+        return dict(path_map)
+    if path_map is not None:
+        if isinstance(path_map, str):
+            raise NotANodeError(
+                f"path_map must be a dict or a list of node names, not the string {path_map!r}."
+            )
+        return {name: name for name in path_map}
+    literals = literal_returns_of(path)
+    return {name: name for name in literals} if literals else None

@@ -1,0 +1,226 @@
+"""Reading user callables: their name, what they take, what they promise to return, and how they can
+run.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin
+
+from drumline_graph.errors import GraphDefinitionError, NotANodeError
+from drumline_graph.schema import has_fields
+from drumline_graph.types import Command, StreamWriter
+
+_BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_BY_POSITION = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
+_ANY_ANNOTATION = ("runtime", "previous")
+_UNIONS = (Union, types.UnionType)
+
+
+@dataclass(slots=True)
+class Abilities:
+    """How a callable can be run. Runnables can do both; the runner chooses."""
+
+    has_sync: bool
+    has_async: bool
+    is_runnable: bool
+    wants: tuple[str, ...]
+
+
+def name_of_callable(action: Any) -> str:
+    """Node name for an action: a Runnable's name, else `__name__`, else the class name."""
+    name: Any = None
+    if is_runnable(action):
+        getter = getattr(action, "get_name", None)
+        name = getter() if callable(getter) else getattr(action, "name", None)
+    name = name or getattr(action, "__name__", None) or type(action).__name__
+    if not isinstance(name, str):
+        raise GraphDefinitionError(
+            f"No node name could be found for {action!r}. Give one: add_node('name', action)."
+        )
+    return name
+
+
+def is_runnable(action: Any) -> bool:
+    """Whether an object has LangChain's interface (`invoke` and `ainvoke`), whatever its class."""
+    return not isinstance(action, type) and hasattr(action, "invoke") and hasattr(action, "ainvoke")
+
+
+def abilities_of(action: Any, *, where: str) -> Abilities:
+    """How `action` can be run, and which parameters to inject. Raises NotANodeError if it cannot be
+    run.
+
+    `where` names the node or router in texts.
+    """
+    if is_runnable(action):
+        return Abilities(True, True, True, ())
+    if getattr(action, "program", None) is not None:
+        return Abilities(True, True, False, ())
+    if not callable(action):
+        raise NotANodeError(
+            f"{where} was given {action!r} of type {type(action).__name__}, which cannot be "
+            "called. Give a "
+            "function, an object with __call__, a Runnable or a compiled graph."
+        )
+    asynchronous = is_async_callable(action)
+    return Abilities(not asynchronous, asynchronous, False, injected_parameters(action))
+
+
+def is_async_callable(action: Any) -> bool:
+    """Whether calling it gives a coroutine: async functions, partials of them, async `__call__`."""
+    while isinstance(action, functools.partial):
+        action = action.func
+    return inspect.iscoroutinefunction(action) or inspect.iscoroutinefunction(
+        getattr(action, "__call__", None)  # noqa: B004 (the method itself is looked at)
+    )
+
+
+def injected_parameters(action: Any) -> tuple[str, ...]:
+    """Names of the parameters that the engine fills, of `config, writer, store, runtime, previous`.
+
+    A parameter counts by name and annotation and must be passable by keyword; the first positional
+    one is the state. A `config` annotated as something else than RunnableConfig is left alone, with
+    a UserWarning, as in LangGraph.
+    """
+    try:
+        parameters = list(inspect.signature(action).parameters.values())
+    except (TypeError, ValueError):
+        return ()
+    if parameters and parameters[0].kind in _BY_POSITION:
+        parameters = parameters[1:]
+    hints = _hints_of(action)
+    found = []
+    for parameter in parameters:
+        if parameter.kind not in _BY_KEYWORD:
+            continue
+        annotation = hints.get(parameter.name, parameter.annotation)
+        if _accepts(parameter.name, annotation, action):
+            found.append(parameter.name)
+    return tuple(found)
+
+
+def _accepts(name: str, annotation: Any, action: Any) -> bool:
+    if name in _ANY_ANNOTATION:
+        return True
+    bare = annotation is inspect.Parameter.empty
+    if name == "config":
+        accepted = bare or _plain_name(annotation) == "RunnableConfig"
+        if not accepted:
+            warnings.warn(
+                f"Parameter 'config' of {_where(action)} is annotated {annotation!r}, so no "
+                "config is "
+                "passed to it. Annotate it as RunnableConfig or Optional[RunnableConfig], or not "
+                "at all.",
+                UserWarning,
+                stacklevel=6,
+            )
+        return accepted
+    if name == "writer":
+        return bare or annotation == StreamWriter or _plain_name(annotation) == "StreamWriter"
+    if name == "store":
+        return bare or _plain_name(annotation) == "BaseStore"
+    return False
+
+
+def _plain_name(annotation: Any) -> str:
+    """Class name in an annotation, without module and without `Optional`; also of unresolved
+    strings.
+    """
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        text = annotation.replace(" ", "").strip("\"'")
+        text = text.removesuffix("|None").removeprefix("None|")
+        head, bracket, rest = text.partition("[")
+        if bracket and head.rpartition(".")[2] == "Optional":
+            text = rest.removesuffix("]")
+        elif bracket and head.rpartition(".")[2] == "Union":
+            text = rest.removesuffix("]").removesuffix(",None").removeprefix("None,")
+        return text.rpartition(".")[2]
+    if get_origin(annotation) in _UNIONS:
+        members = [arg for arg in get_args(annotation) if arg is not type(None)]
+        return _plain_name(members[0]) if len(members) == 1 else ""
+    return str(getattr(annotation, "__name__", ""))
+
+
+def _where(action: Any) -> str:
+    return repr(getattr(action, "__qualname__", None) or type(action).__name__)
+
+
+def _annotated_callable(action: Any) -> Callable[..., Any] | None:
+    """The function that carries the annotations: itself, or the `__call__` of an object."""
+    if inspect.isfunction(action) or inspect.ismethod(action):
+        return action
+    call = getattr(action, "__call__", None)  # noqa: B004 (the method itself is looked at)
+    return call if inspect.ismethod(call) else None
+
+
+def _hints_of(action: Any) -> dict[str, Any]:
+    while isinstance(action, functools.partial):
+        action = action.func
+    function = _annotated_callable(action)
+    if function is None:
+        return {}
+    try:
+        return typing.get_type_hints(function)
+    except Exception:
+        # A name only known while type checking: the raw strings are looked at instead.
+        return {}
+
+
+def input_schema_of(action: Any) -> Any | None:
+    """Class with fields that annotates the first parameter, or None: then the graph's state is
+    used.
+    """
+    function = _annotated_callable(action)
+    if function is None:
+        return None
+    hints = _hints_of(function)
+    first = next(iter(inspect.signature(function).parameters), None)
+    annotation = hints.get(first) if first is not None else None
+    return annotation if has_fields(annotation) else None
+
+
+def command_targets_of(action: Any) -> tuple[str, ...]:
+    """Node names in a `-> Command[Literal[...]]` return annotation (also within a union); () if
+    none.
+    """
+    found: dict[str, None] = {}
+    _collect_command_targets(_hints_of(action).get("return"), found)
+    return tuple(found)
+
+
+def _collect_command_targets(annotation: Any, found: dict[str, None]) -> None:
+    origin = get_origin(annotation)
+    if origin in _UNIONS or origin in (list, tuple):
+        for argument in get_args(annotation):
+            _collect_command_targets(argument, found)
+    elif origin is Command:
+        _collect_literals(get_args(annotation)[0], found)
+
+
+def _collect_literals(annotation: Any, found: dict[Any, None]) -> None:
+    if get_origin(annotation) is Literal:
+        found.update(dict.fromkeys(get_args(annotation)))
+        return
+    for argument in get_args(annotation):
+        _collect_literals(argument, found)
+
+
+def literal_returns_of(router: Any) -> tuple[Any, ...]:
+    """Values of the `Literal`s in a router's return annotation, at any depth; () if there are
+    none.
+    """
+    found: dict[Any, None] = {}
+    _collect_literals(_hints_of(router).get("return"), found)
+    return tuple(found)

@@ -1,0 +1,282 @@
+"""From a builder to a `Program`: channels for edges, triggers, and what each node reads and
+fires.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drumline_graph.callables import abilities_of
+from drumline_graph.channels import (
+    Channel,
+    EphemeralValue,
+    LastValueAfterFinish,
+    NamedBarrierValue,
+    NamedBarrierValueAfterFinish,
+    Topic,
+)
+from drumline_graph.constants import (
+    BRANCH_PREFIX,
+    DEFAULT_POOL,
+    END,
+    JOIN_PREFIX,
+    PULL,
+    START,
+    TAG_HIDDEN,
+    TASKS,
+)
+from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
+from drumline_graph.node import Branch, Node
+from drumline_graph.program import Program
+from drumline_graph.schema import Schema
+from drumline_graph.superstep import path_key_of
+from drumline_graph.types import Send, ensure_valid_checkpointer
+from drumline_graph.validate import validate
+from drumline_graph.writes import input_reader_of
+
+if TYPE_CHECKING:
+    from drumline_graph.builder import BranchSpec, NodeSpec, StateGraph
+
+DEFAULT_NAME = "LangGraph"
+"""Name of a graph that was given none. It shows up in streams (as a node's name), so it is
+LangGraph's.
+"""
+
+
+def check_compile_options(
+    *,
+    checkpointer: Any = None,
+    cache: Any = None,
+    store: Any = None,
+    interrupt_before: Any = None,
+    interrupt_after: Any = None,
+    transformers: Any = None,
+) -> None:
+    """Raise FeatureNotBuilt for options of `compile()` that drumline cannot honour yet."""
+    ensure_valid_checkpointer(checkpointer)
+    if cache is not None:
+        raise FeatureNotBuilt("Caching node results", "compile(cache=)")
+    if store is not None:
+        raise FeatureNotBuilt("Stores", "compile(store=)")
+    if interrupt_before:
+        raise FeatureNotBuilt("Static breakpoints", "compile(interrupt_before=)")
+    if interrupt_after:
+        raise FeatureNotBuilt("Static breakpoints", "compile(interrupt_after=)")
+    if transformers:
+        raise FeatureNotBuilt("Stream transformers", "compile(transformers=)")
+
+
+def compile_program(
+    builder: StateGraph[Any, Any, Any, Any],
+    name: str | None = None,
+    *,
+    version: str | None = None,
+) -> Program:
+    """The `Program` of a builder: validated, and independent of later changes to the builder.
+
+    Raises GraphDefinitionError when the graph cannot run. `version` goes into the fingerprint.
+    """
+    validate(builder)
+    builder.compiled = True
+    state_keys = _state_keys(builder)
+    channels: dict[str, Channel] = dict(builder.channels)
+    channels[START] = EphemeralValue(builder.input_schema)
+    channels[TASKS] = Topic(Send, accumulate=False)
+    triggers = _edge_channels(builder, channels)
+    nodes = {
+        spec.name: _node(builder, spec, tuple(triggers[spec.name]))
+        for spec in builder.nodes.values()
+    }
+    trigger_to_nodes: dict[str, list[str]] = {}
+    for node in nodes.values():
+        for channel in node.triggers:
+            trigger_to_nodes.setdefault(channel, []).append(node.name)
+    input_info = builder.schema_info(builder.input_schema)
+    output_info = builder.schema_info(builder.output_schema)
+    return Program(
+        name=name or DEFAULT_NAME,
+        nodes=nodes,
+        start=_start(builder),
+        channels=channels,
+        managed=dict(builder.managed),
+        input_keys=_channel_keys(input_info),
+        output_keys=_channel_keys(output_info),
+        stream_keys=state_keys,
+        trigger_to_nodes={channel: tuple(names) for channel, names in trigger_to_nodes.items()},
+        state_schema=builder.state_schema,
+        input_schema=builder.input_schema,
+        output_schema=builder.output_schema,
+        context_schema=builder.context_schema,
+        input_reader=input_reader_of(_channel_keys(input_info)),
+        builder=builder,
+        version=version,
+    )
+
+
+def _state_keys(builder: StateGraph[Any, Any, Any, Any]) -> list[str] | str:
+    keys = list(builder.channels)
+    return builder.schema_info(builder.state_schema).input_keys if _is_root(builder) else keys
+
+
+def _is_root(builder: StateGraph[Any, Any, Any, Any]) -> bool:
+    infos = [
+        builder.schema_info(schema)
+        for schema in (builder.state_schema, builder.input_schema, builder.output_schema)
+    ]
+    if not any(info.is_root for info in infos):
+        return False
+    if not all(info.is_root for info in infos):
+        raise GraphDefinitionError(
+            "State, input and output schemas must all be single unkeyed types, or all have named "
+            "keys: "
+            f"got {[info.input_keys for info in infos]}."
+        )
+    return True
+
+
+def _channel_keys(info: Schema) -> list[str] | str:
+    keys = info.input_keys
+    return keys if isinstance(keys, str) else list(info.channels)
+
+
+def _edge_channels(
+    builder: StateGraph[Any, Any, Any, Any], channels: dict[str, Channel]
+) -> dict[str, list[str]]:
+    """Add the channels that edges write; give for each node the channels that trigger it, in
+    order.
+    """
+    triggers: dict[str, list[str]] = {}
+    for spec in builder.nodes.values():
+        channel = BRANCH_PREFIX + spec.name
+        channels[channel] = (
+            LastValueAfterFinish(Any) if spec.defer else EphemeralValue(Any, guard=False)
+        )
+        triggers[spec.name] = [channel]
+    for sources, target in builder._joins:
+        if target == END:
+            continue
+        channel = join_channel(sources, target)
+        barrier = NamedBarrierValueAfterFinish if builder.nodes[target].defer else NamedBarrierValue
+        channels[channel] = barrier(str, sources)
+        triggers[target].append(channel)
+    return triggers
+
+
+def join_channel(sources: tuple[str, ...], target: str) -> str:
+    """Name of the channel of a list edge: `join:a+b:target`."""
+    return f"{JOIN_PREFIX}{'+'.join(sources)}:{target}"
+
+
+def _constant_writes(
+    builder: StateGraph[Any, Any, Any, Any], source: str
+) -> tuple[tuple[str, Any], ...]:
+    plain = [
+        (BRANCH_PREFIX + target, None)
+        for start, target in builder._edges
+        if start == source and target != END
+    ]
+    joins = [
+        (join_channel(sources, target), source)
+        for sources, target in builder._joins
+        if source in sources and target != END
+    ]
+    return (*plain, *joins)
+
+
+def _node(
+    builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tuple[str, ...]
+) -> Node:
+    info = builder.schema_info(spec.input_schema)
+    abilities = abilities_of(spec.runnable, where=f"Node {spec.name!r}")
+    subprogram = getattr(spec.runnable, "program", None)
+    branches = _branches(builder, spec.name, info)
+    path = (PULL, spec.name)
+    metadata = spec.metadata
+    return Node(
+        name=spec.name,
+        action=spec.runnable,
+        subprogram=subprogram if isinstance(subprogram, Program) else None,
+        triggers=triggers,
+        input_keys=info.input_keys,
+        mapper=info.mapper,
+        edges=_constant_writes(builder, spec.name),
+        branches=branches,
+        router_keys=_router_keys(branches),
+        metadata=metadata,
+        defer=spec.defer,
+        pool=_pool(spec.name, metadata),
+        wants=abilities.wants,
+        has_sync=abilities.has_sync,
+        has_async=abilities.has_async,
+        is_runnable=abilities.is_runnable,
+        trace_policy=spec.trace_policy,
+        path=path,
+        path_key=path_key_of(path),
+        managed_keys=tuple(info.managed),
+    )
+
+
+def _start(builder: StateGraph[Any, Any, Any, Any]) -> Node:
+    # Routers of START read the graph's state, even where the input schema is another one.
+    branches = _branches(builder, START, builder.schema_info(builder.state_schema))
+    path = (PULL, START)
+    return Node(
+        name=START,
+        action=None,
+        triggers=(START,),
+        input_keys=START,
+        edges=_constant_writes(builder, START),
+        branches=branches,
+        router_keys=_router_keys(branches),
+        tags=(TAG_HIDDEN,),
+        path=path,
+        path_key=path_key_of(path),
+    )
+
+
+def _pool(name: str, metadata: dict[str, Any] | None) -> str:
+    pool = (metadata or {}).get("pool", DEFAULT_POOL)
+    if not isinstance(pool, str) or not pool:
+        raise GraphDefinitionError(
+            f"metadata['pool'] of node {name!r} names a worker pool and must be a non-empty "
+            "string, "
+            f"got {pool!r}."
+        )
+    return pool
+
+
+def _branches(
+    builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema
+) -> tuple[Branch, ...]:
+    return tuple(
+        _branch(builder, source, own, spec) for spec in builder.branches.get(source, {}).values()
+    )
+
+
+def _branch(
+    builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema, spec: BranchSpec
+) -> Branch:
+    annotated = spec.input_schema is not None
+    info = builder.schema_info(spec.input_schema) if annotated else own
+    abilities = abilities_of(spec.path, where=f"The router {spec.name!r} of {source!r}")
+    mapper = info.mapper
+    return Branch(
+        name=spec.name,
+        path=spec.path,
+        ends=spec.ends,
+        input_keys=info.input_keys,
+        mapper=mapper,
+        plain_dict=not annotated and mapper is None and not info.is_root,
+        wants=abilities.wants,
+        has_sync=abilities.has_sync,
+        has_async=abilities.has_async,
+        origin=source,
+    )
+
+
+def _router_keys(branches: tuple[Branch, ...]) -> tuple[str, ...]:
+    keys: dict[str, None] = {}
+    for branch in branches:
+        names = [branch.input_keys] if isinstance(branch.input_keys, str) else branch.input_keys
+        keys.update(dict.fromkeys(names))
+    return tuple(keys)

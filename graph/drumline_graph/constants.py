@@ -1,0 +1,48 @@
+"""Names that graphs, streams and users share; the spellings are LangGraph's."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+START: Final = sys.intern("__start__")
+"""Name of the hidden first node: an edge from it says where a run begins."""
+
+END: Final = sys.intern("__end__")
+"""Name of the virtual last node: an edge to it writes nothing."""
+
+TAG_NOSTREAM: Final = "nostream"
+"""Tag of a chat model whose tokens are left out of the `messages` stream."""
+
+TAG_HIDDEN: Final = "langsmith:hidden"
+"""Tag of a node that `updates`, `tasks` and `debug` never report."""
+
+TASKS: Final = sys.intern("__pregel_tasks")
+"""Channel that holds the `Send`s of a superstep."""
+
+ROOT: Final = sys.intern("__root__")
+"""The only key of a graph whose state is one bare value instead of named keys."""
+
+INTERRUPT: Final = "__interrupt__"
+"""Key under which interrupts appear in `values` and `updates`."""
+
+BRANCH_PREFIX: Final = "branch:to:"
+"""Prefix of the channel that an edge to a node writes."""
+
+JOIN_PREFIX: Final = "join:"
+"""Prefix of the channel that a list edge (wait for all sources) writes."""
+
+PULL: Final = "__pregel_pull"
+"""First part of the path of a task that a channel triggered."""
+
+PUSH: Final = "__pregel_push"
+"""First part of the path of a task that a `Send` created."""
+
+RESERVED_NAMES: Final = frozenset({START, END})
+"""Node names that a user may not take."""
+
+RESERVED_CHARACTERS: Final = (":", "|")
+"""Characters that namespaces and channel names use as separators."""
+
+DEFAULT_POOL: Final = "default"
+"""Worker pool of a node that names none in its metadata."""

@@ -1,0 +1,207 @@
+"""Drawing a program: nodes and edges as data, as Mermaid text, and as JSON. Needs no other package.
+
+The picture is LangGraph's: only edges that a run can reach are drawn, in sorted order; a node
+without outgoing edges leads to END; dashed edges are conditional and carry the router's value as
+label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from drumline_graph.constants import BRANCH_PREFIX, END, START
+from drumline_graph.mermaid import mermaid_text
+
+if TYPE_CHECKING:
+    from drumline_graph.node import Node
+    from drumline_graph.program import Program
+
+
+@dataclass(slots=True)
+class DrawnNode:
+    """A node of a drawing. `id` is the name, prefixed by `subgraph:` inside drawn subgraphs."""
+
+    id: str
+    name: str
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class DrawnEdge:
+    """An edge of a drawing. `data` is its label, if that says more than the target's name."""
+
+    source: str
+    target: str
+    data: str | None = None
+    conditional: bool = False
+
+
+@dataclass(slots=True)
+class DrawableGraph:
+    """What `get_graph()` gives: nodes by id, edges, and ways to write them down."""
+
+    nodes: dict[str, DrawnNode] = field(default_factory=dict)
+    edges: list[DrawnEdge] = field(default_factory=list)
+
+    def first_node(self, *, without: str | None = None) -> DrawnNode | None:
+        """The only node without incoming edges (`without` left out), or None if there are
+        several.
+        """
+        targets = {edge.target for edge in self.edges if edge.source != without}
+        return self._only(targets, without)
+
+    def last_node(self, *, without: str | None = None) -> DrawnNode | None:
+        """The only node without outgoing edges (`without` left out), or None if there are
+        several.
+        """
+        sources = {edge.source for edge in self.edges if edge.target != without}
+        return self._only(sources, without)
+
+    def _only(self, taken: set[str], without: str | None) -> DrawnNode | None:
+        found = [n for n in self.nodes.values() if n.id != without and n.id not in taken]
+        return found[0] if len(found) == 1 else None
+
+    def remove(self, node: DrawnNode) -> None:
+        """Take a node and its edges out."""
+        del self.nodes[node.id]
+        self.edges = [e for e in self.edges if node.id not in (e.source, e.target)]
+
+    def draw_mermaid(self, *, with_styles: bool = True, curve_style: str = "linear") -> str:
+        """Mermaid text, as LangGraph writes it."""
+        return mermaid_text(self, with_styles=with_styles, curve_style=curve_style)
+
+    def to_json(self) -> dict[str, list[dict[str, Any]]]:
+        """`{"nodes": [...], "edges": [...]}` of plain data."""
+        nodes: list[dict[str, Any]] = []
+        for node in self.nodes.values():
+            item: dict[str, Any] = {"id": node.id}
+            if node.name != END:
+                item |= {
+                    "type": "runnable",
+                    "data": {"id": ["drumline", "Node"], "name": node.name},
+                }
+            if node.metadata:
+                item["metadata"] = dict(node.metadata)
+            nodes.append(item)
+        edges: list[dict[str, Any]] = []
+        for edge in self.edges:
+            item = {"source": edge.source, "target": edge.target}
+            if edge.data is not None:
+                item["data"] = edge.data
+            if edge.conditional:
+                item["conditional"] = True
+            edges.append(item)
+        return {"nodes": nodes, "edges": edges}
+
+
+def drawable(program: Program, xray: int | bool = False) -> DrawableGraph:
+    """The drawing of a program. `xray=True` opens subgraphs at every depth, a number so many
+    levels.
+    """
+    graph = DrawableGraph({START: DrawnNode(START, START)})
+    for node in program.nodes.values():
+        graph.nodes[node.name] = DrawnNode(node.name, node.name, _metadata(node))
+    graph.edges = _edges(program)
+    if any(edge.target == END for edge in graph.edges):
+        graph.nodes[END] = DrawnNode(END, END)
+    if xray:
+        deeper = xray if xray is True else xray - 1
+        for node in program.nodes.values():
+            if node.subprogram is not None:
+                _open(graph, node.name, drawable(node.subprogram, deeper))
+    return graph
+
+
+def to_mermaid(program: Program, xray: int | bool = False) -> str:
+    """Mermaid text of a program; see `drawable`."""
+    return drawable(program, xray).draw_mermaid()
+
+
+def _metadata(node: Node) -> dict[str, Any] | None:
+    metadata = dict(node.metadata or {})
+    if node.defer:
+        metadata["defer"] = True
+    return metadata or None
+
+
+def _edges(program: Program) -> list[DrawnEdge]:
+    outgoing, order = _walk(program)
+    edges = sorted(
+        (edge for found in outgoing.values() for edge in found.values()),
+        key=lambda edge: (edge.source, edge.target),
+    )
+    leaves = sorted(name for name in order if name != START and not outgoing[name])
+    edges += [DrawnEdge(name, END) for name in leaves]
+    if not any(edge.target == END for edge in edges):
+        # Every path goes round: show that the last node reached may still be where a run ends.
+        edges.append(DrawnEdge(order[-1], END, conditional=True))
+    return edges
+
+
+def _walk(program: Program) -> tuple[dict[str, dict[str, DrawnEdge]], list[str]]:
+    """Edges by source of all nodes that a run can reach, and those nodes in order of first
+    reach.
+    """
+    joins = program.builder.waiting_edges
+    outgoing: dict[str, dict[str, DrawnEdge]] = {}
+    order: list[str] = []
+    queue = [START]
+    while queue:
+        name = queue.pop(0)
+        if name in outgoing:
+            continue
+        order.append(name)
+        outgoing[name] = _direct(program, name)
+        for sources, target in joins:
+            if target != END and name in sources and outgoing.keys() >= set(sources):
+                for source in sources:
+                    outgoing[source].setdefault(target, DrawnEdge(source, target))
+                queue.append(target)
+        queue += [target for target in outgoing[name] if target != END]
+    return outgoing, order
+
+
+def _direct(program: Program, name: str) -> dict[str, DrawnEdge]:
+    node = program.start if name == START else program.nodes[name]
+    found: dict[str, DrawnEdge] = {}
+    for branch in node.branches:
+        for value, target in (branch.ends or {}).items():
+            label = None if value == target else str(value)
+            found.setdefault(target, DrawnEdge(name, target, label, True))
+    ends = program.builder.nodes[name].ends if name != START else ()
+    for target in ends:
+        label = ends[target] if isinstance(ends, dict) else None
+        label = None if label == target else label
+        found.setdefault(target, DrawnEdge(name, target, label, True))
+    for channel, _ in node.edges:
+        if channel.startswith(BRANCH_PREFIX):
+            target = channel[len(BRANCH_PREFIX) :]
+            found.setdefault(target, DrawnEdge(name, target))
+    return found
+
+
+def _open(graph: DrawableGraph, name: str, inner: DrawableGraph) -> None:
+    """Replace a node by the drawing of its subgraph, without START and END where nothing is
+    lost.
+    """
+    first = inner.first_node()
+    if first is not None and inner.first_node(without=first.id) is not None:
+        inner.remove(first)
+    last = inner.last_node()
+    if last is not None and inner.last_node(without=last.id) is not None:
+        inner.remove(last)
+    entry, leave = inner.first_node(), inner.last_node()
+    if entry is None or leave is None:
+        return
+    del graph.nodes[name]
+    for node in inner.nodes.values():
+        inner_id = f"{name}:{node.id}"
+        graph.nodes[inner_id] = DrawnNode(inner_id, node.name, node.metadata)
+    for edge in graph.edges:
+        edge.target = f"{name}:{entry.id}" if edge.target == name else edge.target
+        edge.source = f"{name}:{leave.id}" if edge.source == name else edge.source
+    graph.edges += [
+        DrawnEdge(f"{name}:{e.source}", f"{name}:{e.target}", e.data, e.conditional)
+        for e in inner.edges
+    ]

@@ -1,0 +1,106 @@
+"""Writing a drawing as Mermaid text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drumline_graph.draw import DrawableGraph, DrawnEdge, DrawnNode
+
+WORDS_PER_LABEL_LINE = 9
+_MARKDOWN = ("*", "_", "`")
+_STYLES = (
+    "\tclassDef default fill:#f2f0ff,line-height:1.2\n"
+    "\tclassDef first fill-opacity:0\n"
+    "\tclassDef last fill:#bfb6fc\n"
+)
+
+
+def mermaid_text(graph: DrawableGraph, *, with_styles: bool, curve_style: str) -> str:
+    """The whole diagram. Without styles only the edges are written, as LangGraph does."""
+    lines: list[str] = []
+    if with_styles:
+        first, last = graph.first_node(), graph.last_node()
+        marks = {}
+        if last is not None:
+            marks[last.id] = "last"
+        if first is not None:
+            marks[first.id] = "first"
+        lines += [_node(n, marks.get(n.id)) for n in graph.nodes.values() if ":" not in n.id]
+        lines += _edges_under(graph, "")
+        lines += _subgraphs(graph, "", marks)
+    else:
+        lines += [_edge(edge) for edge in graph.edges]
+    head = "graph TD;\n"
+    if with_styles:
+        head = f"---\nconfig:\n  flowchart:\n    curve: {curve_style}\n---\n{head}"
+    return head + "".join(lines) + (_STYLES if with_styles else "")
+
+
+def _subgraphs(graph: DrawableGraph, parent: str, marks: dict[str, str]) -> list[str]:
+    """Blocks of all subgraphs directly under the prefix `parent` ("" or "a:b:")."""
+    prefixes = dict.fromkeys(
+        parent + node_id[len(parent) :].partition(":")[0] + ":"
+        for node_id in graph.nodes
+        if node_id.startswith(parent) and ":" in node_id[len(parent) :]
+    )
+    lines: list[str] = []
+    for prefix in prefixes:
+        inside = [
+            node
+            for node in graph.nodes.values()
+            if node.id.startswith(prefix) and ":" not in node.id[len(prefix) :]
+        ]
+        lines.append(f"\tsubgraph {prefix[len(parent) : -1]}\n")
+        lines += [_node(node, marks.get(node.id)) for node in inside]
+        lines += _edges_under(graph, prefix)
+        lines += _subgraphs(graph, prefix, marks)
+        lines.append("\tend\n")
+    return lines
+
+
+def _edges_under(graph: DrawableGraph, prefix: str) -> list[str]:
+    return [_edge(edge) for edge in graph.edges if _shared(edge) == prefix]
+
+
+def _shared(edge: DrawnEdge) -> str:
+    """The innermost subgraph prefix that holds both ends of an edge."""
+    shared = ""
+    pairs = zip(edge.source.split(":")[:-1], edge.target.split(":")[:-1], strict=False)
+    for one, other in pairs:
+        if one != other:
+            break
+        shared += one + ":"
+    return shared
+
+
+def _safe(node_id: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9_-]", lambda found: f"\\{ord(found.group()):x}", node_id)
+
+
+def _node(node: DrawnNode, mark: str | None) -> str:
+    label = node.name.split(":")[-1]
+    if label.startswith(_MARKDOWN) and label.endswith(_MARKDOWN):
+        label = f"<p>{label}</p>"
+    if node.metadata:
+        pairs = "\n".join(f"{key} = {value}" for key, value in node.metadata.items())
+        label += f"<hr/><small><em>{pairs}</em></small>"
+    shape = f"({label})" if mark is None else f"([{label}]):::{mark}"
+    return f"\t{_safe(node.id)}{shape}\n"
+
+
+def _edge(edge: DrawnEdge) -> str:
+    if edge.data is None:
+        arrow = " -.-> " if edge.conditional else " --> "
+    else:
+        words = edge.data.split()
+        rows = [
+            " ".join(words[at : at + WORDS_PER_LABEL_LINE])
+            for at in range(0, len(words), WORDS_PER_LABEL_LINE)
+        ]
+        label = "&nbsp;<br>&nbsp;".join(rows)
+        arrow = (
+            f" -. &nbsp;{label}&nbsp; .-> " if edge.conditional else f" -- &nbsp;{label}&nbsp; --> "
+        )
+    return f"\t{_safe(edge.source)}{arrow}{_safe(edge.target)};\n"

@@ -1,0 +1,318 @@
+"""Public types of graphs and streams, under the names and constructor signatures of
+`langgraph.types`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+from drumline_graph.errors import FeatureNotBuilt
+from drumline_graph.retrying import default_retry_on
+from drumline_graph.stream_types import (
+    CheckpointPayload,
+    CheckpointStreamPart,
+    CheckpointTask,
+    CustomStreamPart,
+    DebugPayload,
+    DebugStreamPart,
+    GraphOutput,
+    MessagesStreamPart,
+    StreamMode,
+    StreamPart,
+    StreamWriter,
+    TaskPayload,
+    TaskResultPayload,
+    TasksStreamPart,
+    UpdatesStreamPart,
+    ValuesStreamPart,
+)
+
+N = TypeVar("N", bound=Hashable)
+ResponseT = TypeVar("ResponseT")
+KeyFuncT = TypeVar("KeyFuncT", bound=Callable[..., str | bytes])
+
+All = Literal["*"]
+"""Stands for all nodes in `interrupt_before` and `interrupt_after`."""
+
+Durability = Literal["sync", "async", "exit"]
+"""When state is stored: before the next superstep, beside it, or only at the end of the run."""
+
+Checkpointer = Any
+"""None, a bool, or a checkpoint saver. Only None and False are built so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutPolicy:
+    """Time limits of one attempt of a node: in total (`run_timeout`) and without a sign of life."""
+
+    run_timeout: float | timedelta | None = None
+    idle_timeout: float | timedelta | None = None
+    refresh_on: Literal["auto", "heartbeat"] = "auto"
+
+    @classmethod
+    def coerce(cls, value: float | timedelta | TimeoutPolicy | None) -> TimeoutPolicy | None:
+        """Seconds, a timedelta or a policy as a policy; None stays None. ValueError unless
+        positive.
+        """
+        if value is None or isinstance(value, TimeoutPolicy):
+            return value
+        seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+        if seconds <= 0:
+            raise ValueError(f"A timeout must be more than 0 seconds, got {value!r}.")
+        return cls(run_timeout=seconds)
+
+
+class Send:
+    """Start `node` in the next superstep with `arg` as its input, whatever the state is.
+
+    Return it (or several in a list) from a router, in `Command(goto=...)` or from a node. Each Send
+    is a task of its own; their writes are merged after those of ordinary tasks, in the order of the
+    Sends.
+    """
+
+    __slots__ = ("arg", "node", "timeout")
+
+    node: str
+    arg: Any
+    timeout: TimeoutPolicy | None
+
+    def __init__(
+        self, /, node: str, arg: Any, *, timeout: float | timedelta | TimeoutPolicy | None = None
+    ) -> None:
+        self.node = node
+        self.arg = arg
+        self.timeout = None if timeout is None else TimeoutPolicy.coerce(timeout)
+
+    def __hash__(self) -> int:
+        return hash((self.node, self.arg, self.timeout))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Send)
+            and self.node == other.node
+            and self.arg == other.arg
+            and self.timeout == other.timeout
+        )
+
+    def __repr__(self) -> str:
+        tail = "" if self.timeout is None else f", timeout={self.timeout!r}"
+        return f"Send(node={self.node!r}, arg={self.arg!r}{tail})"
+
+
+@dataclass(slots=True)
+class Interrupt(Generic[ResponseT]):
+    """A question that a paused run asks its caller: `value` is the question, `id` names it in
+    answers.
+    """
+
+    value: Any
+    id: str = "placeholder-id"
+    response_schema: type[ResponseT] | dict[str, Any] | None = dataclasses.field(
+        default=None, kw_only=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Command(Generic[N]):
+    """A node's result that both updates the state and says where to go; or the answer to an
+    interrupt.
+
+    `update`: dict, schema instance or list of (key, value) pairs. `goto`: node name, Send, or a
+    sequence of both; it adds to the node's edges. `graph`: None for this graph, `Command.PARENT`
+    for the enclosing one. `resume`: answer(s) when given as a run's input.
+    """
+
+    graph: str | None = None
+    update: Any | None = None
+    resume: dict[str, Any] | Any | None = None
+    goto: Send | Sequence[Send | N] | N = ()
+
+    PARENT: ClassVar[Literal["__parent__"]] = "__parent__"
+
+    def __repr__(self) -> str:
+        shown = [
+            f"{item.name}={value!r}"
+            for item in dataclasses.fields(self)
+            if (value := getattr(self, item.name)) is not None
+            and not (value == () and item.name == "goto")
+        ]
+        return f"Command({', '.join(shown)})"
+
+
+@dataclass(slots=True)
+class Overwrite:
+    """Replaces the value of a reducer's key instead of being merged: `{"items": Overwrite([])}`."""
+
+    value: Any
+    type: Literal["__overwrite__"] = "__overwrite__"
+
+
+class RetryPolicy(NamedTuple):
+    """How often and when a failed node is tried again; `max_attempts` counts the first attempt
+    too.
+    """
+
+    initial_interval: float = 0.5
+    backoff_factor: float = 2.0
+    max_interval: float = 128.0
+    max_attempts: int = 3
+    jitter: bool = True
+    retry_on: type[Exception] | Sequence[type[Exception]] | Callable[[Exception], bool] = (
+        default_retry_on
+    )
+
+
+def default_cache_key(*args: Any, **kwargs: Any) -> str | bytes:  # noqa: ARG001
+    """Cache key of a task's input. Caching is not built yet: raises FeatureNotBuilt when called."""
+    raise FeatureNotBuilt("Caching of node results", "default_cache_key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePolicy(Generic[KeyFuncT]):
+    """Reuse a node's result for equal inputs: `key_func(input)` is the key, `ttl` seconds its
+    lifetime.
+    """
+
+    key_func: KeyFuncT = default_cache_key  # type: ignore[assignment]
+    ttl: int | None = None
+
+
+class CacheKey(NamedTuple):
+    """Where a cached result is kept: namespace, key, and lifetime in seconds (None: for ever)."""
+
+    ns: tuple[str, ...]
+    key: str
+    ttl: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracePolicy:
+    """What tracers are shown of a node's inputs and outputs; drumline records it and applies
+    none.
+    """
+
+    process_inputs: Callable[[Any], Any] | None = None
+    process_outputs: Callable[[Any], Any] | None = None
+
+
+def omit_payload(_value: Any) -> dict[str, Any]:
+    """Helper for a `TracePolicy`: shows tracers an empty payload instead of the value."""
+    return {}
+
+
+class StateUpdate(NamedTuple):
+    """One update for `bulk_update_state`: values written as if node `as_node` had returned them."""
+
+    values: dict[str, Any] | None
+    as_node: str | None = None
+    task_id: str | None = None
+
+
+class PregelTask(NamedTuple):
+    """A task as a state snapshot shows it."""
+
+    id: str
+    name: str
+    path: tuple[Any, ...]
+    error: Exception | None = None
+    interrupts: tuple[Interrupt[Any], ...] = ()
+    state: Any = None
+    result: Any | None = None
+
+
+@dataclass(frozen=True)
+class PregelExecutableTask:
+    """LangGraph's internal form of a task, for code that names the type. Drumline creates none."""
+
+    name: str
+    input: Any
+    proc: Any
+    writes: deque[tuple[str, Any]]
+    config: dict[str, Any]
+    triggers: Sequence[str]
+    retry_policy: Sequence[RetryPolicy]
+    cache_key: CacheKey | None
+    id: str
+    path: tuple[Any, ...]
+    writers: Sequence[Any] = ()
+    subgraphs: Sequence[Any] = ()
+    timeout: TimeoutPolicy | None = None
+
+
+class StateSnapshot(NamedTuple):
+    """State of a thread at one point: values, nodes due next, and the tasks of the open
+    superstep.
+    """
+
+    values: dict[str, Any] | Any
+    next: tuple[str, ...]
+    config: dict[str, Any]
+    metadata: dict[str, Any] | None
+    created_at: str | None
+    parent_config: dict[str, Any] | None
+    tasks: tuple[PregelTask, ...]
+    interrupts: tuple[Interrupt[Any], ...]
+
+
+def interrupt(
+    value: Any,  # noqa: ARG001
+    *,
+    response_schema: dict[str, Any] | type | None = None,  # noqa: ARG001
+) -> Any:
+    """Pause the run and ask the caller. Not built yet: raises FeatureNotBuilt."""
+    raise FeatureNotBuilt("interrupt() (pausing a run for an answer)", "called inside a node")
+
+
+def ensure_valid_checkpointer(checkpointer: Checkpointer) -> Checkpointer:
+    """The checkpointer if drumline can honour it (None or False); raises FeatureNotBuilt
+    otherwise.
+    """
+    if checkpointer is None or checkpointer is False:
+        return checkpointer
+    raise FeatureNotBuilt("Persistence", "checkpointer=")
+
+
+__all__ = [
+    "All",
+    "CacheKey",
+    "CachePolicy",
+    "CheckpointPayload",
+    "CheckpointStreamPart",
+    "CheckpointTask",
+    "Checkpointer",
+    "Command",
+    "CustomStreamPart",
+    "DebugPayload",
+    "DebugStreamPart",
+    "Durability",
+    "GraphOutput",
+    "Interrupt",
+    "MessagesStreamPart",
+    "Overwrite",
+    "PregelExecutableTask",
+    "PregelTask",
+    "RetryPolicy",
+    "Send",
+    "StateSnapshot",
+    "StateUpdate",
+    "StreamMode",
+    "StreamPart",
+    "StreamWriter",
+    "TaskPayload",
+    "TaskResultPayload",
+    "TasksStreamPart",
+    "TimeoutPolicy",
+    "TracePolicy",
+    "UpdatesStreamPart",
+    "ValuesStreamPart",
+    "default_cache_key",
+    "default_retry_on",
+    "ensure_valid_checkpointer",
+    "interrupt",
+    "omit_payload",
+]

@@ -1,0 +1,349 @@
+"""The codec: Python values to bytes and back, over a closed table of types.
+
+msgpack, with everything that msgpack does not have in ext types (`codec_builtin`), and classes
+under a tag that is looked up in a table (`codec_types`). There is one format and no fallback: what
+cannot be encoded raises `EncodeError` with the path to the culprit, what cannot be decoded raises
+`DecodeError`, and no bytes lead to code being imported or called, except the `from_fields` of
+classes that were registered.
+
+What comes back equals what went in, with the same types, but for three things: subclasses of dict,
+list, str, int, float, bytes, set and tuple that are not in the table come back as their base;
+bytearrays and memoryviews as bytes; exotic time zones as fixed offsets. Lone surrogates, NaN, ints
+of any practical size and keys that are no strings pass.
+
+Nesting is bounded in two ways: lists and dicts by msgpack (`NESTING_MAX`), typed values by a chain
+of hooks, one per level, of which the innermost refuses. The chain also makes the codec stateless,
+so that one may be shared by threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgpack import Packer, Unpacker, unpackb  # type: ignore[import-untyped]
+
+from drumline_graph.types import Command, Interrupt, Overwrite, Send, TimeoutPolicy
+from drumline_protocol.codec_builtin import (
+    BOXED,
+    DUMPERS,
+    LOADERS,
+    NAMES,
+    TAGGED,
+    Pack,
+    Unpack,
+    dump_base,
+    dump_zone,
+    ext,
+)
+from drumline_protocol.codec_langchain import TAG_PREFIX, langchain_types
+from drumline_protocol.codec_types import (
+    Misfit,
+    Opaque,
+    TypeTable,
+    WireType,
+    attribute_type,
+    registered,
+    structure,
+)
+from drumline_protocol.errors import DecodeError, EncodeError
+from drumline_protocol.failure import Failure
+from drumline_protocol.limits import CONTAINER_ITEMS_MAX, TYPED_NESTING_MAX, VALUE_BYTES_MAX
+
+Dumper = Callable[[Any, Pack], Any]
+
+#: From this level on an unpacker lives on the heap. msgpack's `unpackb` takes 40 KB of C stack, and
+#: 64 of them inside one another would be too much for a thread with a small stack.
+_HEAP_LEVEL = 4
+
+_unset = object()
+
+
+def _drumline_types() -> TypeTable:
+    """Drumline's own types, under tags that do not depend on where they are defined."""
+    send = attribute_type(Send, "drumline:Send", dict.fromkeys(("node", "arg", "timeout")))
+    own = (Command, Interrupt, Overwrite, TimeoutPolicy, Failure)
+    found = [structure(cls, f"drumline:{cls.__name__}") for cls in own]
+    return TypeTable([send, *(wire_type for wire_type in found if wire_type is not None)])
+
+
+_DRUMLINE = _drumline_types()
+
+
+class Boxed:
+    """A value that stays encoded until somebody asks for it.
+
+    It is encoded by copying its bytes, so a value passes through a process without being decoded,
+    and is never encoded a second time. `value` decodes at the first use and keeps the result;
+    DecodeError if the bytes are bad. Two boxes are equal if their bytes are.
+    """
+
+    __slots__ = ("_codec", "_value", "data")
+
+    def __init__(self, data: bytes, codec: Codec) -> None:
+        self.data = data
+        self._codec = codec
+        self._value: Any = _unset
+
+    @property
+    def value(self) -> Any:
+        if self._value is _unset:
+            self._value = self._codec.decode(self.data)
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Boxed and self.data == other.data
+
+    def __hash__(self) -> int:
+        return hash(self.data)
+
+    def __repr__(self) -> str:
+        return f"Boxed({len(self.data)} bytes)"
+
+
+def unbox(value: Any) -> Any:
+    """The value inside a `Boxed`; anything else as it is."""
+    return value.value if type(value) is Boxed else value
+
+
+class Codec:
+    """Encodes and decodes values of a closed set of types; may be shared by threads.
+
+    `types` holds the classes that the graph's schemas name and those that the user gave. Python's
+    own types, drumline's, LangChain's messages and what `drumline.types.register` was given are
+    known without it.
+    """
+
+    __slots__ = ("_by_tag", "_dumpers", "_encode", "_encode_surrogates", "_types", "_unpack")
+
+    def __init__(self, types: TypeTable | None = None) -> None:
+        self._types = TypeTable() if types is None else types
+        self._by_tag = {**_DRUMLINE.tags(), **self._types.tags()}
+        self._dumpers: dict[type, Dumper] = {
+            **DUMPERS,
+            Boxed: lambda obj, _inner: ext(BOXED, obj.data),
+            Opaque: lambda obj, _inner: ext(obj.code, obj.data),
+        }
+        self._encode = self._packers(None)
+        self._encode_surrogates = self._packers("surrogatepass")
+        self._unpack = self._unpackers()
+
+    @property
+    def types(self) -> TypeTable:
+        """The table it was made with."""
+        return self._types
+
+    def with_types(self, classes: Iterable[Any]) -> Codec:
+        """A codec that knows these classes too (`TypeTable.with_types`)."""
+        return Codec(self._types.with_types(classes))
+
+    # -- encoding ----------------------------------------------------------------------------------
+
+    def encode(self, value: Any, root: str = "value") -> bytes:
+        """The bytes of `value`.
+
+        EncodeError names the culprit by its path from `root`, as in `root['docs'][3]`.
+        """
+        try:
+            data = self._encode(value)
+        except UnicodeEncodeError:
+            data = self._encode_slowly(value, root)
+        except Exception as exc:
+            raise self._explained(value, root, exc) from exc
+        if len(data) > CONTAINER_ITEMS_MAX:
+            self._check_bounds(value, root, len(data))
+        return data
+
+    def box(self, value: Any, root: str = "value") -> Boxed:
+        """`value`, encoded now. Later changes of `value` do not reach the box."""
+        return Boxed(self.encode(value, root), self)
+
+    def _encode_slowly(self, value: Any, root: str) -> bytes:
+        # Lone surrogates are rare, and letting them pass costs half as much again on every text.
+        try:
+            return self._encode_surrogates(value)
+        except Exception as exc:
+            raise self._explained(value, root, exc) from exc
+
+    def _explained(self, value: Any, root: str, exc: Exception) -> EncodeError:
+        from drumline_protocol.codec_explain import explain
+
+        return exc if isinstance(exc, EncodeError) else explain(value, root, exc, self.wire_type)
+
+    def _check_bounds(self, value: Any, root: str, size: int) -> None:
+        from drumline_protocol.codec_explain import explain, has_long_container
+
+        if size > VALUE_BYTES_MAX:
+            reason = f"it takes {size} bytes; the limit is {VALUE_BYTES_MAX}"
+            raise EncodeError(root, type(value).__qualname__, reason)
+        if has_long_container(value, self.wire_type):
+            raise explain(value, root, ValueError("a container is too long"), self.wire_type)
+
+    def _packers(self, unicode_errors: str | None) -> Pack:
+        """The chain of packers: the function for the outermost level."""
+
+        def refuse(_obj: Any) -> Any:
+            raise ValueError(f"more than {TYPED_NESTING_MAX} typed values inside one another")
+
+        dumpers, find = self._dumpers, self._find_dumper
+        hook: Callable[[Any], Any] = refuse
+        for _ in range(TYPED_NESTING_MAX):
+            hook = _dump_hook(dumpers, find, _packer(hook, unicode_errors))
+        return _packer(hook, unicode_errors)
+
+    def _find_dumper(self, cls: type) -> Dumper:
+        wire_type = self.wire_type(cls)
+        if wire_type is None:
+            return dump_zone if cls.__module__.startswith("zoneinfo") else dump_base
+        tag, parts = wire_type.tag, wire_type.dump
+
+        def dump(obj: Any, inner: Pack) -> Any:
+            return ext(TAGGED, inner([tag, *parts(obj)]))
+
+        self._dumpers[cls] = dump
+        return dump
+
+    def wire_type(self, cls: type) -> WireType | None:
+        """How objects of exactly this class are written; None for builtin and for unknown types."""
+        found = registered.find_class(cls)
+        if found is None and cls.__module__.startswith("langchain_core."):
+            found = langchain_types().find_class(cls)
+        return found or _DRUMLINE.find_class(cls) or self._types.find_class(cls)
+
+    # -- decoding ----------------------------------------------------------------------------------
+
+    def decode(self, data: bytes) -> Any:
+        """The value that `data` encodes; DecodeError, whatever is wrong with it."""
+        try:
+            if len(data) > VALUE_BYTES_MAX:
+                raise ValueError(f"the limit is {VALUE_BYTES_MAX} bytes")
+            return self._unpack(data)
+        except DecodeError:
+            raise
+        except Exception as exc:
+            reason = str(exc) or type(exc).__name__
+            size = len(data) if isinstance(data, (bytes, bytearray, memoryview)) else 0
+            raise DecodeError(reason[:1000], size) from exc
+
+    def _unpackers(self) -> Unpack:
+        """The chain of unpackers: the function for the outermost level."""
+
+        def refuse(_code: int, _payload: bytes) -> Any:
+            raise ValueError(f"more than {TYPED_NESTING_MAX} typed values inside one another")
+
+        loaders = {**LOADERS, BOXED: lambda payload, _inner: Boxed(payload, self)}
+        hook: Callable[[int, bytes], Any] = refuse
+        for level in reversed(range(1, TYPED_NESTING_MAX + 1)):
+            unpack = _heap_unpacker(hook) if level >= _HEAP_LEVEL else _unpacker(hook)
+            hook = _load_hook(loaders, self._find_tag, unpack)
+        return _unpacker(hook)
+
+    def _find_tag(self, tag: str) -> WireType | None:
+        found = registered.tags().get(tag) or self._by_tag.get(tag)
+        if found is not None:
+            return found
+        if tag.startswith(TAG_PREFIX):
+            return langchain_types().find_tag(tag)
+        return registered.find_tag(tag) or self._types.find_tag(tag)
+
+
+# -- links of the two chains -----------------------------------------------------------------------
+
+
+def _packer(hook: Callable[[Any], Any], unicode_errors: str | None) -> Pack:
+    # A packer is neither reentrant nor thread-safe, and with a small buffer a new one costs no more
+    # than a pool of them.
+    def pack(value: Any) -> bytes:
+        packer = Packer(
+            default=hook, strict_types=True, buf_size=512, unicode_errors=unicode_errors
+        )
+        # Inside a list, which is cut off again: so the packer's bound on nesting, which is one higher
+        # than that of the unpacker, refuses what could not be read.
+        data: bytes = packer.pack([value])
+        return data[1:]
+
+    return pack
+
+
+def _dump_hook(
+    dumpers: dict[type, Dumper], find: Callable[[type], Dumper], inner: Pack
+) -> Callable[[Any], Any]:
+    def hook(obj: Any) -> Any:
+        dump = dumpers.get(type(obj))
+        if dump is None:
+            dump = find(type(obj))
+        return dump(obj, inner)
+
+    return hook
+
+
+def _unpacker(hook: Callable[[int, bytes], Any]) -> Unpack:
+    def unpack(data: bytes) -> Any:
+        if len(data) <= CONTAINER_ITEMS_MAX:  # a count beyond the number of bytes is refused anyway
+            return unpackb(
+                data, ext_hook=hook, raw=False, strict_map_key=False, unicode_errors="surrogatepass"
+            )
+        return unpackb(
+            data,
+            ext_hook=hook,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            max_array_len=CONTAINER_ITEMS_MAX,
+            max_map_len=CONTAINER_ITEMS_MAX,
+        )
+
+    return unpack
+
+
+def _heap_unpacker(hook: Callable[[int, bytes], Any]) -> Unpack:
+    def unpack(data: bytes) -> Any:
+        size = len(data)
+        unpacker = Unpacker(
+            ext_hook=hook,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            max_buffer_size=max(size, 1),
+            max_array_len=min(size, CONTAINER_ITEMS_MAX),
+            max_map_len=min(size, CONTAINER_ITEMS_MAX),
+        )
+        unpacker.feed(data)
+        value = unpacker.unpack()
+        if unpacker.tell() != size:
+            raise ValueError("bytes are left over")
+        return value
+
+    return unpack
+
+
+def _load_hook(
+    loaders: dict[int, Callable[[bytes, Unpack], Any]],
+    find_tag: Callable[[str], WireType | None],
+    inner: Unpack,
+) -> Callable[[int, bytes], Any]:
+    def tagged(payload: bytes) -> Any:
+        parts = inner(payload)
+        if type(parts) is not list or len(parts) < 2 or type(parts[0]) is not str:
+            raise ValueError("not a tag and fields")
+        tag = parts[0]
+        wire_type = find_tag(tag)
+        if wire_type is not None:
+            try:
+                return wire_type.load(parts[1:])
+            except Misfit:
+                pass
+        return Opaque(tag, parts[1], TAGGED, payload)
+
+    def hook(code: int, payload: bytes) -> Any:
+        if code == TAGGED:
+            return tagged(payload)
+        load = loaders.get(code)
+        if load is None:
+            return Opaque(f"ext:{code}", payload, code, payload)
+        try:
+            return load(payload, inner)
+        except Misfit:
+            return Opaque(NAMES[code], inner(payload), code, payload)
+
+    return hook

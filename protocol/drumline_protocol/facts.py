@@ -1,0 +1,235 @@
+"""Facts: what the log of a run holds, once, in order, with dense numbers.
+
+Stream modes are views of facts (`drumline.views`), and the coordinator's memory of a run is one too: after a takeover
+the new owner folds the log (`drumline_coordinator.recovery`). So a fact carries data, never something to be computed
+again: cells as they were committed, writes as they were made.
+
+Values inside a fact are live objects in the embedded mode. On a wire they are `Boxed` (encoded once by the process
+that made them, passed on undecoded) or plain decoded values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+#: kinds of an item in `Emitted.items`
+CUSTOM, MESSAGE, NESTED = 0, 1, 2
+
+Namespace = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class RunStarted:
+    """The first fact of every run: all that a view needs to know before anything happens.
+
+    `sketches` maps a graph path (`""` for the root, `"sub"`, `"sub|inner"` for subgraph nodes) to that graph's
+    `Sketch` as plain data. `record` names the stream modes that the run records; `metadata` and `tags` are those of
+    the run's config.
+    """
+
+    run_id: str
+    graph: str
+    fingerprint: str
+    record: tuple[str, ...]
+    sketches: Any
+    metadata: dict[str, Any]
+    tags: tuple[str, ...]
+    at_ms: float
+
+
+@dataclass(slots=True)
+class GraphEntered:
+    """A graph begins under `ns`: the root at `()`, a subgraph under `(..., "node:task id")`.
+
+    `path` names its sketch in `RunStarted.sketches`; a graph that a node called itself brings `sketches` of its own.
+    `cells` are the initial cells of state channels (defaults of reducers).
+    """
+
+    ns: Namespace
+    path: str
+    cells: dict[str, Any]
+    sketches: Any = None
+
+
+@dataclass(slots=True)
+class PlannedTask:
+    """One task of a plan.
+
+    `arg` is the argument of a PUSH task, or the writes that a hidden START task begins with; the input of a PULL task
+    is read from the state.
+    """
+
+    id: str
+    name: str
+    path: tuple[Any, ...]
+    triggers: tuple[str, ...]
+    arg: Any = None
+    hidden: bool = False
+
+
+@dataclass(slots=True)
+class PlanMade:
+    """The tasks of superstep `step` of the graph at `ns`, in planning order. `stop` is its step limit."""
+
+    ns: Namespace
+    step: int
+    stop: int
+    tasks: list[PlannedTask]
+    at_ms: float
+    inputs: list[Any] | None = None  # embedded only: the very objects that the nodes get
+
+
+@dataclass(slots=True)
+class Emitted:
+    """A burst of events of one attempt: counts as `len(items)` facts.
+
+    An item is `(kind, payload, header)`, or its encoded bytes on a cluster. `n` is the number of the first item within the attempt.
+    """
+
+    task: str
+    attempt: int
+    n: int
+    executor: str
+    items: list[Any]
+
+
+@dataclass(slots=True)
+class TaskFinished:
+    """The first result of the bound attempt: `writes` is a list of `(channel, value)`."""
+
+    ns: Namespace
+    task: str
+    attempt: int
+    executor: str
+    writes: Any
+    at_ms: float
+
+
+@dataclass(slots=True)
+class TaskFailed:
+    """A task failed for good. `error` is an exception (embedded) or a `Failure` (cluster)."""
+
+    ns: Namespace
+    task: str
+    attempt: int
+    error: Any
+    at_ms: float
+
+
+@dataclass(slots=True)
+class TaskLeft:
+    """A child graph's task ended by `Command(graph=Command.PARENT)`: it has no result of its own."""
+
+    ns: Namespace
+    task: str
+
+
+@dataclass(slots=True)
+class AttemptRetracted:
+    """Attempt `attempt` is void; the task runs again as the next one. What it emitted was not its result's."""
+
+    ns: Namespace
+    task: str
+    attempt: int
+    reason: str
+
+
+@dataclass(slots=True)
+class TaskParked:
+    """No registered worker can run the task now; it waits. `reason` says what is missing."""
+
+    ns: Namespace
+    task: str
+    reason: str
+
+
+@dataclass(slots=True)
+class StepCommitted:
+    """The barrier of superstep `step`: what changed in each channel (`Change` data of `drumline_graph.delta`).
+
+    `written` names the state keys that tasks wrote, which decides whether `values` is yielded.
+    """
+
+    ns: Namespace
+    step: int
+    changes: dict[str, Any]
+    written: tuple[str, ...]
+    at_ms: float
+
+
+@dataclass(slots=True)
+class GraphLeft:
+    """The graph at `ns` (a subgraph) ended."""
+
+    ns: Namespace
+
+
+@dataclass(slots=True)
+class TailOpened:
+    """A subgraph's node has its result; its routers run now. `writes` are those of the node so far."""
+
+    ns: Namespace
+    task: str
+    writes: Any
+
+
+@dataclass(slots=True)
+class Noticed:
+    """Something the caller should be told once, as a warning: late events dropped, a worker missing."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class RunFinished:
+    """The last fact of every run. `status` is "done", "failed" or "cancelled"."""
+
+    status: str
+    error: Any
+    at_ms: float
+
+
+Fact = Union[
+    RunStarted,
+    GraphEntered,
+    PlanMade,
+    Emitted,
+    TaskFinished,
+    TaskFailed,
+    TaskLeft,
+    AttemptRetracted,
+    TaskParked,
+    StepCommitted,
+    GraphLeft,
+    TailOpened,
+    Noticed,
+    RunFinished,
+]
+
+
+@dataclass(slots=True)
+class NodeSketch:
+    """What views need to know of a node."""
+
+    reads: Any
+    triggers: tuple[str, ...]
+    pool: str
+    metadata: dict[str, Any] | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Sketch:
+    """What views need to know of a graph: its keys and its nodes, as plain data."""
+
+    name: str
+    stream_keys: Any
+    output_keys: Any
+    nodes: dict[str, NodeSketch] = field(default_factory=dict)
+    managed: dict[str, str] = field(default_factory=dict)
+
+
+def fact_count(fact: Fact) -> int:
+    """How many numbers of the log `fact` takes."""
+    return len(fact.items) if type(fact) is Emitted else 1

@@ -1,0 +1,227 @@
+"""Exceptions as data, and back. What crosses is class name, message, arguments, traceback text and
+notes.
+
+Exceptions come from user code and may be hostile (a `__str__` that raises, endless messages, lone
+surrogates), and failures come from outside: so both directions are bounded, and neither raises. An
+exception is rebuilt only if its class is in a closed table: Python's builtin exceptions,
+drumline's, and the classes that the caller gave. Everything else becomes a `RemoteError`.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from drumline_graph.errors import DrumlineError
+from drumline_protocol.errors import RemoteError
+from drumline_protocol.limits import (
+    FAILURE_ARGS_BYTES_MAX,
+    FAILURE_MESSAGE_CHARS_MAX,
+    FAILURE_NOTES_MAX,
+    FAILURE_TRACEBACK_CHARS_MAX,
+)
+
+if TYPE_CHECKING:
+    from drumline_protocol.codec import Codec
+
+ErrorClass = type[BaseException]
+Known = Mapping[str, ErrorClass] | Iterable[ErrorClass]
+
+
+@dataclass(slots=True)
+class Failure:
+    """An exception as data.
+
+    `class_name` is `ValueError` for a builtin, else `module.QualName`. `args` builds the exception
+    again; None if the arguments could not be encoded. `traceback` is the text that Python prints,
+    `notes` are those of PEP 678.
+    """
+
+    class_name: str
+    message: str
+    args: list[Any] | None = None
+    traceback: str = ""
+    notes: list[str] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.class_name}: {self.message}" if self.message else self.class_name
+
+
+def class_name_of(cls: type) -> str:
+    """The name under which a class of exceptions travels."""
+    return (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
+
+
+# -- to data ---------------------------------------------------------------------------------------
+
+
+def describe(exc: BaseException, codec: Codec) -> Failure:
+    """`exc` as data that `codec` can encode. Never raises, whatever the exception does."""
+    return Failure(
+        class_name=class_name_of(type(exc)),
+        message=_message(exc),
+        args=_arguments(exc, codec),
+        traceback=_traceback(exc),
+        notes=_notes(exc),
+    )
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        text = str.__str__(str(exc))
+    except BaseException as inner:  # user code: even SystemExit from a __str__ must not get out
+        text = f"<its message cannot be shown: {type(inner).__name__} in __str__>"
+    return _head(text, FAILURE_MESSAGE_CHARS_MAX)
+
+
+def _head(text: str, chars_max: int) -> str:
+    cut = len(text) - chars_max
+    return text if cut <= 0 else f"{text[:chars_max]}... ({cut} more characters)"
+
+
+def _arguments(exc: BaseException, codec: Codec) -> list[Any] | None:
+    """What builds an equal exception: what the exception itself says, else its `args`."""
+    try:
+        reduced = exc.__reduce__()
+        fits = type(reduced) is tuple and len(reduced) > 1 and reduced[0] is type(exc)
+        args = list(reduced[1]) if fits else list(exc.args)
+        if len(codec.encode(args)) <= FAILURE_ARGS_BYTES_MAX:
+            return args
+    except BaseException:
+        pass
+    return None
+
+
+def _traceback(exc: BaseException) -> str:
+    import traceback
+
+    try:
+        text = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__))
+    except BaseException:
+        return ""
+    cut = len(text) - FAILURE_TRACEBACK_CHARS_MAX
+    if cut <= 0:
+        return text
+    head, tail = FAILURE_TRACEBACK_CHARS_MAX // 4, FAILURE_TRACEBACK_CHARS_MAX * 3 // 4
+    return f"{text[:head]}\n... ({cut} characters left out)\n{text[-tail:]}"
+
+
+def _notes(exc: BaseException) -> list[str] | None:
+    try:
+        notes = list(getattr(exc, "__notes__", ()))[:FAILURE_NOTES_MAX]
+        texts = [
+            _head(str.__str__(note), FAILURE_MESSAGE_CHARS_MAX)
+            for note in notes
+            if isinstance(note, str)
+        ]
+    except BaseException:
+        return None
+    return texts or None
+
+
+# -- back to an exception --------------------------------------------------------------------------
+
+#: Builtins that are never rebuilt: raised inside a generator or a thread they would end it instead
+#: of telling anything.
+_CONTROL = (StopIteration, StopAsyncIteration)
+
+
+@cache
+def own_classes() -> dict[str, ErrorClass]:
+    """The classes that are known without being given: Python's and drumline's."""
+    from drumline_graph import errors as graph_errors
+    from drumline_protocol import errors as wire_errors
+
+    known: dict[str, ErrorClass] = {}
+    for value in vars(builtins).values():
+        if isinstance(value, type) and issubclass(value, Exception) and value not in _CONTROL:
+            known[value.__name__] = value
+    for module in (graph_errors, wire_errors):
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, DrumlineError):
+                known[class_name_of(value)] = value
+    return known
+
+
+def rebuild(failure: Failure, known: Known = ()) -> BaseException:
+    """The exception that `failure` describes, or a `RemoteError`. Never raises.
+
+    `known` holds the classes that may be built besides Python's and drumline's own, by class name
+    or just listed. The traceback of the worker is attached as a note (`__notes__`; Python prints it
+    from 3.11 on).
+    """
+    cls = _find(failure.class_name, known)
+    exc = None if cls is None else _build(cls, failure)
+    if exc is None:
+        exc = RemoteError(failure.class_name, failure.message, failure.traceback)
+    notes = list(failure.notes or ())
+    if failure.traceback:
+        hint = ""
+        if type(exc) is RemoteError and failure.class_name != class_name_of(RemoteError):
+            hint = " Name its class in Cluster(errors=[...]) to catch it as what it was."
+        notes.append(f"Raised on a worker.{hint}\n{failure.traceback.rstrip()}")
+    _attach(exc, notes)
+    return exc
+
+
+def _find(name: str, known: Known) -> ErrorClass | None:
+    found = own_classes().get(name)
+    if found is not None:
+        return found
+    given = known if isinstance(known, Mapping) else {class_name_of(cls): cls for cls in known}
+    if name in given:
+        return given[name]
+    # One file run as a script here and imported there: `__main__.MyError` and `app.MyError` are the
+    # same class.
+    alike = [cls for cls in given.values() if _same_but_for_main(name, cls)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _same_but_for_main(name: str, cls: type) -> bool:
+    if cls.__module__ == "__main__":
+        return name.endswith(f".{cls.__qualname__}")
+    return name == f"__main__.{cls.__qualname__}"
+
+
+def _build(cls: ErrorClass, failure: Failure) -> BaseException | None:
+    """A `cls` that says what `failure` says: from its arguments, else without `__init__`."""
+    if failure.args is not None:
+        built = _called(cls, failure.args)
+        if built is not None and (_message(built) == failure.message or isinstance(built, OSError)):
+            return built
+    for args in (failure.args, [failure.message]):
+        if args is not None:
+            bare = _bare(cls, args)
+            if bare is not None and _message(bare) == failure.message:
+                return bare
+    return _bare(cls, [failure.message])
+
+
+def _called(cls: ErrorClass, args: list[Any]) -> BaseException | None:
+    try:
+        built = cls(*args)
+    except Exception:
+        return None
+    return built if type(built) is cls or isinstance(built, cls) else None
+
+
+def _bare(cls: ErrorClass, args: list[Any]) -> BaseException | None:
+    try:
+        exc = cls.__new__(cls, *args)
+        exc.args = tuple(args)
+        str(exc)
+    except Exception:
+        return None
+    return exc if isinstance(exc, cls) else None
+
+
+def _attach(exc: BaseException, notes: list[str]) -> None:
+    with suppress(Exception):  # a class that refuses attributes goes without notes
+        if notes:
+            exc.__notes__ = [*getattr(exc, "__notes__", ()), *notes]

@@ -1,0 +1,127 @@
+"""Every Redis key, in one place. `drumline` stands for the prefix, `3` for a partition's number.
+
+===========================  ======  ======================================  ==================
+key                          type    content                                 lifetime
+===========================  ======  ======================================  ==================
+drumline:meta                hash    number of partitions, protocol version  for ever
+drumline:tasks:<pool>        stream  tasks of a pool; one consumer group     entry: its task's
+drumline:ctl                 stream  what every worker must hear             trimmed by length
+drumline:workers             hash    worker id: pools, graphs, heartbeat     until it leaves
+drumline:coordinators        hash    id: partitions, heartbeat               until it leaves
+drumline:graphs              hash    graph name: fingerprints held           for ever
+{drumline:3}:inbox           stream  everything for the coordinator          until committed
+{drumline:3}:lease           hash    owner, epoch, commit, position, tries   for ever
+{drumline:3}:open            set     ids of open runs                        member: while open
+{drumline:3}:timers          zset    what is due, by Redis TIME in ms        member: until due
+{drumline:3}:run:<run id>    hash    run record, open superstep              end + LOG_TTL_S
+{drumline:3}:thread:<id>     hash    committed channels, by version          until deleted
+{drumline:3}:log:<run id>    stream  facts of the run                        end + LOG_TTL_S
+{drumline:3}:blob:<blob id>  string  one large value                         as what names it
+{drumline:3}:tasks:<pool>    stream  as above, on Redis Cluster only         as above
+===========================  ======  ======================================  ==================
+
+The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone
+writes them, in its commit script; others only append to the inbox. All keys of a partition share
+the hash tag `{drumline:3}`, so that on Redis Cluster they lie in one slot and one script may touch
+them all. There the tasks of a partition must lie in that slot too, and each partition has task
+streams of its own; elsewhere a pool has one stream.
+
+Ids and pool names stand last in a key, so they may contain any character.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: What a prefix may look like. No braces, which would move the hash tag; no glob characters, for
+#: ACL patterns.
+PREFIX_PATTERN = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+
+
+class Keys:
+    """The key names of one cluster. Clusters that share a Redis differ in `prefix`."""
+
+    __slots__ = ("_open", "prefix")
+
+    def __init__(self, prefix: str = "drumline") -> None:
+        if not PREFIX_PATTERN.fullmatch(prefix):
+            raise ValueError(
+                f"{prefix!r} cannot be a key prefix: use 1 to 64 letters, digits and _ . : / -"
+            )
+        self.prefix = prefix
+        self._open = "{" + prefix + ":"
+
+    def __repr__(self) -> str:
+        return f"Keys({self.prefix!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Keys) and self.prefix == other.prefix
+
+    def __hash__(self) -> int:
+        return hash(self.prefix)
+
+    # -- of the whole cluster ----------------------------------------------------------------------
+
+    def meta(self) -> str:
+        """Number of partitions and protocol version."""
+        return f"{self.prefix}:meta"
+
+    def tasks(self, pool: str, partition: int | None = None) -> str:
+        """The task stream of a pool; with `partition` that partition's own one (Redis Cluster)."""
+        if partition is None:
+            return f"{self.prefix}:tasks:{pool}"
+        return f"{self._open}{partition}}}:tasks:{pool}"
+
+    def ctl(self) -> str:
+        """The control stream that every worker reads."""
+        return f"{self.prefix}:ctl"
+
+    def workers(self) -> str:
+        """Workers that are there."""
+        return f"{self.prefix}:workers"
+
+    def coordinators(self) -> str:
+        """Coordinators that are there."""
+        return f"{self.prefix}:coordinators"
+
+    def graphs(self) -> str:
+        """Graphs that workers hold."""
+        return f"{self.prefix}:graphs"
+
+    # -- of a partition ----------------------------------------------------------------------------
+
+    def tag(self, partition: int) -> str:
+        """What every key of the partition begins with: `{prefix:partition}`."""
+        return f"{self._open}{partition}}}"
+
+    def inbox(self, partition: int) -> str:
+        """What the partition's coordinator must hear."""
+        return f"{self._open}{partition}}}:inbox"
+
+    def lease(self, partition: int) -> str:
+        """Who owns the partition, and up to where that is committed."""
+        return f"{self._open}{partition}}}:lease"
+
+    def open(self, partition: int) -> str:
+        """Open runs."""
+        return f"{self._open}{partition}}}:open"
+
+    def timers(self, partition: int) -> str:
+        """What is due when."""
+        return f"{self._open}{partition}}}:timers"
+
+    def run(self, partition: int, run_id: str) -> str:
+        """A run's record."""
+        return f"{self._open}{partition}}}:run:{run_id}"
+
+    def thread(self, partition: int, thread_id: str) -> str:
+        """A thread's committed channels."""
+        return f"{self._open}{partition}}}:thread:{thread_id}"
+
+    def log(self, partition: int, run_id: str) -> str:
+        """A run's log."""
+        return f"{self._open}{partition}}}:log:{run_id}"
+
+    def blob(self, partition: int, blob_id: str) -> str:
+        """One large value."""
+        return f"{self._open}{partition}}}:blob:{blob_id}"

@@ -1,0 +1,104 @@
+"""Every bound of the system, named, with its unit last. What is not bounded here is bounded by
+nothing.
+
+Settings may lower or raise those that a service names in its own settings; the rest are part of the
+protocol: all processes of a cluster must agree on them, so they change only with the protocol
+version.
+"""
+
+from __future__ import annotations
+
+# -- values and entries ----------------------------------------------------------------------------
+
+#: One encoded value (a channel's cell, a node's input, an event's payload). Bigger ones are refused
+#: where they arise.
+VALUE_BYTES_MAX = 128 * 1024 * 1024
+
+#: One stream entry, all its fields together. Values that do not fit beside each other travel as
+#: blobs.
+ENTRY_BYTES_MAX = 16 * 1024 * 1024
+
+#: A value up to this size travels inside its message; a bigger one lies under a blob key and is
+#: referred to.
+VALUE_INLINE_BYTES_MAX = 64 * 1024
+
+#: Lists and dicts inside one another, between two typed values. msgpack itself enforces it, with
+#: bounds of its own that differ a little between versions (511 in msgpack 1.1, 1,023 in 1.2).
+NESTING_MAX = 1000
+
+#: Typed values (tuples, sets, dataclasses, messages, ...) inside one another. Each level costs a
+#: nested decoding.
+TYPED_NESTING_MAX = 64
+
+#: Items of one list, set or dict. A forged count allocates no more than this before its bytes turn
+#: out to be missing.
+CONTAINER_ITEMS_MAX = 2**20
+
+#: An int beyond 64 bits, in two's complement.
+BIG_INT_BYTES_MAX = 4096
+
+#: The digits, sign and exponent of a Decimal as text.
+DECIMAL_CHARS_MAX = 4096
+
+# -- errors on the wire ----------------------------------------------------------------------------
+
+#: The message of an exception that crosses the wire; the rest is cut off, and the text says so.
+FAILURE_MESSAGE_CHARS_MAX = 8 * 1024
+
+#: The traceback text that travels with an exception; cut in its middle, since both ends tell most.
+FAILURE_TRACEBACK_CHARS_MAX = 32 * 1024
+
+#: The encoded constructor arguments of an exception. Bigger ones stay behind; the message goes on
+#: its own.
+FAILURE_ARGS_BYTES_MAX = 64 * 1024
+
+#: Notes (PEP 678) that travel with an exception.
+FAILURE_NOTES_MAX = 32
+
+# -- dispatch --------------------------------------------------------------------------------------
+
+#: Tasks that one commit may send out. A wider superstep leaves in several windows.
+DISPATCH_WINDOW_ENTRIES_MAX = 1000
+
+#: Bytes of tasks that one commit may send out (a single bigger task goes alone).
+DISPATCH_WINDOW_BYTES_MAX = 1024 * 1024
+
+#: How often a task may be begun when workers keep vanishing with it, before it has failed
+#: (`TaskAbandoned`).
+ATTEMPTS_MAX = 5
+
+#: After a takeover, how often an entry may bring its coordinator down before its run fails
+#: (`PoisonedRun`).
+POISON_TRIES_MAX = 3
+
+#: Entries that a coordinator takes from its inbox at once, and so the most that one commit answers.
+INBOX_BATCH_ENTRIES_MAX = 500
+
+# -- time ------------------------------------------------------------------------------------------
+
+#: A worker that does not renew a task's entry for this long has lost it.
+TASK_LEASE_MS = 5_000
+
+#: How often a worker renews what it holds: a quarter of the lease, so that three renewals may be
+#: lost.
+TASK_RENEW_MS = TASK_LEASE_MS // 4
+
+#: A coordinator that does not renew its partition for this long has lost it.
+COORDINATOR_LEASE_MS = 1_500
+
+#: How long a client waits for a run to be accepted before it raises `NoCoordinator`.
+ACCEPT_TIMEOUT_MS = 10_000
+
+#: How long a node's writer waits for room in a full send buffer before it raises `WriterBlocked`.
+WRITER_BLOCK_MS = 30_000
+
+#: How long the log and the blobs of a finished run can still be read.
+LOG_TTL_S = 86_400
+
+#: A worker or coordinator that was not heard of for this long is no longer listed as present.
+PRESENCE_TTL_MS = 15_000
+
+# -- memory ----------------------------------------------------------------------------------------
+
+#: What a worker may have gathered for sending before its writers block.
+SEND_BUFFER_BYTES_MAX = 16 * 1024 * 1024

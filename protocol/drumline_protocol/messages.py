@@ -1,0 +1,174 @@
+"""Messages: what goes through an inbox, a task stream and the control stream.
+
+==============  ======================  =======================================================================
+message         from -> to              meaning
+==============  ======================  =======================================================================
+RunRequest      client -> coordinator   start this run
+CancelRun       client -> coordinator   end this run now
+Events          worker -> coordinator   what a node emitted, in order
+TaskResult      worker -> coordinator   a task's writes
+TaskError       worker -> coordinator   a task raised
+TaskBubbled     worker -> coordinator   a task returned `Command(graph=Command.PARENT)`
+Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
+Abandoned       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
+WorkersChanged  keeper -> coordinator   parked tasks may try again
+TaskMessage     coordinator -> worker   run this task
+Cancel          coordinator -> worker   stop these tasks (on the control stream)
+==============  ======================  =======================================================================
+
+The embedded mode hands the same objects to the machine with live values inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+
+@dataclass(slots=True)
+class RunRequest:
+    """A run to start. `record` names the stream modes to record; `subgraphs` whether child events are among them.
+
+    `config` holds the plain parts of a LangGraph config: tags, metadata, configurable, recursion_limit,
+    max_concurrency, run_name. `fingerprint` is None when the client does not hold the graph.
+    """
+
+    run_id: str
+    graph: str
+    input: Any
+    config: dict[str, Any] = field(default_factory=dict)
+    context: Any = None
+    record: tuple[str, ...] = ()
+    subgraphs: bool = True
+    fingerprint: str | None = None
+
+
+@dataclass(slots=True)
+class CancelRun:
+    run: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Events:
+    """A burst of events of one attempt; `n` numbers the first of `items` within the attempt."""
+
+    run: str
+    task: str
+    attempt: int
+    executor: str
+    n: int
+    items: list[Any]
+
+
+@dataclass(slots=True)
+class TaskResult:
+    run: str
+    task: str
+    attempt: int
+    executor: str
+    writes: Any
+
+
+@dataclass(slots=True)
+class TaskError:
+    run: str
+    task: str
+    attempt: int
+    executor: str
+    error: Any
+
+
+@dataclass(slots=True)
+class TaskBubbled:
+    run: str
+    task: str
+    attempt: int
+    executor: str
+    command: Any
+
+
+@dataclass(slots=True)
+class Refused:
+    run: str
+    task: str
+    attempt: int
+    executor: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Abandoned:
+    run: str
+    task: str
+    attempt: int
+    reason: str
+
+
+@dataclass(slots=True)
+class WorkersChanged:
+    """A worker came (or came back with other graphs): tasks that wait for one may be dispatched again."""
+
+    partition: int
+
+
+@dataclass(slots=True)
+class RunShared:
+    """What all tasks of a run have in common; encoded once per run."""
+
+    run_id: str
+    graph: str
+    fingerprint: str
+    partition: int
+    config: dict[str, Any]
+    context: Any
+    record: tuple[str, ...]
+    subgraphs: bool
+
+
+@dataclass(slots=True)
+class TaskMessage:
+    """Run this task.
+
+    `cells` holds the raw cells that the node (PULL) and its routers read; `blobs` names those too large to travel
+    along, each with the blob key that holds it. `arg` is the argument of a `Send`. In phase `route` only the routers
+    run, after `writes`.
+    """
+
+    shared: Any
+    ns: tuple[str, ...]
+    node: str
+    task: str
+    attempt: int
+    step: int
+    stop: int
+    path: tuple[Any, ...]
+    triggers: tuple[str, ...]
+    phase: str
+    cells: dict[str, Any]
+    arg: Any = None
+    writes: Any = None
+    blobs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Cancel:
+    """Stop these tasks of a run, or all of them when `tasks` is empty."""
+
+    run: str
+    tasks: tuple[str, ...] = ()
+
+
+Message = Union[
+    RunRequest,
+    CancelRun,
+    Events,
+    TaskResult,
+    TaskError,
+    TaskBubbled,
+    Refused,
+    Abandoned,
+    WorkersChanged,
+    TaskMessage,
+    Cancel,
+]

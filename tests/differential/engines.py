@@ -1,0 +1,95 @@
+"""The two engines behind one face, so that one builder function builds for both.
+
+A builder function takes an `Engine` and uses its attributes in place of imports:
+
+    def build(e):
+        class State(TypedDict):
+            topic: str
+        return e.StateGraph(State).add_node("n", n).add_edge(e.START, "n").compile()
+
+`build(LANGGRAPH)` is what LangGraph does, `build(DRUMLINE)` what we do. `DRUMLINE_STRICT` is
+drumline whose every graph is compiled with `strict_wire=True`, so that all values pass through the
+codec. Nothing is imported before an attribute is asked for.
+
+Modules that call `build` must not say `from __future__ import annotations` when they define states
+inside the builder: LangGraph resolves the hints from module globals, where local names are not
+found.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+_PLACES = {
+    "graph": ("StateGraph", "START", "END", "add_messages", "MessagesState"),
+    "graph.message": ("REMOVE_ALL_MESSAGES",),
+    "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt"),
+    "config": ("get_stream_writer", "get_config"),
+    "runtime": ("Runtime", "get_runtime"),
+    "errors": ("GraphRecursionError", "InvalidUpdateError", "EmptyInputError", "EmptyChannelError"),
+    "managed": ("IsLastStep", "RemainingSteps"),
+    "channels": (
+        "LastValue",
+        "AnyValue",
+        "EphemeralValue",
+        "UntrackedValue",
+        "Topic",
+        "BinaryOperatorAggregate",
+        "DeltaChannel",
+    ),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+
+class Engine:
+    """One engine: `root` is its import root, `strict` compiles every graph with `strict_wire=True`.
+
+    Attributes are the names of LangGraph's API that builders need (see `_PLACES`), imported when
+    first used; an unknown name is an `AttributeError`, a name that the engine lacks is the engine's
+    own import error.
+    """
+
+    def __init__(self, name: str, root: str, *, strict: bool = False) -> None:
+        self.name = name
+        self.root = root
+        self.strict = strict
+
+    def __repr__(self) -> str:
+        return f"Engine({self.name})"
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _PLACE_OF:
+            raise AttributeError(f"no engine name {name!r}; add it to engines._PLACES")
+        value = getattr(importlib.import_module(f"{self.root}.{_PLACE_OF[name]}"), name)
+        if name == "StateGraph" and self.strict:
+            value = _strict(value)
+        self.__dict__[name] = value
+        return value
+
+    def module(self, path: str) -> Any:
+        """Import `<root>.<path>`, for names that builders use rarely."""
+        return importlib.import_module(f"{self.root}.{path}")
+
+
+def _strict(state_graph: type[Any]) -> type[Any]:
+    class StrictStateGraph(state_graph):  # type: ignore[misc]
+        def compile(self, *args: Any, **kwargs: Any) -> Any:
+            return super().compile(*args, strict_wire=True, **kwargs)
+
+    return StrictStateGraph
+
+
+LANGGRAPH = Engine("langgraph", "langgraph")
+DRUMLINE = Engine("drumline", "drumline")
+DRUMLINE_STRICT = Engine("drumline-strict", "drumline", strict=True)
+_BY_NAME = {engine.name: engine for engine in (LANGGRAPH, DRUMLINE, DRUMLINE_STRICT)}
+
+
+def engines_under_test() -> Iterator[Engine]:
+    """The engines that are compared with LangGraph.
+
+    `DRUMLINE_DIFF_ENGINES=langgraph` compares LangGraph with itself: that tests these tests.
+    """
+    for name in os.environ.get("DRUMLINE_DIFF_ENGINES", "drumline,drumline-strict").split(","):
+        yield _BY_NAME[name.strip()]

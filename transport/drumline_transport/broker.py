@@ -1,0 +1,416 @@
+"""The verbs: all that Drumline asks of a message broker, and the promise behind each.
+
+`RedisBroker` (`redis_broker.py`) and `MemoryBroker` (`memory.py`) implement them; one contract suite
+(`tests/transport/test_contract_*.py`) holds both to the same promises. Nothing here decodes a payload: `data` is opaque.
+
+Promises, in the words used below:
+
+- *atomic*: all of it or nothing, and nobody sees a half.
+- *idempotent*: repeating the call after a lost reply changes nothing more. Such verbs, and all reads, reconnect and
+  repeat by themselves, for at most `patience_s` (an option of `connect`); then they raise `NoBroker`.
+- *at least once*: after a lost reply the call is repeated and may have happened twice. The receiver drops repeats.
+
+Who may call what, from which thread (each group has a connection of its own; a lock keeps callers of one group apart,
+so the only harm of a wrong thread is waiting for another's blocking read):
+
+| group | verbs | thread |
+|---|---|---|
+| inbox | `read_inbox` | the coordinator's main loop |
+| commit | `send_commit`, `poll_commits` | the coordinator's main loop, no lock: one thread only |
+| take | `take` | the worker's take thread |
+| send | `publish` | the worker's send thread |
+| ctl | `read_ctl` | the worker's keeper (or control) thread |
+| keeper | `renew`, `renew_leases`, `stale_tasks`, `beat`, `leave` | a keeper thread, never behind user code |
+| any | all others | any |
+
+A broker is not shared across `fork`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypedDict, Union
+
+Kind = Literal["workers", "coordinators"]
+Status = Literal["applied", "already", "diverged"]
+FieldValue = Union[str, bytes, int]
+
+#: The position before every entry of a stream.
+START_POSITION = "0-0"
+#: The cursor with which a sweep begins, and which ends it.
+SWEEP_START = "-"
+
+
+@dataclass(slots=True)
+class InboxEntry:
+    """One message for the coordinator of `partition`. `id` is its position there."""
+
+    partition: int
+    id: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One task entry, delivered to this consumer: it stays pending until published as done or withdrawn."""
+
+    pool: str
+    id: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """One entry of a run log: it carries the facts `first` .. the number behind the dash of `id` (`<epoch>-<last>`)."""
+
+    id: str
+    first: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class StaleTask:
+    """A pending task entry that nobody renewed for `idle_ms`. `data` is None when the entry itself is gone."""
+
+    id: str
+    consumer: str
+    idle_ms: int
+    data: bytes | None
+
+
+@dataclass(slots=True)
+class Lease:
+    """A partition held by `nonce` for the time that was asked for.
+
+    `epoch` never repeats for a partition and is at least the Redis TIME (ms) at which it was taken; `commit` is the
+    number of the last commit of this epoch (0 at first); `position` is the inbox position up to which the former owners
+    committed; `tries` counts takeovers that died on the entry behind it; `server` is the broker's `run_id`.
+    """
+
+    partition: int
+    nonce: str
+    epoch: int
+    commit: int
+    position: str
+    tries: int
+    server: str
+
+
+class LeaseRow(TypedDict):
+    """One row of `lease_owners`. `left_ms` is what remains of the lease by Redis TIME; negative: it ran out."""
+
+    partition: int
+    owner: str
+    epoch: int
+    commit: int
+    position: str
+    left_ms: int
+    tries: int
+
+
+@dataclass(slots=True)
+class LogAppend:
+    """Facts `first`..`last` of a run, as one log entry."""
+
+    run_id: str
+    first: int
+    last: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class TaskAppend:
+    """A task entry for `pool`. Its stream id is kept in the run record under `slot`, until settled or withdrawn."""
+
+    run_id: str
+    slot: str
+    pool: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class Commit:
+    """All that a coordinator decided from one batch of its inbox: applied as a whole or not at all.
+
+    `number` counts 1, 2, 3, ... within an epoch. `position` is the inbox position up to which this holds. The lists are
+    applied in the order of the fields. Log entries of one run must ascend. A pool name holds no white space.
+    """
+
+    partition: int
+    nonce: str
+    epoch: int
+    number: int
+    position: str
+    logs: list[LogAppend] = field(default_factory=list)
+    tasks: list[TaskAppend] = field(default_factory=list)
+    #: `(run id, fields to set in its record)`
+    fields: list[tuple[str, dict[str, FieldValue]]] = field(default_factory=list)
+    #: `(run id, slot)` of tasks whose worker acknowledged and deleted the entry itself: only the slot is forgotten
+    settled: list[tuple[str, str]] = field(default_factory=list)
+    #: `(run id, slot)` of tasks whose entry is to vanish, delivered or not
+    withdrawn: list[tuple[str, str]] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    #: `(run id, seconds to keep its record and log; 0 = for ever)`
+    closed: list[tuple[str, int]] = field(default_factory=list)
+    #: `(member, due in ms of Redis TIME)`
+    timers: list[tuple[str, int]] = field(default_factory=list)
+    timers_done: list[str] = field(default_factory=list)
+    #: what every worker must hear
+    ctl: list[bytes] = field(default_factory=list)
+    #: `(blob id, value, seconds to keep; 0 = for ever)`
+    blobs: list[tuple[str, bytes, int]] = field(default_factory=list)
+
+    def cost(self) -> tuple[int, int]:
+        """How many stream entries and blobs this commit writes, and how many payload bytes."""
+        entries = len(self.logs) + len(self.tasks) + len(self.ctl) + len(self.blobs)
+        size = sum(len(log.data) for log in self.logs) + sum(len(task.data) for task in self.tasks)
+        size += sum(map(len, self.ctl)) + sum(len(blob[1]) for blob in self.blobs)
+        for _, values in self.fields:
+            size += sum(len(v) if isinstance(v, (bytes, str)) else 8 for v in values.values())
+        return entries, size
+
+
+@dataclass(slots=True)
+class CommitReply:
+    """What became of a commit.
+
+    `applied`: just now. `already`: before (its reply was lost). `diverged`: not, and it never will be: another owner,
+    another epoch, a commit before it is missing, or a key of another type. `detail` says which. Nothing was changed;
+    throw decoded state away and `acquire` again.
+    """
+
+    partition: int
+    number: int
+    status: Status
+    detail: str = ""
+
+
+class LogReader(Protocol):
+    """Reads one run log on a connection of its own. For one thread at a time; `close` gives the connection back."""
+
+    def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
+        """Up to `count` entries behind the id `after` ("0-0" or "-": from the start), in order.
+
+        Waits up to `block_ms` (0: not at all) for the first; an empty list when none came. An id may be made up
+        (`<epoch>-<number>`): what has a higher one is returned. Raises `NoBroker`.
+        """
+        ...
+
+    def exists(self) -> bool:
+        """Whether the log exists: at least one entry was committed, and it has not expired."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class AsyncLogReader(Protocol):
+    """The twin of `LogReader` for an event loop. A cancelled call closes its connection: no reply is left behind."""
+
+    async def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]: ...
+
+    async def exists(self) -> bool: ...
+
+    async def close(self) -> None: ...
+
+
+class CommonVerbs(Protocol):
+    """What every role may ask."""
+
+    partitions: int
+
+    def server_id(self) -> str:
+        """The broker's `run_id` as of the latest (re)connect. Costs nothing.
+
+        When it differs from `Lease.server`, the broker restarted or another took its place, and a tail may be lost:
+        acquire again, for a new epoch.
+        """
+        ...
+
+    def time_ms(self) -> int:
+        """Redis TIME in milliseconds: the only clock that processes may compare."""
+        ...
+
+    def beat(self, kind: Kind, name: str, info: bytes) -> None:
+        """Say that `name` is here, with `info` for others to read. Idempotent."""
+        ...
+
+    def leave(self, kind: Kind, name: str) -> None:
+        """Take `name` off the list. Idempotent."""
+        ...
+
+    def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
+        """`name -> (info, ms since its last beat, by Redis TIME)`. Forgets those silent for `MEMBER_FORGET_MS`."""
+        ...
+
+    def put_graph(self, name: str, data: bytes) -> None:
+        """Publish what is known of a graph under `name`. Idempotent; the last one wins."""
+        ...
+
+    def graphs(self) -> dict[str, bytes]: ...
+
+    def queue_depths(self, pools: list[str]) -> dict[str, tuple[int, int]]:
+        """`pool -> (entries not yet delivered, entries delivered and pending)`."""
+        ...
+
+    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
+        """Keep a large value under `blob_id` for `ttl_s` seconds (0: for ever). Idempotent."""
+        ...
+
+    def get_blob(self, p: int, blob_id: str) -> bytes | None: ...
+
+    def push_inbox(self, p: int, data: bytes) -> None:
+        """Append one message to the inbox of partition `p`. At least once; once it returns it is stored."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections and end every wait of this broker, in whatever thread, with `NoBroker`."""
+        ...
+
+
+class CoordinatorVerbs(Protocol):
+    """Lease partitions, read their inboxes, commit."""
+
+    def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
+        """Take partition `p` for `ttl_ms`. None while another owner's lease runs. Atomic.
+
+        Each call that succeeds opens a new epoch, also for the nonce that holds it already, and fences all commits of
+        the epochs before.
+        """
+        ...
+
+    def renew_leases(self, nonce: str, partitions: list[int], ttl_ms: int) -> list[bool]:
+        """Prolong; False where another owner took over. A lease that ran out but was not taken is prolonged too."""
+        ...
+
+    def release(self, p: int, nonce: str) -> None:
+        """End the lease at once, if `nonce` still holds it. Its commits are fenced from then on."""
+        ...
+
+    def lease_owners(self) -> list[LeaseRow]:
+        """One row for each partition that ever had an owner (`owner` is "" when released)."""
+        ...
+
+    def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
+        """Entries behind `after[p]` of every partition p named, at most `count` of each, in order within a partition.
+
+        Waits up to `block_ms` (0: not at all) for the first. Removes nothing: a commit's position does.
+        """
+        ...
+
+    def send_commit(self, commit: Commit) -> None:
+        """Send a commit without waiting for its reply. Commits are applied in the order of the calls.
+
+        The broker object keeps it until its reply came, and sends it again after a lost connection, a lost script, or
+        while the server refuses writes; its number makes that idempotent. Raises `ValueError` for a commit that no
+        server could apply (log ids not ascending, a pool name with white space): nothing was sent then.
+        """
+        ...
+
+    def poll_commits(self, block_ms: int = 0) -> list[CommitReply]:
+        """The replies that came, in the order of the commits of each partition.
+
+        `block_ms` > 0 waits that long for at least one, if any is outstanding. Never raises for a lost connection: the
+        commits stay outstanding and `stalled` says why.
+        """
+        ...
+
+    @property
+    def stalled(self) -> str:
+        """Why commits wait just now (no connection, OOM, MISCONF, READONLY, LOADING ...), or ""."""
+        ...
+
+    @property
+    def outstanding(self) -> int:
+        """How many commits have no reply yet."""
+        ...
+
+    def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
+        """Count one more try of handling `entry_id` after a takeover; returns the count. 0: the lease is not held.
+
+        The next commit forgets the count.
+        """
+        ...
+
+    def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
+        """The record of a run; empty when there is none. Slots of open tasks are fields `t:<slot>`."""
+        ...
+
+    def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
+        """All entries behind the id `after` ("-": from the start)."""
+        ...
+
+    def open_runs(self, p: int) -> list[str]:
+        """Runs opened and not closed, sorted."""
+        ...
+
+    def due_timers(self, p: int, limit: int) -> list[str]:
+        """Members whose time has come by Redis TIME, earliest first, at most `limit`. Removes nothing."""
+        ...
+
+    def ensure_pool(self, pool: str) -> None:
+        """Make the task stream and consumer group of a pool, if missing. Idempotent."""
+        ...
+
+    def stale_tasks(
+        self, pool: str, idle_ms: int, cursor: str, count: int
+    ) -> tuple[list[StaleTask], str]:
+        """Pending entries idle for `idle_ms` or more, at most `count`, beginning behind `cursor`; claims nothing.
+
+        Start with `SWEEP_START`; pass on the cursor that comes back. It is `SWEEP_START` again at the end.
+        """
+        ...
+
+
+class WorkerVerbs(Protocol):
+    """Take tasks, answer, stay alive."""
+
+    def take(
+        self, pools: list[str], consumer: str, count: int, block_ms: int
+    ) -> list[Delivery]:
+        """Up to `count` task entries for this consumer, shared between the pools; waits up to `block_ms` for the first.
+
+        Each entry goes to one consumer once. A group that is missing is made. With fewer than one of `count` for each
+        pool the pools take turns; only a blocked wait that several pools end at once may then bring up to one of each.
+        """
+        ...
+
+    def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
+        """Append `(partition, data)` to the inboxes in order, then acknowledge and delete the entries `done`.
+
+        `done` is a list of `(pool, entry id)`. At least once; in order; no acknowledgement without all the entries
+        before it stored. Returns when the broker has it.
+        """
+        ...
+
+    def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Reset the idle time of `(pool, entry id)`s; returns those that this consumer still owns.
+
+        An entry that was withdrawn, or that belongs to another consumer, is not among them and is not brought back.
+        """
+        ...
+
+    def last_ctl(self) -> str:
+        """The id of the newest control message ("0-0": none yet): where a new worker begins to listen."""
+        ...
+
+    def read_ctl(self, after: str, block_ms: int) -> list[tuple[str, bytes]]:
+        """Control messages behind `after`, oldest first; waits up to `block_ms` for the first."""
+        ...
+
+
+class ClientVerbs(Protocol):
+    """Ask for runs and read their logs."""
+
+    def submit(self, p: int, data: bytes) -> None:
+        """As `push_inbox`."""
+        ...
+
+    def log_reader(self, p: int, run_id: str) -> LogReader: ...
+
+    def alog_reader(self, p: int, run_id: str) -> AsyncLogReader:
+        """A reader for the running event loop. Any number of loops, one after another or at once."""
+        ...
+
+
+class Broker(CommonVerbs, CoordinatorVerbs, WorkerVerbs, ClientVerbs, Protocol):
+    """All verbs. Each process builds one; connections are opened when a group of verbs is first used."""

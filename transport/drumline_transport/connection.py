@@ -1,0 +1,356 @@
+"""One connection to Redis, as thin as it can be: bytes out, replies in.
+
+redis-py opens it (TLS, passwords, Unix sockets, ACL users); from then on the socket and a hiredis parser are used
+directly, because redis-py's own way per reply costs more than the whole trip over loopback. RESP2, replies as bytes.
+
+A connection that failed in the middle of anything is closed, never used again: no reply can be left in it for
+another caller (the class of CVE-2023-28858).
+"""
+
+from __future__ import annotations
+
+import inspect
+import select
+import socket
+import struct
+import threading
+import weakref
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Union
+
+import hiredis
+import redis
+from drumline_protocol.errors import ClusterError, NoBroker
+from redis.connection import AbstractConnection, parse_url
+
+#: How long a connection may take to open, TLS and password included.
+CONNECT_TIMEOUT_S = 5.0
+#: How long a reply may take beyond the time for which its command was told to block.
+REPLY_TIMEOUT_S = 10.0
+#: How long a write may wait for room in the socket.
+SEND_TIMEOUT_S = 10.0
+#: First and longest pause before trying again.
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.02, 1.0
+
+_READ_BYTES = 64 * 1024
+
+Argument = Union[str, bytes, int]
+#: What hiredis makes of a RESP2 reply: bytes, int, None, or a list of these. Its shape is the command's business.
+Reply = Any
+
+
+class Lost(Exception):
+    """The connection is gone or never came up; the text says why. Stays inside the transport."""
+
+
+class ServerError(ClusterError):
+    """Redis refused a command for a reason that waiting does not mend.
+
+    `code` is the first word of its answer (`WRONGTYPE`, `NOPERM`, `ERR`, ...). Most often another program writes to
+    keys under drumline's prefix, or the ACL user lacks a command or a key pattern. Nothing was changed.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text.removeprefix("-")
+
+    @property
+    def code(self) -> str:
+        return self.text.partition(" ")[0]
+
+    def __str__(self) -> str:
+        return f"Redis refused a command: {self.text}"
+
+
+class _Nothing:
+    __slots__ = ()
+
+
+#: What `Connection.poll` returns when no whole reply is there.
+NOTHING = _Nothing()
+
+#: Refusals that pass: the command changed nothing and may be sent again.
+PASSING = frozenset(
+    ["OOM", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "READONLY"]
+    + ["CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED"]
+)
+#: Refusals after which another connection may lead to the right server, or log in again.
+ELSEWHERE = frozenset(["READONLY", "MASTERDOWN", "NOAUTH"])
+#: Refusals of us: waiting does not help, and the operator must be told.
+UNWELCOME = frozenset(["NOAUTH", "WRONGPASS", "NOPERM"])
+
+
+def pack(*arguments: Argument) -> bytes:
+    """One command as RESP bytes."""
+    packed: bytes = hiredis.pack_command(arguments)  # type: ignore[arg-type]
+    return packed
+
+
+class Connection:
+    """A socket with a parser. For one thread at a time; `abort` may come from any thread."""
+
+    __slots__ = (
+        "__weakref__",
+        "_buffer",
+        "_opened",
+        "_reader",
+        "_sock",
+        "_timeout_s",
+        "_tls",
+        "busy",
+        "server_id",
+    )
+
+    def __init__(self, opened: AbstractConnection) -> None:
+        self._opened: Any = opened  # closes the socket when the last reference goes
+        sock: Any = opened._sock
+        self._sock = sock
+        self._tls = hasattr(sock, "pending")
+        self._reader: Any = hiredis.Reader(
+            protocolError=Lost, replyError=ServerError, notEnoughData=NOTHING
+        )
+        self._buffer = bytearray(_READ_BYTES)
+        self._timeout_s = -1.0
+        self.server_id = ""
+        #: a command is under way: a connection that is busy must not serve another caller
+        self.busy = False
+        if not self._tls:
+            # Kernel timeouts on a blocking socket: one system call a read in place of poll + recv.
+            sock.settimeout(None)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_TIMEOUT_S))
+
+    def fileno(self) -> int:
+        number: int = self._sock.fileno()
+        return number
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data`. Raises `Lost`, and has closed the connection then."""
+        self.busy = True
+        try:
+            if self._tls and self._timeout_s != SEND_TIMEOUT_S:
+                self._sock.settimeout(SEND_TIMEOUT_S)
+                self._timeout_s = SEND_TIMEOUT_S
+            self._sock.sendall(data)
+        except OSError as error:
+            self.close()
+            raise Lost(f"cannot write: {error}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def receive(self, timeout_s: float) -> Reply:
+        """The next reply; error replies come back as `ServerError` objects, not raised. Raises `Lost`."""
+        reply = self._reader.gets()
+        if reply is NOTHING:
+            reply = self._wait(timeout_s)
+        self.busy = False
+        return reply
+
+    def _wait(self, timeout_s: float) -> Reply:
+        gets, feed, buffer = self._reader.gets, self._reader.feed, self._buffer
+        try:
+            if timeout_s != self._timeout_s:
+                self._set_timeout(timeout_s)
+            receive = self._sock.recv_into
+            while True:
+                size = receive(buffer)
+                if not size:
+                    raise Lost("the server closed the connection")
+                feed(buffer, 0, size)
+                reply = gets()
+                if reply is not NOTHING:
+                    return reply
+        except (BlockingIOError, TimeoutError):
+            self.close()
+            raise Lost(f"no answer within {timeout_s:g} s") from None
+        except OSError as error:
+            self.close()
+            raise Lost(f"cannot read: {error}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_timeout(self, timeout_s: float) -> None:
+        if self._tls:
+            self._sock.settimeout(timeout_s)
+        else:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout_s))
+        self._timeout_s = timeout_s
+
+    def poll(self) -> Reply:
+        """The next reply if it is there, else `NOTHING`. Never waits. Raises `Lost`."""
+        reply = self._reader.gets()
+        while reply is NOTHING:
+            try:
+                size = self._receive_now()
+            except (BlockingIOError, InterruptedError):
+                return NOTHING
+            except OSError as error:
+                if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
+                    return NOTHING
+                self.close()
+                raise Lost(f"cannot read: {error}") from None
+            if not size:
+                self.close()
+                raise Lost("the server closed the connection")
+            self._reader.feed(self._buffer, 0, size)
+            reply = self._reader.gets()
+        self.busy = False
+        return reply
+
+    def wait(self, timeout_s: float) -> None:
+        """Until there may be something to read, or `timeout_s` is over."""
+        if not (self._tls and self._sock.pending()):
+            _wait_readable(self._sock, timeout_s)
+
+    def _receive_now(self) -> int:
+        if not self._tls:
+            size: int = self._sock.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
+            return size
+        self._sock.settimeout(0)
+        self._timeout_s = 0
+        size = self._sock.recv_into(self._buffer)
+        return size
+
+    def call(self, *arguments: Argument, wait_s: float = 0.0) -> Reply:
+        """Send one command and return its reply; error replies are raised."""
+        self.send(pack(*arguments))
+        reply = self.receive(REPLY_TIMEOUT_S + wait_s)
+        if isinstance(reply, ServerError):
+            raise reply
+        return reply
+
+    def calls(self, commands: Iterable[bytes]) -> list[Reply]:
+        """Send packed commands in one write and return their replies; `ServerError`s stand in the list."""
+        packed = list(commands)
+        self.send(b"".join(packed))
+        replies = []
+        for _ in packed:
+            self.busy = True
+            replies.append(self.receive(REPLY_TIMEOUT_S))
+        return replies
+
+    def abort(self) -> None:
+        """End whatever another thread waits for on this connection: it gets `Lost`."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except (OSError, AttributeError):
+            pass
+
+    def close(self) -> None:
+        self.busy = True
+        self._opened.disconnect()
+
+
+def _wait_readable(sock: socket.socket, timeout_s: float) -> None:
+    if sock.fileno() < 0:
+        return
+    if hasattr(select, "poll"):  # unlike select(), without a bound on the number of files
+        poller = select.poll()
+        poller.register(sock, select.POLLIN)
+        poller.poll(timeout_s * 1000)
+    else:
+        select.select([sock], [], [], timeout_s)
+
+
+@lru_cache(maxsize=64)
+def _timeval(seconds: float) -> bytes:
+    whole = int(seconds)
+    return struct.pack("ll", whole, int((seconds - whole) * 1_000_000))
+
+
+class Dialer:
+    """Opens connections to one address, and knows what all of them share. Safe for threads."""
+
+    def __init__(self, url: str, name: str, patience_s: float) -> None:
+        self.url = url
+        self.name = "".join(c if c.isprintable() and c != " " else "-" for c in name)
+        self.patience_s = patience_s
+        self.closed = threading.Event()
+        self.server_id = ""
+        self._open: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        try:
+            options = parse_url(url)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise NoBroker(url, str(error)) from None
+        self._kind = options.pop("connection_class", redis.Connection)
+        for pool_option in ("max_connections", "timeout", "decode_responses", "protocol"):
+            options.pop(pool_option, None)
+        options.setdefault("socket_connect_timeout", CONNECT_TIMEOUT_S)
+        options.setdefault("socket_timeout", CONNECT_TIMEOUT_S)
+        options.setdefault("protocol", 2)
+        if "path" not in options:
+            options.setdefault("socket_keepalive", True)
+        known = inspect.signature(AbstractConnection.__init__).parameters
+        if "driver_info" in known:  # spares two round trips (CLIENT SETINFO) a connection
+            options["driver_info"] = None
+        else:
+            options["lib_name"] = options["lib_version"] = None
+        self._options: dict[str, Any] = options
+
+    def dial(self, role: str) -> Connection:
+        """A new connection, named for `CLIENT LIST`. Raises `Lost`, or `NoBroker` when we are not let in."""
+        if self.closed.is_set():
+            raise NoBroker(self.url, "this broker object was closed")
+        try:
+            opened = self._kind(**self._options)
+            opened.connect()
+        except redis.AuthenticationError as error:
+            raise NoBroker(self.url, str(error)) from None
+        except redis.ResponseError as error:
+            # redis-py words refusals without their code; a login that fails is not mended by waiting
+            if "LOADING" in str(error) or isinstance(error, redis.exceptions.ReadOnlyError):
+                raise Lost(str(error)) from None
+            raise NoBroker(self.url, str(error)) from None
+        except (redis.RedisError, OSError) as error:
+            raise Lost(str(error)) from None
+        connection = Connection(opened)
+        self._greet(connection, role)
+        with self._lock:
+            self._open.add(connection)
+        if self.closed.is_set():
+            connection.close()
+            raise NoBroker(self.url, "this broker object was closed")
+        return connection
+
+    def _greet(self, connection: Connection, role: str) -> None:
+        """Name the connection and learn the server's `run_id`, in one round trip. Both may be forbidden."""
+        named, info = connection.calls(
+            [pack("CLIENT", "SETNAME", f"{self.name}:{role}"), pack("INFO", "server")]
+        )
+        for reply in (named, info):
+            if isinstance(reply, ServerError) and reply.code in ("NOAUTH", "LOADING"):
+                connection.close()
+                if reply.code == "NOAUTH":
+                    raise NoBroker(self.url, reply.text)
+                raise Lost(reply.text)
+        if isinstance(info, bytes):
+            self.server_id = connection.server_id = info_field(info, "run_id")
+
+    def hang_up(self, connection: Connection) -> None:
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
+
+    def pause(self, attempt: int, left_s: float) -> None:
+        """Wait before attempt number `attempt` + 1, at most `left_s`; ends at once when the broker is closed."""
+        self.closed.wait(max(0.0, min(BACKOFF_FIRST_S * 2 ** min(attempt, 10), BACKOFF_MAX_S, left_s)))
+
+    def close(self) -> None:
+        self.closed.set()
+        with self._lock:
+            connections = list(self._open)
+            self._open.clear()
+        for connection in connections:
+            connection.abort()
+
+
+def info_field(info: bytes, name: str) -> str:
+    """One field of an `INFO` reply, or ""."""
+    for line in info.decode("utf-8", "replace").splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key == name:
+            return value
+    return ""

@@ -1,0 +1,94 @@
+"""`connect`: a broker object for one Redis address. All verbs; each role uses its own."""
+
+from __future__ import annotations
+
+from drumline_protocol.errors import (
+    EvictingBroker,
+    NoBroker,
+    PartitionMismatch,
+    ProtocolTooNew,
+)
+from drumline_protocol.keys import Keys
+from drumline_protocol.wire import VERSION
+
+from drumline_transport.connection import (
+    Connection,
+    Dialer,
+    Lost,
+    Reply,
+    ServerError,
+    info_field,
+    pack,
+)
+from drumline_transport.redis_client import RedisClient
+from drumline_transport.redis_coordinator import RedisCoordinator
+from drumline_transport.redis_worker import RedisWorker
+
+#: Partitions of a cluster that is created without saying how many.
+PARTITIONS_DEFAULT = 8
+#: How long a verb that may be repeated tries to reach the broker before it raises `NoBroker`.
+PATIENCE_S = 10.0
+
+
+class RedisBroker(RedisCoordinator, RedisWorker, RedisClient):
+    """All verbs on Redis or Valkey. Made by `connect`."""
+
+    def __repr__(self) -> str:
+        return f"RedisBroker({self._dialer.name!r}, partitions={self.partitions})"
+
+
+def connect(
+    url: str,
+    *,
+    prefix: str = "drumline",
+    partitions: int | None = None,
+    name: str = "drumline",
+    patience_s: float = PATIENCE_S,
+) -> RedisBroker:
+    """Connect to the cluster `prefix` at `url` (`redis://`, `rediss://` or `unix://`), creating it if it is new.
+
+    `partitions` matters for a new cluster only (None: `PARTITIONS_DEFAULT`); otherwise it is compared with what is
+    stored. `name` shows in `CLIENT LIST`. Tries once, without patience: raises `NoBroker` when nobody answers or lets
+    us in, `EvictingBroker`, `PartitionMismatch`, or `ProtocolTooNew` when a newer drumline created the cluster.
+    """
+    keys = Keys(prefix)
+    if partitions is not None and partitions < 1:
+        raise ValueError(f"a cluster needs at least 1 partition, not {partitions}")
+    dialer = Dialer(url, name, patience_s)
+    try:
+        connection = dialer.dial("connect")
+        try:
+            stored = _inspect(connection, keys.meta(), partitions or PARTITIONS_DEFAULT)
+        finally:
+            dialer.hang_up(connection)
+    except Lost as lost:
+        raise NoBroker(url, str(lost)) from None
+    except ServerError as refusal:
+        raise NoBroker(url, refusal.text) from None
+    if partitions is not None and partitions != stored:
+        raise PartitionMismatch(partitions, stored)
+    return RedisBroker(dialer, keys, stored)
+
+
+def _inspect(connection: Connection, meta: str, partitions: int) -> int:
+    """Refuse a server that may evict; create `meta` if it is missing. Returns the number of partitions."""
+    # INFO, not CONFIG: managed servers forbid the latter. A server that forbids INFO too is taken at its word.
+    (info,) = connection.calls([pack("INFO", "memory")])
+    policy = info_field(info, "maxmemory_policy") if isinstance(info, bytes) else ""
+    if policy not in ("", "noeviction"):
+        raise EvictingBroker(policy)
+    *written, stored = connection.calls(
+        [
+            pack("HSETNX", meta, "partitions", partitions),
+            pack("HSETNX", meta, "protocol", VERSION),
+            pack("HMGET", meta, "partitions", "protocol"),
+        ]
+    )
+    if isinstance(stored, ServerError):
+        raise stored
+    if stored[0] is None:  # nothing there, and the server takes no writes
+        refused: list[Reply] = [reply for reply in written if isinstance(reply, ServerError)]
+        raise refused[0] if refused else ServerError(f"ERR {meta} is not complete")
+    if int(stored[1] or 0) > VERSION:
+        raise ProtocolTooNew(int(stored[1]), VERSION)
+    return int(stored[0])

@@ -1,0 +1,266 @@
+"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its reply.
+
+Replies come in the order of sending. When one says that its commit could not be applied *yet* (no connection, OOM, a
+lost script), the later ones of the same partition in flight cannot have been applied either, since numbers leave no
+gap; they are sent again behind it. Other partitions go on undisturbed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from drumline_protocol.errors import NoBroker
+from drumline_protocol.keys import Keys
+
+from drumline_transport.broker import START_POSITION, Commit, CommitReply
+from drumline_transport.connection import (
+    BACKOFF_FIRST_S,
+    BACKOFF_MAX_S,
+    ELSEWHERE,
+    NOTHING,
+    PASSING,
+    REPLY_TIMEOUT_S,
+    UNWELCOME,
+    Argument,
+    Connection,
+    Dialer,
+    Lost,
+    Reply,
+    ServerError,
+)
+from drumline_transport.scripts import COMMIT
+
+#: Words of one HSET inside the commit script (Lua's `unpack` fails at several thousand).
+_FIELD_WORDS_MAX = 100
+#: About how many control messages are kept.
+CTL_LENGTH_MAX = 10_000
+#: How many times in a row the script is loaded at once before a pause is made.
+_LOADS_MAX = 100
+
+
+def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
+    """The commit as one EVALSHA. Raises `ValueError` for what no server could apply."""
+    p = commit.partition
+    names = [keys.lease(p), keys.inbox(p)]
+    index: dict[str, int] = {}
+    types: list[str] = []
+
+    def key(name: str, kind: str) -> int:
+        k = index.get(name)
+        if k is None:
+            names.append(name)
+            types.append(kind)
+            index[name] = k = len(names)
+        return k
+
+    ops: list[Argument] = []
+    add = ops.extend
+    epoch, number = commit.epoch, commit.number
+    if commit.logs:
+        last: dict[str, int] = {}
+        for log in commit.logs:
+            if log.last <= last.get(log.run_id, -1) or log.first > log.last:
+                raise ValueError(
+                    f"commit {number} of partition {p}: facts {log.first}..{log.last} of run {log.run_id!r} do "
+                    f"not come behind fact {last.get(log.run_id, -1)}"
+                )
+            last[log.run_id] = log.last
+            k = key(keys.log(p, log.run_id), "l")
+            add(("L", k, f"{epoch}-{log.last}", log.first, log.data))
+    for task in commit.tasks:
+        k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
+        add(("T", k, run, task.slot, task.pool, task.data))
+    for run_id, values in commit.fields:
+        k = key(keys.run(p, run_id), "h")
+        words: list[Argument] = [word for pair in values.items() for word in pair]
+        for i in range(0, len(words), _FIELD_WORDS_MAX):
+            chunk = words[i : i + _FIELD_WORDS_MAX]
+            add(("F", k, len(chunk), *chunk))
+    for run_id, slot in commit.settled:
+        add(("S", key(keys.run(p, run_id), "h"), slot))
+    for run_id, slot in commit.withdrawn:
+        add(("W", key(keys.run(p, run_id), "h"), slot))
+    for run_id in commit.opened:
+        add(("O", key(keys.open(p), "s"), run_id))
+    for run_id, ttl_s in commit.closed:
+        run, log_key = key(keys.run(p, run_id), "h"), key(keys.log(p, run_id), "-")
+        add(("C", key(keys.open(p), "s"), run_id, run, log_key, int(ttl_s)))
+    for member, due_ms in commit.timers:
+        add(("Z", key(keys.timers(p), "z"), int(due_ms), member))
+    for member in commit.timers_done:
+        add(("Y", key(keys.timers(p), "z"), member))
+    for message in commit.ctl:
+        add(("M", key(keys.ctl(), "x"), CTL_LENGTH_MAX, message))
+    for blob_id, data, ttl_s in commit.blobs:
+        add(("B", key(keys.blob(p, blob_id), "-"), int(ttl_s), data))
+    keep = lowest_to_keep(commit.position) if trim else ""
+    head = (commit.nonce, epoch, number - 1, number, commit.position, keep, keys.tasks(""))
+    return COMMIT.pack(names, [*head, "".join(types), *ops])
+
+
+def lowest_to_keep(position: str) -> str:
+    """The id just behind a position: entries below it may go. "" for the start."""
+    if position == START_POSITION:
+        return ""
+    ms, dash, seq = position.partition("-")
+    if not (dash and ms.isdecimal() and seq.isdecimal()):
+        raise ValueError(f"{position!r} is not the id of an inbox entry, like '1718000000000-0'")
+    return f"{ms}-{int(seq) + 1}"
+
+
+@dataclass(slots=True)
+class _Sent:
+    partition: int
+    number: int
+    packed: bytes
+
+
+class CommitQueue:
+    """For one thread. See `CoordinatorVerbs.send_commit` and `poll_commits` for the promises."""
+
+    def __init__(self, dialer: Dialer, keys: Keys) -> None:
+        self._dialer = dialer
+        self._keys = keys
+        self._connection: Connection | None = None
+        #: written to the connection, reply to come
+        self._in_flight: deque[_Sent] = deque()
+        #: refused for now, or behind such a one: to be sent again before all in `_queue`
+        self._again: list[_Sent] = []
+        self._held: set[int] = set()
+        self._queue: deque[_Sent] = deque()
+        self._trimmed: dict[int, str] = {}
+        self._attempt = 0
+        self._retry_at = 0.0
+        self._heard_at = 0.0
+        self._script_lost = False
+        self._loads = 0
+        self.stalled = ""
+
+    def __len__(self) -> int:
+        return len(self._in_flight) + len(self._again) + len(self._queue)
+
+    def send(self, commit: Commit) -> None:
+        p = commit.partition
+        trim = self._trimmed.get(p) != commit.position
+        sent = _Sent(p, commit.number, pack_commit(commit, self._keys, trim=trim))
+        self._trimmed[p] = commit.position
+        self._queue.append(sent)
+        self._flush()
+
+    def poll(self, block_ms: int) -> list[CommitReply]:
+        replies: list[CommitReply] = []
+        deadline = time.monotonic() + block_ms / 1000 if block_ms > 0 else 0.0
+        while True:
+            self._flush()
+            self._drain(replies)
+            if replies or not deadline or not len(self) or self._dialer.closed.is_set():
+                return replies
+            now = time.monotonic()
+            if now >= deadline:
+                return replies
+            if self._in_flight and self._connection is not None:
+                self._connection.wait(deadline - now)
+            else:
+                self._dialer.closed.wait(max(0.0, min(self._retry_at, deadline) - now))
+
+    def _flush(self) -> None:
+        """Send what waits, unless replies must come first or it is too early to try again."""
+        if self._again:
+            if self._in_flight:
+                return
+            self._queue.extendleft(reversed(self._again))
+            self._again.clear()
+            self._held.clear()
+        if not self._queue or (self._retry_at and time.monotonic() < self._retry_at):
+            return
+        try:
+            connection = self._connection or self._connect()
+            if self._script_lost:
+                connection.call("SCRIPT", "LOAD", COMMIT.text)
+                self._script_lost = False
+            if not self._in_flight:
+                self._heard_at = time.monotonic()
+            batch = b"".join(sent.packed for sent in self._queue)
+            self._in_flight.extend(self._queue)
+            self._queue.clear()
+            connection.send(batch)
+        except Lost as lost:
+            self._lose(str(lost))
+        except NoBroker as refused:
+            self._lose(refused.cause)
+        except ServerError as refusal:
+            self._lose(refusal.text)
+
+    def _connect(self) -> Connection:
+        connection = self._connection = self._dialer.dial("commit")
+        self._script_lost = True
+        return connection
+
+    def _drain(self, replies: list[CommitReply]) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            while self._in_flight:
+                reply = connection.poll()
+                if reply is NOTHING:
+                    if time.monotonic() - self._heard_at > REPLY_TIMEOUT_S:
+                        raise Lost(f"no answer to a commit within {REPLY_TIMEOUT_S:g} s")
+                    return
+                self._heard_at = time.monotonic()
+                self._take_reply(self._in_flight.popleft(), reply, replies)
+        except Lost as lost:
+            self._lose(str(lost))
+
+    def _take_reply(self, sent: _Sent, reply: Reply, replies: list[CommitReply]) -> None:
+        if isinstance(reply, int):
+            status = CommitReply(sent.partition, sent.number, "applied" if reply else "already")
+            if not self._held:
+                self._attempt, self._retry_at, self._loads, self.stalled = 0, 0.0, 0, ""
+        elif sent.partition in self._held:
+            self._again.append(sent)
+            return
+        elif isinstance(reply, ServerError):
+            code = reply.code
+            if code == "NOSCRIPT" or code in PASSING or code in UNWELCOME:
+                self._hold(sent, code, reply.text)
+                return
+            status = CommitReply(sent.partition, sent.number, "diverged", reply.text)
+        else:
+            status = CommitReply(sent.partition, sent.number, "diverged", _text(reply))
+        replies.append(status)
+
+    def _hold(self, sent: _Sent, code: str, text: str) -> None:
+        """The server did not apply `sent` but may do so later."""
+        self._held.add(sent.partition)
+        self._again.append(sent)
+        if code == "NOSCRIPT":
+            self._script_lost = True
+            self._loads += 1
+            if self._loads <= _LOADS_MAX:
+                return
+        if code in ELSEWHERE:
+            raise Lost(text)
+        self._back_off(text)
+
+    def _lose(self, cause: str) -> None:
+        """The connection is gone, or of no use: all that has no reply will be sent again, in order."""
+        if self._connection is not None:
+            self._dialer.hang_up(self._connection)
+            self._connection = None
+        self._queue.extendleft(reversed([*self._again, *self._in_flight]))
+        self._again.clear()
+        self._held.clear()
+        self._in_flight.clear()
+        self._back_off(cause)
+
+    def _back_off(self, cause: str) -> None:
+        self.stalled = f"commits wait: {cause}"
+        self._retry_at = time.monotonic() + min(BACKOFF_FIRST_S * 2 ** min(self._attempt, 10), BACKOFF_MAX_S)
+        self._attempt += 1
+
+
+def _text(reply: Reply) -> str:
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else repr(reply)

@@ -1,0 +1,179 @@
+"""The coordinator's verbs on Redis: leases, inboxes, commits, run records, the sweep. Promises: `CoordinatorVerbs`."""
+
+from __future__ import annotations
+
+from drumline_protocol.keys import Keys
+
+from drumline_transport.broker import (
+    SWEEP_START,
+    Commit,
+    CommitReply,
+    InboxEntry,
+    Lease,
+    LeaseRow,
+    LogEntry,
+    StaleTask,
+)
+from drumline_transport.connection import Argument, Dialer, Reply, ServerError, pack
+from drumline_transport.line import Line
+from drumline_transport.redis_commits import CommitQueue
+from drumline_transport.redis_core import GROUP, RedisCore, _milliseconds, _pairs
+from drumline_transport.scripts import ACQUIRE, DUE, NOTE_TRY, RELEASE, RENEW_LEASE
+
+#: Entries of a log that one XRANGE fetches.
+_LOG_PAGE = 500
+
+
+class RedisCoordinator(RedisCore):
+    def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
+        super().__init__(dialer, keys, partitions)
+        self._inbox = Line(dialer, "inbox")
+        self._commits = CommitQueue(dialer, keys)
+        self._inbox_keys = {keys.inbox(p).encode(): p for p in range(partitions)}
+
+    # -- leases ----------------------------------------------------------------------------------------------------
+
+    def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
+        reply = self._any.script(ACQUIRE, [self._keys.lease(p)], [nonce, ttl_ms])
+        if reply is None:
+            return None
+        epoch, position, tries = reply
+        return Lease(p, nonce, int(epoch), 0, position.decode(), int(tries), self._dialer.server_id)
+
+    def renew_leases(self, nonce: str, partitions: list[int], ttl_ms: int) -> list[bool]:
+        if not partitions:
+            return []
+        arguments: list[Argument] = [nonce, ttl_ms]
+        calls = [([self._keys.lease(p)], arguments) for p in partitions]
+        return [reply == 1 for reply in self._keeper.scripts(RENEW_LEASE, calls)]
+
+    def release(self, p: int, nonce: str) -> None:
+        self._any.script(RELEASE, [self._keys.lease(p)], [nonce])
+
+    def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
+        return int(self._any.script(NOTE_TRY, [self._keys.lease(p)], [nonce, epoch, entry_id]))
+
+    def lease_owners(self) -> list[LeaseRow]:
+        names = ("owner", "epoch", "commit", "position", "until", "tries")
+        partitions = range(self.partitions)
+        commands = [pack("HMGET", self._keys.lease(p), *names) for p in partitions]
+        time, *replies = self._any.calls([pack("TIME"), *commands])
+        now = _milliseconds(time)
+        rows: list[LeaseRow] = []
+        for p, reply in zip(partitions, replies, strict=True):
+            owner, epoch, commit, position, until, tries = ((v or b"").decode() for v in reply)
+            if epoch:
+                rows.append(
+                    LeaseRow(
+                        partition=p,
+                        owner=owner,
+                        epoch=int(epoch),
+                        commit=int(commit),
+                        position=position,
+                        left_ms=int(until) - now,
+                        tries=int(tries.rpartition(" ")[2] or 0),
+                    )
+                )
+        return rows
+
+    # -- inbox and commits -----------------------------------------------------------------------------------------
+
+    def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
+        if not after:
+            return []
+        wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
+        names = map(self._keys.inbox, after)
+        packed = pack("XREAD", "COUNT", count, *wait, "STREAMS", *names, *after.values())
+        reply = self._inbox.call_packed(packed, max(0, block_ms))
+        if reply is None:
+            return []
+        entries: list[InboxEntry] = []
+        for key, rows in reply:
+            p = self._inbox_keys[key]
+            entries += [InboxEntry(p, row_id.decode(), _data(values)) for row_id, values in rows]
+        return entries
+
+    def send_commit(self, commit: Commit) -> None:
+        self._commits.send(commit)
+
+    def poll_commits(self, block_ms: int = 0) -> list[CommitReply]:
+        return self._commits.poll(block_ms)
+
+    @property
+    def stalled(self) -> str:
+        return self._commits.stalled
+
+    @property
+    def outstanding(self) -> int:
+        return len(self._commits)
+
+    # -- runs ------------------------------------------------------------------------------------------------------
+
+    def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
+        return _pairs(self._any.call("HGETALL", self._keys.run(p, run_id)))
+
+    def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
+        key = self._keys.log(p, run_id)
+        entries: list[LogEntry] = []
+        while True:
+            start = after if after == "-" else f"({after}"
+            page = log_entries(self._any.call("XRANGE", key, start, "+", "COUNT", _LOG_PAGE))
+            entries += page
+            if len(page) < _LOG_PAGE:
+                return entries
+            after = page[-1].id
+
+    def open_runs(self, p: int) -> list[str]:
+        return sorted(run.decode() for run in self._any.call("SMEMBERS", self._keys.open(p)))
+
+    def due_timers(self, p: int, limit: int) -> list[str]:
+        due = self._any.script(DUE, [self._keys.timers(p)], [limit])
+        return [member.decode() for member in due]
+
+    # -- pools -----------------------------------------------------------------------------------------------------
+
+    def ensure_pool(self, pool: str) -> None:
+        make_group(self._any, self._keys.tasks(pool))
+
+    def stale_tasks(
+        self, pool: str, idle_ms: int, cursor: str, count: int
+    ) -> tuple[list[StaleTask], str]:
+        key = self._keys.tasks(pool)
+        try:
+            rows = self._keeper.call(
+                "XPENDING", key, GROUP, "IDLE", idle_ms, cursor, "+", count
+            )
+        except ServerError as error:
+            if error.code == "NOGROUP":
+                return [], SWEEP_START
+            raise
+        if not rows:
+            return [], SWEEP_START
+        ids = [row[0].decode() for row in rows]
+        found = self._keeper.calls([pack("XRANGE", key, i, i) for i in ids])
+        stale = [
+            StaleTask(entry_id, row[1].decode(), int(row[2]), _data(entry[0][1]) if entry else None)
+            for entry_id, row, entry in zip(ids, rows, found, strict=True)
+        ]
+        return stale, f"({ids[-1]}" if len(rows) >= count else SWEEP_START
+
+
+def make_group(line: Line, key: str) -> None:
+    """The consumer group of a task stream, from its first entry on. Nothing changes when it is there."""
+    try:
+        line.call("XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM")
+    except ServerError as error:
+        if error.code != "BUSYGROUP":
+            raise
+
+
+def log_entries(rows: Reply) -> list[LogEntry]:
+    """Log entries from `[[id, [b"f", first, b"d", data]], ...]`."""
+    return [LogEntry(row_id.decode(), int(values[1]), values[3]) for row_id, values in rows]
+
+
+def _data(values: list[bytes] | None) -> bytes:
+    """The payload of an entry `[b"d", data]`; empty for an entry that is not of ours, which no decoder accepts."""
+    if values and len(values) >= 2 and values[0] == b"d":
+        return values[1]
+    return b""

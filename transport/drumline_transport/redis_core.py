@@ -1,0 +1,109 @@
+"""What all roles share: the address, the key names, the lines, and the verbs that any of them may use."""
+
+from __future__ import annotations
+
+from drumline_protocol.keys import Keys
+
+from drumline_transport.broker import Kind
+from drumline_transport.connection import Dialer, Reply, ServerError, pack
+from drumline_transport.line import Line
+from drumline_transport.scripts import BEAT
+
+#: The consumer group of every task stream.
+GROUP = "workers"
+#: A member that was silent for this long is taken off the list by whoever reads it.
+MEMBER_FORGET_MS = 3_600_000
+
+
+class RedisCore:
+    """Lines by group of verbs (see the table in `broker.py`), opened when first used."""
+
+    def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
+        self.partitions = partitions
+        self._dialer = dialer
+        self._keys = keys
+        self._any = Line(dialer, "any")
+        # A keeper must not wait while the server refuses writes: tasks have to be renewed meanwhile.
+        self._keeper = Line(dialer, "keeper", waits_for_refusals=False)
+
+    def server_id(self) -> str:
+        return self._dialer.server_id
+
+    def time_ms(self) -> int:
+        return _milliseconds(self._any.call("TIME"))
+
+    # -- members and graphs ----------------------------------------------------------------------------------------
+
+    def _members_key(self, kind: Kind) -> str:
+        return self._keys.workers() if kind == "workers" else self._keys.coordinators()
+
+    def beat(self, kind: Kind, name: str, info: bytes) -> None:
+        self._keeper.script(BEAT, [self._members_key(kind)], [name, info])
+
+    def leave(self, kind: Kind, name: str) -> None:
+        self._keeper.call("HDEL", self._members_key(kind), name)
+
+    def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
+        key = self._members_key(kind)
+        time, rows = self._any.calls([pack("TIME"), pack("HGETALL", key)])
+        now = _milliseconds(time)
+        found: dict[str, tuple[bytes, int]] = {}
+        forgotten: list[str] = []
+        for name, value in _pairs(rows).items():
+            at, _, info = value.partition(b" ")
+            age = max(0, now - int(at)) if at.isdigit() else MEMBER_FORGET_MS + 1
+            if age > MEMBER_FORGET_MS:
+                forgotten.append(name)
+            else:
+                found[name] = (info, age)
+        if forgotten:
+            self._any.call("HDEL", key, *forgotten)
+        return found
+
+    def put_graph(self, name: str, data: bytes) -> None:
+        self._any.call("HSET", self._keys.graphs(), name, data)
+
+    def graphs(self) -> dict[str, bytes]:
+        return _pairs(self._any.call("HGETALL", self._keys.graphs()))
+
+    def queue_depths(self, pools: list[str]) -> dict[str, tuple[int, int]]:
+        commands = []
+        for pool in pools:
+            key = self._keys.tasks(pool)
+            commands += [pack("XLEN", key), pack("XPENDING", key, GROUP)]
+        if not commands:
+            return {}
+        replies = self._any.calls(commands, tolerated="NOGROUP")
+        depths: dict[str, tuple[int, int]] = {}
+        for pool, length, summary in zip(pools, replies[::2], replies[1::2], strict=True):
+            pending = 0 if isinstance(summary, ServerError) or not summary else int(summary[0])
+            # An acknowledged entry is deleted in the same step, so what is not pending was not delivered.
+            depths[pool] = (max(0, int(length) - pending), pending)
+        return depths
+
+    # -- blobs and inbox -------------------------------------------------------------------------------------------
+
+    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
+        life: tuple[str, int] | tuple[()] = ("EX", ttl_s) if ttl_s else ()
+        self._any.call("SET", self._keys.blob(p, blob_id), data, *life)
+
+    def get_blob(self, p: int, blob_id: str) -> bytes | None:
+        value: bytes | None = self._any.call("GET", self._keys.blob(p, blob_id))
+        return value
+
+    def push_inbox(self, p: int, data: bytes) -> None:
+        self._any.call("XADD", self._keys.inbox(p), "*", "d", data)
+
+    def close(self) -> None:
+        self._dialer.close()
+
+
+def _milliseconds(time: Reply) -> int:
+    """The reply of TIME (seconds, microseconds) in ms."""
+    return int(time[0]) * 1000 + int(time[1]) // 1000
+
+
+def _pairs(reply: Reply) -> dict[str, bytes]:
+    """A flat list of names and values, as HGETALL returns it."""
+    rows = iter(reply)
+    return {name.decode("utf-8", "surrogateescape"): value for name, value in zip(rows, rows, strict=True)}

@@ -1,0 +1,132 @@
+"""The worker's verbs on Redis: take, publish, renew, control messages. Promises: `WorkerVerbs`."""
+
+from __future__ import annotations
+
+import time
+
+from drumline_protocol.keys import Keys
+
+from drumline_transport.broker import START_POSITION, Delivery, Kind
+from drumline_transport.connection import Argument, Dialer, ServerError, pack
+from drumline_transport.line import Line
+from drumline_transport.redis_coordinator import _data, make_group
+from drumline_transport.redis_core import GROUP, RedisCore
+from drumline_transport.scripts import PUBLISH, QUIT, RENEW_TASKS
+
+#: What one call of the publish script carries at most; a bigger burst goes in several, in order.
+_PUBLISH_ENTRIES_MAX = 500
+_PUBLISH_BYTES_MAX = 1024 * 1024
+#: Control messages read at once.
+_CTL_PAGE = 1000
+
+
+class RedisWorker(RedisCore):
+    def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
+        super().__init__(dialer, keys, partitions)
+        self._take = Line(dialer, "take")
+        self._send = Line(dialer, "send")
+        self._ctl = Line(dialer, "ctl")
+        self._taken_by: set[tuple[str, str]] = set()
+        self._turn = 0
+
+    def take(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:
+        if not pools or count < 1:
+            return []
+        self._taken_by.update((pool, consumer) for pool in pools)
+        if count >= len(pools):
+            return self._read_group(pools, consumer, count // len(pools), block_ms)
+        # Fewer slots than pools: COUNT is per stream, so look into `count` pools at a time, each time beginning with
+        # another; wait on all only when all were empty.
+        self._turn = (self._turn + 1) % len(pools)
+        order = pools[self._turn :] + pools[: self._turn]
+        for i in range(0, len(order), count):
+            found = self._read_group(order[i : i + count], consumer, 1, 0)
+            if found:
+                return found
+        return self._read_group(order, consumer, 1, block_ms) if block_ms > 0 else []
+
+    def _read_group(
+        self, pools: list[str], consumer: str, count: int, block_ms: int
+    ) -> list[Delivery]:
+        deadline = time.monotonic() + block_ms / 1000
+        names = {self._keys.tasks(pool).encode(): pool for pool in pools}
+        head: tuple[Argument, ...] = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count)
+        while True:
+            wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
+            packed = pack(*head, *wait, "STREAMS", *names, *(">" for _ in names))
+            try:
+                reply = self._take.call_packed(packed, max(0, block_ms))
+                break
+            except ServerError as error:
+                if error.code != "NOGROUP":
+                    raise
+                for name in names:
+                    make_group(self._take, name.decode())
+                if block_ms > 0:
+                    block_ms = max(1, round((deadline - time.monotonic()) * 1000))
+        return [
+            Delivery(names[key], row_id.decode(), _data(values))
+            for key, rows in reply or ()
+            for row_id, values in rows
+        ]
+
+    def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
+        if len(entries) == 1 and not done:  # the most frequent call: one event; atomic as it is
+            p, data = entries[0]
+            self._send.call("XADD", self._keys.inbox(p), "*", "d", data)
+            return
+        start = 0
+        while start < len(entries) or done:
+            end, size = start, 0
+            while end < len(entries) and end - start < _PUBLISH_ENTRIES_MAX:
+                size += len(entries[end][1])
+                if size > _PUBLISH_BYTES_MAX and end > start:
+                    break
+                end += 1
+            last = end >= len(entries)
+            self._publish(entries[start:end], done if last else [])
+            if last:
+                return
+            start = end
+
+    def _publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
+        names: dict[str, int] = {}
+        words: list[Argument] = []
+        for p, data in entries:
+            words += (names.setdefault(self._keys.inbox(p), len(names) + 1), data)
+        inboxes = len(names)
+        for pool, entry_id in done:
+            words += (names.setdefault(self._keys.tasks(pool), len(names) + 1), entry_id)
+        self._send.script(PUBLISH, list(names), [inboxes, len(entries), *words])
+
+    def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
+        by_pool: dict[str, list[str]] = {}
+        for pool, entry_id in entries:
+            by_pool.setdefault(pool, []).append(entry_id)
+        if not by_pool:
+            return set()
+        calls = [([self._keys.tasks(pool)], [consumer, *ids]) for pool, ids in by_pool.items()]
+        replies = self._keeper.scripts(RENEW_TASKS, calls)
+        return {
+            (pool, entry_id.decode())
+            for pool, owned in zip(by_pool, replies, strict=True)
+            for entry_id in owned
+        }
+
+    def leave(self, kind: Kind, name: str) -> None:
+        super().leave(kind, name)
+        # Consumers of a group are never forgotten by Redis itself.
+        mine = [pool for pool, consumer in self._taken_by if consumer == name]
+        if kind == "workers" and mine:
+            self._keeper.scripts(QUIT, [([self._keys.tasks(pool)], [name]) for pool in mine])
+
+    def last_ctl(self) -> str:
+        rows = self._any.call("XREVRANGE", self._keys.ctl(), "+", "-", "COUNT", 1)
+        return rows[0][0].decode() if rows else START_POSITION
+
+    def read_ctl(self, after: str, block_ms: int) -> list[tuple[str, bytes]]:
+        wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
+        packed = pack("XREAD", "COUNT", _CTL_PAGE, *wait, "STREAMS", self._keys.ctl(), after)
+        reply = self._ctl.call_packed(packed, max(0, block_ms))
+        rows = reply[0][1] if reply else ()
+        return [(row_id.decode(), _data(values)) for row_id, values in rows]

@@ -1,0 +1,164 @@
+"""The task that user code runs in: its config, writer and runtime, and the context variable that leads to them.
+
+The variable is set around *every* call of user code, sync or async, and the writer knows its task by itself; so
+`get_stream_writer()` works on Python 3.10 too, and a writer may be handed to any thread.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+from drumline_graph.constants import START
+from drumline_graph.types import StreamWriter
+from drumline_protocol.facts import CUSTOM
+from drumline_worker.job import Job
+from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer
+
+#: keys of `configurable` that a node finds in `metadata` too, as in LangGraph
+_COPIED = (
+    "thread_id",
+    "checkpoint_id",
+    "checkpoint_ns",
+    "task_id",
+    "run_id",
+    "assistant_id",
+    "graph_id",
+)
+
+
+class TaskContext:
+    """What `get_config()`, `get_stream_writer()` and `get_runtime()` answer inside one task. Built when asked for."""
+
+    __slots__ = ("_config", "_runtime", "calls", "job", "writer")
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.writer: StreamWriter = make_writer(job)
+        #: graphs that this task's code has called so far: the second one's namespace gets a counter
+        self.calls = 0
+        self._config: dict[str, Any] | None = None
+        self._runtime: Runtime[Any] | None = None
+
+    @property
+    def checkpoint_ns(self) -> str:
+        """Namespace of the task itself as LangGraph writes it: `"node:task id"`, nested with `|`."""
+        job = self.job
+        return "|".join((*job.ns, f"{job.node.name}:{job.task}"))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config dict (LangChain's `RunnableConfig`) of this task."""
+        if self._config is None:
+            self._config = self._build_config()
+        return self._config
+
+    @property
+    def runtime(self) -> Runtime[Any]:
+        """The `Runtime` of this task."""
+        if self._runtime is None:
+            job, shared = self.job, self.job.shared
+            configurable = shared.config.get("configurable") or {}
+            thread = configurable.get("thread_id")
+            self._runtime = Runtime(
+                context=job.context,
+                stream_writer=self.writer,
+                execution_info=ExecutionInfo(
+                    checkpoint_id="",
+                    checkpoint_ns=self.checkpoint_ns,
+                    task_id=job.task,
+                    thread_id=None if thread is None else str(thread),
+                    run_id=shared.run_id,
+                    node_attempt=1,
+                ),
+            )
+        return self._runtime
+
+    def metadata(self) -> dict[str, Any]:
+        """Metadata of events and configs of this task: the user's, the node's and the five `langgraph_*` keys."""
+        job = self.job
+        config = job.shared.config
+        configurable = config.get("configurable") or {}
+        ns = self.checkpoint_ns
+        return {
+            **{key: configurable[key] for key in _COPIED if configurable.get(key) is not None},
+            **(config.get("metadata") or {}),
+            **(job.node.metadata or {}),
+            "langgraph_step": job.step,
+            "langgraph_node": job.node.name,
+            "langgraph_triggers": tuple(job.triggers),
+            "langgraph_path": tuple(job.path),
+            "langgraph_checkpoint_ns": ns,
+        }
+
+    def _build_config(self) -> dict[str, Any]:
+        job = self.job
+        given = job.shared.config
+        config: dict[str, Any] = {
+            "tags": [*(given.get("tags") or ()), *(t for t in job.node.tags if job.node.name != START)],
+            "metadata": self.metadata(),
+            "configurable": {
+                **(given.get("configurable") or {}),
+                "checkpoint_ns": self.checkpoint_ns,
+                "checkpoint_id": None,
+            },
+            "run_name": job.node.name,
+        }
+        for key in ("recursion_limit", "max_concurrency", "run_id", "callbacks"):
+            if given.get(key) is not None:
+                config[key] = given[key]
+        return config
+
+
+def make_writer(job: Job) -> StreamWriter:
+    """The stream writer of a task: bound to it, usable from any thread; a no-op if nobody asked for `custom`."""
+    shared = job.shared
+    if "custom" not in shared.record or (job.ns and not shared.subgraphs):
+        return no_writer
+    emit = job.emit
+
+    def writer(chunk: Any) -> None:
+        emit(CUSTOM, chunk, None)
+
+    return writer
+
+
+#: set around every call of user code
+current: ContextVar[TaskContext | None] = ContextVar("drumline_task", default=None)
+
+
+def current_task(what: str) -> TaskContext:
+    """The task that the calling code runs in. RuntimeError (naming `what`) outside of one."""
+    context = current.get()
+    if context is None:
+        raise RuntimeError(
+            f"{what} was called outside of a node. Call it in a node, a router or a tool that a node runs. A thread "
+            "that you start yourself does not know its node: get the writer (or config) in the node and hand it over, "
+            "or start the thread with contextvars.copy_context().run."
+        )
+    return context
+
+
+def get_config() -> dict[str, Any]:
+    """The config of the running task (LangGraph's `get_config`). RuntimeError outside of a node."""
+    return current_task("get_config()").config
+
+
+def get_stream_writer() -> StreamWriter:
+    """A function that puts its argument on the `custom` stream (LangGraph's `get_stream_writer`).
+
+    RuntimeError outside of a node. When nobody asked for `custom` the writer does nothing.
+    """
+    return current_task("get_stream_writer()").writer
+
+
+def get_store() -> Any:
+    """The store of the running graph: always None, stores are not built yet. RuntimeError outside of a node."""
+    return current_task("get_store()").runtime.store
+
+
+def get_runtime(context_schema: type[Any] | None = None) -> Runtime[Any]:
+    """The `Runtime` of the running task; `context_schema` is for type checkers. RuntimeError outside of a node."""
+    del context_schema
+    return current_task("get_runtime()").runtime
+

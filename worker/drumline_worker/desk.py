@@ -1,0 +1,100 @@
+"""The desk: a worker's protocol side. From a delivered entry to a job, and from its answer to bytes. No IO, no threads.
+
+The service and the simulator both work through this class.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from drumline_graph.errors import DrumlineError
+from drumline_protocol import wire
+from drumline_protocol.errors import ProtocolTooNew
+from drumline_protocol.failure import describe
+from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskMessage, TaskResult
+from drumline_transport.broker import Delivery
+from drumline_worker.job import Job
+from drumline_worker.node import Answer
+from drumline_worker.outbox import Outbox, Slot
+from drumline_worker.registry import NotHeld, Registry
+
+log = logging.getLogger("drumline.worker")
+
+
+class Desk:
+    """Takes deliveries in and writes answers out, for one executor."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        outbox: Outbox,
+        executor: str,
+        blob: Callable[[int, str], bytes | None],
+    ) -> None:
+        self._registry = registry
+        self._codec = registry.codec
+        self._outbox = outbox
+        self._executor = executor
+        self._blob = blob
+
+    def open(self, delivery: Delivery) -> tuple[Slot, TaskMessage] | None:
+        """Read an entry. None if it cannot be read: it is set aside (and stays pending, for a human to look at).
+
+        Raises ProtocolTooNew: this worker must stop taking.
+        """
+        try:
+            message = wire.decode(self._codec, delivery.data)
+            if not isinstance(message, TaskMessage):
+                raise DrumlineError(f"a {type(message).__name__} is no task")
+            shared = self._registry.shared(message)
+        except ProtocolTooNew:
+            raise
+        except DrumlineError as error:
+            log.error("entry %s of pool %s set aside: %s", delivery.id, delivery.pool, error)
+            return None
+        slot = Slot(
+            delivery.pool,
+            delivery.id,
+            shared.partition,
+            shared.run_id,
+            message.task,
+            message.attempt,
+            self._executor,
+        )
+        return slot, message
+
+    def job(self, slot: Slot, message: TaskMessage) -> Job | None:
+        """The job of a task. None if it cannot run here: the reason is already on its way."""
+        codec, outbox = self._codec, self._outbox
+
+        def emit(kind: int, payload: Any, header: Any) -> None:
+            outbox.event(slot, wire.encode_item(codec, kind, payload, header))
+
+        try:
+            return self._registry.job(message, emit, self._executor, self._blob)
+        except NotHeld as error:
+            refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, str(error))
+            outbox.answer(slot, wire.encode(codec, refused))
+        except Exception as error:
+            failed = TaskError(slot.run, slot.task, slot.attempt, slot.executor, error)
+            self.answer(slot, failed)
+        return None
+
+    def answer(self, slot: Slot, answer: Answer) -> None:
+        """Put a task's answer into the outbox. What cannot be encoded becomes the task's error."""
+        codec = self._codec
+        try:
+            if isinstance(answer, TaskResult):
+                answer.writes = codec.box([list(pair) for pair in answer.writes])
+            elif isinstance(answer, TaskBubbled):
+                answer.command = codec.box(answer.command)
+            else:
+                answer.error = describe(answer.error, codec)
+            data = wire.encode(codec, answer)
+        except Exception as error:
+            failed = TaskError(slot.run, slot.task, slot.attempt, slot.executor, None)
+            failed.error = describe(error, codec)
+            data = wire.encode(codec, failed)
+        self._outbox.answer(slot, data)

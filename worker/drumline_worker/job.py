@@ -1,0 +1,47 @@
+"""A job: everything needed to run one attempt of one task, wherever that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drumline_graph.node import Node
+from drumline_graph.program import Program
+from drumline_protocol.messages import RunShared
+
+#: takes (kind, payload, header) of one event; kinds are in `drumline_protocol.facts`
+Emit = Callable[[int, Any, Any], None]
+
+
+@dataclass(slots=True)
+class Job:
+    """One attempt of one task.
+
+    `input` is what the node gets (a PULL task's mapped state, or a Send's argument). `cells` are the raw cells that
+    its routers read. In phase `route` the body is left out and `writes` is what it would have written.
+    """
+
+    program: Program
+    node: Node
+    shared: RunShared
+    ns: tuple[str, ...]
+    task: str
+    attempt: int
+    step: int
+    stop: int
+    path: tuple[Any, ...]
+    triggers: tuple[str, ...]
+    phase: str
+    input: Any
+    context: Any
+    cells: Mapping[str, Any]
+    writes: Any
+    emit: Emit
+    executor: str
+
+    @property
+    def needs_loop(self) -> bool:
+        """Whether some of the code to call is async only, so that the job must run on an event loop."""
+        node = self.node
+        return node.is_async or any(branch.is_async for branch in node.branches)

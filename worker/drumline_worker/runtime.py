@@ -1,0 +1,85 @@
+"""`Runtime` and `ExecutionInfo`: what a node may ask for beside its input (names and fields are LangGraph's)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from drumline_graph.types import StreamWriter
+
+ContextT = TypeVar("ContextT")
+
+
+def no_writer(_chunk: Any) -> None:
+    """The writer of a run that nobody asked `custom` of."""
+
+
+def _no_heartbeat() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionInfo:
+    """Which execution this is. `node_attempt` counts from 1; times are seconds since the epoch."""
+
+    checkpoint_id: str
+    checkpoint_ns: str
+    task_id: str
+    thread_id: str | None = None
+    run_id: str | None = None
+    node_attempt: int = 1
+    node_first_attempt_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime(Generic[ContextT]):
+    """The run as a node sees it: `context` given by the caller, `stream_writer`, `execution_info`.
+
+    `store`, `previous`, `server_info` and `control` are None until the parts behind them are built.
+    """
+
+    context: ContextT = None  # type: ignore[assignment]
+    store: Any = None
+    stream_writer: StreamWriter = no_writer
+    heartbeat: Callable[[], None] = _no_heartbeat
+    previous: Any = None
+    execution_info: ExecutionInfo | None = None
+    server_info: Any = None
+    control: Any = None
+
+    def merge(self, other: Runtime[ContextT]) -> Runtime[ContextT]:
+        """This runtime with whatever `other` sets put over it."""
+        return replace(
+            self,
+            context=self.context if other.context is None else other.context,
+            store=other.store or self.store,
+            stream_writer=self.stream_writer
+            if other.stream_writer is no_writer
+            else other.stream_writer,
+            heartbeat=self.heartbeat if other.heartbeat is _no_heartbeat else other.heartbeat,
+            previous=self.previous if other.previous is None else other.previous,
+            execution_info=other.execution_info or self.execution_info,
+            server_info=other.server_info or self.server_info,
+            control=other.control or self.control,
+        )
+
+    def override(self, **changes: Any) -> Runtime[ContextT]:
+        """A copy with these fields replaced."""
+        return replace(self, **changes)
+
+    def patch_execution_info(self, **changes: Any) -> Runtime[ContextT]:
+        """A copy whose `execution_info` has these fields replaced. RuntimeError outside of a task."""
+        if self.execution_info is None:
+            raise RuntimeError("this Runtime belongs to no task: it has no execution_info to patch")
+        return replace(self, execution_info=replace(self.execution_info, **changes))
+
+    @property
+    def drain_requested(self) -> bool:
+        """Whether somebody asked the run to stop at the next superstep. Always False for now."""
+        return False
+
+    @property
+    def drain_reason(self) -> str | None:
+        """Why, if so."""
+        return None

@@ -1,0 +1,266 @@
+"""The worker service: take tasks, run nodes, answer. Thin: protocol is in `desk`, nodes run in `node`.
+
+Threads: the caller's takes tasks; one sends; one renews and beats; one listens for cancels; user code runs in a pool of
+threads (sync) or on an event loop (async). So a node that blocks or burns a core does not make the worker look dead.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from drumline_graph.errors import DrumlineError
+from drumline_protocol import wire
+from drumline_protocol.errors import NoBroker, ProtocolTooNew
+from drumline_protocol.limits import TASK_LEASE_MS
+from drumline_protocol.messages import Cancel, TaskMessage
+from drumline_transport.broker import Delivery, WorkerVerbs
+from drumline_worker.blobs import BlobCache
+from drumline_worker.desk import Desk
+from drumline_worker.job import Job
+from drumline_worker.loop import LoopThread
+from drumline_worker.node import Answer, arun_job, failed, run_job
+from drumline_worker.outbox import Outbox, Slot
+from drumline_worker.registry import Registry
+
+log = logging.getLogger("drumline.worker")
+
+#: how long one take waits: also how soon a worker that is told to stop stops taking
+TAKE_BLOCK_MS = 500
+
+
+@dataclass(slots=True)
+class WorkerSettings:
+    """What a worker may be told. `concurrency` is the number of tasks at once; times as the names say."""
+
+    pools: Sequence[str] = ("default",)
+    concurrency: int = 8
+    task_lease_ms: int = TASK_LEASE_MS
+    drain_s: float = 30.0
+
+
+class Worker:
+    """One worker process. `run()` returns after `stop()`, when the running tasks have ended or `drain_s` is over."""
+
+    def __init__(
+        self,
+        broker: WorkerVerbs,
+        registry: Registry,
+        name: str,
+        settings: WorkerSettings | None = None,
+        *,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._broker: Any = broker
+        self._registry = registry
+        self._name = name
+        self._settings = settings or WorkerSettings()
+        self._outbox = Outbox(registry.codec)
+        self._desk = Desk(registry, self._outbox, name, BlobCache(self._broker.get_blob))
+        self._free = threading.Semaphore(self._settings.concurrency)
+        self._lock = threading.Lock()
+        self._running: dict[tuple[str, str], tuple[Slot, Future[Any] | None]] = {}
+        self._idle = threading.Condition(self._lock)
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        self._on_ready = on_ready
+
+    def stop(self) -> None:
+        """Take no more tasks and drain; safe from a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Serve until stopped. Raises `NoBroker` when the broker stays away, `ProtocolTooNew`, ..."""
+        self._threads = ThreadPoolExecutor(self._settings.concurrency, "drumline-node")
+        self._loop = LoopThread("drumline-nodes")
+        after = self._broker.last_ctl()
+        self._beat()
+        helpers = [
+            self._thread("drumline-send", self._send),
+            self._thread("drumline-keeper", self._keep),
+            self._thread("drumline-ctl", self._listen, after),
+        ]
+        try:
+            self._on_ready()
+            self._take()
+        finally:
+            self._drain()
+            self._outbox.close()
+            helpers[0].join(timeout=5)
+            self._ended.set()
+            self._quietly(lambda: self._broker.leave("workers", self._name))
+        if self._failure is not None:
+            raise self._failure
+
+    def _thread(self, name: str, target: Callable[..., None], *args: Any) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                target(*args)
+            except BaseException as error:
+                if not self._ended.is_set():
+                    self._failure = self._failure or error
+                    self._stopping.set()
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    # -- taking ---------------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        pools = list(self._settings.pools)
+        while not self._stopping.is_set():
+            if not self._free.acquire(timeout=TAKE_BLOCK_MS / 1000):
+                continue
+            free = 1
+            while self._free.acquire(blocking=False):
+                free += 1
+            used = 0
+            try:
+                deliveries = self._broker.take(pools, self._name, free, TAKE_BLOCK_MS)
+                for delivery in deliveries:
+                    used += self._begin(delivery)
+            finally:
+                for _ in range(free - used):
+                    self._free.release()
+
+    def _begin(self, delivery: Delivery) -> bool:
+        """Start a task; False if that took no slot."""
+        try:
+            opened = self._desk.open(delivery)
+        except ProtocolTooNew as error:
+            self._failure = error
+            self._stopping.set()
+            return False
+        if opened is None:
+            return False
+        slot, message = opened
+        with self._lock:
+            self._running[slot.pool, slot.entry] = (slot, None)
+        future = self._threads.submit(self._work, slot, message)
+        del future
+        return True
+
+    # -- running --------------------------------------------------------------------------------------
+
+    def _work(self, slot: Slot, message: TaskMessage) -> None:
+        job = self._desk.job(slot, message)
+        if job is None:
+            return
+        if job.needs_loop:
+            future = self._loop.submit(self._arun(slot, job))
+            with self._lock:
+                if (slot.pool, slot.entry) in self._running:
+                    self._running[slot.pool, slot.entry] = (slot, future)
+            if slot.void:
+                future.cancel()
+            return
+        answer: Answer
+        try:
+            answer = run_job(job)
+        except BaseException as error:  # SystemExit and its like end a task, not the worker
+            answer = failed(job, error)
+        self._desk.answer(slot, answer)
+
+    async def _arun(self, slot: Slot, job: Job) -> None:
+        answer: Answer
+        try:
+            answer = await arun_job(job)
+        except BaseException as error:
+            answer = failed(job, error)
+        self._desk.answer(slot, answer)
+
+    def _finish(self, slot: Slot) -> None:
+        with self._lock:
+            if self._running.pop((slot.pool, slot.entry), None) is not None:
+                self._free.release()
+            if not self._running:
+                self._idle.notify_all()
+
+    def _cancel(self, slots: Sequence[Slot]) -> None:
+        """The attempts are void: async code is cancelled, sync code runs out unheard."""
+        for slot in slots:
+            self._outbox.void(slot)
+            with self._lock:
+                _, future = self._running.get((slot.pool, slot.entry), (slot, None))
+            if future is not None:
+                future.cancel()
+
+    # -- the other threads ----------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        while (batch := self._outbox.take()) is not None:
+            if batch.entries or batch.done:
+                self._broker.publish(batch.entries, batch.done)
+            for slot in batch.finished:
+                self._finish(slot)
+
+    def _keep(self) -> None:
+        interval = self._settings.task_lease_ms / 4000
+        while not self._ended.wait(interval):
+            self._beat()
+            with self._lock:
+                held = {key: slot for key, (slot, _) in self._running.items()}
+            if held:
+                kept = self._broker.renew(self._name, list(held))
+                lost = [slot for key, slot in held.items() if key not in kept]
+                with self._lock:
+                    lost = [slot for slot in lost if (slot.pool, slot.entry) in self._running]
+                self._cancel(lost)
+
+    def _beat(self) -> None:
+        info = {
+            "pools": list(self._settings.pools),
+            "graphs": self._registry.fingerprints(),
+            "concurrency": self._settings.concurrency,
+            "running": len(self._running),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        self._broker.beat("workers", self._name, json.dumps(info).encode())
+
+    def _listen(self, after: str) -> None:
+        while not self._ended.is_set():
+            for entry_id, data in self._broker.read_ctl(after, 1000):
+                after = entry_id
+                try:
+                    message = wire.decode(self._registry.codec, data)
+                except DrumlineError as error:
+                    log.error("control message %s set aside: %s", entry_id, error)
+                    continue
+                if isinstance(message, Cancel):
+                    with self._lock:
+                        slots = [
+                            slot
+                            for slot, _ in self._running.values()
+                            if slot.run == message.run
+                            and (not message.tasks or slot.task in message.tasks)
+                        ]
+                    self._cancel(slots)
+
+    # -- ending ---------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + self._settings.drain_s
+        with self._lock:
+            while self._running:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._failure is not None:
+                    log.warning("%d tasks are left to other workers", len(self._running))
+                    break
+                self._idle.wait(left)
+
+    def _quietly(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except NoBroker as error:
+            log.warning("left without a word: %s", error)
