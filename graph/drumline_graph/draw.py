@@ -185,11 +185,18 @@ def _open(graph: DrawableGraph, name: str, inner: DrawableGraph) -> None:
     """Replace a node by the drawing of its subgraph, without START and END where nothing is
     lost.
     """
-    first = inner.first_node()
-    if first is not None and inner.first_node(without=first.id) is not None:
+    first, last = inner.first_node(), inner.last_node()
+    if (
+        first is not None
+        and inner.first_node(without=first.id) is not None
+        and sum(edge.source == first.id for edge in inner.edges) == 1
+    ):
         inner.remove(first)
-    last = inner.last_node()
-    if last is not None and inner.last_node(without=last.id) is not None:
+    if (
+        last is not None
+        and inner.last_node(without=last.id) is not None
+        and sum(edge.target == last.id for edge in inner.edges) == 1
+    ):
         inner.remove(last)
     entry, leave = inner.first_node(), inner.last_node()
     if entry is None or leave is None:

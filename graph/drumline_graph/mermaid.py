@@ -99,7 +99,8 @@ def _edge(edge: DrawnEdge) -> str:
             " ".join(words[at : at + WORDS_PER_LABEL_LINE])
             for at in range(0, len(words), WORDS_PER_LABEL_LINE)
         ]
-        label = "&nbsp;<br>&nbsp;".join(rows)
+        # Without semicolons: so LangGraph writes it, and Mermaid takes both.
+        label = "&nbsp<br>&nbsp".join(rows)
         arrow = (
             f" -. &nbsp;{label}&nbsp; .-> " if edge.conditional else f" -- &nbsp;{label}&nbsp; --> "
         )

@@ -57,9 +57,10 @@ def router_input(
 ) -> Any:
     """The value to call `branch.path` with, for a task that returned `result` and made `writes`.
 
-    An instance of the router's schema, or a dict, or the bare value of an unkeyed state (None if it was
-    never written). Extra keys of a returned dict are visible to routers without annotation (LangGraph's
-    quirk); state keys win over them. Managed values are computed from `step` and `stop`.
+    An instance of the router's schema, or a dict, or the bare value of an unkeyed state (None if it
+    was never written). Extra keys of a returned dict are visible to routers without annotation
+    (LangGraph's quirk); state keys win over them. Managed values are computed from `step` and
+    `stop`.
     """
     keys = branch.input_keys
     if isinstance(keys, str):

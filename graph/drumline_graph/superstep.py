@@ -130,7 +130,7 @@ class State:
         """Dict of those `keys` that hold something; for a single key its bare value, or MISSING.
 
         Managed values among the keys are computed from `step` (the superstep that will read them)
-        and `stop` (the first superstep that the recursion limit forbids).
+        and `stop` (a run that is not done before this superstep fails; see `managed`).
         """
         cells = self.cells
         if isinstance(keys, str):

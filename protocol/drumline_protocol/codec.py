@@ -171,11 +171,11 @@ class Codec:
         return exc if isinstance(exc, EncodeError) else explain(value, root, exc, self.wire_type)
 
     def _check_bounds(self, value: Any, root: str, size: int) -> None:
-        from drumline_protocol.codec_explain import explain, has_long_container
+        from drumline_protocol.codec_explain import explain, has_long_container, type_name
 
         if size > VALUE_BYTES_MAX:
             reason = f"it takes {size} bytes; the limit is {VALUE_BYTES_MAX}"
-            raise EncodeError(root, type(value).__qualname__, reason)
+            raise EncodeError(root, type_name(value), reason)
         if has_long_container(value, self.wire_type):
             raise explain(value, root, ValueError("a container is too long"), self.wire_type)
 
@@ -257,8 +257,8 @@ def _packer(hook: Callable[[Any], Any], unicode_errors: str | None) -> Pack:
         packer = Packer(
             default=hook, strict_types=True, buf_size=512, unicode_errors=unicode_errors
         )
-        # Inside a list, which is cut off again: so the packer's bound on nesting, which is one higher
-        # than that of the unpacker, refuses what could not be read.
+        # Inside a list, which is cut off again: so the packer, which nests one level deeper
+        # than the unpacker, refuses what could not be read.
         data: bytes = packer.pack([value])
         return data[1:]
 

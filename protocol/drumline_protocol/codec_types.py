@@ -15,6 +15,7 @@ import enum
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import GenericAlias
 from typing import Any, TypeVar, overload
 
 T = TypeVar("T", bound=type)
@@ -178,6 +179,8 @@ def structure(cls: Any, tag: str | None = None) -> WireType | None:
         return _enum_type(cls, tag)
     pydantic = sys.modules.get("pydantic")
     if pydantic is not None and issubclass(cls, pydantic.BaseModel):
+        if cls is pydantic.BaseModel:
+            return None
         from drumline_protocol.codec_pydantic import model_type
 
         return model_type(cls, tag)
@@ -222,7 +225,9 @@ class TypeTable:
         """
         table = TypeTable(self._by_class.values())
         for cls in classes:
-            if isinstance(cls, type) and cls not in table._by_class:
+            # `isinstance(list[int], type)` is true on Python 3.10
+            real = isinstance(cls, type) and not isinstance(cls, GenericAlias)
+            if real and cls not in table._by_class:
                 wire_type = structure(cls)
                 if wire_type is not None:
                     table._add(wire_type)

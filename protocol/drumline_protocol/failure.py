@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.errors import RemoteError
@@ -88,7 +88,7 @@ def _head(text: str, chars_max: int) -> str:
 def _arguments(exc: BaseException, codec: Codec) -> list[Any] | None:
     """What builds an equal exception: what the exception itself says, else its `args`."""
     try:
-        reduced = exc.__reduce__()
+        reduced: Any = exc.__reduce__()
         fits = type(reduced) is tuple and len(reduced) > 1 and reduced[0] is type(exc)
         args = list(reduced[1]) if fits else list(exc.args)
         if len(codec.encode(args)) <= FAILURE_ARGS_BYTES_MAX:
@@ -156,11 +156,12 @@ def rebuild(failure: Failure, known: Known = ()) -> BaseException:
     or just listed. The traceback of the worker is attached as a note (`__notes__`; Python prints it
     from 3.11 on).
     """
+    failure = _sane(failure)
     cls = _find(failure.class_name, known)
     exc = None if cls is None else _build(cls, failure)
     if exc is None:
         exc = RemoteError(failure.class_name, failure.message, failure.traceback)
-    notes = list(failure.notes or ())
+    notes = failure.notes or []
     if failure.traceback:
         hint = ""
         if type(exc) is RemoteError and failure.class_name != class_name_of(RemoteError):
@@ -170,11 +171,32 @@ def rebuild(failure: Failure, known: Known = ()) -> BaseException:
     return exc
 
 
+def _sane(failure: Failure) -> Failure:
+    """A copy whose fields have the types that they should have: these came from outside."""
+
+    def text(value: Any) -> str:
+        return value if type(value) is str else ""
+
+    args = failure.args if type(failure.args) is list else None
+    notes = failure.notes if type(failure.notes) is list else []
+    return Failure(
+        class_name=text(failure.class_name) or "<unknown>",
+        message=text(failure.message),
+        args=args,
+        traceback=text(failure.traceback),
+        notes=[note for note in notes if type(note) is str],
+    )
+
+
 def _find(name: str, known: Known) -> ErrorClass | None:
     found = own_classes().get(name)
     if found is not None:
         return found
-    given = known if isinstance(known, Mapping) else {class_name_of(cls): cls for cls in known}
+    given: Mapping[str, ErrorClass]
+    if isinstance(known, Mapping):
+        given = cast("Mapping[str, ErrorClass]", known)
+    else:
+        given = {class_name_of(cls): cls for cls in known}
     if name in given:
         return given[name]
     # One file run as a script here and imported there: `__main__.MyError` and `app.MyError` are the
@@ -206,9 +228,9 @@ def _build(cls: ErrorClass, failure: Failure) -> BaseException | None:
 def _called(cls: ErrorClass, args: list[Any]) -> BaseException | None:
     try:
         built = cls(*args)
-    except Exception:
+    except BaseException:
         return None
-    return built if type(built) is cls or isinstance(built, cls) else None
+    return built if isinstance(built, cls) else None
 
 
 def _bare(cls: ErrorClass, args: list[Any]) -> BaseException | None:
@@ -216,12 +238,12 @@ def _bare(cls: ErrorClass, args: list[Any]) -> BaseException | None:
         exc = cls.__new__(cls, *args)
         exc.args = tuple(args)
         str(exc)
-    except Exception:
+    except BaseException:
         return None
     return exc if isinstance(exc, cls) else None
 
 
 def _attach(exc: BaseException, notes: list[str]) -> None:
-    with suppress(Exception):  # a class that refuses attributes goes without notes
+    with suppress(BaseException):  # a class that refuses attributes goes without notes
         if notes:
             exc.__notes__ = [*getattr(exc, "__notes__", ()), *notes]

@@ -38,6 +38,7 @@ class _Task:
 
     def lines(self, tree: "_Tree") -> Iterator[str]:
         entries = [entry for _, entry in sorted(self.entries, key=lambda pair: pair[0])]
+        last = {id(entry): position for position, entry in enumerate(entries)}
         seen: set[int] = set()
         for position, entry in enumerate(entries):
             if isinstance(entry, str):
@@ -46,7 +47,7 @@ class _Task:
             if id(entry) not in seen:
                 seen.add(id(entry))
                 yield from tree.level_lines(entry)
-                open_until = max(i for i, other in enumerate(entries) if other is entry)
+                open_until = last[id(entry)]
                 if any(other is not entry for other in entries[position:open_until]):
                     entries[open_until] = f"end of {entry.label}"
 
@@ -276,9 +277,9 @@ def _racy_difference(reference: _Tree, other: _Tree) -> Iterator[str]:
 
 
 def _diff(reference: list[str], other: list[str], label: str) -> Iterator[str]:
-    return difflib.unified_diff(
-        reference, other, f"reference {label}", f"other {label}", lineterm=""
-    )
+    if reference != other:  # difflib is quadratic on long equal streams
+        names = f"reference {label}", f"other {label}"
+        yield from difflib.unified_diff(reference, other, *names, lineterm="")
 
 
 def canonical_lines(recorded: Recorded) -> list[str]:

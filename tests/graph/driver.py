@@ -1,5 +1,5 @@
-"""A runner of a few lines for programs: sync, in one thread, no subgraphs. It drives plan and apply as an
-engine would, so that these tests need no other room."""
+"""A runner of a few lines for programs: sync, in one thread, no subgraphs. It drives plan and apply
+as an engine would, so that these tests need no other room."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Task:
 
 @dataclass
 class Run:
-    """What a run showed: `values` after each superstep that wrote keys, and the updates of each superstep."""
+    """What a run showed: `values` after each superstep that wrote keys, and the updates of each
+    superstep.
+    """
 
     values: list[Any] = field(default_factory=list)
     updates: list[list[Any]] = field(default_factory=list)
@@ -41,9 +43,7 @@ def route(
     """Call the routers of a node and add their writes to the task."""
     own = list(task.writes)
     for branch in node.branches:
-        value = router_input(
-            program, branch, state.cells, own, result, step=step, stop=stop
-        )
+        value = router_input(program, branch, state.cells, own, result, step=step, stop=stop)
         task.writes += route_writes(program, branch, branch.path(value))
 
 
@@ -75,7 +75,7 @@ def run(program: Program, value: Any, *, limit: int = 25) -> Run:
             task = Task(planned.name, planned.path_key, planned.triggers)
             task.writes = result_writes(program, node, result)
             route(program, node, state, task, result, step, stop)
-            updates.append({planned.name: updates_of(task.writes, program.state_keys)})
+            updates.append({planned.name: updates_of(task.writes, program.stream_keys)})
             done.append(task)
         seen.updates.append(updates)
     seen.state = state

@@ -1,5 +1,5 @@
-"""Random graphs, built twice from one description: with LangGraph's builder and with ours (semantics.md,
-appendix A)."""
+"""Random graphs, built twice from one description: with LangGraph's builder and with ours
+(semantics.md, appendix A)."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def draw_shape(seed: int) -> Shape:
     rng = random.Random(seed)
     names = [f"n{i}" for i in range(rng.randint(3, 7))]
     edges = [("__start__", name) for name in rng.sample(names, rng.randint(1, min(3, len(names))))]
-    edges += [
-        (a, b) for i, a in enumerate(names) for b in names[i + 1 :] if rng.random() < 0.3
-    ]
+    edges += [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if rng.random() < 0.3]
     join = None
     if rng.random() < 0.6:
         join = (rng.sample(names[:-1], 2), names[-1])
@@ -97,6 +95,8 @@ def _router(shape: Shape, name: str, send: Any) -> Callable[[Any], Any] | None:
         return lambda state: [one, two] if len(state["l"]) < limit else "__end__"
     if kind == "send_router":
         return lambda state: (
-            [send(one, {"l": ["r"] * (len(state["l"]) + 2)})] if len(state["l"]) < limit else "__end__"
+            [send(one, {"l": ["r"] * (len(state["l"]) + 2)})]
+            if len(state["l"]) < limit
+            else "__end__"
         )
     return None

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from drumline_graph.builder import StateGraph
-from drumline_graph.types import Command, Send
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.errors import GraphRecursionError as LangGraphRecursionError
 from langgraph.graph import StateGraph as LangStateGraph
 from langgraph.types import Command as LangCommand
 from langgraph.types import Send as LangSend
-
 from tests.graph import random_graphs
 from tests.graph.driver import run
+
+from drumline_graph.builder import StateGraph
+from drumline_graph.types import Command, Send
 
 LIMIT = 12
 

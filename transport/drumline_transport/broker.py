@@ -1,17 +1,20 @@
 """The verbs: all that Drumline asks of a message broker, and the promise behind each.
 
-`RedisBroker` (`redis_broker.py`) and `MemoryBroker` (`memory.py`) implement them; one contract suite
-(`tests/transport/test_contract_*.py`) holds both to the same promises. Nothing here decodes a payload: `data` is opaque.
+`RedisBroker` (`redis_broker.py`) and `MemoryBroker` (`memory.py`) implement them; one contract
+suite (`tests/transport/test_contract_*.py`) holds both to the same promises. Nothing here decodes a
+payload: `data` is opaque.
 
 Promises, in the words used below:
 
 - *atomic*: all of it or nothing, and nobody sees a half.
-- *idempotent*: repeating the call after a lost reply changes nothing more. Such verbs, and all reads, reconnect and
-  repeat by themselves, for at most `patience_s` (an option of `connect`); then they raise `NoBroker`.
-- *at least once*: after a lost reply the call is repeated and may have happened twice. The receiver drops repeats.
+- *idempotent*: repeating the call after a lost reply changes nothing more. Such verbs, and all
+  reads, reconnect and repeat by themselves, for at most `patience_s` (an option of `connect`); then
+  they raise `NoBroker`.
+- *at least once*: after a lost reply the call is repeated and may have happened twice. The receiver
+  drops repeats.
 
-Who may call what, from which thread (each group has a connection of its own; a lock keeps callers of one group apart,
-so the only harm of a wrong thread is waiting for another's blocking read):
+Who may call what, from which thread (each group has a connection of its own; a lock keeps callers
+of one group apart, so the only harm of a wrong thread is waiting for another's blocking read):
 
 | group | verbs | thread |
 |---|---|---|
@@ -20,7 +23,7 @@ so the only harm of a wrong thread is waiting for another's blocking read):
 | take | `take` | the worker's take thread |
 | send | `publish` | the worker's send thread |
 | ctl | `read_ctl` | the worker's keeper (or control) thread |
-| keeper | `renew`, `renew_leases`, `stale_tasks`, `beat`, `leave` | a keeper thread, never behind user code |
+| keeper | `renew`, `renew_leases`, `stale_tasks`, `beat`, `leave` | a keeper thread |
 | any | all others | any |
 
 A broker is not shared across `fork`.
@@ -29,11 +32,11 @@ A broker is not shared across `fork`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypedDict, Union
+from typing import Literal, Protocol, TypedDict
 
 Kind = Literal["workers", "coordinators"]
 Status = Literal["applied", "already", "diverged"]
-FieldValue = Union[str, bytes, int]
+FieldValue = str | bytes | int
 
 #: The position before every entry of a stream.
 START_POSITION = "0-0"
@@ -52,7 +55,9 @@ class InboxEntry:
 
 @dataclass(slots=True)
 class Delivery:
-    """One task entry, delivered to this consumer: it stays pending until published as done or withdrawn."""
+    """One task entry, delivered to this consumer: it stays pending until published as done or
+    withdrawn.
+    """
 
     pool: str
     id: str
@@ -61,7 +66,10 @@ class Delivery:
 
 @dataclass(slots=True)
 class LogEntry:
-    """One entry of a run log: it carries the facts `first` .. the number behind the dash of `id` (`<epoch>-<last>`)."""
+    """One entry of a run log: it carries the facts `first` ..
+
+    the number behind the dash of `id` (`<epoch>-<last>`).
+    """
 
     id: str
     first: int
@@ -70,7 +78,10 @@ class LogEntry:
 
 @dataclass(slots=True)
 class StaleTask:
-    """A pending task entry that nobody renewed for `idle_ms`. `data` is None when the entry itself is gone."""
+    """A pending task entry that nobody renewed for `idle_ms`.
+
+    `data` is None when the entry itself is gone.
+    """
 
     id: str
     consumer: str
@@ -82,9 +93,10 @@ class StaleTask:
 class Lease:
     """A partition held by `nonce` for the time that was asked for.
 
-    `epoch` never repeats for a partition and is at least the Redis TIME (ms) at which it was taken; `commit` is the
-    number of the last commit of this epoch (0 at first); `position` is the inbox position up to which the former owners
-    committed; `tries` counts takeovers that died on the entry behind it; `server` is the broker's `run_id`.
+    `epoch` never repeats for a partition and is at least the Redis TIME (ms) at which it was taken;
+    `commit` is the number of the last commit of this epoch (0 at first); `position` is the inbox
+    position up to which the former owners committed; `tries` counts takeovers that died on the
+    entry behind it; `server` is the broker's `run_id`.
     """
 
     partition: int
@@ -97,7 +109,10 @@ class Lease:
 
 
 class LeaseRow(TypedDict):
-    """One row of `lease_owners`. `left_ms` is what remains of the lease by Redis TIME; negative: it ran out."""
+    """One row of `lease_owners`.
+
+    `left_ms` is what remains of the lease by Redis TIME; negative: it ran out.
+    """
 
     partition: int
     owner: str
@@ -120,7 +135,10 @@ class LogAppend:
 
 @dataclass(slots=True)
 class TaskAppend:
-    """A task entry for `pool`. Its stream id is kept in the run record under `slot`, until settled or withdrawn."""
+    """A task entry for `pool`.
+
+    Its stream id is kept in the run record under `slot`, until settled or withdrawn.
+    """
 
     run_id: str
     slot: str
@@ -132,8 +150,8 @@ class TaskAppend:
 class Commit:
     """All that a coordinator decided from one batch of its inbox: applied as a whole or not at all.
 
-    `number` counts 1, 2, 3, ... within an epoch. `position` is the inbox position up to which this holds. The lists are
-    applied in the order of the fields. Log entries of one run must ascend. A pool name holds no white space.
+    `number` counts 1, 2, 3, ... within an epoch. `position` is the inbox position up to which this
+    holds. The lists are applied in the order of the fields. Log entries of one run must ascend.
     """
 
     partition: int
@@ -145,7 +163,8 @@ class Commit:
     tasks: list[TaskAppend] = field(default_factory=list)
     #: `(run id, fields to set in its record)`
     fields: list[tuple[str, dict[str, FieldValue]]] = field(default_factory=list)
-    #: `(run id, slot)` of tasks whose worker acknowledged and deleted the entry itself: only the slot is forgotten
+    #: `(run id, slot)` of tasks whose worker acknowledged and deleted the entry itself: only the
+    #: slot is forgotten
     settled: list[tuple[str, str]] = field(default_factory=list)
     #: `(run id, slot)` of tasks whose entry is to vanish, delivered or not
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
@@ -174,9 +193,9 @@ class Commit:
 class CommitReply:
     """What became of a commit.
 
-    `applied`: just now. `already`: before (its reply was lost). `diverged`: not, and it never will be: another owner,
-    another epoch, a commit before it is missing, or a key of another type. `detail` says which. Nothing was changed;
-    throw decoded state away and `acquire` again.
+    `applied`: just now. `already`: before (its reply was lost). `diverged`: not, and it never will
+    be: another owner, another epoch, a commit before it is missing, or a key of another type.
+    `detail` says which. Nothing was changed; throw decoded state away and `acquire` again.
     """
 
     partition: int
@@ -186,13 +205,16 @@ class CommitReply:
 
 
 class LogReader(Protocol):
-    """Reads one run log on a connection of its own. For one thread at a time; `close` gives the connection back."""
+    """Reads one run log on a connection of its own.
+
+    For one thread at a time; `close` gives the connection back.
+    """
 
     def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
         """Up to `count` entries behind the id `after` ("0-0" or "-": from the start), in order.
 
-        Waits up to `block_ms` (0: not at all) for the first; an empty list when none came. An id may be made up
-        (`<epoch>-<number>`): what has a higher one is returned. Raises `NoBroker`.
+        Waits up to `block_ms` (0: not at all) for the first; an empty list when none came. An id
+        may be made up (`<epoch>-<number>`): what has a higher one is returned. Raises `NoBroker`.
         """
         ...
 
@@ -204,7 +226,10 @@ class LogReader(Protocol):
 
 
 class AsyncLogReader(Protocol):
-    """The twin of `LogReader` for an event loop. A cancelled call closes its connection: no reply is left behind."""
+    """The twin of `LogReader` for an event loop.
+
+    A cancelled call closes its connection: no reply is left behind.
+    """
 
     async def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]: ...
 
@@ -221,8 +246,8 @@ class CommonVerbs(Protocol):
     def server_id(self) -> str:
         """The broker's `run_id` as of the latest (re)connect. Costs nothing.
 
-        When it differs from `Lease.server`, the broker restarted or another took its place, and a tail may be lost:
-        acquire again, for a new epoch.
+        When it differs from `Lease.server`, the broker restarted or another took its place, and a
+        tail may be lost: acquire again, for a new epoch.
         """
         ...
 
@@ -239,7 +264,10 @@ class CommonVerbs(Protocol):
         ...
 
     def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
-        """`name -> (info, ms since its last beat, by Redis TIME)`. Forgets those silent for `MEMBER_FORGET_MS`."""
+        """`name -> (info, ms since its last beat, by Redis TIME)`.
+
+        Forgets those silent for `MEMBER_FORGET_MS`.
+        """
         ...
 
     def put_graph(self, name: str, data: bytes) -> None:
@@ -259,11 +287,16 @@ class CommonVerbs(Protocol):
     def get_blob(self, p: int, blob_id: str) -> bytes | None: ...
 
     def push_inbox(self, p: int, data: bytes) -> None:
-        """Append one message to the inbox of partition `p`. At least once; once it returns it is stored."""
+        """Append one message to the inbox of partition `p`.
+
+        At least once; once it returns it is stored.
+        """
         ...
 
     def close(self) -> None:
-        """Close all connections and end every wait of this broker, in whatever thread, with `NoBroker`."""
+        """Close all connections and end every wait of this broker, in whatever thread, with
+        `NoBroker`.
+        """
         ...
 
 
@@ -273,13 +306,16 @@ class CoordinatorVerbs(Protocol):
     def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
         """Take partition `p` for `ttl_ms`. None while another owner's lease runs. Atomic.
 
-        Each call that succeeds opens a new epoch, also for the nonce that holds it already, and fences all commits of
-        the epochs before.
+        Each call that succeeds opens a new epoch, also for the nonce that holds it already, and
+        fences all commits of the epochs before.
         """
         ...
 
     def renew_leases(self, nonce: str, partitions: list[int], ttl_ms: int) -> list[bool]:
-        """Prolong; False where another owner took over. A lease that ran out but was not taken is prolonged too."""
+        """Prolong; False where another owner took over.
+
+        A lease that ran out but was not taken is prolonged too.
+        """
         ...
 
     def release(self, p: int, nonce: str) -> None:
@@ -291,26 +327,30 @@ class CoordinatorVerbs(Protocol):
         ...
 
     def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
-        """Entries behind `after[p]` of every partition p named, at most `count` of each, in order within a partition.
+        """Entries behind `after[p]` of every partition p named, at most `count` of each, in order
+        within a partition.
 
-        Waits up to `block_ms` (0: not at all) for the first. Removes nothing: a commit's position does.
+        Waits up to `block_ms` (0: not at all) for the first. Removes nothing: a commit's position
+        does.
         """
         ...
 
     def send_commit(self, commit: Commit) -> None:
-        """Send a commit without waiting for its reply. Commits are applied in the order of the calls.
+        """Send a commit without waiting for its reply. Commits are applied in the order of the
+        calls.
 
-        The broker object keeps it until its reply came, and sends it again after a lost connection, a lost script, or
-        while the server refuses writes; its number makes that idempotent. Raises `ValueError` for a commit that no
-        server could apply (log ids not ascending, a pool name with white space): nothing was sent then.
+        The broker object keeps it until its reply came, and sends it again after a lost connection,
+        a lost script, or while the server refuses writes; its number makes that idempotent. Raises
+        `ValueError` for a commit that no server could apply (log ids not ascending, a position that
+        is no entry id): nothing was sent then.
         """
         ...
 
     def poll_commits(self, block_ms: int = 0) -> list[CommitReply]:
         """The replies that came, in the order of the commits of each partition.
 
-        `block_ms` > 0 waits that long for at least one, if any is outstanding. Never raises for a lost connection: the
-        commits stay outstanding and `stalled` says why.
+        `block_ms` > 0 waits that long for at least one, if any is outstanding. Never raises for a
+        lost connection: the commits stay outstanding and `stalled` says why.
         """
         ...
 
@@ -325,14 +365,18 @@ class CoordinatorVerbs(Protocol):
         ...
 
     def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
-        """Count one more try of handling `entry_id` after a takeover; returns the count. 0: the lease is not held.
+        """Count one more try of handling `entry_id` after a takeover; returns the count. 0: the
+        lease is not held.
 
         The next commit forgets the count.
         """
         ...
 
     def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
-        """The record of a run; empty when there is none. Slots of open tasks are fields `t:<slot>`."""
+        """The record of a run; empty when there is none.
+
+        Slots of open tasks are fields `t:<slot>`.
+        """
         ...
 
     def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
@@ -344,7 +388,10 @@ class CoordinatorVerbs(Protocol):
         ...
 
     def due_timers(self, p: int, limit: int) -> list[str]:
-        """Members whose time has come by Redis TIME, earliest first, at most `limit`. Removes nothing."""
+        """Members whose time has come by Redis TIME, earliest first, at most `limit`.
+
+        Removes nothing.
+        """
         ...
 
     def ensure_pool(self, pool: str) -> None:
@@ -354,9 +401,11 @@ class CoordinatorVerbs(Protocol):
     def stale_tasks(
         self, pool: str, idle_ms: int, cursor: str, count: int
     ) -> tuple[list[StaleTask], str]:
-        """Pending entries idle for `idle_ms` or more, at most `count`, beginning behind `cursor`; claims nothing.
+        """Pending entries idle for `idle_ms` or more, at most `count`, beginning behind `cursor`;
+        claims nothing.
 
-        Start with `SWEEP_START`; pass on the cursor that comes back. It is `SWEEP_START` again at the end.
+        Start with `SWEEP_START`; pass on the cursor that comes back. It is `SWEEP_START` again at
+        the end.
         """
         ...
 
@@ -364,33 +413,37 @@ class CoordinatorVerbs(Protocol):
 class WorkerVerbs(Protocol):
     """Take tasks, answer, stay alive."""
 
-    def take(
-        self, pools: list[str], consumer: str, count: int, block_ms: int
-    ) -> list[Delivery]:
-        """Up to `count` task entries for this consumer, shared between the pools; waits up to `block_ms` for the first.
+    def take(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:
+        """Up to `count` task entries for this consumer, shared between the pools; waits up to
+        `block_ms` for the first.
 
-        Each entry goes to one consumer once. A group that is missing is made. With fewer than one of `count` for each
-        pool the pools take turns; only a blocked wait that several pools end at once may then bring up to one of each.
+        Each entry goes to one consumer once. A group that is missing is made. With fewer than one
+        of `count` for each pool the pools take turns; only a blocked wait that several pools end at
+        once may then bring up to one of each.
         """
         ...
 
     def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
-        """Append `(partition, data)` to the inboxes in order, then acknowledge and delete the entries `done`.
+        """Append `(partition, data)` to the inboxes in order, then acknowledge and delete the
+        entries `done`.
 
-        `done` is a list of `(pool, entry id)`. At least once; in order; no acknowledgement without all the entries
-        before it stored. Returns when the broker has it.
+        `done` is a list of `(pool, entry id)`. At least once; in order; no acknowledgement without
+        all the entries before it stored. Returns when the broker has it.
         """
         ...
 
     def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
         """Reset the idle time of `(pool, entry id)`s; returns those that this consumer still owns.
 
-        An entry that was withdrawn, or that belongs to another consumer, is not among them and is not brought back.
+        An entry that was withdrawn, or that belongs to another consumer, is not among them and is
+        not brought back.
         """
         ...
 
     def last_ctl(self) -> str:
-        """The id of the newest control message ("0-0": none yet): where a new worker begins to listen."""
+        """The id of the newest control message ("0-0": none yet): where a new worker begins to
+        listen.
+        """
         ...
 
     def read_ctl(self, after: str, block_ms: int) -> list[tuple[str, bytes]]:
@@ -408,9 +461,15 @@ class ClientVerbs(Protocol):
     def log_reader(self, p: int, run_id: str) -> LogReader: ...
 
     def alog_reader(self, p: int, run_id: str) -> AsyncLogReader:
-        """A reader for the running event loop. Any number of loops, one after another or at once."""
+        """A reader for the running event loop.
+
+        Any number of loops, one after another or at once.
+        """
         ...
 
 
 class Broker(CommonVerbs, CoordinatorVerbs, WorkerVerbs, ClientVerbs, Protocol):
-    """All verbs. Each process builds one; connections are opened when a group of verbs is first used."""
+    """All verbs.
+
+    Each process builds one; connections are opened when a group of verbs is first used.
+    """

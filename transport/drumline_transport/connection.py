@@ -1,14 +1,16 @@
 """One connection to Redis, as thin as it can be: bytes out, replies in.
 
-redis-py opens it (TLS, passwords, Unix sockets, ACL users); from then on the socket and a hiredis parser are used
-directly, because redis-py's own way per reply costs more than the whole trip over loopback. RESP2, replies as bytes.
+redis-py opens it (TLS, passwords, Unix sockets, ACL users); from then on the socket and a hiredis
+parser are used directly, because redis-py's own way per reply costs more than the whole trip over
+loopback. RESP2, replies as bytes.
 
-A connection that failed in the middle of anything is closed, never used again: no reply can be left in it for
-another caller (the class of CVE-2023-28858).
+A connection that failed in the middle of anything is closed, never used again: no reply can be left
+in it for another caller (the class of CVE-2023-28858).
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import select
 import socket
@@ -17,12 +19,13 @@ import threading
 import weakref
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any
 
 import hiredis
 import redis
-from drumline_protocol.errors import ClusterError, NoBroker
 from redis.connection import AbstractConnection, parse_url
+
+from drumline_protocol.errors import ClusterError, NoBroker
 
 #: How long a connection may take to open, TLS and password included.
 CONNECT_TIMEOUT_S = 5.0
@@ -35,8 +38,9 @@ BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.02, 1.0
 
 _READ_BYTES = 64 * 1024
 
-Argument = Union[str, bytes, int]
-#: What hiredis makes of a RESP2 reply: bytes, int, None, or a list of these. Its shape is the command's business.
+Argument = str | bytes | int
+#: What hiredis makes of a RESP2 reply: bytes, int, None, or a list of these. Its shape is the
+#: command's business.
 Reply = Any
 
 
@@ -47,8 +51,9 @@ class Lost(Exception):
 class ServerError(ClusterError):
     """Redis refused a command for a reason that waiting does not mend.
 
-    `code` is the first word of its answer (`WRONGTYPE`, `NOPERM`, `ERR`, ...). Most often another program writes to
-    keys under drumline's prefix, or the ACL user lacks a command or a key pattern. Nothing was changed.
+    `code` is the first word of its answer (`WRONGTYPE`, `NOPERM`, `ERR`, ...). Most often another
+    program writes to keys under drumline's prefix, or the ACL user lacks a command or a key
+    pattern. Nothing was changed.
     """
 
     def __init__(self, text: str) -> None:
@@ -72,8 +77,10 @@ NOTHING = _Nothing()
 
 #: Refusals that pass: the command changed nothing and may be sent again.
 PASSING = frozenset(
-    ["OOM", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "READONLY"]
-    + ["CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED"]
+    {
+        *("OOM", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "READONLY"),
+        *("CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED"),
+    }
 )
 #: Refusals after which another connection may lead to the right server, or log in again.
 ELSEWHERE = frozenset(["READONLY", "MASTERDOWN", "NOAUTH"])
@@ -140,7 +147,10 @@ class Connection:
             raise
 
     def receive(self, timeout_s: float) -> Reply:
-        """The next reply; error replies come back as `ServerError` objects, not raised. Raises `Lost`."""
+        """The next reply; error replies come back as `ServerError` objects, not raised.
+
+        Raises `Lost`.
+        """
         reply = self._reader.gets()
         if reply is NOTHING:
             reply = self._wait(timeout_s)
@@ -222,7 +232,9 @@ class Connection:
         return reply
 
     def calls(self, commands: Iterable[bytes]) -> list[Reply]:
-        """Send packed commands in one write and return their replies; `ServerError`s stand in the list."""
+        """Send packed commands in one write and return their replies; `ServerError`s stand in the
+        list.
+        """
         packed = list(commands)
         self.send(b"".join(packed))
         replies = []
@@ -233,10 +245,8 @@ class Connection:
 
     def abort(self) -> None:
         """End whatever another thread waits for on this connection: it gets `Lost`."""
-        try:
+        with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        except (OSError, AttributeError):
-            pass
 
     def close(self) -> None:
         self.busy = True
@@ -291,7 +301,10 @@ class Dialer:
         self._options: dict[str, Any] = options
 
     def dial(self, role: str) -> Connection:
-        """A new connection, named for `CLIENT LIST`. Raises `Lost`, or `NoBroker` when we are not let in."""
+        """A new connection, named for `CLIENT LIST`.
+
+        Raises `Lost`, or `NoBroker` when we are not let in.
+        """
         if self.closed.is_set():
             raise NoBroker(self.url, "this broker object was closed")
         try:
@@ -300,7 +313,8 @@ class Dialer:
         except redis.AuthenticationError as error:
             raise NoBroker(self.url, str(error)) from None
         except redis.ResponseError as error:
-            # redis-py words refusals without their code; a login that fails is not mended by waiting
+            # redis-py words refusals without their code; a login that fails is not mended by
+            # waiting
             if "LOADING" in str(error) or isinstance(error, redis.exceptions.ReadOnlyError):
                 raise Lost(str(error)) from None
             raise NoBroker(self.url, str(error)) from None
@@ -316,7 +330,10 @@ class Dialer:
         return connection
 
     def _greet(self, connection: Connection, role: str) -> None:
-        """Name the connection and learn the server's `run_id`, in one round trip. Both may be forbidden."""
+        """Name the connection and learn the server's `run_id`, in one round trip.
+
+        Both may be forbidden.
+        """
         named, info = connection.calls(
             [pack("CLIENT", "SETNAME", f"{self.name}:{role}"), pack("INFO", "server")]
         )
@@ -335,8 +352,12 @@ class Dialer:
         connection.close()
 
     def pause(self, attempt: int, left_s: float) -> None:
-        """Wait before attempt number `attempt` + 1, at most `left_s`; ends at once when the broker is closed."""
-        self.closed.wait(max(0.0, min(BACKOFF_FIRST_S * 2 ** min(attempt, 10), BACKOFF_MAX_S, left_s)))
+        """Wait before attempt number `attempt` + 1, at most `left_s`; ends at once when the broker
+        is closed.
+        """
+        self.closed.wait(
+            max(0.0, min(BACKOFF_FIRST_S * 2 ** min(attempt, 10), BACKOFF_MAX_S, left_s))
+        )
 
     def close(self) -> None:
         self.closed.set()

@@ -1,7 +1,8 @@
 """A line: one connection for one group of verbs, opened when first used, mended when it breaks.
 
-What may be repeated is repeated here and nowhere else: after a lost connection, a lost script, or a refusal that
-passes (`PASSING`), for at most `patience_s`. So only verbs that are idempotent, or promise at least once, go through it.
+What may be repeated is repeated here and nowhere else: after a lost connection, a lost script, or a
+refusal that passes (`PASSING`), for at most `patience_s`. So only verbs that are idempotent, or
+promise at least once, go through it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from drumline_protocol.errors import NoBroker
-
 from drumline_transport.connection import (
     ELSEWHERE,
     PASSING,
@@ -42,9 +42,11 @@ class Line:
         self._lock = threading.RLock()
 
     def run(self, use: Callable[[Connection], T]) -> T:
-        """`use(connection)`, again and again until it neither loses the connection nor meets a passing refusal.
+        """`use(connection)`, again and again until it neither loses the connection nor meets a
+        passing refusal.
 
-        Raises `NoBroker` when patience ends or the server does not let us in, `ServerError` for other refusals.
+        Raises `NoBroker` when patience ends or the server does not let us in, `ServerError` for
+        other refusals.
         """
         with self._lock:
             deadline = 0.0
@@ -107,7 +109,10 @@ class Line:
         return self.run(use)
 
     def calls(self, commands: Sequence[bytes], tolerated: str = "") -> list[Reply]:
-        """Packed commands in one write; their replies. Error replies are raised, unless their code is `tolerated`."""
+        """Packed commands in one write; their replies.
+
+        Error replies are raised, unless their code is `tolerated`.
+        """
 
         def use(connection: Connection) -> list[Reply]:
             replies = connection.calls(commands)
@@ -125,7 +130,10 @@ class Line:
     def scripts(
         self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
     ) -> list[Reply]:
-        """Several calls of one script in one write. All are repeated when one found the script missing."""
+        """Several calls of one script in one write.
+
+        All are repeated when one found the script missing.
+        """
         packed = [script.pack(keys, arguments) for keys, arguments in calls]
 
         def use(connection: Connection) -> list[Reply]:

@@ -10,7 +10,6 @@ from drumline_protocol.errors import (
 )
 from drumline_protocol.keys import Keys
 from drumline_protocol.wire import VERSION
-
 from drumline_transport.connection import (
     Connection,
     Dialer,
@@ -45,11 +44,13 @@ def connect(
     name: str = "drumline",
     patience_s: float = PATIENCE_S,
 ) -> RedisBroker:
-    """Connect to the cluster `prefix` at `url` (`redis://`, `rediss://` or `unix://`), creating it if it is new.
+    """Connect to the cluster `prefix` at `url` (`redis://`, `rediss://` or `unix://`), creating it
+    if it is new.
 
-    `partitions` matters for a new cluster only (None: `PARTITIONS_DEFAULT`); otherwise it is compared with what is
-    stored. `name` shows in `CLIENT LIST`. Tries once, without patience: raises `NoBroker` when nobody answers or lets
-    us in, `EvictingBroker`, `PartitionMismatch`, or `ProtocolTooNew` when a newer drumline created the cluster.
+    `partitions` matters for a new cluster only (None: `PARTITIONS_DEFAULT`); otherwise it is
+    compared with what is stored. `name` shows in `CLIENT LIST`. Tries once, without patience:
+    raises `NoBroker` when nobody answers or lets us in, `EvictingBroker`, `PartitionMismatch`, or
+    `ProtocolTooNew` when a newer drumline created the cluster.
     """
     keys = Keys(prefix)
     if partitions is not None and partitions < 1:
@@ -71,8 +72,12 @@ def connect(
 
 
 def _inspect(connection: Connection, meta: str, partitions: int) -> int:
-    """Refuse a server that may evict; create `meta` if it is missing. Returns the number of partitions."""
-    # INFO, not CONFIG: managed servers forbid the latter. A server that forbids INFO too is taken at its word.
+    """Refuse a server that may evict; create `meta` if it is missing.
+
+    Returns the number of partitions.
+    """
+    # INFO, not CONFIG: managed servers forbid the latter. A server that forbids INFO too is taken
+    # at its word.
     (info,) = connection.calls([pack("INFO", "memory")])
     policy = info_field(info, "maxmemory_policy") if isinstance(info, bytes) else ""
     if policy not in ("", "noeviction"):

@@ -1,8 +1,9 @@
-"""The client's verbs on Redis: submit, and readers of run logs, blocking and for event loops. Promises: `ClientVerbs`.
+"""The client's verbs on Redis: submit, and readers of run logs, blocking and for event loops.
+Promises: `ClientVerbs`.
 
-Both readers use the same connections, from one pool: a connection is a plain socket, so it is bound to no event loop
-and outlives them. The async reader waits for its socket with the loop's own `add_reader`; a call that is cancelled in
-the middle closes its connection.
+Both readers use the same connections, from one pool: a connection is a plain socket, so it is bound
+to no event loop and outlives them. The async reader waits for its socket with the loop's own
+`add_reader`; a call that is cancelled in the middle closes its connection.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
-
 from drumline_transport.broker import START_POSITION, LogEntry
 from drumline_transport.connection import (
     BACKOFF_FIRST_S,
@@ -141,22 +141,25 @@ class RedisLogReader(_Reader):
     def _ask(self, packed: bytes, block_ms: int) -> Reply:
         attempt, deadline = 0, 0.0
         while True:
-            try:
-                connection = self._connection
-                if connection is None:
-                    connection = self._connection = self._pool.idle() or self._pool.open()
-                connection.send(packed)
-                reply = connection.receive(REPLY_TIMEOUT_S + block_ms / 1000)
-                if isinstance(reply, ServerError):
-                    raise reply
+            reply = self._ask_once(packed, REPLY_TIMEOUT_S + block_ms / 1000)
+            if not isinstance(reply, (Lost, ServerError)):
                 return reply
-            except (Lost, ServerError) as error:
-                deadline = deadline or time.monotonic() + self._pool.dialer.patience_s
-                self._pool.dialer.closed.wait(self._judge(error, attempt, deadline))
-                attempt += 1
-            except BaseException:
-                self._drop()
-                raise
+            deadline = deadline or time.monotonic() + self._pool.dialer.patience_s
+            self._pool.dialer.closed.wait(self._judge(reply, attempt, deadline))
+            attempt += 1
+
+    def _ask_once(self, packed: bytes, timeout_s: float) -> Reply:
+        """The reply, or what went wrong as a `Lost` or `ServerError`."""
+        try:
+            connection = self._connection or self._pool.idle() or self._pool.open()
+            self._connection = connection
+            connection.send(packed)
+            return connection.receive(timeout_s)
+        except Lost as lost:
+            return lost
+        except BaseException:
+            self._drop()
+            raise
 
 
 class RedisAsyncLogReader(_Reader):
@@ -174,27 +177,33 @@ class RedisAsyncLogReader(_Reader):
         import asyncio
 
         attempt, deadline = 0, 0.0
-        loop = asyncio.get_running_loop()
         while True:
-            try:
-                connection = self._connection or self._pool.idle()
-                if connection is None:
-                    connection = await asyncio.to_thread(self._pool.open)
-                self._connection = connection
-                connection.send(packed)  # a few bytes into an empty socket buffer: does not block
-                reply = connection.poll()
-                if reply is NOTHING:
-                    reply = await _arrival(loop, connection, REPLY_TIMEOUT_S + block_ms / 1000)
-                if isinstance(reply, ServerError):
-                    raise reply
+            reply = await self._ask_once(packed, REPLY_TIMEOUT_S + block_ms / 1000)
+            if not isinstance(reply, (Lost, ServerError)):
                 return reply
-            except (Lost, ServerError) as error:
-                deadline = deadline or time.monotonic() + self._pool.dialer.patience_s
-                await asyncio.sleep(self._judge(error, attempt, deadline))
-                attempt += 1
-            except BaseException:
-                self._drop()
-                raise
+            deadline = deadline or time.monotonic() + self._pool.dialer.patience_s
+            await asyncio.sleep(self._judge(reply, attempt, deadline))
+            attempt += 1
+
+    async def _ask_once(self, packed: bytes, timeout_s: float) -> Reply:
+        """The reply, or what went wrong as a `Lost` or `ServerError`."""
+        import asyncio
+
+        try:
+            connection = self._connection or self._pool.idle()
+            if connection is None:
+                connection = await asyncio.to_thread(self._pool.open)
+            self._connection = connection
+            connection.send(packed)  # a few bytes into an empty socket buffer: does not block
+            reply = connection.poll()
+            if reply is NOTHING:
+                reply = await _arrival(asyncio.get_running_loop(), connection, timeout_s)
+            return reply
+        except Lost as lost:
+            return lost
+        except BaseException:  # cancelled in the middle: the reply must not meet another caller
+            self._drop()
+            raise
 
 
 async def _arrival(

@@ -1,8 +1,10 @@
-"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its reply.
+"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its
+reply.
 
-Replies come in the order of sending. When one says that its commit could not be applied *yet* (no connection, OOM, a
-lost script), the later ones of the same partition in flight cannot have been applied either, since numbers leave no
-gap; they are sent again behind it. Other partitions go on undisturbed.
+Replies come in the order of sending. When one says that its commit could not be applied *yet* (no
+connection, OOM, a lost script), the later ones of the same partition in flight cannot have been
+applied either, since numbers leave no gap; they are sent again behind it. Other partitions go on
+undisturbed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from dataclasses import dataclass
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
-
 from drumline_transport.broker import START_POSITION, Commit, CommitReply
 from drumline_transport.connection import (
     BACKOFF_FIRST_S,
@@ -63,8 +64,8 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
         for log in commit.logs:
             if log.last <= last.get(log.run_id, -1) or log.first > log.last:
                 raise ValueError(
-                    f"commit {number} of partition {p}: facts {log.first}..{log.last} of run {log.run_id!r} do "
-                    f"not come behind fact {last.get(log.run_id, -1)}"
+                    f"commit {number} of partition {p}: facts {log.first}..{log.last} of run "
+                    f"{log.run_id!r} do not come behind fact {last.get(log.run_id, -1)}"
                 )
             last[log.run_id] = log.last
             k = key(keys.log(p, log.run_id), "l")
@@ -246,7 +247,7 @@ class CommitQueue:
         self._back_off(text)
 
     def _lose(self, cause: str) -> None:
-        """The connection is gone, or of no use: all that has no reply will be sent again, in order."""
+        """The connection is gone or of no use: all without a reply will be sent again, in order."""
         if self._connection is not None:
             self._dialer.hang_up(self._connection)
             self._connection = None
@@ -258,7 +259,9 @@ class CommitQueue:
 
     def _back_off(self, cause: str) -> None:
         self.stalled = f"commits wait: {cause}"
-        self._retry_at = time.monotonic() + min(BACKOFF_FIRST_S * 2 ** min(self._attempt, 10), BACKOFF_MAX_S)
+        self._retry_at = time.monotonic() + min(
+            BACKOFF_FIRST_S * 2 ** min(self._attempt, 10), BACKOFF_MAX_S
+        )
         self._attempt += 1
 
 

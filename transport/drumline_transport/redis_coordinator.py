@@ -1,9 +1,11 @@
-"""The coordinator's verbs on Redis: leases, inboxes, commits, run records, the sweep. Promises: `CoordinatorVerbs`."""
+"""The coordinator's verbs on Redis: leases, inboxes, commits, run records, the sweep.
+
+Promises: `CoordinatorVerbs`.
+"""
 
 from __future__ import annotations
 
 from drumline_protocol.keys import Keys
-
 from drumline_transport.broker import (
     SWEEP_START,
     Commit,
@@ -31,7 +33,7 @@ class RedisCoordinator(RedisCore):
         self._commits = CommitQueue(dialer, keys)
         self._inbox_keys = {keys.inbox(p).encode(): p for p in range(partitions)}
 
-    # -- leases ----------------------------------------------------------------------------------------------------
+    # -- leases ----------------------------------------------------------------------------------
 
     def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
         reply = self._any.script(ACQUIRE, [self._keys.lease(p)], [nonce, ttl_ms])
@@ -76,7 +78,7 @@ class RedisCoordinator(RedisCore):
                 )
         return rows
 
-    # -- inbox and commits -----------------------------------------------------------------------------------------
+    # -- inbox and commits -----------------------------------------------------------------------
 
     def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
         if not after:
@@ -107,7 +109,7 @@ class RedisCoordinator(RedisCore):
     def outstanding(self) -> int:
         return len(self._commits)
 
-    # -- runs ------------------------------------------------------------------------------------------------------
+    # -- runs ------------------------------------------------------------------------------------
 
     def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
         return _pairs(self._any.call("HGETALL", self._keys.run(p, run_id)))
@@ -130,7 +132,7 @@ class RedisCoordinator(RedisCore):
         due = self._any.script(DUE, [self._keys.timers(p)], [limit])
         return [member.decode() for member in due]
 
-    # -- pools -----------------------------------------------------------------------------------------------------
+    # -- pools -----------------------------------------------------------------------------------
 
     def ensure_pool(self, pool: str) -> None:
         make_group(self._any, self._keys.tasks(pool))
@@ -140,9 +142,7 @@ class RedisCoordinator(RedisCore):
     ) -> tuple[list[StaleTask], str]:
         key = self._keys.tasks(pool)
         try:
-            rows = self._keeper.call(
-                "XPENDING", key, GROUP, "IDLE", idle_ms, cursor, "+", count
-            )
+            rows = self._keeper.call("XPENDING", key, GROUP, "IDLE", idle_ms, cursor, "+", count)
         except ServerError as error:
             if error.code == "NOGROUP":
                 return [], SWEEP_START
@@ -159,7 +159,10 @@ class RedisCoordinator(RedisCore):
 
 
 def make_group(line: Line, key: str) -> None:
-    """The consumer group of a task stream, from its first entry on. Nothing changes when it is there."""
+    """The consumer group of a task stream, from its first entry on.
+
+    Nothing changes when it is there.
+    """
     try:
         line.call("XGROUP", "CREATE", key, GROUP, "0", "MKSTREAM")
     except ServerError as error:
@@ -173,7 +176,9 @@ def log_entries(rows: Reply) -> list[LogEntry]:
 
 
 def _data(values: list[bytes] | None) -> bytes:
-    """The payload of an entry `[b"d", data]`; empty for an entry that is not of ours, which no decoder accepts."""
+    """The payload of an entry `[b"d", data]`; empty for an entry that is not of ours, which no
+    decoder accepts.
+    """
     if values and len(values) >= 2 and values[0] == b"d":
         return values[1]
     return b""

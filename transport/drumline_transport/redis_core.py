@@ -1,9 +1,10 @@
-"""What all roles share: the address, the key names, the lines, and the verbs that any of them may use."""
+"""What all roles share: the address, the key names, the lines, and the verbs that any of them may
+use.
+"""
 
 from __future__ import annotations
 
 from drumline_protocol.keys import Keys
-
 from drumline_transport.broker import Kind
 from drumline_transport.connection import Dialer, Reply, ServerError, pack
 from drumline_transport.line import Line
@@ -23,7 +24,8 @@ class RedisCore:
         self._dialer = dialer
         self._keys = keys
         self._any = Line(dialer, "any")
-        # A keeper must not wait while the server refuses writes: tasks have to be renewed meanwhile.
+        # A keeper must not wait while the server refuses writes: tasks have to be renewed
+        # meanwhile.
         self._keeper = Line(dialer, "keeper", waits_for_refusals=False)
 
     def server_id(self) -> str:
@@ -32,7 +34,7 @@ class RedisCore:
     def time_ms(self) -> int:
         return _milliseconds(self._any.call("TIME"))
 
-    # -- members and graphs ----------------------------------------------------------------------------------------
+    # -- members and graphs ----------------------------------------------------------------------
 
     def _members_key(self, kind: Kind) -> str:
         return self._keys.workers() if kind == "workers" else self._keys.coordinators()
@@ -77,11 +79,12 @@ class RedisCore:
         depths: dict[str, tuple[int, int]] = {}
         for pool, length, summary in zip(pools, replies[::2], replies[1::2], strict=True):
             pending = 0 if isinstance(summary, ServerError) or not summary else int(summary[0])
-            # An acknowledged entry is deleted in the same step, so what is not pending was not delivered.
+            # An acknowledged entry is deleted in the same step, so what is not pending was not
+            # delivered.
             depths[pool] = (max(0, int(length) - pending), pending)
         return depths
 
-    # -- blobs and inbox -------------------------------------------------------------------------------------------
+    # -- blobs and inbox -------------------------------------------------------------------------
 
     def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
         life: tuple[str, int] | tuple[()] = ("EX", ttl_s) if ttl_s else ()
@@ -106,4 +109,7 @@ def _milliseconds(time: Reply) -> int:
 def _pairs(reply: Reply) -> dict[str, bytes]:
     """A flat list of names and values, as HGETALL returns it."""
     rows = iter(reply)
-    return {name.decode("utf-8", "surrogateescape"): value for name, value in zip(rows, rows, strict=True)}
+    return {
+        name.decode("utf-8", "surrogateescape"): value
+        for name, value in zip(rows, rows, strict=True)
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from drumline_protocol.keys import Keys
-
 from drumline_transport.broker import START_POSITION, Delivery, Kind
 from drumline_transport.connection import Argument, Dialer, ServerError, pack
 from drumline_transport.line import Line
@@ -35,8 +34,8 @@ class RedisWorker(RedisCore):
         self._taken_by.update((pool, consumer) for pool in pools)
         if count >= len(pools):
             return self._read_group(pools, consumer, count // len(pools), block_ms)
-        # Fewer slots than pools: COUNT is per stream, so look into `count` pools at a time, each time beginning with
-        # another; wait on all only when all were empty.
+        # Fewer slots than pools: COUNT is per stream, so look into `count` pools at a time, each
+        # time beginning with another; wait on all only when all were empty.
         self._turn = (self._turn + 1) % len(pools)
         order = pools[self._turn :] + pools[: self._turn]
         for i in range(0, len(order), count):

@@ -11,7 +11,7 @@ from typing import Any
 
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
-from drumline_protocol.errors import ProtocolTooNew
+from drumline_protocol.errors import EncodeError, ProtocolTooNew
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
@@ -94,7 +94,19 @@ class Desk:
                 answer.error = describe(answer.error, codec)
             data = wire.encode(codec, answer)
         except Exception as error:
-            failed = TaskError(slot.run, slot.task, slot.attempt, slot.executor, None)
-            failed.error = describe(error, codec)
+            told = self._explain(answer, error)
+            failed = TaskError(slot.run, slot.task, slot.attempt, slot.executor, told)
             data = wire.encode(codec, failed)
         self._outbox.answer(slot, data)
+
+    def _explain(self, answer: Answer, error: Exception) -> Any:
+        """The failure of an answer that cannot be encoded, with the key path as the user's state has it."""
+        if isinstance(answer, TaskResult) and isinstance(error, EncodeError):
+            for channel, value in answer.writes:
+                try:
+                    self._codec.encode(value)
+                except EncodeError as at:
+                    path = f"state[{channel!r}]" + at.path.removeprefix("value")
+                    error = EncodeError(path, at.type_name, at.reason)
+                    break
+        return describe(error, self._codec)

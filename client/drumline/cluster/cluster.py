@@ -16,9 +16,9 @@ from drumline.embedded.call import mappers_of, output_coercion, require_langchai
 from drumline.views import MODES, View, parse_modes
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec, TypeTable
-from drumline_protocol.errors import NoWorker, UnknownRun
+from drumline_protocol.errors import NoCoordinator, NoWorker, UnknownRun
 from drumline_protocol.ids import partition_of
-from drumline_protocol.limits import PRESENCE_TTL_MS
+from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, PRESENCE_TTL_MS
 from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_protocol.new_ids import new_run_id
 
@@ -237,6 +237,16 @@ class Cluster:
     def submit(self, request: RunRequest, codec: Codec) -> None:
         """Put a run request into its inbox. EncodeError for an input that cannot cross."""
         self.broker().submit(self._partition(request.run_id), wire.encode(codec, request))
+
+    def await_accepted(self, run_id: str) -> None:
+        """Wait for the first fact of a run. NoCoordinator, after which the run is cancelled should it ever begin."""
+        log = self.broker().log_reader(self._partition(run_id), run_id)
+        try:
+            if not log.read("0-0", 1, ACCEPT_TIMEOUT_MS):
+                self._send_cancel(run_id, "nobody accepted it in time")
+                raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
+        finally:
+            log.close()
 
     def send_cancel(self, run_id: str) -> None:
         """Cancel a run that may not have been accepted yet."""

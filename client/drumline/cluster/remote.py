@@ -89,7 +89,11 @@ class ClusterGraph:
     def start(
         self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None
     ) -> str:
-        """Start a run that records everything and return its id; read it with `join`, wait with `result`."""
+        """Start a run that records everything and return its id; read it with `join`, wait with `result`.
+
+        Returns when a coordinator has accepted the run: from then on it is never lost. NoCoordinator if nobody does
+        within 10 s. An input that the graph refuses is accepted and fails: `result` raises why.
+        """
         codec = self.cluster.codec(self._graph)
         request = request_of(
             self.name,
@@ -101,6 +105,7 @@ class ClusterGraph:
             fingerprint=self._fingerprint,
         )
         self.cluster.submit(request, codec)
+        self.cluster.await_accepted(request.run_id)
         return request.run_id
 
     async def astart(

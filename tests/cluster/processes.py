@@ -1,0 +1,96 @@
+"""Real processes of a cluster: started by the command line, known by their pids, killed at will."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+ROOT = Path(__file__).parents[2]
+
+#: leases of test clusters: short, so that a takeover is quick, and long enough for a loaded machine
+LEASE_MS = 1000
+TASK_LEASE_MS = 1200
+
+
+@dataclass
+class Role:
+    """One coordinator or worker process. Its output is kept and shown when a test fails."""
+
+    kind: str
+    name: str
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def kill(self) -> None:
+        """SIGKILL: no last word."""
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Processes:
+    """Starts roles and ends all of them in any case."""
+
+    def __init__(self, url: str, app: str | Sequence[str], *, prefix: str = "drumline") -> None:
+        self.url = url
+        self.prefix = prefix
+        self._apps = [app] if isinstance(app, str) else list(app)
+        self.roles: dict[str, Role] = {}
+
+    def start(self, kind: str, name: str, *args: str) -> Role:
+        """Start a role and wait until it says that it is ready."""
+        apps = [word for app in self._apps for word in ("--app", app)]
+        lease = ["--task-lease-ms", str(TASK_LEASE_MS)]
+        if kind == "coordinator":
+            lease += ["--lease-ms", str(LEASE_MS)]
+        command = [sys.executable, "-m", "drumline.cli.main", kind, *apps, "--name", name, *lease, *args]
+        command += ["--prefix", self.prefix]
+        environment = {**os.environ, "DRUMLINE_BROKER": self.url, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        )
+        role = Role(kind, name, process)
+        self.roles[name] = role
+        ready: SimpleQueue[bool] = SimpleQueue()
+        threading.Thread(target=self._read, args=(role, ready), daemon=True).start()
+        try:
+            if ready.get(timeout=30):
+                return role
+        except Empty:
+            pass
+        raise AssertionError(f"{kind} {name} did not get ready:\n" + "".join(role.lines))
+
+    @staticmethod
+    def _read(role: Role, ready: SimpleQueue[bool]) -> None:
+        assert role.process.stderr is not None
+        for line in role.process.stderr:
+            role.lines.append(line)
+            if " ready" in line:
+                ready.put(True)
+        ready.put(False)
+
+    def by_pid(self, pid: int) -> Role:
+        """The role that runs as `pid`."""
+        return next(role for role in self.roles.values() if role.process.pid == pid)
+
+    def close(self) -> None:
+        """End every process, paused ones too."""
+        for role in self.roles.values():
+            if role.process.poll() is None:
+                role.process.kill()
+        for role in self.roles.values():
+            role.process.wait()
+            if role.process.stderr is not None:
+                role.process.stderr.close()

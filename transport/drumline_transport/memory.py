@@ -1,0 +1,482 @@
+"""The double: the verbs and promises of `broker.py` without a server, for tests and the simulator.
+
+Single-threaded and deterministic: no clock, no randomness, no waiting. The owner of a
+`MemoryServer` moves its clock (`now_ms`), restarts it (`restart`), or lets it refuse writes
+(`refusing`). `block_ms` is ignored: what is not there is not waited for. The same contract suite
+runs on it and on real servers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from drumline_protocol.errors import NoBroker
+from drumline_transport.broker import (
+    START_POSITION,
+    SWEEP_START,
+    Commit,
+    CommitReply,
+    Delivery,
+    InboxEntry,
+    Kind,
+    Lease,
+    LeaseRow,
+    LogEntry,
+    StaleTask,
+)
+from drumline_transport.memory_streams import (
+    EntryId,
+    Stream,
+    TaskStream,
+    format_id,
+    parse_id,
+)
+
+#: Silent members are forgotten after this long, control messages beyond this many: as on Redis.
+MEMBER_FORGET_MS = 3_600_000
+CTL_LENGTH_MAX = 10_000
+
+
+@dataclass(slots=True)
+class _LeaseRecord:
+    owner: str = ""
+    epoch: int = 0
+    commit: int = 0
+    position: str = START_POSITION
+    until_ms: int = 0
+    tried: str = ""
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Partition:
+    lease: _LeaseRecord = field(default_factory=_LeaseRecord)
+    inbox: Stream[bytes] = field(default_factory=Stream)
+    open: set[str] = field(default_factory=set)
+    timers: dict[str, int] = field(default_factory=dict)
+    runs: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    logs: dict[str, Stream[tuple[int, bytes]]] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    #: `(kind, id) -> ms` at which a run record, log or blob vanishes
+    expiry: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def forget_expired(self, now_ms: int) -> None:
+        if not self.expiry:
+            return
+        for kind, name in [key for key, at in self.expiry.items() if at <= now_ms]:
+            del self.expiry[(kind, name)]
+            if kind == "run":
+                self.runs.pop(name, None)
+            elif kind == "log":
+                self.logs.pop(name, None)
+            else:
+                self.blobs.pop(name, None)
+
+
+class MemoryServer:
+    """What a Redis would hold. `now_ms` is its TIME; only the owner moves it."""
+
+    def __init__(self, partitions: int = 8, *, now_ms: int = 1_700_000_000_000) -> None:
+        self.now_ms = now_ms
+        self.run_id = "memory-1"
+        #: While set, writes are refused with this text, as by a server without memory: "OOM ..."
+        self.refusing = ""
+        self.partitions = [_Partition() for _ in range(partitions)]
+        self.tasks: dict[str, TaskStream] = {}
+        self.ctl: Stream[bytes] = Stream()
+        self.members: dict[Kind, dict[str, tuple[bytes, int]]] = {"workers": {}, "coordinators": {}}
+        self.graphs: dict[str, bytes] = {}
+        self._restarts = 1
+
+    def restart(self) -> None:
+        """Come back under a new `run_id`, with nothing lost."""
+        self._restarts += 1
+        self.run_id = f"memory-{self._restarts}"
+
+    def partition(self, p: int) -> _Partition:
+        partition = self.partitions[p]
+        partition.forget_expired(self.now_ms)
+        return partition
+
+    def pool(self, pool: str) -> TaskStream:
+        stream = self.tasks.get(pool)
+        if stream is None:
+            stream = self.tasks[pool] = TaskStream()
+        return stream
+
+    # -- commits ---------------------------------------------------------------------------------
+
+    def commit(self, commit: Commit) -> CommitReply:
+        """Apply as a whole, or change nothing: the twin of `commit.lua`."""
+        part = self.partition(commit.partition)
+        lease = part.lease
+        if lease.owner != commit.nonce:
+            detail = f"the lease is held by {lease.owner}, not by {commit.nonce}"
+        elif lease.epoch != commit.epoch:
+            detail = f"the epoch is {lease.epoch}, not {commit.epoch}"
+        elif commit.number <= lease.commit:
+            return CommitReply(commit.partition, commit.number, "already")
+        elif commit.number != lease.commit + 1:
+            detail = f"the last commit is {lease.commit}, so {commit.number} cannot be next"
+        else:
+            detail = self._refuse_logs(part, commit)
+        if detail:
+            return CommitReply(commit.partition, commit.number, "diverged", detail)
+        lease.commit, lease.position = commit.number, commit.position
+        lease.tried, lease.tries = "", 0
+        self._write(part, commit)
+        part.inbox.trim(parse_id(commit.position))
+        return CommitReply(commit.partition, commit.number, "applied")
+
+    @staticmethod
+    def _refuse_logs(part: _Partition, commit: Commit) -> str:
+        for log in commit.logs:
+            known = part.logs.get(log.run_id)
+            entry_id = (commit.epoch, log.last)
+            if known is not None and known.last >= entry_id:
+                return (
+                    f"the log {log.run_id} already holds {format_id(known.last)}, "
+                    f"so {format_id(entry_id)} cannot be appended"
+                )
+        return ""
+
+    def _write(self, part: _Partition, commit: Commit) -> None:
+        for log in commit.logs:
+            stream = part.logs.setdefault(log.run_id, Stream())
+            stream.append((commit.epoch, log.last), (log.first, log.data))
+        for task in commit.tasks:
+            tasks = self.pool(task.pool).stream
+            entry_id = tasks.next_id(self.now_ms)
+            tasks.append(entry_id, task.data)
+            where = f"{task.pool} {format_id(entry_id)}".encode()
+            part.runs.setdefault(task.run_id, {})["t:" + task.slot] = where
+        for run_id, values in commit.fields:
+            if values:
+                record = part.runs.setdefault(run_id, {})
+                record.update({name: _to_bytes(value) for name, value in values.items()})
+        for run_id, slot in commit.settled:
+            self._forget_slot(part, run_id, slot)
+        for run_id, slot in commit.withdrawn:
+            entry_of = self._forget_slot(part, run_id, slot)
+            if entry_of:
+                pool, _, entry = entry_of.decode().rpartition(" ")
+                self.pool(pool).drop(parse_id(entry))
+        part.open.update(commit.opened)
+        for run_id, ttl_s in commit.closed:
+            part.open.discard(run_id)
+            if ttl_s:
+                until = self.now_ms + ttl_s * 1000
+                for kind, kept in (("run", part.runs), ("log", part.logs)):
+                    if run_id in kept:
+                        part.expiry[(kind, run_id)] = until
+        part.timers.update(commit.timers)
+        for member in commit.timers_done:
+            part.timers.pop(member, None)
+        for message in commit.ctl:
+            self.ctl.append(self.ctl.next_id(self.now_ms), message)
+            self.ctl.keep_last(CTL_LENGTH_MAX)
+        for blob_id, data, ttl_s in commit.blobs:
+            self.put_blob(part, blob_id, data, ttl_s)
+
+    @staticmethod
+    def _forget_slot(part: _Partition, run_id: str, slot: str) -> bytes | None:
+        record = part.runs.get(run_id)
+        if record is None:
+            return None
+        where = record.pop("t:" + slot, None)
+        if not record:
+            del part.runs[run_id]
+        return where
+
+    def put_blob(self, part: _Partition, blob_id: str, data: bytes, ttl_s: int) -> None:
+        part.blobs[blob_id] = data
+        part.expiry.pop(("blob", blob_id), None)
+        if ttl_s:
+            part.expiry[("blob", blob_id)] = self.now_ms + ttl_s * 1000
+
+
+def _to_bytes(value: str | bytes | int) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+class MemoryBroker:
+    """All verbs on a `MemoryServer`. Any number of brokers may share one."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self.server = server
+        self.partitions = len(server.partitions)
+        self._replies: deque[CommitReply] = deque()
+        self._waiting: deque[Commit] = deque()
+        self._turn = 0
+        self._closed = False
+
+    def _reach(self, *, write: bool = False) -> MemoryServer:
+        if self._closed:
+            raise NoBroker("memory://", "this broker object was closed")
+        if write and self.server.refusing:
+            raise NoBroker("memory://", self.server.refusing)
+        return self.server
+
+    # -- common ----------------------------------------------------------------------------------
+
+    def server_id(self) -> str:
+        return self.server.run_id
+
+    def time_ms(self) -> int:
+        return self._reach().now_ms
+
+    def beat(self, kind: Kind, name: str, info: bytes) -> None:
+        server = self._reach(write=True)
+        server.members[kind][name] = (info, server.now_ms)
+
+    def leave(self, kind: Kind, name: str) -> None:
+        self._reach().members[kind].pop(name, None)
+
+    def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
+        server = self._reach()
+        rows = server.members[kind]
+        ages = {name: max(0, server.now_ms - at) for name, (_, at) in rows.items()}
+        for name in [name for name, age in ages.items() if age > MEMBER_FORGET_MS]:
+            del rows[name]
+        return {name: (info, ages[name]) for name, (info, _) in rows.items()}
+
+    def put_graph(self, name: str, data: bytes) -> None:
+        self._reach(write=True).graphs[name] = data
+
+    def graphs(self) -> dict[str, bytes]:
+        return dict(self._reach().graphs)
+
+    def queue_depths(self, pools: list[str]) -> dict[str, tuple[int, int]]:
+        depths = {}
+        for pool in pools:
+            tasks = self._reach().tasks.get(pool) or TaskStream()
+            depths[pool] = (max(0, len(tasks.stream) - len(tasks.pending)), len(tasks.pending))
+        return depths
+
+    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
+        server = self._reach(write=True)
+        server.put_blob(server.partition(p), blob_id, data, ttl_s)
+
+    def get_blob(self, p: int, blob_id: str) -> bytes | None:
+        return self._reach().partition(p).blobs.get(blob_id)
+
+    def push_inbox(self, p: int, data: bytes) -> None:
+        server = self._reach(write=True)
+        inbox = server.partition(p).inbox
+        inbox.append(inbox.next_id(server.now_ms), data)
+
+    def close(self) -> None:
+        self._closed = True
+
+    # -- coordinator -----------------------------------------------------------------------------
+
+    def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
+        server = self._reach(write=True)
+        now, lease = server.now_ms, server.partition(p).lease
+        if lease.owner not in ("", nonce) and lease.until_ms > now:
+            return None
+        lease.owner, lease.until_ms = nonce, now + ttl_ms
+        lease.epoch, lease.commit = max(lease.epoch + 1, now), 0
+        return Lease(p, nonce, lease.epoch, 0, lease.position, lease.tries, server.run_id)
+
+    def renew_leases(self, nonce: str, partitions: list[int], ttl_ms: int) -> list[bool]:
+        server = self._reach(write=True)
+        held = []
+        for p in partitions:
+            lease = server.partition(p).lease
+            held.append(lease.owner == nonce)
+            if held[-1]:
+                lease.until_ms = server.now_ms + ttl_ms
+        return held
+
+    def release(self, p: int, nonce: str) -> None:
+        lease = self._reach(write=True).partition(p).lease
+        if lease.owner == nonce:
+            lease.owner, lease.until_ms = "", 0
+
+    def lease_owners(self) -> list[LeaseRow]:
+        server = self._reach()
+        return [
+            LeaseRow(
+                partition=p,
+                owner=lease.owner,
+                epoch=lease.epoch,
+                commit=lease.commit,
+                position=lease.position,
+                left_ms=lease.until_ms - server.now_ms,
+                tries=lease.tries,
+            )
+            for p, lease in enumerate(part.lease for part in server.partitions)
+            if lease.epoch
+        ]
+
+    def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
+        lease = self._reach(write=True).partition(p).lease
+        if lease.owner != nonce or lease.epoch != epoch:
+            return 0
+        if lease.tried != entry_id:
+            lease.tried, lease.tries = entry_id, 0
+        lease.tries += 1
+        return lease.tries
+
+    def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:  # noqa: ARG002
+        server = self._reach()
+        return [
+            InboxEntry(p, format_id(entry_id), data)
+            for p, position in after.items()
+            for entry_id, data in server.partition(p).inbox.after(parse_id(position), count)
+        ]
+
+    def send_commit(self, commit: Commit) -> None:
+        self._reach()
+        self._waiting.append(commit)
+        self._apply_waiting()
+
+    def _apply_waiting(self) -> None:
+        while self._waiting and not self.server.refusing:
+            self._replies.append(self.server.commit(self._waiting.popleft()))
+
+    def poll_commits(self, block_ms: int = 0) -> list[CommitReply]:  # noqa: ARG002
+        self._apply_waiting()
+        replies = list(self._replies)
+        self._replies.clear()
+        return replies
+
+    @property
+    def stalled(self) -> str:
+        return f"commits wait: {self.server.refusing}" if self._waiting else ""
+
+    @property
+    def outstanding(self) -> int:
+        return len(self._waiting) + len(self._replies)
+
+    def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
+        return dict(self._reach().partition(p).runs.get(run_id, {}))
+
+    def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
+        stream = self._reach().partition(p).logs.get(run_id)
+        return _log_entries(stream, after, None)
+
+    def open_runs(self, p: int) -> list[str]:
+        return sorted(self._reach().partition(p).open)
+
+    def due_timers(self, p: int, limit: int) -> list[str]:
+        server = self._reach()
+        timers = server.partition(p).timers
+        due = sorted((at, member) for member, at in timers.items() if at <= server.now_ms)
+        return [member for _, member in due[:limit]]
+
+    def ensure_pool(self, pool: str) -> None:
+        self._reach(write=True).pool(pool)
+
+    def stale_tasks(
+        self, pool: str, idle_ms: int, cursor: str, count: int
+    ) -> tuple[list[StaleTask], str]:
+        server = self._reach()
+        tasks = server.pool(pool)
+        after = parse_id(cursor.removeprefix("("))
+        stale: list[StaleTask] = []
+        for entry_id in sorted(tasks.pending):
+            row = tasks.pending[entry_id]
+            idle = server.now_ms - row.since_ms
+            if entry_id > after and idle >= idle_ms:
+                data = tasks.stream.get(entry_id)
+                stale.append(StaleTask(format_id(entry_id), row.consumer, idle, data))
+                if len(stale) == count:
+                    return stale, f"({stale[-1].id}"
+        return stale, SWEEP_START
+
+    # -- worker ----------------------------------------------------------------------------------
+
+    def take(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:  # noqa: ARG002
+        server = self._reach(write=True)
+        if not pools or count < 1:
+            return []
+        each = max(1, count // len(pools))
+        if count < len(pools):
+            self._turn = (self._turn + 1) % len(pools)
+            pools = pools[self._turn :] + pools[: self._turn]
+        taken: list[Delivery] = []
+        for pool in pools:
+            room = min(each, count - len(taken))
+            rows = server.pool(pool).deliver(consumer, room, server.now_ms) if room else []
+            taken += [Delivery(pool, format_id(entry_id), data) for entry_id, data in rows]
+        return taken
+
+    def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
+        server = self._reach(write=True)
+        for p, data in entries:
+            self.push_inbox(p, data)
+        for pool, entry_id in done:
+            server.pool(pool).drop(parse_id(entry_id))
+
+    def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
+        server = self._reach()
+        owned: set[tuple[str, str]] = set()
+        for pool, entry in entries:
+            tasks, entry_id = server.pool(pool), parse_id(entry)
+            row = tasks.pending.get(entry_id)
+            if row and row.consumer == consumer and tasks.stream.get(entry_id) is not None:
+                row.since_ms = server.now_ms
+                owned.add((pool, entry))
+        return owned
+
+    def last_ctl(self) -> str:
+        ctl = self._reach().ctl
+        return format_id(ctl.last) if len(ctl) else START_POSITION
+
+    def read_ctl(self, after: str, block_ms: int) -> list[tuple[str, bytes]]:  # noqa: ARG002
+        rows = self._reach().ctl.after(parse_id(after))
+        return [(format_id(entry_id), data) for entry_id, data in rows]
+
+    # -- client ----------------------------------------------------------------------------------
+
+    def submit(self, p: int, data: bytes) -> None:
+        self.push_inbox(p, data)
+
+    def log_reader(self, p: int, run_id: str) -> MemoryLogReader:
+        return MemoryLogReader(self, p, run_id)
+
+    def alog_reader(self, p: int, run_id: str) -> MemoryAsyncLogReader:
+        return MemoryAsyncLogReader(self, p, run_id)
+
+
+def _log_entries(
+    stream: Stream[tuple[int, bytes]] | None, after: str, count: int | None
+) -> list[LogEntry]:
+    if stream is None:
+        return []
+    rows: list[tuple[EntryId, tuple[int, bytes]]] = stream.after(parse_id(after), count)
+    return [LogEntry(format_id(entry_id), first, data) for entry_id, (first, data) in rows]
+
+
+class MemoryLogReader:
+    def __init__(self, broker: MemoryBroker, p: int, run_id: str) -> None:
+        self._broker, self._p, self._run_id = broker, p, run_id
+
+    def _stream(self) -> Stream[tuple[int, bytes]] | None:
+        return self._broker._reach().partition(self._p).logs.get(self._run_id)
+
+    def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:  # noqa: ARG002
+        return _log_entries(self._stream(), after, count)
+
+    def exists(self) -> bool:
+        return self._stream() is not None
+
+    def close(self) -> None:
+        pass
+
+
+class MemoryAsyncLogReader:
+    def __init__(self, broker: MemoryBroker, p: int, run_id: str) -> None:
+        self._reader = MemoryLogReader(broker, p, run_id)
+
+    async def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
+        return self._reader.read(after, count, block_ms)
+
+    async def exists(self) -> bool:
+        return self._reader.exists()
+
+    async def close(self) -> None:
+        pass
