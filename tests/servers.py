@@ -1,12 +1,13 @@
-"""Brokers for tests: the double, fakeredis behind a socket, and every real server that is installed.
+"""Brokers for tests: the double, fakeredis behind a socket, and every real server that is
+installed.
 
 A conftest imports the fixtures it wants:
 
     from tests.servers import backend, broker  # noqa: F401
 
-`backend` runs a test on every broker; `real_backend` on real servers only (blocking, restarts, evictions). A server
-that is not installed is skipped, with a warning and in the summary (`ran_on`). Servers take a free port, are shared by
-the whole test session, and are killed when it ends.
+`backend` runs a test on every broker; `real_backend` on real servers only (blocking, restarts,
+evictions). A server that is not installed is skipped, with a warning and in the summary (`ran_on`).
+Servers take a free port, are shared by the whole test session, and are killed when it ends.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+
 from drumline_transport import connect
 from drumline_transport.broker import Broker
 from drumline_transport.local_server import LocalServer, packaged_server
 from drumline_transport.memory import MemoryBroker, MemoryServer
+from drumline_transport.memory_streams import parse_id
 
 #: name -> where its program may be
 PROGRAMS: dict[str, Path | None] = {
@@ -64,7 +67,7 @@ def program(name: str) -> Path:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def shared_server(name: str) -> LocalServer:
     """The session's server of that name. Closed at exit, by `LocalServer` itself."""
     server = LocalServer(program(name)).start()
@@ -73,7 +76,7 @@ def shared_server(name: str) -> LocalServer:
     return server
 
 
-@lru_cache(maxsize=None)
+@cache
 def shared_fake() -> FakeTcp:
     ran_on["fakeredis"] = "fake"
     return FakeTcp()
@@ -120,10 +123,17 @@ class Backend:
         while broker.time_ms() <= until:
             threading.Event().wait(0.001)
 
+    def age_task(self, pool: str, entry_id: str, consumer: str, ms: int) -> None:
+        """Make a pending entry look as if it was not renewed for that long."""
+        if self.memory is not None:
+            pending = self.memory.pool(pool).pending[parse_id(entry_id)]
+            pending.since_ms = self.memory.now_ms - ms
+        else:
+            key = f"{self.prefix}:tasks:{pool}"
+            self.raw("XCLAIM", key, "workers", consumer, 0, entry_id, "IDLE", ms, "JUSTID")
+
     def keys(self) -> list[str]:
-        return (
-            [] if self.memory is not None else sorted(key.decode() for key in self.raw("KEYS", "*"))
-        )
+        return [] if self.memory is not None else sorted(key.decode() for key in self.raw("KEYS", "*"))
 
     def close(self) -> None:
         for broker in self._brokers:
@@ -183,7 +193,10 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
 
 
 class FakeTcp:
-    """fakeredis behind a real socket, so that our connections are under test too. Errors keep their code."""
+    """fakeredis behind a real socket, so that our connections are under test too.
+
+    Errors keep their code.
+    """
 
     def __init__(self) -> None:
         import fakeredis
@@ -206,9 +219,7 @@ class FakeTcp:
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 info = {"addr": self.client_address, "laddr": self.client_address, "fd": 0}
-                fake = RawSocket(
-                    fake_server, db=0, lua_modules=set(), client_class=redis.Redis, client_info=info
-                )
+                fake = RawSocket(fake_server, db=0, lua_modules=set(), client_class=redis.Redis, client_info=info)
                 connection: socket.socket = self.request
                 while chunk := connection.recv(65536):
                     fake.sendall(chunk)
@@ -227,6 +238,9 @@ def _resp(value: Any) -> bytes:
         return b"$-1\r\n"
     if isinstance(value, Exception):
         text = getattr(value, "value", None) or str(value)
+        if "XGROUP subcommand requires the key to exist" in text:
+            text = "NOGROUP as a server says when XREADGROUP finds no key"
+        text = text.replace("ERR BUSYGROUP", "BUSYGROUP")
         return f"-{text}\r\n".encode()
     if isinstance(value, int):
         return b":%d\r\n" % value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drumline_graph.program import Program
-from drumline_protocol.codec import Codec, TypeTable
+from drumline_protocol.codec import Codec
+from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import GraphMismatch, UnknownGraph
 
 

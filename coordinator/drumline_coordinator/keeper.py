@@ -12,9 +12,9 @@ from drumline_coordinator.apps import Apps
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import unbox
-from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.limits import PRESENCE_TTL_MS
 from drumline_protocol.messages import Abandoned, TaskMessage, WorkersChanged
+from drumline_protocol.new_ids import new_run_id
 from drumline_transport.broker import SWEEP_START, CoordinatorVerbs, Lease, StaleTask
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ SWEEP_COUNT = 500
 class Keeper:
     """Keeps what the main loop owns. They meet only in `changes`, `let_go` and `lost`."""
 
-    def __init__(
-        self, broker: CoordinatorVerbs, apps: Apps, name: str, settings: CoordinatorSettings
-    ) -> None:
+    def __init__(self, broker: CoordinatorVerbs, apps: Apps, name: str, settings: CoordinatorSettings) -> None:
         self._broker = broker
         self._apps = apps
         self._name = name
@@ -99,12 +97,7 @@ class Keeper:
         """Until stopped: beat, renew, acquire, sweep; then wait a third of a lease."""
         try:
             while not self._stopped:
-                self._beat()
-                self._renew()
-                self._balance()
-                if 0 in self._held:
-                    self._sweep()
-                self._watch_workers()
+                self.turn()
                 self._wake.wait(self._lease_ms / 3000)
                 self._wake.clear()
         except BaseException as error:
@@ -114,10 +107,22 @@ class Keeper:
         finally:
             self._release_all()
 
+    def turn(self) -> None:
+        """One round; `run` repeats it, the simulator calls it by itself."""
+        self._beat()
+        self._renew()
+        self._balance()
+        if 0 in self._held:
+            self._sweep()
+        self._watch_workers()
+
     def _beat(self) -> None:
         with self._lock:
             held = sorted(self._held)
-        info = {"partitions": held, "graphs": {n: p.fingerprint for n, p in self._apps.programs.items()}}
+        info = {
+            "partitions": held,
+            "graphs": {n: p.fingerprint for n, p in self._apps.programs.items()},
+        }
         self._broker.beat("coordinators", self._name, json.dumps(info).encode())
 
     def _renew(self) -> None:
@@ -164,9 +169,7 @@ class Keeper:
         for pool in self._apps.pools():
             self._broker.ensure_pool(pool)
             cursor = self._cursors.get(pool, SWEEP_START)
-            stale, self._cursors[pool] = self._broker.stale_tasks(
-                pool, self._task_lease_ms, cursor, SWEEP_COUNT
-            )
+            stale, self._cursors[pool] = self._broker.stale_tasks(pool, self._task_lease_ms, cursor, SWEEP_COUNT)
             for task in stale:
                 self._report(pool, task)
 

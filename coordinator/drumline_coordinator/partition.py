@@ -1,7 +1,7 @@
 """One partition: a batch of its inbox goes in, one commit comes out. No IO but the loader that it is given.
 
-Memory here is a cache of what the broker holds: it may be ahead of the last commit that was answered, nobody else can see
-that, and when a commit is refused all of it is thrown away.
+Memory here is a cache of what the broker holds: it may be ahead of the last commit that was answered, nobody else can
+see that, and when a commit is refused all of it is thrown away.
 """
 
 from __future__ import annotations
@@ -211,9 +211,7 @@ class Partition:
         commit = self._commit
         data = wire.encode_facts(self._codec, facts)
         commit.logs.append(LogAppend(request.run_id, 1, 2, data))
-        commit.fields.append(
-            (request.run_id, {"graph": request.graph, "status": "failed", "facts": 2})
-        )
+        commit.fields.append((request.run_id, {"graph": request.graph, "status": "failed", "facts": 2}))
         commit.closed.append((request.run_id, LOG_TTL_S))
 
     # -- runs in memory ---------------------------------------------------------------------------

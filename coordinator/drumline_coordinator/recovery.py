@@ -1,8 +1,8 @@
 """Recovery: a run machine from the log of its run. Pure.
 
-The log is the run's state: facts carry cells as they were committed and writes as they were made, so nothing is computed
-again, no reducer runs twice, and a new owner of the partition continues where the last commit left off. What the log does
-not tell (which planned tasks have an entry in a task stream) stands in the run record.
+The log is the run's state: facts carry cells as they were committed and writes as they were made, so nothing is
+computed again, no reducer runs twice, and a new owner of the partition continues where the last commit left off. What
+the log does not tell (which planned tasks have an entry in a task stream) stands in the run record.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def slot_of(task: str, attempt: int) -> str:
     return f"{task}:{attempt}"
 
 
-def recover(
-    program: Program, shared: RunShared, facts: Iterable[Fact], slots: Collection[str]
-) -> Run:
+def recover(program: Program, shared: RunShared, facts: Iterable[Fact], slots: Collection[str]) -> Run:
     """The machine as it was after the last of `facts`. `slots` names the attempts that have a stream entry."""
     run = Run(program, shared, wire=True)
     folder = _Folder(run)
@@ -84,7 +82,14 @@ class _Folder:
         scope = Scope(program, ns, fact.path, run.limit, parent)
         start = program.start
         first = Task(
-            f"{START}:{fact.path}", START, start.path, start.path_key, start.triggers, None, start, scope
+            f"{START}:{fact.path}",
+            START,
+            start.path,
+            start.path_key,
+            start.triggers,
+            None,
+            start,
+            scope,
         )
         first.status = DONE
         first.writes = []
@@ -102,12 +107,19 @@ class _Folder:
             start = row.name == START
             node = scope.program.start if start else nodes[row.name]
             task = Task(
-                row.id, row.name, row.path, path_key_of(row.path), row.triggers, row.arg, node, scope
+                row.id,
+                row.name,
+                row.path,
+                path_key_of(row.path),
+                row.triggers,
+                row.arg,
+                node,
+                scope,
             )
             if start:
                 task.phase = ROUTE
                 task.writes = row.arg
-                task.input = {channel: value for channel, value in row.arg}
+                task.input = dict(row.arg)
             scope.tasks[task.id] = run.tasks[task.id] = task
         scope.open = len(fact.tasks)
 
@@ -141,10 +153,7 @@ class _Folder:
     def _committed(self, fact: StepCommitted) -> None:
         scope = self._scopes[fact.ns]
         cells = scope.state.cells
-        changes = {
-            channel: patch(cells.get(channel, MISSING), change)
-            for channel, change in fact.changes.items()
-        }
+        changes = {channel: patch(cells.get(channel, MISSING), change) for channel, change in fact.changes.items()}
         ran = [(task.name, task.triggers) for task in scope.tasks.values()]
         scope.state.advance(scope.program, changes, ran)
         self._run.step_over(scope, fact.written)

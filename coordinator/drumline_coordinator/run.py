@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from drumline_coordinator.effects import Effects
@@ -35,7 +36,7 @@ from drumline_coordinator.tasks import (
 )
 from drumline_graph.constants import START, TAG_HIDDEN
 from drumline_graph.delta import diff
-from drumline_graph.errors import GraphRecursionError, InvalidUpdateError, ParentCommand
+from drumline_graph.errors import GraphRecursionError, InvalidUpdateError
 from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, apply, plan
@@ -251,7 +252,7 @@ class Run:
             self._fail_task(task, InvalidUpdateError(NO_PARENT.format(node=task.name)))
             return
         self._fx.facts.append(TaskLeft(scope.ns, task.id))
-        command = unbox(event.command)
+        command = replace(unbox(event.command), graph=None)  # it has arrived
         self._leave(scope)
         self._resolve(scope.parent, command)
 
@@ -281,9 +282,7 @@ class Run:
         if task.attempt >= ATTEMPTS_MAX:
             self._fail_task(task, TaskAbandoned(task.name, task.id, task.attempt))
             return
-        self._fx.facts.append(
-            AttemptRetracted(task.scope.ns, task.id, task.attempt, event.reason)
-        )
+        self._fx.facts.append(AttemptRetracted(task.scope.ns, task.id, task.attempt, event.reason))
         task.attempt += 1
         task.executor = None
         task.n = 0
@@ -314,9 +313,7 @@ class Run:
         """Step 0: write the input and fire START's edges, which needs no worker unless START has routers."""
         program, cells = scope.program, scope.state.cells
         keys = program.state_keys
-        self._fx.facts.append(
-            GraphEntered(scope.ns, scope.path, {key: cells[key] for key in cells if key in keys})
-        )
+        self._fx.facts.append(GraphEntered(scope.ns, scope.path, {key: cells[key] for key in cells if key in keys}))
         start = program.start
         writes: list[tuple[str, Any]] = [*input_writes(program, input), *start.edges]
         id_ = task_id(self.id, scope.ns, 0, start.path_key)
@@ -345,9 +342,7 @@ class Run:
         else:
             changes = {name: ("s", cell) for name, cell in applied.changes.items()}
         state.advance(program, applied.changes, [(task.name, task.triggers) for task in done])
-        self._fx.facts.append(
-            StepCommitted(scope.ns, scope.step, changes, applied.written, self._now)
-        )
+        self._fx.facts.append(StepCommitted(scope.ns, scope.step, changes, applied.written, self._now))
         self.step_over(scope, applied.written)
         self._plan(scope, applied.updated)
 
@@ -376,7 +371,12 @@ class Run:
                 scope.stop,
                 [
                     PlannedTask(
-                        t.id, t.name, t.path, t.triggers, t.input if t.is_push else None, _hidden(t.node)
+                        t.id,
+                        t.name,
+                        t.path,
+                        t.triggers,
+                        t.input if t.is_push else None,
+                        _hidden(t.node),
                     )
                     for t in tasks
                 ],
@@ -413,11 +413,7 @@ class Run:
     def _finish(self, task: Task, writes: Any) -> None:
         task.status = DONE
         scope = task.scope
-        self._fx.facts.append(
-            TaskFinished(
-                scope.ns, task.id, task.attempt, task.executor or "", writes, self._now
-            )
-        )
+        self._fx.facts.append(TaskFinished(scope.ns, task.id, task.attempt, task.executor or "", writes, self._now))
         scope.open -= 1
         if not scope.open:
             self.due.append(scope)
@@ -472,15 +468,6 @@ class Run:
         """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
         try:
             writes = result_writes(task.scope.program, task.node, result)
-        except ParentCommand as bubble:  # the Command is for a graph further up
-            scope = task.scope
-            if scope.parent is None:
-                self._fail_task(task, InvalidUpdateError(NO_PARENT.format(node=task.name)))
-                return
-            self._fx.facts.append(TaskLeft(scope.ns, task.id))
-            self._leave(scope)
-            self._resolve(scope.parent, bubble.command)
-            return
         except Exception as error:
             self._fail_task(task, error)
             return
@@ -501,9 +488,7 @@ class Run:
         while current is not None:
             current.status = FAILED
             scope = current.scope
-            self._fx.facts.append(
-                TaskFailed(scope.ns, current.id, current.attempt, error, self._now)
-            )
+            self._fx.facts.append(TaskFailed(scope.ns, current.id, current.attempt, error, self._now))
             current = scope.parent
         self._end("failed", error)
 
@@ -531,9 +516,7 @@ def _hidden(node: Node) -> bool:
     return TAG_HIDDEN in node.tags
 
 
-def _deltas(
-    program: Program, cells: dict[str, Any], changes: dict[str, Any], done: Sequence[Task]
-) -> dict[str, Any]:
+def _deltas(program: Program, cells: dict[str, Any], changes: dict[str, Any], done: Sequence[Task]) -> dict[str, Any]:
     """What changed, as data: only for channels whose reducer is known to be a concatenation or merge."""
     from drumline_graph.channels.base import MISSING
 

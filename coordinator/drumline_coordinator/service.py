@@ -51,8 +51,10 @@ class Coordinator:
         settings: CoordinatorSettings | None = None,
         *,
         on_ready: Callable[[], None] = lambda: None,
+        clock_ms: Callable[[], float] | None = None,
     ) -> None:
         self._broker = broker
+        self._now_ms = clock_ms or now_ms
         self._apps = apps
         self._settings = settings or CoordinatorSettings()
         self._partitions: dict[int, Partition] = {}
@@ -74,13 +76,8 @@ class Coordinator:
         try:
             self._on_ready()
             while not self._stopping.is_set():
-                self._adopt()
-                if self.keeper.failure is not None:
-                    raise self.keeper.failure
-                if not self._partitions:
+                if not self.turn():
                     self.keeper.changed.wait(READ_BLOCK_MS / 1000)
-                    continue
-                self._turn()
         finally:
             self._flush()
             self.keeper.stop()
@@ -88,12 +85,19 @@ class Coordinator:
 
     # -- one turn of the loop -----------------------------------------------------------------------
 
-    def _turn(self) -> None:
+    def turn(self) -> bool:
+        """Read, handle and commit once; False if there is no partition to work on.
+
+        `run` repeats it; the simulator calls it by itself.
+        """
+        self._adopt()
+        if self.keeper.failure is not None:
+            raise self.keeper.failure
+        if not self._partitions:
+            return False
         waiting = any(partition.has_more for partition in self._partitions.values())
         after = {index: partition.position for index, partition in self._partitions.items()}
-        entries = self._broker.read_inbox(
-            after, INBOX_BATCH_ENTRIES_MAX, 0 if waiting else READ_BLOCK_MS
-        )
+        entries = self._broker.read_inbox(after, INBOX_BATCH_ENTRIES_MAX, 0 if waiting else READ_BLOCK_MS)
         batches: dict[int, list[InboxEntry]] = {}
         for entry in entries:
             batches.setdefault(entry.partition, []).append(entry)
@@ -106,10 +110,11 @@ class Coordinator:
         full = self._broker.outstanding > COMMITS_OUTSTANDING_MAX
         for reply in self._broker.poll_commits(READ_BLOCK_MS if full else 0):
             self._on_reply(reply)
+        return True
 
     def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:
         try:
-            commit = partition.handle(batch, now_ms())
+            commit = partition.handle(batch, self._now_ms())
         except Exception:
             log.exception("partition %d is read again after an error", partition.index)
             self._forget(partition.index)
@@ -127,7 +132,7 @@ class Coordinator:
                 self._forget(index)
                 return
             if tries >= POISON_TRIES_MAX:
-                commit = partition.poison(entry, tries, now_ms())
+                commit = partition.poison(entry, tries, self._now_ms())
                 if commit is not None:
                     self._broker.send_commit(commit)
             else:
@@ -159,9 +164,7 @@ class Coordinator:
                 self._await_replies()
                 self.keeper.let_go(index)
         for lease in gained:
-            self._partitions[lease.partition] = Partition(
-                lease, self._apps, self._broker, holders=self.keeper.holders
-            )
+            self._partitions[lease.partition] = Partition(lease, self._apps, self._broker, holders=self.keeper.holders)
             self._careful.add(lease.partition)
         server = self._broker.server_id()
         for index, partition in list(self._partitions.items()):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drumline_graph.constants import PUSH
 from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
@@ -74,7 +75,7 @@ class Task:
     @property
     def is_push(self) -> bool:
         """Whether a `Send` made this task, so that `input` is the Send's argument."""
-        return self.path[0] == "__pregel_push"
+        return bool(self.path[0] == PUSH)
 
     def __repr__(self) -> str:
         return f"<Task {self.name} {self.id} step {self.scope.step} attempt {self.attempt} {self.status}>"
@@ -98,9 +99,7 @@ class Scope:
         "tasks",
     )
 
-    def __init__(
-        self, program: Program, ns: tuple[str, ...], path: str, stop: int, parent: Task | None
-    ) -> None:
+    def __init__(self, program: Program, ns: tuple[str, ...], path: str, stop: int, parent: Task | None) -> None:
         self.program = program
         self.ns = ns
         self.path = path

@@ -183,9 +183,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             abilities_of(action, where="add_node()")
             name = name_of_callable(action)
         if action is None:
-            raise GraphDefinitionError(
-                f"Node {name!r} was given nothing to run. Write add_node({name!r}, function)."
-            )
+            raise GraphDefinitionError(f"Node {name!r} was given nothing to run. Write add_node({name!r}, function).")
         _refuse_unbuilt(
             f"node {name!r}",
             retry_policy=retry_policy,
@@ -217,8 +215,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                 )
         if name in self.nodes:
             raise GraphDefinitionError(
-                f"Node {name!r} is already present. Give each node its own name: add_node('name', "
-                "action)."
+                f"Node {name!r} is already present. Give each node its own name: add_node('name', action)."
             )
 
     def add_edge(self, start_key: str | list[str], end_key: str) -> Self:
@@ -235,9 +232,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             self._edges[start_key, end_key] = None
             return self
         if not sources:
-            raise GraphDefinitionError(
-                f"The list edge into {end_key!r} has no sources, so it would never fire."
-            )
+            raise GraphDefinitionError(f"The list edge into {end_key!r} has no sources, so it would never fire.")
         for name in (*sources, *([] if end_key == END else [end_key])):
             if name not in self.nodes:
                 raise GraphDefinitionError(
@@ -409,9 +404,7 @@ def _ends_of(path: Any, path_map: Any) -> dict[Any, str] | None:
         return dict(path_map)
     if path_map is not None:
         if isinstance(path_map, str):
-            raise NotANodeError(
-                f"path_map must be a dict or a list of node names, not the string {path_map!r}."
-            )
+            raise NotANodeError(f"path_map must be a dict or a list of node names, not the string {path_map!r}.")
         return {name: name for name in path_map}
     literals = literal_returns_of(path)
     return {name: name for name in literals} if literals else None

@@ -45,9 +45,7 @@ def name_of_callable(action: Any) -> str:
         name = getter() if callable(getter) else getattr(action, "name", None)
     name = name or getattr(action, "__name__", None) or type(action).__name__
     if not isinstance(name, str):
-        raise GraphDefinitionError(
-            f"No node name could be found for {action!r}. Give one: add_node('name', action)."
-        )
+        raise GraphDefinitionError(f"No node name could be found for {action!r}. Give one: add_node('name', action).")
     return name
 
 

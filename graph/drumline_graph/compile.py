@@ -83,10 +83,7 @@ def compile_program(
     channels[START] = EphemeralValue(builder.input_schema)
     channels[TASKS] = Topic(Send, accumulate=False)
     triggers = _edge_channels(builder, channels)
-    nodes = {
-        spec.name: _node(builder, spec, tuple(triggers[spec.name]))
-        for spec in builder.nodes.values()
-    }
+    nodes = {spec.name: _node(builder, spec, tuple(triggers[spec.name])) for spec in builder.nodes.values()}
     trigger_to_nodes: dict[str, list[str]] = {}
     for node in nodes.values():
         for channel in node.triggers:
@@ -120,8 +117,7 @@ def _state_keys(builder: StateGraph[Any, Any, Any, Any]) -> list[str] | str:
 
 def _is_root(builder: StateGraph[Any, Any, Any, Any]) -> bool:
     infos = [
-        builder.schema_info(schema)
-        for schema in (builder.state_schema, builder.input_schema, builder.output_schema)
+        builder.schema_info(schema) for schema in (builder.state_schema, builder.input_schema, builder.output_schema)
     ]
     if not any(info.is_root for info in infos):
         return False
@@ -139,18 +135,14 @@ def _channel_keys(info: Schema) -> list[str] | str:
     return keys if isinstance(keys, str) else list(info.channels)
 
 
-def _edge_channels(
-    builder: StateGraph[Any, Any, Any, Any], channels: dict[str, Channel]
-) -> dict[str, list[str]]:
+def _edge_channels(builder: StateGraph[Any, Any, Any, Any], channels: dict[str, Channel]) -> dict[str, list[str]]:
     """Add the channels that edges write; give for each node the channels that trigger it, in
     order.
     """
     triggers: dict[str, list[str]] = {}
     for spec in builder.nodes.values():
         channel = BRANCH_PREFIX + spec.name
-        channels[channel] = (
-            LastValueAfterFinish(Any) if spec.defer else EphemeralValue(Any, guard=False)
-        )
+        channels[channel] = LastValueAfterFinish(Any) if spec.defer else EphemeralValue(Any, guard=False)
         triggers[spec.name] = [channel]
     for sources, target in builder._joins:
         if target == END:
@@ -167,14 +159,8 @@ def join_channel(sources: tuple[str, ...], target: str) -> str:
     return f"{JOIN_PREFIX}{'+'.join(sources)}:{target}"
 
 
-def _constant_writes(
-    builder: StateGraph[Any, Any, Any, Any], source: str
-) -> tuple[tuple[str, Any], ...]:
-    plain = [
-        (BRANCH_PREFIX + target, None)
-        for start, target in builder._edges
-        if start == source and target != END
-    ]
+def _constant_writes(builder: StateGraph[Any, Any, Any, Any], source: str) -> tuple[tuple[str, Any], ...]:
+    plain = [(BRANCH_PREFIX + target, None) for start, target in builder._edges if start == source and target != END]
     joins = [
         (join_channel(sources, target), source)
         for sources, target in builder._joins
@@ -183,9 +169,7 @@ def _constant_writes(
     return (*plain, *joins)
 
 
-def _node(
-    builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tuple[str, ...]
-) -> Node:
+def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
     info = builder.schema_info(spec.input_schema)
     abilities = abilities_of(spec.runnable, where=f"Node {spec.name!r}")
     subprogram = getattr(spec.runnable, "program", None)
@@ -238,24 +222,16 @@ def _pool(name: str, metadata: dict[str, Any] | None) -> str:
     pool = (metadata or {}).get("pool", DEFAULT_POOL)
     if not isinstance(pool, str) or not pool:
         raise GraphDefinitionError(
-            f"metadata['pool'] of node {name!r} names a worker pool and must be a non-empty "
-            "string, "
-            f"got {pool!r}."
+            f"metadata['pool'] of node {name!r} names a worker pool and must be a non-empty string, got {pool!r}."
         )
     return pool
 
 
-def _branches(
-    builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema
-) -> tuple[Branch, ...]:
-    return tuple(
-        _branch(builder, source, own, spec) for spec in builder.branches.get(source, {}).values()
-    )
+def _branches(builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema) -> tuple[Branch, ...]:
+    return tuple(_branch(builder, source, own, spec) for spec in builder.branches.get(source, {}).values())
 
 
-def _branch(
-    builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema, spec: BranchSpec
-) -> Branch:
+def _branch(builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema, spec: BranchSpec) -> Branch:
     annotated = spec.input_schema is not None
     info = builder.schema_info(spec.input_schema) if annotated else own
     abilities = abilities_of(spec.path, where=f"The router {spec.name!r} of {source!r}")

@@ -67,9 +67,7 @@ def _by_identity(old: Any, new: Any) -> Change:
     """Change between two containers that share the objects that stayed as they were."""
     if type(new) is list and len(new) >= len(old):
         replaced = {
-            index: item
-            for index, (before, item) in enumerate(zip(old, new, strict=False))
-            if before is not item
+            index: item for index, (before, item) in enumerate(zip(old, new, strict=False)) if before is not item
         }
         tail = new[len(old) :]
         if not replaced:

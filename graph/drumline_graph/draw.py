@@ -208,7 +208,4 @@ def _open(graph: DrawableGraph, name: str, inner: DrawableGraph) -> None:
     for edge in graph.edges:
         edge.target = f"{name}:{entry.id}" if edge.target == name else edge.target
         edge.source = f"{name}:{leave.id}" if edge.source == name else edge.source
-    graph.edges += [
-        DrawnEdge(f"{name}:{e.source}", f"{name}:{e.target}", e.data, e.conditional)
-        for e in inner.edges
-    ]
+    graph.edges += [DrawnEdge(f"{name}:{e.source}", f"{name}:{e.target}", e.data, e.conditional) for e in inner.edges]

@@ -217,9 +217,7 @@ class NodeTimeoutError(DrumlineError):
         run_timeout: float | None = None,
     ) -> None:
         limit = idle_timeout if kind == "idle" else run_timeout
-        super().__init__(
-            f"Node {node!r} exceeded its {kind} timeout of {limit} s (after {elapsed:.3f} s)."
-        )
+        super().__init__(f"Node {node!r} exceeded its {kind} timeout of {limit} s (after {elapsed:.3f} s).")
         self.node = node
         self.elapsed = elapsed
         self.kind = kind

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 WORDS_PER_LABEL_LINE = 9
 _MARKDOWN = ("*", "_", "`")
 _STYLES = (
-    "\tclassDef default fill:#f2f0ff,line-height:1.2\n"
-    "\tclassDef first fill-opacity:0\n"
-    "\tclassDef last fill:#bfb6fc\n"
+    "\tclassDef default fill:#f2f0ff,line-height:1.2\n\tclassDef first fill-opacity:0\n\tclassDef last fill:#bfb6fc\n"
 )
 
 
@@ -48,9 +46,7 @@ def _subgraphs(graph: DrawableGraph, parent: str, marks: dict[str, str]) -> list
     lines: list[str] = []
     for prefix in prefixes:
         inside = [
-            node
-            for node in graph.nodes.values()
-            if node.id.startswith(prefix) and ":" not in node.id[len(prefix) :]
+            node for node in graph.nodes.values() if node.id.startswith(prefix) and ":" not in node.id[len(prefix) :]
         ]
         lines.append(f"\tsubgraph {prefix[len(parent) : -1]}\n")
         lines += [_node(node, marks.get(node.id)) for node in inside]
@@ -95,13 +91,8 @@ def _edge(edge: DrawnEdge) -> str:
         arrow = " -.-> " if edge.conditional else " --> "
     else:
         words = edge.data.split()
-        rows = [
-            " ".join(words[at : at + WORDS_PER_LABEL_LINE])
-            for at in range(0, len(words), WORDS_PER_LABEL_LINE)
-        ]
+        rows = [" ".join(words[at : at + WORDS_PER_LABEL_LINE]) for at in range(0, len(words), WORDS_PER_LABEL_LINE)]
         # Without semicolons: so LangGraph writes it, and Mermaid takes both.
         label = "&nbsp<br>&nbsp".join(rows)
-        arrow = (
-            f" -. &nbsp;{label}&nbsp; .-> " if edge.conditional else f" -- &nbsp;{label}&nbsp; --> "
-        )
+        arrow = f" -. &nbsp;{label}&nbsp; .-> " if edge.conditional else f" -- &nbsp;{label}&nbsp; --> "
     return f"\t{_safe(edge.source)}{arrow}{_safe(edge.target)};\n"

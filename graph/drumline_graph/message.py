@@ -24,9 +24,7 @@ REMOVE_ALL_MESSAGES = "__remove_all__"
 MessageFormat = Literal["langchain-openai"]
 
 
-def add_messages(
-    left: Any = None, right: Any = None, *, format: MessageFormat | None = None
-) -> Any:
+def add_messages(left: Any = None, right: Any = None, *, format: MessageFormat | None = None) -> Any:
     """Merge `right` into the history `left` and give a new list; neither is changed.
 
     Each side is one message or a list of them; strings, (role, text) pairs and dicts are turned

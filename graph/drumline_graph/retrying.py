@@ -36,7 +36,7 @@ def default_retry_on(exc: Exception) -> bool:
     return not isinstance(exc, NOT_RETRIED)
 
 
-def _http_status(exc: Exception) -> int | None:
+def _http_status(exc: Any) -> int | None:
     # Only a library that is already imported can have raised: no import is ever made here.
     httpx: Any = sys.modules.get("httpx")
     if httpx is not None and isinstance(exc, httpx.HTTPStatusError):

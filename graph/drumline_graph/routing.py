@@ -79,8 +79,4 @@ def router_input(
 
 def _readable(program: Program, cells: dict[str, Any]) -> dict[str, Any]:
     channels = program.channels
-    return {
-        key: channels[key].read(cell)
-        for key, cell in cells.items()
-        if channels[key].available(cell)
-    }
+    return {key: channels[key].read(cell) for key, cell in cells.items() if channels[key].available(cell)}

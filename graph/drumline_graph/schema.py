@@ -214,9 +214,7 @@ def instance_items(value: Any, keys: Iterable[str]) -> list[tuple[str, Any]] | N
         return [
             (key, item)
             for key in _ordered(fields, keys)
-            if (item := getattr(value, key, None)) is not None
-            or key in explicit
-            or fields[key].default is not None
+            if (item := getattr(value, key, None)) is not None or key in explicit or fields[key].default is not None
         ]
     if dataclasses.is_dataclass(cls):
         names: Iterable[str] = [field.name for field in dataclasses.fields(cls)]
@@ -224,11 +222,7 @@ def instance_items(value: Any, keys: Iterable[str]) -> list[tuple[str, Any]] | N
         return None
     else:
         names = field_hints(cls)
-    return [
-        (key, item)
-        for key in _ordered(names, keys)
-        if (item := getattr(value, key, MISSING)) is not MISSING
-    ]
+    return [(key, item) for key in _ordered(names, keys) if (item := getattr(value, key, MISSING)) is not MISSING]
 
 
 def _ordered(names: Iterable[str], keys: Iterable[str]) -> list[str]:

@@ -80,11 +80,7 @@ def path_key_of(path: Iterable[Any]) -> str:
     Integers are zero-padded to 10 digits, so that the 10th Send comes after the 2nd.
     """
     return "~" + ", ".join(
-        f"{part:010d}"
-        if isinstance(part, int)
-        else path_key_of(part)
-        if isinstance(part, (tuple, list))
-        else str(part)
+        f"{part:010d}" if isinstance(part, int) else path_key_of(part) if isinstance(part, (tuple, list)) else str(part)
         for part in path
     )
 
@@ -114,11 +110,7 @@ class State:
     @classmethod
     def initial(cls, program: Program) -> State:
         """State of a run that was given no input yet: reducers hold their empty values."""
-        cells = {
-            name: cell
-            for name, channel in program.channels.items()
-            if (cell := channel.initial()) is not MISSING
-        }
+        cells = {name: cell for name, channel in program.channels.items() if (cell := channel.initial()) is not MISSING}
         return cls(cells, {}, {}, 0)
 
     def copy(self) -> State:
@@ -183,9 +175,7 @@ def _read_one(program: Program, cells: dict[str, Any], key: str, step: int, stop
     return cell
 
 
-def plan(
-    program: Program, state: State, updated: set[str] | None, *, step: int, stop: int
-) -> list[Planned]:
+def plan(program: Program, state: State, updated: set[str] | None, *, step: int, stop: int) -> list[Planned]:
     """Tasks of superstep `step`: first one for each Send, then one for each triggered node, by
     name.
 
@@ -299,9 +289,7 @@ def apply(program: Program, state: State, done: Sequence[Done]) -> Applied:
     return Applied(changes, updated, tuple(written))
 
 
-def _consume(
-    program: Program, cells: dict[str, Any], changes: dict[str, Any], triggers: Sequence[str]
-) -> None:
+def _consume(program: Program, cells: dict[str, Any], changes: dict[str, Any], triggers: Sequence[str]) -> None:
     """Reset the joins and deferred edges that the task was triggered by."""
     for name in triggers:
         if name in program.consumable and name not in changes and name in cells:
@@ -311,9 +299,7 @@ def _consume(
                 changes[name] = consumed
 
 
-def _expire(
-    program: Program, cells: dict[str, Any], changes: dict[str, Any], updated: set[str]
-) -> None:
+def _expire(program: Program, cells: dict[str, Any], changes: dict[str, Any], updated: set[str]) -> None:
     """Clear what lives for one superstep only and was not written in this one."""
     for name in program.volatile:
         if name in updated:
@@ -328,9 +314,7 @@ def _expire(
                 updated.add(name)
 
 
-def _finish(
-    program: Program, cells: dict[str, Any], changes: dict[str, Any], updated: set[str]
-) -> None:
+def _finish(program: Program, cells: dict[str, Any], changes: dict[str, Any], updated: set[str]) -> None:
     """Nothing would run next: let deferred edges show what they hold."""
     for name in program.finishing:
         cell = changes[name] if name in changes else cells.get(name, MISSING)
@@ -345,7 +329,5 @@ def _finish(
 
 
 def _named(error: InvalidUpdateError, channel: str, tasks: Sequence[Done]) -> InvalidUpdateError:
-    writers = ", ".join(
-        repr(task.name) for task in tasks if any(name == channel for name, _ in task.writes)
-    )
+    writers = ", ".join(repr(task.name) for task in tasks if any(name == channel for name, _ in task.writes))
     return InvalidUpdateError(f"At key {channel!r}, written by {writers}: {error}")

@@ -81,9 +81,7 @@ class Send:
     arg: Any
     timeout: TimeoutPolicy | None
 
-    def __init__(
-        self, /, node: str, arg: Any, *, timeout: float | timedelta | TimeoutPolicy | None = None
-    ) -> None:
+    def __init__(self, /, node: str, arg: Any, *, timeout: float | timedelta | TimeoutPolicy | None = None) -> None:
         self.node = node
         self.arg = arg
         self.timeout = None if timeout is None else TimeoutPolicy.coerce(timeout)
@@ -112,9 +110,7 @@ class Interrupt(Generic[ResponseT]):
 
     value: Any
     id: str = "placeholder-id"
-    response_schema: type[ResponseT] | dict[str, Any] | None = dataclasses.field(
-        default=None, kw_only=True
-    )
+    response_schema: type[ResponseT] | dict[str, Any] | None = dataclasses.field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -138,8 +134,7 @@ class Command(Generic[N]):
         shown = [
             f"{item.name}={value!r}"
             for item in dataclasses.fields(self)
-            if (value := getattr(self, item.name)) is not None
-            and not (value == () and item.name == "goto")
+            if (value := getattr(self, item.name)) is not None and not (value == () and item.name == "goto")
         ]
         return f"Command({', '.join(shown)})"
 
@@ -162,9 +157,7 @@ class RetryPolicy(NamedTuple):
     max_interval: float = 128.0
     max_attempts: int = 3
     jitter: bool = True
-    retry_on: type[Exception] | Sequence[type[Exception]] | Callable[[Exception], bool] = (
-        default_retry_on
-    )
+    retry_on: type[Exception] | Sequence[type[Exception]] | Callable[[Exception], bool] = default_retry_on
 
 
 def default_cache_key(*args: Any, **kwargs: Any) -> str | bytes:  # noqa: ARG001

@@ -12,18 +12,14 @@ if TYPE_CHECKING:
     from drumline_graph.builder import StateGraph
 
 
-def validate(
-    builder: StateGraph[Any, Any, Any, Any], interrupt: Sequence[str] | None = None
-) -> None:
+def validate(builder: StateGraph[Any, Any, Any, Any], interrupt: Sequence[str] | None = None) -> None:
     """Raise GraphDefinitionError for dangling edges, a missing entry, or unknown names in
     `interrupt`.
     """
     sources = _sources(builder)
     for name in sources:
         if name != START and name not in builder.nodes:
-            raise GraphDefinitionError(
-                f"Found an edge starting at unknown node {name!r}. {_known(builder)}"
-            )
+            raise GraphDefinitionError(f"Found an edge starting at unknown node {name!r}. {_known(builder)}")
     if START not in sources:
         raise GraphDefinitionError(
             "The graph has no entrypoint: add at least one edge from START to a node, "
@@ -60,14 +56,11 @@ def _targets(builder: StateGraph[Any, Any, Any, Any]) -> Iterable[tuple[str, str
             yield target, f"the destinations of node {node.name!r}"
 
 
-def _check_ends(
-    builder: StateGraph[Any, Any, Any, Any], source: str, branch: str, ends: Iterable[str]
-) -> None:
+def _check_ends(builder: StateGraph[Any, Any, Any, Any], source: str, branch: str, ends: Iterable[str]) -> None:
     for end in ends:
         if end != END and end not in builder.nodes:
             raise GraphDefinitionError(
-                f"At node {source!r}, branch {branch!r} has an unknown target {end!r}. "
-                f"{_known(builder)}"
+                f"At node {source!r}, branch {branch!r} has an unknown target {end!r}. {_known(builder)}"
             )
 
 

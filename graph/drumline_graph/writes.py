@@ -136,9 +136,7 @@ def _goto_writes(program: Program, source: str, goto: Any, writes: list[Write]) 
     targets = [goto] if isinstance(goto, (str, Send)) else goto
     if not isinstance(targets, (list, tuple, set, frozenset)):
         raise InvalidUpdateError(
-            f"Node {source!r} returned Command(goto={goto!r}); goto takes a node name, a Send, or "
-            "a list "
-            "of these."
+            f"Node {source!r} returned Command(goto={goto!r}); goto takes a node name, a Send, or a list of these."
         )
     for target in targets:
         if isinstance(target, Send):
@@ -155,14 +153,9 @@ def _name_write(program: Program, name: Any, what: str, writes: list[Write]) -> 
 
 def _send_write(program: Program, send: Send, source: str, writes: list[Write]) -> None:
     if send.node == END:
-        raise RouteError(
-            f"Node {source!r} sent a packet to END. END runs nothing; leave the Send out to stop."
-        )
+        raise RouteError(f"Node {source!r} sent a packet to END. END runs nothing; leave the Send out to stop.")
     if send.node not in program.nodes:
-        raise RouteError(
-            f"Node {source!r} made a Send to {send.node!r}, which is not a node. "
-            f"{known_nodes(program)}"
-        )
+        raise RouteError(f"Node {source!r} made a Send to {send.node!r}, which is not a node. {known_nodes(program)}")
     writes.append((TASKS, send))
 
 
@@ -240,15 +233,11 @@ def input_writes(program: Program, value: Any) -> list[Write]:
     START).
     """
     if value is None:
-        raise EmptyInputError(
-            "Received no input. Give the graph a dict of input keys; None only continues a thread."
-        )
+        raise EmptyInputError("Received no input. Give the graph a dict of input keys; None only continues a thread.")
     if isinstance(value, Command):
         return _command_input(program, value)
     if isinstance(value, Send):
-        raise InvalidUpdateError(
-            "A Send is no graph input. Give a dict; START's edges begin the run."
-        )
+        raise InvalidUpdateError("A Send is no graph input. Give a dict; START's edges begin the run.")
     writes = program.input_reader(value)
     if writes is None:
         raise _not_an_update("The graph's input is", value)
@@ -257,17 +246,11 @@ def input_writes(program: Program, value: Any) -> list[Write]:
 
 def _command_input(program: Program, command: Command[Any]) -> list[Write]:
     if command.graph is not None:
-        raise InvalidUpdateError(
-            f"A run's input asked for graph {command.graph!r}, but a run has no parent graph."
-        )
+        raise InvalidUpdateError(f"A run's input asked for graph {command.graph!r}, but a run has no parent graph.")
     if command.goto != () and command.goto != []:
-        raise InvalidUpdateError(
-            f"A fresh run cannot begin with Command(goto={command.goto!r}): it begins at START."
-        )
+        raise InvalidUpdateError(f"A fresh run cannot begin with Command(goto={command.goto!r}): it begins at START.")
     if command.update is None:
-        raise EmptyInputError(
-            "Received a Command without update, so there is nothing to start from."
-        )
+        raise EmptyInputError("Received a Command without update, so there is nothing to start from.")
     known = {program.input_keys} if isinstance(program.input_keys, str) else program.input_keys
     return [(key, item) for key, item in _command_update(program, START, command) if key in known]
 
@@ -298,10 +281,7 @@ def result_of(writes: Iterable[Write], keys: Collection[str] | str) -> dict[str,
     for key, value in writes:
         if key in wanted:
             grouped.setdefault(key, []).append(value)
-    return {
-        key: values[0] if len(values) == 1 else {"$writes": values}
-        for key, values in grouped.items()
-    }
+    return {key: values[0] if len(values) == 1 else {"$writes": values} for key, values in grouped.items()}
 
 
 def writes_for(program: Program, writes: Sequence[Write]) -> list[Write]:

@@ -254,9 +254,7 @@ def _packer(hook: Callable[[Any], Any], unicode_errors: str | None) -> Pack:
     # A packer is neither reentrant nor thread-safe, and with a small buffer a new one costs no more
     # than a pool of them.
     def pack(value: Any) -> bytes:
-        packer = Packer(
-            default=hook, strict_types=True, buf_size=512, unicode_errors=unicode_errors
-        )
+        packer = Packer(default=hook, strict_types=True, buf_size=512, unicode_errors=unicode_errors)
         # Inside a list, which is cut off again: so the packer, which nests one level deeper
         # than the unpacker, refuses what could not be read.
         data: bytes = packer.pack([value])
@@ -265,9 +263,7 @@ def _packer(hook: Callable[[Any], Any], unicode_errors: str | None) -> Pack:
     return pack
 
 
-def _dump_hook(
-    dumpers: dict[type, Dumper], find: Callable[[type], Dumper], inner: Pack
-) -> Callable[[Any], Any]:
+def _dump_hook(dumpers: dict[type, Dumper], find: Callable[[type], Dumper], inner: Pack) -> Callable[[Any], Any]:
     def hook(obj: Any) -> Any:
         dump = dumpers.get(type(obj))
         if dump is None:
@@ -280,9 +276,7 @@ def _dump_hook(
 def _unpacker(hook: Callable[[int, bytes], Any]) -> Unpack:
     def unpack(data: bytes) -> Any:
         if len(data) <= CONTAINER_ITEMS_MAX:  # a count beyond the number of bytes is refused anyway
-            return unpackb(
-                data, ext_hook=hook, raw=False, strict_map_key=False, unicode_errors="surrogatepass"
-            )
+            return unpackb(data, ext_hook=hook, raw=False, strict_map_key=False, unicode_errors="surrogatepass")
         return unpackb(
             data,
             ext_hook=hook,

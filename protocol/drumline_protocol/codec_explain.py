@@ -27,14 +27,9 @@ FindType = Callable[[type], "WireType | None"]
 Path = Any
 
 _SEQUENCES = (list, tuple, deque, set, frozenset)
-_ATOMS = frozenset(
-    {type(None), bool, float, str, bytes, bytearray, memoryview, Boxed, Opaque, ExtType, Timestamp}
-)
+_ATOMS = frozenset({type(None), bool, float, str, bytes, bytearray, memoryview, Boxed, Opaque, ExtType, Timestamp})
 
-UNKNOWN = (
-    "drumline cannot write this type; register it with drumline.types.register, "
-    "or keep it out of the state"
-)
+UNKNOWN = "drumline cannot write this type; register it with drumline.types.register, or keep it out of the state"
 TOO_DEEP = f"more than {NESTING_MAX} lists and dicts lie inside one another"
 STRUCTURED = (
     "the class is not known; name it in the graph's schema, register it with "
@@ -61,9 +56,7 @@ def explain(value: Any, root: str, exc: Exception, find: FindType) -> EncodeErro
 def type_name(value: Any) -> str:
     """The type of `value` for a message: `socket.socket`, or `dict` for a builtin."""
     cls = type(value)
-    return (
-        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    )
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _text(exc: BaseException) -> str:
@@ -164,11 +157,7 @@ def _unknown(value: Any) -> str | None:
     cls = type(value)
     if cls in DUMPERS or cls in (dict, list):
         return None
-    if (
-        isinstance(value, enum.Enum)
-        or dataclasses.is_dataclass(cls)
-        or hasattr(cls, "_field_defaults")
-    ):
+    if isinstance(value, enum.Enum) or dataclasses.is_dataclass(cls) or hasattr(cls, "_field_defaults"):
         return STRUCTURED
     pydantic = sys.modules.get("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):
@@ -211,7 +200,5 @@ def has_long_container(value: Any, find: FindType) -> bool:
             children = () if wire_type is None else wire_type.dump(here)
         if len(children) > (2 if isinstance(here, dict) else 1) * CONTAINER_ITEMS_MAX:
             return True
-        stack.extend(
-            child for child in children if type(child) not in _ATOMS and type(child) is not int
-        )
+        stack.extend(child for child in children if type(child) not in _ATOMS and type(child) is not int)
     return False

@@ -116,9 +116,7 @@ def _default(name: str, field: Any) -> Any:
         raise Misfit(name) from exc
 
 
-def _private(
-    privates: dict[str, Callable[[], Any]], given: dict[str, Any] | None
-) -> dict[str, Any]:
+def _private(privates: dict[str, Callable[[], Any]], given: dict[str, Any] | None) -> dict[str, Any]:
     values = {}
     for name, attribute in privates.items():
         if given is not None and name in given:

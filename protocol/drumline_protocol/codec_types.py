@@ -299,9 +299,7 @@ def register(
         raise TypeError(f"register() takes a class, not {cls!r}.")
     tag = tag or tag_of(cls)
     if (to_fields is None) != (from_fields is None):
-        raise TypeError(
-            f"register({cls.__name__}) needs both to_fields and from_fields, or neither."
-        )
+        raise TypeError(f"register({cls.__name__}) needs both to_fields and from_fields, or neither.")
     if to_fields is not None and from_fields is not None:
         wire_type: WireType | None = _custom_type(cls, tag, to_fields, from_fields)
     else:
@@ -313,16 +311,12 @@ def register(
         )
     taken = registered._by_tag.get(tag)
     if taken is not None and tag_of(taken.cls) != tag_of(cls):
-        raise ValueError(
-            f"The tag {tag!r} already belongs to {tag_of(taken.cls)}; give another tag=."
-        )
+        raise ValueError(f"The tag {tag!r} already belongs to {tag_of(taken.cls)}; give another tag=.")
     registered._add(wire_type)
     return cls
 
 
-def _custom_type(
-    cls: type, tag: str, to_fields: Callable[[Any], Any], from_fields: Callable[[Any], Any]
-) -> WireType:
+def _custom_type(cls: type, tag: str, to_fields: Callable[[Any], Any], from_fields: Callable[[Any], Any]) -> WireType:
     def load(parts: list[Any]) -> Any:
         return from_fields(parts[0])
 

@@ -141,10 +141,7 @@ class NoBroker(ClusterError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return (
-            f"no Redis at {self.url}: {self.cause}. Check the address, or start one with "
-            "`drumline up`."
-        )
+        return f"no Redis at {self.url}: {self.cause}. Check the address, or start one with `drumline up`."
 
 
 class EvictingBroker(ClusterError):
@@ -432,10 +429,7 @@ class PoisonedRun(RunError):
 
     def __str__(self) -> str:
         cause = f" ({self.cause})" if self.cause else ""
-        return (
-            f"run {self.run_id!r} was failed: it brought its coordinator down {self.tries} "
-            f"times{cause}"
-        )
+        return f"run {self.run_id!r} was failed: it brought its coordinator down {self.tries} times{cause}"
 
 
 class RemoteError(RunError):

@@ -11,7 +11,7 @@ that made them, passed on undecoded) or plain decoded values.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 #: kinds of an item in `Emitted.items`
 CUSTOM, MESSAGE, NESTED = 0, 1, 2
@@ -84,7 +84,8 @@ class PlanMade:
 class Emitted:
     """A burst of events of one attempt: counts as `len(items)` facts.
 
-    An item is `(kind, payload, header)`, or its encoded bytes on a cluster. `n` is the number of the first item within the attempt.
+    An item is `(kind, payload, header)`, or its encoded bytes on a cluster. `n` is the number of the first item
+    within the attempt.
     """
 
     task: str
@@ -190,22 +191,22 @@ class RunFinished:
     at_ms: float
 
 
-Fact = Union[
-    RunStarted,
-    GraphEntered,
-    PlanMade,
-    Emitted,
-    TaskFinished,
-    TaskFailed,
-    TaskLeft,
-    AttemptRetracted,
-    TaskParked,
-    StepCommitted,
-    GraphLeft,
-    TailOpened,
-    Noticed,
-    RunFinished,
-]
+Fact = (
+    RunStarted
+    | GraphEntered
+    | PlanMade
+    | Emitted
+    | TaskFinished
+    | TaskFailed
+    | TaskLeft
+    | AttemptRetracted
+    | TaskParked
+    | StepCommitted
+    | GraphLeft
+    | TailOpened
+    | Noticed
+    | RunFinished
+)
 
 
 @dataclass(slots=True)

@@ -53,9 +53,7 @@ class Failure:
 
 def class_name_of(cls: type) -> str:
     """The name under which a class of exceptions travels."""
-    return (
-        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    )
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 # -- to data ---------------------------------------------------------------------------------------
@@ -88,9 +86,10 @@ def _head(text: str, chars_max: int) -> str:
 def _arguments(exc: BaseException, codec: Codec) -> list[Any] | None:
     """What builds an equal exception: what the exception itself says, else its `args`."""
     try:
-        reduced: Any = exc.__reduce__()
-        fits = type(reduced) is tuple and len(reduced) > 1 and reduced[0] is type(exc)
-        args = list(reduced[1]) if fits else list(exc.args)
+        made_of: Any = exc.__reduce__()
+        parts: list[Any] = list(made_of) if isinstance(made_of, tuple) else []
+        fits = len(parts) > 1 and parts[0] is type(exc)
+        args = list(parts[1] if fits else exc.args)
         if len(codec.encode(args)) <= FAILURE_ARGS_BYTES_MAX:
             return args
     except BaseException:
@@ -115,11 +114,7 @@ def _traceback(exc: BaseException) -> str:
 def _notes(exc: BaseException) -> list[str] | None:
     try:
         notes = list(getattr(exc, "__notes__", ()))[:FAILURE_NOTES_MAX]
-        texts = [
-            _head(str.__str__(note), FAILURE_MESSAGE_CHARS_MAX)
-            for note in notes
-            if isinstance(note, str)
-        ]
+        texts = [_head(str.__str__(note), FAILURE_MESSAGE_CHARS_MAX) for note in notes if isinstance(note, str)]
     except BaseException:
         return None
     return texts or None

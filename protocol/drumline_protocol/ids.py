@@ -10,9 +10,7 @@ from hashlib import blake2b
 from zlib import crc32
 
 
-def task_id(
-    base: str, ns: tuple[str, ...], step: int, path_key: str, attempt: int | None = None
-) -> str:
+def task_id(base: str, ns: tuple[str, ...], step: int, path_key: str, attempt: int | None = None) -> str:
     """The id of a task: 36 characters in the form of a UUID, a hash of the arguments.
 
     `base` is the id of the committed state that the superstep starts from (the run id for a run

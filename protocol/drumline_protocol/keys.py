@@ -45,9 +45,7 @@ class Keys:
 
     def __init__(self, prefix: str = "drumline") -> None:
         if not PREFIX_PATTERN.fullmatch(prefix):
-            raise ValueError(
-                f"{prefix!r} cannot be a key prefix: use 1 to 64 letters, digits and _ . : / -"
-            )
+            raise ValueError(f"{prefix!r} cannot be a key prefix: use 1 to 64 letters, digits and _ . : / -")
         self.prefix = prefix
         self._open = "{" + prefix + ":"
 

@@ -22,7 +22,7 @@ The embedded mode hands the same objects to the machine with live values inside.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -159,16 +159,16 @@ class Cancel:
     tasks: tuple[str, ...] = ()
 
 
-Message = Union[
-    RunRequest,
-    CancelRun,
-    Events,
-    TaskResult,
-    TaskError,
-    TaskBubbled,
-    Refused,
-    Abandoned,
-    WorkersChanged,
-    TaskMessage,
-    Cancel,
-]
+Message = (
+    RunRequest
+    | CancelRun
+    | Events
+    | TaskResult
+    | TaskError
+    | TaskBubbled
+    | Refused
+    | Abandoned
+    | WorkersChanged
+    | TaskMessage
+    | Cancel
+)

@@ -1,7 +1,7 @@
 """Facts and messages as bytes: `[protocol version, code, field, ...]`, encoded by the closed codec.
 
-The tables below are the protocol: codes are never reused, fields are only ever added at the end, and a reader leaves out
-fields that it does not know. A newer *version* than ours is refused with `ProtocolTooNew`.
+The tables below are the protocol: codes are never reused, fields are only ever added at the end, and a reader leaves
+out fields that it does not know. A newer *version* than ours is refused with `ProtocolTooNew`.
 """
 
 from __future__ import annotations
@@ -68,10 +68,7 @@ def sketches_out(sketches: Any) -> Any:
             s.name,
             s.stream_keys,
             s.output_keys,
-            {
-                name: [n.reads, list(n.triggers), n.pool, n.metadata, list(n.tags)]
-                for name, n in s.nodes.items()
-            },
+            {name: [n.reads, list(n.triggers), n.pool, n.metadata, list(n.tags)] for name, n in s.nodes.items()},
             s.managed,
         ]
         for path, s in sketches.items()
@@ -87,10 +84,7 @@ def sketches_in(rows: Any) -> Any:
             name=row[0],
             stream_keys=row[1],
             output_keys=row[2],
-            nodes={
-                name: f.NodeSketch(n[0], tuple(n[1]), n[2], n[3], tuple(n[4]))
-                for name, n in row[3].items()
-            },
+            nodes={name: f.NodeSketch(n[0], tuple(n[1]), n[2], n[3], tuple(n[4])) for name, n in row[3].items()},
             managed=row[4],
         )
         for path, row in rows.items()
@@ -115,7 +109,10 @@ _CONVERTED: dict[str, tuple[Convert, Convert]] = {
     "record": (list, tuple),
     "tags": (list, tuple),
     "written": (list, tuple),
-    "path": (lambda p: p if isinstance(p, str) else list(p), lambda p: p if isinstance(p, str) else tuple(p)),
+    "path": (
+        lambda p: p if isinstance(p, str) else list(p),
+        lambda p: p if isinstance(p, str) else tuple(p),
+    ),
     "triggers": (list, tuple),
     "changes": (_changes_out, _same),
     "sketches": (sketches_out, sketches_in),
@@ -139,9 +136,7 @@ class _Layout:
         self.cls = cls
         mine = [x for x in fields(cls) if (cls, x.name) not in _LOCAL]
         self.names = tuple(x.name for x in mine)
-        self.required = sum(
-            x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine
-        )
+        self.required = sum(x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine)
         self.outs: list[tuple[int, Convert]] = []
         self.ins: list[tuple[int, Convert]] = []
         for index, name in enumerate(self.names):
@@ -176,9 +171,7 @@ def from_row(row: Any) -> Any:
         raise DecodeError(f"unknown message code {row[0]}")
     values = row[1 : len(layout.names) + 1]
     if len(values) < layout.required:
-        raise DecodeError(
-            f"{layout.cls.__name__} has {len(values)} fields, at least {layout.required} are needed"
-        )
+        raise DecodeError(f"{layout.cls.__name__} has {len(values)} fields, at least {layout.required} are needed")
     try:
         for index, convert in layout.ins:
             if index < len(values):

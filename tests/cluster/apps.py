@@ -1,4 +1,4 @@
-"""Graphs that the cluster tests serve: `--app tests/cluster/apps.py:GRAPHS`."""
+"""Graphs that the cluster tests serve: `--app tests.cluster.apps:GRAPHS`."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ class Tokens(TypedDict, total=False):
 
 def mark(path: str) -> None:
     """Tell the test who runs this attempt: one line for each."""
+    if not path:
+        return
     with Path(path).open("a") as file:
         file.write(f"{os.getpid()}\n")
 
@@ -74,12 +76,7 @@ def after(_state: Tokens) -> dict[str, Any]:
 
 
 def tokens() -> Any:
-    return (
-        StateGraph(Tokens)
-        .add_sequence([before, speak, after])
-        .add_edge(START, "before")
-        .compile(name="tokens")
-    )
+    return StateGraph(Tokens).add_sequence([before, speak, after]).add_edge(START, "before").compile(name="tokens")
 
 
 class Fan(TypedDict, total=False):
@@ -94,18 +91,19 @@ def split(state: Fan) -> list[Send]:
 
 def work(state: dict[str, Any]) -> dict[str, Any]:
     mark(state["mark"])
-    time.sleep(0.02)
+    if state["mark"]:
+        time.sleep(0.02)
     return {"done": [state["index"]]}
 
 
-def fan() -> Any:
+def fan(name: str = "fan") -> Any:
     return (
         StateGraph(Fan)
         .add_node("begin", lambda _state: None)
         .add_node("work", work)
         .add_edge(START, "begin")
         .add_conditional_edges("begin", split, ["work"])
-        .compile(name="fan")
+        .compile(name=name)
     )
 
 
@@ -136,9 +134,7 @@ def breaks(state: Broken) -> Any:
 
 
 def broken() -> Any:
-    return (
-        StateGraph(Broken).add_node("breaks", breaks).add_edge(START, "breaks").compile(name="broken")
-    )
+    return StateGraph(Broken).add_node("breaks", breaks).add_edge(START, "breaks").compile(name="broken")
 
 
 def gpu() -> Any:
@@ -169,6 +165,6 @@ def waiting() -> Any:
     return StateGraph(Waits).add_node("waits", waits).add_edge(START, "waits").compile(name="waiting")
 
 
-_BUILDERS: list[Callable[[], Any]] = [joke, tokens, fan, broken, gpu, waiting]
+_BUILDERS: list[Callable[[], Any]] = [joke, tokens, fan, lambda: fan("wide"), broken, gpu, waiting]
 
 GRAPHS = {graph.name: graph for graph in (build() for build in _BUILDERS)}

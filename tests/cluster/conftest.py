@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cluster.processes import Processes
 
 from drumline import Cluster
 from drumline_transport.local_server import LocalServer, find_server
-from tests.cluster.processes import Processes
 
-APP = "tests/cluster/apps.py:GRAPHS"
+APP = "tests.cluster.apps:GRAPHS"
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,11 @@ def cluster_of(server: LocalServer) -> Iterator[Callable[..., tuple[Processes, C
     made: list[tuple[Processes, Cluster]] = []
 
     def make(
-        *, coordinators: int = 1, workers: int = 3, app: Any = APP, worker_args: tuple[str, ...] = ()
+        *,
+        coordinators: int = 1,
+        workers: int = 3,
+        app: Any = APP,
+        worker_args: tuple[str, ...] = (),
     ) -> tuple[Processes, Cluster]:
         prefix = f"t{uuid.uuid4().hex[:8]}"
         processes = Processes(server.url, app, prefix=prefix)

@@ -55,12 +55,20 @@ class Processes:
         lease = ["--task-lease-ms", str(TASK_LEASE_MS)]
         if kind == "coordinator":
             lease += ["--lease-ms", str(LEASE_MS)]
-        command = [sys.executable, "-m", "drumline.cli.main", kind, *apps, "--name", name, *lease, *args]
+        command = [
+            sys.executable,
+            "-m",
+            "drumline.cli.main",
+            kind,
+            *apps,
+            "--name",
+            name,
+            *lease,
+            *args,
+        ]
         command += ["--prefix", self.prefix]
         environment = {**os.environ, "DRUMLINE_BROKER": self.url, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
         role = Role(kind, name, process)
         self.roles[name] = role
         ready: SimpleQueue[bool] = SimpleQueue()

@@ -1,4 +1,4 @@
-"""Real processes, real kills: the run ends with the right state and its reader sees each token once, in order (I4, I6)."""
+"""Real processes, real kills: the run ends in the right state, its reader sees each token once, in order (I4, I6)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cluster.conftest import pids_in
+from tests.cluster.processes import Processes
 
 from drumline import Cluster
 from drumline_protocol.ids import partition_of
-from tests.cluster.conftest import pids_in
-from tests.cluster.processes import Processes
 
 pytestmark = pytest.mark.cluster
 Make = Callable[..., tuple[Processes, Cluster]]
@@ -39,9 +39,7 @@ def run_and_strike(stream: Any, at: int, strike: Callable[[], None]) -> tuple[li
 def test_worker_killed_in_the_middle_of_a_node(cluster_of: Make, mark: Path, at: int) -> None:
     """SIGKILL of the worker that runs the node (fault 1): another one takes over, no token twice."""
     processes, cluster = cluster_of(coordinators=1, workers=3)
-    stream = cluster.graph("tokens").stream(
-        {**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"]
-    )
+    stream = cluster.graph("tokens").stream({**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"])
     tokens, last = run_and_strike(stream, at, lambda: processes.by_pid(pids_in(mark)[-1]).kill())
     assert tokens == list(range(COUNT))
     assert last["said"] == SAID
@@ -60,9 +58,7 @@ def test_worker_paused_longer_than_its_lease(cluster_of: Make, mark: Path) -> No
         zombie.pause()
         zombies.append(zombie)
 
-    stream = cluster.graph("tokens").stream(
-        {**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"]
-    )
+    stream = cluster.graph("tokens").stream({**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"])
     tokens: list[int] = []
     last = None
     for mode, item in stream:
@@ -82,9 +78,7 @@ def test_worker_paused_longer_than_its_lease(cluster_of: Make, mark: Path) -> No
 def test_coordinator_that_owns_the_run_killed(cluster_of: Make, mark: Path, at: int) -> None:
     """SIGKILL of the owner, another standing by (fault 5): it goes on from the committed position."""
     processes, cluster = cluster_of(coordinators=2, workers=2)
-    stream = cluster.graph("tokens").stream(
-        {**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"]
-    )
+    stream = cluster.graph("tokens").stream({**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"])
 
     def strike() -> None:
         broker = cluster.broker()
@@ -106,9 +100,7 @@ def test_coordinator_paused_longer_than_its_lease(cluster_of: Make, mark: Path) 
     """Two coordinators believe they lead (fault 6): the fence refuses the old one's commits."""
     processes, cluster = cluster_of(coordinators=1, workers=2)
     paused = processes.roles["c0"]
-    stream = cluster.graph("tokens").stream(
-        {**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"]
-    )
+    stream = cluster.graph("tokens").stream({**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"])
 
     def strike() -> None:
         paused.pause()
@@ -124,9 +116,7 @@ def test_every_worker_killed_while_a_fan_out_runs(cluster_of: Make, mark: Path) 
     """All workers die, new ones come: every task has exactly one effect."""
     processes, cluster = cluster_of(coordinators=1, workers=2)
     width = 60
-    stream = cluster.graph("fan").stream(
-        {"width": width, "mark": str(mark)}, stream_mode=["updates", "values"]
-    )
+    stream = cluster.graph("fan").stream({"width": width, "mark": str(mark)}, stream_mode=["updates", "values"])
     seen = 0
     last: Any = None
     for mode, item in stream:

@@ -61,8 +61,13 @@ class _Step:
     tail: list[str] = field(default_factory=list)
     running: bool = False
 
-    def named(self, name: Any) -> list[_Task]:
+    def named(self, name: str) -> list[_Task]:
         return [task for task in self.tasks.values() if task.name == name]
+
+    def by_ns(self, checkpoint_ns: Any) -> _Task | None:
+        """The task that a `langgraph_checkpoint_ns` ("parent:id|node:id") ends in."""
+        ids = UUID.findall(str(checkpoint_ns))
+        return self.tasks.get(ids[-1]) if ids else None
 
 
 @dataclass(slots=True)
@@ -200,9 +205,8 @@ class _Tree:
                 yield from (f"  {line}" for line in lines)
         if not racy:
             for lane, lines in sorted(step.loose.items()):
-                in_order = not step.tasks or (lane and len(set(lines)) == len(lines))
                 yield f"events of {lane or 'unknown'}"
-                yield from (f"  {line}" for line in (lines if in_order else sorted(lines)))
+                yield from (f"  {line}" for line in (sorted(lines) if step.tasks else lines))
         yield from step.tail
 
     @staticmethod
@@ -256,15 +260,15 @@ def _writes(payload: Any) -> Any:
 
 
 def _writer_of(step: _Step, item: Item) -> tuple[_Task | None, str]:
+    """The task that emitted a custom or messages item, or None and the name that it goes under."""
     if item.mode == "messages":
-        ids = UUID.findall(item.payload[1].get("langgraph_checkpoint_ns", ""))
-        task = step.tasks.get(ids[-1]) if ids else None
-        return task, "messages"
+        return step.by_ns(item.payload[1].get("langgraph_checkpoint_ns")), "messages"
     if len(step.tasks) == 1:
         return next(iter(step.tasks.values())), ""
-    lane = item.payload.get("lane") if isinstance(item.payload, Mapping) else None
-    tasks = step.named(lane)
-    return (tasks[0] if len(tasks) == 1 else None), str(lane or "")
+    tags = item.payload if isinstance(item.payload, Mapping) else {}
+    lane, task = str(tags.get("lane", "")), step.by_ns(tags.get("task"))
+    named = step.named(lane)
+    return task or (named[0] if len(named) == 1 else None), lane
 
 
 def _racy_difference(reference: _Tree, other: _Tree) -> Iterator[str]:

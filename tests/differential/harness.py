@@ -35,9 +35,7 @@ def record(
     return Recorded.of(items, error)
 
 
-def raw(
-    graph: Any, input: Any, *, use_async: bool = False, **options: Any
-) -> tuple[list[Any], Exception | None]:
+def raw(graph: Any, input: Any, *, use_async: bool = False, **options: Any) -> tuple[list[Any], Exception | None]:
     """The items of one run in whatever shape the options give, and the exception that ended it."""
     items: list[Any] = []
 
@@ -96,9 +94,7 @@ def same(
     return ours
 
 
-def assert_same(
-    reference: Recorded, theirs: Recorded, other: Engine, *, exact: bool = False
-) -> None:
+def assert_same(reference: Recorded, theirs: Recorded, other: Engine, *, exact: bool = False) -> None:
     """Fail with a diff unless two recorded streams agree (up to RACE, or item by item)."""
     found = (exact_difference if exact else difference)(reference, theirs)
     assert found is None, f"{other.name} differs from LangGraph:\n{found}"

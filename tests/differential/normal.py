@@ -15,7 +15,8 @@ from typing import Any
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _ENGINE_ROOTS = ("langgraph", "drumline", "drumline_graph", "drumline_protocol")
-# Errors that both engines have under one name; of any other of their errors the builtin base counts.
+# Errors that both engines have under one name; of any other of their errors the builtin base
+# counts.
 _SHARED_ERRORS = ("GraphRecursionError", "InvalidUpdateError", "EmptyInputError")
 # Fields by which values of the engines' own classes are compared; other fields are each engine's
 # own affair.
@@ -116,9 +117,7 @@ def show(value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    base = next(
-        (kind for kind in (bool, str, bytes, int, float) if isinstance(value, kind)), type(None)
-    )
+    base = next((kind for kind in (bool, str, bytes, int, float) if isinstance(value, kind)), type(None))
     return _named(value, base, repr(base(value)) if value is not None else "None")
 
 
@@ -180,9 +179,7 @@ def rename_ids(lines: Iterable[str], known: Mapping[str, str] | None = None) -> 
 
 def exact_lines(recorded: Recorded) -> list[str]:
     """The stream item by item in the order of arrival: for graphs in which nothing races."""
-    lines = [
-        f"{item.ns} {item.mode} {show_payload(item.mode, item.payload)}" for item in recorded.items
-    ]
+    lines = [f"{item.ns} {item.mode} {show_payload(item.mode, item.payload)}" for item in recorded.items]
     if recorded.error is not None:
         lines.append(f"raised {show_error(recorded.error)}")
     return list(rename_ids(lines))

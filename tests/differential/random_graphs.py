@@ -1,12 +1,13 @@
 """Random graphs as plain data, and the one builder that makes them for either engine (Appendix A).
 
-A `GraphSpec` says everything about a graph; its `repr` is code that makes it again. `from_seed` draws one from a
-number, `specs()` is a hypothesis strategy over the same generator, so that a failure shrinks. `build(e, spec)` gives
-the compiled graph, `INPUT` and `spec.limit` are what it is run with.
+A `GraphSpec` says everything about a graph; its `repr` is code that makes it again. `from_seed`
+draws one from a number, `specs()` is a hypothesis strategy over the same generator, so that a
+failure shrinks. `build(e, spec)` gives the compiled graph, `INPUT` and `spec.limit` are what it is
+run with.
 
-Every node's work depends on its input alone, so that two engines that agree on the semantics give the same stream up
-to RACE. Loops end by the length of the list in the state, or by the recursion limit, which is compared too.
-"""
+Every node's work depends on its input alone, so that two engines that agree on the semantics give
+the same stream up to RACE. Loops end by the length of the list in the state, or by the recursion
+limit, which is compared too."""
 
 import asyncio
 import functools
@@ -28,7 +29,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node. `kind` is a key of `random_nodes.KINDS`; the other fields mean something for some kinds."""
+    """One node.
+
+    `kind` is a key of `random_nodes.KINDS`; the other fields mean something for some kinds.
+    """
 
     name: str
     kind: str
@@ -45,7 +49,9 @@ class NodeSpec:
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """A graph: `starts` are START's edges, `start_router` what a router of START returns (empty: none)."""
+    """A graph: `starts` are START's edges, `start_router` what a router of START returns (empty:
+    none).
+    """
 
     nodes: tuple[NodeSpec, ...]
     starts: tuple[str, ...]
@@ -66,7 +72,7 @@ class GraphSpec:
         return [*ALL_MODES, "messages"] if self.messages else ALL_MODES
 
 
-# -- drawing ----------------------------------------------------------------------------------------
+# -- drawing -------------------------------------------------------------------------------------
 
 
 class Draws(Protocol):
@@ -157,9 +163,7 @@ def _draw_node(draws: Draws, name: str, names: list[str], depth: int, with_async
         kind = "plain"
     if depth == 0 and _chance(draws, 12):
         kind = _pick(draws, ("child", "call"))
-        child = draw_spec(
-            draws, depth=1, sync_only=not (is_async or kind == "child") or not with_async
-        )
+        child = draw_spec(draws, depth=1, sync_only=not (is_async or kind == "child") or not with_async)
     writes = tuple(key for key in _EXTRA_KEYS if _chance(draws, 20))
     if _chance(draws, 6):
         writes += ("last",)
@@ -193,11 +197,11 @@ def specs() -> Any:
     return spec()
 
 
-# -- state ------------------------------------------------------------------------------------------
+# -- state ---------------------------------------------------------------------------------------
 
 
-def tail(left: list, right: list) -> list:
-    """Concatenation that forgets: a child's full output doubles the list at every step."""
+def tail(left: Any, right: Any) -> Any:
+    """Concatenation that forgets: a child's full output doubles each such key at every step."""
     return (left + right)[-40:]
 
 
@@ -215,15 +219,16 @@ def by_id(left: list, right: list) -> list:
 @functools.cache
 def state_class(e: Engine, kind: str, reducer: str, messages: bool) -> type:
     """The state schema; one class per variant, so that parent and child share it."""
+    add = {"add": operator.add, "tail": tail}[reducer]
     fields: dict[str, Any] = {
-        "items": Annotated[list, {"add": operator.add, "tail": tail}[reducer]],
+        "items": Annotated[list, add],
         "n": int,
         "last": str,
         "count": Annotated[int, operator.add],
-        "text": Annotated[str, operator.add],
+        "text": Annotated[str, add],
         "table": Annotated[dict, merge],
         "by_id": Annotated[list, by_id],
-        "pair": Annotated[tuple, operator.add],
+        "pair": Annotated[tuple, add],
     }
     if messages:
         from langchain_core.messages import AnyMessage
@@ -241,10 +246,7 @@ def state_class(e: Engine, kind: str, reducer: str, messages: bool) -> type:
     else:
         made = make_dataclass(
             name,
-            [
-                (k, hint, field(default_factory=lambda h=hint: _default(h)))
-                for k, hint in fields.items()
-            ],
+            [(k, hint, field(default_factory=lambda h=hint: _default(h))) for k, hint in fields.items()],
         )
     made.__module__ = __name__
     return made
@@ -260,7 +262,7 @@ def get(state: Any, key: str) -> Any:
     return state[key] if isinstance(state, dict) else getattr(state, key)
 
 
-# -- building ---------------------------------------------------------------------------------------
+# -- building ------------------------------------------------------------------------------------
 
 
 def build(e: Engine, spec: GraphSpec) -> Any:

@@ -81,34 +81,34 @@ def make_node(e: Engine, node: NodeSpec, spec: GraphSpec, schema: type, child: A
     if node.kind == "child":
         return child
 
-    def emit(writer: Callable[[Any], None], state: Any, at: int) -> None:
-        k = len(get(state, "items"))
-        writer({"lane": node.name, "at": at, "saw": k})
-
-    def writer_for(given: Any) -> Any:
-        return given if node.writer == "param" else e.get_stream_writer()
+    def emit(given: Callable[[Any], None], config: Any, state: Any, at: int) -> None:
+        event = {"lane": node.name, "at": at, "saw": len(get(state, "items"))}
+        if node.writer == "get":
+            e.get_stream_writer()(event)
+        else:  # with the task's name, so that the comparison is exact for sent tasks, too
+            given(event | {"task": config["metadata"]["langgraph_checkpoint_ns"]})
 
     def finish(state: Any, called: list[Any]) -> Any:
         result = _result(e, node, spec, schema, state)
         return result | {"items": [f"{node.name}:{called}"]} if called else result
 
-    def work(state: Any, writer: e.StreamWriter) -> Any:
+    def work(state: Any, writer: e.StreamWriter, config) -> Any:  # type: ignore[no-untyped-def]
         for at in range(node.events):
-            emit(writer_for(writer), state, at)
+            emit(writer, config, state, at)
         called = []
         for _ in range(node.sends + 1 if child is not None else 0):
-            called.append(len(child.invoke(INPUT)["items"]))  # noqa: PERF401
-            emit(writer_for(writer), state, 9)
+            called.append(len(child.invoke(INPUT)["items"]))
+            emit(writer, config, state, 9)
         return finish(state, called)
 
-    async def work_async(state: Any, writer: e.StreamWriter) -> Any:
+    async def work_async(state: Any, writer: e.StreamWriter, config) -> Any:  # type: ignore[no-untyped-def]
         for at in range(node.events):
-            emit(writer_for(writer), state, at)
+            emit(writer, config, state, at)
             await pause()
         called = []
         for _ in range(node.sends + 1 if child is not None else 0):
             called.append(len((await child.ainvoke(INPUT))["items"]))
-            emit(writer_for(writer), state, 9)
+            emit(writer, config, state, 9)
         return finish(state, called)
 
     return work_async if node.is_async else work

@@ -229,20 +229,10 @@ def test_late_child_event_is_reported(stream: Recorded) -> None:
 def test_two_levels_deep_task_is_one_tree() -> None:
     """Events of a grandchild lie inside the child's task, which lies inside the parent's."""
     grandchild = (
-        LANGGRAPH.StateGraph(Child)
-        .add_node("g", lambda _: {"log": ["g"]})
-        .add_edge(LANGGRAPH.START, "g")
-        .compile()
+        LANGGRAPH.StateGraph(Child).add_node("g", lambda _: {"log": ["g"]}).add_edge(LANGGRAPH.START, "g").compile()
     )
-    child = (
-        LANGGRAPH.StateGraph(Child)
-        .add_node("c", grandchild)
-        .add_edge(LANGGRAPH.START, "c")
-        .compile()
-    )
-    graph = (
-        LANGGRAPH.StateGraph(Child).add_node("p", child).add_edge(LANGGRAPH.START, "p").compile()
-    )
+    child = LANGGRAPH.StateGraph(Child).add_node("c", grandchild).add_edge(LANGGRAPH.START, "c").compile()
+    graph = LANGGRAPH.StateGraph(Child).add_node("p", child).add_edge(LANGGRAPH.START, "p").compile()
     one, two = record(graph, {"log": []}), record(graph, {"log": []})
     assert difference(one, two) is None
     lines = canonical_lines(one)
@@ -272,9 +262,7 @@ def test_sibling_of_a_failed_task_may_be_cut_short_but_not_differ() -> None:
         [
             i
             for i in whole.items
-            if not (
-                i.mode != "values" and "'ok'" in str(i.payload) and "triggers" not in str(i.payload)
-            )
+            if not (i.mode != "values" and "'ok'" in str(i.payload) and "triggers" not in str(i.payload))
         ],
         whole.error,
     )

@@ -81,9 +81,7 @@ def run_gated(e: Engine) -> Recorded:
     graph = fan(e, boom=boom, fast=says("fast"))
     found = Recorded()
     try:
-        for mode, payload in graph.stream(
-            EMPTY, stream_mode=["values", "updates", "tasks", "custom"]
-        ):
+        for mode, payload in graph.stream(EMPTY, stream_mode=["values", "updates", "tasks", "custom"]):
             found.items.extend(Recorded.of([(mode, payload)]).items)
             if mode == "tasks" and payload.get("result"):
                 seen.set()

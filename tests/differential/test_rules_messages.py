@@ -33,32 +33,33 @@ def ai(text: str, id: str | None = None, **options: Any) -> AIMessage:
     return AIMessage(text, id=id, **options)
 
 
-# -- the reducer by itself --------------------------------------------------------------------------
+# -- the reducer by itself -----------------------------------------------------------------------
 
-# left, right: given to add_messages as they are; functions, so that ids are filled into fresh objects.
+# left, right: given to add_messages as they are; functions, so that ids are filled into fresh
+# objects.
 MERGES: dict[str, Any] = {
-    "append": lambda e: ([human("a", "1")], [ai("b", "2")]),
-    "replace": lambda e: ([human("a", "1"), ai("b", "2")], [human("new", "1")]),
-    "replace twice": lambda e: ([human("a", "1")], [ai("b", "1"), ai("c", "1")]),
-    "one message": lambda e: (human("a", "1"), ai("b", "2")),
-    "empty": lambda e: ([], []),
-    "empty right": lambda e: ([human("a", "1")], []),
-    "ids are given": lambda e: ([human("a")], [ai("b"), ai("c")]),
-    "strings": lambda e: ([], ["hello", "again"]),
-    "one string": lambda e: ([], "hello"),
-    "tuples": lambda e: ([], [("user", "hi"), ("ai", "ho"), ("system", "s")]),
-    "one tuple": lambda e: ([], ("user", "hi")),
-    "dicts": lambda e: ([], [{"role": "user", "content": "hi"}, {"type": "ai", "content": "ho"}]),
-    "dict with id": lambda e: ([human("a", "1")], {"role": "ai", "content": "b", "id": "1"}),
-    "chunks": lambda e: ([], [AIMessageChunk("part", id="1")]),
-    "tool message": lambda e: ([], [ToolMessage("r", tool_call_id="t", id="1")]),
-    "remove": lambda e: ([human("a", "1"), ai("b", "2")], [RemoveMessage("1")]),
-    "remove and add": lambda e: ([human("a", "1")], [RemoveMessage("1"), ai("b", "1")]),
-    "add and remove": lambda e: ([human("a", "1")], [ai("b", "2"), RemoveMessage("2")]),
-    "replace and remove": lambda e: ([human("a", "1")], [ai("b", "1"), RemoveMessage("1")]),
-    "remove twice": lambda e: ([human("a", "1")], [RemoveMessage("1"), RemoveMessage("1")]),
-    "remove unknown": lambda e: ([human("a", "1")], [RemoveMessage("9")]),
-    "remove in left": lambda e: ([RemoveMessage("9")], [ai("b", "1")]),
+    "append": lambda _: ([human("a", "1")], [ai("b", "2")]),
+    "replace": lambda _: ([human("a", "1"), ai("b", "2")], [human("new", "1")]),
+    "replace twice": lambda _: ([human("a", "1")], [ai("b", "1"), ai("c", "1")]),
+    "one message": lambda _: (human("a", "1"), ai("b", "2")),
+    "empty": lambda _: ([], []),
+    "empty right": lambda _: ([human("a", "1")], []),
+    "ids are given": lambda _: ([human("a")], [ai("b"), ai("c")]),
+    "strings": lambda _: ([], ["hello", "again"]),
+    "one string": lambda _: ([], "hello"),
+    "tuples": lambda _: ([], [("user", "hi"), ("ai", "ho"), ("system", "s")]),
+    "one tuple": lambda _: ([], ("user", "hi")),
+    "dicts": lambda _: ([], [{"role": "user", "content": "hi"}, {"type": "ai", "content": "ho"}]),
+    "dict with id": lambda _: ([human("a", "1")], {"role": "ai", "content": "b", "id": "1"}),
+    "chunks": lambda _: ([], [AIMessageChunk("part", id="1")]),
+    "tool message": lambda _: ([], [ToolMessage("r", tool_call_id="t", id="1")]),
+    "remove": lambda _: ([human("a", "1"), ai("b", "2")], [RemoveMessage("1")]),
+    "remove and add": lambda _: ([human("a", "1")], [RemoveMessage("1"), ai("b", "1")]),
+    "add and remove": lambda _: ([human("a", "1")], [ai("b", "2"), RemoveMessage("2")]),
+    "replace and remove": lambda _: ([human("a", "1")], [ai("b", "1"), RemoveMessage("1")]),
+    "remove twice": lambda _: ([human("a", "1")], [RemoveMessage("1"), RemoveMessage("1")]),
+    "remove unknown": lambda _: ([human("a", "1")], [RemoveMessage("9")]),
+    "remove in left": lambda _: ([RemoveMessage("9")], [ai("b", "1")]),
     "remove all": lambda e: ([human("a", "1")], [RemoveMessage(e.REMOVE_ALL_MESSAGES)]),
     "remove all between": lambda e: (
         [human("a", "1")],
@@ -73,11 +74,11 @@ MERGES: dict[str, Any] = {
             ai("c", "3"),
         ],
     ),
-    "same id in left": lambda e: ([human("a", "1"), ai("b", "1")], [ai("c", "1")]),
-    "not a message": lambda e: ([], [3]),
-    "unknown role": lambda e: ([], [{"role": "martian", "content": "x"}]),
-    "None": lambda e: ([], None),
-    "left None": lambda e: (None, [ai("b", "1")]),
+    "same id in left": lambda _: ([human("a", "1"), ai("b", "1")], [ai("c", "1")]),
+    "not a message": lambda _: ([], [3]),
+    "unknown role": lambda _: ([], [{"role": "martian", "content": "x"}]),
+    "None": lambda _: ([], None),
+    "left None": lambda _: (None, [ai("b", "1")]),
 }
 
 
@@ -101,30 +102,24 @@ def test_add_messages_formats(other: Engine) -> None:
     same_outcome(lambda e: e.add_messages(left), other, words=False)
 
 
-# -- in a graph -------------------------------------------------------------------------------------
+# -- in a graph ----------------------------------------------------------------------------------
 
 NODES: dict[str, Any] = {
-    "one message": lambda e: {"messages": ai("hi", "1")},
-    "list": lambda e: {"messages": [ai("hi", "1"), human("you", "2")]},
-    "no id": lambda e: {"messages": [ai("hi"), human("you")]},
-    "tuple": lambda e: {"messages": (ai("hi", "1"), human("you", "2"))},
-    "dicts are not shown": lambda e: {"messages": [{"role": "ai", "content": "hi", "id": "1"}]},
-    "strings are not shown": lambda e: {"messages": "hi"},
-    "mixed": lambda e: {"messages": [ai("hi", "1"), ("user", "you"), "text"]},
-    "system and tool": lambda e: {
-        "messages": [SystemMessage("s", id="1"), ToolMessage("t", tool_call_id="c", id="2")]
-    },
-    "tool calls": lambda e: {
-        "messages": [ai("", "1", tool_calls=[{"name": "f", "args": {"a": 1}, "id": "c"}])]
-    },
-    "chunk": lambda e: {"messages": [AIMessageChunk("part", id="1")]},
-    "removal": lambda e: {"messages": [RemoveMessage("q")]},
-    "removal of all": lambda e: {
-        "messages": [RemoveMessage(e.REMOVE_ALL_MESSAGES), ai("only", "1")]
-    },
-    "replacement": lambda e: {"messages": [human("other question", "q")]},
-    "the same again": lambda e: {"messages": [ai("hi", "1"), ai("hi", "1")]},
-    "unknown key": lambda e: {"zz": ai("hidden", "1")},
+    "one message": lambda _: {"messages": ai("hi", "1")},
+    "list": lambda _: {"messages": [ai("hi", "1"), human("you", "2")]},
+    "no id": lambda _: {"messages": [ai("hi"), human("you")]},
+    "tuple": lambda _: {"messages": (ai("hi", "1"), human("you", "2"))},
+    "dicts are not shown": lambda _: {"messages": [{"role": "ai", "content": "hi", "id": "1"}]},
+    "strings are not shown": lambda _: {"messages": "hi"},
+    "mixed": lambda _: {"messages": [ai("hi", "1"), ("user", "you"), "text"]},
+    "system and tool": lambda _: {"messages": [SystemMessage("s", id="1"), ToolMessage("t", tool_call_id="c", id="2")]},
+    "tool calls": lambda _: {"messages": [ai("", "1", tool_calls=[{"name": "f", "args": {"a": 1}, "id": "c"}])]},
+    "chunk": lambda _: {"messages": [AIMessageChunk("part", id="1")]},
+    "removal": lambda _: {"messages": [RemoveMessage("q")]},
+    "removal of all": lambda e: {"messages": [RemoveMessage(e.REMOVE_ALL_MESSAGES), ai("only", "1")]},
+    "replacement": lambda _: {"messages": [human("other question", "q")]},
+    "the same again": lambda _: {"messages": [ai("hi", "1"), ai("hi", "1")]},
+    "unknown key": lambda _: {"zz": ai("hidden", "1")},
     "command": lambda e: e.Command(update={"messages": [ai("hi", "1")]}),
     "command with pairs": lambda e: e.Command(update=[("messages", [ai("hi", "1")])]),
     "commands": lambda e: [
@@ -132,8 +127,8 @@ NODES: dict[str, Any] = {
         e.Command(update={"messages": [ai("two", "2")]}),
     ],
     "overwrite": lambda e: {"messages": e.Overwrite([ai("over", "1")])},
-    "nothing": lambda e: None,
-    "unknown removal": lambda e: {"messages": [RemoveMessage("nobody")]},
+    "nothing": lambda _: None,
+    "unknown removal": lambda _: {"messages": [RemoveMessage("nobody")]},
 }
 
 
@@ -222,9 +217,7 @@ def test_messages_in_schema_classes(other: Engine) -> None:
 
             @dataclasses.dataclass
             class State:  # type: ignore[no-redef]
-                messages: Annotated[list[AnyMessage], e.add_messages] = dataclasses.field(
-                    default_factory=list
-                )
+                messages: Annotated[list[AnyMessage], e.add_messages] = dataclasses.field(default_factory=list)
 
         def node(state: Any) -> Any:
             return State(messages=[*state.messages, ai("hi", "1")])
@@ -286,9 +279,7 @@ def test_messages_of_parallel_and_sent_tasks(other: Engine) -> None:
             builder.add_node(name, lambda _, name=name: {"messages": [ai(name, name)]})
             builder.add_edge(e.START, name)
         builder.add_node("sent", sent)
-        builder.add_conditional_edges(
-            e.START, lambda _: [e.Send("sent", {"n": i, "messages": []}) for i in range(3)]
-        )
+        builder.add_conditional_edges(e.START, lambda _: [e.Send("sent", {"n": i, "messages": []}) for i in range(3)])
         return builder.compile()
 
     stream = same(build, other, QUESTION, MODES)
@@ -317,6 +308,4 @@ def test_messages_without_messages(other: Engine, version: str) -> None:
     from .states import EMPTY
 
     same(lambda e: chain(e, says("1")), other, EMPTY, ["messages", "tasks"], exact=True)
-    same_outcome(
-        lambda e: chat("list")(e).invoke(QUESTION, stream_mode="messages", version=version), other
-    )
+    same_outcome(lambda e: chat("list")(e).invoke(QUESTION, stream_mode="messages", version=version), other)

@@ -70,9 +70,7 @@ def test_sends_to_a_subgraph(other: Engine, use_async: bool) -> None:
         return (
             e.StateGraph(Log)
             .add_node("sub", child)
-            .add_conditional_edges(
-                e.START, lambda _: [e.Send("sub", {"log": [i], "zz": 1}) for i in range(3)]
-            )
+            .add_conditional_edges(e.START, lambda _: [e.Send("sub", {"log": [i], "zz": 1}) for i in range(3)])
             .compile()
         )
 
@@ -173,7 +171,7 @@ def test_error_inside_a_child(other: Engine, version: str) -> None:
         same(build, other, EMPTY, exact=True, subgraphs=subgraphs)
 
 
-# -- graphs that a node calls -----------------------------------------------------------------------
+# -- graphs that a node calls --------------------------------------------------------------------
 
 
 @with_or_without
@@ -295,13 +293,13 @@ def test_router_that_calls_a_graph(other: Engine) -> None:
 
 def test_called_graph_with_its_own_config(other: Engine) -> None:
     def build(e: Engine) -> Any:
-        def inner(_: Any, config) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        def inner(_: Any, config) -> Any:  # type: ignore[no-untyped-def]
             own = {k: config["configurable"].get(k) for k in ("who", "given")}
             return {"log": [own, sorted(config["tags"]), config["metadata"].get("m")]}
 
         child = chain(e, inner)
 
-        def call(_: Any, config) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        def call(_: Any, config) -> Any:  # type: ignore[no-untyped-def]
             results = [
                 child.invoke({"log": []}),
                 child.invoke({"log": []}, config),
@@ -358,9 +356,7 @@ def test_shapes_with_subgraphs(other: Engine, use_async: bool) -> None:
         return chain(e, chain(e, talks(e, "c")))
 
     for mode, length in (("updates", 2), (["updates"], 3), (ALL_MODES, 3)):
-        items, error = raw(
-            build(other), EMPTY, stream_mode=mode, subgraphs=True, use_async=use_async
-        )
+        items, error = raw(build(other), EMPTY, stream_mode=mode, subgraphs=True, use_async=use_async)
         assert error is None
         assert all(len(item) == length and isinstance(item[0], tuple) for item in items)
         assert all(len(ns) == 1 and ns[0].startswith("n1:") for ns, *_ in items if ns)

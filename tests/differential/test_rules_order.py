@@ -262,12 +262,7 @@ def test_start_router_events_before_first_values(other: Engine, use_async: bool)
             e.get_stream_writer()({"routing": state["log"]})
             return "n"
 
-        return (
-            e.StateGraph(Log)
-            .add_node("n", says("n"))
-            .add_conditional_edges(e.START, route, ["n"])
-            .compile()
-        )
+        return e.StateGraph(Log).add_node("n", says("n")).add_conditional_edges(e.START, route, ["n"]).compile()
 
     stream = same(build, other, EMPTY, exact=True, use_async=use_async)
     assert [item.mode for item in stream.items][:2] == ["custom", "values"]
@@ -316,9 +311,7 @@ def test_recursion_limit(other: Engine, limit: int, use_async: bool) -> None:
     def build(e: Engine) -> Any:
         return chain(e, says("1"), says("2"), says("3"))
 
-    stream = same(
-        build, other, EMPTY, exact=True, use_async=use_async, config={"recursion_limit": limit}
-    )
+    stream = same(build, other, EMPTY, exact=True, use_async=use_async, config={"recursion_limit": limit})
     assert (stream.error is None) == (limit >= 4)
     assert len(stream.payloads("updates")) == min(limit, 3)
 

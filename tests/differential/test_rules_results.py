@@ -79,9 +79,7 @@ RESULTS = {
     "overwrite between": lambda e: e.Command(
         update=[("log", ["before"]), ("log", e.Overwrite(["over"])), ("log", ["after"])]
     ),
-    "overwrite twice": lambda e: e.Command(
-        update=[("log", e.Overwrite(["1"])), ("log", e.Overwrite(["2"]))]
-    ),
+    "overwrite twice": lambda e: e.Command(update=[("log", e.Overwrite(["1"])), ("log", e.Overwrite(["2"]))]),
     "plain key twice": lambda e: e.Command(update=[("x", 1), ("x", 2)]),
     "dataclass": lambda _: Point(["p"]),
     "pydantic": lambda _: Model(log=["m"]),
@@ -192,9 +190,7 @@ INPUTS = {
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_graph_input(other: Engine, name: str) -> None:
-    stream = same(
-        lambda e: chain(e, says("n")), other, INPUTS[name], ALL_MODES, exact=True, words=False
-    )
+    stream = same(lambda e: chain(e, says("n")), other, INPUTS[name], ALL_MODES, exact=True, words=False)
     if name == "none":
         assert type(stream.error).__name__ == "EmptyInputError"
     if name in ("string", "number", "pairs"):

@@ -57,9 +57,7 @@ def once(route: Any) -> Any:
 @pytest.mark.parametrize("kind", ROUTES)
 def test_router(other: Engine, kind: str, use_async: bool) -> None:
     route, path_map = ROUTES[kind]
-    failing = kind in ("None", "list with None", "START", "send to END", "raises") or (
-        "missing" in kind
-    )
+    failing = kind in ("None", "list with None", "START", "send to END", "raises") or ("missing" in kind)
 
     def build(e: Engine) -> Any:
         builder = base(e).add_edge(e.START, "n1")
@@ -224,10 +222,10 @@ def test_goto_from_a_sent_task(other: Engine) -> None:
     same(build, other, EMPTY)
 
 
-# -- Command.PARENT ---------------------------------------------------------------------------------
+# -- Command.PARENT ------------------------------------------------------------------------------
 
 PARENT = {
-    "update": lambda e: {"update": {"log": ["from child"], "x": 1}},
+    "update": lambda _: {"update": {"log": ["from child"], "x": 1}},
     "goto": lambda _: {"goto": "z"},
     "update and goto": lambda e: {"update": {"log": ["c"]}, "goto": ["z", e.Send("z", {"x": 4})]},
     "unknown key": lambda _: {"update": {"zz": 1}, "goto": "z"},
@@ -324,7 +322,7 @@ def test_command_to_the_parent_at_the_root(other: Engine) -> None:
     same(build, other, EMPTY, ["values", "updates"], exact=True, words=False)
 
 
-# -- builder forms ----------------------------------------------------------------------------------
+# -- builder forms -------------------------------------------------------------------------------
 
 
 def test_builder_methods(other: Engine) -> None:
@@ -434,14 +432,10 @@ INVALID = {
     "node without action": lambda e: e.StateGraph(Log).add_node("a"),
     "node is a number": lambda e: e.StateGraph(Log).add_node("a", 3),
     "empty sequence": lambda e: e.StateGraph(Log).add_sequence([]),
-    "sequence with duplicate": lambda e: e.StateGraph(Log).add_sequence(
-        [("a", says("a")), ("a", says("b"))]
-    ),
+    "sequence with duplicate": lambda e: e.StateGraph(Log).add_sequence([("a", says("a")), ("a", says("b"))]),
     "unreachable node": lambda e: base(e).add_edge(e.START, "v").compile().invoke(EMPTY),
     "no schema": lambda e: e.StateGraph(),
-    "unknown interrupt_before": lambda e: (
-        base(e).add_edge(e.START, "v").compile(interrupt_before=["zz"])
-    ),
+    "unknown interrupt_before": lambda e: base(e).add_edge(e.START, "v").compile(interrupt_before=["zz"]),
 }
 
 

@@ -1,4 +1,6 @@
-"""Shapes of items, output keys, v2 parts, print_mode, invoke and batch: semantics §1.1, §1.2, §1.10."""
+"""Shapes of items, output keys, v2 parts, print_mode, invoke and batch: semantics §1.1, §1.2,
+§1.10.
+"""
 
 import asyncio
 import contextlib
@@ -104,9 +106,7 @@ MODES: list[Any] = [
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("subgraphs", [False, True])
 @pytest.mark.parametrize("mode", MODES, ids=str)
-def test_shape_of_items(
-    other: Engine, mode: Any, subgraphs: bool, version: str, use_async: bool
-) -> None:
+def test_shape_of_items(other: Engine, mode: Any, subgraphs: bool, version: str, use_async: bool) -> None:
     items = same_items(
         build_for(Joke),
         other,
@@ -125,14 +125,10 @@ def test_shape_of_items(
 @pytest.mark.parametrize("schema", [JokeModel, JokeData], ids=["pydantic", "dataclass"])
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("subgraphs", [False, True])
-def test_coercion_to_schema_classes(
-    other: Engine, schema: Any, version: str, subgraphs: bool
-) -> None:
+def test_coercion_to_schema_classes(other: Engine, schema: Any, version: str, subgraphs: bool) -> None:
     modes = ["values", "updates", "tasks", "debug", "custom"]
     for input in ({"topic": "t"}, schema(topic="t"), schema(topic="t", secret=7)):
-        items = same_items(
-            build_for(schema), other, input, stream_mode=modes, version=version, subgraphs=subgraphs
-        )
+        items = same_items(build_for(schema), other, input, stream_mode=modes, version=version, subgraphs=subgraphs)
         if version == "v2":
             values = [item["data"] for item in items if item["type"] == "values"]
             assert all(type(value) is schema for value in values)
@@ -196,9 +192,7 @@ INVOKE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("schema", [Joke, JokeModel, JokeData])
 def test_invoke(other: Engine, schema: Any, options: dict[str, Any]) -> None:
     same_outcome(lambda e: build_for(schema)(e).invoke({"topic": "t"}, **options), other)
-    same_outcome(
-        lambda e: asyncio.run(build_for(schema)(e).ainvoke({"topic": "t"}, **options)), other
-    )
+    same_outcome(lambda e: asyncio.run(build_for(schema)(e).ainvoke({"topic": "t"}, **options)), other)
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
@@ -319,9 +313,7 @@ def test_values_of_an_untyped_annotation(other: Engine) -> None:
         return chain(e, lambda _: {"opt": 1, "anything": None}, lambda _: None, state=State)
 
     same_items(build, other, {"topic": "t"}, stream_mode=["values", "tasks"])
-    same_items(
-        build, other, {"topic": "t", "seq": [1], "union": 3, "st": {1}}, stream_mode="values"
-    )
+    same_items(build, other, {"topic": "t", "seq": [1], "union": 3, "st": {1}}, stream_mode="values")
 
 
 def test_stream_inside_a_node_defaults_to_values(other: Engine) -> None:
@@ -329,9 +321,7 @@ def test_stream_inside_a_node_defaults_to_values(other: Engine) -> None:
         child = chain(e, says("c1"), says("c2"))
 
         def node(state: Any) -> Any:
-            return {
-                "log": [list(child.stream(state)), list(child.stream(state, stream_mode="updates"))]
-            }
+            return {"log": [list(child.stream(state)), list(child.stream(state, stream_mode="updates"))]}
 
         return chain(e, node)
 

@@ -95,7 +95,10 @@ def test_pydantic_refuses_the_input(other: Engine, input: Any) -> None:
 
 
 def test_pydantic_refuses_what_a_node_wrote(other: Engine) -> None:
-    """Only the next node's input is checked. LangGraph then loses the `values` of the step before."""
+    """Only the next node's input is checked.
+
+    LangGraph then loses the `values` of the step before.
+    """
 
     def build(e: Engine) -> Any:
         return chain(e, lambda _: {"n": "not a number"}, says("2"), state=Model)
@@ -120,7 +123,7 @@ def test_nested_models(other: Engine) -> None:
     same(build, other, Nested(inner=Inner(a=4)), exact=True)
 
 
-# -- unkeyed states ---------------------------------------------------------------------------------
+# -- unkeyed states ------------------------------------------------------------------------------
 
 ROOTS = {
     "list": (Annotated[list, operator.add], [1], lambda s: [len(s)]),
@@ -171,7 +174,7 @@ def test_root_state_with_commands_and_sends(other: Engine) -> None:
     same(build, other, ["i"])
 
 
-# -- several schemas --------------------------------------------------------------------------------
+# -- several schemas -----------------------------------------------------------------------------
 
 
 class Full(TypedDict):
@@ -242,7 +245,7 @@ def test_subclassed_states(other: Engine) -> None:
     same(build, other, {"log": ["i"]}, exact=True)
 
 
-# -- channels ---------------------------------------------------------------------------------------
+# -- channels ------------------------------------------------------------------------------------
 
 
 def channels_build(e: Engine, kind: str) -> Any:
@@ -386,7 +389,7 @@ def test_optional_reducer_without_a_first_value(other: Engine) -> None:
     same(build, other, {"m": 0}, exact=True)
 
 
-# -- managed values ---------------------------------------------------------------------------------
+# -- managed values ------------------------------------------------------------------------------
 
 
 @both_ways
@@ -418,7 +421,7 @@ def test_managed_values(other: Engine, use_async: bool) -> None:
         same(build, other, EMPTY, exact=True, use_async=use_async, config=config)
 
 
-# -- injection --------------------------------------------------------------------------------------
+# -- injection -----------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass
@@ -471,9 +474,7 @@ def test_context_that_does_not_fit(other: Engine) -> None:
 def shown_config(config: Any) -> dict[str, Any]:
     """What a node may rely on in its config; keys of the frameworks' own stay out."""
     metadata = {k: v for k, v in config["metadata"].items() if not k.startswith(("ls_", "lc_"))}
-    own = {
-        k: v for k, v in config["configurable"].items() if not k.startswith(("__", "checkpoint"))
-    }
+    own = {k: v for k, v in config["configurable"].items() if not k.startswith(("__", "checkpoint"))}
     return {
         "tags": sorted(config.get("tags") or []),
         "metadata": dict(sorted(metadata.items())),
@@ -502,7 +503,7 @@ def test_config_seen_by_nodes(other: Engine, number: int, use_async: bool) -> No
         def sent(_: Any, *, config: Optional[RunnableConfig] = None) -> Any:  # noqa: UP045
             return {"log": [shown_config(config)]}
 
-        def bare(_: Any, config) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        def bare(_: Any, config) -> Any:  # type: ignore[no-untyped-def]
             assert shown_config(e.get_config()) == shown_config(config)
             return {"log": [shown_config(config)]}
 
@@ -534,7 +535,7 @@ def test_ways_to_a_writer(other: Engine, kind: str, use_async: bool) -> None:
         def runtime(_: Any, runtime: e.Runtime) -> None:
             runtime.stream_writer(3)
 
-        def both(_: Any, config: RunnableConfig, *, writer) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        def both(_: Any, config: RunnableConfig, *, writer) -> None:  # type: ignore[no-untyped-def]
             writer(len(config["configurable"]) > 0)
 
         def positional(_: Any, config: RunnableConfig, /) -> None:

@@ -37,9 +37,7 @@ class Run:
     state: State | None = None
 
 
-def route(
-    program: Program, node: Node, state: State, task: Task, result: Any, step: int, stop: int
-) -> None:
+def route(program: Program, node: Node, state: State, task: Task, result: Any, step: int, stop: int) -> None:
     """Call the routers of a node and add their writes to the task."""
     own = list(task.writes)
     for branch in node.branches:

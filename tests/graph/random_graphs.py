@@ -94,9 +94,5 @@ def _router(shape: Shape, name: str, send: Any) -> Callable[[Any], Any] | None:
     if kind == "router":
         return lambda state: [one, two] if len(state["l"]) < limit else "__end__"
     if kind == "send_router":
-        return lambda state: (
-            [send(one, {"l": ["r"] * (len(state["l"]) + 2)})]
-            if len(state["l"]) < limit
-            else "__end__"
-        )
+        return lambda state: [send(one, {"l": ["r"] * (len(state["l"]) + 2)})] if len(state["l"]) < limit else "__end__"
     return None

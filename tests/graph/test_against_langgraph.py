@@ -23,9 +23,7 @@ LIMIT = 12
 def langgraph_run(graph: Any, value: Any) -> tuple[list[Any], list[Any], bool]:
     values, updates = [], []
     try:
-        for mode, item in graph.stream(
-            value, {"recursion_limit": LIMIT}, stream_mode=["values", "updates"]
-        ):
+        for mode, item in graph.stream(value, {"recursion_limit": LIMIT}, stream_mode=["values", "updates"]):
             (values if mode == "values" else updates).append(item)
     except LangGraphRecursionError:
         return values, updates, True
@@ -35,9 +33,7 @@ def langgraph_run(graph: Any, value: Any) -> tuple[list[Any], list[Any], bool]:
 def check(seed: int) -> None:
     shape = random_graphs.draw_shape(seed)
     ours = random_graphs.build(shape, StateGraph(random_graphs.State), Command, Send).compile()
-    theirs = random_graphs.build(
-        shape, LangStateGraph(random_graphs.State), LangCommand, LangSend
-    ).compile()
+    theirs = random_graphs.build(shape, LangStateGraph(random_graphs.State), LangCommand, LangSend).compile()
     value = {"l": ["i"], "n": 0}
     seen = run(ours, value, limit=LIMIT)
     values, updates, recursion = langgraph_run(theirs, value)

@@ -1,10 +1,13 @@
 """Build-time checks, names, signatures and what the compiled program holds."""
 
+# ruff: noqa: ARG005 (nodes and routers must take the state)
+
 from __future__ import annotations
 
 import functools
 import inspect
 import operator
+import os
 import subprocess
 import sys
 import warnings
@@ -73,9 +76,7 @@ WRONG: dict[str, tuple[Build, str]] = {
     ),
     "Command literal": (lambda g: g.add_node(to_nowhere).compile(), "unknown node 'zz'"),
     "two lambda routers": (
-        lambda g: g.add_conditional_edges("a", lambda s: END).add_conditional_edges(
-            "a", lambda s: END
-        ),
+        lambda g: g.add_conditional_edges("a", lambda s: END).add_conditional_edges("a", lambda s: END),
         "Branch 'condition' already exists for node 'a'",
     ),
     "same router": (
@@ -184,7 +185,7 @@ def test_how_a_node_can_run(action: Any, sync: bool, asynchronous: bool) -> None
 
 def bare(state, writer, config, store, runtime, previous): ...  # type: ignore[no-untyped-def]
 def typed(state, *, writer: types.StreamWriter, config: RunnableConfig | None = None): ...  # type: ignore[no-untyped-def]
-def texts(state, writer: "StreamWriter", config: "RunnableConfig | None"): ...  # type: ignore[no-untyped-def,name-defined]  # noqa: F821, UP037
+def texts(state: Any, writer: "StreamWriter", config: "RunnableConfig | None"): ...  # noqa: F821, UP037
 def wrong(state, writer: int, store: str): ...  # type: ignore[no-untyped-def]
 def first_is_state(config): ...  # type: ignore[no-untyped-def]
 
@@ -293,15 +294,8 @@ class TestFingerprint:
             lambda: base().add_node("b", node).compile(),
             lambda: base().add_edge("a", "a").compile(),
             lambda: base().add_conditional_edges("a", node).compile(),
-            lambda: (
-                StateGraph(State).add_node("a", node, defer=True).add_edge(START, "a").compile()
-            ),
-            lambda: (
-                StateGraph(State)
-                .add_node("a", node, metadata={"pool": "x"})
-                .add_edge(START, "a")
-                .compile()
-            ),
+            lambda: StateGraph(State).add_node("a", node, defer=True).add_edge(START, "a").compile(),
+            lambda: StateGraph(State).add_node("a", node, metadata={"pool": "x"}).add_edge(START, "a").compile(),
             lambda: base().compile(name="other"),
         ],
     )
@@ -330,7 +324,7 @@ class TestFingerprint:
                 capture_output=True,
                 text=True,
                 check=True,
-                env={"PYTHONHASHSEED": seed},
+                env={**os.environ, "PYTHONHASHSEED": seed},
             ).stdout
             for seed in ("1", "2")
         }

@@ -2,6 +2,8 @@
 class.
 """
 
+# ruff: noqa: ARG001, ARG005, UP045 (typing.Optional itself is tested)
+
 from __future__ import annotations
 
 import collections.abc
@@ -197,6 +199,4 @@ def test_lambdas_count_as_equal_reducers() -> None:
     one = ours.BinaryOperatorAggregate(int, lambda a, b: b)
     assert one == ours.BinaryOperatorAggregate(int, lambda a, b: a)
     assert one == ours.BinaryOperatorAggregate(int, named)
-    assert ours.BinaryOperatorAggregate(int, named) != ours.BinaryOperatorAggregate(
-        int, operator.add
-    )
+    assert ours.BinaryOperatorAggregate(int, named) != ours.BinaryOperatorAggregate(int, operator.add)

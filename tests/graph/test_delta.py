@@ -47,7 +47,9 @@ CASES: dict[str, tuple[Channel, Any]] = {
     "str": (BinaryOperatorAggregate(str, operator.add), st.text(max_size=3)),
     "tuple": (BinaryOperatorAggregate(tuple, operator.add), items.map(tuple)),
     "int": (BinaryOperatorAggregate(int, operator.add), st.integers()),
-    "dict": (BinaryOperatorAggregate(dict, operator.or_), st.one_of(dicts, st.builds(Overwrite, dicts))),
+    "dict": (
+        BinaryOperatorAggregate(dict, operator.or_), st.one_of(dicts, st.builds(Overwrite, dicts))
+    ),
     "own reducer": (BinaryOperatorAggregate(list, lambda old, new: new[::-1] + old), items),
     "delta list": (DeltaChannel(lambda state, ws: [*state, *ws], list), st.integers()),
     "delta dict": (DeltaChannel(batch_merge, dict), dicts),
@@ -66,9 +68,7 @@ def test_patch_of_diff_is_the_new_cell(case: tuple[Channel, Any], data: st.DataO
     channel, values = case
     cell = channel.initial()
     for _ in range(data.draw(st.integers(1, 4))):
-        writes = data.draw(
-            st.lists(values, min_size=1, max_size=1 if "last" in channel.kind else 3)
-        )
+        writes = data.draw(st.lists(values, min_size=1, max_size=1 if "last" in channel.kind else 3))
         if sum(isinstance(value, Overwrite) for value in writes) > 1:
             continue
         before = copy.deepcopy(cell)

@@ -54,9 +54,7 @@ def everything(graph: Any, _wrap: Any, _new: Any, command: Any) -> Any:
     a.__annotations__["return"] = command[Literal["b", "__end__"]]
     graph.add_node(a).add_node("b", node, metadata={"pool": "gpu", "z": 1})
     graph.add_node("c", node, defer=True).add_node("d e", node).add_node("x.y-z", node)
-    graph.add_edge(START, "a").add_edge("b", "c").add_edge(["b", "c"], "d e").add_edge(
-        "d e", "x.y-z"
-    )
+    graph.add_edge(START, "a").add_edge("b", "c").add_edge(["b", "c"], "d e").add_edge("d e", "x.y-z")
     return graph.add_conditional_edges("d e", node, {"yes": "a", "no": END, "b": "b"})
 
 

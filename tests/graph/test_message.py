@@ -1,5 +1,7 @@
 """add_messages against LangGraph's, and its form without langchain-core."""
 
+# ruff: noqa: ARG005 (nodes and routers must take the state)
+
 from __future__ import annotations
 
 import copy
@@ -49,9 +51,7 @@ def test_merging_is_langgraphs(left: Any, right: Any) -> None:
     assert ours == outcome(their_add_messages, left, right)
 
 
-@pytest.mark.parametrize(
-    "right", ["text", ("ai", "text"), {"role": "system", "content": "x"}, ["a", ("human", "b")]]
-)
+@pytest.mark.parametrize("right", ["text", ("ai", "text"), {"role": "system", "content": "x"}, ["a", ("human", "b")]])
 def test_what_looks_like_a_message_becomes_one_with_an_id(right: Any) -> None:
     ours, theirs = add_messages([], right), their_add_messages([], right)
     assert all(m.id for m in ours)
@@ -79,9 +79,7 @@ def test_remove_all_is_langgraphs() -> None:
 def test_format_and_partial_form() -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "x"}}
     write = {"role": "user", "content": [image], "id": "1"}
-    reducer, their_reducer = (
-        f(format="langchain-openai") for f in (add_messages, their_add_messages)
-    )
+    reducer, their_reducer = (f(format="langchain-openai") for f in (add_messages, their_add_messages))
     assert reducer([], [write])[0].content == their_reducer([], [write])[0].content  # type: ignore[operator]
     with pytest.raises(ValueError, match="Unknown format"):
         add_messages([], [], format="other")  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 """Which channels a schema declares, compared with LangGraph's; and how instances are read."""
 
+# ruff: noqa: ARG005, UP013 (made at run time)
+
 from __future__ import annotations
 
 import dataclasses
@@ -36,7 +38,7 @@ class TwoArguments:
 
 
 def declared(graph: type, annotation: Any) -> Any:
-    schema = TypedDict("schema", {"k": annotation})  # type: ignore[operator]
+    schema = TypedDict("schema", {"k": annotation})
     return {name: type(ch).__name__ for name, ch in graph(schema).channels.items()}
 
 
@@ -106,8 +108,8 @@ PAIRS: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
 def test_declaring_a_key_twice_is_as_in_langgraph(pair: tuple[Any, Any]) -> None:
     def build(graph: Any) -> Any:
-        first = TypedDict("first", {"k": pair[0]})  # type: ignore[operator]
-        second = TypedDict("second", {"k": pair[1]})  # type: ignore[operator]
+        first = TypedDict("first", {"k": pair[0]})
+        second = TypedDict("second", {"k": pair[1]})
         built = graph(first, input_schema=second)
         return {name: type(ch).__name__ for name, ch in built.channels.items()}
 
@@ -191,7 +193,7 @@ def test_an_unresolvable_annotation_is_explained() -> None:
     class Broken(TypedDict):
         x: "Nowhere"  # type: ignore[name-defined]  # noqa: F821, UP037
 
-    with pytest.raises(GraphDefinitionError, match="'Nowhere'.*module level"):
+    with pytest.raises(GraphDefinitionError, match=r"'Nowhere'.*module level"):
         StateGraph(Broken)
 
 

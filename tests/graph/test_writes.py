@@ -1,6 +1,8 @@
 """Results of nodes, routers and callers as writes: LangGraph accepts and refuses the same, but for
 what is marked DEVIATE."""
 
+# ruff: noqa: ARG001, ARG005 (nodes and routers must take the state)
+
 from __future__ import annotations
 
 import dataclasses
@@ -59,9 +61,7 @@ def graph_of(builder: Any, result: Any, router: Any = None, path_map: Any = None
 def theirs_of(value: Any) -> Any:
     """The same value made of LangGraph's classes."""
     if isinstance(value, Command):
-        return TheirCommand(
-            graph=value.graph, update=theirs_of(value.update), goto=theirs_of(value.goto)
-        )
+        return TheirCommand(graph=value.graph, update=theirs_of(value.update), goto=theirs_of(value.goto))
     if isinstance(value, Send):
         return TheirSend(value.node, value.arg)
     if isinstance(value, Overwrite):
@@ -248,9 +248,7 @@ class OtherKeys(TypedDict):
 @pytest.mark.parametrize("schema", [State, Model], ids=["dict", "pydantic"])
 @pytest.mark.parametrize("annotation", [None, State, Model, OtherKeys, dict, Any, int, "State"])
 @pytest.mark.parametrize("result", [{"a": 1, "extra": 5, "b": ["n"]}, "command"], ids=str)
-def test_a_router_is_given_what_langgraph_gives_it(
-    schema: Any, annotation: Any, result: Any
-) -> None:
+def test_a_router_is_given_what_langgraph_gives_it(schema: Any, annotation: Any, result: Any) -> None:
     given: list[Any] = []
 
     def make() -> Any:

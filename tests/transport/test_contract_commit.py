@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from drumline_transport.broker import Commit
 from tests.transport.commits import commit_of, lease_of, log, replies_of, settle, statuses, task
+
+from drumline_transport.broker import Commit
 
 
 def test_numbers_apply_once_and_in_order(broker):
@@ -43,9 +44,9 @@ def test_a_gap_in_the_numbers_diverges(broker):
 def test_two_owners_only_the_later_one_commits(backend):
     # Given an owner that was stopped for so long that another took over
     zombie, heir = backend.connect(), backend.connect()
-    old = lease_of(zombie, nonce="A", ttl_ms=20)
+    old = lease_of(zombie, nonce="A", ttl_ms=1)
     settle(zombie, commit_of(old, 1, logs=[log("r", 1, 1)]))
-    backend.elapse(30)
+    backend.elapse(2)
     new = lease_of(heir, nonce="B")
     # When both commit
     [late] = settle(zombie, commit_of(old, 2, logs=[log("r", 2, 2, b"zombie")]))
@@ -112,9 +113,7 @@ def test_a_log_id_that_does_not_ascend_diverges_and_changes_nothing(broker):
     # When it appends 5 again, beside things that would be fine
     [reply] = settle(
         broker,
-        commit_of(
-            lease, 2, logs=[log("q", 1, 1), log("r", 5, 5)], tasks=[task("r", "s")], opened=["r"]
-        ),
+        commit_of(lease, 2, logs=[log("q", 1, 1), log("r", 5, 5)], tasks=[task("r", "s")], opened=["r"]),
     )
     # Then nothing at all was written, and the number is still free
     assert reply.status == "diverged"
@@ -149,9 +148,7 @@ def test_fields_of_a_run_record(broker):
     lease = lease_of(broker)
     settle(
         broker,
-        commit_of(
-            lease, 1, fields=[("r", {"state": b"\x00\xff", "step": 3, "name": "é"}), ("q", {})]
-        ),
+        commit_of(lease, 1, fields=[("r", {"state": b"\x00\xff", "step": 3, "name": "é"}), ("q", {})]),
         commit_of(lease, 2, fields=[("r", {"step": 4})]),
     )
     assert broker.load_run(0, "r") == {"state": b"\x00\xff", "step": b"4", "name": "é".encode()}
@@ -168,9 +165,7 @@ def test_many_fields_in_one_commit(broker):
 def test_a_task_entry_is_remembered_until_settled(broker):
     broker.ensure_pool("default")
     lease = lease_of(broker)
-    settle(
-        broker, commit_of(lease, 1, tasks=[task("r", "t1/1", b"one"), task("r", "t2/1", b"two")])
-    )
+    settle(broker, commit_of(lease, 1, tasks=[task("r", "t1/1", b"one"), task("r", "t2/1", b"two")]))
     first, second = broker.take(["default"], "w", 10, 0)
     assert (first.data, second.data) == (b"one", b"two")
     assert broker.load_run(0, "r") == {

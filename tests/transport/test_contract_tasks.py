@@ -64,9 +64,7 @@ def test_publish_appends_in_order_then_acknowledges(broker):
     broker.ensure_pool("default")
     dispatch(broker, task("r", "s"))
     [taken] = broker.take(["default"], "w", 1, 0)
-    broker.publish(
-        [(0, b"event 1"), (1, b"other"), (0, b"event 2"), (0, b"result")], [("default", taken.id)]
-    )
+    broker.publish([(0, b"event 1"), (1, b"other"), (0, b"event 2"), (0, b"result")], [("default", taken.id)])
     assert [e.data for e in broker.read_inbox({0: "0-0"}, 10, 0)] == [
         b"event 1",
         b"event 2",
@@ -121,9 +119,7 @@ def test_renew_answers_only_what_is_still_owned(broker):
     # Given entries of two workers in two pools
     for pool in ("a", "b"):
         broker.ensure_pool(pool)
-    lease = dispatch(
-        broker, task("r", "1", pool="a"), task("r", "2", pool="b"), task("r", "3", pool="a")
-    )
+    lease = dispatch(broker, task("r", "1", pool="a"), task("r", "2", pool="b"), task("r", "3", pool="a"))
     mine = broker.take(["a"], "me", 1, 0) + broker.take(["b"], "me", 1, 0)
     theirs = broker.take(["a"], "you", 1, 0)
     held = [(d.pool, d.id) for d in mine]
@@ -156,19 +152,31 @@ def test_the_sweep_finds_what_was_not_renewed(backend):
     broker.ensure_pool("a")
     dispatch(broker, *(task("r", f"s{i}", b"%d" % i, pool="a") for i in range(3)))
     taken = broker.take(["a"], "w", 3, 0)
-    assert broker.stale_tasks("a", 20, "-", 10) == ([], "-")
-    backend.elapse(25)
+    assert broker.stale_tasks("a", 50_000, "-", 10) == ([], "-")
+    for delivery in taken:
+        backend.age_task("a", delivery.id, "w", 60_000)
     broker.renew("w", [("a", taken[1].id)])
-    stale, cursor = broker.stale_tasks("a", 20, "-", 10)
+    stale, cursor = broker.stale_tasks("a", 50_000, "-", 10)
     assert cursor == "-"
     assert [(s.id, s.consumer, s.data) for s in stale] == [
         (taken[0].id, "w", b"0"),
         (taken[2].id, "w", b"2"),
     ]
-    assert all(s.idle_ms >= 20 for s in stale)
+    assert all(s.idle_ms >= 60_000 for s in stale)
     # It claims nothing: the worker still owns them all
     assert len(broker.renew("w", [("a", d.id) for d in taken])) == 3
     assert broker.stale_tasks("no such pool", 0, "-", 10) == ([], "-")
+
+
+def test_idle_time_is_the_brokers(backend):
+    broker = backend.connect()
+    broker.ensure_pool("a")
+    dispatch(broker, task("r", "s", pool="a"))
+    [taken] = broker.take(["a"], "w", 1, 0)
+    backend.elapse(10)
+    [stale], _ = broker.stale_tasks("a", 10, "-", 10)
+    assert stale.id == taken.id
+    assert stale.idle_ms >= 10
 
 
 def test_the_sweep_reaches_a_dead_tail_behind_a_live_head(backend):
@@ -176,18 +184,16 @@ def test_the_sweep_reaches_a_dead_tail_behind_a_live_head(backend):
     broker = backend.connect()
     broker.ensure_pool("a")
     dispatch(broker, *(task("r", f"s{i}", pool="a") for i in range(300)))
-    live = broker.take(["a"], "live", 250, 0)
+    broker.take(["a"], "live", 250, 0)
     dead = broker.take(["a"], "dead", 50, 0)
-    backend.elapse(30)
-    broker.renew("live", [("a", d.id) for d in live])
+    for delivery in dead:
+        backend.age_task("a", delivery.id, "dead", 60_000)
     # When the sweep goes on from where it stopped
     found, cursor, rounds = [], "-", 0
-    while True:
-        stale, cursor = broker.stale_tasks("a", 25, cursor, 7)
+    while rounds == 0 or cursor != "-":
+        stale, cursor = broker.stale_tasks("a", 50_000, cursor, 7)
         found += stale
         rounds += 1
-        if cursor == "-":
-            break
     # Then it sees every dead entry once, and only those
     assert [s.id for s in found] == [d.id for d in dead]
     assert {s.consumer for s in found} == {"dead"}

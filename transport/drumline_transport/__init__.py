@@ -23,6 +23,4 @@ def connect(
     """See `drumline_transport.redis_broker.connect`; imports redis-py only when called."""
     from drumline_transport import redis_broker
 
-    return redis_broker.connect(
-        url, prefix=prefix, partitions=partitions, name=name, patience_s=patience_s
-    )
+    return redis_broker.connect(url, prefix=prefix, partitions=partitions, name=name, patience_s=patience_s)

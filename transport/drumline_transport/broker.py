@@ -300,7 +300,7 @@ class CommonVerbs(Protocol):
         ...
 
 
-class CoordinatorVerbs(Protocol):
+class CoordinatorVerbs(CommonVerbs, Protocol):
     """Lease partitions, read their inboxes, commit."""
 
     def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
@@ -398,9 +398,7 @@ class CoordinatorVerbs(Protocol):
         """Make the task stream and consumer group of a pool, if missing. Idempotent."""
         ...
 
-    def stale_tasks(
-        self, pool: str, idle_ms: int, cursor: str, count: int
-    ) -> tuple[list[StaleTask], str]:
+    def stale_tasks(self, pool: str, idle_ms: int, cursor: str, count: int) -> tuple[list[StaleTask], str]:
         """Pending entries idle for `idle_ms` or more, at most `count`, beginning behind `cursor`;
         claims nothing.
 
@@ -410,7 +408,7 @@ class CoordinatorVerbs(Protocol):
         ...
 
 
-class WorkerVerbs(Protocol):
+class WorkerVerbs(CommonVerbs, Protocol):
     """Take tasks, answer, stay alive."""
 
     def take(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:
@@ -451,7 +449,7 @@ class WorkerVerbs(Protocol):
         ...
 
 
-class ClientVerbs(Protocol):
+class ClientVerbs(CommonVerbs, Protocol):
     """Ask for runs and read their logs."""
 
     def submit(self, p: int, data: bytes) -> None:
@@ -468,7 +466,7 @@ class ClientVerbs(Protocol):
         ...
 
 
-class Broker(CommonVerbs, CoordinatorVerbs, WorkerVerbs, ClientVerbs, Protocol):
+class Broker(CoordinatorVerbs, WorkerVerbs, ClientVerbs, Protocol):
     """All verbs.
 
     Each process builds one; connections are opened when a group of verbs is first used.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 import select
 import socket
 import struct
@@ -44,6 +45,9 @@ Argument = str | bytes | int
 Reply = Any
 
 
+_SCRIPT_NOISE = re.compile(r"^.*@user_script: ?\d+: ?-?", re.DOTALL)
+
+
 class Lost(Exception):
     """The connection is gone or never came up; the text says why. Stays inside the transport."""
 
@@ -58,7 +62,8 @@ class ServerError(ClusterError):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.text = text.removeprefix("-")
+        # Redis 6.2 wraps what a script met: "ERR Error running script ...: @user_script: 74: -OOM ..."
+        self.text = _SCRIPT_NOISE.sub("", text) if "@user_script" in text else text
 
     @property
     def code(self) -> str:
@@ -114,9 +119,7 @@ class Connection:
         sock: Any = opened._sock
         self._sock = sock
         self._tls = hasattr(sock, "pending")
-        self._reader: Any = hiredis.Reader(
-            protocolError=Lost, replyError=ServerError, notEnoughData=NOTHING
-        )
+        self._reader: Any = hiredis.Reader(protocolError=Lost, replyError=ServerError, notEnoughData=NOTHING)
         self._buffer = bytearray(_READ_BYTES)
         self._timeout_s = -1.0
         self.server_id = ""
@@ -279,6 +282,8 @@ class Dialer:
         self.patience_s = patience_s
         self.closed = threading.Event()
         self.server_id = ""
+        #: the Redis version whose commands it knows (Valkey says 7.2.4); "" when it does not tell
+        self.server_version = ""
         self._open: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
         try:
@@ -334,9 +339,7 @@ class Dialer:
 
         Both may be forbidden.
         """
-        named, info = connection.calls(
-            [pack("CLIENT", "SETNAME", f"{self.name}:{role}"), pack("INFO", "server")]
-        )
+        named, info = connection.calls([pack("CLIENT", "SETNAME", f"{self.name}:{role}"), pack("INFO", "server")])
         for reply in (named, info):
             if isinstance(reply, ServerError) and reply.code in ("NOAUTH", "LOADING"):
                 connection.close()
@@ -345,6 +348,7 @@ class Dialer:
                 raise Lost(reply.text)
         if isinstance(info, bytes):
             self.server_id = connection.server_id = info_field(info, "run_id")
+            self.server_version = info_field(info, "redis_version")
 
     def hang_up(self, connection: Connection) -> None:
         with self._lock:
@@ -355,9 +359,7 @@ class Dialer:
         """Wait before attempt number `attempt` + 1, at most `left_s`; ends at once when the broker
         is closed.
         """
-        self.closed.wait(
-            max(0.0, min(BACKOFF_FIRST_S * 2 ** min(attempt, 10), BACKOFF_MAX_S, left_s))
-        )
+        self.closed.wait(max(0.0, min(BACKOFF_FIRST_S * 2 ** min(attempt, 10), BACKOFF_MAX_S, left_s)))
 
     def close(self) -> None:
         self.closed.set()

@@ -127,9 +127,7 @@ class Line:
         """One call of a Lua script, loaded when the server does not know it."""
         return self.scripts(script, [(keys, arguments)])[0]
 
-    def scripts(
-        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
-    ) -> list[Reply]:
+    def scripts(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Reply]:
         """Several calls of one script in one write.
 
         All are repeated when one found the script missing.

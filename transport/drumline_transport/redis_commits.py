@@ -259,9 +259,7 @@ class CommitQueue:
 
     def _back_off(self, cause: str) -> None:
         self.stalled = f"commits wait: {cause}"
-        self._retry_at = time.monotonic() + min(
-            BACKOFF_FIRST_S * 2 ** min(self._attempt, 10), BACKOFF_MAX_S
-        )
+        self._retry_at = time.monotonic() + min(BACKOFF_FIRST_S * 2 ** min(self._attempt, 10), BACKOFF_MAX_S)
         self._attempt += 1
 
 

@@ -137,9 +137,7 @@ class RedisCoordinator(RedisCore):
     def ensure_pool(self, pool: str) -> None:
         make_group(self._any, self._keys.tasks(pool))
 
-    def stale_tasks(
-        self, pool: str, idle_ms: int, cursor: str, count: int
-    ) -> tuple[list[StaleTask], str]:
+    def stale_tasks(self, pool: str, idle_ms: int, cursor: str, count: int) -> tuple[list[StaleTask], str]:
         key = self._keys.tasks(pool)
         try:
             rows = self._keeper.call("XPENDING", key, GROUP, "IDLE", idle_ms, cursor, "+", count)

@@ -109,7 +109,4 @@ def _milliseconds(time: Reply) -> int:
 def _pairs(reply: Reply) -> dict[str, bytes]:
     """A flat list of names and values, as HGETALL returns it."""
     rows = iter(reply)
-    return {
-        name.decode("utf-8", "surrogateescape"): value
-        for name, value in zip(rows, rows, strict=True)
-    }
+    return {name.decode("utf-8", "surrogateescape"): value for name, value in zip(rows, rows, strict=True)}

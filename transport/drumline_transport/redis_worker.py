@@ -44,9 +44,7 @@ class RedisWorker(RedisCore):
                 return found
         return self._read_group(order, consumer, 1, block_ms) if block_ms > 0 else []
 
-    def _read_group(
-        self, pools: list[str], consumer: str, count: int, block_ms: int
-    ) -> list[Delivery]:
+    def _read_group(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:
         deadline = time.monotonic() + block_ms / 1000
         names = {self._keys.tasks(pool).encode(): pool for pool in pools}
         head: tuple[Argument, ...] = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count)
@@ -64,9 +62,7 @@ class RedisWorker(RedisCore):
                 if block_ms > 0:
                     block_ms = max(1, round((deadline - time.monotonic()) * 1000))
         return [
-            Delivery(names[key], row_id.decode(), _data(values))
-            for key, rows in reply or ()
-            for row_id, values in rows
+            Delivery(names[key], row_id.decode(), _data(values)) for key, rows in reply or () for row_id, values in rows
         ]
 
     def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
@@ -106,11 +102,7 @@ class RedisWorker(RedisCore):
             return set()
         calls = [([self._keys.tasks(pool)], [consumer, *ids]) for pool, ids in by_pool.items()]
         replies = self._keeper.scripts(RENEW_TASKS, calls)
-        return {
-            (pool, entry_id.decode())
-            for pool, owned in zip(by_pool, replies, strict=True)
-            for entry_id in owned
-        }
+        return {(pool, entry_id.decode()) for pool, owned in zip(by_pool, replies, strict=True) for entry_id in owned}
 
     def leave(self, kind: Kind, name: str) -> None:
         super().leave(kind, name)

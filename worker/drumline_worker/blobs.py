@@ -13,9 +13,7 @@ CACHE_BYTES_MAX = 256 * 1024 * 1024
 class BlobCache:
     """A bounded least-recently-used cache in front of `fetch(partition, blob id)`. Safe for threads."""
 
-    def __init__(
-        self, fetch: Callable[[int, str], bytes | None], bytes_max: int = CACHE_BYTES_MAX
-    ) -> None:
+    def __init__(self, fetch: Callable[[int, str], bytes | None], bytes_max: int = CACHE_BYTES_MAX) -> None:
         self._fetch = fetch
         self._bytes_max = bytes_max
         self._lock = threading.Lock()

@@ -95,7 +95,10 @@ class TaskContext:
         job = self.job
         given = job.shared.config
         config: dict[str, Any] = {
-            "tags": [*(given.get("tags") or ()), *(t for t in job.node.tags if job.node.name != START)],
+            "tags": [
+                *(given.get("tags") or ()),
+                *(t for t in job.node.tags if job.node.name != START),
+            ],
             "metadata": self.metadata(),
             "configurable": {
                 **(given.get("configurable") or {}),
@@ -161,4 +164,3 @@ def get_runtime(context_schema: type[Any] | None = None) -> Runtime[Any]:
     """The `Runtime` of the running task; `context_schema` is for type checkers. RuntimeError outside of a node."""
     del context_schema
     return current_task("get_runtime()").runtime
-

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
-from drumline_graph.channels.base import MISSING, UNCHANGED
+from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.errors import ParentCommand
 from drumline_graph.node import Branch, Node
+from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskResult
 from drumline_worker.capture import capture_messages
@@ -66,9 +68,9 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
             if target.has_async:
                 result = await _acall(target, value, context)
             else:
-                run = copy_context().run
                 loop = asyncio.get_running_loop()
-                result = await loop.run_in_executor(threads, run, _call, target, value, context)
+                call = partial(copy_context().run, _call, target, value, context)
+                result = await loop.run_in_executor(threads, call)
             try:
                 target, value = steps.send(result)
             except StopIteration as stop:
@@ -94,7 +96,8 @@ def _steps(job: Job) -> Steps:
     if node.branches:
         body_writes = list(writes)
         for branch in node.branches:
-            view = _router_view(job, branch, body_writes, result)
+            cells = _private(job.cells, node.router_keys)
+            view = router_input(job.program, branch, cells, body_writes, result, step=job.step, stop=job.stop)
             writes.extend(route_writes(job.program, branch, (yield branch, view)))
     return writes
 
@@ -106,7 +109,7 @@ def _done(job: Job, writes: Writes) -> TaskResult:
 def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled:
     """The answer of a job that raised `error`."""
     if isinstance(error, ParentCommand):
-        return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.command)
+        return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     if hasattr(error, "add_note"):
         error.add_note(note)
@@ -147,36 +150,10 @@ async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any
     return await action(value)
 
 
-# -- what a router reads --------------------------------------------------------------------------
-
-
-def _router_view(job: Job, branch: Branch, writes: Writes, result: Any) -> Any:
-    """The state as a router sees it: the step's start plus this task's own writes, nobody else's."""
-    program, cells = job.program, job.cells
-    keys = branch.input_keys
-    wanted = {keys} if isinstance(keys, str) else set(keys)
-    grouped: dict[str, list[Any]] = {}
-    for channel, value in writes:
-        if channel in wanted:
-            grouped.setdefault(channel, []).append(value)
-
-    def read(key: str) -> Any:
-        channel = program.channels.get(key)
-        if channel is None:
-            managed = program.managed.get(key)
-            return MISSING if managed is None else managed.get(job.step, job.stop)  # type: ignore[attr-defined]
-        cell = cells.get(key, MISSING)
-        if key in grouped:
-            private = copy.copy(cell) if isinstance(cell, (list, dict, set)) else cell
-            updated = channel.update(private, grouped[key])
-            cell = cell if updated is UNCHANGED else updated
-        return channel.read(cell) if channel.available(cell) else MISSING
-
-    if isinstance(keys, str):
-        return read(keys)
-    view = {key: value for key in keys if (value := read(key)) is not MISSING}
-    if branch.mapper is not None:
-        return branch.mapper(view)
-    if branch.plain_dict and isinstance(result, dict):
-        return {**result, **view}
-    return view
+def _private(cells: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """Copies for a router's view: a reducer that changes its value in place must not reach the state."""
+    return {
+        key: copy.copy(cell) if isinstance(cell, (list, dict, set)) else cell
+        for key in keys
+        if (cell := cells.get(key, MISSING)) is not MISSING
+    }

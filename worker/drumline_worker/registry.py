@@ -13,7 +13,8 @@ from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec, TypeTable, unbox
+from drumline_protocol.codec import Codec, unbox
+from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_worker.job import Emit, Job
 
@@ -105,8 +106,7 @@ class Registry:
             raise NotHeld(f"graph {shared.graph!r} is not among {sorted(self.programs)}")
         if program.fingerprint != shared.fingerprint:
             raise NotHeld(
-                f"graph {shared.graph!r} is held as {program.fingerprint[:12]}, the run needs "
-                f"{shared.fingerprint[:12]}"
+                f"graph {shared.graph!r} is held as {program.fingerprint[:12]}, the run needs {shared.fingerprint[:12]}"
             )
         for segment in message.ns:
             node = program.nodes[segment.rpartition(":")[0]]
@@ -120,7 +120,7 @@ class Registry:
 
 def _input(program: Program, node: Node, message: TaskMessage, cells: dict[str, Any]) -> Any:
     if node.name == START:
-        return {channel: value for channel, value in message.writes or ()}
+        return dict(message.writes or ())
     if message.phase != "run":
         return None
     if message.path[0] == "__pregel_push":

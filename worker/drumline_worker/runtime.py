@@ -54,9 +54,7 @@ class Runtime(Generic[ContextT]):
             self,
             context=self.context if other.context is None else other.context,
             store=other.store or self.store,
-            stream_writer=self.stream_writer
-            if other.stream_writer is no_writer
-            else other.stream_writer,
+            stream_writer=self.stream_writer if other.stream_writer is no_writer else other.stream_writer,
             heartbeat=self.heartbeat if other.heartbeat is _no_heartbeat else other.heartbeat,
             previous=self.previous if other.previous is None else other.previous,
             execution_info=other.execution_info or self.execution_info,

@@ -59,7 +59,7 @@ class Worker:
         *,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        self._broker: Any = broker
+        self._broker = broker
         self._registry = registry
         self._name = name
         self._settings = settings or WorkerSettings()
@@ -242,8 +242,7 @@ class Worker:
                         slots = [
                             slot
                             for slot, _ in self._running.values()
-                            if slot.run == message.run
-                            and (not message.tasks or slot.task in message.tasks)
+                            if slot.run == message.run and (not message.tasks or slot.task in message.tasks)
                         ]
                     self._cancel(slots)
 

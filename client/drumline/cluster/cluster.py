@@ -15,7 +15,8 @@ from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.embedded.call import mappers_of, output_coercion, require_langchain
 from drumline.views import MODES, View, parse_modes
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec, TypeTable
+from drumline_protocol.codec import Codec
+from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import NoCoordinator, NoWorker, UnknownRun
 from drumline_protocol.ids import partition_of
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, PRESENCE_TTL_MS
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 
 class Cluster:
-    """A drumline cluster, reached through its broker. Connects when first used; close it, or use it as a context manager.
+    """A drumline cluster, reached through its broker.
+
+    Connects when first used; close it, or use it as a context manager.
 
     `url` is `redis://[user:password@]host:port/db` or `rediss://` for TLS (default: the environment's
     `DRUMLINE_BROKER`). `prefix` tells clusters on one broker apart. `types` are dataclass, pydantic or Enum classes and
@@ -46,9 +49,7 @@ class Cluster:
     ) -> None:
         url = url or os.environ.get("DRUMLINE_BROKER")
         if not url:
-            raise ValueError(
-                'Cluster() needs a broker: Cluster("redis://localhost:6379"), or set DRUMLINE_BROKER'
-            )
+            raise ValueError('Cluster() needs a broker: Cluster("redis://localhost:6379"), or set DRUMLINE_BROKER')
         self.url = url
         self.prefix = prefix
         self._types = list(types)
@@ -58,9 +59,7 @@ class Cluster:
 
     # -- graphs and runs ----------------------------------------------------------------------------
 
-    def graph(
-        self, name: str, *, graph: CompiledStateGraph[Any, Any, Any, Any] | None = None
-    ) -> ClusterGraph:
+    def graph(self, name: str, *, graph: CompiledStateGraph[Any, Any, Any, Any] | None = None) -> ClusterGraph:
         """The graph that coordinators and workers serve as `name`: `.stream`, `.astream`, `.invoke`, `.start`, ...
 
         With `graph` (the same one, compiled here) results come back as the classes that it names, and a cluster that
@@ -121,27 +120,27 @@ class Cluster:
     def result(self, run_id: str) -> Any:
         """Wait for the run's end and return its output, as `invoke` does; raises what the run raised."""
         last = None
-        for last in self.open_stream(
+        for item in self.open_stream(
             run_id,
             modes="values",
             outputs=True,
             begin=lambda: self._check_known(run_id),
             cancel=None,
         ):
-            pass
+            last = item
         return last
 
     async def aresult(self, run_id: str) -> Any:
         """The twin of `result` for an event loop."""
         last = None
-        async for last in self.open_async_stream(
+        async for item in self.open_async_stream(
             run_id,
             modes="values",
             outputs=True,
             begin=lambda: self._check_known(run_id),
             cancel=None,
         ):
-            pass
+            last = item
         return last
 
     def cancel(self, run_id: str, reason: str = "") -> None:
@@ -173,14 +172,20 @@ class Cluster:
         """A stream of a run; `options` as in `_parts`."""
         reader, rest = self._parts(run_id, **options)
         return RunStream(
-            run_id, reader, lambda: self.broker().log_reader(self._partition(run_id), run_id), **rest
+            run_id,
+            reader,
+            lambda: self.broker().log_reader(self._partition(run_id), run_id),
+            **rest,
         )
 
     def open_async_stream(self, run_id: str, **options: Any) -> AsyncRunStream:
         """The twin of `open_stream`."""
         reader, rest = self._parts(run_id, **options)
         return AsyncRunStream(
-            run_id, reader, lambda: self.broker().alog_reader(self._partition(run_id), run_id), **rest
+            run_id,
+            reader,
+            lambda: self.broker().alog_reader(self._partition(run_id), run_id),
+            **rest,
         )
 
     def _parts(

@@ -8,7 +8,7 @@ import threading
 from drumline.cluster.cluster import Cluster
 
 _lock = threading.Lock()
-_clusters: dict[str, Cluster] = {}
+_clusters: dict[tuple[str, str], Cluster] = {}
 _serving = False
 
 
@@ -19,12 +19,16 @@ def serve_here() -> None:
 
 
 def environment_cluster() -> Cluster | None:
-    """The cluster that `DRUMLINE_BROKER` names, one object per process and URL; None in a service."""
+    """The cluster that `DRUMLINE_BROKER` names (key prefix: `DRUMLINE_PREFIX`), one object per process.
+
+    None in a service.
+    """
     url = os.environ.get("DRUMLINE_BROKER")
     if not url or _serving:
         return None
+    prefix = os.environ.get("DRUMLINE_PREFIX", "drumline")
     with _lock:
-        cluster = _clusters.get(url)
+        cluster = _clusters.get((url, prefix))
         if cluster is None:
-            cluster = _clusters[url] = Cluster(url)
+            cluster = _clusters[url, prefix] = Cluster(url, prefix=prefix)
         return cluster

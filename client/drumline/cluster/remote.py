@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 class ClusterGraph:
     """A graph that a cluster serves as `name`. Get one from `Cluster.graph(name)`."""
 
-    def __init__(
-        self, cluster: Cluster, name: str, graph: CompiledStateGraph[Any, Any, Any, Any] | None
-    ) -> None:
+    def __init__(self, cluster: Cluster, name: str, graph: CompiledStateGraph[Any, Any, Any, Any] | None) -> None:
         self.cluster = cluster
         self.name = name
         self._graph = graph
@@ -31,9 +29,7 @@ class ClusterGraph:
 
     # -- the calls of an embedded graph -------------------------------------------------------------
 
-    def stream(
-        self, input: Any, config: Mapping[str, Any] | None = None, **options: Any
-    ) -> RunStream:
+    def stream(self, input: Any, config: Mapping[str, Any] | None = None, **options: Any) -> RunStream:
         """Run the graph on the cluster and yield what happens: arguments and items of `CompiledStateGraph.stream`.
 
         Also `on_close="cancel" | "continue"`: what closing the stream early does to the run. The stream has `.run_id`
@@ -42,9 +38,7 @@ class ClusterGraph:
         """
         return self.cluster.open_stream(**self._open(input, config, **options))
 
-    def astream(
-        self, input: Any, config: Mapping[str, Any] | None = None, **options: Any
-    ) -> AsyncRunStream:
+    def astream(self, input: Any, config: Mapping[str, Any] | None = None, **options: Any) -> AsyncRunStream:
         """The twin of `stream` for an event loop."""
         return self.cluster.open_async_stream(**self._open(input, config, **options))
 
@@ -62,8 +56,8 @@ class ClusterGraph:
         if stream_mode != "values":
             return list(items)
         last = None
-        for last in items:
-            pass
+        for item in items:
+            last = item
         return _output(last, options.get("version"))
 
     async def ainvoke(
@@ -80,15 +74,13 @@ class ClusterGraph:
         if stream_mode != "values":
             return [item async for item in items]
         last = None
-        async for last in items:
-            pass
+        async for item in items:
+            last = item
         return _output(last, options.get("version"))
 
     # -- what only a cluster has --------------------------------------------------------------------
 
-    def start(
-        self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None
-    ) -> str:
+    def start(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
         """Start a run that records everything and return its id; read it with `join`, wait with `result`.
 
         Returns when a coordinator has accepted the run: from then on it is never lost. NoCoordinator if nobody does
@@ -108,9 +100,7 @@ class ClusterGraph:
         self.cluster.await_accepted(request.run_id)
         return request.run_id
 
-    async def astart(
-        self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None
-    ) -> str:
+    async def astart(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
         """The twin of `start` for an event loop."""
         import asyncio
 

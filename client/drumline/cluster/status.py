@@ -21,9 +21,7 @@ from drumline_protocol.facts import (
 from drumline_transport.broker import LogEntry
 
 
-def run_status(
-    run_id: str, record: Mapping[str, bytes], log: Sequence[LogEntry], codec: Codec
-) -> dict[str, Any]:
+def run_status(run_id: str, record: Mapping[str, bytes], log: Sequence[LogEntry], codec: Codec) -> dict[str, Any]:
     """The dict that `Cluster.status` returns."""
     status = record.get("status", b"").decode()
     tasks = _open_tasks(log, codec) if status == "open" else {}

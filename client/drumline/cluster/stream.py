@@ -159,9 +159,7 @@ class RunStream(_Stream):
 class AsyncRunStream(_Stream):
     """The twin of `RunStream` for an event loop. `aclose()` cancels the run."""
 
-    def __init__(
-        self, run_id: str, reader: RunReader, log: Callable[[], AsyncLogReader], **rest: Any
-    ):
+    def __init__(self, run_id: str, reader: RunReader, log: Callable[[], AsyncLogReader], **rest: Any):
         super().__init__(run_id, reader, **rest)
         self._open_log = log
         self._log: AsyncLogReader | None = None

@@ -7,7 +7,8 @@ from typing import Any
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec, TypeTable
+from drumline_protocol.codec import Codec
+from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.facts import Emitted, RunFinished, TaskFailed
 from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskResult
 from drumline_worker.job import Job

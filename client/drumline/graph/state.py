@@ -127,10 +127,10 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """The graph as something to draw: `.nodes`, `.edges`, `.draw_mermaid()`, `.to_json()`."""
-        from drumline_graph.draw import draw_program
+        from drumline_graph.draw import drawable
 
         del config
-        return draw_program(self.program, xray=xray)
+        return drawable(self.program, xray)
 
     def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """JSON schema of the input."""

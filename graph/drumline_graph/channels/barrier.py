@@ -36,9 +36,7 @@ class _Barrier(Channel):
         """Names seen with `values` added, sorted; None if nothing is new."""
         for value in values:
             if value not in self.names:
-                raise InvalidUpdateError(
-                    f"The join waits for {sorted(self.names)} and cannot take {value!r}."
-                )
+                raise InvalidUpdateError(f"The join waits for {sorted(self.names)} and cannot take {value!r}.")
         if self.names.issubset(seen) or set(values).issubset(seen):
             return None
         return tuple(sorted({*seen, *values}))

@@ -111,9 +111,7 @@ class BinaryOperatorAggregate(Channel):
         self._empty = empty_factory(typ)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, BinaryOperatorAggregate) and same_reducer(
-            self.operator, other.operator
-        )
+        return isinstance(other, BinaryOperatorAggregate) and same_reducer(self.operator, other.operator)
 
     def __hash__(self) -> int:
         return hash(self.kind)
@@ -184,9 +182,7 @@ class DeltaChannel(Channel):
         return MISSING if self._empty is None else self._empty()
 
     def update(self, cell: Any, values: list[Any]) -> Any:
-        replacements = [
-            found for value in values if (found := overwrite_value(value)) is not MISSING
-        ]
+        replacements = [found for value in values if (found := overwrite_value(value)) is not MISSING]
         if len(replacements) > 1:
             raise _second_overwrite()
         if replacements:

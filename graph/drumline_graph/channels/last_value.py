@@ -46,8 +46,7 @@ class LastValue(_Typed):
             return values[0]
         return _single(
             values,
-            "Give the key a reducer to merge several writes, "
-            "for example Annotated[list, operator.add].",
+            "Give the key a reducer to merge several writes, for example Annotated[list, operator.add].",
         )
 
 

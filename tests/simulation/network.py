@@ -1,0 +1,146 @@
+"""The broker as a process of the simulated cluster sees it: calls that may be its last, commits that take their time.
+
+`SimServer` is the double with an observer at its commits. `SimBroker` is one process's side of it: between
+`send_commit` and the server lies a wire, where commits wait until the simulator delivers them; what a process had
+written when it died may still arrive.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from drumline_transport.broker import Commit, CommitReply, InboxEntry
+from drumline_transport.memory import MemoryBroker, MemoryServer
+
+
+class Crash(BaseException):
+    """The process ends here: nothing of it may catch this."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """A commit on its way, and the machines of its runs as they were when it was made."""
+
+    commit: Commit
+    images: dict[str, Any]
+
+
+class SimServer(MemoryServer):
+    """The double; `observe(sent, reply)` hears of every commit that came to it."""
+
+    def __init__(self, partitions: int) -> None:
+        super().__init__(partitions)
+        self.observe: Callable[[Sent, CommitReply], None] = lambda _sent, _reply: None
+
+    def take_in(self, sent: Sent) -> CommitReply:
+        """Apply a commit that arrived."""
+        reply = self.commit(sent.commit)
+        self.observe(sent, reply)
+        return reply
+
+
+class SimBroker:
+    """All verbs, for one process.
+
+    `fuse` is the number of calls that the process still makes before it crashes (None: it does not).
+    `loses_reply` is asked at each delivered commit; `imagine` takes the images of a commit's runs.
+    """
+
+    def __init__(
+        self, server: SimServer, loses_reply: Callable[[], bool], imagine: Callable[[Commit], dict[str, Any]]
+    ) -> None:
+        self._server = server
+        self._inner = MemoryBroker(server)
+        self._loses_reply = loses_reply
+        self._imagine = imagine
+        self.partitions = self._inner.partitions
+        self.fuse: int | None = None
+        #: commits without a reply that was read; the first `_arrived` of them are at the server
+        self._unanswered: deque[Sent] = deque()
+        self._arrived = 0
+        self._replies: list[CommitReply] = []
+        self._stale_read: tuple[dict[int, str], list[InboxEntry]] | None = None
+        self.stalled = ""
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._inner, name)
+
+        def call(*args: Any) -> Any:
+            self._burn()
+            return verb(*args)
+
+        self.__dict__[name] = call
+        return call
+
+    def _burn(self) -> None:
+        if self.fuse is not None:
+            if self.fuse == 0:
+                raise Crash
+            self.fuse -= 1
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def read_ahead(self, after: dict[int, str]) -> None:
+        """The process is stopped when its read has just come back: it will handle these entries late."""
+        self._stale_read = (dict(after), self._inner.read_inbox(after, 500, 0))
+
+    def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
+        self._burn()
+        stale, self._stale_read = self._stale_read, None
+        if stale is not None and stale[0] == after:
+            return stale[1]
+        return self._inner.read_inbox(after, count, block_ms)
+
+    # -- commits ----------------------------------------------------------------------------------
+
+    def send_commit(self, commit: Commit) -> None:
+        self._burn()
+        self._unanswered.append(Sent(commit, self._imagine(commit)))
+
+    @property
+    def in_flight(self) -> int:
+        """Commits that did not arrive yet."""
+        return len(self._unanswered) - self._arrived
+
+    @property
+    def outstanding(self) -> int:
+        return len(self._unanswered)
+
+    @property
+    def has_replies(self) -> bool:
+        return bool(self._replies)
+
+    def deliver(self) -> str:
+        """The oldest commit on the wire arrives; its reply comes back, or the connection is lost with it."""
+        sent = self._unanswered[self._arrived]
+        reply = self._server.take_in(sent)
+        if self._loses_reply():
+            lost = self._arrived + 1
+            self._arrived = 0
+            self._replies.clear()
+            return f"{_name(sent.commit)} {reply.status}; connection lost, {lost} sent again"
+        self._arrived += 1
+        self._replies.append(reply)
+        return f"{_name(sent.commit)} {reply.status} {reply.detail}"
+
+    def poll_commits(self, block_ms: int = 0) -> list[CommitReply]:
+        self._burn()
+        if block_ms and self._unanswered and not self._replies:
+            while self.in_flight:
+                self.deliver()
+        replies, self._replies = self._replies, []
+        for _ in replies:
+            self._unanswered.popleft()
+            self._arrived -= 1
+        return replies
+
+    def abandon(self, arriving: int) -> "deque[Sent]":
+        """The process is dead: the commits on the wire that still arrive, at most `arriving`."""
+        on_the_wire = list(self._unanswered)[self._arrived :]
+        return deque(on_the_wire[:arriving])
+
+
+def _name(commit: Commit) -> str:
+    facts = " ".join(f"{log.run_id[:4]}:{log.first}-{log.last}" for log in commit.logs)
+    return f"commit {commit.partition}/{commit.epoch % 1_000_000}/{commit.number} [{facts}]"
