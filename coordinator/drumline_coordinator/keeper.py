@@ -12,6 +12,7 @@ from drumline_coordinator.apps import Apps
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import unbox
+from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import PRESENCE_TTL_MS
 from drumline_protocol.messages import Abandoned, TaskMessage, WorkersChanged
 from drumline_protocol.new_ids import new_run_id
@@ -97,7 +98,10 @@ class Keeper:
         """Until stopped: beat, renew, acquire, sweep; then wait a third of a lease."""
         try:
             while not self._stopped:
-                self.turn()
+                try:
+                    self.turn()
+                except NoBroker as error:
+                    log.warning("the keeper waits for the broker: %s", error)
                 self._wake.wait(self._lease_ms / 3000)
                 self._wake.clear()
         except BaseException as error:

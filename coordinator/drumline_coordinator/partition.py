@@ -19,7 +19,7 @@ from drumline_coordinator.run import OPEN, Run
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, unbox
-from drumline_protocol.errors import PoisonedRun
+from drumline_protocol.errors import PoisonedRun, ProtocolTooNew
 from drumline_protocol.facts import (
     Fact,
     RunFinished,
@@ -28,8 +28,9 @@ from drumline_protocol.facts import (
     fact_count,
 )
 from drumline_protocol.failure import describe
-from drumline_protocol.limits import LOG_TTL_S
+from drumline_protocol.limits import INBOX_BATCH_ENTRIES_MAX, LOG_TTL_S
 from drumline_protocol.messages import Cancel, Refused, RunRequest, RunShared, WorkersChanged
+from drumline_protocol.requests import check_request
 from drumline_transport.broker import (
     Commit,
     InboxEntry,
@@ -40,6 +41,9 @@ from drumline_transport.broker import (
 )
 
 log = logging.getLogger("drumline.coordinator")
+
+#: ended runs that a partition remembers; more than one batch of the inbox can end
+OVER_MAX = 2 * INBOX_BATCH_ENTRIES_MAX
 
 
 class Loader(Protocol):
@@ -85,6 +89,8 @@ class Partition:
         self._loader = loader
         self._holders = holders
         self._runs: dict[str, _Open] = {}
+        #: runs ended under this lease, whose record may still say otherwise: their commits are on the way
+        self._over: dict[str, None] = {}
         self._commit = self._new_commit()
 
     @property
@@ -117,9 +123,10 @@ class Partition:
         run_id = getattr(message, "run", None) or getattr(message, "run_id", None)
         touched: dict[str, _Open] = {}
         if isinstance(message, RunRequest):
-            self._reject(message, PoisonedRun(message.run_id, tries), now_ms)
+            if not self._is_known(message.run_id):
+                self._reject(message, PoisonedRun(message.run_id, tries), now_ms)
         elif run_id is not None:
-            open_run = self._find(run_id)
+            open_run = self._find(run_id, now_ms)
             if open_run is not None:
                 fx = open_run.run.fail(PoisonedRun(run_id, tries), now_ms)
                 self._take(open_run, fx, touched)
@@ -132,6 +139,8 @@ class Partition:
     def _decode(self, entry: InboxEntry) -> Any:
         try:
             return wire.decode(self._codec, entry.data)
+        except ProtocolTooNew:
+            raise
         except DrumlineError as error:
             log.error("inbox entry %s of partition %d set aside: %s", entry.id, self.index, error)
             return None
@@ -141,11 +150,11 @@ class Partition:
             self._accept(message, now_ms, touched)
         elif isinstance(message, WorkersChanged):
             for run_id in self._loader.open_runs(self.index):
-                open_run = self._find(run_id)
+                open_run = self._find(run_id, now_ms)
                 if open_run is not None:
                     self._take(open_run, open_run.run.handle(message, now_ms), touched)
         else:
-            open_run = self._find(message.run)
+            open_run = self._find(message.run, now_ms)
             if open_run is None:
                 return
             self._take(open_run, open_run.run.handle(message, now_ms), touched)
@@ -157,9 +166,10 @@ class Partition:
 
     def _accept(self, request: RunRequest, now_ms: float, touched: dict[str, _Open]) -> None:
         run_id = request.run_id
-        if run_id in self._runs or self._loader.load_run(self.index, run_id):
+        if self._is_known(run_id):
             return  # sent twice
         try:
+            check_request(request)
             program = self._apps.find(request.graph, request.fingerprint)
         except DrumlineError as error:
             self._reject(request, error, now_ms)
@@ -213,14 +223,21 @@ class Partition:
         commit.logs.append(LogAppend(request.run_id, 1, 2, data))
         commit.fields.append((request.run_id, {"graph": request.graph, "status": "failed", "facts": 2}))
         commit.closed.append((request.run_id, LOG_TTL_S))
+        self._remember_over(request.run_id)
 
     # -- runs in memory ---------------------------------------------------------------------------
 
-    def _find(self, run_id: str) -> _Open | None:
-        open_run = self._runs.get(run_id)
-        return open_run if open_run is not None else self._load(run_id)
+    def _is_known(self, run_id: str) -> bool:
+        """Whether the run was begun or rejected before."""
+        return run_id in self._runs or run_id in self._over or bool(self._loader.load_run(self.index, run_id))
 
-    def _load(self, run_id: str) -> _Open | None:
+    def _find(self, run_id: str, now_ms: float) -> _Open | None:
+        open_run = self._runs.get(run_id)
+        return open_run if open_run is not None else self._load(run_id, now_ms)
+
+    def _load(self, run_id: str, now_ms: float) -> _Open | None:
+        if run_id in self._over:
+            return None
         record = self._loader.load_run(self.index, run_id)
         if record.get("status") != b"open" or "shared" not in record:
             return None
@@ -229,7 +246,7 @@ class Partition:
         try:
             program = self._apps.find(shared.graph, shared.fingerprint)
         except DrumlineError as error:
-            log.error("run %s waits for a coordinator that serves its graph: %s", run_id, error)
+            self._end_unserved(run_id, error, now_ms)
             return None
         entries = self._loader.load_log(self.index, run_id)
         facts = (fact for e in entries for fact in wire.decode_facts(self._codec, e.data))
@@ -240,6 +257,24 @@ class Partition:
         open_run.more = bool(run.ready)
         self._runs[run_id] = open_run
         return open_run
+
+    def _end_unserved(self, run_id: str, error: DrumlineError, now_ms: float) -> None:
+        """A run whose graph this coordinator serves no more, or in another version: it ends, and says why."""
+        log.error("run %s cannot go on: %s", run_id, error)
+        entries = self._loader.load_log(self.index, run_id)
+        last = int(entries[-1].id.rpartition("-")[2]) if entries else 0
+        end = RunFinished("failed", describe(error, self._codec), now_ms)
+        data = wire.encode_facts(self._codec, [end])
+        commit = self._commit
+        commit.logs.append(LogAppend(run_id, last + 1, last + 1, data))
+        commit.fields.append((run_id, {"status": "failed", "facts": last + 1}))
+        commit.closed.append((run_id, LOG_TTL_S))
+        self._remember_over(run_id)
+
+    def _remember_over(self, run_id: str) -> None:
+        self._over[run_id] = None
+        if len(self._over) > OVER_MAX:
+            del self._over[next(iter(self._over))]
 
     # -- the commit -------------------------------------------------------------------------------
 
@@ -289,10 +324,8 @@ class Partition:
         commit = self._commit
         commit.tasks.extend(tasks)
         commit.blobs.extend(blobs)
-        resent = {task.slot for task in tasks}
         for fx in effects:
-            slots = [slot_of(*pair) for pair in fx.settled]
-            commit.settled.extend((run.id, slot) for slot in slots if slot not in resent)
+            commit.settled.extend((run.id, slot_of(*pair)) for pair in fx.settled)
             commit.withdrawn.extend((run.id, slot_of(*pair)) for pair in fx.withdrawn)
             if fx.cancelled:
                 commit.ctl.append(wire.encode(codec, Cancel(run.id, tuple(fx.cancelled))))
@@ -305,6 +338,7 @@ class Partition:
             commit.fields.append((run.id, {"status": end.status, "facts": appended.last}))
             commit.closed.append((run.id, LOG_TTL_S))
             self._runs.pop(run.id, None)
+            self._remember_over(run.id)
 
     def _log(self, open_run: _Open, facts: list[Fact]) -> LogAppend:
         for fact in facts:

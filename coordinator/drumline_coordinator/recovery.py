@@ -49,12 +49,12 @@ def recover(program: Program, shared: RunShared, facts: Iterable[Fact], slots: C
         folder.fold(fact)
     for task in run.tasks.values():
         dispatched = task.node.subprogram is None or task.phase == ROUTE
-        if not dispatched or task.status in (DONE, PARKED):
+        if not dispatched or task.status == DONE:
             continue
-        if slot_of(task.id, task.attempt) in slots:
+        if slot_of(task.id, task.attempt) in slots:  # a parked task too may have been sent again
             task.status = RUNNING
             run.running += 1
-        else:
+        elif task.status != PARKED:
             task.status = PLANNED
             run.ready.append(task)
     return run
@@ -137,12 +137,16 @@ class _Folder:
     def _retracted(self, fact: AttemptRetracted) -> None:
         task = self._run.tasks[fact.task]
         task.attempt = fact.attempt + 1
+        task.lost += 1
         task.executor = None
         task.n = 0
         task.status = PLANNED
 
     def _parked(self, fact: TaskParked) -> None:
-        self._run.tasks[fact.task].status = PARKED
+        task = self._run.tasks[fact.task]
+        task.status = PARKED
+        task.attempt += 1
+        task.executor = None
 
     def _tail(self, fact: TailOpened) -> None:
         task = self._run.tasks[fact.task]

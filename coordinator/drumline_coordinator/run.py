@@ -34,9 +34,10 @@ from drumline_coordinator.tasks import (
     Scope,
     Task,
 )
+from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START, TAG_HIDDEN
 from drumline_graph.delta import diff
-from drumline_graph.errors import GraphRecursionError, InvalidUpdateError
+from drumline_graph.errors import GraphRecursionError, NoParentGraph, ParentCommand
 from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, apply, plan
@@ -62,6 +63,7 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.ids import task_id
 from drumline_protocol.limits import ATTEMPTS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
+from drumline_protocol.metadata import run_metadata
 from drumline_protocol.messages import (
     Abandoned,
     CancelRun,
@@ -127,7 +129,7 @@ class Run:
                 fingerprint=shared.fingerprint,
                 record=shared.record,
                 sketches=sketch_program(self.program),
-                metadata=shared.config.get("metadata") or {},
+                metadata=run_metadata(shared.config),
                 tags=tuple(shared.config.get("tags") or ()),
                 at_ms=now_ms,
             )
@@ -248,21 +250,28 @@ class Run:
         self.running -= 1
         task.status = DONE
         scope = task.scope
-        if scope.parent is None:
-            self._fail_task(task, InvalidUpdateError(NO_PARENT.format(node=task.name)))
+        if scope.parent is None and not self.base:
+            self._fail_task(task, NoParentGraph(NO_PARENT.format(node=task.name)))
             return
         self._fx.facts.append(TaskLeft(scope.ns, task.id))
         command = replace(unbox(event.command), graph=None)  # it has arrived
+        if scope.parent is None:  # a graph that a node called: the command is the node's answer
+            self._end("failed", ParentCommand(command))
+            return
         self._leave(scope)
         self._resolve(scope.parent, command)
 
     def _on_refused(self, event: Refused) -> None:
-        """Nothing ran. The task waits until a worker that holds the graph is there."""
+        """Nothing ran. The task waits until a worker that holds the graph is there.
+
+        Its next dispatch is a new attempt, so that a repeat of this refusal cannot hit it; it is not counted as lost.
+        """
         task = self._bound(event)
         if task is None:
             return
         self._fx.settled.append((task.id, task.attempt))
         self.running -= 1
+        task.attempt += 1
         task.executor = None
         task.status = PARKED
         self._fx.facts.append(TaskParked(task.scope.ns, task.id, event.reason))
@@ -279,8 +288,9 @@ class Run:
             return
         self._fx.withdrawn.append((task.id, task.attempt))
         self.running -= 1
-        if task.attempt >= ATTEMPTS_MAX:
-            self._fail_task(task, TaskAbandoned(task.name, task.id, task.attempt))
+        task.lost += 1
+        if task.lost >= ATTEMPTS_MAX:
+            self._fail_task(task, TaskAbandoned(task.name, task.id, task.lost))
             return
         self._fx.facts.append(AttemptRetracted(task.scope.ns, task.id, task.attempt, event.reason))
         task.attempt += 1
@@ -340,11 +350,18 @@ class Run:
         if self.wire:
             changes = _deltas(program, state.cells, applied.changes, done)
         else:
-            changes = {name: ("s", cell) for name, cell in applied.changes.items()}
+            changes = {
+                name: ("s", cell) if cell is not MISSING else ("x",) for name, cell in applied.changes.items()
+            }
         state.advance(program, applied.changes, [(task.name, task.triggers) for task in done])
         self._fx.facts.append(StepCommitted(scope.ns, scope.step, changes, applied.written, self._now))
         self.step_over(scope, applied.written)
-        self._plan(scope, applied.updated)
+        try:
+            self._plan(scope, applied.updated)
+        except Exception:
+            if scope.step == 0 and scope.parent is None:  # the graph refuses its input: nothing has happened
+                self._fx.facts.pop()
+            raise
 
     def step_over(self, scope: Scope, written: Sequence[str]) -> None:
         """The step's tasks are history; its output, if it wrote any, is what the graph returns should it end now."""
@@ -357,7 +374,7 @@ class Run:
     def _plan(self, scope: Scope, updated: set[str]) -> None:
         step = scope.step + 1
         if step > scope.stop:
-            raise GraphRecursionError(scope.stop)
+            raise GraphRecursionError.of(scope.stop, namespace=scope.ns[len(self.base) :])
         planned = plan(scope.program, scope.state, updated, step=step, stop=scope.stop)
         if not planned:
             self._left(scope)
@@ -518,8 +535,6 @@ def _hidden(node: Node) -> bool:
 
 def _deltas(program: Program, cells: dict[str, Any], changes: dict[str, Any], done: Sequence[Task]) -> dict[str, Any]:
     """What changed, as data: only for channels whose reducer is known to be a concatenation or merge."""
-    from drumline_graph.channels.base import MISSING
-
     writes: dict[str, list[Any]] = {}
     for task in done:
         for channel, value in task.writes:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.partition import Partition
+from drumline_protocol.errors import NoBroker, ProtocolTooNew
 from drumline_protocol.limits import (
     COORDINATOR_LEASE_MS,
     INBOX_BATCH_ENTRIES_MAX,
@@ -70,14 +71,17 @@ class Coordinator:
         self.keeper.wake()
 
     def run(self) -> None:
-        """Serve until stopped. Raises `NoBroker` when the broker stays away, `ProtocolTooNew`, ..."""
+        """Serve until stopped. A broker that is away is waited for. Raises `ProtocolTooNew`, `ServerError`, ..."""
         keeper = threading.Thread(target=self.keeper.run, name="drumline-keeper", daemon=True)
         keeper.start()
         try:
             self._on_ready()
             while not self._stopping.is_set():
-                if not self.turn():
-                    self.keeper.changed.wait(READ_BLOCK_MS / 1000)
+                try:
+                    if not self.turn():
+                        self.keeper.changed.wait(READ_BLOCK_MS / 1000)
+                except NoBroker as error:  # the verbs have been patient already
+                    log.warning("waiting for the broker: %s", error)
         finally:
             self._flush()
             self.keeper.stop()
@@ -94,6 +98,7 @@ class Coordinator:
         if self.keeper.failure is not None:
             raise self.keeper.failure
         if not self._partitions:
+            self._hear_replies(0)
             return False
         waiting = any(partition.has_more for partition in self._partitions.values())
         after = {index: partition.position for index, partition in self._partitions.items()}
@@ -108,13 +113,14 @@ class Coordinator:
             elif batch or partition.has_more:
                 self._handle(partition, batch)
         full = self._broker.outstanding > COMMITS_OUTSTANDING_MAX
-        for reply in self._broker.poll_commits(READ_BLOCK_MS if full else 0):
-            self._on_reply(reply)
+        self._hear_replies(READ_BLOCK_MS if full else 0)
         return True
 
     def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:
         try:
             commit = partition.handle(batch, self._now_ms())
+        except ProtocolTooNew:
+            raise  # this process is too old for its cluster: it must stop, not skip
         except Exception:
             log.exception("partition %d is read again after an error", partition.index)
             self._forget(partition.index)
@@ -144,8 +150,11 @@ class Coordinator:
 
     def _await_replies(self) -> None:
         while self._broker.outstanding and not self._stopping.is_set():
-            for reply in self._broker.poll_commits(READ_BLOCK_MS):
-                self._on_reply(reply)
+            self._hear_replies(READ_BLOCK_MS)
+
+    def _hear_replies(self, block_ms: int) -> None:
+        for reply in self._broker.poll_commits(block_ms):
+            self._on_reply(reply)
 
     def _on_reply(self, reply: CommitReply) -> None:
         partition = self._partitions.get(reply.partition)

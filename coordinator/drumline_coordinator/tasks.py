@@ -34,6 +34,7 @@ class Task:
         "executor",
         "id",
         "input",
+        "lost",
         "n",
         "name",
         "node",
@@ -68,6 +69,8 @@ class Task:
         self.status = PLANNED
         self.phase = RUN
         self.attempt = 1
+        #: attempts whose worker vanished with them
+        self.lost = 0
         self.executor: str | None = None
         self.n = 0
         self.writes: Any = None

@@ -103,6 +103,14 @@ class RouteMapError(RouteError, KeyError):
     __str__ = Exception.__str__
 
 
+class GotoError(InvalidUpdateError, TypeError):
+    """`Command(goto=...)` got something that names no node: give a node name, a `Send`, or a list of these."""
+
+
+class NoParentGraph(InvalidUpdateError):
+    """A node answered with `Command(graph=Command.PARENT)`, but its graph is the root of the run."""
+
+
 class EmptyInputError(DrumlineError):
     """The run was given an input from which nothing can start.
 
@@ -186,8 +194,8 @@ class ParentCommand(GraphBubbleUp):
     """A node returned `Command(graph=Command.PARENT)`: the command is handed to the enclosing
     graph.
 
-    `args[0]` is the `Command`. Raised at the root, where there is no parent, it becomes an
-    `InvalidUpdateError`.
+    `args[0]` is the `Command`. Raised at the root, where there is no parent, it becomes a
+    `NoParentGraph`.
     """
 
     args: tuple[Command[Any]]

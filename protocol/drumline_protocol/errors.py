@@ -16,6 +16,7 @@ error.
         GraphMismatch           workers hold another version of it    (fault: the deployment)
         WriterBlocked           more events than Redis takes          (fault: load)
       RunError                  one run
+        InvalidRequest            a run was asked for in a way that cannot be     fault: the client
         UnknownRun              there is no run of that id            (fault: the id, or too late)
         RunExpired              its log was there, and is gone        (fault: the reader: too late)
         LogGap                  a part of its log is gone             (fault: data lost)
@@ -289,6 +290,21 @@ class WriterBlocked(ClusterError):
 
 class RunError(DrumlineError):
     """Root of the errors about one run, or about reading its log."""
+
+
+class InvalidRequest(RunError, ValueError):
+    """A run was asked for in a way that no run can be started from: the text names each field and its fault.
+
+    Nothing was started. Calls of this client's own version check their arguments first, so this means a client of
+    another version, or one that is not drumline's.
+    """
+
+    def __init__(self, faults: str) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        return f"the run request cannot be: {self.faults}"
 
 
 class UnknownRun(RunError):

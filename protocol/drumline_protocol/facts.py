@@ -42,14 +42,18 @@ class RunStarted:
 class GraphEntered:
     """A graph begins under `ns`: the root at `()`, a subgraph under `(..., "node:task id")`.
 
-    `path` names its sketch in `RunStarted.sketches`; a graph that a node called itself brings `sketches` of its own.
-    `cells` are the initial cells of state channels (defaults of reducers).
+    `path` names its sketch in `RunStarted.sketches`. A graph that a node called itself brings `sketches`, `metadata`
+    and `tags` of its own, which hold for its subgraphs too, and the `keys` that its caller asked for. `cells` are the
+    initial cells of state channels (defaults of reducers).
     """
 
     ns: Namespace
     path: str
     cells: dict[str, Any]
     sketches: Any = None
+    metadata: dict[str, Any] | None = None
+    tags: tuple[str, ...] = ()
+    keys: Any = None
 
 
 @dataclass(slots=True)

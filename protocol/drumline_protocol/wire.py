@@ -126,10 +126,24 @@ _SPECIAL: dict[tuple[type, str], tuple[Convert, Convert]] = {
 _LOCAL = {(f.PlanMade, "inputs")}
 
 
+#: annotations that are checked on the way in: bytes from outside are data of any shape
+_CHECKED: dict[Any, type] = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "list[Any]": list,
+    "dict[str, Any]": dict,
+    "dict[str, str]": dict,
+    "tuple[Any, ...]": list,
+    "tuple[str, ...]": list,
+    "Namespace": list,
+}
+
+
 class _Layout:
     """How one class is laid out: its code, its fields in order, and which of them are converted."""
 
-    __slots__ = ("cls", "code", "ins", "names", "outs", "required")
+    __slots__ = ("checks", "cls", "code", "ins", "names", "outs", "required")
 
     def __init__(self, code: int, cls: type) -> None:
         self.code = code
@@ -137,6 +151,8 @@ class _Layout:
         mine = [x for x in fields(cls) if (cls, x.name) not in _LOCAL]
         self.names = tuple(x.name for x in mine)
         self.required = sum(x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine)
+        #: fields that must be of exactly this type as they come from the wire
+        self.checks = [(index, _CHECKED[x.type]) for index, x in enumerate(mine) if x.type in _CHECKED]
         self.outs: list[tuple[int, Convert]] = []
         self.ins: list[tuple[int, Convert]] = []
         for index, name in enumerate(self.names):
@@ -172,6 +188,12 @@ def from_row(row: Any) -> Any:
     values = row[1 : len(layout.names) + 1]
     if len(values) < layout.required:
         raise DecodeError(f"{layout.cls.__name__} has {len(values)} fields, at least {layout.required} are needed")
+    for index, expected in layout.checks:
+        if index < len(values) and type(values[index]) is not expected:
+            raise DecodeError(
+                f"{layout.cls.__name__}.{layout.names[index]} must be a {expected.__name__}, "
+                f"not a {type(values[index]).__name__}"
+            )
     try:
         for index, convert in layout.ins:
             if index < len(values):

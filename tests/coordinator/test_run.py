@@ -151,15 +151,16 @@ def test_attempts_are_capped() -> None:
     assert isinstance(end, RunFinished) and end.status == "failed"
 
 
-def test_refused_parks_without_counting_an_attempt() -> None:
+def test_refused_parks_without_counting_a_lost_attempt() -> None:
     run, fx = begin(graph((START, "a")))
     (a,) = fx.dispatch
     fx = run.handle(Refused("r1", a.id, 1, "w1", "no such graph"), 1.0)
     assert fx.facts == [TaskParked((), a.id, "no such graph")]
     assert fx.settled == [(a.id, 1)] and not fx.dispatch
     fx = run.handle(WorkersChanged(0), 2.0)
-    assert fx.dispatch == [a] and a.attempt == 1
-    assert run.handle(result(a, executor="w2"), 3.0).finished
+    assert fx.dispatch == [a] and a.attempt == 2 and a.lost == 0
+    assert run.handle(Refused("r1", a.id, 1, "w1", "no such graph"), 2.5) == Effects()
+    assert run.handle(result(a, attempt=2, executor="w2"), 3.0).finished
 
 
 def test_late_events_are_told_of_once() -> None:

@@ -32,7 +32,7 @@ class _Task:
     id: str
     name: str
     label: str
-    entries: list[tuple[int, "str | _Level"]] = field(default_factory=list)
+    entries: list[tuple[float, "str | _Level"]] = field(default_factory=list)
     done: bool = False
     failed: bool = False
 
@@ -163,21 +163,24 @@ class _Tree:
             step.loose.setdefault("not started", []).append(text)
             return
         if not task.done:
-            self._pair_update(step, task, payload["result"])
+            self._pair_update(step, number, task, payload["result"])
         task.done = True
         task.failed = task.failed or payload["error"] is not None
         task.entries.append((number, text))
 
     @staticmethod
-    def _pair_update(step: _Step, task: _Task, result: Any) -> None:
-        """Give the task the `updates` item that says the same as its result; else the first of its
-        name.
+    def _pair_update(step: _Step, number: int, task: _Task, result: Any) -> None:
+        """Give the task the `updates` item that says the same as its result.
+
+        Of several that do (tasks of one name that wrote the same) nobody can tell which is whose:
+        then it is placed right before the result.
         """
         own = [update for update in step.updates if update[1] == task.name]
-        own.sort(key=lambda update: _writes(update[2]) != _writes(result))
+        equal = [update for update in own if _writes(update[2]) == _writes(result)]
         if own:
-            step.updates.remove(own[0])
-            task.entries.append((own[0][0], own[0][3]))
+            chosen = (equal or own)[0]
+            step.updates.remove(chosen)
+            task.entries.append((number - 0.5 if len(equal) > 1 else chosen[0], chosen[3]))
 
     # -- writing --------------------------------------------------------------------------------
 

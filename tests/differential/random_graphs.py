@@ -172,7 +172,7 @@ def _draw_node(draws: Draws, name: str, names: list[str], depth: int, with_async
         kind,
         targets=(_pick(draws, names), _pick(draws, names)),
         stop=_pick(draws, (9, 12)),
-        sends=_pick(draws, (1, 1, 2, 3, 11)) if kind == "route_sends" else 1,
+        sends=_pick(draws, (1, 1, 2, 3, 11) if depth == 0 else (1, 2)) if kind == "route_sends" else 1,
         writes=writes,
         events=draws.integer(0, 2),
         writer=_pick(draws, ("param", "get")),

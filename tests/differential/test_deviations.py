@@ -208,7 +208,7 @@ def test_two_writers_of_overwrite_say_so(other: Engine) -> None:
 def test_errors_name_what_was_wrong(other: Engine) -> None:
     """Two writers of a plain key: the key is in the message."""
     graph = fan(other, a=lambda _: {"x": 1}, b=lambda _: {"x": 2})
-    with pytest.raises(other.InvalidUpdateError, match="'x'|key x|`x`"):
+    with pytest.raises(other.InvalidUpdateError, match=r"\bx\b"):
         graph.invoke(EMPTY)
     with pytest.raises(other.InvalidUpdateError, match="n1"):
         chain(other, lambda _: "text").invoke(EMPTY)

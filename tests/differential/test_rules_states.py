@@ -2,7 +2,7 @@
 
 import dataclasses
 import operator
-from typing import Annotated, Any, NotRequired, Optional, TypedDict  # noqa: F401
+from typing import Annotated, Any, Optional, TypedDict
 
 import pydantic
 import pytest
@@ -582,7 +582,7 @@ def test_node_kinds(other: Engine) -> None:
             return {"log": [f"call {len(state['log'])}"]}
 
         def method(self, state: Any, default: int = 3) -> Any:
-            return {"log": [f"method {default}"]}
+            return {"log": [f"method {default} {len(state['log'])}"]}
 
     def with_default(_: Any, extra: str = "x", *, more: int = 1) -> Any:
         return {"log": [extra, more]}

@@ -6,7 +6,7 @@ A fenced block is run if its info string says so:
     python run                       run in the page's namespace, as one module from top to bottom
     python run cluster               the same, with a cluster (real broker, coordinator, two workers) at redis://localhost:6379
     sh run cluster                   each line that begins with `$ drumline` is run; the rest is its output
-    output                           what the block before it prints
+    output                           what the block before it prints; word `unordered` on that: its lines may be shuffled
 
 Ids and times differ from run to run: both sides are compared with ids numbered by first appearance, and times left out.
 With DRUMLINE_DOCS_UPDATE=1 the output is written into the page instead of compared.
@@ -46,6 +46,10 @@ class Block:
     @property
     def needs_cluster(self) -> bool:
         return "cluster" in self.words
+
+    @property
+    def unordered(self) -> bool:
+        return "unordered" in self.words
 
 
 def blocks_of(page: Path) -> list[Block]:

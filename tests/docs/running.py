@@ -65,6 +65,29 @@ def threads_cluster(url: str, apps: list[str], folder: Path, workers: int) -> It
             thread.join(30)
 
 
+@contextlib.contextmanager
+def worker_process(url: str, apps: list[str], folder: Path, pool: str) -> Iterator[None]:
+    """A worker as a process of its own, for nodes that do not survive themselves."""
+    command = [sys.executable, "-m", "drumline.cli.main", "worker", *apps, "--pool", pool]
+    command += ["--task-lease-ms", str(TASK_LEASE_MS), "--drain-s", "0"]
+    environment = {**os.environ, "DRUMLINE_BROKER": url}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        told = []
+        for line in process.stderr:
+            told.append(line)
+            if " ready" in line:
+                break
+        else:
+            raise AssertionError("a worker of this page did not get ready:\n" + "".join(told))
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
 class PageRun:
     """Runs blocks in order. `close` ends the cluster, if one was needed, and forgets the page's modules."""
 
@@ -106,6 +129,14 @@ class PageRun:
         if self._server is None:
             self._server = self._stack.enter_context(LocalServer())
             self._stack.enter_context(threads_cluster(self._server.url, self.apps, self.folder, 2))
+            for pool in self._fragile_pools():
+                for _ in range(2):
+                    self._stack.enter_context(worker_process(self._server.url, self.apps, self.folder, pool))
+
+    def _fragile_pools(self) -> list[str]:
+        """Pools of nodes that kill their process: those get processes in place of threads."""
+        pools = Apps(load_programs(self.apps, folder=self.folder)).pools()
+        return [pool for pool in pools if pool != "default"]
 
     def _python(self, block: Block) -> str:
         source = block.text

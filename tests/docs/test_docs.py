@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from drumline_protocol import codec_builtin, facts, keys, messages, wire
+from drumline_protocol.keys import Keys
 from drumline_transport.local_server import find_server
 
 from .pages import Block, blocks_of, plain, write_outputs
@@ -18,6 +20,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ALL_PAGES = [*PAGES, *sorted((ROOT / "docs" / "decisions").glob("*.md")), ROOT / "CHANGELOG.md"]
 
 UPDATE = bool(os.environ.get("DRUMLINE_DOCS_UPDATE"))
+
+
+def _lines(block: Block, text: str) -> list[str]:
+    lines = plain(text).splitlines()
+    return sorted(lines) if block.unordered else lines
 
 
 def _clusters(blocks: list[Block]) -> bool:
@@ -38,7 +45,7 @@ def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
                 written[block.output.line] = printed
                 continue
             shown = block.output.text if block.output is not None else ""
-            assert plain(printed) == plain(shown), f"{page.name}:{block.line} printed:\n{printed}"
+            assert _lines(block, printed) == _lines(block, shown), f"{page.name}:{block.line} printed:\n{printed}"
     finally:
         run.close()
         if written:
@@ -46,3 +53,55 @@ def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
 
 
 # -- tables -----------------------------------------------------------------------------------------
+
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+
+
+def _rows(head: str) -> list[list[str]]:
+    """Cells of the table in protocol.md whose head row begins with `head`."""
+    lines = PROTOCOL[PROTOCOL.index(f"| {head} |") :].split("\n\n", 1)[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def _names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@pytest.mark.parametrize(("head", "module"), [("code | message", messages), ("code | fact", facts)])
+def test_table_of_messages_is_that_of_the_code(head: str, module: object) -> None:
+    told = {int(row[0]): (_names(row[1])[0], _names(row[-1])) for row in _rows(head)}
+    of_the_code = {
+        code: (layout.cls.__name__, list(layout.names))
+        for code, layout in wire._LAYOUTS.items()
+        if layout.cls.__module__ == module.__name__  # type: ignore[attr-defined]
+    }
+    assert told == of_the_code
+
+
+def test_table_of_keys_is_that_of_the_code() -> None:
+    assert keys.__doc__ is not None
+    of_the_code = re.findall(r"^(\S*drumline\S*?:.*?)  +(hash|stream|set|zset|string) ", keys.__doc__, re.MULTILINE)
+    told = [(_names(row[0])[0], row[1]) for row in _rows("key")]
+    assert told == of_the_code
+
+
+def test_keys_in_the_table_are_made_by_the_code() -> None:
+    made = Keys("drumline")
+    named = {_names(row[0])[0] for row in _rows("key")}
+    assert named == {
+        *(made.meta(), made.tasks("<pool>"), made.ctl(), made.workers(), made.coordinators(), made.graphs()),
+        *(made.inbox(3), made.lease(3), made.open(3), made.timers(3), made.run(3, "<run id>")),
+        *(made.thread(3, "<id>"), made.log(3, "<run id>"), made.blob(3, "<blob id>"), made.tasks("<pool>", 3)),
+    }
+
+
+def test_ext_codes_of_the_protocol_page() -> None:
+    (told,) = re.findall(r"- Ext types: (.*?)\(`Boxed`\)", PROTOCOL, re.DOTALL)
+    assert set(map(int, re.findall(r"\b(\d+) ", told))) == {*codec_builtin.LOADERS, codec_builtin.TAGGED, codec_builtin.BOXED}
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -287,6 +287,7 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.GraphMismatch: ("chat", "f1", ["f2"]),
         errors.WriterBlocked: (30.0, 12345),
         errors.UnknownRun: ("run-1",),
+        errors.InvalidRequest: ("config.tags: not a list",),
         errors.RunExpired: ("run-1", 60),
         errors.LogGap: ("run-1", 5, 9),
         errors.InvalidPosition: ("x9", "not a number"),

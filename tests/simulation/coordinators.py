@@ -4,11 +4,12 @@ from random import Random
 from typing import Any
 
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.run import Run
 from drumline_coordinator.service import Coordinator
 from drumline_protocol.limits import COORDINATOR_LEASE_MS
 from drumline_transport.broker import Commit
 
-from .images import image
+from .images import image, troubles
 from .network import SimBroker, SimServer
 
 KEEP_MS = COORDINATOR_LEASE_MS // 3
@@ -31,7 +32,7 @@ class SimCoordinator:
         partition = self.service._partitions.get(commit.partition)
         runs = {} if partition is None else partition._runs
         return {
-            log.run_id: image(runs[log.run_id].run) if log.run_id in runs else None for log in commit.logs
+            log.run_id: _image(runs[log.run_id].run) if log.run_id in runs else None for log in commit.logs
         }
 
     @property
@@ -66,3 +67,8 @@ class SimCoordinator:
 def _id(text: str) -> tuple[int, int]:
     first, _, second = text.partition("-")
     return int(first), int(second)
+
+
+def _image(run: Run) -> dict[str, Any] | None:
+    found = image(run)
+    return None if found is None else {**found, "troubles": troubles(run)}

@@ -47,6 +47,7 @@ def _task(task: Task) -> tuple[Any, ...]:
         task.phase,
         task.status,
         task.attempt,
+        task.lost,
         # Who did it, and how much was heard of him, matters until it is done.
         None if done else task.executor,
         None if done else task.n,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,13 +72,18 @@ def test_a_port_that_is_taken_is_refused_when_asked_for():
         connect(first.url).close()
 
 
-def test_the_server_ends_with_its_process(tmp_path: Path):
+@pytest.mark.parametrize("signal", ["", "SIGTERM", "SIGKILL"])
+def test_the_server_ends_with_its_process(tmp_path: Path, signal: str):
     program = (
+        "import os, signal\n"
         "from drumline_transport.local_server import LocalServer\n"
         f"server = LocalServer(port={free_port()}).start()\n"
-        "print(server.pid, server.directory)\n"
+        "print(server.pid, server.directory, flush=True)\n"
+        + (f"os.kill(os.getpid(), signal.{signal})\n" if signal else "")
     )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
     pid, folder = ran.stdout.split()
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
-    assert not Path(folder).exists()
+    # A folder that nobody could remove any more stays behind
+    assert Path(folder).exists() == bool(signal)
+    shutil.rmtree(folder, ignore_errors=True)

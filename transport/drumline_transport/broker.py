@@ -9,7 +9,9 @@ Promises, in the words used below:
 - *atomic*: all of it or nothing, and nobody sees a half.
 - *idempotent*: repeating the call after a lost reply changes nothing more. Such verbs, and all
   reads, reconnect and repeat by themselves, for at most `patience_s` (an option of `connect`); then
-  they raise `NoBroker`.
+  they raise `NoBroker`; or its subclass `BrokerRefuses` when the server is there but takes no writes
+  for now (OOM, LOADING, ...). The verbs of a keeper raise `BrokerRefuses` at once, without patience:
+  one that waited for memory would not renew meanwhile.
 - *at least once*: after a lost reply the call is repeated and may have happened twice. The receiver
   drops repeats.
 

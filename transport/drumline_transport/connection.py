@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import re
 import select
 import socket
 import struct
@@ -26,7 +25,8 @@ import hiredis
 import redis
 from redis.connection import AbstractConnection, parse_url
 
-from drumline_protocol.errors import ClusterError, NoBroker
+from drumline_protocol.errors import NoBroker
+from drumline_transport.errors import ServerError
 
 #: How long a connection may take to open, TLS and password included.
 CONNECT_TIMEOUT_S = 5.0
@@ -45,32 +45,8 @@ Argument = str | bytes | int
 Reply = Any
 
 
-_SCRIPT_NOISE = re.compile(r"^.*@user_script: ?\d+: ?-?", re.DOTALL)
-
-
 class Lost(Exception):
     """The connection is gone or never came up; the text says why. Stays inside the transport."""
-
-
-class ServerError(ClusterError):
-    """Redis refused a command for a reason that waiting does not mend.
-
-    `code` is the first word of its answer (`WRONGTYPE`, `NOPERM`, `ERR`, ...). Most often another
-    program writes to keys under drumline's prefix, or the ACL user lacks a command or a key
-    pattern. Nothing was changed.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        # Redis 6.2 wraps what a script met: "ERR Error running script ...: @user_script: 74: -OOM ..."
-        self.text = _SCRIPT_NOISE.sub("", text) if "@user_script" in text else text
-
-    @property
-    def code(self) -> str:
-        return self.text.partition(" ")[0]
-
-    def __str__(self) -> str:
-        return f"Redis refused a command: {self.text}"
 
 
 class _Nothing:

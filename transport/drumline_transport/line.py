@@ -23,9 +23,9 @@ from drumline_transport.connection import (
     Dialer,
     Lost,
     Reply,
-    ServerError,
     pack,
 )
+from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.scripts import Script
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class Line:
         """`use(connection)`, again and again until it neither loses the connection nor meets a
         passing refusal.
 
-        Raises `NoBroker` when patience ends or the server does not let us in, `ServerError` for
-        other refusals.
+        Raises `NoBroker` when patience ends or the server does not let us in (`BrokerRefuses` when it is
+        there but takes no writes), `ServerError` for other refusals.
         """
         with self._lock:
             deadline = 0.0
@@ -59,9 +59,9 @@ class Line:
                     return use(connection)
                 except Lost as lost:
                     self._drop()
-                    cause = str(lost)
+                    cause, refused = str(lost), False
                 except ServerError as refusal:
-                    cause = self._judge(refusal)
+                    cause, refused = self._judge(refusal), True
                 except BaseException:
                     if self._connection is not None and self._connection.busy:
                         self._drop()
@@ -70,7 +70,7 @@ class Line:
                 if not attempt:
                     deadline = now + self._dialer.patience_s
                 if now >= deadline or self._dialer.closed.is_set():
-                    raise NoBroker(self._dialer.url, cause)
+                    raise (BrokerRefuses if refused else NoBroker)(self._dialer.url, cause)
                 self._dialer.pause(attempt, deadline - now)
                 attempt += 1
 
@@ -84,7 +84,7 @@ class Line:
         if code not in PASSING:
             raise refusal
         if not self._waits_for_refusals:
-            raise NoBroker(self._dialer.url, refusal.text) from None
+            raise BrokerRefuses(self._dialer.url, refusal.text) from None
         return refusal.text
 
     def _drop(self) -> None:

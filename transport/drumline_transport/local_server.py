@@ -99,6 +99,7 @@ class LocalServer:
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="drumline-server-"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
         _alive.add(self)
 
     @property
@@ -149,6 +150,12 @@ class LocalServer:
 
     def kill(self) -> None:
         """End at once, as by a power cut of the process."""
+        if self._watchdog is not None:
+            self._watchdog.kill()
+            self._watchdog.wait()
+            if self._watchdog.stdin is not None:
+                self._watchdog.stdin.close()
+            self._watchdog = None
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -191,6 +198,15 @@ class LocalServer:
                 stderr=log,
                 start_new_session=True,
             )
+
+        # However this process ends, also by SIGKILL: its end of the pipe closes, and the watchdog ends the server.
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", f"read _; kill -TERM {self._process.pid}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _answers(self) -> bool:
         deadline = time.monotonic() + START_TIMEOUT_S

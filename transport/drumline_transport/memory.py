@@ -26,6 +26,7 @@ from drumline_transport.broker import (
     LogEntry,
     StaleTask,
 )
+from drumline_transport.errors import BrokerRefuses
 from drumline_transport.memory_streams import (
     EntryId,
     Stream,
@@ -216,7 +217,7 @@ class MemoryBroker:
         if self._closed:
             raise NoBroker("memory://", "this broker object was closed")
         if write and self.server.refusing:
-            raise NoBroker("memory://", self.server.refusing)
+            raise BrokerRefuses("memory://", self.server.refusing)
         return self.server
 
     # -- common ----------------------------------------------------------------------------------

@@ -11,15 +11,8 @@ from drumline_protocol.errors import (
 from drumline_protocol.keys import Keys
 from drumline_protocol.wire import VERSION
 from drumline_transport.broker import Broker
-from drumline_transport.connection import (
-    Connection,
-    Dialer,
-    Lost,
-    Reply,
-    ServerError,
-    info_field,
-    pack,
-)
+from drumline_transport.connection import Connection, Dialer, Lost, Reply, info_field, pack
+from drumline_transport.errors import ServerError
 from drumline_transport.redis_client import RedisClient
 from drumline_transport.redis_coordinator import RedisCoordinator
 from drumline_transport.redis_worker import RedisWorker

@@ -27,9 +27,9 @@ from drumline_transport.connection import (
     Dialer,
     Lost,
     Reply,
-    ServerError,
     pack,
 )
+from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.redis_coordinator import log_entries
 from drumline_transport.redis_core import RedisCore
 
@@ -123,7 +123,8 @@ class _Reader:
             self._pool.clear()  # those that lie idle broke with it
         self._drop()
         if final:
-            raise NoBroker(dialer.url, cause) from None
+            refused = isinstance(error, ServerError) and error.code in PASSING
+            raise (BrokerRefuses if refused else NoBroker)(dialer.url, cause) from None
         return min(BACKOFF_FIRST_S * 2.0 ** min(attempt, 10), BACKOFF_MAX_S, deadline - now)
 
 

@@ -29,8 +29,8 @@ from drumline_transport.connection import (
     Dialer,
     Lost,
     Reply,
-    ServerError,
 )
+from drumline_transport.errors import ServerError
 from drumline_transport.scripts import COMMIT
 
 #: Words of one HSET inside the commit script (Lua's `unpack` fails at several thousand).

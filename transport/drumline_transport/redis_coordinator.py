@@ -16,7 +16,8 @@ from drumline_transport.broker import (
     LogEntry,
     StaleTask,
 )
-from drumline_transport.connection import Argument, Dialer, Reply, ServerError, pack
+from drumline_transport.connection import Argument, Dialer, Reply, pack
+from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.redis_commits import CommitQueue
 from drumline_transport.redis_core import GROUP, RedisCore, _milliseconds, _pairs

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from drumline_protocol.keys import Keys
 from drumline_transport.broker import Kind
-from drumline_transport.connection import Dialer, Reply, ServerError, pack
+from drumline_transport.connection import Dialer, Reply, pack
+from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.scripts import BEAT
 

@@ -6,7 +6,8 @@ import time
 
 from drumline_protocol.keys import Keys
 from drumline_transport.broker import START_POSITION, Delivery, Kind
-from drumline_transport.connection import Argument, Dialer, ServerError, pack
+from drumline_transport.connection import Argument, Dialer, pack
+from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.redis_coordinator import _data, make_group
 from drumline_transport.redis_core import GROUP, RedisCore

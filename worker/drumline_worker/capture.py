@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from drumline_graph.types import Command
@@ -15,66 +16,77 @@ from drumline_worker.job import Job
 CHUNK, WHOLE, OUTPUT = "chunk", "whole", "output"
 
 
-def capture_messages(job: Job, result: Any) -> None:
-    """Emit every `BaseMessage` among the top-level values of a node's result, in order.
+def identified_messages(job: Job, result: Any) -> list[Any]:
+    """Every `BaseMessage` among the top-level values of a node's result, in order.
 
     A message without id gets one that depends on task and index only, so that a second attempt gives it the same.
-    The view leaves out those that it has shown or that the node was given.
     """
-    if job.ns and not job.shared.subgraphs:
-        return
-    metadata: dict[str, Any] | None = None
-    for index, message in enumerate(find_messages(result)):
+    found = list(returned_messages(result))
+    for index, message in enumerate(found):
         if not message.id:
             message.id = str(uuid.uuid5(uuid.UUID(job.task), str(index)))
-        if metadata is None:
-            metadata = message_metadata(job)
+    return found
+
+
+def emit_messages(job: Job, messages: Sequence[Any]) -> None:
+    """Put whole messages on the stream. The view leaves out those that it has shown or that the node was given."""
+    if not messages or not job.is_heard:
+        return
+    from drumline_worker.context import TaskContext
+
+    metadata = TaskContext(job).metadata()
+    for message in messages:
         job.emit(MESSAGE, (message, metadata), {"id": message.id, "kind": OUTPUT})
 
 
-def message_metadata(job: Job) -> dict[str, Any]:
-    """The metadata half of a `messages` item."""
-    from drumline_worker.context import TaskContext
-
-    context = TaskContext(job)
-    metadata = context.metadata()
-    tags = job.shared.config.get("tags")
-    if tags:
-        metadata["tags"] = list(tags)
-    return metadata
-
-
-def find_messages(value: Any) -> Iterator[Any]:
-    """All `BaseMessage`s in `value`, its top-level fields, and sequences among those."""
-    messages = sys.modules.get("langchain_core.messages")
-    if messages is None:
+def returned_messages(result: Any) -> Iterator[Any]:
+    """Messages in what a node returned: itself, an item of a list, a field, or an item of a field; of a `Command` in
+    its update.
+    """
+    base = _base_message()
+    if base is None:
         return
-    base = messages.BaseMessage
-    for part in _parts(value):
-        if isinstance(part, base):
-            yield part
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, Command):
-        yield from _parts(value.update)
-    elif isinstance(value, (list, tuple)) and any(isinstance(item, Command) for item in value):
-        for item in value:
-            yield from _parts(item)
+    if isinstance(result, Command):
+        result = result.update
+    elif isinstance(result, (list, tuple)) and any(isinstance(item, Command) for item in result):
+        for item in result:
+            yield from returned_messages(item)
+        return
+    if isinstance(result, base):
+        yield result
+    elif isinstance(result, (list, tuple)):
+        yield from (item for item in result if isinstance(item, base))
     else:
-        yield value
-        for field in _fields(value):
+        yield from _in_fields(result, base)
+
+
+def given_messages(value: Any) -> Iterator[Any]:
+    """Messages in what a node is given: fields, and items of fields."""
+    base = _base_message()
+    if base is not None:
+        yield from _in_fields(value, base)
+
+
+def _base_message() -> Any:
+    """LangChain's message class; None if nobody has imported it, so that there can be no message."""
+    messages = sys.modules.get("langchain_core.messages")
+    return None if messages is None else messages.BaseMessage
+
+
+def _in_fields(value: Any, base: type[Any]) -> Iterator[Any]:
+    for field in _fields(value):
+        if isinstance(field, base):
             yield field
-            if isinstance(field, (list, tuple)):
-                yield from field
+        elif isinstance(field, (list, tuple)):
+            yield from (item for item in field if isinstance(item, base))
 
 
-def _fields(value: Any) -> Iterator[Any]:
+def _fields(value: Any) -> Sequence[Any]:
     if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, (list, tuple)):
-        yield from value
-    elif hasattr(value, "__annotations__") and not isinstance(value, type):
-        for name in value.__annotations__:
-            if hasattr(value, name):
-                yield getattr(value, name)
+        return list(value.values())
+    model_fields = getattr(type(value), "model_fields", None)
+    if isinstance(model_fields, dict):
+        return [getattr(value, name) for name in model_fields]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name) for field in fields(value)]
+    return ()

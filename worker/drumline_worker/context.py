@@ -7,24 +7,20 @@ The variable is set around *every* call of user code, sync or async, and the wri
 from __future__ import annotations
 
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
 from drumline_graph.constants import START
 from drumline_graph.types import StreamWriter
 from drumline_protocol.facts import CUSTOM
+from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
 from drumline_worker.job import Job
 from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer
 
-#: keys of `configurable` that a node finds in `metadata` too, as in LangGraph
-_COPIED = (
-    "thread_id",
-    "checkpoint_id",
-    "checkpoint_ns",
-    "task_id",
-    "run_id",
-    "assistant_id",
-    "graph_id",
-)
+#: key of `configurable` by which a config is known to be that of a task (LangGraph's name)
+TASK_KEY = "__pregel_task_id"
+#: where a task's config holds its `TaskContext`: a node that hands its config on to a thread hands on its task
+CONTEXT_KEY = "__drumline_task"
 
 
 class TaskContext:
@@ -35,8 +31,8 @@ class TaskContext:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.writer: StreamWriter = make_writer(job)
-        #: graphs that this task's code has called so far: the second one's namespace gets a counter
-        self.calls = 0
+        #: numbers the graphs that this task's code calls: from the second on, the number is part of the namespace
+        self.calls = count()
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 
@@ -75,39 +71,36 @@ class TaskContext:
         return self._runtime
 
     def metadata(self) -> dict[str, Any]:
-        """Metadata of events and configs of this task: the user's, the node's and the five `langgraph_*` keys."""
+        """Metadata of events and configs of this task: the run's, that of the nodes around it, and `langgraph_*`."""
         job = self.job
-        config = job.shared.config
-        configurable = config.get("configurable") or {}
-        ns = self.checkpoint_ns
-        return {
-            **{key: configurable[key] for key in _COPIED if configurable.get(key) is not None},
-            **(config.get("metadata") or {}),
-            **(job.node.metadata or {}),
-            "langgraph_step": job.step,
-            "langgraph_node": job.node.name,
-            "langgraph_triggers": tuple(job.triggers),
-            "langgraph_path": tuple(job.path),
-            "langgraph_checkpoint_ns": ns,
-        }
+        metadata = run_metadata(job.shared.config)
+        for depth, node in enumerate(job.above, len(job.base) + 1):
+            metadata = metadata_below(metadata, node.metadata, job.ns[:depth])
+        return task_metadata(
+            metadata,
+            job.node.metadata,
+            step=job.step,
+            name=job.node.name,
+            triggers=job.triggers,
+            path=job.path,
+            ns=(*job.ns, f"{job.node.name}:{job.task}"),
+        )
 
     def _build_config(self) -> dict[str, Any]:
         job = self.job
         given = job.shared.config
         config: dict[str, Any] = {
-            "tags": [
-                *(given.get("tags") or ()),
-                *(t for t in job.node.tags if job.node.name != START),
-            ],
+            "tags": [*(given.get("tags") or ()), *(t for t in job.node.tags if job.node.name != START)],
             "metadata": self.metadata(),
             "configurable": {
                 **(given.get("configurable") or {}),
                 "checkpoint_ns": self.checkpoint_ns,
                 "checkpoint_id": None,
+                TASK_KEY: job.task,
+                CONTEXT_KEY: self,
             },
-            "run_name": job.node.name,
         }
-        for key in ("recursion_limit", "max_concurrency", "run_id", "callbacks"):
+        for key in ("recursion_limit", "max_concurrency", "callbacks"):
             if given.get(key) is not None:
                 config[key] = given[key]
         return config
@@ -115,8 +108,7 @@ class TaskContext:
 
 def make_writer(job: Job) -> StreamWriter:
     """The stream writer of a task: bound to it, usable from any thread; a no-op if nobody asked for `custom`."""
-    shared = job.shared
-    if "custom" not in shared.record or (job.ns and not shared.subgraphs):
+    if "custom" not in job.shared.record or not job.is_heard:
         return no_writer
     emit = job.emit
 

@@ -6,15 +6,20 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+#: level of the shared loop that the calling code runs on, or was started from
+_level: ContextVar[int] = ContextVar("drumline_loop_level", default=0)
 
 
 class LoopThread:
     """A running event loop that any thread may hand coroutines to. Daemonic: it never keeps a process alive."""
 
-    def __init__(self, name: str = "drumline-loop") -> None:
+    def __init__(self, name: str = "drumline-loop", level: int = 0) -> None:
+        self._level = level
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -23,9 +28,16 @@ class LoopThread:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the calling code runs on this loop, so that it must not wait for it."""
+        return threading.current_thread() is self._thread
+
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine as a task of the loop; cancelling the future cancels the task."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        """Run a coroutine as a task of the loop, with the caller's context; cancelling the future cancels the task."""
+        context = copy_context()
+        context.run(_level.set, self._level)
+        return context.run(asyncio.run_coroutine_threadsafe, coroutine, self.loop)
 
     def close(self) -> None:
         """Stop the loop and wait for its thread. Tasks that still run are dropped."""
@@ -34,14 +46,20 @@ class LoopThread:
         self.loop.close()
 
 
-_shared: LoopThread | None = None
+_shared: list[LoopThread] = []
 _lock = threading.Lock()
 
 
 def shared_loop() -> LoopThread:
-    """The one background loop of this process, started when first needed."""
-    global _shared
+    """The background loop of this process, started when first needed.
+
+    Code that runs on it, and blocks it by a sync call of a graph, gets a second one for that graph's async nodes (and
+    so on): a loop only ever waits for loops of a higher level, so they cannot wait for each other.
+    """
+    level = _level.get()
     with _lock:
-        if _shared is None:
-            _shared = LoopThread()
-        return _shared
+        if level < len(_shared) and _shared[level].is_current:
+            level += 1
+        while len(_shared) <= level:
+            _shared.append(LoopThread(f"drumline-loop-{len(_shared)}", len(_shared)))
+        return _shared[level]

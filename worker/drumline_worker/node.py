@@ -22,7 +22,7 @@ from drumline_graph.node import Branch, Node
 from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskResult
-from drumline_worker.capture import capture_messages
+from drumline_worker.capture import emit_messages, identified_messages
 from drumline_worker.context import TaskContext, current
 from drumline_worker.job import Job
 
@@ -40,14 +40,18 @@ def _run_here(job: Job) -> Answer:
     context = TaskContext(job)
     current.set(context)
     steps = _steps(job)
+    advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send
+    outcome: Any = None
     try:
-        target, value = next(steps)
         while True:
-            result = _call(target, value, context)
             try:
-                target, value = steps.send(result)
+                target, value = advance(outcome)
             except StopIteration as stop:
                 return _done(job, stop.value)
+            try:
+                advance, outcome = steps.send, _call(target, value, context)
+            except ParentCommand as bubble:
+                advance, outcome = steps.throw, bubble
     except Exception as error:
         return failed(job, error)
     finally:
@@ -62,19 +66,23 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
     context = TaskContext(job)
     current.set(context)
     steps = _steps(job)
+    advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send
+    outcome: Any = None
     try:
-        target, value = next(steps)
         while True:
-            if target.has_async:
-                result = await _acall(target, value, context)
-            else:
-                loop = asyncio.get_running_loop()
-                call = partial(copy_context().run, _call, target, value, context)
-                result = await loop.run_in_executor(threads, call)
             try:
-                target, value = steps.send(result)
+                target, value = advance(outcome)
             except StopIteration as stop:
                 return _done(job, stop.value)
+            try:
+                if target.has_async:
+                    advance, outcome = steps.send, await _acall(target, value, context)
+                else:
+                    loop = asyncio.get_running_loop()
+                    call = partial(copy_context().run, _call, target, value, context)
+                    advance, outcome = steps.send, await loop.run_in_executor(threads, call)
+            except ParentCommand as bubble:
+                advance, outcome = steps.throw, bubble
     except Exception as error:
         return failed(job, error)
     finally:
@@ -82,13 +90,22 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
 
 
 def _steps(job: Job) -> Steps:
-    """The life of a node: yields (what to call, with what), is sent the result, returns the writes."""
+    """The life of a node: yields (what to call, with what), is sent the result, returns the writes.
+
+    A `ParentCommand` is thrown in: from a graph that the node called, it is the node's own answer.
+    """
     node = job.node
     result: Any = None
+    messages: list[Any] = []
     if job.phase == "run":
-        result = yield node, job.input
-        if "messages" in job.shared.record:
-            capture_messages(job, result)
+        try:
+            result = yield node, job.input
+            if "messages" in job.shared.record:  # ids now: the reducers of routers would give others
+                messages = identified_messages(job, result)
+        except ParentCommand as bubble:
+            result = bubble.args[0]
+            if result.graph is not None:
+                raise
         writes = result_writes(job.program, node, result)
     else:
         writes = [(channel, value) for channel, value in job.writes]
@@ -99,6 +116,8 @@ def _steps(job: Job) -> Steps:
             cells = _private(job.cells, node.router_keys)
             view = router_input(job.program, branch, cells, body_writes, result, step=job.step, stop=job.stop)
             writes.extend(route_writes(job.program, branch, (yield branch, view)))
+    if messages:
+        emit_messages(job, messages)
     return writes
 
 

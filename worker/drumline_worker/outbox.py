@@ -35,6 +35,8 @@ class Slot:
     n: int = 0
     items: list[bytes] = field(default_factory=list)
     answer: bytes | None = None
+    #: how many of `items` were emitted before the answer
+    before: int = 0
     queued: bool = False
     #: the attempt is void: whatever it says is dropped
     void: bool = False
@@ -82,6 +84,7 @@ class Outbox:
         """Add the answer of a task, its last word."""
         with self._lock:
             slot.answer = message
+            slot.before = len(slot.items)
             self._bytes += len(message)
             self._enqueue(slot)
 
@@ -110,14 +113,22 @@ class Outbox:
             gathered = []
             for slot in queue:
                 slot.queued = False
-                gathered.append((slot, slot.items, slot.answer))
+                gathered.append((slot, slot.items, slot.answer, slot.before))
                 slot.items = []
                 slot.answer = None
             self._bytes = 0
             self._room.notify_all()
         batch = Batch()
-        for slot, items, answer in gathered:
-            self._pack(batch, slot, items, answer)
+        for slot, items, answer, before in gathered:
+            if answer is None:
+                self._pack(batch, slot, items)
+            else:
+                self._pack(batch, slot, items[:before])
+                if not slot.void:
+                    batch.entries.append((slot.partition, answer))
+                    batch.done.append((slot.pool, slot.entry))
+                batch.finished.append(slot)
+                self._pack(batch, slot, items[before:])
         return batch
 
     def _enqueue(self, slot: Slot) -> None:
@@ -127,17 +138,13 @@ class Outbox:
             if len(self._queue) == 1:
                 self._filled.notify()
 
-    def _pack(self, batch: Batch, slot: Slot, items: list[bytes], answer: bytes | None) -> None:
-        if not slot.void:
-            for burst in _bursts(items):
-                events = Events(slot.run, slot.task, slot.attempt, slot.executor, slot.n, burst)
-                slot.n += len(burst)
-                batch.entries.append((slot.partition, wire.encode(self._codec, events)))
-        if answer is not None:
-            if not slot.void:
-                batch.entries.append((slot.partition, answer))
-                batch.done.append((slot.pool, slot.entry))
-            batch.finished.append(slot)
+    def _pack(self, batch: Batch, slot: Slot, items: list[bytes]) -> None:
+        if slot.void:
+            return
+        for burst in _bursts(items):
+            events = Events(slot.run, slot.task, slot.attempt, slot.executor, slot.n, burst)
+            slot.n += len(burst)
+            batch.entries.append((slot.partition, wire.encode(self._codec, events)))
 
 
 def _bursts(items: list[bytes]) -> list[list[bytes]]:

@@ -28,13 +28,19 @@ from drumline_worker.desk import Desk
 from drumline_worker.job import Job
 from drumline_worker.loop import LoopThread
 from drumline_worker.node import Answer, arun_job, failed, run_job
-from drumline_worker.outbox import Outbox, Slot
+from drumline_worker.outbox import Batch, Outbox, Slot
 from drumline_worker.registry import Registry
 
 log = logging.getLogger("drumline.worker")
 
 #: how long one take waits: also how soon a worker that is told to stop stops taking
 TAKE_BLOCK_MS = 500
+
+#: how long one read of the control stream waits
+CTL_BLOCK_MS = 1000
+
+#: pause before a write is tried again that the broker refuses for now
+RETRY_S = 0.5
 
 
 @dataclass(slots=True)
@@ -79,7 +85,7 @@ class Worker:
         self._stopping.set()
 
     def run(self) -> None:
-        """Serve until stopped. Raises `NoBroker` when the broker stays away, `ProtocolTooNew`, ..."""
+        """Serve until stopped. A broker that is away is waited for. Raises `ProtocolTooNew`, `ServerError`, ..."""
         self._threads = ThreadPoolExecutor(self._settings.concurrency, "drumline-node")
         self._loop = LoopThread("drumline-nodes")
         after = self._broker.last_ctl()
@@ -129,6 +135,8 @@ class Worker:
                 deliveries = self._broker.take(pools, self._name, free, TAKE_BLOCK_MS)
                 for delivery in deliveries:
                     used += self._begin(delivery)
+            except NoBroker as error:  # the verb has been patient already
+                log.warning("waiting for the broker: %s", error)
             finally:
                 for _ in range(free - used):
                     self._free.release()
@@ -200,22 +208,40 @@ class Worker:
     def _send(self) -> None:
         while (batch := self._outbox.take()) is not None:
             if batch.entries or batch.done:
-                self._broker.publish(batch.entries, batch.done)
+                self._publish(batch)
             for slot in batch.finished:
                 self._finish(slot)
+
+    def _publish(self, batch: Batch) -> None:
+        """Write until the broker has it: repeats do no harm. Given up only when the worker has ended."""
+        while not self._ended.is_set():
+            try:
+                self._broker.publish(batch.entries, batch.done)
+                return
+            except NoBroker as error:
+                log.warning("results wait for the broker: %s", error)
+                self._ended.wait(RETRY_S)
 
     def _keep(self) -> None:
         interval = self._settings.task_lease_ms / 4000
         while not self._ended.wait(interval):
-            self._beat()
-            with self._lock:
-                held = {key: slot for key, (slot, _) in self._running.items()}
-            if held:
-                kept = self._broker.renew(self._name, list(held))
-                lost = [slot for key, slot in held.items() if key not in kept]
-                with self._lock:
-                    lost = [slot for slot in lost if (slot.pool, slot.entry) in self._running]
-                self._cancel(lost)
+            try:
+                self._beat()
+                self._renew()
+            except NoBroker as error:
+                log.warning("leases wait for the broker: %s", error)
+
+    def _renew(self) -> None:
+        """Renew what runs here; what is not ours any more was given to somebody else."""
+        with self._lock:
+            held = {key: slot for key, (slot, _) in self._running.items()}
+        if not held:
+            return
+        kept = self._broker.renew(self._name, list(held))
+        lost = [slot for key, slot in held.items() if key not in kept]
+        with self._lock:
+            lost = [slot for slot in lost if (slot.pool, slot.entry) in self._running]
+        self._cancel(lost)
 
     def _beat(self) -> None:
         info = {
@@ -230,7 +256,11 @@ class Worker:
 
     def _listen(self, after: str) -> None:
         while not self._ended.is_set():
-            for entry_id, data in self._broker.read_ctl(after, 1000):
+            try:
+                messages = self._broker.read_ctl(after, CTL_BLOCK_MS)
+            except NoBroker:
+                continue  # the other threads say so
+            for entry_id, data in messages:
                 after = entry_id
                 try:
                     message = wire.decode(self._registry.codec, data)

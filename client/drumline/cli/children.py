@@ -107,7 +107,6 @@ class Child:
             self.deaths = 0
         delay = RESTART_DELAYS_S[min(self.deaths, len(RESTART_DELAYS_S) - 1)]
         self.deaths += 1
-        self.process = None
         self.due = now + delay
         return delay
 

@@ -64,8 +64,8 @@ def project_settings(folder: Path | None = None) -> dict[str, Any]:
         if key not in _KEYS:
             raise UsageError(f"{path}: [tool.drumline] has no key {key!r}; it has {', '.join(_KEYS)}")
         wanted, told = _KEYS[key]
-        fits = type(value) is wanted and (wanted is not list or all(isinstance(item, str) for item in value))
-        if not fits:
+        texts = not isinstance(value, list) or all(isinstance(item, str) for item in value)
+        if type(value) is not wanted or not texts:
             raise UsageError(f"{path}: {key} under [tool.drumline] is {told}, not {value!r}")
     return dict(table)
 
@@ -147,7 +147,7 @@ class Settings:
     def pools(self, default: Sequence[str]) -> list[str]:
         """The pools of a worker; `*` stands for every pool that its graphs name."""
         given = self._given("pool", "DRUMLINE_POOL", "pools")
-        texts = [given] if isinstance(given, str) else given or default
+        texts: Sequence[str] = [given] if isinstance(given, str) else given or default
         pools = [name.strip() for text in texts for name in text.split(",") if name.strip()]
         bad = [name for name in pools if any(char.isspace() for char in name)]
         if bad or not pools:

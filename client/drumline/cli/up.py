@@ -210,6 +210,7 @@ class Up:
         """A process has ended by itself: start it again. False if it never was ready: it would not be later."""
         child, code = event.child, event.process.returncode
         self._guardian.forget(event.process.pid)
+        child.process = None
         self._drain_lines()
         if not child.ready and not child.deaths and code >= 0:
             for line in child.held:

@@ -11,7 +11,7 @@ from drumline.views import View
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import LogGap, ModeNotRecorded
-from drumline_protocol.facts import Noticed, RunFinished, RunStarted, fact_count
+from drumline_protocol.facts import Noticed, RunFinished, RunStarted, TaskParked, fact_count
 from drumline_protocol.failure import rebuild
 from drumline_transport.broker import LogEntry
 
@@ -80,9 +80,14 @@ class RunReader:
             if missing and fact.sketches:
                 raise ModeNotRecorded(missing, fact.record)
         elif kind is Noticed:
-            warnings.warn(f"run {self._run_id}: {fact.text}", RuntimeWarning, stacklevel=2)
+            self._tell(fact.text)
+        elif kind is TaskParked:
+            self._tell(f"a task waits for a worker that holds its graph: {fact.reason}")
         elif kind is RunFinished:
             self.ended = True
             if fact.error is not None:
                 self.failure = rebuild(fact.error, self._known)
         return self._view.fold(fact)
+
+    def _tell(self, text: str) -> None:
+        warnings.warn(f"run {self._run_id}: {text}", RuntimeWarning, stacklevel=5)

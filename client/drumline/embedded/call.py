@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
+from functools import partial
 from typing import Any
 
+from drumline.embedded.config import call_config, is_of_task
+from drumline.embedded.config import merge_configs as merge_configs
+from drumline.embedded.forward import Forwarder
 from drumline.embedded.jobs import Embedded
 from drumline.embedded.strict import StrictWire
 from drumline.views import View, parse_modes
 from drumline_coordinator.run import Run
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
+from drumline_graph.types import Command, Send
 from drumline_protocol.messages import RunRequest, RunShared
 from drumline_protocol.new_ids import new_run_id
-from drumline_worker.context import TaskContext, current
+from drumline_worker.context import TaskContext
 
 
 @dataclass(slots=True)
@@ -30,27 +35,13 @@ class Call:
     output_keys: str | Sequence[str] | None
     subgraphs: bool
     version: str
+    #: the task whose node makes this call, if the graph becomes part of that task's run
+    caller: TaskContext | None = None
 
     @property
     def record(self) -> tuple[str, ...]:
         """The modes that the run must record: those yielded and those printed."""
         return tuple(dict.fromkeys((*self.modes, *self.printed)))
-
-
-def merge_configs(*configs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One config out of several, later ones winning: tags are joined, metadata and configurable merged."""
-    merged: dict[str, Any] = {}
-    for config in configs:
-        for key, value in (config or {}).items():
-            if value is None:
-                continue
-            if key == "tags":
-                merged[key] = list(dict.fromkeys([*merged.get(key, ()), *value]))
-            elif key in ("metadata", "configurable"):
-                merged[key] = {**merged.get(key, {}), **value}
-            else:
-                merged[key] = value
-    return merged
 
 
 def make_call(
@@ -72,9 +63,8 @@ def make_call(
     for name, value in refused.items():
         if value:
             raise FeatureNotBuilt(f"{name}=", f"calling graph {program.name!r}")
-    parent = current.get()
     if stream_mode is None:
-        stream_mode = "updates" if parent is None else "values"
+        stream_mode = "values" if is_of_task(config) else "updates"
     modes, listed = parse_modes(stream_mode)
     printed = parse_modes(print_mode)[0] if print_mode else ()
     if debug:
@@ -82,29 +72,11 @@ def make_call(
     if "messages" in (*modes, *printed):
         require_langchain()
     _check_keys(program, output_keys)
-    merged = merge_configs(_inherited(parent, config), base_config, config)
+    merged, caller = call_config(base_config, config)
     limit = merged.get("recursion_limit")
     if limit is not None and limit < 1:
         raise ValueError(f"recursion_limit must be at least 1, not {limit}")
-    return Call(
-        input, merged, context, modes, listed, printed, output_keys, subgraphs, version
-    )
-
-
-def _inherited(parent: TaskContext | None, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a graph that a node calls takes over from the node's own config."""
-    if parent is None or _own_thread(config):
-        return {}
-    given = parent.job.shared.config
-    return {
-        key: given[key]
-        for key in ("tags", "metadata", "configurable", "recursion_limit", "callbacks")
-        if given.get(key) is not None
-    }
-
-
-def _own_thread(config: Mapping[str, Any] | None) -> bool:
-    return "thread_id" in ((config or {}).get("configurable") or {})
+    return Call(input, merged, context, modes, listed, printed, output_keys, subgraphs, version, caller)
 
 
 def _check_keys(program: Program, output_keys: str | Sequence[str] | None) -> None:
@@ -139,44 +111,59 @@ def coerce_context(program: Program, context: Any) -> Any:
     return context
 
 
+def program_at(program: Program, path: str) -> Program | None:
+    """The graph at `path` (as sketches name it), or None if there is none."""
+    graph: Program | None = program
+    for part in path.split("|") if path else ():
+        node = graph.nodes.get(part) if graph is not None else None
+        graph = node.subprogram if node is not None else None
+    return graph
+
+
 def mappers_of(program: Program) -> Callable[[str, str], Callable[[Any], Any] | None]:
     """How a view builds the input of a node: by graph path and node name."""
 
     def mapper(path: str, name: str) -> Callable[[Any], Any] | None:
-        graph: Program | None = program
-        for part in path.split("|") if path else ():
-            node = graph.nodes.get(part) if graph is not None else None
-            graph = node.subprogram if node is not None else None
+        graph = program_at(program, path)
         node = graph.nodes.get(name) if graph is not None else None
         return node.mapper if node is not None else None
 
     return mapper
 
 
-def output_coercion(program: Program) -> Callable[[Any], Any] | None:
-    """What v2 makes of `values`: an instance of the output schema, if that is a class with fields."""
-    schema = program.output_schema
-    if is_dataclass(schema) or hasattr(schema, "model_validate"):
-        return lambda value: schema(**value) if isinstance(value, dict) else value
-    return None
+def output_coercion(program: Program) -> Callable[[str, Any], Any]:
+    """What v2 makes of a graph's `values`: an instance of its output schema, if that is a class with fields."""
+
+    def coerce(path: str, value: Any) -> Any:
+        graph = program_at(program, path)
+        schema = None if graph is None else graph.output_schema
+        if isinstance(value, dict) and (is_dataclass(schema) or hasattr(schema, "model_validate")):
+            return schema(**value)  # type: ignore[operator, misc]
+        return value
+
+    return coerce
+
+
+def portable_input(program: Program, value: Any) -> Any:
+    """A graph's input as it may cross a wire: an instance of a schema class becomes a dict of the keys it sets."""
+    if value is None or program.is_root or isinstance(value, (dict, list, tuple, Command, Send)):
+        return value
+    writes = program.input_reader(value)
+    return value if writes is None else dict(writes)
 
 
 def embed(program: Program, call: Call, *, strict: bool) -> Embedded:
     """The run of a call inside this process, not yet started."""
-    parent = current.get()
-    if parent is not None and _own_thread(call.config) and not _shares_thread(parent, call):
-        parent = None
+    caller = call.caller
     base: tuple[str, ...] = ()
-    record, subgraphs, context = call.record, call.subgraphs, call.context
-    if parent is not None:
-        job = parent.job
-        base = (*job.ns, f"{job.node.name}:{job.task}")
-        if parent.calls:
-            base = (*base, str(parent.calls))
-        parent.calls += 1
-        if job.shared.subgraphs:
+    record, context, hot = call.record, coerce_context(program, call.context), False
+    if caller is not None:
+        job = caller.job
+        number = next(caller.calls)
+        base = (*job.ns, f"{job.node.name}:{job.task}", *((str(number),) if number else ()))
+        hot = job.shared.subgraphs
+        if hot:
             record = tuple(dict.fromkeys((*record, *job.shared.record)))
-            subgraphs = True
         context = job.context if context is None else context
     shared = RunShared(
         run_id=str(call.config.get("run_id") or new_run_id()),
@@ -186,7 +173,7 @@ def embed(program: Program, call: Call, *, strict: bool) -> Embedded:
         config=call.config,
         context=None,
         record=record,
-        subgraphs=subgraphs,
+        subgraphs=call.subgraphs or hot,
     )
     view = View(
         call.modes,
@@ -196,21 +183,19 @@ def embed(program: Program, call: Call, *, strict: bool) -> Embedded:
         version=call.version,
         printed=call.printed,
         base=base,
+        surfacing=hot,
         coerce=output_coercion(program),
         mappers=mappers_of(program),
     )
+    forward = None
+    if caller is not None and hot:
+        keys = program.stream_keys if call.output_keys is None else call.output_keys
+        forward = Forwarder(caller.job.emit, base, keys, keeps_custom="custom" in call.record)
     return Embedded(
         Run(program, shared, ns=base, wire=strict),
         RunRequest(run_id=shared.run_id, graph=program.name, input=call.input),
         view,
-        context=coerce_context(program, context),
-        parent=parent,
-        strict=StrictWire(program) if strict else None,
+        context=context,
+        forward=forward,
+        strict=StrictWire(program, partial(portable_input, program)) if strict else None,
     )
-
-
-def _shares_thread(parent: TaskContext, call: Call) -> bool:
-    """Whether the thread id was only handed down from the parent's config."""
-    theirs = (parent.job.shared.config.get("configurable") or {}).get("thread_id")
-    ours = (call.config.get("configurable") or {}).get("thread_id")
-    return theirs is not None and theirs == ours

@@ -6,6 +6,7 @@ in threads, async nodes on the background loop; their answers come back through 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
 from drumline_worker.job import Job
-from drumline_worker.loop import shared_loop
+from drumline_worker.loop import LoopThread, shared_loop
 from drumline_worker.node import Answer, arun_job, failed, run_job
 
 
@@ -48,9 +49,12 @@ class _Crew:
         self._live = embedded.live
         self._queue: SimpleQueue[tuple[Task | None, Any]] = SimpleQueue()
         self._seen: deque[tuple[Task | None, Any]] = deque()
-        self._threads: ThreadPoolExecutor | None = None
-        self._futures: set[Future[Any]] = set()
         self._open = 0
+        self._threads: ThreadPoolExecutor | None = None
+        self._threads_max = embedded.run.max_open or min(32, (os.cpu_count() or 1) + 4)
+        self._sync: dict[Future[None], None] = {}
+        self._loop: LoopThread | None = None
+        self._async: set[asyncio.Task[None]] = set()
 
     def next_effects(self, effects: Effects) -> Effects:
         """Start what is to be started, then take in the next answer or burst of events."""
@@ -92,17 +96,19 @@ class _Crew:
 
     def _start(self, job: Job) -> None:
         self._open += 1
-        future: Future[Any]
         if job.needs_loop:
-            future = shared_loop().submit(self._arun(job))
-        else:
-            if self._threads is None:
-                limit = job.shared.config.get("max_concurrency")
-                workers = limit or min(32, (os.cpu_count() or 1) + 4)
-                self._threads = ThreadPoolExecutor(workers, "drumline-node")
-            future = self._threads.submit(self._run, job)
-        self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
+            if self._loop is None:
+                self._loop = shared_loop()
+            self._loop.submit(self._arun(job, self._pool()))
+            return
+        future = self._pool().submit(self._run, job)
+        self._sync[future] = None
+        future.add_done_callback(lambda ended: self._sync.pop(ended, None))
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._threads_max, "drumline-node")
+        return self._threads
 
     def _run(self, job: Job) -> None:
         answer: Answer
@@ -112,18 +118,31 @@ class _Crew:
             answer = failed(job, error)
         self._queue.put((None, answer))
 
-    async def _arun(self, job: Job) -> None:
+    async def _arun(self, job: Job, threads: ThreadPoolExecutor) -> None:
+        running = asyncio.current_task()
+        assert running is not None
+        self._async.add(running)
         answer: Answer
         try:
-            answer = await arun_job(job)
+            answer = await arun_job(job, threads)
         except BaseException as error:
             answer = failed(job, error)
+        finally:
+            self._async.discard(running)
         self._queue.put((None, answer))
 
     def close(self) -> None:
-        """Cancel async nodes, let sync ones run out."""
-        pending = list(self._futures)
-        for future in pending:
-            future.cancel()
+        """Cancel async nodes; let sync ones that have a thread run out, and leave out the others."""
+        loop = self._loop
+        if loop is not None and self._open and not loop.is_current:
+            loop.submit(self._cancel()).result()
         if self._threads is not None:
-            self._threads.shutdown(wait=True, cancel_futures=True)
+            for future in list(self._sync)[self._threads_max :]:
+                future.cancel()
+            self._threads.shutdown(wait=True)
+
+    async def _cancel(self) -> None:
+        running = list(self._async)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

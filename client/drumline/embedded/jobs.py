@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,10 @@ from drumline.embedded.strict import StrictWire
 from drumline.views import View
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
-from drumline_coordinator.tasks import Task
-from drumline_protocol.facts import NESTED, GraphEntered, RunFinished, RunStarted
+from drumline_coordinator.tasks import Scope, Task
+from drumline_graph.node import Node
+from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.messages import Events, RunRequest
-from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
 
 #: name of the one executor of an embedded run
@@ -29,7 +30,7 @@ def now_ms() -> float:
 
 
 class Embedded:
-    """One run inside this process: the machine, the view of its caller, and the task it was called from, if any."""
+    """One run inside this process: the machine, the view of its caller, and a way to the stream around it, if any."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class Embedded:
         view: View,
         *,
         context: Any,
-        parent: TaskContext | None,
+        forward: Callable[[Fact], None] | None,
         strict: StrictWire | None,
     ) -> None:
         self.run = run
@@ -47,23 +48,18 @@ class Embedded:
         self._request = request
         self._context = context
         self._strict = strict
-        self._parent = parent
-        self._sketches: Any = None
-        if parent is not None and not (
-            parent.job.shared.subgraphs and parent.job.shared.record
-        ):
-            self._parent = None
+        self._forward = forward
 
     @property
     def live(self) -> bool:
         """Whether somebody waits for events while a task runs, so that it must not run on the caller's thread."""
         shared = self.run.shared
-        return self._parent is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.record)
+        return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.record)
 
     def start(self) -> Effects:
         """The effects that begin the run."""
         if self._strict is not None:
-            self._request.input = self._strict.pass_through(self._request.input)
+            self._request.input = self._strict.input(self._request.input)
         return self.run.start(self._request, now_ms())
 
     def handle(self, event: Any) -> Effects:
@@ -75,24 +71,17 @@ class Embedded:
     def items(self, effects: Effects) -> list[Any]:
         """What the effects add to the stream. Remembers how the run ended."""
         out: list[Any] = []
-        fold, strict = self.view.fold, self._strict
+        fold, strict, forward = self.view.fold, self._strict, self._forward
         for fact in effects.facts:
-            if self._parent is not None:
-                self._forward(fact)
-            if type(fact) is RunFinished:
-                self.failure = fact.error
+            if forward is not None:
+                forward(fact)
+            kind = type(fact)
+            if kind is RunFinished:
+                self.failure = fact.error  # type: ignore[union-attr]
+            elif kind is Noticed:
+                warnings.warn(fact.text, RuntimeWarning, stacklevel=4)  # type: ignore[union-attr]
             out.extend(fold(fact if strict is None else strict.fact(fact)))
         return out
-
-    def _forward(self, fact: Any) -> None:
-        """A graph that a node called: its facts join the stream of the node's own run."""
-        assert self._parent is not None
-        if type(fact) is RunStarted:
-            self._sketches = fact.sketches
-        elif type(fact) is not RunFinished:
-            if type(fact) is GraphEntered and fact.sketches is None:
-                fact.sketches = self._sketches
-            self._parent.job.emit(NESTED, fact, None)
 
     def job(self, task: Task, put: Put) -> Job:
         """The job that runs one attempt of a task; its events go to `put`."""
@@ -119,6 +108,8 @@ class Embedded:
             writes=task.writes,
             emit=emit,
             executor=EXECUTOR,
+            base=self.run.base,
+            above=_nodes_above(scope),
         )
         return job if self._strict is None else self._strict.job(job, task)
 
@@ -128,3 +119,12 @@ class Embedded:
 
 
 _LIVE = frozenset({"custom", "messages"})
+
+
+def _nodes_above(scope: Scope) -> tuple[Node, ...]:
+    """The subgraph nodes that a graph runs in, outermost first."""
+    nodes: tuple[Node, ...] = ()
+    while scope.parent is not None:
+        nodes = (scope.parent.node, *nodes)
+        scope = scope.parent.scope
+    return nodes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from drumline_coordinator.tasks import Task
@@ -11,18 +12,23 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.facts import Emitted, RunFinished, TaskFailed
 from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskResult
-from drumline_worker.job import Job
+from drumline_worker.job import Job, portable_event
 
 
 class StrictWire:
     """The codec of one graph, put between the machine, its nodes and its views."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, portable: Callable[[Any], Any]) -> None:
+        self._portable = portable
         self.codec = Codec(TypeTable().with_types(program.schema_types()))
 
     def pass_through(self, value: Any) -> Any:
         """A copy of `value` as it would arrive elsewhere. EncodeError with key path and type if it would not."""
         return self.codec.decode(self.codec.encode(value))
+
+    def input(self, value: Any) -> Any:
+        """The input as a coordinator would get it."""
+        return self.pass_through(self._portable(value))
 
     def job(self, job: Job, task: Task) -> Job:
         """The job as a worker would get it."""
@@ -37,6 +43,7 @@ class StrictWire:
         codec = self.codec
 
         def strict_emit(kind: int, payload: Any, header: Any) -> None:
+            payload = portable_event(payload, codec)
             emit(*wire.decode_item(codec, wire.encode_item(codec, kind, payload, header)))
 
         job.emit = strict_emit

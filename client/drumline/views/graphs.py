@@ -5,35 +5,83 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drumline_graph.delta import patch
-from drumline_graph.constants import START
 from drumline_graph.channels.base import MISSING
-from drumline_protocol.facts import GraphEntered, PlanMade, Sketch, StepCommitted
+from drumline_graph.constants import START
+from drumline_graph.delta import patch
+from drumline_protocol.facts import GraphEntered, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
+from drumline_protocol.metadata import metadata_below, task_metadata
+
+Mappers = Callable[[str, str], Callable[[Any], Any] | None]
 
 
 class GraphView:
     """The state of one graph as its facts tell it.
 
-    `keys` are those that `values` and `updates` show: by default all of the state (`whole`), or the output schema's.
+    `keys` are those that `values` and `updates` show; `shown` tells whether the graph's events are asked for;
+    `foreign` marks a graph that a node called itself, of which a client knows no more than its facts tell. `output` is
+    what the graph returns if it ended now, kept only if somebody asks for `output`.
     """
 
-    __slots__ = ("_shown", "cells", "keys", "path", "sketch", "step")
+    __slots__ = (
+        "_shown_keys",
+        "cells",
+        "foreign",
+        "keys",
+        "metadata",
+        "ns",
+        "output",
+        "output_keys",
+        "path",
+        "shown",
+        "sketch",
+        "sketches",
+        "step",
+        "tags",
+        "tasks",
+    )
 
     def __init__(
         self,
         entered: GraphEntered,
         sketches: dict[str, Sketch],
+        metadata: dict[str, Any],
+        tags: tuple[str, ...],
         *,
-        whole: bool,
-        keys: str | Sequence[str] | None,
+        keys: Any = None,
+        whole: bool = False,
+        foreign: bool = False,
+        shown: bool = True,
     ) -> None:
+        self.ns = entered.ns
         self.path = entered.path
-        self.sketch = sketches[entered.path]
+        self.sketches = sketches
+        self.sketch = sketch = sketches[entered.path]
+        self.metadata = metadata
+        self.tags = tags
+        self.foreign = foreign
+        self.shown = shown
         self.cells = dict(entered.cells)
         self.step = 0
-        default = self.sketch.stream_keys if whole else self.sketch.output_keys
-        self.keys: Any = default if keys is None else keys if isinstance(keys, str) else list(keys)
-        self._shown = frozenset((self.keys,) if isinstance(self.keys, str) else self.keys)
+        self.tasks: list[str] = []
+        if keys is None:
+            keys = sketch.stream_keys if whole else sketch.output_keys
+        self.keys: Any = keys if isinstance(keys, str) else list(keys)
+        self._shown_keys = _key_set(self.keys)
+        self.output_keys = _key_set(sketch.output_keys)
+        self.output: Any = None
+
+    @classmethod
+    def below(cls, entered: GraphEntered, parent: GraphView, *, shown: bool) -> GraphView:
+        """The graph that is a node of `parent`."""
+        node = parent.sketch.nodes.get(entered.ns[-1].rpartition(":")[0])
+        return cls(
+            entered,
+            parent.sketches,
+            metadata_below(parent.metadata, node.metadata if node else None, entered.ns),
+            parent.tags,
+            foreign=parent.foreign,
+            shown=shown,
+        )
 
     def commit(self, fact: StepCommitted) -> None:
         """Fold what a superstep changed into the state."""
@@ -50,26 +98,48 @@ class GraphView:
 
     def shows(self, written: Sequence[str]) -> bool:
         """Whether a superstep that wrote these keys is worth a `values` item."""
-        return not self._shown.isdisjoint(written)
+        return self.shown and not self._shown_keys.isdisjoint(written)
 
     def values(self) -> Any:
         """The payload of `values`: a dict of the keys that hold something, or the bare value of a single key."""
-        cells, keys = self.cells, self.keys
+        return self._read(self.keys)
+
+    def note_output(self, written: Sequence[str]) -> None:
+        """Keep what the graph would return, if this superstep wrote any of it."""
+        if not self.output_keys.isdisjoint(written):
+            self.output = self._read(self.sketch.output_keys)
+
+    def _read(self, keys: Any) -> Any:
+        cells = self.cells
         if isinstance(keys, str):
             return cells.get(keys)
         return {key: cells[key] for key in keys if key in cells}
 
-    def input_of(
-        self, fact: PlanMade, index: int, mapper: Callable[[str], Callable[[Any], Any] | None]
-    ) -> Any:
+    def node(self, name: str) -> NodeSketch | None:
+        """What is known of a node; None for the hidden START."""
+        return self.sketch.nodes.get(name)
+
+    def metadata_of(self, task: PlannedTask) -> dict[str, Any]:
+        """The metadata of a task of this graph."""
+        node = self.node(task.name)
+        return task_metadata(
+            self.metadata,
+            node.metadata if node else None,
+            step=self.step,
+            name=task.name,
+            triggers=task.triggers,
+            path=task.path,
+            ns=(*self.ns, f"{task.name}:{task.id}"),
+        )
+
+    def input_of(self, fact: PlanMade, index: int, mappers: Mappers | None) -> Any:
         """What the task's node gets: the very object (embedded), or the same read again from the folded state."""
         if fact.inputs is not None:
             return fact.inputs[index]
         task = fact.tasks[index]
         if task.name == START or task.path[0] == "__pregel_push":
             return task.arg
-        node = self.sketch.nodes[task.name]
-        reads = node.reads
+        reads = self.sketch.nodes[task.name].reads
         if isinstance(reads, str):
             return self.cells.get(reads)
         value: Any = {key: self.cells[key] for key in reads if key in self.cells}
@@ -77,36 +147,42 @@ class GraphView:
             if key in reads:
                 left = fact.stop - fact.step
                 value[key] = left == 1 if kind == "IsLastStep" else left
-        build = mapper(task.name)
+        build = None if mappers is None or self.foreign else mappers(self.path, task.name)
         return value if build is None else build(value)
 
 
-class OpenTask:
-    """A task of an open superstep. `shown` tells whether its graph's events are asked for.
+def _key_set(keys: Any) -> frozenset[str]:
+    return frozenset((keys,) if isinstance(keys, str) else keys)
 
-    After a retraction the new attempt's events are left out as long as they repeat the old ones byte for byte.
+
+class OpenTask:
+    """A task of an open superstep.
+
+    `output` is what the subgraph in it returned. After a retraction the new attempt's events are left out as long as
+    they repeat the old ones byte for byte.
     """
 
-    __slots__ = ("_repeat", "_told", "hidden", "name", "ns", "shown")
+    __slots__ = ("_repeat", "_told", "graph", "output", "planned")
 
-    def __init__(self, ns: tuple[str, ...], name: str, hidden: bool, shown: bool) -> None:
-        self.ns = ns
-        self.name = name
-        self.hidden = hidden
-        self.shown = shown
-        self._told: list[int] = []
+    def __init__(self, graph: GraphView, planned: PlannedTask) -> None:
+        self.graph = graph
+        self.planned = planned
+        self.output: Any = None
+        self._told: list[int] | None = None
         self._repeat = -1
 
     def repeats(self, raw: bytes) -> bool:
         """Whether this event was told already, by an attempt that was retracted since."""
         told, at = self._told, self._repeat
+        if told is None:
+            told = self._told = []
         digest = hash(raw)
         if 0 <= at < len(told):
             if told[at] == digest:
                 self._repeat = at + 1
                 return True
             del told[at:]
-            self._repeat = -1
+        self._repeat = -1
         told.append(digest)
         return False
 

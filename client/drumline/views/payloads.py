@@ -7,34 +7,20 @@ from typing import Any
 
 from drumline.views.graphs import GraphView
 from drumline_protocol.facts import PlannedTask
+from drumline_protocol.metadata import shown_metadata
 
-_FRAMEWORK = ("thread_id", "checkpoint_id", "checkpoint_ns")
 
-
-def start_payload(
-    graph: GraphView,
-    task: PlannedTask,
-    input: Any,
-    metadata: dict[str, Any],
-    tags: tuple[str, ...],
-) -> dict[str, Any]:
+def start_payload(graph: GraphView, task: PlannedTask, input: Any) -> dict[str, Any]:
     """`{"id", "name", "input", "triggers"[, "metadata"]}` of a task that starts."""
-    node = graph.sketch.nodes.get(task.name)
     payload: dict[str, Any] = {
         "id": task.id,
         "name": task.name,
         "input": input,
         "triggers": tuple(sorted(task.triggers)),
     }
-    told = {
-        key: value
-        for key, value in {**metadata, **((node.metadata if node else None) or {})}.items()
-        if key not in _FRAMEWORK and not key.startswith("langgraph_")
-    }
-    if tags:
-        told["tags"] = list(tags)
-    if told:
-        payload["metadata"] = told
+    metadata = shown_metadata(graph.metadata_of(task), graph.tags)
+    if metadata:
+        payload["metadata"] = metadata
     return payload
 
 

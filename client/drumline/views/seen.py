@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from drumline_worker.capture import CHUNK, find_messages
+from drumline_worker.capture import CHUNK, given_messages, returned_messages
 
 
 class SeenMessages:
@@ -17,7 +18,7 @@ class SeenMessages:
 
     def add_input(self, value: Any) -> None:
         """A node gets `value`: the messages in it are known already."""
-        self._ids.update(message.id for message in find_messages(value) if message.id)
+        self._ids.update(message.id for message in given_messages(value) if message.id)
 
     def is_new(self, header: dict[str, Any]) -> bool:
         """Whether a message event is to be shown: every chunk is, a whole message once."""
@@ -25,7 +26,17 @@ class SeenMessages:
         if header["kind"] == CHUNK:
             self._ids.add(id_)
             return True
+        return self._first(id_)
+
+    def new_in(self, value: Any) -> Iterator[Any]:
+        """The messages in what a subgraph returned, without those that are known."""
+        for message in returned_messages(value):
+            if self._first(message.id):
+                yield message
+
+    def _first(self, id_: str | None) -> bool:
         if id_ in self._ids:
             return False
-        self._ids.add(id_)
+        if id_ is not None:
+            self._ids.add(id_)
         return True

@@ -1,15 +1,15 @@
 """Stream modes as views: one function from facts to the items that a caller asked for. Pure.
 
-The embedded mode and the cluster client both feed facts into this class, so they cannot differ in what they yield. A view
-only keeps what its modes need: `updates` alone never folds the state.
+The embedded mode and the cluster client both feed facts into this class, so they cannot differ in what they yield. A
+view only keeps what its modes need: `updates` alone never folds the state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from drumline.views.graphs import GraphView, OpenTask
+from drumline.views.graphs import GraphView, Mappers, OpenTask
 from drumline.views.payloads import debug_payload, error_payload, result_payload, start_payload
 from drumline.views.seen import SeenMessages
 from drumline.views.shapes import print_item, shape_of
@@ -28,18 +28,23 @@ from drumline_protocol.facts import (
     StepCommitted,
     TaskFailed,
     TaskFinished,
+    TaskLeft,
 )
+from drumline_protocol.failure import Failure, rebuild
 
 Namespace = tuple[str, ...]
+Errors = Mapping[str, type[BaseException]] | Iterable[type[BaseException]]
 
 
 class View:
     """Folds the facts of one run, in order, into stream items.
 
-    `modes` and `printed` are stream modes; `output_keys` narrows the root graph's keys (`outputs`: to those
-    of its output schema); `base` is the namespace of the
-    graph that counts as root; `coerce` turns root `values` into the output schema's class (v2 only);
-    `decode_item` opens an event that is still encoded.
+    `modes` and `printed` are stream modes; `output_keys` narrows the root graph's keys (`outputs`: to those of its
+    output schema); `base` is the namespace of the graph that counts as root. `surfacing` shows custom events of
+    subgraphs even without `subgraphs`: so it is for a graph that is called within a run that has `subgraphs=True`.
+    `coerce(path, value)` turns `values` into the class of a graph's output schema (v2 only); `mappers(path, node)`
+    says how a node's input is built; `decode_item` opens an event that is still encoded; `errors` are classes that a
+    failure may be rebuilt as.
     """
 
     def __init__(
@@ -53,14 +58,17 @@ class View:
         version: str = "v1",
         printed: Sequence[str] = (),
         base: Namespace = (),
-        coerce: Callable[[Any], Any] | None = None,
+        surfacing: bool = False,
+        coerce: Callable[[str, Any], Any] | None = None,
         decode_item: Callable[[bytes], tuple[int, Any, Any]] | None = None,
-        mappers: Callable[[str, str], Callable[[Any], Any] | None] | None = None,
+        mappers: Mappers | None = None,
+        errors: Errors = (),
     ) -> None:
         wanted = {*modes, *printed}
         self._yielded = frozenset(modes)
         self._printed = frozenset(printed)
         self._subgraphs = subgraphs
+        self._surfacing = surfacing
         self._output_keys = output_keys
         self._outputs = outputs
         self._version = version
@@ -68,6 +76,7 @@ class View:
         self._coerce = coerce if version == "v2" else None
         self._decode_item = decode_item
         self._mappers = mappers
+        self._errors = errors
         self._shape = shape_of(listed=listed, subgraphs=subgraphs, version=version)
         self._values = "values" in wanted
         self._updates = "updates" in wanted
@@ -75,9 +84,7 @@ class View:
         self._tasks = "tasks" in wanted
         self._debug = "debug" in wanted
         self._messages = SeenMessages() if "messages" in wanted else None
-        self._sketches: dict[str, Any] = {}
-        self._metadata: dict[str, Any] = {}
-        self._tags: tuple[str, ...] = ()
+        self._started: RunStarted | None = None
         self._graphs: dict[Namespace, GraphView] = {}
         self._open: dict[str, OpenTask] = {}
         self._out: list[Any] = []
@@ -92,17 +99,23 @@ class View:
         handler(fact)
         return self._out
 
+    @property
+    def root(self) -> GraphView | None:
+        """The root graph, once it was entered."""
+        return self._graphs.get(self._base)
+
     def _choose_handlers(self) -> dict[type, Callable[[Any], None]]:
         handlers: dict[type, Callable[[Any], None]] = {
             RunStarted: self._on_started,
             GraphEntered: self._on_entered,
             GraphLeft: self._on_left,
+            TaskLeft: self._on_task_left,
             PlanMade: self._on_plan,
             Emitted: self._on_emitted,
             AttemptRetracted: self._on_retracted,
         }
         tasks = self._tasks or self._debug
-        if self._updates or tasks:
+        if self._updates or tasks or self._messages is not None:
             handlers[TaskFinished] = self._on_finished
         if tasks:
             handlers[TaskFailed] = self._on_failed
@@ -113,41 +126,69 @@ class View:
     # -- what every view keeps ----------------------------------------------------------------------
 
     def _on_started(self, fact: RunStarted) -> None:
-        self._sketches = unbox(fact.sketches)
-        self._metadata = fact.metadata
-        self._tags = fact.tags
+        self._started = fact
 
     def _on_entered(self, fact: GraphEntered) -> None:
-        root = fact.ns == self._base
-        sketches = self._sketches if fact.sketches is None else unbox(fact.sketches)
-        keys = self._output_keys if root else None
-        self._graphs[fact.ns] = GraphView(fact, sketches, whole=root and not self._outputs, keys=keys)
+        ns = fact.ns
+        if ns == self._base:
+            started = self._started
+            assert started is not None
+            graph = GraphView(
+                fact,
+                unbox(started.sketches),
+                started.metadata,
+                started.tags,
+                keys=self._output_keys,
+                whole=not self._outputs,
+            )
+        elif fact.sketches is None:
+            graph = GraphView.below(fact, self._graphs[ns[:-1]], shown=self._subgraphs)
+        else:
+            sketches, metadata = unbox(fact.sketches), fact.metadata or {}
+            shown = self._subgraphs
+            graph = GraphView(fact, sketches, metadata, fact.tags, keys=fact.keys, foreign=True, shown=shown)
+        self._graphs[ns] = graph
 
     def _on_left(self, fact: GraphLeft) -> None:
-        self._graphs.pop(fact.ns, None)
+        graph = self._graphs.pop(fact.ns, None)
+        if graph is not None:
+            self._close_tasks(graph)
+            task = self._open.get(fact.ns[-1].rpartition(":")[2]) if graph.path else None
+            if task is not None:
+                task.output = graph.output
+
+    def _on_task_left(self, fact: TaskLeft) -> None:
+        """The graph was left by a command for its parent: it returns nothing."""
+        graph = self._graphs.pop(fact.ns, None)
+        if graph is not None:
+            self._close_tasks(graph)
+
+    def _close_tasks(self, graph: GraphView) -> None:
+        for id_ in graph.tasks:
+            self._open.pop(id_, None)
+        graph.tasks = []
 
     def _on_plan(self, fact: PlanMade) -> None:
         graph = self._graphs[fact.ns]
         graph.step = fact.step
-        shown = self._subgraphs or fact.ns == self._base
+        if graph.tasks:
+            self._close_tasks(graph)
         for task in fact.tasks:
-            self._open[task.id] = OpenTask(fact.ns, task.name, task.hidden, shown)
-        if self._messages is None and not (self._tasks or self._debug):
-            return
-        mapper = self._mapper_of(graph)
-        for index, task in enumerate(fact.tasks):
-            input = graph.input_of(fact, index, mapper)
-            if self._messages is not None and not task.hidden:
-                self._messages.add_input(input)
-            if shown and not task.hidden:
-                payload = start_payload(graph, task, input, self._metadata, self._tags)
-                self._task_event(fact.ns, fact.step, fact.at_ms, "task", payload)
+            self._open[task.id] = OpenTask(graph, task)
+            graph.tasks.append(task.id)
+        if graph.shown and (self._messages is not None or self._tasks or self._debug):
+            self._show_starts(graph, fact)
 
-    def _mapper_of(self, graph: GraphView) -> Callable[[str], Callable[[Any], Any] | None]:
-        mappers = self._mappers
-        if mappers is None:
-            return lambda _node: None
-        return lambda node: mappers(graph.path, node)
+    def _show_starts(self, graph: GraphView, fact: PlanMade) -> None:
+        for index, task in enumerate(fact.tasks):
+            if task.hidden:
+                continue
+            input = graph.input_of(fact, index, self._mappers)
+            if self._messages is not None:
+                self._messages.add_input(input)
+            if self._tasks or self._debug:
+                payload = start_payload(graph, task, input)
+                self._task_event(fact.ns, fact.step, fact.at_ms, "task", payload)
 
     # -- events of tasks ----------------------------------------------------------------------------
 
@@ -155,6 +196,8 @@ class View:
         task = self._open.get(fact.task)
         if task is None:
             return
+        ns = task.graph.ns
+        shown = task.graph.shown
         out: list[Any] = []
         for raw in fact.items:
             if type(raw) is bytes:
@@ -166,11 +209,11 @@ class View:
                 kind, payload, header = raw
             self._out = []
             if kind == CUSTOM:
-                if self._custom and task.shown:
-                    self._emit(task.ns, "custom", payload, fact.attempt)
+                if self._custom and (shown or self._surfacing):
+                    self._emit(ns, "custom", payload, fact.attempt)
             elif kind == MESSAGE:
-                if self._messages is not None and task.shown and self._messages.is_new(header):
-                    self._emit(task.ns, "messages", payload, fact.attempt)
+                if self._messages is not None and shown and self._messages.is_new(header):
+                    self._emit(ns, "messages", payload, fact.attempt)
             else:
                 self._out = self.fold(payload)
             out.extend(self._out)
@@ -180,39 +223,52 @@ class View:
         task = self._open.get(fact.task)
         if task is not None:
             task.retract()
-            if self._version == "v2" and task.shown:
-                data = {"id": fact.task, "name": task.name, "attempt": fact.attempt}
+            if self._version == "v2" and task.graph.shown:
+                data = {"id": fact.task, "name": task.planned.name, "attempt": fact.attempt}
                 self._out.append({"type": "retracted", "ns": fact.ns, "data": data})
 
     def _on_finished(self, fact: TaskFinished) -> None:
         task = self._open.get(fact.task)
-        if task is None or task.hidden or not task.shown:
+        if task is None or task.planned.hidden or not task.graph.shown:
             return
-        graph = self._graphs[fact.ns]
+        graph, name = task.graph, task.planned.name
+        if self._messages is not None and task.output is not None:
+            self._show_output(task, fact.attempt)
+        if not (self._updates or self._tasks or self._debug):
+            return
         writes = unbox(fact.writes)
         if self._updates:
-            update = updates_of(writes, graph.keys)
-            self._emit(fact.ns, "updates", {task.name: update}, fact.attempt)
+            self._emit(fact.ns, "updates", {name: updates_of(writes, graph.keys)}, fact.attempt)
         if self._tasks or self._debug:
-            payload = result_payload(fact.task, task.name, result_of(writes, graph.keys))
+            payload = result_payload(fact.task, name, result_of(writes, graph.sketch.stream_keys))
             self._task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
+
+    def _show_output(self, task: OpenTask, attempt: int) -> None:
+        """A subgraph's messages as its node's own, unless they were shown as the subgraph's."""
+        assert self._messages is not None
+        metadata = None
+        for message in self._messages.new_in(task.output):
+            metadata = metadata or task.graph.metadata_of(task.planned)
+            self._emit(task.graph.ns, "messages", (message, metadata), attempt)
 
     def _on_failed(self, fact: TaskFailed) -> None:
         task = self._open.get(fact.task)
-        if task is not None and task.shown and not task.hidden:
-            payload = error_payload(fact.task, task.name, fact.error)
-            step = self._graphs[fact.ns].step if fact.ns in self._graphs else 0
-            self._task_event(fact.ns, step, fact.at_ms, "task_result", payload)
+        if task is not None and task.graph.shown and not task.planned.hidden:
+            error = rebuild(fact.error, self._errors) if type(fact.error) is Failure else fact.error
+            payload = error_payload(fact.task, task.planned.name, error)
+            self._task_event(fact.ns, task.graph.step, fact.at_ms, "task_result", payload)
 
     # -- the barrier --------------------------------------------------------------------------------
 
     def _on_committed(self, fact: StepCommitted) -> None:
         graph = self._graphs[fact.ns]
         graph.commit(fact)
-        if self._values and (self._subgraphs or fact.ns == self._base) and graph.shows(fact.written):
+        if self._messages is not None:
+            graph.note_output(fact.written)
+        if self._values and graph.shows(fact.written):
             payload = graph.values()
-            if self._coerce is not None and fact.ns == self._base:
-                payload = self._coerce(payload)
+            if self._coerce is not None and not graph.foreign:
+                payload = self._coerce(graph.path, payload)
             self._emit(fact.ns, "values", payload)
 
     # -- items --------------------------------------------------------------------------------------
@@ -224,9 +280,8 @@ class View:
             self._emit(ns, "debug", debug_payload(step, at_ms, kind, payload))
 
     def _emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1) -> None:
-        ns = ns[len(self._base) :] if self._base else ns
         if mode in self._printed:
-            print_item(ns, mode, payload)
+            print_item(ns if self._subgraphs else (), mode, payload)
         if mode in self._yielded:
             item = self._shape(ns, mode, payload)
             if self._version == "v2":

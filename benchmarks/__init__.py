@@ -1,0 +1,1 @@
+"""Benchmarks: drumline beside LangGraph and beside the bare Redis loop, in one run. `python -m benchmarks`."""

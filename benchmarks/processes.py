@@ -1,0 +1,115 @@
+"""The other processes of a benchmark: coordinators, workers, and the peers of the bare Redis loops."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from drumline import Cluster
+
+ROOT = Path(__file__).parents[1]
+READY_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 5.0
+
+
+class Process:
+    """A Python process that says "ready" on stderr. What else it says is kept for when it fails."""
+
+    def __init__(self, words: list[str], broker: str) -> None:
+        environment = {**os.environ, "DRUMLINE_BROKER": broker}
+        self.words = words
+        self.lines: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, *words], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        )
+        self._ready: SimpleQueue[bool] = SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def await_ready(self) -> None:
+        """RuntimeError with its last words if it does not get ready."""
+        try:
+            if self._ready.get(timeout=READY_TIMEOUT_S):
+                return
+        except Empty:
+            pass
+        raise RuntimeError(f"{' '.join(self.words)} did not get ready: {''.join(self.lines[-5:])}")
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.lines.append(line)
+            if "ready" in line:
+                self._ready.put(True)
+        self._ready.put(False)
+
+    def close(self) -> None:
+        """SIGTERM, and SIGKILL if that does not help. May be called twice."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+
+class ClusterProcesses:
+    """One coordinator and some workers that serve `benchmarks.graphs:GRAPHS`, and a client of them.
+
+    With `profile` (a folder) each role writes its profile there: see `benchmarks/profiling.py`.
+    """
+
+    def __init__(self, url: str, *, profile: str = "") -> None:
+        self.url = url
+        self.prefix = f"b{uuid.uuid4().hex[:8]}"
+        self.client = Cluster(url, prefix=self.prefix)
+        self._profile = profile
+        self._processes: list[Process] = []
+
+    def start(self, *, workers: int, concurrency: int) -> None:
+        """Start the roles and return when all of them are ready."""
+        # The first one creates the cluster's keys; the others come up beside each other.
+        self._start("coordinator", "c0").await_ready()
+        started = [self._start("worker", f"w{i}", "--concurrency", str(concurrency)) for i in range(workers)]
+        for process in started:
+            process.await_ready()
+
+    def _start(self, kind: str, name: str, *more: str) -> Process:
+        module = "drumline.cli.main"
+        words = ["-m", module, kind, "--app", "benchmarks.graphs:GRAPHS", "--name", name, "--prefix", self.prefix]
+        if self._profile:
+            words[:2] = ["-m", "benchmarks.profiling", str(Path(self._profile, f"{self.prefix}-{name}"))]
+        process = Process([*words, *more], self.url)
+        self._processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """End all of it."""
+        self.client.close()
+        for process in reversed(self._processes):
+            process.close()
+
+
+class BarePeer(Process):
+    """A process of `benchmarks.bare`: `role` says which."""
+
+    def __init__(self, url: str, role: str) -> None:
+        super().__init__(["-m", "benchmarks.bare", role, url], url)
+        try:
+            self.await_ready()
+        except BaseException:
+            self.close()
+            raise

@@ -1,0 +1,93 @@
+"""W4: custom events. As fast as one node can write them, and 50 runs that write 100 a second each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.bare import Tail
+from benchmarks.graphs import GRAPHS, burst, langgraph, paced
+from benchmarks.harness import Bench, Contender, Table
+
+#: the workload's burst, and a long one that shows the rate without what a run costs by itself
+SHORT, LONG = 2_000, 50_000
+SHORT_RATE, LONG_RATE = f"events/s ({SHORT:,})", f"events/s ({LONG:,})"
+P50, P99 = "p50 ms", "p99 ms"
+RUNS, PER_SECOND = 50, 100
+
+
+def tables(bench: Bench) -> list[Table]:
+    """Two tables: the rate of a burst, and the time from the writer to the consumer of a paced stream."""
+    lib = langgraph()
+    cluster = bench.cluster(workers=1, concurrency=RUNS + 14)
+    tail = Tail(bench.server.url)
+    bench.defer(tail.close)
+    bench.bare_peer("source")
+    bench.bare_peer("forward")
+    fast = [
+        Contender("drumline embedded, sync", _burst(GRAPHS["burst"])),
+        Contender("drumline on a cluster, sync", _burst(cluster.client.graph("burst"))),
+        Contender("LangGraph, sync", _burst(burst(lib).compile())),
+        Contender("bare two-hop path, redis-py, pipelines of 256", _bare_burst(tail)),
+    ]
+    seconds = 1 if bench.quick else 2
+    slow = [
+        Contender("drumline embedded, async", _paced(bench, GRAPHS["paced"], seconds)),
+        Contender("drumline on a cluster, async", _paced(bench, cluster.client.graph("paced"), seconds)),
+        Contender("LangGraph, async", _paced(bench, paced(lib).compile(), seconds)),
+        Contender(
+            "bare two-hop path, redis-py", lambda: _delays(tail.paced(RUNS, PER_SECOND, PER_SECOND * seconds))
+        ),
+    ]
+    title = f"W4 custom events of one node, as fast as it goes: {SHORT:,} and {LONG:,}"
+    paced_title = f"W4 {RUNS} runs x {PER_SECOND} events/s for {seconds} s: from the writer to the consumer"
+    return [
+        Table("w4", title, [SHORT_RATE, LONG_RATE], fast, bench.rounds(7), bench.budget_s(20)),
+        Table("w4 paced", paced_title, [P50, P99], slow, bench.rounds(3), bench.budget_s(25)),
+    ]
+
+
+def _burst(graph: Any) -> Callable[[], dict[str, float]]:
+    def rate(count: int) -> float:
+        began = time.perf_counter()
+        items = sum(1 for _ in graph.stream({"n": count}, stream_mode="custom"))
+        assert items == count, items
+        return count / (time.perf_counter() - began)
+
+    return lambda: {SHORT_RATE: rate(SHORT), LONG_RATE: rate(LONG)}
+
+
+def _bare_burst(tail: Tail) -> Callable[[], dict[str, float]]:
+    def rate(count: int) -> float:
+        began = time.perf_counter()
+        tail.burst(count)
+        return count / (time.perf_counter() - began)
+
+    return lambda: {SHORT_RATE: rate(SHORT), LONG_RATE: rate(LONG)}
+
+
+def _paced(bench: Bench, graph: Any, seconds: int) -> Callable[[], dict[str, float]]:
+    request = {"count": PER_SECOND * seconds, "rate": PER_SECOND, "last": 0.0}
+
+    async def consume(delays: list[float]) -> None:
+        async for event in graph.astream(request, stream_mode="custom"):
+            delays.append(time.monotonic() - event["at"])
+
+    async def act() -> list[float]:
+        delays: list[float] = []
+        await asyncio.gather(*(consume(delays) for _ in range(RUNS)))
+        return delays
+
+    def sample() -> dict[str, float]:
+        delays = bench.run(act())
+        assert len(delays) == RUNS * PER_SECOND * seconds, len(delays)
+        return _delays(delays)
+
+    return sample
+
+
+def _delays(delays: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(delays)
+    return {P50: ordered[len(ordered) // 2] * 1e3, P99: ordered[len(ordered) * 99 // 100] * 1e3}

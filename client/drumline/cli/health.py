@@ -1,0 +1,51 @@
+"""`drumline health`: is this coordinator or worker alive? For the health check of a container."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from argparse import Namespace
+from typing import Any
+
+from drumline.cli.config import Settings
+from drumline.cli.survey import members
+from drumline_protocol.errors import ClusterError, WireError
+from drumline_protocol.limits import PRESENCE_TTL_MS
+
+
+def run(args: Namespace) -> int:
+    """0 if it was heard of lately, else 1 and a line that says why not."""
+    from drumline_transport import connect
+
+    settings = Settings(args)
+    try:
+        broker = connect(settings.broker(), prefix=settings.prefix(), name="health")
+        try:
+            told = why_not(args.kind, args.name or os.environ.get("DRUMLINE_NAME"), members(broker, f"{args.kind}s"))
+        finally:
+            broker.close()
+    except (ClusterError, WireError) as error:
+        told = str(error)
+    if told is None:
+        return 0
+    print(f"{args.kind} is not well: {told}", file=sys.stderr)
+    return 1
+
+
+def why_not(kind: str, name: str | None, found: list[tuple[str, dict[str, Any], int]]) -> str | None:
+    """Why the member is not well; None if it is. `name` None: the one whose name begins with this host's."""
+    host = socket.gethostname()
+    mine = [row for row in found if (row[0] == name if name else row[0].startswith(f"{host}-"))]
+    if not mine:
+        who = f"named {name!r}" if name else f"on host {host!r}"
+        return f"no {kind} {who} has registered; there are {', '.join(row[0] for row in found) or 'none'}"
+    heard_name, info, age_ms = min(mine, key=lambda row: row[2])
+    if age_ms > PRESENCE_TTL_MS:
+        return f"{heard_name} was last heard of {age_ms / 1000:.1f} s ago (bound: {PRESENCE_TTL_MS / 1000:g} s)"
+    if kind == "coordinator" and not info.get("partitions"):
+        # standing by is well, as long as there is somebody to stand by for
+        others = [row for row in found if row[2] <= PRESENCE_TTL_MS and row[1].get("partitions")]
+        if not others:
+            return f"{heard_name} holds no partition, and nobody else does"
+    return None

@@ -1,0 +1,181 @@
+"""`drumline run NAME`: start a run on the cluster and print its stream as it arrives."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from drumline.cli.config import Settings, UsageError
+
+if TYPE_CHECKING:
+    from drumline.cluster import RunStream
+
+FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+_OUR_FRAME = f"{os.sep}drumline_worker{os.sep}"
+
+
+class _Terminated(BaseException):
+    """SIGTERM: end like Ctrl-C does."""
+
+
+class _RunFailed(Exception):
+    """The stream ended with `error`, as opposed to a mistake of our own while printing it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def run(args: Namespace) -> int:
+    """0 when the run is done, 1 when it failed, 130 on Ctrl-C, which cancels it."""
+    settings = Settings(args)
+    input = read_json(args.input, "--input")
+    context = None if args.context is None else read_json(args.context, "--context")
+    config = {} if args.config is None else read_json(args.config, "--config")
+    if not isinstance(config, dict):
+        raise UsageError(f"--config is a JSON object, not {config!r}")
+    modes = read_modes(args.stream)
+
+    from drumline.cluster import Cluster
+
+    output = _output(args, modes)
+    with Cluster(settings.broker(), prefix=settings.prefix()) as cluster, _plain_warnings(), _terminable():
+        try:
+            stream = cluster.graph(args.graph).stream(
+                input,
+                config,
+                context=context,
+                stream_mode=[*modes, *output.further_modes],
+                subgraphs=output.needs_subgraphs,
+            )
+        except ModuleNotFoundError as error:  # `messages` without langchain-core
+            raise UsageError(str(error)) from None
+        try:
+            with stream, output:
+                for item in _items(stream):
+                    ns, mode, payload = item if output.needs_subgraphs else ((), *item)
+                    output.show(ns, mode, payload)
+        except (KeyboardInterrupt, _Terminated) as end:
+            _say(f"run {stream.run_id} was cancelled")
+            return INTERRUPTED if isinstance(end, KeyboardInterrupt) else TERMINATED
+        except _RunFailed as failure:
+            _say(_told(args.graph, stream, failure.error))
+            return FAILED
+    return 0
+
+
+def _items(stream: RunStream) -> Iterator[Any]:
+    try:
+        yield from stream
+    except Exception as error:
+        raise _RunFailed(error) from error
+
+
+def _output(args: Namespace, modes: list[str]) -> Any:
+    from drumline.cli.outputs import JsonOutput, LineOutput
+
+    if args.json:
+        return JsonOutput(args.subgraphs)
+    if sys.stdout.isatty():
+        from drumline.cli.display import LiveOutput
+
+        return LiveOutput(modes, args.subgraphs)
+    return LineOutput(args.subgraphs)
+
+
+def read_json(text: str, option: str) -> Any:
+    """The value of an option: JSON, `@file.json`, or `-` for stdin. UsageError says what is wrong where."""
+    source = option
+    if text == "-":
+        text, source = sys.stdin.read(), "stdin"
+    elif text.startswith("@"):
+        path = Path(text[1:]).expanduser()
+        try:
+            text, source = path.read_text(encoding="utf-8"), str(path)
+        except OSError as error:
+            raise UsageError(f"{option}: cannot read {path}: {error.strerror}") from None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        near = f": {text[:60]!r}" if len(text) <= 60 else ""
+        raise UsageError(f"{source} is not JSON: {error}{near}. Text stands in double quotes.") from None
+
+
+def read_modes(text: str) -> list[str]:
+    """The stream modes of `--stream`. UsageError for an unknown one."""
+    from drumline.views import parse_modes
+
+    try:
+        modes, _ = parse_modes([mode.strip() for mode in text.split(",") if mode.strip()])
+    except ValueError as error:
+        raise UsageError(f"--stream: {error}") from None
+    if not modes:
+        raise UsageError("--stream names no mode")
+    return list(modes)
+
+
+def _told(graph: str, stream: RunStream, error: Exception) -> str:
+    """The error of a run: the worker's traceback, if there is one, then one line."""
+    from drumline_graph.errors import DrumlineError
+    from drumline_protocol.errors import ClusterError, RemoteError
+
+    if isinstance(error, ClusterError):
+        return f"drumline: error: {error}"
+    notes = [_user_frames(note) for note in getattr(error, "__notes__", ())]
+    # the traceback of the worker ends with the notes that the exception had there
+    once = [note for note in notes if not any(note in other and note != other for other in notes)]
+    own = isinstance(error, DrumlineError)
+    text = str(error) if own or isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
+    return "\n".join([*once, f"drumline: run {stream.run_id} of graph {graph!r} failed: {text}"])
+
+
+def _user_frames(text: str) -> str:
+    """A note without the frames of the worker that called the node."""
+    kept: list[str] = []
+    skipping = False
+    for line in text.rstrip().splitlines():
+        if line.startswith("  File "):
+            skipping = _OUR_FRAME in line
+        elif not line.startswith("    "):
+            skipping = False
+        if not skipping:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings of the client as lines for people: their text, without a place in our code."""
+
+    def show(message: Warning | str, *_rest: Any, **_more: Any) -> None:
+        _say(f"drumline: warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,117 @@
+"""What a cluster looks like at this moment, as plain data: for `drumline ps`, and for programs by its `--json`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from drumline_protocol.errors import UnknownRun, without_password
+from drumline_protocol.limits import PRESENCE_TTL_MS
+
+if TYPE_CHECKING:
+    from drumline.cluster import Cluster
+
+
+def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
+    """Everything that `drumline ps` shows.
+
+    `{"broker", "prefix", "partitions", "unowned_partitions": [int], "open_runs": int` and lists of objects:
+    `"coordinators"`: `{"name", "partitions": [int], "graphs": [str], "age_ms", "alive"}`;
+    `"workers"`: `{"name", "pools", "running", "concurrency", "graphs", "host", "pid", "age_ms", "alive"}`;
+    `"pools"`: `{"name", "workers", "waiting", "taken"}` (taken: given to a worker and not finished);
+    `"runs"` (the first `runs_max` open ones): `Cluster.status` plus `"age_s"`, and in each open task `"told"`: what it
+    waits for, in words.
+    """
+    broker = cluster.broker()
+    coordinators = [
+        {"name": name, "partitions": info.get("partitions", []), "graphs": sorted(info.get("graphs", {})), **age}
+        for name, info, age in _members(broker, "coordinators")
+    ]
+    workers = [
+        {
+            "name": name,
+            "pools": info.get("pools", []),
+            "running": info.get("running", 0),
+            "concurrency": info.get("concurrency", 0),
+            "graphs": sorted(info.get("graphs", {})),
+            "host": info.get("host", ""),
+            "pid": info.get("pid", 0),
+            **age,
+        }
+        for name, info, age in _members(broker, "workers")
+    ]
+    served: dict[str, int] = {}
+    for pool in (pool for worker in workers if worker["alive"] for pool in worker["pools"]):
+        served[pool] = served.get(pool, 0) + 1
+    open_runs = [run_id for index in range(broker.partitions) for run_id in broker.open_runs(index)]
+    runs = _runs(cluster, open_runs[:runs_max], served)
+    wanted = {task["pool"] for run in runs for task in run["open_tasks"]}
+    held = {index for row in coordinators if row["alive"] for index in row["partitions"]}
+    return {
+        "broker": without_password(cluster.url),
+        "prefix": cluster.prefix,
+        "partitions": broker.partitions,
+        "unowned_partitions": [index for index in range(broker.partitions) if index not in held],
+        "coordinators": coordinators,
+        "workers": workers,
+        "pools": _pools(broker, served, wanted),
+        "open_runs": len(open_runs),
+        "runs": runs,
+    }
+
+
+def members(broker: Any, kind: str) -> list[tuple[str, dict[str, Any], int]]:
+    """`(name, info, ms since it was heard)` of all coordinators or workers, by name."""
+    return [(name, _parsed(info), age) for name, (info, age) in sorted(broker.members(kind).items())]
+
+
+def _members(broker: Any, kind: str) -> Iterable[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for name, info, age_ms in members(broker, kind):
+        yield name, info, {"age_ms": age_ms, "alive": age_ms <= PRESENCE_TTL_MS}
+
+
+def _parsed(info: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(info)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _pools(broker: Any, served: Mapping[str, int], wanted: Iterable[str]) -> list[dict[str, Any]]:
+    names = sorted({*served, *wanted})
+    depths = broker.queue_depths(names) if names else {}
+    return [
+        {"name": name, "workers": served.get(name, 0), "waiting": waiting, "taken": taken}
+        for name, (waiting, taken) in ((name, depths.get(name, (0, 0))) for name in names)
+    ]
+
+
+def _runs(cluster: Cluster, run_ids: list[str], served: Mapping[str, int]) -> list[dict[str, Any]]:
+    runs = []
+    for run_id in run_ids:
+        try:
+            status = cluster.status(run_id)
+        except UnknownRun:  # it ended meanwhile
+            continue
+        if status["status"] != "open":
+            continue
+        for task in status["open_tasks"]:
+            task["told"] = _told(task, served)
+        status["age_s"] = max(0.0, time.time() - status["created_ms"] / 1000)
+        runs.append(status)
+    return runs
+
+
+def _told(task: Mapping[str, Any], served: Mapping[str, int]) -> str:
+    """What a task waits for, in words."""
+    if not served.get(task["pool"]):
+        return f"waits: no worker takes pool {task['pool']!r}"
+    if task["state"] == "parked":
+        return f"parked: {task['reason']}"
+    again = f", attempt {task['attempt']} ({task['reason']})" if task["attempt"] > 1 else ""
+    if task["state"] == "dispatched":
+        return f"given to pool {task['pool']!r}{again}"
+    return f"planned, not given out yet{again}"

@@ -1,0 +1,73 @@
+"""Configs of calls: how several become one, and what a graph that a node calls takes over from its caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drumline_protocol.metadata import metadata_below
+from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext, current
+
+Config = Mapping[str, Any]
+
+#: keys of `configurable` that belong to one task; its node may hand its config on, but not these
+_OF_A_TASK = frozenset({TASK_KEY, CONTEXT_KEY, "checkpoint_ns", "checkpoint_id", "checkpoint_map"})
+#: keys of `configurable` that give a called graph a history of its own: then it is no part of its caller's run
+_OF_A_THREAD = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
+
+
+def merge_configs(*configs: Config | None) -> dict[str, Any]:
+    """One config out of several, later ones winning: tags are joined, metadata and configurable merged."""
+    merged: dict[str, Any] = {}
+    for config in configs:
+        for key, value in (config or {}).items():
+            if value is None:
+                continue
+            if key == "tags":
+                merged[key] = list(dict.fromkeys([*merged.get(key, ()), *value]))
+            elif key in ("metadata", "configurable"):
+                merged[key] = {**merged.get(key, {}), **value}
+            else:
+                merged[key] = value
+    return merged
+
+
+def is_of_task(config: Config | None) -> bool:
+    """Whether this is the config of a node, handed on by it."""
+    return TASK_KEY in _configurable(config)
+
+
+def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, Any], TaskContext | None]:
+    """The config of a call, and the task whose run the called graph belongs to (None: it is a run of its own).
+
+    `base` is the graph's own config, `config` what the caller gave. A graph that a node calls takes over the node's
+    tags, metadata, callbacks and limits; and unless it is given a thread of its own, it takes over `configurable`
+    too and becomes part of the node's run.
+    """
+    given = merge_configs(base, config)
+    configurable = _configurable(given)
+    caller: TaskContext | None = configurable.get(CONTEXT_KEY) or current.get()
+    if caller is None:
+        return given, None
+    apart = TASK_KEY not in configurable and any(configurable.get(key) for key in _OF_A_THREAD)
+    merged = merge_configs(_handed_down(caller, apart=apart), given)
+    if not apart and "configurable" in merged:
+        own = merged["configurable"].items()
+        merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK}
+    return merged, None if apart else caller
+
+
+def _configurable(config: Config | None) -> Mapping[str, Any]:
+    return (config or {}).get("configurable") or {}
+
+
+def _handed_down(caller: TaskContext, *, apart: bool) -> dict[str, Any]:
+    given = caller.job.shared.config
+    kept = ("tags", "callbacks", "recursion_limit", "max_concurrency")
+    config: dict[str, Any] = {key: given[key] for key in kept if given.get(key) is not None}
+    metadata = {key: value for key, value in caller.metadata().items() if not key.startswith("langgraph_")}
+    if not apart:
+        metadata = metadata_below(metadata, None, (caller.checkpoint_ns,))
+        config["configurable"] = _configurable(given)
+    config["metadata"] = metadata
+    return config

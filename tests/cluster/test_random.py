@@ -1,0 +1,102 @@
+"""LangGraph against a cluster of three workers: the guide's graphs and random ones, served from fixed seeds.
+
+`DRUMLINE_FULL=1` (make test-full) runs 1,000 random graphs, else 100 are run. Shrinking runs embedded
+(`tests/differential/test_random_embedded.py`): a seed that fails here is tried there first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from drumline import Cluster
+from drumline_transport.local_server import LocalServer
+from tests.cluster.processes import Processes
+from tests.differential import guide_graphs, random_graphs
+from tests.differential.compare import difference
+from tests.differential.engines import DRUMLINE, LANGGRAPH
+from tests.differential.harness import record
+from tests.differential.normal import Recorded
+from tests.differential.test_random_embedded import compare
+
+pytestmark = pytest.mark.cluster
+
+SEEDS = 1000 if os.environ.get("DRUMLINE_FULL") else 100
+BATCH = 25
+#: runs at once: one after another would leave the workers idle
+AT_ONCE = 4
+
+
+@pytest.fixture(scope="module")
+def cluster(server: LocalServer) -> Iterator[Cluster]:
+    """One coordinator and three workers that serve all graphs."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DRUMLINE_TEST_SEEDS", str(SEEDS))
+        processes = Processes(server.url, "tests.differential.served_graphs:GRAPHS", prefix="random")
+        try:
+            processes.start("coordinator", "c0")
+            for name in ("w0", "w1", "w2"):
+                processes.start("worker", name)
+            with Cluster(server.url, prefix="random") as client:
+                yield client
+        finally:
+            processes.close()
+
+
+def calls_with_classes(spec: random_graphs.GraphSpec) -> bool:
+    """Whether a node calls a graph itself whose state is a pydantic model or a dataclass."""
+    children = [(node.kind, node.child) for node in spec.nodes if node.child is not None]
+    return any((kind == "call" and child.state != "typed") or calls_with_classes(child) for kind, child in children)
+
+
+def without_inputs(recorded: Recorded) -> Recorded:
+    """Without the inputs of child graphs' tasks.
+
+    A client cannot know the classes of a graph that is called inside of a node's body: on a cluster such inputs are
+    plain dicts (docs/differences.md).
+    """
+    items = []
+    for item in recorded.items:
+        payload = item.payload
+        if item.ns and item.mode == "tasks":
+            payload = {key: value for key, value in payload.items() if key != "input"}
+        elif item.ns and item.mode == "debug":
+            inner = {key: value for key, value in payload["payload"].items() if key != "input"}
+            payload = {**payload, "payload": inner}
+        items.append(replace(item, payload=payload))
+    return Recorded(items, recorded.error)
+
+
+def check(cluster: Cluster, seed: int) -> str | None:
+    """None, or how the streams of a seed differ."""
+    spec = random_graphs.from_seed(seed)
+    options = {"modes": spec.modes, "config": {"recursion_limit": spec.limit}}
+    reference = random_graphs.run(LANGGRAPH, spec)
+    remote = random_graphs.build(DRUMLINE, spec).on(cluster, f"g{seed}")
+    ours = record(remote, random_graphs.INPUT, use_async=bool(seed % 2), **options)
+    if calls_with_classes(spec):
+        reference, ours = without_inputs(reference), without_inputs(ours)
+    return compare(spec, reference, ours, title=f"seed {seed} on the cluster")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
+def test_random_graphs(cluster: Cluster, first: int) -> None:
+    seeds = range(first, min(first + BATCH, SEEDS))
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        found = [text for text in threads.map(lambda seed: check(cluster, seed), seeds) if text]
+    assert not found, found[0]
+
+
+@pytest.mark.parametrize("name", guide_graphs.EXAMPLES)
+@pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
+def test_the_guide(cluster: Cluster, name: str, use_async: bool) -> None:
+    given = guide_graphs.INPUTS[name]
+    reference = record(guide_graphs.graph(LANGGRAPH, name), given, use_async=True)
+    remote = guide_graphs.graph(DRUMLINE, name).on(cluster, f"guide_{name}")
+    found = difference(reference, record(remote, given, use_async=use_async))
+    assert found is None, found

@@ -1,0 +1,120 @@
+"""Random graphs: LangGraph against drumline in one process, with and without the codec in between.
+
+A difference prints the seed and the graph as code. `pytest -m full` runs 1,000 seeds, else 300 are
+run; `DRUMLINE_TEST_SEEDS=17-18` runs chosen ones. The hypothesis test draws from the same generator
+and shrinks."""
+
+import os
+
+import hypothesis
+import pytest
+
+from . import random_graphs
+from .compare import difference
+from .engines import LANGGRAPH, Engine
+from .normal import Recorded
+from .random_graphs import GraphSpec, from_seed
+
+_BATCH = 25
+_FEW, _ALL = 300, 1000
+
+
+def _seeds() -> range:
+    first, _, last = os.environ.get("DRUMLINE_TEST_SEEDS", "").rpartition("-")
+    return range(int(first or 0), int(last)) if last else range(_FEW)
+
+
+def compare(spec: GraphSpec, reference: Recorded, other: Recorded, *, title: str) -> str | None:
+    """None, or the text of a difference: title, the graph as code, and the diff of the two streams.
+
+    Both streams must have been taken with `spec.modes` and `subgraphs=True`, as `random_graphs.run`
+    does; a stream from a cluster comes through `Recorded.of`.
+    """
+    found = difference(reference, other)
+    return found and f"{title}\n\n{random_graphs.as_code(spec)}\n{found}"
+
+
+def check(spec: GraphSpec, other: Engine, *, title: str, turn: int) -> str | None:
+    """Compare one spec. `turn` varies, over the seeds, how the other engine is driven."""
+    reference = random_graphs.run(LANGGRAPH, spec)
+    own_way = other.root != "langgraph"  # LangGraph itself needs astream() for async nodes
+    use_async = bool(turn % 2) if own_way or not spec.needs_async else True
+    found = compare(spec, reference, random_graphs.run(other, spec, use_async=use_async), title=title)
+    if found is None and turn % 3 == 0:
+        found = _check_values_alone(spec, reference, other, title)
+    return found
+
+
+def _check_values_alone(spec: GraphSpec, reference: Recorded, other: Engine, title: str) -> str | None:
+    """Without live modes and subgraphs the runner takes another way; root `values` are the same."""
+    root = [item for item in reference.items if item.mode == "values" and not item.ns]
+    alone = random_graphs.run(other, spec, use_async=spec.needs_async, modes=["values"], subgraphs=False)
+    return compare(spec, Recorded(root, reference.error), alone, title=f"{title}, values alone")
+
+
+def run_batch(seeds: range, other: Engine) -> None:
+    for seed in seeds:
+        found = check(from_seed(seed), other, title=f"seed {seed} on {other.name}", turn=seed)
+        assert found is None, found
+
+
+def _batches(seeds: range) -> list[range]:
+    return [seeds[i : i + _BATCH] for i in range(0, len(seeds), _BATCH)]
+
+
+def _name(seeds: range) -> str:
+    return f"{seeds.start}-{seeds.stop}"
+
+
+@pytest.mark.parametrize("seeds", _batches(_seeds()), ids=_name)
+def test_random_graphs(other: Engine, seeds: range) -> None:
+    run_batch(seeds, other)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seeds", _batches(range(_FEW, _ALL)), ids=_name)
+def test_more_random_graphs(other: Engine, seeds: range) -> None:
+    run_batch(seeds, other)
+
+
+@hypothesis.settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+@hypothesis.given(spec=random_graphs.specs())
+def test_shrinking(other: Engine, spec: GraphSpec) -> None:
+    """The same check under hypothesis: the graph of a failure is as small as it gets."""
+    found = check(spec, other, title=f"drawn by hypothesis, on {other.name}", turn=1)
+    assert found is None, found
+
+
+def test_generator_is_stable() -> None:
+    """Served seeds mean the same graph in every process."""
+    assert [from_seed(seed) for seed in range(50)] == [from_seed(seed) for seed in range(50)]
+    assert len({repr(from_seed(seed)) for seed in range(50)}) == 50
+
+
+def test_a_spec_is_code() -> None:
+    """What a failure prints makes the same graph again."""
+    for seed in range(30):
+        code = random_graphs.as_code(from_seed(seed))
+        names: dict[str, object] = {}
+        exec(code.rsplit("print(", 1)[0], names)
+        assert names["spec"] == from_seed(seed)
+
+
+def test_generator_draws_everything() -> None:
+    """No kind of node, state or edge is forgotten by the weights."""
+    specs = [from_seed(seed) for seed in range(_FEW)]
+    nodes = [node for spec in specs for node in spec.nodes]
+    kinds = {"plain", "none", "command", "command_sends", "commands", "route", "route_sends"}
+    assert kinds | {"child", "call", "fail", "overwrite"} <= {node.kind for node in nodes}
+    assert {spec.state for spec in specs} == {"typed", "pydantic", "dataclass"}
+    assert any(node.defer for node in nodes)
+    assert any(node.is_async for node in nodes)
+    assert any(spec.joins for spec in specs)
+    assert any(spec.messages for spec in specs)
+    assert any(spec.start_router for spec in specs)

@@ -1,0 +1,34 @@
+"""Replay a seed: `python -m tests.simulation SEED [--trace]`; a range of them: `python -m tests.simulation 0-999`."""
+
+import argparse
+import sys
+import time
+
+from .checks import Violation
+from .world import simulate
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description="Replay simulation seeds.")
+    parser.add_argument("seeds", help="a seed, or a range such as 0-999")
+    parser.add_argument("--trace", action="store_true", help="print every step")
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    failed = 0
+    began = time.perf_counter()
+    for seed in range(int(first), int(last or first) + 1):
+        try:
+            world = simulate(seed, echo=print if options.trace else None)
+        except Violation as violation:
+            failed += 1
+            print(violation)
+        else:
+            if not last:
+                print(f"seed {seed}: {len(world.trace)} steps, {world.watch.commits} commits, {world.outcomes}, {world.digest}")
+    if last:
+        print(f"{failed} violations, {time.perf_counter() - began:.1f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The clients of the simulated cluster: they submit runs and read their logs, in pieces and again."""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from drumline.cluster.position import BEGINNING, Position
+from drumline.cluster.reader import RunReader
+from drumline.embedded.call import mappers_of, output_coercion
+from drumline.views import View
+from drumline_protocol import wire
+from drumline_protocol.codec import Codec
+from drumline_protocol.codec_types import TypeTable
+from drumline_protocol.ids import partition_of
+from drumline_protocol.messages import CancelRun, RunRequest
+from drumline_transport.memory import MemoryBroker
+
+from .graphs import Subject
+from .network import SimServer
+
+Items = list[tuple[Any, Position]]
+
+
+@dataclass(slots=True)
+class SimRun:
+    """One run: what was asked for, and what its reader has got so far."""
+
+    id: str
+    subject: Subject
+    modes: tuple[str, ...]
+    partition: int
+    submits_left: int = 1
+    cancels_left: int = 0
+    items: Items = field(default_factory=list)
+    ended: bool = False
+    failure: BaseException | None = None
+
+
+class SimClient:
+    """A client of one run."""
+
+    def __init__(self, server: SimServer, run: SimRun, rng: Random, drop_reader: float) -> None:
+        self.server = server
+        self.run = run
+        self.rng = rng
+        self.drop_reader = drop_reader
+        self.broker = MemoryBroker(server)
+        self.codec = Codec(TypeTable().with_types(run.subject.graph.program.schema_types()))
+        self.reader = self.new_reader(BEGINNING)
+
+    def submit(self) -> str:
+        run = self.run
+        run.submits_left -= 1
+        request = RunRequest(
+            run_id=run.id,
+            graph=run.subject.name,
+            input=run.subject.input,
+            config=run.subject.config,
+            record=run.modes,
+            fingerprint=run.subject.graph.program.fingerprint,
+        )
+        self.broker.submit(run.partition, wire.encode(self.codec, request))
+        return f"submits {run.subject.name}"
+
+    def cancel(self) -> str:
+        self.run.cancels_left -= 1
+        self.broker.submit(self.run.partition, wire.encode(self.codec, CancelRun(self.run.id, "enough")))
+        return "cancels"
+
+    @property
+    def has_news(self) -> bool:
+        log = self.server.partitions[self.run.partition].logs.get(self.run.id)
+        first, _, second = self.reader.after.partition("-")
+        return log is not None and log.last > (int(first), int(second))
+
+    def read(self) -> str:
+        """Read a piece of the log; now and then over a new connection."""
+        run = self.run
+        if run.items and self.rng.random() < self.drop_reader:
+            self.reader = self.new_reader(run.items[-1][1])
+            return f"joins again at {run.items[-1][1]}"
+        items = self.read_piece(self.reader, self.rng.randint(1, 6))
+        run.items += items
+        run.ended, run.failure = self.reader.ended, self.reader.failure
+        return f"reads {len(items)} items"
+
+    def read_piece(self, reader: RunReader, count: int) -> Items:
+        log = self.broker.log_reader(self.run.partition, self.run.id)
+        return reader.feed(log.read(reader.after, count, 0))
+
+    def read_from(self, start: Position, version: str = "v1") -> Items:
+        """What a fresh reader that joins behind `start` gets, to the end of the log."""
+        reader = self.new_reader(start, version)
+        items: Items = []
+        while True:
+            before = reader.after
+            items += self.read_piece(reader, self.rng.randint(1, 40))
+            if reader.after == before:
+                return items
+
+    def new_reader(self, start: Position, version: str = "v1") -> RunReader:
+        """A reader with a view of its own, as `Cluster.join` makes it."""
+        program = self.run.subject.graph.program
+        view = View(
+            self.run.modes,
+            listed=True,
+            subgraphs=True,
+            version=version,
+            coerce=output_coercion(program),
+            mappers=mappers_of(program),
+            decode_item=lambda data: wire.decode_item(self.codec, data),
+        )
+        return RunReader(self.run.id, view, self.codec, self.run.modes, start=start)
+
+
+def new_run(number: int, subject: Subject, modes: tuple[str, ...], partitions: int, rng: Random) -> SimRun:
+    run_id = f"{rng.getrandbits(32):08x}-run-{number}"
+    return SimRun(run_id, subject, modes, partition_of(run_id, partitions))

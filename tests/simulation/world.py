@@ -1,0 +1,398 @@
+"""A whole cluster in one thread: one virtual clock, one seed.
+
+`simulate(seed)` draws the cluster, its runs and its faults from the seed, then lets a scheduler choose one enabled step
+after another: a coordinator's turn, its keeper's turn, a commit's arrival, a line of a node's output, a worker's write,
+a reader's read, a tick of the clock. Between steps faults happen. After a while the trouble ends (`heal`): every run
+must then come to its end in bounded time, and what everybody saw is compared with the run without faults.
+"""
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from drumline_coordinator.apps import Apps
+from drumline_graph.errors import DrumlineError
+from drumline_protocol.limits import COORDINATOR_LEASE_MS, POISON_TRIES_MAX, TASK_LEASE_MS
+from drumline_transport.memory import MemoryBroker
+
+from . import graphs
+from .checks import Violation, Watch, check_rest, check_run, demand
+from .clients import SimClient, new_run
+from .coordinators import SimCoordinator
+from .faults import Faults
+from .network import Crash, Sent, SimServer
+from .workers import SimWorker
+
+#: steps in which things may go wrong; and how much the cluster needs at most from then on
+FAULTY_STEPS_MAX = 900
+HEALED_STEPS_MAX = 20_000
+HEALED_MS_MAX = 180_000
+#: leases and messages of a dead process may haunt the cluster for this long after the last run ended
+SETTLE_MS_MAX = 40_000
+
+MODES = ("values", "updates", "custom", "tasks")
+
+Action = tuple[float, Callable[[], None]]
+
+
+class World:
+    """One simulated cluster. `trace` has a line for every step; `echo` gets each as it is written."""
+
+    def __init__(self, seed: int, *, faults: Faults | None = None, echo: Callable[[str], None] | None = None) -> None:
+        self.seed = seed
+        self.rng = rng = Random(seed)
+        self.trace: list[str] = []
+        self._echo = echo
+        self.faults = Faults.draw(rng) if faults is None else faults
+        self.server = SimServer(partitions=rng.choice((1, 1, 2, 3)))
+        self._began_ms = self.server.now_ms
+        runs = rng.choice((1, 1, 1, 2, 3))
+        subjects = [self._choose_subject() for _ in range(runs)]
+        self.programs = {subject.name: subject.graph.program for subject in subjects}
+        self.apps = Apps(self.programs)
+        self.watch = Watch(self.server, self.apps.codec, self.programs)
+        self.clients = [self._new_client(number, subject) for number, subject in enumerate(subjects)]
+        self._names = 0
+        self.coordinators: list[SimCoordinator] = []
+        self.workers: list[SimWorker] = []
+        for _ in range(rng.randint(1, 3)):
+            self._start_coordinator()
+        for _ in range(rng.randint(2, 4)):
+            self._start_worker()
+        #: (when, start) of processes to come; what dead ones left on the wire
+        self._coming: list[tuple[int, Callable[[], None]]] = []
+        self._ghosts: list[tuple[str, Callable[[], str | None]]] = []
+        self.healed = False
+        self.outcomes: list[str] = []
+
+    def _choose_subject(self) -> graphs.Subject:
+        rng = self.rng
+        if rng.random() < 0.6:
+            return graphs.fixed(rng.choice(graphs.FIXED))
+        return graphs.random_subject(rng.randrange(graphs.RANDOM_GRAPHS))
+
+    def _new_client(self, number: int, subject: graphs.Subject) -> SimClient:
+        rng, faults = self.rng, self.faults
+        modes = (*MODES, "debug") if rng.random() < 0.2 else MODES
+        run = new_run(number, subject, modes, len(self.server.partitions), rng)
+        if rng.random() < faults.repeat_submit:
+            run.submits_left += rng.randint(1, 2)
+        if rng.random() < faults.cancel:
+            run.cancels_left = 1
+        return SimClient(self.server, run, rng, faults.drop_reader)
+
+    # -- processes --------------------------------------------------------------------------------
+
+    def _start_coordinator(self) -> None:
+        name = self._name("coord")
+        lose = self.faults.lose_reply
+        self.coordinators.append(SimCoordinator(name, self.server, self.apps, lose, self.rng))
+        self.note(name, "starts")
+
+    def _start_worker(self, holds: bool | None = None) -> None:
+        if holds is None:
+            holds = self.rng.random() >= self.faults.stranger
+        name = self._name("worker")
+        worker = SimWorker(name, self.server, self.programs, self.faults, self.rng, holds=holds)
+        self.workers.append(worker)
+        self.note(name, "starts" if holds else "starts without the graphs")
+
+    def _name(self, kind: str) -> str:
+        self._names += 1
+        return f"{kind}-{self._names}"
+
+    def note(self, who: str, what: str) -> None:
+        line = f"{self.server.now_ms - self._began_ms:>7} {who:<9} {what}"
+        self.trace.append(line)
+        if self._echo is not None:
+            self._echo(line)
+
+    # -- faults -----------------------------------------------------------------------------------
+
+    def _trouble(self) -> None:
+        """Perhaps something goes wrong before the next step."""
+        faults, rng = self.faults, self.rng
+        if rng.random() < faults.crash_worker and self.workers:
+            self._crash_worker(rng.choice(self.workers))
+        if rng.random() < faults.pause_worker and self.workers:
+            worker = rng.choice(self.workers)
+            worker.paused_until_ms = self.server.now_ms + rng.randint(500, 2 * TASK_LEASE_MS)
+            self.note(worker.name, "is stopped")
+        if rng.random() < faults.restart_broker:
+            self.server.restart()
+            self.note("broker", f"restarts as {self.server.run_id}")
+        steady = [c for c in self.coordinators if not self._tried(c)]
+        if rng.random() < faults.crash_coordinator and steady:
+            self._crash_coordinator(rng.choice(steady))
+        elif rng.random() < faults.pause_coordinator and steady:
+            coordinator = rng.choice(steady)
+            coordinator.paused_until_ms = self.server.now_ms + rng.randint(200, 3 * COORDINATOR_LEASE_MS)
+            if rng.random() < 0.5:
+                coordinator.stop_reading()
+            self.note(coordinator.name, "is stopped")
+
+    def _tried(self, coordinator: SimCoordinator) -> bool:
+        """Whether an entry has already cost a coordinator its life: twice more, and its run is poisoned."""
+        return any(self.server.partitions[p].lease.tries for p in coordinator.partitions)
+
+    def _crash_worker(self, worker: SimWorker) -> None:
+        self.workers.remove(worker)
+        batch = worker.die()
+        if batch is not None:
+            broker = MemoryBroker(self.server)
+
+            def arrive() -> None:
+                broker.publish(batch.entries, batch.done)
+
+            self._ghosts.append((worker.name, arrive))
+        self._coming.append((self._later(), self._start_worker))
+        self.note(worker.name, "crashes" + (", a batch on the wire" if batch is not None else ""))
+
+    def _crash_coordinator(self, coordinator: SimCoordinator) -> None:
+        """At once, or in the midst of its next turn or its keeper's, at one of its calls to the broker."""
+        if coordinator.paused_until_ms is None and self.rng.random() < 0.7:
+            coordinator.broker.fuse = self.rng.randint(0, 12)
+            step = coordinator.turn if self.rng.random() < 0.7 else coordinator.keep
+            try:
+                step()
+            except Crash:
+                pass
+        self.coordinators.remove(coordinator)
+        wire = coordinator.broker.abandon(self.rng.randint(0, 3))
+        if wire:
+            self._ghosts.append((coordinator.name, lambda: self._haunt(wire)))
+        self._coming.append((self._later(), self._start_coordinator))
+        self.note(coordinator.name, f"crashes, {len(wire)} commits on the wire")
+
+    def _haunt(self, wire: Any) -> str | None:
+        sent: Sent = wire.popleft()
+        reply = self.server.take_in(sent)
+        return f"commit {sent.commit.number} from the dead: {reply.status}" if wire else None
+
+    def _later(self) -> int:
+        return self.server.now_ms + self.rng.randint(0, 4000)
+
+    def heal(self) -> None:
+        """No more faults: everybody runs, and what is missing comes."""
+        self.healed = True
+        calm = Faults()
+        self.faults = calm
+        for coordinator in self.coordinators:
+            coordinator.paused_until_ms = None
+            coordinator.broker._loses_reply = lambda: False
+        for worker in self.workers:
+            worker.paused_until_ms = None
+            worker.faults = calm
+        for client in self.clients:
+            client.drop_reader = 0.0
+            client.run.submits_left = min(client.run.submits_left, 1)
+        if not self.coordinators:
+            self._start_coordinator()
+        if not any(worker.holds for worker in self.workers):
+            self._start_worker(holds=True)
+        self.note("world", "heals")
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def _actions(self) -> list[tuple[float, str, Callable[[], str | None]]]:
+        """Every step that could be taken now: (weight, who, what)."""
+        now = self.server.now_ms
+        found: list[tuple[float, str, Callable[[], Any]]] = []
+        add = found.append
+        for c in self.coordinators:
+            if c.broker.in_flight:
+                add((2, c.name, c.broker.deliver))
+            if c.paused_until_ms is not None:
+                continue
+            if c.has_news:
+                add((2, c.name, c.turn))
+            if c.keep_at_ms <= now:
+                add((4, c.name, c.keep))
+        for w in self.workers:
+            if w.paused_until_ms is not None:
+                continue
+            if w.can_take:
+                add((1, w.name, w.take))
+            if w.speaking:
+                add((2, w.name, w.speak))
+            if w.can_gather:
+                add((1, w.name, w.gather))
+            if w.sending is not None:
+                add((2, w.name, w.send))
+            if w.keep_at_ms <= now:
+                add((4, w.name, w.keep))
+            if w.has_orders:
+                add((1, w.name, w.listen))
+        for client in self.clients:
+            run = client.run
+            if run.submits_left:
+                add((0.3, "client", client.submit))
+            elif run.cancels_left:
+                add((0.02, "client", client.cancel))
+            if client.has_news:
+                add((0.7, "reader", client.read))
+        for ghost in self._ghosts:
+            add((0.3, ghost[0], lambda ghost=ghost: self._appear(ghost)))  # type: ignore[misc]
+        return found
+
+    def _appear(self, ghost: tuple[str, Callable[[], str | None]]) -> str:
+        told = ghost[1]()
+        if told is None:
+            self._ghosts.remove(ghost)
+        return told or "the last of it arrives"
+
+    def _due(self) -> list[tuple[int, Callable[[], None]]]:
+        """What the clock brings, and when."""
+        due = list(self._coming)
+        for process in (*self.coordinators, *self.workers):
+            if process.paused_until_ms is not None:
+                due.append((process.paused_until_ms, lambda p=process: self._resume(p)))  # type: ignore[misc]
+            else:
+                due.append((process.keep_at_ms, lambda: None))
+        return due
+
+    def _resume(self, process: SimCoordinator | SimWorker) -> None:
+        process.paused_until_ms = None
+        self.note(process.name, "goes on")
+
+    def step(self) -> None:
+        """One step of somebody, or a tick of the clock."""
+        if not self.healed:
+            self._trouble()
+        now = self.server.now_ms
+        due = self._due()
+        for at, happen in due:
+            if at <= now:
+                self._coming = [coming for coming in self._coming if coming[1] is not happen or coming[0] != at]
+                happen()
+        actions = self._actions()
+        until = min((at for at, _ in due), default=now + 100) - now
+        if until > 0 or not actions:
+            tick = self.rng.randint(1, max(1, until)) if actions else max(1, until)
+            actions.append((1.5, "", lambda: self._tick(tick)))
+        weight, who, act = self.rng.choices(actions, [action[0] for action in actions])[0]
+        told = act()
+        if who:
+            self.note(who, told or act.__name__)
+
+    def _tick(self, ms: int) -> None:
+        self.server.now_ms += ms
+
+    # -- a whole life -----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Trouble, healing, the end, the checks. Raises Violation."""
+        with _Ears() as ears:
+            for _ in range(self.rng.randint(100, FAULTY_STEPS_MAX)):
+                self.step()
+                if self._over():
+                    break
+            self.heal()
+            self._bring_to_end(self._over, HEALED_MS_MAX, "I1: runs do not come to their end")
+            self._bring_to_end(self._quiet, SETTLE_MS_MAX, "the cluster does not come to rest")
+            demand(not ears.heard, f"a service logged an error: {ears.heard}")
+        check_rest(self.server)
+        self.outcomes = [check_run(client, self.watch.logs[client.run.id]) for client in self.clients]
+
+    def _bring_to_end(self, reached: Callable[[], bool], ms_max: int, otherwise: str) -> None:
+        until_ms = self.server.now_ms + ms_max
+        for _ in range(HEALED_STEPS_MAX):
+            if reached():
+                return
+            demand(self.server.now_ms < until_ms, f"{otherwise} within {ms_max} ms: {self._open_things()}")
+            self.step()
+        raise Violation(f"{otherwise} within {HEALED_STEPS_MAX} steps: {self._open_things()}")
+
+    def _over(self) -> bool:
+        return all(client.run.ended for client in self.clients)
+
+    def _quiet(self) -> bool:
+        """Nobody has anything left to do, and no task entry is left."""
+        server = self.server
+        return (
+            not self._ghosts
+            and not any(w.running or w.queued or w.sending for w in self.workers)
+            and not any(c.broker.in_flight or c.has_news for c in self.coordinators)
+            and not any(len(part.inbox) for part in server.partitions)
+            and not any(len(tasks.stream) or tasks.pending for tasks in server.tasks.values())
+            and not any(client.has_news for client in self.clients)
+        )
+
+    def _open_things(self) -> str:
+        server = self.server
+        return ", ".join(
+            [
+                *(f"run {client.run.id} is open" for client in self.clients if not client.run.ended),
+                *(f"inbox {i} holds {len(part.inbox)}" for i, part in enumerate(server.partitions) if len(part.inbox)),
+                *(
+                    f"pool {pool} holds {len(tasks.stream)}, pending {sorted(tasks.pending.items())}"
+                    for pool, tasks in server.tasks.items()
+                    if len(tasks.stream)
+                ),
+                *(f"{w.name} has {len(w.running)} tasks" for w in self.workers if w.running),
+                f"{len(self._ghosts)} ghosts",
+            ]
+        )
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that happened and all that was written."""
+        heard = hashlib.blake2b(digest_size=16)
+        for line in self.trace:
+            heard.update(line.encode())
+        for part in self.server.partitions:
+            for run_id in sorted(part.logs):
+                for entry_id, (first, data) in part.logs[run_id].after((0, 0)):
+                    heard.update(f"{run_id} {entry_id} {first}".encode())
+                    heard.update(data)
+        return heard.hexdigest()
+
+
+class _Ears(logging.Handler):
+    """Hears what the services log as errors, and keeps the rest of their talk, and warnings, from the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.heard: list[str] = []
+        self._log = logging.getLogger("drumline")
+        self._warnings: Any = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(self.format(record))
+
+    def __enter__(self) -> "_Ears":
+        self._log.addHandler(self)
+        self._propagate, self._log.propagate = self._log.propagate, False
+        self._level = self._log.level
+        self._log.setLevel(logging.ERROR)
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.simplefilter("ignore")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._warnings.__exit__(*exc)
+        self._log.setLevel(self._level)
+        self._log.propagate = self._propagate
+        self._log.removeHandler(self)
+
+
+def simulate(seed: int, *, faults: Faults | None = None, echo: Callable[[str], None] | None = None) -> World:
+    """Run a seed. Raises Violation, with the end of the trace and the command that replays it."""
+    world = World(seed, faults=faults, echo=echo)
+    try:
+        world.run()
+    except (Violation, DrumlineError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        tail = "\n".join(world.trace[-60:])
+        text = f"{type(error).__name__}: {error}" if not isinstance(error, Violation) else str(error)
+        raise Violation(
+            f"seed {seed}: {text}\n\nthe end of its trace ({len(world.trace)} lines):\n{tail}\n\n"
+            f"seed {seed}: {text}\nfaults: {world.faults}\nreplay: python -m tests.simulation {seed} --trace"
+        ) from error
+    return world
+
+
+__all__ = ["POISON_TRIES_MAX", "World", "simulate"]
