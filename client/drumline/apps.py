@@ -239,8 +239,8 @@ def _import_file(app: App, path: Path) -> ModuleType:
         if _file_of(known) == path:
             return known
         raise AppNotFound(
-            f"app {app.spec!r} would be imported as {name!r}, which is {_file_of(known) or 'built into Python'} already. "
-            "Rename the file, or name it as a module of a package, as in mypackage.app:graph."
+            f"app {app.spec!r} would be imported as {name!r}, which is {_file_of(known) or 'built into Python'} "
+            "already. Rename the file, or name it as a module of a package, as in mypackage.app:graph."
         )
     _look_in(top)
     if top != path.parent:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.recovery import slot_of
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import unbox
@@ -43,8 +44,7 @@ class Keeper:
         #: partitions this process holds, and those that the main loop was told to let go of
         self._held: set[int] = set()
         self._leaving: set[int] = set()
-        self._gained: list[Lease] = []
-        self._lost: list[int] = []
+        self._changes: list[Lease | int] = []
         self._cursors: dict[str, str] = {}
         self._holders: dict[tuple[str, str], int] = {}
         self._workers: frozenset[str] = frozenset()
@@ -55,20 +55,20 @@ class Keeper:
 
     # -- called by the main loop ----------------------------------------------------------------------
 
-    def changes(self) -> tuple[list[Lease], list[int]]:
-        """Leases gained and partitions lost since the last call."""
+    def changes(self) -> list[Lease | int]:
+        """Leases gained and (by their numbers) partitions lost since the last call, in order."""
         with self._lock:
-            gained, self._gained = self._gained, []
-            lost, self._lost = self._lost, []
+            changes, self._changes = self._changes, []
             self.changed.clear()
-        return gained, lost
+        return changes
 
     def let_go(self, index: int) -> None:
         """The main loop works on the partition no more: it may be released."""
         with self._lock:
             leaving = index in self._leaving
-            self._leaving.discard(index)
-            self._held.discard(index)
+            if leaving:
+                self._leaving.discard(index)
+                self._held.discard(index)
         if leaving:
             self._broker.release(index, self._nonce)
 
@@ -76,6 +76,7 @@ class Keeper:
         """The main loop threw the partition away: lease it again."""
         with self._lock:
             self._held.discard(index)
+            self._leaving.discard(index)
         self._wake.set()
 
     def holders(self, graph: str, fingerprint: str) -> int:
@@ -137,7 +138,8 @@ class Keeper:
         if gone:
             with self._lock:
                 self._held.difference_update(gone)
-                self._lost.extend(gone)
+                self._leaving.difference_update(gone)
+                self._changes.extend(gone)
                 self.changed.set()
 
     def _balance(self) -> None:
@@ -158,26 +160,31 @@ class Keeper:
                     held.add(index)
                     with self._lock:
                         self._held.add(index)
-                        self._gained.append(lease)
+                        self._changes.append(lease)
                         self.changed.set()
         surplus = len(held) - leaving - share
         if surplus > 0:
             with self._lock:
                 going = sorted(self._held - self._leaving)[-surplus:]
                 self._leaving.update(going)
-                self._lost.extend(going)
+                self._changes.extend(going)
                 self.changed.set()
 
     def _sweep(self) -> None:
-        """Report tasks whose worker has not renewed them. Nothing is claimed: the machine decides."""
+        """Report tasks whose worker has not renewed them. Nothing is claimed: the machine decides.
+
+        An entry that its run's record does not name is left over from a worker that died between its answer and its
+        acknowledgement, or from an earlier dispatch: it goes.
+        """
         for pool in self._apps.pools():
             self._broker.ensure_pool(pool)
             cursor = self._cursors.get(pool, SWEEP_START)
             stale, self._cursors[pool] = self._broker.stale_tasks(pool, self._task_lease_ms, cursor, SWEEP_COUNT)
+            records: dict[str, dict[str, bytes]] = {}  # read after the entries: an entry comes with its name in there
             for task in stale:
-                self._report(pool, task)
+                self._report(pool, task, records)
 
-    def _report(self, pool: str, stale: StaleTask) -> None:
+    def _report(self, pool: str, stale: StaleTask, records: dict[str, dict[str, bytes]]) -> None:
         if stale.data is None:
             return
         try:
@@ -188,9 +195,16 @@ class Keeper:
         except DrumlineError as error:
             log.error("entry %s of pool %s cannot be read: %s", stale.id, pool, error)
             return
+        run_id = shared.run_id
+        if run_id not in records:
+            records[run_id] = self._broker.load_run(shared.partition, run_id)
+        slot = slot_of(message.task, message.attempt)
+        if records[run_id].get(f"t:{slot}") != f"{pool} {stale.id}".encode():
+            self._broker.drop_tasks(pool, [stale.id])
+            return
         reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
         log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
-        abandoned = Abandoned(shared.run_id, message.task, message.attempt, reason)
+        abandoned = Abandoned(run_id, message.task, message.attempt, reason)
         self._broker.push_inbox(shared.partition, wire.encode(self._apps.codec, abandoned))
 
     def _watch_workers(self) -> None:

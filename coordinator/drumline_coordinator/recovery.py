@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from drumline_coordinator.run import ENDED, Run
-from drumline_coordinator.tasks import DONE, PARKED, PLANNED, ROUTE, RUNNING, Scope, Task
+from drumline_coordinator.tasks import DONE, PLANNED, ROUTE, RUNNING, Scope, Task
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.delta import patch
@@ -51,10 +51,11 @@ def recover(program: Program, shared: RunShared, facts: Iterable[Fact], slots: C
         dispatched = task.node.subprogram is None or task.phase == ROUTE
         if not dispatched or task.status == DONE:
             continue
-        if slot_of(task.id, task.attempt) in slots:  # a parked task too may have been sent again
+        # A parked task may have been sent again since; if not, the new owner tries again.
+        if slot_of(task.id, task.attempt) in slots:
             task.status = RUNNING
             run.running += 1
-        elif task.status != PARKED:
+        else:
             task.status = PLANNED
             run.ready.append(task)
     return run
@@ -144,7 +145,6 @@ class _Folder:
 
     def _parked(self, fact: TaskParked) -> None:
         task = self._run.tasks[fact.task]
-        task.status = PARKED
         task.attempt += 1
         task.executor = None
 

@@ -166,15 +166,15 @@ class Coordinator:
 
     def _adopt(self) -> None:
         """Take in what the keeper leased or lost since the last turn."""
-        gained, lost = self.keeper.changes()
-        for index in lost:
-            partition = self._partitions.pop(index, None)
-            if partition is not None:
-                self._await_replies()
-                self.keeper.let_go(index)
-        for lease in gained:
-            self._partitions[lease.partition] = Partition(lease, self._apps, self._broker, holders=self.keeper.holders)
-            self._careful.add(lease.partition)
+        for change in self.keeper.changes():
+            if isinstance(change, Lease):
+                index = change.partition
+                self._partitions[index] = Partition(change, self._apps, self._broker, holders=self.keeper.holders)
+                self._careful.add(index)
+            else:
+                if self._partitions.pop(change, None) is not None:
+                    self._await_replies()
+                self.keeper.let_go(change)
         server = self._broker.server_id()
         for index, partition in list(self._partitions.items()):
             if server and partition.lease.server != server:

@@ -20,8 +20,8 @@ from drumline.config import get_stream_writer
 from drumline.graph import END, START, StateGraph, add_messages
 from drumline.types import Send, StreamWriter
 
-#: what a real node would wait for: a model, a search, a file
-PAUSE_S = float(os.environ.get("DEMO_PAUSE_S", "0.05"))
+#: stands for what a real node would wait for: a model, a search, a file
+PAUSE_S = 0.05
 
 TEXTS = {
     "tides": "The moon pulls and the harbour answers twice a day",
@@ -111,10 +111,7 @@ def publish(state: Report) -> Report:
 
 
 edit = (
-    StateGraph(Draft, output_schema=Edited)
-    .add_sequence([check, polish])
-    .add_edge(START, "check")
-    .compile(name="edit")
+    StateGraph(Draft, output_schema=Edited).add_sequence([check, polish]).add_edge(START, "check").compile(name="edit")
 )
 
 graph = (

@@ -1,7 +1,7 @@
-"""`make demo`: one graph, three worker processes, one ordered stream. Checks what it shows; exit code 0 if all of it held.
+"""`make demo`: one graph, three worker processes, one ordered stream. Checks what it shows: exit code 0 if it all held.
 
-Starts a real broker (redis-server, valkey-server, or the one that pip brings), a coordinator and three workers, all on this
-machine, by the same commands that you would type. Ends by itself in some seconds.
+Starts a real broker (redis-server, valkey-server, or the one that pip brings), a coordinator and three workers, all on
+this machine, by the same commands that you would type. Ends by itself in some seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from app import graph  # noqa: E402
 
 APP = "report=app.py:graph"
 WORKERS = 3
-INPUT = {"topics": ["tides", "bridges", "bread"]}
+INPUT: dict[str, Any] = {"topics": ["tides", "bridges", "bread"]}
 MODES = ["custom", "updates", "tasks", "values", *(["messages"] if find_spec("langchain_core") else [])]
 COLOURS = {"custom": "magenta", "updates": "cyan", "tasks": "blue", "values": "green", "messages": "yellow"}
 
@@ -43,12 +43,12 @@ Item = tuple[tuple[str, ...], str, Any]
 class Role:
     """A coordinator or worker process, as `drumline coordinator` and `drumline worker` start it."""
 
-    def __init__(self, kind: str, name: str, url: str) -> None:
+    def __init__(self, kind: str, name: str, url: str, *more: str) -> None:
         self.kind, self.name = kind, name
         self.lines: list[str] = []
         self._ready: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "drumline.cli.main", kind, "--app", APP, "--name", name],
+            [sys.executable, "-m", "drumline.cli.main", kind, "--app", APP, "--name", name, *more],
             cwd=HERE,
             env={**os.environ, "DRUMLINE_BROKER": url},
             stderr=subprocess.PIPE,
@@ -76,11 +76,13 @@ class Role:
 
 def main() -> int:
     began = time.monotonic()
+    os.environ.pop("DRUMLINE_BROKER", None)  # it would send the run that is to be embedded to a cluster
     console.rule("[bold]drumline: one graph on three workers, one ordered stream")
     with LocalServer() as broker:
         console.print(f"  {'broker':<11} [bold]{broker.program.name}[/]  {broker.url}")
         roles = [Role("coordinator", "c1", broker.url)]
-        roles += [Role("worker", f"w{number}", broker.url) for number in range(1, WORKERS + 1)]
+        # one task at a time each, so that the parallel tasks of this small graph must spread
+        roles += [Role("worker", f"w{number}", broker.url, "--concurrency", "1") for number in range(1, WORKERS + 1)]
         try:
             for role in roles:
                 role.await_ready()
@@ -98,7 +100,7 @@ def main() -> int:
 
 def show(cluster: Cluster, workers: dict[int, str]) -> bool:
     """Run the graph, show its streams, and check them. `workers`: names by process id."""
-    console.print(f"\n[bold]The stream[/] of cluster.graph('report').stream(..., stream_mode={MODES}, subgraphs=True):\n")
+    console.print(f"\n[bold]One stream[/], stream_mode={MODES}, subgraphs=True:\n")
     run_id = cluster.graph("report", graph=graph).start(INPUT)
     stream = cluster.join(run_id, stream_mode=MODES, subgraphs=True)
     items: list[Item] = []
@@ -119,12 +121,11 @@ def show(cluster: Cluster, workers: dict[int, str]) -> bool:
     ran = who_ran(items)
     for node, pids in ran.items():
         console.print(f"  {node:<18} {', '.join(workers.get(pid, f'pid {pid}?') for pid in pids)}")
-    console.print("\n[bold]The same run once more[/], joined later by its id, in another mode: the first debug event is")
-    console.print(f"  {escape(repr(debug[0]))}", overflow="fold")
+    console.print("\n[bold]The same run once more[/], joined later by its id: its first event in mode debug is")
+    console.print(f"  {escape(repr(debug[0]))}")
 
     used = {pid for pids in ran.values() for pid in pids}
     topics = INPUT["topics"]
-    finals = [payload for ns, mode, payload in items if mode == "values" and not ns]
     console.print("\n[bold]Checked[/]")
     checks = [
         check(len(used) >= 2 and used <= set(workers), f"nodes of this run ran in {len(used)} worker processes"),
@@ -132,7 +133,7 @@ def show(cluster: Cluster, workers: dict[int, str]) -> bool:
         check(all(tokens_in_order(items, topic) for topic in topics), "each token came once, in its node's order"),
         check(set(MODES) == {mode for _, mode, _ in items}, f"one stream carried the modes {', '.join(MODES)}"),
         check(
-            finals[-1]["sections"] == embedded_final(embedded)["sections"],
+            final_state(items)["sections"] == final_state(embedded)["sections"],
             "writes merged in the order of the tasks, whichever worker was first",
         ),
         check(essence(items) == essence(embedded), "the embedded run yields the same items, up to races"),
@@ -170,7 +171,13 @@ class Printer:
         worker = self._workers.get(payload.get("pid"), "") if mode == "custom" else ""
         if mode == "custom" and "topic" in payload:
             self._topics[payload["topic"]] = worker
-        text = f"{worker} runs {payload['node']} {payload.get('topic', '')}" if worker else short(payload)
+        if worker:
+            text = f"{worker} runs {payload['node']} {payload.get('topic', '')}"
+        elif mode == "tasks":
+            what, key = ("starts", "input") if "input" in payload else ("ended", "result")
+            text = short(f"{payload['name']} {what}: {payload[key]}")
+        else:
+            text = short(repr(payload))
         place = "".join(f"{part.partition(':')[0]}: " for part in ns)
         console.print(f"  [{COLOURS[mode]}]{mode:<8}[/]  [bold]{place}[/]{escape(text)}")
 
@@ -180,8 +187,7 @@ class Printer:
             console.print()
 
 
-def short(payload: Any) -> str:
-    text = repr(payload)
+def short(text: str) -> str:
     return text if len(text) <= 110 else f"{text[:107]}..."
 
 
@@ -198,15 +204,16 @@ def who_ran(items: list[Item]) -> dict[str, list[int]]:
 
 
 def tokens_in_order(items: list[Item], topic: str) -> bool:
-    said = [payload["token"] for _, mode, payload in items if mode == "custom" and payload.get("topic") == topic
-            and "token" in payload]
-    section = next(text for text in embedded_final(items)["sections"] if text.startswith(f"{topic}: "))
-    return f"{topic}: {' '.join(said)}." == section
+    events = [payload for _, mode, payload in items if mode == "custom" and payload.get("topic") == topic]
+    said = [event["token"] for event in events if "token" in event]
+    section = next(text for text in final_state(items)["sections"] if text.startswith(f"{topic}: "))
+    return bool(f"{topic}: {' '.join(said)}." == section)
 
 
-def embedded_final(items: list[Item]) -> dict[str, Any]:
+def final_state(items: list[Item]) -> dict[str, Any]:
     """The last state of the whole graph."""
-    return [payload for ns, mode, payload in items if mode == "values" and not ns][-1]
+    states: list[dict[str, Any]] = [payload for ns, mode, payload in items if mode == "values" and not ns]
+    return states[-1]
 
 
 def essence(items: list[Item]) -> dict[Any, list[str]]:

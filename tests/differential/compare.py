@@ -26,6 +26,8 @@ from typing import Any
 
 from .normal import UUID, Item, Recorded, exact_lines, rename_ids, show, show_error, show_payload
 
+_SHOWN_LINES = 80
+
 
 @dataclass(slots=True)
 class _Task:
@@ -97,8 +99,7 @@ class _Tree:
             self._add(number, item)
         root = self.levels.get((), _Level((), ""))
         lines = [*self.level_lines(root), *self._orphans()]
-        if recorded.error is not None:
-            lines.append(f"raised {show_error(recorded.error)}")
+        self.raised = [] if recorded.error is None else [f"raised {show_error(recorded.error)}"]
         self.lines = list(rename_ids(lines, self.ids))
         for label, lane in self.racy.items():
             self.racy[label] = None if lane is None else list(rename_ids(lane, self.ids))
@@ -275,11 +276,16 @@ def _writer_of(step: _Step, item: Item) -> tuple[_Task | None, str]:
 
 
 def _racy_difference(reference: _Tree, other: _Tree) -> Iterator[str]:
-    if reference.failed and other.failed and not reference.failed & other.failed:
-        yield f"failed tasks: {sorted(reference.failed)} / {sorted(other.failed)}"
+    """What must agree where tasks failed: the siblings that ended in both, and the error.
+
+    Which one of several failing tasks comes first is a race: then the errors may differ.
+    """
+    race = len(reference.failed | other.failed) > 1 and reference.failed and other.failed
+    if not race:
+        yield from _diff(reference.raised, other.raised, "error")
     for label, lines in reference.racy.items():
         theirs = other.racy.get(label)
-        if lines is not None and theirs is not None and lines != theirs:
+        if lines is not None and theirs is not None:
             yield from _diff(lines, theirs, label)
 
 
@@ -289,18 +295,26 @@ def _diff(reference: list[str], other: list[str], label: str) -> Iterator[str]:
         yield from difflib.unified_diff(reference, other, *names, lineterm="")
 
 
+def _text(lines: list[str]) -> str | None:
+    """The first lines of a diff: what comes after the first difference seldom helps."""
+    left = len(lines) - _SHOWN_LINES
+    more = [f"... and {left} lines more"] if left > 0 else []
+    return "\n".join([*lines[:_SHOWN_LINES], *more]) or None
+
+
 def canonical_lines(recorded: Recorded) -> list[str]:
     """The lines that are compared: for printing a stream, and for tests of this module."""
-    return _Tree(recorded).lines
+    tree = _Tree(recorded)
+    return [*tree.lines, *tree.raised]
 
 
 def difference(reference: Recorded, other: Recorded) -> str | None:
     """A unified diff of the two streams, or None when they agree up to RACE."""
     trees = _Tree(reference), _Tree(other)
     found = list(_diff(trees[0].lines, trees[1].lines, "stream"))
-    return "\n".join([*found, *_racy_difference(*trees)]) or None
+    return _text([*found, *_racy_difference(*trees)])
 
 
 def exact_difference(reference: Recorded, other: Recorded) -> str | None:
     """A unified diff of the two streams item by item: for graphs in which nothing races."""
-    return "\n".join(_diff(exact_lines(reference), exact_lines(other), "stream")) or None
+    return _text(list(_diff(exact_lines(reference), exact_lines(other), "stream")))

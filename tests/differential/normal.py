@@ -104,6 +104,8 @@ def show(value: Any) -> str:
     if isinstance(value, BaseException):
         return show_error(value)
     if isinstance(value, Mapping):
+        if "langgraph_step" in value:
+            return show_metadata(value)
         inner = ", ".join(f"{show(k)}: {show(v)}" for k, v in value.items())
         return _named(value, dict, f"{{{inner}}}")
     if isinstance(value, tuple):
@@ -147,8 +149,8 @@ def show_metadata(metadata: Mapping[str, Any]) -> str:
     """Metadata of a message item: order of keys means nothing, `ls_*` and `lc_*` belong to
     LangChain's tracer.
     """
-    kept = {k: metadata[k] for k in sorted(metadata) if not k.startswith(("ls_", "lc_"))}
-    return show(kept)
+    kept = (k for k in sorted(metadata) if not k.startswith(("ls_", "lc_")))
+    return f"{{{', '.join(f'{k!r}: {show(metadata[k])}' for k in kept)}}}"
 
 
 def show_payload(mode: str, payload: Any) -> str:

@@ -282,3 +282,30 @@ def test_wrong_result_of_a_failed_task_is_reported() -> None:
         for i in whole.items
     ]
     assert difference(whole, Recorded(items, whole.error)) is not None
+
+
+def test_which_of_two_failures_comes_first_is_a_race() -> None:
+    """Both may be the one that is reported; a stream in which neither failed differs."""
+
+    def boom(name: str) -> Any:
+        def run(_: Any) -> Any:
+            raise ValueError(name)
+
+        return run
+
+    builder = LANGGRAPH.StateGraph(Child)
+    for name in "ab":
+        builder.add_node(name, boom(name)).add_edge(LANGGRAPH.START, name)
+    whole = record(builder.compile(), {"log": []})
+    starts = [item for item in whole.items if "error" not in str(item.payload)]
+
+    def failed(name: str) -> Recorded:
+        result = {"id": "", "name": name, "error": ValueError(name), "result": {}, "interrupts": []}
+        (start,) = (i for i in starts if i.mode == "tasks" and i.payload["name"] == name)
+        item = Item((), "tasks", result | {"id": start.payload["id"]})
+        return Recorded([*starts, item], ValueError(name))
+
+    assert difference(failed("a"), failed("b")) is None
+    assert difference(failed("a"), Recorded(failed("a").items, ValueError("b"))) is not None
+    for one, two in [(failed("a"), Recorded(starts)), (Recorded(starts), failed("a"))]:
+        assert difference(one, two) is not None

@@ -50,6 +50,24 @@ def test_unknown_target_of_a_node(other: Engine, kind: str) -> None:
         chain(other, lambda _: TARGETS[kind](other), says("2")).invoke(EMPTY)
 
 
+IGNORED: dict[str, Any] = {
+    "Send beside a Command": lambda e: [e.Command(update={"log": ["1"]}), e.Send("n2", {})],
+    "Send to END": lambda e: e.Send(e.END, {}),
+    "goto Send to END": lambda e: e.Command(goto=e.Send(e.END, {})),
+    "update is a string": lambda e: e.Command(update="text"),
+    "update is a number": lambda e: e.Command(update=3),
+    "goto is a number": lambda e: e.Command(goto=3),
+    "goto is None": lambda e: e.Command(goto=None),
+}
+
+
+@pytest.mark.parametrize("kind", IGNORED)
+def test_what_langgraph_ignores_is_an_error(other: Engine, kind: str) -> None:
+    """A result that would lose what its author meant; LangGraph goes on, or crashes inside."""
+    with pytest.raises(Exception, match="n1"):
+        chain(other, lambda _: IGNORED[kind](other), says("2")).invoke(EMPTY)
+
+
 @pytest.mark.parametrize("kind", ["name", "send"])
 def test_unknown_target_of_a_router(other: Engine, kind: str) -> None:
     def route(_: Any) -> Any:

@@ -125,14 +125,16 @@ def test_sync_sibling_runs_to_its_end(other: Engine) -> None:
 
     def run(e: Engine) -> tuple[list[str], str]:
         told: list[str] = []
-        failed = threading.Event()
+        started, failed = threading.Event(), threading.Event()
 
         def slow(_: Any) -> Any:
+            started.set()
             assert failed.wait(30)
             told.append("ran out")
             return {"log": ["slow"]}
 
         def boom(_: Any) -> Any:
+            assert started.wait(30)
             failed.set()
             raise ValueError("boom")
 

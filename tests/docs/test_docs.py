@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from pathlib import Path
 
 import pytest
 
+from drumline.cli.main import _parser
 from drumline_protocol import codec_builtin, facts, keys, messages, wire
 from drumline_protocol.keys import Keys
 from drumline_transport.local_server import find_server
@@ -98,6 +100,24 @@ def test_keys_in_the_table_are_made_by_the_code() -> None:
 def test_ext_codes_of_the_protocol_page() -> None:
     (told,) = re.findall(r"- Ext types: (.*?)\(`Boxed`\)", PROTOCOL, re.DOTALL)
     assert set(map(int, re.findall(r"\b(\d+) ", told))) == {*codec_builtin.LOADERS, codec_builtin.TAGGED, codec_builtin.BOXED}
+
+
+def _options() -> set[str]:
+    """All options of all subcommands."""
+    parser = _parser()
+    found: set[str] = set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                found.update(command._option_string_actions)
+    return found
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)
+def test_options_on_the_pages_are_those_of_the_command_line(page: Path) -> None:
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if re.search("drumline |^\\| .*`--", line)]
+    named = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
+    assert named <= _options() | {"--help", "--build", "--scale", "--rm"}
 
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.name)

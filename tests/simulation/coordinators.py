@@ -29,11 +29,12 @@ class SimCoordinator:
         self.paused_until_ms: int | None = None
 
     def _imagine(self, commit: Commit) -> dict[str, Any]:
+        """Images of the commit's runs; none if the service has just given the partition up."""
         partition = self.service._partitions.get(commit.partition)
-        runs = {} if partition is None else partition._runs
-        return {
-            log.run_id: _image(runs[log.run_id].run) if log.run_id in runs else None for log in commit.logs
-        }
+        if partition is None or (partition.lease.epoch, partition.number) != (commit.epoch, commit.number):
+            return {}
+        runs = partition._runs
+        return {log.run_id: _image(runs[log.run_id].run) if log.run_id in runs else None for log in commit.logs}
 
     @property
     def partitions(self) -> list[int]:

@@ -4,19 +4,22 @@ from typing import Any
 
 from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.run import OPEN, Run
-from drumline_coordinator.tasks import DONE, ROUTE, RUNNING, Scope, Task
+from drumline_coordinator.tasks import DONE, PARKED, PLANNED, ROUTE, RUNNING, Scope, Task
 from drumline_protocol.codec import Boxed, unbox
 
 
 def image(run: Run) -> dict[str, Any] | None:
-    """Everything that decides what the machine does next; None for a run that ended."""
+    """Everything that decides what the machine does next; None for a run that ended.
+
+    A parked task counts as planned: a new owner tries it again.
+    """
     if run.status is not OPEN:
         return None
     scopes = {run.root.ns: run.root} if run.root is not None else {}
     scopes.update((task.scope.ns, task.scope) for task in run.tasks.values())
     return {
         "running": run.running,
-        "ready": sorted(task.id for task in run.ready),
+        "ready": sorted([t.id for t in run.ready] + [t.id for t in run.tasks.values() if t.status == PARKED]),
         "scopes": {ns: _scope(scope) for ns, scope in scopes.items()},
         "slots": sorted(slot_of(task.id, task.attempt) for task in run.tasks.values() if _is_sent(task)),
     }
@@ -45,7 +48,7 @@ def _task(task: Task) -> tuple[Any, ...]:
         task.path,
         tuple(task.triggers),
         task.phase,
-        task.status,
+        PLANNED if task.status == PARKED else task.status,
         task.attempt,
         task.lost,
         # Who did it, and how much was heard of him, matters until it is done.

@@ -134,7 +134,8 @@ class SimWorker:
         execution = self.rng.choice(self.speaking)
         kind, data = execution.script.popleft()
         (self.outbox.event if kind == "event" else self.outbox.answer)(execution.slot, data)
-        self.queued = self.queued or not execution.slot.void or kind == "answer"
+        self.queued = True
+        self._forget_done()
         return f"{kind} of {execution.slot.task[:4]}/{execution.slot.attempt}"
 
     def gather(self) -> str:
@@ -156,8 +157,11 @@ class SimWorker:
         finished = {id(slot) for slot in batch.finished}
         for execution in self.running:
             execution.answered = execution.answered or id(execution.slot) in finished
-        self.running = [e for e in self.running if e.script or not e.answered]
+        self._forget_done()
         return told
+
+    def _forget_done(self) -> None:
+        self.running = [e for e in self.running if e.script or not e.answered]
 
     def keep(self) -> str:
         """Beat, renew; void what is lost."""

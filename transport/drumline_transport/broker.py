@@ -409,6 +409,10 @@ class CoordinatorVerbs(CommonVerbs, Protocol):
         """
         ...
 
+    def drop_tasks(self, pool: str, entry_ids: list[str]) -> None:
+        """Acknowledge and delete entries that speak for no task any more, whoever has them. Idempotent."""
+        ...
+
 
 class WorkerVerbs(CommonVerbs, Protocol):
     """Take tasks, answer, stay alive."""

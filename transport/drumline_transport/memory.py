@@ -387,6 +387,11 @@ class MemoryBroker:
                     return stale, f"({stale[-1].id}"
         return stale, SWEEP_START
 
+    def drop_tasks(self, pool: str, entry_ids: list[str]) -> None:
+        tasks = self._reach(write=True).pool(pool)
+        for entry_id in entry_ids:
+            tasks.drop(parse_id(entry_id))
+
     # -- worker ----------------------------------------------------------------------------------
 
     def take(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:  # noqa: ARG002

@@ -21,7 +21,7 @@ from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.redis_commits import CommitQueue
 from drumline_transport.redis_core import GROUP, RedisCore, _milliseconds, _pairs
-from drumline_transport.scripts import ACQUIRE, DUE, NOTE_TRY, RELEASE, RENEW_LEASE
+from drumline_transport.scripts import ACQUIRE, DUE, NOTE_TRY, PUBLISH, RELEASE, RENEW_LEASE
 
 #: Entries of a log that one XRANGE fetches.
 _LOG_PAGE = 500
@@ -155,6 +155,10 @@ class RedisCoordinator(RedisCore):
             for entry_id, row, entry in zip(ids, rows, found, strict=True)
         ]
         return stale, f"({ids[-1]}" if len(rows) >= count else SWEEP_START
+
+    def drop_tasks(self, pool: str, entry_ids: list[str]) -> None:
+        done: list[Argument] = [word for entry_id in entry_ids for word in (1, entry_id)]
+        self._keeper.scripts(PUBLISH, [([self._keys.tasks(pool)], [0, 0, *done])])
 
 
 def make_group(line: Line, key: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_protocol.codec import Codec
-from drumline_protocol.facts import TaskFailed
+from drumline_protocol.errors import EncodeError
+from drumline_protocol.facts import PlanMade, PlannedTask, TaskFailed
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import RunShared
 
@@ -59,7 +60,24 @@ class Job:
 
 
 def portable_event(payload: Any, codec: Codec) -> Any:
-    """A task's event as it may cross a wire: the exception in a called graph's fact becomes data."""
+    """A task's event as it may cross a wire, where it is a fact of a graph that the node called.
+
+    An exception becomes data. Node inputs that are no plain dicts travel along, if `codec` knows their class: whoever
+    reads the stream does not know the called graph, and could not build them again.
+    """
     if type(payload) is TaskFailed and isinstance(payload.error, BaseException):
         return replace(payload, error=describe(payload.error, codec))
+    if type(payload) is PlanMade and payload.inputs is not None:
+        pairs = zip(payload.tasks, payload.inputs, strict=True)
+        return replace(payload, tasks=[_with_input(task, given, codec) for task, given in pairs], inputs=None)
     return payload
+
+
+def _with_input(task: PlannedTask, given: Any, codec: Codec) -> PlannedTask:
+    if task.arg is not None or isinstance(given, dict):
+        return task
+    try:
+        codec.encode(given)
+    except EncodeError:
+        return task
+    return replace(task, arg=given)

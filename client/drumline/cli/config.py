@@ -10,8 +10,8 @@
 | pools of a worker | `--pool` | `DRUMLINE_POOL` (commas) | `pools = ["default"]` |
 | tasks at once in a worker | `--concurrency` | `DRUMLINE_CONCURRENCY` | `concurrency = 8` |
 
-The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`, which a
-running `drumline up` leaves in its folder: it gives broker and prefix.
+The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`,
+which a running `drumline up` leaves in its folder: it gives broker and prefix.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def project_settings(folder: Path | None = None) -> dict[str, Any]:
 
 
 def langgraph_apps(folder: Path | None = None) -> list[str]:
-    """The graphs that a `langgraph.json` in `folder` names, as app specs; [] if there is none. UsageError if it is broken."""
+    """The graphs that `langgraph.json` in `folder` names, as app specs ([] without one). UsageError if it is broken."""
     path = (folder or Path.cwd()) / "langgraph.json"
     if not path.is_file():
         return []
@@ -79,7 +79,8 @@ def langgraph_apps(folder: Path | None = None) -> list[str]:
         graphs = json.loads(path.read_text(encoding="utf-8"))["graphs"]
         places = {name: place["path"] if isinstance(place, Mapping) else place for name, place in graphs.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f'{path} names no graphs ({error!r}): it needs {{"graphs": {{"name": "./file.py:graph"}}}}') from None
+        needed = '{"graphs": {"name": "./file.py:graph"}}'
+        raise UsageError(f"{path} names no graphs ({error!r}): it needs {needed}") from None
     return [f"{name}={place}" for name, place in places.items()]
 
 

@@ -1,8 +1,8 @@
 """A small process that outlives a killed `drumline up` for a moment, and ends what that one has left behind.
 
-`up` tells it process ids through its stdin: `+12` to watch, `-12` to forget. When stdin ends, `up` has ended, however that
-happened (SIGKILL, too): what is still watched gets SIGTERM, and SIGKILL some seconds later. Run as a script, on the
-standard library alone, so that it starts at once and needs little memory.
+`up` tells it process ids through its stdin: `+12` to watch, `-12` to forget. When stdin ends, `up` has ended, however
+that happened (SIGKILL, too): what is still watched gets SIGTERM, and SIGKILL some seconds later. Run as a script, on
+the standard library alone, so that it starts at once and needs little memory.
 """
 
 from __future__ import annotations

@@ -43,9 +43,9 @@ def _object(value: Any) -> Any:
     codec_types = sys.modules.get("drumline_protocol.codec_types")
     if codec_types is not None and isinstance(value, codec_types.Opaque):
         return jsonable(value.fields)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     pydantic = sys.modules.get("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):
-        return {name: jsonable(item) for name, item in value}
+        return {name: jsonable(item) for name, item in dict(value).items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return repr(value)

@@ -72,9 +72,8 @@ def _command(
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--broker", metavar="URL", help="redis://[user:password@]host:port/db (better in DRUMLINE_BROKER: `ps` shows argv)"
-    )
+    place = "redis://[user:password@]host:port/db (a password is safer in DRUMLINE_BROKER)"
+    parser.add_argument("--broker", metavar="URL", help=place)
     parser.add_argument("--prefix", help="key prefix: tells clusters on one broker apart (default: drumline)")
 
 
@@ -88,7 +87,7 @@ def _add_role(parser: argparse.ArgumentParser) -> None:
     _add_apps(parser)
     _add_cluster(parser)
     parser.add_argument("--name", help="name in `drumline ps` (default: DRUMLINE_NAME, else host, pid and a nonce)")
-    parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="silence after which a task is given anew")
+    parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="silence after which a task is lost")
     _add_log_level(parser)
 
 
@@ -159,9 +158,7 @@ def _add_ps(parser: argparse.ArgumentParser) -> None:
 
 def _add_health(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=["coordinator", "worker"])
-    parser.add_argument(
-        "name", nargs="?", help="default: DRUMLINE_NAME, else one whose name begins with this host's"
-    )
+    parser.add_argument("name", nargs="?", help="default: DRUMLINE_NAME, else one whose name begins with this host's")
     _add_cluster(parser)
 
 

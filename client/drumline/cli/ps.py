@@ -11,7 +11,6 @@ from drumline.cli.config import Settings
 from drumline.cli.jsonable import jsonable
 from drumline.cli.survey import survey
 
-
 #: columns of a line that goes to a pipe: nothing is cut off there
 _PIPE_WIDTH = 240
 

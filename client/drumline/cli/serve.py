@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: graphs that the line of readiness names; of more it gives the number only
 _NAMED_MAX = 5
+#: how long a worker that has drained may take to leave Python
+_EXIT_GRACE_S = 2.0
 
 
 def run(args: Namespace) -> int:
@@ -81,9 +84,26 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
         _say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
         worker.stop()
 
-    with stop_on_signals(stop):
-        worker.run()
+    try:
+        with stop_on_signals(stop):
+            worker.run()
+    except BaseException:
+        _exit_for_sure(1)
+        raise
+    _exit_for_sure(0)
     _say(f"worker {name} stopped")
+
+
+def _exit_for_sure(code: int) -> None:
+    """End soon. A node that outlived the drain sits in a thread that Python would wait for, however long."""
+
+    def end() -> None:
+        sys.stdout.flush()
+        os._exit(code)
+
+    timer = threading.Timer(_EXIT_GRACE_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _given(args: Namespace, *options: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`.drumline/up.json`: how other commands in the same folder find a running `drumline up`.
 
-`up` writes it when its broker answers, holds a lock on it while it runs, and removes it when it ends. A file without lock
-was left by a process that was killed: it is ignored.
+`up` writes it when its broker answers, holds a lock on it while it runs, and removes it when it ends. A file without
+lock was left by a process that was killed: it is ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class AlreadyUp(DrumlineError):
 
 
 def read_state(folder: Path | None = None) -> dict[str, Any] | None:
-    """What a running `drumline up` in `folder` (default: here) wrote: `{"pid", "broker", "prefix"}`; None without one."""
+    """What a running `drumline up` in `folder` (default: here) wrote, `{"pid", "broker", "prefix"}`, or None."""
     try:
         with (folder or Path.cwd()).joinpath(_PLACE).open() as file:
             if not _locked(file):

@@ -1,8 +1,8 @@
 """`drumline up`: the broker, a coordinator and workers on this machine, watched, and stopped together.
 
-One loop over one queue: lines of the children, their ends, and the wish to stop. A child that dies is started again, later
-and later while it keeps dying; one that ends before it was ever ready is a mistake of the app or the settings, so `up`
-shows what it said and gives up. Should `up` itself be killed, the guardian ends what it started.
+One loop over one queue: lines of the children, their ends, and the wish to stop. A child that dies is started again,
+later and later while it keeps dying; one that ends before it was ever ready is a mistake of the app or the settings, so
+`up` shows what it said and gives up. Should `up` itself be killed, the guardian ends what it started.
 """
 
 from __future__ import annotations

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from drumline.cluster.cluster import Cluster, record_of, request_of
+from drumline.cluster.opening import Opening
 from drumline.cluster.stream import AsyncRunStream, RunStream
-from drumline.embedded.call import merge_configs
-from drumline.views import parse_modes
-from drumline_graph.types import GraphOutput
+from drumline.embedded.call import Call, merge_configs
+from drumline.views import MODES, final_output, parse_modes
+from drumline_protocol.messages import RunRequest
+from drumline_protocol.new_ids import new_run_id
 
 if TYPE_CHECKING:
-    from drumline.embedded.call import Call
+    from drumline.cluster.cluster import Cluster
     from drumline.graph.state import CompiledStateGraph
 
 
@@ -22,7 +24,8 @@ class ClusterGraph:
     def __init__(self, cluster: Cluster, name: str, graph: CompiledStateGraph[Any, Any, Any, Any] | None) -> None:
         self.cluster = cluster
         self.name = name
-        self._graph = graph
+        self._program = None if graph is None else graph.program
+        self._link = cluster.link
 
     def __repr__(self) -> str:
         return f"<ClusterGraph {self.name!r} of {self.cluster!r}>"
@@ -36,11 +39,11 @@ class ClusterGraph:
         and `.position`. Raises what the run raised; NoCoordinator if nobody accepts the run within 10 s; UnknownGraph,
         GraphMismatch, EncodeError, NoBroker.
         """
-        return self.cluster.open_stream(**self._open(input, config, **options))
+        return self._open(input, config, **options).stream(self._link)
 
     def astream(self, input: Any, config: Mapping[str, Any] | None = None, **options: Any) -> AsyncRunStream:
         """The twin of `stream` for an event loop."""
-        return self.cluster.open_async_stream(**self._open(input, config, **options))
+        return self._open(input, config, **options).astream(self._link)
 
     def invoke(
         self,
@@ -58,7 +61,7 @@ class ClusterGraph:
         last = None
         for item in items:
             last = item
-        return _output(last, options.get("version"))
+        return final_output(last, options.get("version", "v1"))
 
     async def ainvoke(
         self,
@@ -76,7 +79,7 @@ class ClusterGraph:
         last = None
         async for item in items:
             last = item
-        return _output(last, options.get("version"))
+        return final_output(last, options.get("version", "v1"))
 
     # -- what only a cluster has --------------------------------------------------------------------
 
@@ -86,18 +89,9 @@ class ClusterGraph:
         Returns when a coordinator has accepted the run: from then on it is never lost. NoCoordinator if nobody does
         within 10 s. An input that the graph refuses is accepted and fails: `result` raises why.
         """
-        codec = self.cluster.codec(self._graph)
-        request = request_of(
-            self.name,
-            input,
-            merge_configs(config),
-            context,
-            record_of(()),
-            subgraphs=True,
-            fingerprint=self._fingerprint,
-        )
-        self.cluster.submit(request, codec)
-        self.cluster.await_accepted(request.run_id)
+        request = self._request(input, merge_configs(config), context, MODES, subgraphs=True)
+        self._link.submit(request, self._link.codec(self._program))
+        self._link.await_accepted(request.run_id)
         return request.run_id
 
     async def astart(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
@@ -110,15 +104,11 @@ class ClusterGraph:
 
     def run(self, call: Call) -> RunStream:
         """The stream of a prepared call."""
-        return self.cluster.open_stream(**self._prepared(call, "cancel"))
+        return self._prepared(call, "cancel").stream(self._link)
 
     def arun(self, call: Call) -> AsyncRunStream:
         """The twin of `run`."""
-        return self.cluster.open_async_stream(**self._prepared(call, "cancel"))
-
-    @property
-    def _fingerprint(self) -> str | None:
-        return None if self._graph is None else self._graph.program.fingerprint
+        return self._prepared(call, "cancel").astream(self._link)
 
     def _open(
         self,
@@ -135,9 +125,7 @@ class ClusterGraph:
         outputs: bool = False,
         on_close: str = "cancel",
         durability: Any = None,
-    ) -> dict[str, Any]:
-        from drumline.embedded.call import Call
-
+    ) -> Opening:
         del durability
         modes, listed = parse_modes("updates" if stream_mode is None else stream_mode)
         printed = parse_modes(print_mode)[0] if print_mode else ()
@@ -156,38 +144,42 @@ class ClusterGraph:
         )
         return self._prepared(call, on_close, outputs=outputs)
 
-    def _prepared(self, call: Call, on_close: str, *, outputs: bool = False) -> dict[str, Any]:
+    def _prepared(self, call: Call, on_close: str, *, outputs: bool = False) -> Opening:
         if on_close not in ("cancel", "continue"):
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
-        cluster = self.cluster
-        codec = cluster.codec(self._graph)
-        request = request_of(
-            self.name,
-            call.input,
-            call.config,
-            call.context,
-            call.record,
-            subgraphs=call.subgraphs,
-            fingerprint=self._fingerprint,
-        )
+        link = self._link
+        request = self._request(call.input, call.config, call.context, call.record, subgraphs=call.subgraphs)
         run_id = request.run_id
-        return {
-            "run_id": run_id,
-            "modes": list(call.modes) if call.listed else call.modes[0],
-            "printed": call.printed,
-            "subgraphs": call.subgraphs,
-            "output_keys": call.output_keys,
-            "outputs": outputs,
-            "version": call.version,
-            "graph": self._graph,
-            "begin": lambda: cluster.submit(request, codec),
-            "cancel": (lambda: cluster.send_cancel(run_id)) if on_close == "cancel" else None,
-        }
+        return Opening(
+            run_id,
+            list(call.modes) if call.listed else call.modes[0],
+            begin=lambda: link.submit(request, link.codec(self._program)),
+            cancel=(lambda: link.cancel(run_id, "its stream was closed")) if on_close == "cancel" else None,
+            subgraphs=call.subgraphs,
+            output_keys=call.output_keys,
+            outputs=outputs,
+            version=call.version,
+            printed=call.printed,
+            program=self._program,
+        )
 
-
-def _output(last: Any, version: str | None) -> Any:
-    if version != "v2":
-        return last
-    if last is None:
-        return GraphOutput(value=None, interrupts=())
-    return GraphOutput(value=last["data"], interrupts=last["interrupts"])
+    def _request(
+        self, input: Any, config: Mapping[str, Any], context: Any, record: Sequence[str], *, subgraphs: bool
+    ) -> RunRequest:
+        """The request that starts a run. Callbacks stay behind, with a warning: they are objects of this process."""
+        if config.get("callbacks"):
+            warnings.warn(
+                "config['callbacks'] stays in this process: callbacks are not called for nodes that run on a cluster",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+        return RunRequest(
+            run_id=str(config.get("run_id") or new_run_id()),
+            graph=self.name,
+            input=input,
+            config={key: value for key, value in config.items() if key not in ("callbacks", "run_id")},
+            context=context,
+            record=tuple(record),
+            subgraphs=subgraphs,
+            fingerprint=None if self._program is None else self._program.fingerprint,
+        )

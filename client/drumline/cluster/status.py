@@ -1,10 +1,11 @@
-"""What is known of a run, from its record and its log. Pure."""
+"""What is known of a run, from its record and its log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from drumline.cluster.link import Link
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec, unbox
 from drumline_protocol.facts import (
@@ -21,10 +22,13 @@ from drumline_protocol.facts import (
 from drumline_transport.broker import LogEntry
 
 
-def run_status(run_id: str, record: Mapping[str, bytes], log: Sequence[LogEntry], codec: Codec) -> dict[str, Any]:
-    """The dict that `Cluster.status` returns."""
+def run_status(link: Link, run_id: str) -> dict[str, Any]:
+    """The dict that `Cluster.status` returns. UnknownRun."""
+    record = link.record(run_id)
     status = record.get("status", b"").decode()
-    tasks = _open_tasks(log, codec) if status == "open" else {}
+    tasks: dict[str, dict[str, Any]] = {}
+    if status == "open":
+        tasks = _open_tasks(link.broker().load_log(link.partition(run_id), run_id), link.codec(None))
     for task in tasks.values():
         if task["state"] == "planned" and f"t:{task['id']}:{task['attempt']}" in record:
             task["state"] = "dispatched"

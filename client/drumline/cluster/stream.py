@@ -39,7 +39,6 @@ class _Stream:
         self._ready: deque[tuple[Any, Position]] = deque()
         self._position = start
         self._deadline = 0.0
-        self._waited = False
         self._closed = False
 
     @property
@@ -63,8 +62,7 @@ class _Stream:
             if time.monotonic() >= self._deadline:
                 self._give_up()
                 raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
-        elif not self._waited:
-            self._waited = True
+        else:
             self._idle()
 
     def _give_up(self) -> None:

@@ -10,7 +10,7 @@ from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
-from drumline_protocol.facts import Emitted, RunFinished, TaskFailed
+from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed
 from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskResult
 from drumline_worker.job import Job, portable_event
 
@@ -43,8 +43,11 @@ class StrictWire:
         codec = self.codec
 
         def strict_emit(kind: int, payload: Any, header: Any) -> None:
-            payload = portable_event(payload, codec)
-            emit(*wire.decode_item(codec, wire.encode_item(codec, kind, payload, header)))
+            item = wire.encode_item(codec, kind, portable_event(payload, codec), header)
+            kind, crossed, header = wire.decode_item(codec, item)
+            if type(payload) is PlanMade:  # of a graph that the node called: its classes need not be known here
+                crossed.inputs = payload.inputs
+            emit(kind, crossed, header)
 
         job.emit = strict_emit
         return job

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from drumline.embedded.adriver import adrive
 from drumline.embedded.call import Call, make_call, merge_configs
 from drumline.embedded.driver import drive
+from drumline.views import final_output
 from drumline_graph.builder import StateGraph as Builder
 from drumline_graph.compile import compile_program
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
-from drumline_graph.types import All, Checkpointer, Durability, GraphOutput
+from drumline_graph.types import All, Checkpointer, Durability
 from drumline_worker.context import current
 
 if TYPE_CHECKING:
@@ -148,9 +149,7 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         """A copy whose runs start from this config (tags are joined, metadata and configurable merged)."""
         return self._copy(config=merge_configs(self.config, config, kwargs))
 
-    def on(
-        self, cluster: Cluster, name: str | None = None
-    ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
+    def on(self, cluster: Cluster, name: str | None = None) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """A copy that runs on `cluster`, where it must be registered as `name` (default: this graph's name)."""
         return self._copy(remote=cluster.graph(name or self.name, graph=self))
 
@@ -271,15 +270,13 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         None if the run never wrote an output key.
         """
         keys = self.program.output_keys if output_keys is None else output_keys
-        items = self.stream(
-            input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs
-        )
+        items = self.stream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
         if stream_mode != "values":
             return list(items)
         last = None
         for last in items:
             pass
-        return _output(last, version)
+        return final_output(last, version)
 
     async def ainvoke(
         self,
@@ -293,15 +290,13 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
     ) -> Any:
         """The same as `invoke`, for async callers."""
         keys = self.program.output_keys if output_keys is None else output_keys
-        items = self.astream(
-            input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs
-        )
+        items = self.astream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
         if stream_mode != "values":
             return [item async for item in items]
         last = None
         async for last in items:
             pass
-        return _output(last, version)
+        return final_output(last, version)
 
     def batch(
         self,
@@ -326,9 +321,7 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                 raise
 
         with ThreadPoolExecutor(limit, "drumline-batch") as threads:
-            futures = [
-                threads.submit(copy_context().run, one, index) for index in range(len(inputs))
-            ]
+            futures = [threads.submit(copy_context().run, one, index) for index in range(len(inputs))]
             return [future.result() for future in futures]
 
     async def abatch(
@@ -351,9 +344,7 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             async with limit:
                 return await self.ainvoke(inputs[index], configs[index], **kwargs)
 
-        return await asyncio.gather(
-            *(one(index) for index in range(len(inputs))), return_exceptions=return_exceptions
-        )
+        return await asyncio.gather(*(one(index) for index in range(len(inputs))), return_exceptions=return_exceptions)
 
     # -- helpers ------------------------------------------------------------------------------------
 
@@ -387,22 +378,12 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         return None
 
 
-def _config_list(
-    config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None, count: int
-) -> list[Mapping[str, Any]]:
+def _config_list(config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None, count: int) -> list[Mapping[str, Any]]:
     if config is None or isinstance(config, Mapping):
         return [config or {}] * count
     if len(config) != count:
         raise ValueError(f"batch got {count} inputs but {len(config)} configs")
     return list(config)
-
-
-def _output(last: Any, version: str) -> Any:
-    if version != "v2":
-        return last
-    if last is None:
-        return GraphOutput(value=None, interrupts=())
-    return GraphOutput(value=last["data"], interrupts=last["interrupts"])
 
 
 def _json_schema(schema: Any) -> dict[str, Any]:

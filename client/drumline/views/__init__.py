@@ -1,6 +1,6 @@
 """Views: pure functions from the facts of a run to what each stream mode yields."""
 
-from drumline.views.shapes import MODES, parse_modes
+from drumline.views.shapes import MODES, final_output, parse_modes
 from drumline.views.view import View
 
-__all__ = ["MODES", "View", "parse_modes"]
+__all__ = ["MODES", "View", "final_output", "parse_modes"]

@@ -8,6 +8,7 @@ from typing import Any
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.delta import patch
+from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
 from drumline_protocol.facts import GraphEntered, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
 from drumline_protocol.metadata import metadata_below, task_metadata
 
@@ -137,18 +138,20 @@ class GraphView:
         if fact.inputs is not None:
             return fact.inputs[index]
         task = fact.tasks[index]
-        if task.name == START or task.path[0] == "__pregel_push":
+        if task.arg is not None or task.name == START or task.path[0] == "__pregel_push":
             return task.arg
         reads = self.sketch.nodes[task.name].reads
         if isinstance(reads, str):
             return self.cells.get(reads)
         value: Any = {key: self.cells[key] for key in reads if key in self.cells}
         for key, kind in self.sketch.managed.items():
-            if key in reads:
-                left = fact.stop - fact.step
-                value[key] = left == 1 if kind == "IsLastStep" else left
+            if key in reads and kind in _MANAGED:
+                value[key] = _MANAGED[kind].get(fact.step, fact.stop)
         build = None if mappers is None or self.foreign else mappers(self.path, task.name)
         return value if build is None else build(value)
+
+
+_MANAGED = {manager.__name__: manager for manager in (IsLastStepManager, RemainingStepsManager)}
 
 
 def _key_set(keys: Any) -> frozenset[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drumline_graph.types import GraphOutput
+
 #: every stream mode there is; `checkpoints` yields nothing until persistence is built
 MODES = ("values", "updates", "custom", "messages", "debug", "tasks", "checkpoints")
 
@@ -16,6 +18,7 @@ def parse_modes(stream_mode: str | Sequence[str]) -> tuple[tuple[str, ...], bool
 
     ValueError for a mode that does not exist; LangGraph runs silently instead, and yields nothing.
     """
+    modes: tuple[str, ...]
     if isinstance(stream_mode, str):
         modes, listed = (stream_mode,), False
     else:
@@ -48,3 +51,12 @@ def print_item(ns: tuple[str, ...], mode: str, payload: Any) -> None:
     """What `print_mode` prints: the mode in bold, a subgraph's namespace in yellow, the payload's repr."""
     where = f"\x1b[33;1m[graph={ns}]\x1b[0m " if ns else ""
     print(f"{where}\x1b[1m[{mode}]\x1b[0m {payload!r}")
+
+
+def final_output(last: Any, version: str) -> Any:
+    """What `invoke` makes of the last `values` item (None: there was none): the value, or a v2 `GraphOutput`."""
+    if version != "v2":
+        return last
+    if last is None:
+        return GraphOutput(value=None, interrupts=())
+    return GraphOutput(value=last["data"], interrupts=last["interrupts"])

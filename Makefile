@@ -1,0 +1,45 @@
+# What a developer types. Needs make, pip and Python 3.10 or newer; everything else goes into .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test test-full lint bench clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/.demo  ## a broker, a coordinator, three workers as processes; ends by itself
+	$(BIN)/python examples/demo/demo.py
+
+test: $(VENV)/.dev  ## all tests but the long figures; starts the servers that it needs
+	$(BIN)/python -m pytest -q -m "not full"
+
+test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 1,000 simulation seeds
+	DRUMLINE_FULL=1 $(BIN)/python -m pytest -q -m "" --timeout=3600
+
+lint: $(VENV)/.dev  ## ruff, mypy, pyright, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## the workloads of benchmarks/, with ratios
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove what tools have left (.venv stays: it is yours to delete)
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .drumline
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# Stamps: an install is done again when pyproject.toml has changed.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[embedded,langchain]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[dev,embedded,langchain]"
+	@touch $(VENV)/.demo $@

@@ -1,0 +1,44 @@
+"""What a stream does when nothing comes: look whether anybody is there to run its tasks, and whether it still exists."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+from drumline.cluster.link import Link
+from drumline.cluster.status import run_status
+from drumline_protocol.errors import NoWorker
+from drumline_protocol.limits import PRESENCE_TTL_MS
+
+#: of this many empty reads of a log, one looks whether the run is still there
+CHECK_EVERY = 5
+
+
+class Idle:
+    """Called when a read of a run's log came back empty.
+
+    The first time it warns if a task waits for a worker that is not there; then, now and again, it makes sure that the
+    run still exists: a reader must not wait for ever on keys that somebody deleted.
+    """
+
+    def __init__(self, link: Link, run_id: str) -> None:
+        self._link = link
+        self._run_id = run_id
+        self._calls = 0
+
+    def __call__(self) -> None:
+        self._calls += 1
+        if self._calls == 1:
+            self._warn_of_missing_workers()
+        elif self._calls % CHECK_EVERY == 0:
+            self._link.check_readable(self._run_id)
+
+    def _warn_of_missing_workers(self) -> None:
+        status = run_status(self._link, self._run_id)
+        waiting = {task["pool"] for task in status["open_tasks"]}
+        served: set[str] = set()
+        for info, age in self._link.broker().members("workers").values():
+            if age <= PRESENCE_TTL_MS:
+                served.update(json.loads(info).get("pools", ()))
+        for pool in sorted(waiting - served):
+            warnings.warn(NoWorker(pool, status["graph"]), stacklevel=5)

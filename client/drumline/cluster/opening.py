@@ -1,0 +1,92 @@
+"""Opening streams: from the options of a call to a reader and the stream around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drumline.cluster.idle import Idle
+from drumline.cluster.link import Link
+from drumline.cluster.position import parse_position
+from drumline.cluster.reader import RunReader
+from drumline.cluster.stream import AsyncRunStream, RunStream
+from drumline.embedded.call import mappers_of, output_coercion, require_langchain
+from drumline.views import View, parse_modes
+from drumline_graph.program import Program
+from drumline_protocol import wire
+
+
+@dataclass(slots=True)
+class Opening:
+    """What a reader of a run asked for.
+
+    `begin` is called before the first read (it submits the run, or makes sure that it exists), `cancel` when the stream
+    is closed before the run's end (None: the run goes on). `outputs` narrows the state to the output schema.
+    """
+
+    run_id: str
+    modes: str | Sequence[str]
+    begin: Callable[[], None]
+    cancel: Callable[[], None] | None = None
+    after: str | None = None
+    subgraphs: bool = False
+    output_keys: str | Sequence[str] | None = None
+    outputs: bool = False
+    version: str = "v1"
+    printed: Sequence[str] = ()
+    program: Program | None = None
+
+    def stream(self, link: Link) -> RunStream:
+        """The stream for sync callers."""
+        return RunStream(
+            self.run_id,
+            self._reader(link),
+            lambda: link.broker().log_reader(link.partition(self.run_id), self.run_id),
+            **self._rest(link),
+        )
+
+    def astream(self, link: Link) -> AsyncRunStream:
+        """The twin for an event loop."""
+        return AsyncRunStream(
+            self.run_id,
+            self._reader(link),
+            lambda: link.broker().alog_reader(link.partition(self.run_id), self.run_id),
+            **self._rest(link),
+        )
+
+    def _rest(self, link: Link) -> dict[str, Any]:
+        start = parse_position(self.after)
+        return {"begin": self.begin, "cancel": self.cancel, "idle": Idle(link, self.run_id), "start": start}
+
+    def _reader(self, link: Link) -> RunReader:
+        modes, listed = parse_modes(self.modes)
+        wanted = (*modes, *self.printed)
+        if "messages" in wanted:
+            require_langchain()
+        program, codec = self.program, link.codec(self.program)
+        view = View(
+            modes,
+            listed=listed,
+            subgraphs=self.subgraphs,
+            output_keys=self.output_keys,
+            outputs=self.outputs,
+            version=self.version,
+            printed=self.printed,
+            coerce=None if program is None else output_coercion(program),
+            mappers=None if program is None else mappers_of(program),
+            decode_item=lambda data: wire.decode_item(codec, data),
+        )
+        known = [*link.errors, *_errors_of(program)]
+        return RunReader(self.run_id, view, codec, wanted, known=known, start=parse_position(self.after))
+
+
+def _errors_of(program: Program | None) -> list[type[BaseException]]:
+    """Exception classes that the modules of a graph's nodes know by name."""
+    found: dict[type[BaseException], None] = {}
+    if program is not None:
+        for node in program.nodes.values():
+            for value in list(getattr(node.action, "__globals__", {}).values()):
+                if isinstance(value, type) and issubclass(value, BaseException):
+                    found[value] = None
+    return list(found)

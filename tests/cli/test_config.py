@@ -1,0 +1,107 @@
+"""Settings: option, environment, `up` in this folder, pyproject.toml, langgraph.json; the first wins."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drumline.cli.config import Settings, UsageError, langgraph_apps, project_settings
+from drumline.cli.state import AlreadyUp, read_state, state_file
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def settings(environment: dict[str, str] | None = None, **options: Any) -> Settings:
+    return Settings(argparse.Namespace(**options), environment or {})
+
+
+def project(folder: Path, text: str) -> None:
+    (folder / "pyproject.toml").write_text("[tool.drumline]\n" + text)
+
+
+def test_broker_from_option_environment_up_and_file(folder: Path) -> None:
+    with pytest.raises(UsageError, match="which broker"):
+        settings().broker()
+    project(folder, 'broker = "redis://file"\nprefix = "p"\n')
+    assert settings().broker() == "redis://file"
+    assert settings().prefix() == "p"
+    with state_file() as state:
+        state.write({"pid": 1, "broker": "redis://up", "prefix": "u"})
+        assert settings().broker() == "redis://up"
+        assert settings().prefix() == "u"
+        assert settings({"DRUMLINE_BROKER": "redis://env"}).broker() == "redis://env"
+        assert settings({"DRUMLINE_BROKER": "redis://env"}).prefix() == "p", "the prefix of `up` belongs to its broker"
+        assert settings({"DRUMLINE_BROKER": "redis://env"}, broker="redis://opt").broker() == "redis://opt"
+    assert settings().broker() == "redis://file", "`up` has ended"
+
+
+def test_the_state_of_an_up_that_was_killed_is_ignored(folder: Path) -> None:
+    path = folder / ".drumline" / "up.json"
+    path.parent.mkdir()
+    path.write_text('{"pid": 1, "broker": "redis://old", "prefix": "x"}')
+    assert read_state() is None
+
+
+def test_one_up_in_a_folder(folder: Path) -> None:
+    with state_file() as state:
+        state.write({"pid": 77, "broker": "redis://up", "prefix": "u"})
+        with pytest.raises(AlreadyUp, match="process 77"), state_file():
+            pass
+    assert not (folder / ".drumline").exists()
+
+
+def test_apps_from_option_environment_file_and_langgraph_json(folder: Path) -> None:
+    assert settings().apps() == []
+    (folder / "langgraph.json").write_text('{"graphs": {"a": "./x.py:g", "b": {"path": "./y.py:h"}}}')
+    assert settings().apps() == ["a=./x.py:g", "b=./y.py:h"]
+    project(folder, 'apps = ["joke=app:graph"]\n')
+    assert settings().apps() == ["joke=app:graph"]
+    assert settings({"DRUMLINE_APP": "a.py:b c.py:d"}).apps() == ["a.py:b", "c.py:d"]
+    assert settings({"DRUMLINE_APP": "a.py:b"}, apps=["x:y"], app=["z:y"]).apps() == ["x:y", "z:y"]
+
+
+def test_pools_concurrency_version(folder: Path) -> None:
+    assert settings().pools(["default"]) == ["default"]
+    assert settings(pool=["gpu,cpu", "gpu"]).pools(["default"]) == ["gpu", "cpu"]
+    assert settings({"DRUMLINE_POOL": "a, b"}).pools(["default"]) == ["a", "b"]
+    project(folder, 'pools = ["x"]\nconcurrency = 3\nversion = "v"\n')
+    assert settings().pools(["default"]) == ["x"]
+    assert settings().concurrency() == 3
+    assert settings({"DRUMLINE_CONCURRENCY": "5"}).concurrency() == 5
+    assert (settings().version(), settings({"DRUMLINE_VERSION": "w"}).version()) == ("v", "w")
+    with pytest.raises(UsageError, match="white space"):
+        settings(pool=["a b"]).pools([])
+    with pytest.raises(UsageError, match="at least 1"):
+        settings({"DRUMLINE_CONCURRENCY": "many"}).concurrency()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('brocker = "x"\n', "no key 'brocker'; it has apps, broker"),
+        ('apps = "app:graph"\n', "apps under [tool.drumline] is a list of strings"),
+        ("apps = [1]\n", "a list of strings"),
+        ("concurrency = true\n", "a number"),
+        ("apps = [\n", "cannot be read"),
+    ],
+)
+def test_a_mistake_in_pyproject(folder: Path, text: str, told: str) -> None:
+    project(folder, text)
+    with pytest.raises(UsageError) as caught:
+        project_settings()
+    assert told in str(caught.value)
+    assert "pyproject.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"graphs": []}', '{"graphs": {"a": {}}}'])
+def test_a_mistake_in_langgraph_json(folder: Path, text: str) -> None:
+    (folder / "langgraph.json").write_text(text)
+    with pytest.raises(UsageError, match=r"langgraph\.json names no graphs"):
+        langgraph_apps()

@@ -1,0 +1,172 @@
+"""What `drumline run` prints: JSON lines, plain lines, and the terminal with bars and running nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from rich.console import Console
+
+from drumline.cli.config import UsageError
+from drumline.cli.display import LiveOutput
+from drumline.cli.jsonable import to_line
+from drumline.cli.outputs import JsonOutput, LineOutput
+from drumline.cli.progress import progress_of
+from drumline.cli.run import read_json, read_modes
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    deep: Any = None
+
+
+class Model(BaseModel):
+    name: str
+    point: Any = None
+
+
+class Colour(str, enum.Enum):
+    RED = "red"
+
+
+class Odd:
+    def __repr__(self) -> str:
+        return "<odd>"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"a": (1, {2}), 3: None}, {"a": [1, [2]], "3": None}),
+        (Point(1, Point(2)), {"x": 1, "deep": {"x": 2, "deep": None}}),
+        (Model(name="n", point=Point(1)), {"name": "n", "point": {"x": 1, "deep": None}}),
+        ([Colour.RED, Odd(), b"raw", float("nan"), float("inf"), 1.5], ["red", "<odd>", "b'raw'", "nan", "inf", 1.5]),
+        ("line\nbreak \u2028 \u00e4", "line\nbreak \u2028 \u00e4"),
+        (True, True),
+        (2**70, 2**70),
+    ],
+)
+def test_any_item_is_one_line_of_json(value: Any, shown: Any) -> None:
+    line = to_line(value)
+    assert "\n" not in line
+    assert json.loads(line) == shown
+
+
+def test_a_value_of_a_class_that_is_not_known_here_shows_its_fields() -> None:
+    from drumline_protocol.codec import Codec, TypeTable
+
+    data = Codec(TypeTable().with_types([Point])).encode(Point(4))
+    assert json.loads(to_line(Codec(TypeTable()).decode(data))) == {"x": 4, "deep": None}
+
+
+@pytest.mark.parametrize(
+    ("event", "percent"),
+    [
+        ({"progress": 50}, 50),
+        ({"progress": 1}, 1),
+        ({"progress": 0}, 0),
+        ({"progress": 250}, 100),
+        ({"progress": -3}, 0),
+        ({"progress": 0.25}, 25),
+        ({"progress": 1.0}, 100),
+        ({"progress": 33.5}, 33.5),
+        ({"progress": "50%"}, 50),
+        ({"progress": " 7.5 % "}, 7.5),
+        ({"progress": "nearly"}, None),
+        ({"progress": None}, None),
+        ({"progress": True}, None),
+        ({"progress": float("nan")}, None),
+        ({"progress": [1]}, None),
+        ({"other": 1}, None),
+        ("progress", None),
+    ],
+)
+def test_progress(event: Any, percent: float | None) -> None:
+    found = progress_of(event)
+    assert (None if found is None else found.percent) == percent
+
+
+def test_label_and_text_of_progress() -> None:
+    found = progress_of({"progress": 5, "name": "epoch", "message": "fits"})
+    assert found is not None
+    assert (found.label, found.text) == ("epoch", "fits")
+
+
+def test_json_output_has_stable_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    output = JsonOutput(subgraphs=True)
+    output.show(("sub:1",), "updates", {"n": {"a": (1,)}})
+    assert capsys.readouterr().out == '{"mode":"updates","ns":["sub:1"],"data":{"n":{"a":[1]}}}\n'
+
+
+def test_line_output(capsys: pytest.CaptureFixture[str]) -> None:
+    output = LineOutput(subgraphs=True)
+    with output:
+        output.show(("sub:1", "deep:2"), "updates", {"n": 1})
+        for token in ("one", " two"):
+            output.show((), "messages", ({"content": token}, {}))
+        output.show((), "custom", {"progress": 3})
+        output.show((), "messages", ({"content": "end"}, {}))
+    assert capsys.readouterr().out == "updates [sub/deep]: {'n': 1}\none two\ncustom: {'progress': 3}\nend\n"
+
+
+def start(task: str, name: str) -> dict[str, Any]:
+    return {"id": task, "name": name, "input": {}, "triggers": ()}
+
+
+def test_the_terminal_shows_bars_and_what_runs() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    output = LiveOutput(["updates", "custom"], subgraphs=False, console=console)
+
+    def below() -> str:
+        plain = Console(file=io.StringIO(), width=80, color_system=None)
+        plain.print(output._now())
+        return plain.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+    with output:
+        output.show((), "tasks", start("t1", "train"))
+        output.show((), "custom", {"progress": 40, "message": "epoch 2"})
+        assert "train" in below()
+        assert "40%" in below()
+        assert "epoch 2" in below()
+        output.show(("sub:1",), "updates", {"hidden": 1})
+        output.show((), "custom", {"progress": "100%"})
+        assert "40%" not in below()
+        output.show((), "tasks", {"id": "t1", "name": "train", "error": None, "result": {}, "interrupts": []})
+        output.show((), "updates", {"train": {"loss": 0.1}})
+        assert "train" not in below()
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "{'train': {'loss': 0.1}}" in printed
+    assert "hidden" not in printed
+    assert "1 task in" in printed
+
+
+def test_tasks_are_listened_to_and_printed_only_if_asked_for() -> None:
+    assert LiveOutput(["updates"], subgraphs=False).further_modes == ("tasks",)
+    assert LiveOutput(["tasks"], subgraphs=False).further_modes == ()
+
+
+def test_input_from_text_file_and_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in.json").write_text('{"a": 1}')
+    assert read_json('{"a": 1}', "--input") == {"a": 1}
+    assert read_json(f"@{tmp_path}/in.json", "--input") == {"a": 1}
+    monkeypatch.setattr("sys.stdin", io.StringIO("[1]"))
+    assert read_json("-", "--input") == [1]
+    with pytest.raises(UsageError, match="--input is not JSON: .*line 1 column 2"):
+        read_json("{a: 1}", "--input")
+    with pytest.raises(UsageError, match=r"cannot read .*no\.json: No such file"):
+        read_json(f"@{tmp_path}/no.json", "--input")
+
+
+def test_modes() -> None:
+    assert read_modes("updates, custom,updates") == ["updates", "custom"]
+    with pytest.raises(UsageError, match="unknown stream mode 'update'"):
+        read_modes("update")
+    with pytest.raises(UsageError, match="names no mode"):
+        read_modes(",")
