@@ -1,4 +1,4 @@
-"""The bare Redis loops: what the same way costs with redis-py and nothing else. The floor that drumline is held against.
+"""The bare Redis loops: what the same way costs with redis-py and nothing else.
 
 `echo` and `aecho` answer every entry of a stream on another (coordinator -> worker -> coordinator). `source` writes
 events and `forward` copies them to the stream of their run (worker -> coordinator -> client). Run as
@@ -171,12 +171,12 @@ async def source(url: str) -> None:
     """Write events as ordered: a burst in pipelines, paced ones each on its own."""
     server, after = aconnect(url), b"0-0"
     while True:
-        for after, order in (await server.xread({"bare:orders": after}, block=0))[0][1]:
-            logs, count = order[b"logs"].split(), int(order[b"count"])
-            if order[b"what"] == b"burst":
-                await _burst(server, logs[0], count)
-            else:
-                await asyncio.gather(*(_paced(server, log, count, int(order[b"rate"])) for log in logs))
+        after, order = (await server.xread({"bare:orders": after}, count=1, block=0))[0][1][0]
+        logs, count = order[b"logs"].split(), int(order[b"count"])
+        if order[b"what"] == b"burst":
+            await _burst(server, logs[0], count)
+        else:
+            await asyncio.gather(*(_paced(server, log, count, int(order[b"rate"])) for log in logs))
 
 
 async def _burst(server: Any, log: bytes, count: int) -> None:

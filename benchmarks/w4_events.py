@@ -37,9 +37,7 @@ def tables(bench: Bench) -> list[Table]:
         Contender("drumline embedded, async", _paced(bench, GRAPHS["paced"], seconds)),
         Contender("drumline on a cluster, async", _paced(bench, cluster.client.graph("paced"), seconds)),
         Contender("LangGraph, async", _paced(bench, paced(lib).compile(), seconds)),
-        Contender(
-            "bare two-hop path, redis-py", lambda: _delays(tail.paced(RUNS, PER_SECOND, PER_SECOND * seconds))
-        ),
+        Contender("bare two-hop path, redis-py", lambda: _delays(tail.paced(RUNS, PER_SECOND, PER_SECOND * seconds))),
     ]
     title = f"W4 custom events of one node, as fast as it goes: {SHORT:,} and {LONG:,}"
     paced_title = f"W4 {RUNS} runs x {PER_SECOND} events/s for {seconds} s: from the writer to the consumer"
@@ -71,14 +69,11 @@ def _bare_burst(tail: Tail) -> Callable[[], dict[str, float]]:
 def _paced(bench: Bench, graph: Any, seconds: int) -> Callable[[], dict[str, float]]:
     request = {"count": PER_SECOND * seconds, "rate": PER_SECOND, "last": 0.0}
 
-    async def consume(delays: list[float]) -> None:
-        async for event in graph.astream(request, stream_mode="custom"):
-            delays.append(time.monotonic() - event["at"])
+    async def consume() -> list[float]:
+        return [time.monotonic() - event["at"] async for event in graph.astream(request, stream_mode="custom")]
 
     async def act() -> list[float]:
-        delays: list[float] = []
-        await asyncio.gather(*(consume(delays) for _ in range(RUNS)))
-        return delays
+        return [delay for delays in await asyncio.gather(*(consume() for _ in range(RUNS))) for delay in delays]
 
     def sample() -> dict[str, float]:
         delays = bench.run(act())

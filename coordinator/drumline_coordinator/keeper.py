@@ -162,6 +162,7 @@ class Keeper:
                         self._held.add(index)
                         self._changes.append(lease)
                         self.changed.set()
+                    self._tell_of_workers(index)  # who came before, the old owner may not have heard
         surplus = len(held) - leaving - share
         if surplus > 0:
             with self._lock:
@@ -222,9 +223,11 @@ class Keeper:
             with self._lock:
                 held = sorted(self._held)
             for index in held:
-                changed = wire.encode(self._apps.codec, WorkersChanged(index))
-                self._broker.push_inbox(index, changed)
+                self._tell_of_workers(index)
         self._workers = frozenset(names)
+
+    def _tell_of_workers(self, index: int) -> None:
+        self._broker.push_inbox(index, wire.encode(self._apps.codec, WorkersChanged(index)))
 
     def _release_all(self) -> None:
         with self._lock:

@@ -25,6 +25,7 @@ from drumline_protocol.facts import (
     RunFinished,
     RunStarted,
     TaskFailed,
+    TaskParked,
     fact_count,
 )
 from drumline_protocol.failure import describe
@@ -150,6 +151,8 @@ class Partition:
             self._accept(message, now_ms, touched)
         elif isinstance(message, WorkersChanged):
             for run_id in self._loader.open_runs(self.index):
+                if run_id not in self._runs and "parked" not in self._loader.load_run(self.index, run_id):
+                    continue  # it need not be recovered for this
                 open_run = self._find(run_id, now_ms)
                 if open_run is not None:
                     self._take(open_run, open_run.run.handle(message, now_ms), touched)
@@ -333,6 +336,8 @@ class Partition:
             return
         commit.logs.append(appended)
         open_run.next = appended.last
+        if any(type(fact) is TaskParked for fact in facts):
+            commit.fields.append((run.id, {"parked": 1}))
         end = facts[-1]
         if isinstance(end, RunFinished):
             commit.fields.append((run.id, {"status": end.status, "facts": appended.last}))

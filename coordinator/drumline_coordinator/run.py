@@ -107,6 +107,8 @@ class Run:
         self.root: Scope | None = None
         self.tasks: dict[str, Task] = {}
         self.late = 0
+        #: (attempt, events heard) of the tasks of the superstep that was committed last
+        self.heard: dict[str, tuple[int, int]] = {}
         config = shared.config
         self.limit: int = config.get("recursion_limit") or RECURSION_LIMIT
         self.max_open: int = config.get("max_concurrency") or 0
@@ -132,6 +134,7 @@ class Run:
                 metadata=run_metadata(shared.config),
                 tags=tuple(shared.config.get("tags") or ()),
                 at_ms=now_ms,
+                subgraphs=shared.subgraphs,
             )
         )
         try:
@@ -199,7 +202,7 @@ class Run:
         task = self._bound(event)
         items = event.items
         if task is None:
-            self._drop(event.task, event.attempt, len(items))
+            self._drop(event)
             return
         n = event.n
         if n < task.n:  # a repeat: its reply was lost
@@ -209,10 +212,15 @@ class Run:
             task.n = n + len(items)
             self._fx.facts.append(Emitted(task.id, task.attempt, n, event.executor, items))
 
-    def _drop(self, task_id_: str, attempt: int, count: int) -> None:
-        """Late events are left out and counted; the first ones are told of. A retracted attempt's are no news."""
-        task = self.tasks.get(task_id_)
-        if task is not None and task.attempt != attempt:
+    def _drop(self, event: Events) -> None:
+        """Late events are left out and counted; the first ones are told of.
+
+        No news are events of a retracted attempt, and repeats: a worker whose reply was lost says everything twice.
+        """
+        id_, end = event.task, event.n + len(event.items)
+        task = self.tasks.get(id_)
+        attempt, heard = self.heard.get(id_, (0, 0)) if task is None else (task.attempt, task.n)
+        if event.attempt != attempt or end <= heard or (task is not None and task.status is not DONE):
             return
         if not self.late:
             of = "a task" if task is None else f"node {task.name!r}"
@@ -222,32 +230,45 @@ class Run:
                     "the node returns"
                 )
             )
-        self.late += count
+        self.late += end - heard
+        if task is None:
+            self.heard[id_] = attempt, end
+        else:
+            task.n = end
 
-    def _on_result(self, event: TaskResult) -> None:
+    def _answered(self, event: TaskResult | TaskError | TaskBubbled | Refused) -> Task | None:
+        """The task whose bound executor has answered.
+
+        With an answer the task's entry is gone. So an answer of anybody else to the open attempt, which happens when the
+        broker lost track of who got the entry, leaves nobody to wait for: the attempt is void.
+        """
         task = self._bound(event)
         if task is None:
-            return
+            reason = f"{event.executor} answered, but another worker was heard first"
+            self._on_abandoned(Abandoned(self.id, event.task, event.attempt, reason))
+            return None
         self._fx.settled.append((task.id, task.attempt))
         self.running -= 1
+        return task
+
+    def _on_result(self, event: TaskResult) -> None:
+        task = self._answered(event)
+        if task is None:
+            return
         task.writes = unbox(event.writes)
         self._finish(task, event.writes)
 
     def _on_error(self, event: TaskError) -> None:
-        task = self._bound(event)
+        task = self._answered(event)
         if task is None:
             return
-        self._fx.settled.append((task.id, task.attempt))
-        self.running -= 1
         self._fail_task(task, event.error)
 
     def _on_bubbled(self, event: TaskBubbled) -> None:
         """A node of a subgraph answered with a Command for the parent graph: the subgraph is left here and now."""
-        task = self._bound(event)
+        task = self._answered(event)
         if task is None:
             return
-        self._fx.settled.append((task.id, task.attempt))
-        self.running -= 1
         task.status = DONE
         scope = task.scope
         if scope.parent is None and not self.base:
@@ -266,11 +287,9 @@ class Run:
 
         Its next dispatch is a new attempt, so that a repeat of this refusal cannot hit it; it is not counted as lost.
         """
-        task = self._bound(event)
+        task = self._answered(event)
         if task is None:
             return
-        self._fx.settled.append((task.id, task.attempt))
-        self.running -= 1
         task.attempt += 1
         task.executor = None
         task.status = PARKED
@@ -367,6 +386,7 @@ class Run:
         """The step's tasks are history; its output, if it wrote any, is what the graph returns should it end now."""
         if scope.parent is not None and not scope.output_keys.isdisjoint(written):
             scope.output = scope.state.read(scope.program, scope.program.output_keys)
+        self.heard = {id_: (task.attempt, task.n) for id_, task in scope.tasks.items()}
         for id_ in scope.tasks:
             self.tasks.pop(id_, None)
         scope.tasks = {}

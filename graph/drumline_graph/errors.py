@@ -93,7 +93,7 @@ class RouteError(InvalidUpdateError, ValueError):
     """
 
 
-class RouteMapError(RouteError, KeyError):
+class RouteMapError(KeyError, RouteError):
     """A router returned a value that its `path_map` (or `Literal` return annotation) does not list.
 
     Add the value to the map, or give no map and return node names.
@@ -101,10 +101,6 @@ class RouteMapError(RouteError, KeyError):
 
     # KeyError would show the repr of the message.
     __str__ = Exception.__str__
-
-
-class GotoError(InvalidUpdateError, TypeError):
-    """`Command(goto=...)` got something that names no node: give a node name, a `Send`, or a list of these."""
 
 
 class NoParentGraph(InvalidUpdateError):

@@ -301,13 +301,12 @@ def _consume(program: Program, cells: dict[str, Any], changes: dict[str, Any], t
 
 def _expire(program: Program, cells: dict[str, Any], changes: dict[str, Any], updated: set[str]) -> None:
     """Clear what lives for one superstep only and was not written in this one."""
-    for name in program.volatile:
-        if name in updated:
+    channels = program.channels
+    # Not over all volatile channels: each node has one, and only those that were just fired hold a cell.
+    for name, cell in {**cells, **changes}.items():
+        if cell is MISSING or name in updated or not channels[name].volatile:
             continue
-        cell = changes[name] if name in changes else cells.get(name, MISSING)
-        if cell is MISSING:
-            continue
-        expired = program.channels[name].expire(cell)
+        expired = channels[name].expire(cell)
         if expired is not cell:
             changes[name] = expired
             if expired is not MISSING:

@@ -153,7 +153,7 @@ def _name_write(program: Program, name: Any, what: str, writes: list[Write]) -> 
 
 def _send_write(program: Program, send: Send, source: str, writes: list[Write]) -> None:
     if send.node == END:
-        raise RouteError(f"Node {source!r} sent a packet to END. END runs nothing; leave the Send out to stop.")
+        raise InvalidUpdateError(f"Node {source!r} sent a packet to END. END runs nothing; leave the Send out to stop.")
     if send.node not in program.nodes:
         raise RouteError(f"Node {source!r} made a Send to {send.node!r}, which is not a node. {known_nodes(program)}")
     writes.append((TASKS, send))

@@ -142,7 +142,7 @@ class NoBroker(ClusterError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"no Redis at {self.url}: {self.cause}. Check the address, or start one with `drumline up`."
+        return f"no Redis at {self.url}: {self.cause.rstrip('.')}. Check the address, or start one with `drumline up`."
 
 
 class EvictingBroker(ClusterError):
@@ -188,7 +188,7 @@ class NoCoordinator(ClusterError):
     """No coordinator accepted the run in time. The request was withdrawn as far as we can tell.
 
     Start one with `drumline coordinator`, on any machine that reaches the same Redis with the same
-    prefix; `drumline status` shows who is there. A coordinator that starts later may still find the
+    prefix; `drumline ps` shows who is there. A coordinator that starts later may still find the
     request and run it.
     """
 
@@ -201,7 +201,7 @@ class NoCoordinator(ClusterError):
         where = "" if self.partition is None else f" for partition {self.partition}"
         return (
             f"no coordinator{where} accepted the run within {self.waited_s:g} s. "
-            "Start one with `drumline coordinator`; `drumline status` shows who is there."
+            "Start one with `drumline coordinator`; `drumline ps` shows who is there."
         )
 
 
@@ -209,8 +209,8 @@ class NoWorker(ClusterError, UserWarning):
     """No worker is there that could run a task: none takes its pool, or none holds its graph. The
     run waits.
 
-    Given as a warning, once a run and pool. Start a worker with `drumline worker module:graph
-    --pool <pool>`.
+    Given as a warning, once a run and pool. Start a worker with `drumline worker --app ... --pool gpu`, `gpu` being the
+    pool that the text names.
     """
 
     def __init__(self, pool: str, graph: str = "") -> None:
@@ -222,7 +222,7 @@ class NoWorker(ClusterError, UserWarning):
         graph = f" and holds graph {self.graph!r}" if self.graph else ""
         return (
             f"no worker takes tasks of pool {self.pool!r}{graph}. The run waits until one comes: "
-            "`drumline worker module:graph --pool <pool>`."
+            f"`drumline worker --app ... --pool {self.pool}`."
         )
 
 
@@ -379,8 +379,8 @@ class ModeNotRecorded(RunError, ValueError):
     """The run does not record what the stream mode needs, so it cannot be shown, not even from now
     on.
 
-    `stream()` records what its own modes ask for; a run that others shall join in other modes
-    should be started with `start()`, which records all, or with `record=[...]`.
+    `stream()` records what its own modes ask for, and events of subgraphs only with `subgraphs=True`; a run that
+    others shall join in other modes should be started with `start()`, which records all.
     """
 
     def __init__(self, modes: Sequence[str], recorded: Sequence[str]) -> None:
@@ -391,7 +391,7 @@ class ModeNotRecorded(RunError, ValueError):
     def __str__(self) -> str:
         return (
             f"the run does not record {_names(self.modes)}; it records {_names(self.recorded)}. "
-            "Start it with record=[...] or with start()."
+            "Start it with start(), which records all, or with a stream() that asks for it."
         )
 
 

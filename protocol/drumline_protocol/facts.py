@@ -24,8 +24,8 @@ class RunStarted:
     """The first fact of every run: all that a view needs to know before anything happens.
 
     `sketches` maps a graph path (`""` for the root, `"sub"`, `"sub|inner"` for subgraph nodes) to that graph's
-    `Sketch` as plain data. `record` names the stream modes that the run records; `metadata` and `tags` are those of
-    the run's config.
+    `Sketch` as plain data. `record` names the stream modes that the run records, `subgraphs` tells whether also
+    those of subgraphs; `metadata` and `tags` are those of the run's config.
     """
 
     run_id: str
@@ -36,6 +36,7 @@ class RunStarted:
     metadata: dict[str, Any]
     tags: tuple[str, ...]
     at_ms: float
+    subgraphs: bool = True
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from drumline_protocol import facts as f
@@ -143,13 +144,15 @@ _CHECKED: dict[Any, type] = {
 class _Layout:
     """How one class is laid out: its code, its fields in order, and which of them are converted."""
 
-    __slots__ = ("checks", "cls", "code", "ins", "names", "outs", "required")
+    __slots__ = ("checks", "cls", "code", "ins", "names", "outs", "read", "required")
 
     def __init__(self, code: int, cls: type) -> None:
         self.code = code
         self.cls = cls
         mine = [x for x in fields(cls) if (cls, x.name) not in _LOCAL]
         self.names = tuple(x.name for x in mine)
+        #: all fields in one call, behind the class, which holds the place of the code
+        self.read = attrgetter("__class__", *self.names)
         self.required = sum(x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine)
         #: fields that must be of exactly this type as they come from the wire
         self.checks = [(index, _CHECKED[x.type]) for index, x in enumerate(mine) if x.type in _CHECKED]
@@ -159,7 +162,7 @@ class _Layout:
             pair = _SPECIAL.get((cls, name)) or _CONVERTED.get(name)
             if pair is not None:
                 out, in_ = pair
-                self.outs.append((index, out))
+                self.outs.append((index + 1, out))
                 if in_ is not _same:
                     self.ins.append((index, in_))
 
@@ -171,10 +174,10 @@ _BY_CLASS = {layout.cls: layout for layout in _LAYOUTS.values()}
 def to_row(thing: Any) -> list[Any]:
     """`[code, field, ...]` of a fact or message."""
     layout = _BY_CLASS[type(thing)]
-    row = [getattr(thing, name) for name in layout.names]
+    row = list(layout.read(thing))
+    row[0] = layout.code
     for index, out in layout.outs:
         row[index] = out(row[index])
-    row.insert(0, layout.code)
     return row
 
 

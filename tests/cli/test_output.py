@@ -158,7 +158,7 @@ def test_input_from_text_file_and_stdin(tmp_path: Path, monkeypatch: pytest.Monk
     assert read_json(f"@{tmp_path}/in.json", "--input") == {"a": 1}
     monkeypatch.setattr("sys.stdin", io.StringIO("[1]"))
     assert read_json("-", "--input") == [1]
-    with pytest.raises(UsageError, match="--input is not JSON: .*line 1 column 2"):
+    with pytest.raises(UsageError, match=r"--input is not JSON: .*line 1 column 2"):
         read_json("{a: 1}", "--input")
     with pytest.raises(UsageError, match=r"cannot read .*no\.json: No such file"):
         read_json(f"@{tmp_path}/no.json", "--input")

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cli.command import SERVED, Started, all_gone, children_of, drumline, environment, ps
 
 from drumline.cli.guardian import Watched
 from drumline_transport.local_server import find_server
-from tests.cli.command import SERVED, Started, all_gone, children_of, drumline, environment, ps
 
 pytestmark = [
     pytest.mark.cluster,

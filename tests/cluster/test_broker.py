@@ -31,9 +31,7 @@ def test_broker_killed_and_started_again(mark: Path) -> None:
                 own.start()
 
             with Cluster(own.url) as cluster:
-                stream = cluster.graph("tokens").stream(
-                    {**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"]
-                )
+                stream = cluster.graph("tokens").stream({**INPUT, "mark": str(mark)}, stream_mode=["custom", "values"])
                 tokens, last = run_and_strike(stream, 30, strike)
                 assert tokens == list(range(COUNT))
                 assert last["said"] == SAID and last["pids"] == [0, 1, 2]

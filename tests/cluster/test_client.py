@@ -187,7 +187,7 @@ def test_another_version_of_a_graph_is_refused(cluster: Cluster) -> None:
 
 
 def test_an_input_that_cannot_cross_raises_in_the_client(cluster: Cluster) -> None:
-    with pytest.raises(EncodeError, match="topic"):
+    with pytest.raises(EncodeError, match=r"input\['topic'\]"):
         cluster.graph("joke").invoke({"topic": object()})
 
 
@@ -207,6 +207,9 @@ def test_positions_that_no_stream_gave(cluster: Cluster) -> None:
     for position in ("-1", "abc", "1", "1.x", ""):
         with pytest.raises(InvalidPosition):
             cluster.join(run_id, after=position)
+    assert cluster.result(run_id)
+    with pytest.raises(InvalidPosition, match="ended with fact"):
+        list(cluster.join(run_id, after="999.1"))
 
 
 def test_a_mode_that_was_not_recorded(cluster: Cluster) -> None:
@@ -214,6 +217,18 @@ def test_a_mode_that_was_not_recorded(cluster: Cluster) -> None:
     assert len(list(stream)) == 2
     with pytest.raises(ModeNotRecorded, match="custom"):
         list(cluster.join(stream.run_id, stream_mode="custom"))
+
+
+def test_events_of_subgraphs_that_were_not_recorded(cluster: Cluster) -> None:
+    stream = cluster.graph("joke").stream({"topic": "x"}, stream_mode="custom")
+    assert list(stream) == []
+    with pytest.raises(ModeNotRecorded, match="custom of subgraphs"):
+        list(cluster.join(stream.run_id, stream_mode="custom", subgraphs=True))
+
+
+def test_output_keys_that_the_graph_does_not_have(cluster: Cluster) -> None:
+    with pytest.raises(ValueError, match="'jokes' of output_keys"):
+        list(cluster.graph("joke").stream({"topic": "x"}, output_keys=["jokes"]))
 
 
 def test_unknown_modes(cluster: Cluster) -> None:

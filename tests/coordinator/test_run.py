@@ -114,8 +114,19 @@ def test_an_attempt_binds_to_the_first_executor_heard() -> None:
     run, fx = begin(graph((START, "a"), (START, "b")))
     a, _ = fx.dispatch
     run.handle(events(a, 0, 1), 1.0)
-    assert run.handle(result(a, executor="w2"), 2.0).facts == []
+    assert run.handle(events(a, 0, 1, executor="w2"), 2.0).facts == []
     assert kinds(run.handle(result(a), 3.0)) == ["TaskFinished"]
+
+
+def test_an_answer_of_another_executor_voids_the_attempt() -> None:
+    # With its answer the task's entry is gone: nobody would notice if the first executor never answered
+    run, fx = begin(graph((START, "a")))
+    (a,) = fx.dispatch
+    run.handle(events(a, 0, 1), 1.0)
+    fx = run.handle(result(a, executor="w2"), 2.0)
+    assert kinds(fx) == ["AttemptRetracted"] and fx.dispatch == [a]
+    assert run.handle(result(a), 3.0).facts == []
+    assert run.handle(result(a, attempt=2, executor="w3"), 4.0).finished
 
 
 def test_repeated_events_are_dropped_by_number() -> None:
@@ -171,6 +182,16 @@ def test_late_events_are_told_of_once() -> None:
     assert isinstance(notice, Noticed) and "'a'" in notice.text
     assert run.handle(events(a, 2, 1), 3.0).facts == []
     assert run.late == 3
+
+
+def test_repeated_events_of_a_finished_task_are_no_news() -> None:
+    # A worker whose reply was lost sends events and result again
+    run, fx = begin(graph((START, "a"), ("a", "b")))
+    (a,) = fx.dispatch
+    run.handle(events(a, 0, 2), 1.0)
+    run.handle(result(a), 2.0)
+    assert run.handle(events(a, 0, 2), 3.0).facts == [] and run.late == 0
+    assert kinds(run.handle(events(a, 2, 1), 4.0)) == ["Noticed"] and run.late == 1
 
 
 def test_a_failure_ends_the_run_and_withdraws_the_siblings() -> None:

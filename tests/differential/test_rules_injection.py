@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 
 from .engines import Engine
 from .harness import ALL_MODES, same, same_outcome
-from .states import EMPTY, Log, chain
+from .states import EMPTY, Log, chain, says
 
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 

@@ -4,9 +4,9 @@ A fenced block is run if its info string says so:
 
     python file=app.py serve=graph   written to app.py in the page's folder, importable; `serve`: graphs for the cluster
     python run                       run in the page's namespace, as one module from top to bottom
-    python run cluster               the same, with a cluster (real broker, coordinator, two workers) at redis://localhost:6379
+    python run cluster               the same, with a cluster (broker, coordinator, two workers) at redis://localhost:6379
     sh run cluster                   each line that begins with `$ drumline` is run; the rest is its output
-    output                           what the block before it prints; word `unordered` on that: its lines may be shuffled
+    output                           what the block before it prints (with the word `unordered`: in any order of lines)
 
 Ids and times differ from run to run: both sides are compared with ids numbered by first appearance, and times left out.
 With DRUMLINE_DOCS_UPDATE=1 the output is written into the page instead of compared.

@@ -27,6 +27,8 @@ class SimCoordinator:
         self.service.keeper._nonce = name
         self.keep_at_ms = server.now_ms
         self.paused_until_ms: int | None = None
+        #: what was written last has not left the machine: the process was stopped before
+        self.wire_stopped = False
 
     def _imagine(self, commit: Commit) -> dict[str, Any]:
         """Images of the commit's runs; none if the service has just given the partition up."""

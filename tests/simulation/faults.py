@@ -18,6 +18,8 @@ class Faults:
     pause_worker: float = 0.0
     restart_broker: float = 0.0
 
+    #: a restarted broker forgot to whom it had delivered its newest task entries: it delivers them again
+    forget_deliveries: float = 0.0
     #: a commit was applied, its reply got lost with the connection: all unanswered commits are sent again
     lose_reply: float = 0.0
     #: a worker's write was applied, its reply lost: it is sent again
@@ -51,14 +53,15 @@ class Faults:
 
 
 _RANGES = {
-    "crash_coordinator": (0.001, 0.02),
-    "crash_worker": (0.001, 0.015),
-    "pause_coordinator": (0.001, 0.02),
-    "pause_worker": (0.001, 0.01),
-    "restart_broker": (0.0005, 0.005),
+    "crash_coordinator": (0.002, 0.05),
+    "crash_worker": (0.002, 0.03),
+    "pause_coordinator": (0.002, 0.05),
+    "pause_worker": (0.002, 0.02),
+    "restart_broker": (0.001, 0.02),
+    "forget_deliveries": (0.1, 0.9),
     "lose_reply": (0.01, 0.3),
     "repeat_publish": (0.01, 0.3),
-    "split_publish": (0.1, 0.9),
+    "split_publish": (0.2, 1.0),
     "lose_delivery": (0.01, 0.1),
     "repeat_task": (0.01, 0.2),
     "late_event": (0.01, 0.3),

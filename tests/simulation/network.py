@@ -8,6 +8,7 @@ written when it died may still arrive.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from drumline_transport.broker import Commit, CommitReply, InboxEntry
@@ -32,6 +33,14 @@ class SimServer(MemoryServer):
     def __init__(self, partitions: int) -> None:
         super().__init__(partitions)
         self.observe: Callable[[Sent, CommitReply], None] = lambda _sent, _reply: None
+
+    def forget_deliveries(self, rng: Random) -> None:
+        """Lose the tail of what was noted of deliveries: those entries are delivered again, to anybody."""
+        for tasks in self.tasks.values():
+            if tasks.pending:
+                ms, seq = rng.choice(sorted(tasks.pending))
+                tasks.delivered = (ms, seq - 1)
+                tasks.pending = {at: row for at, row in tasks.pending.items() if at < (ms, seq)}
 
     def take_in(self, sent: Sent) -> CommitReply:
         """Apply a commit that arrived."""

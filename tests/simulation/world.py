@@ -11,7 +11,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from drumline_coordinator.apps import Apps
 from drumline_graph.errors import DrumlineError
@@ -35,7 +35,7 @@ SETTLE_MS_MAX = 40_000
 
 MODES = ("values", "updates", "custom", "tasks")
 
-Action = tuple[float, Callable[[], None]]
+T = TypeVar("T")
 
 
 class World:
@@ -46,7 +46,7 @@ class World:
         self.rng = rng = Random(seed)
         self.trace: list[str] = []
         self._echo = echo
-        self.faults = Faults.draw(rng) if faults is None else faults
+        self.drawn = self.faults = Faults.draw(rng) if faults is None else faults
         self.server = SimServer(partitions=rng.choice((1, 1, 2, 3)))
         self._began_ms = self.server.now_ms
         runs = rng.choice((1, 1, 1, 2, 3))
@@ -116,23 +116,33 @@ class World:
         """Perhaps something goes wrong before the next step."""
         faults, rng = self.faults, self.rng
         if rng.random() < faults.crash_worker and self.workers:
-            self._crash_worker(rng.choice(self.workers))
+            self._crash_worker(self._victim(self.workers, lambda w: bool(w.running)))
         if rng.random() < faults.pause_worker and self.workers:
-            worker = rng.choice(self.workers)
+            worker = self._victim(self.workers, lambda w: bool(w.running))
             worker.paused_until_ms = self.server.now_ms + rng.randint(500, 2 * TASK_LEASE_MS)
             self.note(worker.name, "is stopped")
         if rng.random() < faults.restart_broker:
             self.server.restart()
             self.note("broker", f"restarts as {self.server.run_id}")
+            if rng.random() < faults.forget_deliveries:
+                self.server.forget_deliveries(rng)
+                self.note("broker", "forgot its last deliveries")
         steady = [c for c in self.coordinators if not self._tried(c)]
         if rng.random() < faults.crash_coordinator and steady:
-            self._crash_coordinator(rng.choice(steady))
+            self._crash_coordinator(self._victim(steady, _is_busy))
         elif rng.random() < faults.pause_coordinator and steady:
-            coordinator = rng.choice(steady)
+            coordinator = self._victim(steady, _is_busy)
+            coordinator.wire_stopped = rng.random() < 0.5
             coordinator.paused_until_ms = self.server.now_ms + rng.randint(200, 3 * COORDINATOR_LEASE_MS)
             if rng.random() < 0.5:
                 coordinator.stop_reading()
             self.note(coordinator.name, "is stopped")
+
+    def _victim(self, processes: list[T], busy: Callable[[T], bool]) -> T:
+        """Somebody, mostly one who has something to lose."""
+        if self.rng.random() < 0.8:
+            processes = [process for process in processes if busy(process)] or processes
+        return self.rng.choice(processes)
 
     def _tried(self, coordinator: SimCoordinator) -> bool:
         """Whether an entry has already cost a coordinator its life: twice more, and its run is poisoned."""
@@ -203,8 +213,8 @@ class World:
         found: list[tuple[float, str, Callable[[], Any]]] = []
         add = found.append
         for c in self.coordinators:
-            if c.broker.in_flight:
-                add((2, c.name, c.broker.deliver))
+            if c.broker.in_flight and not (c.wire_stopped and c.paused_until_ms is not None):
+                add((1, c.name, c.broker.deliver))
             if c.paused_until_ms is not None:
                 continue
             if c.has_news:
@@ -294,8 +304,11 @@ class World:
             self._bring_to_end(self._over, HEALED_MS_MAX, "I1: runs do not come to their end")
             self._bring_to_end(self._quiet, SETTLE_MS_MAX, "the cluster does not come to rest")
             demand(not ears.heard, f"a service logged an error: {ears.heard}")
-        check_rest(self.server)
-        self.outcomes = [check_run(client, self.watch.logs[client.run.id]) for client in self.clients]
+            check_rest(self.server)
+            for client in self.clients:
+                log = self.watch.logs[client.run.id]
+                demand(not log.noticed or self.drawn.late_event > 0, f"nothing is late, but the log notices {log.noticed}")
+                self.outcomes.append(check_run(client, log))
 
     def _bring_to_end(self, reached: Callable[[], bool], ms_max: int, otherwise: str) -> None:
         until_ms = self.server.now_ms + ms_max
@@ -351,6 +364,10 @@ class World:
         return heard.hexdigest()
 
 
+def _is_busy(coordinator: SimCoordinator) -> bool:
+    return coordinator.broker.in_flight > 0 or coordinator.has_news
+
+
 class _Ears(logging.Handler):
     """Hears what the services log as errors, and keeps the rest of their talk, and warnings, from the terminal."""
 
@@ -390,7 +407,7 @@ def simulate(seed: int, *, faults: Faults | None = None, echo: Callable[[str], N
         text = f"{type(error).__name__}: {error}" if not isinstance(error, Violation) else str(error)
         raise Violation(
             f"seed {seed}: {text}\n\nthe end of its trace ({len(world.trace)} lines):\n{tail}\n\n"
-            f"seed {seed}: {text}\nfaults: {world.faults}\nreplay: python -m tests.simulation {seed} --trace"
+            f"seed {seed}: {text}\nfaults: {world.drawn}\nreplay: python -m tests.simulation {seed} --trace"
         ) from error
     return world
 

@@ -1,6 +1,6 @@
 """The outbox: what tasks say on its way to the broker. Batched by back-pressure, not by a timer.
 
-Any thread puts in; one send thread takes out. While a send is under way things gather; the next send takes all of them.
+Any thread puts in; one at a time takes out. While a send is under way things gather; the next send takes all of them.
 A full outbox blocks only the node that writes, for a bounded time.
 """
 
@@ -102,13 +102,20 @@ class Outbox:
             self._filled.notify_all()
             self._room.notify_all()
 
-    def take(self) -> Batch | None:
-        """Wait for something to send; then all there is. None after `close`, when nothing is left."""
+    def wait(self) -> bool:
+        """Wait until there is something to send. False after `close`, when nothing is left."""
         with self._lock:
             while not self._queue:
                 if self._closed:
-                    return None
+                    return False
                 self._filled.wait()
+            return True
+
+    def take(self) -> Batch | None:
+        """All there is to send; None if there is nothing. What was taken must be sent before more is taken."""
+        with self._lock:
+            if not self._queue:
+                return None
             queue, self._queue = self._queue, deque()
             gathered = []
             for slot in queue:

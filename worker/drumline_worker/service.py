@@ -1,7 +1,8 @@
 """The worker service: take tasks, run nodes, answer. Thin: protocol is in `desk`, nodes run in `node`.
 
-Threads: the caller's takes tasks; one sends; one renews and beats; one listens for cancels; user code runs in a pool of
-threads (sync) or on an event loop (async). So a node that blocks or burns a core does not make the worker look dead.
+Threads: a crew takes tasks and runs sync nodes, one of them taking at a time (`_serve`); async nodes run on an event
+loop; one thread sends; one renews and beats; one listens for cancels. So a node that blocks or burns a core does not
+make the worker look dead.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 from drumline_graph.errors import DrumlineError
@@ -22,7 +25,7 @@ from drumline_protocol import wire
 from drumline_protocol.errors import NoBroker, ProtocolTooNew
 from drumline_protocol.limits import TASK_LEASE_MS
 from drumline_protocol.messages import Cancel, TaskMessage
-from drumline_transport.broker import Delivery, WorkerVerbs
+from drumline_transport.broker import WorkerVerbs
 from drumline_worker.blobs import BlobCache
 from drumline_worker.desk import Desk
 from drumline_worker.job import Job
@@ -71,11 +74,19 @@ class Worker:
         self._settings = settings or WorkerSettings()
         self._outbox = Outbox(registry.codec)
         self._desk = Desk(registry, self._outbox, name, BlobCache(self._broker.get_blob))
-        self._free = threading.Semaphore(self._settings.concurrency)
         self._lock = threading.Lock()
         self._running: dict[tuple[str, str], tuple[Slot, Future[Any] | None]] = {}
-        self._idle = threading.Condition(self._lock)
+        #: a task has ended: there is a free slot
+        self._freed = threading.Condition(self._lock)
+        #: threads of the crew that run no node
+        self._spare = 0
+        #: held by the thread of the crew that takes; `_taken` is what it got and nobody has begun
+        self._turn = threading.Lock()
+        self._taken: deque[tuple[Slot, TaskMessage]] = deque()
+        #: held by the thread that sends
+        self._sending = threading.Lock()
         self._stopping = threading.Event()
+        self._told: SimpleQueue[None] = SimpleQueue()
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._on_ready = on_ready
@@ -83,10 +94,10 @@ class Worker:
     def stop(self) -> None:
         """Take no more tasks and drain; safe from a signal handler."""
         self._stopping.set()
+        self._told.put(None)
 
     def run(self) -> None:
         """Serve until stopped. A broker that is away is waited for. Raises `ProtocolTooNew`, `ServerError`, ..."""
-        self._threads = ThreadPoolExecutor(self._settings.concurrency, "drumline-node")
         self._loop = LoopThread("drumline-nodes")
         after = self._broker.last_ctl()
         self._beat()
@@ -97,7 +108,10 @@ class Worker:
         ]
         try:
             self._on_ready()
-            self._take()
+            self._enlist()
+            self._told.get()
+            with self._turn:
+                pass  # whoever takes has come back, and what it got is running
         finally:
             self._drain()
             self._outbox.close()
@@ -113,71 +127,100 @@ class Worker:
                 target(*args)
             except BaseException as error:
                 if not self._ended.is_set():
-                    self._failure = self._failure or error
-                    self._stopping.set()
+                    self._fail(error)
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         thread.start()
         return thread
 
-    # -- taking ---------------------------------------------------------------------------------------
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self.stop()
+
+    # -- the crew -------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        """Take a task and run it, again and again, while another thread takes the next one.
+
+        So a sync task stays on one thread from its entry to its answer: waking another costs more than all the rest.
+        """
+        while (taken := self._next()) is not None:
+            slot, message = taken
+            job = self._desk.job(slot, message)
+            if job is None:
+                continue
+            if job.needs_loop:
+                self._start(slot, job)
+                continue
+            with self._lock:
+                self._spare -= 1
+                alone = not self._spare
+            if alone:
+                self._enlist()
+            self._run(slot, job)
+            with self._lock:
+                self._spare += 1
+
+    def _enlist(self) -> None:
+        """One more thread for the crew. There is one for each sync node that runs, and one that takes."""
+        with self._lock:
+            self._spare += 1
+        self._thread("drumline-node", self._serve)
+
+    def _next(self) -> tuple[Slot, TaskMessage] | None:
+        """A task to begin; None when there will be no more."""
+        with self._turn:
+            while not self._taken and not self._stopping.is_set():
+                self._take()
+            return self._taken.popleft() if self._taken else None
 
     def _take(self) -> None:
-        pools = list(self._settings.pools)
-        while not self._stopping.is_set():
-            if not self._free.acquire(timeout=TAKE_BLOCK_MS / 1000):
-                continue
-            free = 1
-            while self._free.acquire(blocking=False):
-                free += 1
-            used = 0
-            try:
-                deliveries = self._broker.take(pools, self._name, free, TAKE_BLOCK_MS)
-                for delivery in deliveries:
-                    used += self._begin(delivery)
-            except NoBroker as error:  # the verb has been patient already
-                log.warning("waiting for the broker: %s", error)
-            finally:
-                for _ in range(free - used):
-                    self._free.release()
-
-    def _begin(self, delivery: Delivery) -> bool:
-        """Start a task; False if that took no slot."""
-        try:
-            opened = self._desk.open(delivery)
-        except ProtocolTooNew as error:
-            self._failure = error
-            self._stopping.set()
-            return False
-        if opened is None:
-            return False
-        slot, message = opened
+        """Wait for a free slot, then for tasks: at most as many as there are slots."""
         with self._lock:
-            self._running[slot.pool, slot.entry] = (slot, None)
-        future = self._threads.submit(self._work, slot, message)
-        del future
-        return True
+            free = self._settings.concurrency - len(self._running)
+            if free <= 0:
+                self._freed.wait(TAKE_BLOCK_MS / 1000)
+                return
+        try:
+            deliveries = self._broker.take(list(self._settings.pools), self._name, free, TAKE_BLOCK_MS)
+        except NoBroker as error:  # the verb has been patient already
+            log.warning("waiting for the broker: %s", error)
+            return
+        for delivery in deliveries:
+            try:
+                opened = self._desk.open(delivery)
+            except ProtocolTooNew as error:
+                self._fail(error)
+                return
+            if opened is not None:
+                slot = opened[0]
+                with self._lock:
+                    self._running[slot.pool, slot.entry] = (slot, None)
+                self._taken.append(opened)
 
     # -- running --------------------------------------------------------------------------------------
 
-    def _work(self, slot: Slot, message: TaskMessage) -> None:
-        job = self._desk.job(slot, message)
-        if job is None:
-            return
-        if job.needs_loop:
-            future = self._loop.submit(self._arun(slot, job))
-            with self._lock:
-                if (slot.pool, slot.entry) in self._running:
-                    self._running[slot.pool, slot.entry] = (slot, future)
-            if slot.void:
-                future.cancel()
-            return
+    def _run(self, slot: Slot, job: Job) -> None:
         answer: Answer
         try:
             answer = run_job(job)
         except BaseException as error:  # SystemExit and its like end a task, not the worker
             answer = failed(job, error)
         self._desk.answer(slot, answer)
+        # The node is done and its thread free: unless somebody sends just now, it sends.
+        if self._sending.acquire(blocking=False):
+            try:
+                self._send_batch()
+            finally:
+                self._sending.release()
+
+    def _start(self, slot: Slot, job: Job) -> None:
+        future = self._loop.submit(self._arun(slot, job))
+        with self._lock:
+            if (slot.pool, slot.entry) in self._running:
+                self._running[slot.pool, slot.entry] = (slot, future)
+        if slot.void:
+            future.cancel()
 
     async def _arun(self, slot: Slot, job: Job) -> None:
         answer: Answer
@@ -189,10 +232,8 @@ class Worker:
 
     def _finish(self, slot: Slot) -> None:
         with self._lock:
-            if self._running.pop((slot.pool, slot.entry), None) is not None:
-                self._free.release()
-            if not self._running:
-                self._idle.notify_all()
+            self._running.pop((slot.pool, slot.entry), None)
+            self._freed.notify_all()
 
     def _cancel(self, slots: Sequence[Slot]) -> None:
         """The attempts are void: async code is cancelled, sync code runs out unheard."""
@@ -206,11 +247,18 @@ class Worker:
     # -- the other threads ----------------------------------------------------------------------------
 
     def _send(self) -> None:
-        while (batch := self._outbox.take()) is not None:
-            if batch.entries or batch.done:
-                self._publish(batch)
-            for slot in batch.finished:
-                self._finish(slot)
+        while self._outbox.wait():
+            with self._sending:
+                self._send_batch()
+
+    def _send_batch(self) -> None:
+        batch = self._outbox.take()
+        if batch is None:
+            return
+        if batch.entries or batch.done:
+            self._publish(batch)
+        for slot in batch.finished:
+            self._finish(slot)
 
     def _publish(self, batch: Batch) -> None:
         """Write until the broker has it: repeats do no harm. Given up only when the worker has ended."""
@@ -286,7 +334,7 @@ class Worker:
                 if left <= 0 or self._failure is not None:
                     log.warning("%d tasks are left to other workers", len(self._running))
                     break
-                self._idle.wait(left)
+                self._freed.wait(left)
 
     def _quietly(self, action: Callable[[], None]) -> None:
         try:

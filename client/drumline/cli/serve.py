@@ -76,7 +76,8 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
     chosen.concurrency = settings.concurrency() or chosen.concurrency
 
     def ready() -> None:
-        _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {chosen.concurrency} tasks at once")
+        at_once = f"{chosen.concurrency} task{'' if chosen.concurrency == 1 else 's'} at once"
+        _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
 
     worker = Worker(broker, Registry(programs), name, chosen, on_ready=ready)
 

@@ -10,7 +10,7 @@ from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
-from drumline_protocol.errors import NoCoordinator, RunExpired, UnknownRun
+from drumline_protocol.errors import EncodeError, NoCoordinator, RunExpired, UnknownRun
 from drumline_protocol.ids import partition_of
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
 from drumline_protocol.messages import CancelRun, RunRequest
@@ -66,8 +66,14 @@ class Link:
         return record
 
     def submit(self, request: RunRequest, codec: Codec) -> None:
-        """Put a run request into its inbox. EncodeError for an input that cannot cross."""
-        self.broker().submit(self.partition(request.run_id), wire.encode(codec, request))
+        """Put a run request into its inbox. EncodeError, with the path in it, for an input that cannot cross."""
+        try:
+            data = wire.encode(codec, request)
+        except EncodeError:
+            for part in ("input", "config", "context"):
+                codec.encode(getattr(request, part), root=part)
+            raise
+        self.broker().submit(self.partition(request.run_id), data)
 
     def cancel(self, run_id: str, reason: str) -> None:
         """Ask for the end of a run, accepted or not."""

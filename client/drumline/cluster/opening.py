@@ -78,7 +78,15 @@ class Opening:
             decode_item=lambda data: wire.decode_item(codec, data),
         )
         known = [*link.errors, *_errors_of(program)]
-        return RunReader(self.run_id, view, codec, wanted, known=known, start=parse_position(self.after))
+        return RunReader(
+            self.run_id,
+            view,
+            codec,
+            wanted,
+            known=known,
+            subgraphs=self.subgraphs,
+            start=parse_position(self.after),
+        )
 
 
 def _errors_of(program: Program | None) -> list[type[BaseException]]:

@@ -10,7 +10,7 @@ from drumline.cluster.position import BEGINNING, Position
 from drumline.views import View
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
-from drumline_protocol.errors import LogGap, ModeNotRecorded
+from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
 from drumline_protocol.facts import Noticed, RunFinished, RunStarted, TaskParked, fact_count
 from drumline_protocol.failure import rebuild
 from drumline_transport.broker import LogEntry
@@ -33,6 +33,7 @@ class RunReader:
         modes: Sequence[str],
         *,
         known: Mapping[str, type[BaseException]] | Sequence[type[BaseException]] = (),
+        subgraphs: bool = False,
         start: Position = BEGINNING,
     ) -> None:
         self._run_id = run_id
@@ -40,6 +41,7 @@ class RunReader:
         self._codec = codec
         self._modes = frozenset(modes)
         self._known = known
+        self._subgraphs = subgraphs
         self._start = start
         self._next = 1
         self.after = "0-0"
@@ -76,18 +78,27 @@ class RunReader:
     def _fold(self, fact: Any) -> list[Any]:
         kind = type(fact)
         if kind is RunStarted:
-            missing = sorted((self._modes & _RECORDED) - set(fact.record))
-            if missing and fact.sketches:
-                raise ModeNotRecorded(missing, fact.record)
+            if fact.sketches:  # none: the run was rejected before anything could be recorded
+                self._check_recorded(fact)
         elif kind is Noticed:
             self._tell(fact.text)
         elif kind is TaskParked:
             self._tell(f"a task waits for a worker that holds its graph: {fact.reason}")
         elif kind is RunFinished:
             self.ended = True
+            if self._start.fact >= self._next:
+                raise InvalidPosition(str(self._start), f"the run ended with fact {self._next - 1}")
             if fact.error is not None:
                 self.failure = rebuild(fact.error, self._known)
         return self._view.fold(fact)
+
+    def _check_recorded(self, fact: RunStarted) -> None:
+        wanted = self._modes & _RECORDED
+        missing = sorted(wanted - set(fact.record))
+        if not missing and wanted and self._subgraphs and not fact.subgraphs:
+            missing = sorted(f"{mode} of subgraphs" for mode in wanted)
+        if missing:
+            raise ModeNotRecorded(missing, fact.record)
 
     def _tell(self, text: str) -> None:
         warnings.warn(f"run {self._run_id}: {text}", RuntimeWarning, stacklevel=5)

@@ -66,6 +66,11 @@ class GraphView:
         self.tasks: list[str] = []
         if keys is None:
             keys = sketch.stream_keys if whole else sketch.output_keys
+        elif unknown := sorted(_key_set(keys) - _key_set(sketch.stream_keys)):
+            raise ValueError(
+                f"Key {unknown[0]!r} of output_keys is not in channels of graph {sketch.name!r}: "
+                f"{', '.join(sorted(_key_set(sketch.stream_keys)))}"
+            )
         self.keys: Any = keys if isinstance(keys, str) else list(keys)
         self._shown_keys = _key_set(self.keys)
         self.output_keys = _key_set(sketch.output_keys)

@@ -50,7 +50,7 @@ def shape_of(*, listed: bool, subgraphs: bool, version: str) -> Shape:
 def print_item(ns: tuple[str, ...], mode: str, payload: Any) -> None:
     """What `print_mode` prints: the mode in bold, a subgraph's namespace in yellow, the payload's repr."""
     where = f"\x1b[33;1m[graph={ns}]\x1b[0m " if ns else ""
-    print(f"{where}\x1b[1m[{mode}]\x1b[0m {payload!r}")
+    print(f"\x1b[1m[{mode}]\x1b[0m {where}{payload!r}")
 
 
 def final_output(last: Any, version: str) -> Any:
