@@ -45,6 +45,8 @@ class RunRequest:
 
 @dataclass(slots=True)
 class CancelRun:
+    """End a run now; `reason` is told to its readers."""
+
     run: str
     reason: str = ""
 
@@ -63,6 +65,8 @@ class Events:
 
 @dataclass(slots=True)
 class TaskResult:
+    """A task's writes: `(channel, value)` pairs, in order, boxed on a wire."""
+
     run: str
     task: str
     attempt: int
@@ -72,6 +76,8 @@ class TaskResult:
 
 @dataclass(slots=True)
 class TaskError:
+    """A task raised: an exception (embedded) or a `Failure` (wire)."""
+
     run: str
     task: str
     attempt: int
@@ -81,6 +87,8 @@ class TaskError:
 
 @dataclass(slots=True)
 class TaskBubbled:
+    """A task returned `Command(graph=Command.PARENT)`: the command is for the graph above."""
+
     run: str
     task: str
     attempt: int
@@ -90,6 +98,8 @@ class TaskBubbled:
 
 @dataclass(slots=True)
 class Refused:
+    """This worker cannot run the task (it lacks the graph, or this version of it): nothing was run."""
+
     run: str
     task: str
     attempt: int
@@ -99,6 +109,8 @@ class Refused:
 
 @dataclass(slots=True)
 class Abandoned:
+    """Nobody renewed the entry of this attempt for longer than a lease."""
+
     run: str
     task: str
     attempt: int

@@ -459,6 +459,8 @@ def _log_entries(stream: Stream[tuple[int, bytes]] | None, after: str, count: in
 
 
 class MemoryLogReader:
+    """`LogReader` of the double: never waits."""
+
     def __init__(self, broker: MemoryBroker, p: int, run_id: str) -> None:
         self._broker, self._p, self._run_id = broker, p, run_id
 
@@ -476,6 +478,8 @@ class MemoryLogReader:
 
 
 class MemoryAsyncLogReader:
+    """`AsyncLogReader` of the double: never waits."""
+
     def __init__(self, broker: MemoryBroker, p: int, run_id: str) -> None:
         self._reader = MemoryLogReader(broker, p, run_id)
 

@@ -23,6 +23,7 @@ def parse_id(text: str) -> EntryId:
 
 
 def format_id(entry_id: EntryId) -> str:
+    """The id of a stream entry as Redis writes it: `<ms>-<number>`."""
     return f"{entry_id[0]}-{entry_id[1]}"
 
 

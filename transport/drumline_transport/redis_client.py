@@ -71,6 +71,8 @@ class _Pool:
 
 
 class RedisClient(RedisCore):
+    """`ClientVerbs` on Redis."""
+
     def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
         super().__init__(dialer, keys, partitions)
         self._readers = _Pool(dialer)
@@ -129,6 +131,8 @@ class _Reader:
 
 
 class RedisLogReader(_Reader):
+    """`LogReader` on a pooled connection."""
+
     def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
         reply = self._ask(self._read_command(after, count, block_ms), block_ms)
         return log_entries(reply[0][1]) if reply else []
@@ -164,6 +168,8 @@ class RedisLogReader(_Reader):
 
 
 class RedisAsyncLogReader(_Reader):
+    """`AsyncLogReader` on a pooled connection and the running loop."""
+
     async def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
         reply = await self._ask(self._read_command(after, count, block_ms), block_ms)
         return log_entries(reply[0][1]) if reply else []

@@ -28,6 +28,8 @@ _LOG_PAGE = 500
 
 
 class RedisCoordinator(RedisCore):
+    """`CoordinatorVerbs` on Redis, but for the commits."""
+
     def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
         super().__init__(dialer, keys, partitions)
         self._inbox = Line(dialer, "inbox")

@@ -21,6 +21,8 @@ _CTL_PAGE = 1000
 
 
 class RedisWorker(RedisCore):
+    """`WorkerVerbs` on Redis."""
+
     def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
         super().__init__(dialer, keys, partitions)
         self._take = Line(dialer, "take")
