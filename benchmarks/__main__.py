@@ -34,7 +34,6 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds here")
     parser.add_argument("--write-results", action="store_true", help="put the tables into benchmarks/RESULTS.md")
     parser.add_argument("--server", type=Path, metavar="PROGRAM", help="a redis-server or valkey-server to use")
-    parser.add_argument("--profile", default="", metavar="FOLDER", help="profile coordinator and workers into FOLDER")
     return parser.parse_args(words)
 
 
@@ -46,7 +45,7 @@ def main() -> int:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     began = time.monotonic()
-    bench = Bench(quick=options.quick, program=options.server, profile=options.profile)
+    bench = Bench(quick=options.quick, program=options.server)
     measured: dict[str, Measured] = {}
     try:
         about = report.machine(_server(bench), load)

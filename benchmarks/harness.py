@@ -43,7 +43,7 @@ class Table:
     """Contenders that are measured side by side.
 
     `metrics` are the names of the figures, unit included. At most `rounds` rounds, and no new one after `budget_s`
-    (but at least two).
+    (but at least two). `warm`: each contender does it once before, unmeasured.
     """
 
     key: str
@@ -52,6 +52,7 @@ class Table:
     contenders: Sequence[Contender]
     rounds: int
     budget_s: float
+    warm: bool = True
 
 
 @dataclass(slots=True)
@@ -78,10 +79,12 @@ class Measured:
 
 
 def measure(table: Table) -> Measured:
-    """Warm every contender up once, then go round. A contender that fails is left out from there on, with its error."""
+    """Warm every contender up, then go round. A contender that fails is left out from there on, with its error."""
     began = time.monotonic()
     results = {contender.name: Result() for contender in table.contenders}
-    alive = [contender for contender in table.contenders if _sample(contender, Result(), results) is not None]
+    alive = list(table.contenders)
+    if table.warm:
+        alive = [contender for contender in alive if _sample(contender, Result(), results) is not None]
     rounds = 0
     began_rounds = time.monotonic()
     while alive and rounds < table.rounds and (rounds < 2 or time.monotonic() - began_rounds < table.budget_s):
@@ -129,9 +132,8 @@ def time_limit(seconds: float) -> Iterator[None]:
 class Bench:
     """What a workload may use: an event loop, a broker, clusters and bare peers. Closing it ends all of them."""
 
-    def __init__(self, *, quick: bool = False, program: Path | None = None, profile: str = "") -> None:
+    def __init__(self, *, quick: bool = False, program: Path | None = None) -> None:
         self.quick = quick
-        self.profile = profile
         self._program = program
         self._server: LocalServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -156,7 +158,7 @@ class Bench:
 
     def cluster(self, *, workers: int = 1, concurrency: int = 8) -> ClusterProcesses:
         """A coordinator and workers, each a process of its own, ready; under a key prefix of their own."""
-        cluster = ClusterProcesses(self.server.url, profile=self.profile)
+        cluster = ClusterProcesses(self.server.url)
         self._stack.callback(cluster.close)
         cluster.start(workers=workers, concurrency=concurrency)
         return cluster

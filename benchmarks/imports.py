@@ -34,7 +34,9 @@ def tables(bench: Bench) -> list[Table]:
         Contender("first item of LangGraph (whole process)", _process(_FIRST.format(root="langgraph"))),
         Contender("broker, coordinator and worker started and ready", lambda: _cluster_ready(bench)),
     ]
-    return [Table("imports", "P9 imports and first item", [MS], contenders, bench.rounds(5), bench.budget_s(20))]
+    return [
+        Table("imports", "P9 imports and first item", [MS], contenders, bench.rounds(5), bench.budget_s(20), warm=False)
+    ]
 
 
 def _run(code: str) -> str:

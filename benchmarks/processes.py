@@ -52,10 +52,15 @@ class Process:
                 self._ready.put(True)
         self._ready.put(False)
 
-    def close(self) -> None:
-        """SIGTERM, and SIGKILL if that does not help. May be called twice."""
+    def stop(self) -> None:
+        """SIGTERM."""
         if self._process.poll() is None:
             self._process.terminate()
+
+    def close(self) -> None:
+        """Stop, and SIGKILL if that does not help. May be called twice."""
+        self.stop()
+        if self._process.poll() is None:
             try:
                 self._process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
@@ -67,16 +72,12 @@ class Process:
 
 
 class ClusterProcesses:
-    """One coordinator and some workers that serve `benchmarks.graphs:GRAPHS`, and a client of them.
+    """One coordinator and some workers that serve `benchmarks.graphs:GRAPHS`, and a client of them."""
 
-    With `profile` (a folder) each role writes its profile there: see `benchmarks/profiling.py`.
-    """
-
-    def __init__(self, url: str, *, profile: str = "") -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
         self.prefix = f"b{uuid.uuid4().hex[:8]}"
         self.client = Cluster(url, prefix=self.prefix)
-        self._profile = profile
         self._processes: list[Process] = []
 
     def start(self, *, workers: int, concurrency: int) -> None:
@@ -88,18 +89,17 @@ class ClusterProcesses:
             process.await_ready()
 
     def _start(self, kind: str, name: str, *more: str) -> Process:
-        module = "drumline.cli.main"
-        words = ["-m", module, kind, "--app", "benchmarks.graphs:GRAPHS", "--name", name, "--prefix", self.prefix]
-        if self._profile:
-            words[:2] = ["-m", "benchmarks.profiling", str(Path(self._profile, f"{self.prefix}-{name}"))]
-        process = Process([*words, *more], self.url)
+        words = ["-m", "drumline.cli.main", kind, "--app", "benchmarks.graphs:GRAPHS", "--name", name]
+        process = Process([*words, "--prefix", self.prefix, *more], self.url)
         self._processes.append(process)
         return process
 
     def close(self) -> None:
         """End all of it."""
         self.client.close()
-        for process in reversed(self._processes):
+        for process in self._processes:
+            process.stop()
+        for process in self._processes:
             process.close()
 
 

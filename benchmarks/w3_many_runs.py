@@ -21,7 +21,7 @@ def tables(bench: Bench) -> list[Table]:
 
     lib = langgraph()
     saver = InMemorySaver()
-    runs = RUNS // 4 if bench.quick else RUNS
+    runs = RUNS // 10 if bench.quick else RUNS
     one, two = bench.cluster(workers=1, concurrency=32), bench.cluster(workers=2, concurrency=32)
     short = chain(lib, 3, aplus_one)
     contenders = [

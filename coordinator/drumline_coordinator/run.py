@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from drumline_coordinator.barrier import changes_as_data, changes_by_reference, plan_fact
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.sketch import child_path, sketch_program
 from drumline_coordinator.tasks import (
@@ -34,11 +35,8 @@ from drumline_coordinator.tasks import (
     Scope,
     Task,
 )
-from drumline_graph.channels.base import MISSING
-from drumline_graph.constants import START, TAG_HIDDEN
-from drumline_graph.delta import diff
+from drumline_graph.constants import START
 from drumline_graph.errors import GraphRecursionError, NoParentGraph, ParentCommand
-from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, apply, plan
 from drumline_graph.writes import input_writes, result_writes
@@ -63,7 +61,6 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.ids import task_id
 from drumline_protocol.limits import ATTEMPTS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
-from drumline_protocol.metadata import run_metadata
 from drumline_protocol.messages import (
     Abandoned,
     CancelRun,
@@ -76,6 +73,7 @@ from drumline_protocol.messages import (
     TaskResult,
     WorkersChanged,
 )
+from drumline_protocol.metadata import run_metadata
 
 #: LangGraph's default; `config["recursion_limit"]` overrides it
 RECURSION_LIMIT = 10_007
@@ -239,8 +237,8 @@ class Run:
     def _answered(self, event: TaskResult | TaskError | TaskBubbled | Refused) -> Task | None:
         """The task whose bound executor has answered.
 
-        With an answer the task's entry is gone. So an answer of anybody else to the open attempt, which happens when the
-        broker lost track of who got the entry, leaves nobody to wait for: the attempt is void.
+        With an answer the task's entry is gone. So an answer of anybody else to the open attempt, which happens when
+        the broker lost track of who got the entry, leaves nobody to wait for: the attempt is void.
         """
         task = self._bound(event)
         if task is None:
@@ -365,13 +363,10 @@ class Run:
         program, state = scope.program, scope.state
         done = list(scope.tasks.values())
         applied = apply(program, state, done)
-        changes: dict[str, Any]
         if self.wire:
-            changes = _deltas(program, state.cells, applied.changes, done)
+            changes = changes_as_data(program, state.cells, applied.changes, done)
         else:
-            changes = {
-                name: ("s", cell) if cell is not MISSING else ("x",) for name, cell in applied.changes.items()
-            }
+            changes = changes_by_reference(applied.changes)
         state.advance(program, applied.changes, [(task.name, task.triggers) for task in done])
         self._fx.facts.append(StepCommitted(scope.ns, scope.step, changes, applied.written, self._now))
         self.step_over(scope, applied.written)
@@ -401,26 +396,7 @@ class Run:
             return
         scope.step = step
         tasks = self._open(scope, planned)
-        self._fx.facts.append(
-            PlanMade(
-                scope.ns,
-                step,
-                scope.stop,
-                [
-                    PlannedTask(
-                        t.id,
-                        t.name,
-                        t.path,
-                        t.triggers,
-                        t.input if t.is_push else None,
-                        _hidden(t.node),
-                    )
-                    for t in tasks
-                ],
-                self._now,
-                [t.input for t in tasks],
-            )
-        )
+        self._fx.facts.append(plan_fact(scope, tasks, self._now))
         for task in tasks:
             if task.node.subprogram is None:
                 self.ready.append(task)
@@ -547,23 +523,6 @@ NO_PARENT = (
     "node {node!r} answered with Command(graph=Command.PARENT), but its graph is the root of the run: "
     "there is no parent graph"
 )
-
-
-def _hidden(node: Node) -> bool:
-    return TAG_HIDDEN in node.tags
-
-
-def _deltas(program: Program, cells: dict[str, Any], changes: dict[str, Any], done: Sequence[Task]) -> dict[str, Any]:
-    """What changed, as data: only for channels whose reducer is known to be a concatenation or merge."""
-    writes: dict[str, list[Any]] = {}
-    for task in done:
-        for channel, value in task.writes:
-            if channel in changes:
-                writes.setdefault(channel, []).append(value)
-    return {
-        name: diff(program.channels[name], cells.get(name, MISSING), cell, writes.get(name, ()))
-        for name, cell in changes.items()
-    }
 
 
 _HANDLERS: dict[type, Callable[[Run, Any], None]] = {

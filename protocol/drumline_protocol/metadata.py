@@ -29,7 +29,7 @@ _NOT_SHOWN = frozenset(
 def run_metadata(config: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata of a run: the caller's, and some keys of `configurable` under it."""
     configurable = config.get("configurable") or {}
-    copied = {key: configurable[key] for key in _COPIED if configurable.get(key) is not None}
+    copied = {key: configurable[key] for key in _COPIED if configurable.get(key)}
     return {**copied, **(config.get("metadata") or {})}
 
 

@@ -82,6 +82,14 @@ def test_pools_concurrency_version(folder: Path) -> None:
         settings({"DRUMLINE_CONCURRENCY": "many"}).concurrency()
 
 
+def test_log_level() -> None:
+    assert settings().log_level() == "info"
+    assert settings({"DRUMLINE_LOG_LEVEL": "WARNING"}).log_level() == "warning"
+    assert settings({"DRUMLINE_LOG_LEVEL": "debug"}, log_level="error").log_level() == "error"
+    with pytest.raises(UsageError, match="DRUMLINE_LOG_LEVEL is 'loud'"):
+        settings({"DRUMLINE_LOG_LEVEL": "loud"}).log_level()
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -29,7 +29,8 @@ def start_up(folder: Path, *words: str) -> Started:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """One `drumline up` for the tests that only talk to it. Its workers take the pool `default` alone."""
-    started = start_up(tmp_path_factory.mktemp("up"), "--workers", "2", "--pool", "default")
+    words = ("--workers", "2", "--pool", "default", "--partitions", "5")
+    started = start_up(tmp_path_factory.mktemp("up"), *words)
     yield started
     started.close()
 
@@ -128,7 +129,7 @@ class Closing:
 def test_ps(up: Started) -> None:
     found = ps(up.cwd)
     (coordinator,) = found["coordinators"]
-    assert coordinator["partitions"] == list(range(found["partitions"]))
+    assert coordinator["partitions"] == list(range(5))
     assert found["unowned_partitions"] == []
     assert [worker["pools"] for worker in found["workers"]] == [["default"], ["default"]]
     assert all(worker["alive"] and "joke" in worker["graphs"] for worker in found["workers"])

@@ -153,21 +153,45 @@ def test_roles_say_when_they_are_ready_and_stop_on_sigterm(server: LocalServer, 
     """Names, pools, concurrency and the broker from the environment; a clean end takes them off the list."""
     env = environment(DRUMLINE_BROKER=server.url, DRUMLINE_APP=SERVED, DRUMLINE_NAME="c1", DRUMLINE_CONCURRENCY="3")
     coordinator = Started("coordinator", "--prefix", "roles", "--partitions", "3", cwd=folder, env=env)
-    worker = Started("worker", "--prefix", "roles", "--name", "w1", "--pool", "*", cwd=folder, env=env)
+    started = [coordinator]
     try:
         coordinator.await_line(r"^coordinator c1 ready: 7 graphs, 3 partitions$")
+        worker = Started("worker", "--prefix", "roles", "--name", "w1", "--pool", "*", cwd=folder, env=env)
+        started.append(worker)
         worker.await_line(r"^worker w1 ready: 7 graphs, pools default,gpu, 3 tasks at once$")
         assert worker.end(15) == 0
         assert coordinator.end(15) == 0
     finally:
-        worker.close()
-        coordinator.close()
+        for role in started:
+            role.close()
     assert "worker w1 stopped" in worker.text
     broker = connect(server.url, prefix="roles")
     try:
         assert broker.members("workers") == broker.members("coordinators") == {}
     finally:
         broker.close()
+
+
+@pytest.mark.cluster
+def test_a_version_that_no_worker_holds(server: LocalServer, folder: Path) -> None:
+    """The run waits, and says on the client and in ps for what; a worker that comes with it runs it."""
+    env = environment(DRUMLINE_BROKER=server.url)
+    words = (SERVED, "--prefix", "versions", "--version")
+    started = [Started("coordinator", *words, "1", cwd=folder, env=env)]
+    try:
+        started.append(Started("worker", *words, "2", cwd=folder, env=env))
+        for role in started:
+            role.await_line("ready")
+        run = Started("run", "joke", "--input", '{"topic": "x"}', "--prefix", "versions", cwd=folder, env=env)
+        started.append(run)
+        run.await_line("warning: .*waits for a worker that holds its graph")
+        assert "joke: parked: graph 'joke'" in drumline("ps", "--prefix", "versions", cwd=folder, env=env).stdout
+        started.append(Started("worker", *words, "1", cwd=folder, env=env))
+        assert run.wait() == 0
+        assert "about x" in run.text
+    finally:
+        for role in started:
+            role.close()
 
 
 @pytest.mark.cluster

@@ -95,6 +95,7 @@ class _Tree:
         # Task label -> its lines, or None if it has no result event: siblings of failed tasks.
         self.racy: dict[str, list[str] | None] = {}
         self.failed: set[str] = set()
+        self.ended_badly = recorded.error is not None
         for number, item in enumerate(recorded.items):
             self._add(number, item)
         root = self.levels.get((), _Level((), ""))
@@ -191,13 +192,15 @@ class _Tree:
             yield f"graph {level.label}"
         for number, step in enumerate(level.steps):
             yield f"{indent}step {number}"
-            for line in self._step_lines(step):
+            for line in self._step_lines(step, last=number + 1 == len(level.steps)):
                 yield f"{indent}  {line}"
 
-    def _step_lines(self, step: _Step) -> Iterator[str]:
+    def _step_lines(self, step: _Step, *, last: bool) -> Iterator[str]:
         yield from step.starts
         self._give_left_updates(step)
-        racy = any(task.failed for task in step.tasks.values())
+        # A run may also end before the result of the task that failed is delivered.
+        cut_off = last and self.ended_badly and not all(task.done for task in step.tasks.values())
+        racy = cut_off or any(task.failed for task in step.tasks.values())
         for task in step.tasks.values():
             lines = list(task.lines(self))
             if racy:

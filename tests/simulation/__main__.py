@@ -12,6 +12,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description="Replay simulation seeds.")
     parser.add_argument("seeds", help="a seed, or a range such as 0-999")
     parser.add_argument("--trace", action="store_true", help="print every step")
+    parser.add_argument("--digest", action="store_true", help="print a hash of all that happened in each seed")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     failed = 0
@@ -23,7 +24,9 @@ def main() -> int:
             failed += 1
             print(violation)
         else:
-            if not last:
+            if options.digest:
+                print(seed, world.digest)
+            elif not last:
                 print(f"seed {seed}: {len(world.trace)} steps, {world.watch.commits} commits, {world.outcomes}, {world.digest}")
     if last:
         print(f"{failed} violations, {time.perf_counter() - began:.1f} s")

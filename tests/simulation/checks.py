@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drumline.cluster.position import BEGINNING
+from drumline.cluster.position import BEGINNING, Position
 from drumline.embedded.call import output_coercion
 from drumline_coordinator.recovery import recover
-from drumline_coordinator.tasks import RUNNING
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec, unbox
@@ -35,7 +34,7 @@ from drumline_transport.broker import Commit, CommitReply
 from tests.differential.compare import difference, exact_difference
 from tests.differential.normal import Recorded, show
 
-from .clients import SimClient, SimRun
+from .clients import Items, SimClient, SimRun
 from .images import differences, image, troubles
 from .network import Sent, SimServer
 
@@ -213,6 +212,8 @@ def check_run(client: SimClient, log: LogWatch) -> str:
     _check_resuming(client)
     _check_tokens(run)
     failure = run.failure
+    if run.poison or isinstance(failure, PoisonedRun):
+        demand(run.poison and isinstance(failure, (PoisonedRun, RunCancelled)), f"{run.id} ends with {failure!r}")
     if isinstance(failure, (RunCancelled, PoisonedRun, TaskAbandoned)):
         return type(failure).__name__
     reference = run.subject.reference.of_mode(*run.modes)
@@ -227,22 +228,20 @@ def check_run(client: SimClient, log: LogWatch) -> str:
 
 def _check_resuming(client: SimClient) -> None:
     run = client.run
-    fresh = client.read_from(BEGINNING)
-    _demand_same("I8: a second reader", run, fresh, run.items)
-    if run.items:
-        at = client.rng.randrange(len(run.items))
-        rest = client.read_from(run.items[at][1])
-        _demand_same(f"I8: a reader that joins at {run.items[at][1]}", run, rest, run.items[at + 1 :])
+    seen = [(show(item), position) for item, position in run.items]
+    _demand_same("I8: a second reader", run, client.read_from(BEGINNING), seen)
+    if seen:
+        at = client.rng.randrange(len(seen))
+        rest = client.read_from(seen[at][1])
+        _demand_same(f"I8: a reader that joins at {seen[at][1]}", run, rest, seen[at + 1 :])
     parts = client.read_from(BEGINNING, "v2")
     told = [(p["ns"], p["type"], p["data"]) for p, _ in parts if p["type"] != "retracted"]
     if output_coercion(run.subject.graph.program) is None:
-        first = [show(item) for item, _ in run.items]
-        demand([show(part) for part in told] == first, f"v2 of {run.id} says something else than v1")
+        demand([show(part) for part in told] == [text for text, _ in seen], f"v2 of {run.id} says something else than v1")
 
 
-def _demand_same(who: str, run: SimRun, ours: Any, theirs: Any) -> None:
-    mine = [(show(item), position) for item, position in ours]
-    other = [(show(item), position) for item, position in theirs]
+def _demand_same(who: str, run: SimRun, items: Items, other: list[tuple[str, Position]]) -> None:
+    mine = [(show(item), position) for item, position in items]
     if mine != other:
         at = next((i for i, pair in enumerate(zip(mine, other, strict=False)) if pair[0] != pair[1]), "the end")
         raise Violation(f"{who} of {run.id} got {len(mine)} items, not {len(other)}; they differ at {at}")
@@ -260,6 +259,3 @@ def _check_tokens(run: SimRun) -> None:
             text = f"token {payload} comes when {expected} is next"
             demand(payload["n"] == expected, f"I6: run {run.id}: {text}")
             heard[ns, payload["who"]] = expected + 1
-
-
-__all__ = ["RUNNING", "LogWatch", "Violation", "Watch", "check_rest", "check_run", "demand"]

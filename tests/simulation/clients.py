@@ -9,8 +9,6 @@ from drumline.cluster.reader import RunReader
 from drumline.embedded.call import mappers_of, output_coercion
 from drumline.views import View
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec
-from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.ids import partition_of
 from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_transport.memory import MemoryBroker
@@ -31,6 +29,7 @@ class SimRun:
     partition: int
     submits_left: int = 1
     cancels_left: int = 0
+    poison: bool = False
     items: Items = field(default_factory=list)
     ended: bool = False
     failure: BaseException | None = None
@@ -45,7 +44,7 @@ class SimClient:
         self.rng = rng
         self.drop_reader = drop_reader
         self.broker = MemoryBroker(server)
-        self.codec = Codec(TypeTable().with_types(run.subject.graph.program.schema_types()))
+        self.codec = run.subject.codec
         self.reader = self.new_reader(BEGINNING)
 
     def submit(self) -> str:

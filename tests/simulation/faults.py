@@ -40,6 +40,8 @@ class Faults:
     stranger: float = 0.0
     #: the run is cancelled at some moment
     cancel: float = 0.0
+    #: whoever handles the run's request dies of it
+    poison: float = 0.0
 
     @classmethod
     def draw(cls, rng: Random) -> "Faults":
@@ -50,6 +52,11 @@ class Faults:
             if rng.random() < 0.55:
                 setattr(faults, field.name, math.exp(rng.uniform(math.log(low), math.log(high))))
         return faults
+
+    @classmethod
+    def rough(cls) -> "Faults":
+        """Everything at once, and often: what the services must not survive with a bug in them."""
+        return cls(**{name: math.sqrt(low * high) for name, (low, high) in _RANGES.items()})
 
 
 _RANGES = {
@@ -69,4 +76,5 @@ _RANGES = {
     "drop_reader": (0.01, 0.3),
     "stranger": (0.1, 0.5),
     "cancel": (0.02, 0.2),
+    "poison": (0.02, 0.1),
 }

@@ -14,6 +14,8 @@ from typing_extensions import TypedDict
 
 from drumline.graph import END, START, StateGraph
 from drumline.types import Command, Send, StreamWriter
+from drumline_protocol.codec import Codec
+from drumline_protocol.codec_types import TypeTable
 from tests.differential import random_graphs
 from tests.differential.engines import DRUMLINE
 from tests.differential.harness import ALL_MODES, record
@@ -33,6 +35,7 @@ class Subject:
     input: Any
     config: dict[str, Any]
     reference: Recorded
+    codec: Codec
     #: whether two runs may not differ even in how tasks interleave
     exact: bool = False
 
@@ -272,4 +275,5 @@ def _calls(spec: random_graphs.GraphSpec) -> bool:
 
 def _subject(name: str, graph: Any, input: Any, config: dict[str, Any], *, exact: bool = False) -> Subject:
     reference = record(graph, input, ALL_MODES, config=config)
-    return Subject(name, graph, input, config, reference, exact)
+    codec = Codec(TypeTable().with_types(graph.program.schema_types()))
+    return Subject(name, graph, input, config, reference, codec, exact)

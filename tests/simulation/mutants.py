@@ -5,17 +5,21 @@ Each is a context manager that patches one rule away while it is open.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from drumline.views.graphs import OpenTask
-from drumline_coordinator import partition, recovery
+from drumline_coordinator import partition, recovery, run
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.partition import Partition
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import DONE, RUNNING
 from drumline_protocol.facts import Emitted
+from drumline_protocol.messages import Events
 from drumline_transport.broker import Commit, CommitReply
+from drumline_transport.memory import MemoryServer
 
+from .faults import Faults
 from .network import SimServer
 
 
@@ -30,29 +34,29 @@ def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def fence_ignored() -> AbstractContextManager[None]:
-    """A commit is applied whoever sends it, in whatever epoch, and as often as it comes."""
+    """A commit is applied whoever sends it, in whatever epoch."""
+    genuine = MemoryServer.commit
 
     def commit(self: SimServer, commit: Commit) -> CommitReply:
-        part = self.partition(commit.partition)
-        if not self._refuse_logs(part, commit):
-            self._write(part, commit)
-        return CommitReply(commit.partition, commit.number, "applied")
-
-    SimServer.commit = SimServer.__mro__[1].commit  # type: ignore[attr-defined, method-assign]
-    return patched(SimServer, "commit", commit)
-
-
-def epoch_ignored() -> AbstractContextManager[None]:
-    """Only the owner's name is compared: what he sent before he lost the partition and got it back still counts."""
-    genuine = SimServer.__mro__[1].commit  # type: ignore[attr-defined]
-
-    def commit(self: SimServer, commit: Commit) -> CommitReply:
-        commit.epoch = self.partition(commit.partition).lease.epoch
-        reply: CommitReply = genuine(self, commit)
+        lease = self.partition(commit.partition).lease
+        owner, epoch = lease.owner, lease.epoch
+        lease.owner, lease.epoch, lease.commit = commit.nonce, commit.epoch, commit.number - 1
+        reply = genuine(self, commit)
+        lease.owner, lease.epoch = owner, epoch
         return reply
 
-    SimServer.commit = genuine  # type: ignore[method-assign]
-    return patched(SimServer, "commit", commit)
+    return patched(MemoryServer, "commit", commit)
+
+
+def numbers_ignored() -> AbstractContextManager[None]:
+    """The owner's commits are applied in whatever order, and as often as they come."""
+    genuine = MemoryServer.commit
+
+    def commit(self: SimServer, commit: Commit) -> CommitReply:
+        self.partition(commit.partition).lease.commit = commit.number - 1
+        return genuine(self, commit)
+
+    return patched(MemoryServer, "commit", commit)
 
 
 def _bound_without(attempt: bool = False, executor: bool = False, status: bool = False) -> Any:
@@ -90,10 +94,10 @@ def events_not_deduplicated() -> AbstractContextManager[None]:
     def on_events(self: Run, event: Any) -> None:
         task = self._bound(event)
         if task is not None:
-            task.n += len(event.items)
-            self._fx.facts.append(Emitted(task.id, task.attempt, task.n, event.executor, event.items))
+            self._fx.facts.append(Emitted(task.id, task.attempt, event.n, event.executor, event.items))
+            task.n = event.n + len(event.items)
 
-    return patched(Run, "_on_events", on_events)
+    return patched(run, "_HANDLERS", run._HANDLERS | {Events: on_events})
 
 
 def repeats_shown() -> AbstractContextManager[None]:
@@ -103,7 +107,7 @@ def repeats_shown() -> AbstractContextManager[None]:
 
 def recovery_forgets_events() -> AbstractContextManager[None]:
     """A new owner does not know how many events were heard."""
-    return patched(recovery._Folder, "_emitted", lambda _self, _fact: None)
+    return patched(recovery, "_FOLDS", {kind: fold for kind, fold in recovery._FOLDS.items() if kind is not Emitted})
 
 
 def recovery_sends_again() -> AbstractContextManager[None]:
@@ -147,17 +151,29 @@ def newcomers_not_told() -> AbstractContextManager[None]:
     return patched(Keeper, "_tell_of_workers", lambda _self, _index: None)
 
 
-MUTANTS: tuple[Callable[[], AbstractContextManager[None]], ...] = (
-    fence_ignored,
-    epoch_ignored,
-    attempts_not_compared,
-    executors_not_compared,
-    first_result_does_not_win,
-    events_not_deduplicated,
-    repeats_shown,
-    recovery_forgets_events,
-    recovery_sends_again,
-    ended_runs_forgotten,
-    leftovers_stay,
-    newcomers_not_told,
+@dataclass(slots=True)
+class Mutant:
+    """A rule to take away, the faults that bring it to light, and in how many seeds they must."""
+
+    break_rule: Callable[[], AbstractContextManager[None]]
+    faults: Faults
+    seeds: int = 40
+
+
+_ROUGH = Faults.rough()
+_LATE = Faults(late_event=0.8, repeat_publish=0.5, repeat_task=0.3)
+
+MUTANTS = (
+    Mutant(fence_ignored, _ROUGH),
+    Mutant(numbers_ignored, _ROUGH),
+    Mutant(attempts_not_compared, _ROUGH),
+    Mutant(executors_not_compared, _ROUGH),
+    Mutant(first_result_does_not_win, _ROUGH),
+    Mutant(events_not_deduplicated, _ROUGH),
+    Mutant(repeats_shown, _ROUGH),
+    Mutant(recovery_forgets_events, _ROUGH),
+    Mutant(recovery_sends_again, _ROUGH),
+    Mutant(ended_runs_forgotten, _LATE),
+    Mutant(leftovers_stay, _ROUGH),
+    Mutant(newcomers_not_told, _ROUGH),
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from drumline_protocol.limits import POISON_TRIES_MAX
 from drumline_transport.broker import Commit, CommitReply, InboxEntry
 from drumline_transport.memory import MemoryBroker, MemoryServer
 
@@ -52,7 +53,8 @@ class SimServer(MemoryServer):
 class SimBroker:
     """All verbs, for one process.
 
-    `fuse` is the number of calls that the process still makes before it crashes (None: it does not).
+    `fuse` is the number of calls that the process still makes before it crashes (None: it does not). `poison` holds the
+    runs whose request kills who looks at it, unless he was warned by the count of tries.
     `loses_reply` is asked at each delivered commit; `imagine` takes the images of a commit's runs.
     """
 
@@ -65,6 +67,8 @@ class SimBroker:
         self._imagine = imagine
         self.partitions = self._inner.partitions
         self.fuse: int | None = None
+        self.poison: frozenset[str] = frozenset()
+        self._tries = 0
         #: commits without a reply that was read; the first `_arrived` of them are at the server
         self._unanswered: deque[Sent] = deque()
         self._arrived = 0
@@ -87,6 +91,17 @@ class SimBroker:
             if self.fuse == 0:
                 raise Crash
             self.fuse -= 1
+
+    def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
+        self._burn()
+        self._tries = self._inner.note_try(p, nonce, epoch, entry_id)
+        return self._tries
+
+    def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
+        self._burn()
+        if run_id in self.poison and self._tries < POISON_TRIES_MAX:
+            raise Crash
+        return self._inner.load_run(p, run_id)
 
     # -- reading ----------------------------------------------------------------------------------
 

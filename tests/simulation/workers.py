@@ -53,18 +53,16 @@ class _Scribe:
 
 
 class SimWorker:
-    """One worker process; `holds` tells whether it has the graphs that it is asked to run."""
+    """One worker process; `registry` holds the graphs that it can run, or none."""
 
-    def __init__(
-        self, name: str, server: SimServer, programs: dict[str, Any], faults: Faults, rng: Random, *, holds: bool
-    ) -> None:
+    def __init__(self, name: str, server: SimServer, registry: Registry, faults: Faults, rng: Random) -> None:
         self.name = name
         self.server = server
-        self.holds = holds
+        self.holds = bool(registry.programs)
         self.faults = faults
         self.rng = rng
         self.broker = MemoryBroker(server)
-        self.registry = Registry(programs if holds else {})
+        self.registry = registry
         self.outbox = Outbox(self.registry.codec)
         self.scribe = _Scribe()
         scribe: Any = self.scribe

@@ -10,13 +10,15 @@ import hashlib
 import logging
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any, TypeVar
 
 from drumline_coordinator.apps import Apps
 from drumline_graph.errors import DrumlineError
-from drumline_protocol.limits import COORDINATOR_LEASE_MS, POISON_TRIES_MAX, TASK_LEASE_MS
+from drumline_protocol.limits import COORDINATOR_LEASE_MS, TASK_LEASE_MS
 from drumline_transport.memory import MemoryBroker
+from drumline_worker.registry import Registry
 
 from . import graphs
 from .checks import Violation, Watch, check_rest, check_run, demand
@@ -36,6 +38,7 @@ SETTLE_MS_MAX = 40_000
 MODES = ("values", "updates", "custom", "tasks")
 
 T = TypeVar("T")
+_NO_GRAPHS = Registry({})
 
 
 class World:
@@ -52,7 +55,9 @@ class World:
         runs = rng.choice((1, 1, 1, 2, 3))
         subjects = [self._choose_subject() for _ in range(runs)]
         self.programs = {subject.name: subject.graph.program for subject in subjects}
+        # One for all processes: they only add to its caches, and a codec takes its time to build.
         self.apps = Apps(self.programs)
+        self.registry = Registry(self.programs)
         self.watch = Watch(self.server, self.apps.codec, self.programs)
         self.clients = [self._new_client(number, subject) for number, subject in enumerate(subjects)]
         self._names = 0
@@ -82,21 +87,24 @@ class World:
             run.submits_left += rng.randint(1, 2)
         if rng.random() < faults.cancel:
             run.cancels_left = 1
+        run.poison = rng.random() < faults.poison
         return SimClient(self.server, run, rng, faults.drop_reader)
 
     # -- processes --------------------------------------------------------------------------------
 
     def _start_coordinator(self) -> None:
         name = self._name("coord")
-        lose = self.faults.lose_reply
-        self.coordinators.append(SimCoordinator(name, self.server, self.apps, lose, self.rng))
+        coordinator = SimCoordinator(name, self.server, self.apps, self.faults.lose_reply, self.rng)
+        coordinator.broker.poison = frozenset(client.run.id for client in self.clients if client.run.poison)
+        self.coordinators.append(coordinator)
         self.note(name, "starts")
 
     def _start_worker(self, holds: bool | None = None) -> None:
         if holds is None:
             holds = self.rng.random() >= self.faults.stranger
         name = self._name("worker")
-        worker = SimWorker(name, self.server, self.programs, self.faults, self.rng, holds=holds)
+        registry = self.registry if holds else _NO_GRAPHS
+        worker = SimWorker(name, self.server, registry, self.faults, self.rng)
         self.workers.append(worker)
         self.note(name, "starts" if holds else "starts without the graphs")
 
@@ -166,10 +174,12 @@ class World:
         if coordinator.paused_until_ms is None and self.rng.random() < 0.7:
             coordinator.broker.fuse = self.rng.randint(0, 12)
             step = coordinator.turn if self.rng.random() < 0.7 else coordinator.keep
-            try:
+            with suppress(Crash):
                 step()
-            except Crash:
-                pass
+        self._bury(coordinator)
+
+    def _bury(self, coordinator: SimCoordinator) -> None:
+        """It is gone; some of what it had written still arrives, and somebody will take its place."""
         self.coordinators.remove(coordinator)
         wire = coordinator.broker.abandon(self.rng.randint(0, 3))
         if wire:
@@ -218,7 +228,7 @@ class World:
             if c.paused_until_ms is not None:
                 continue
             if c.has_news:
-                add((2, c.name, c.turn))
+                add((2, c.name, lambda c=c: self._turn(c)))  # type: ignore[misc]
             if c.keep_at_ms <= now:
                 add((4, c.name, c.keep))
         for w in self.workers:
@@ -247,6 +257,13 @@ class World:
         for ghost in self._ghosts:
             add((0.3, ghost[0], lambda ghost=ghost: self._appear(ghost)))  # type: ignore[misc]
         return found
+
+    def _turn(self, coordinator: SimCoordinator) -> str:
+        try:
+            coordinator.turn()
+        except Crash:
+            self._bury(coordinator)
+        return "turn"
 
     def _appear(self, ghost: tuple[str, Callable[[], str | None]]) -> str:
         told = ghost[1]()
@@ -410,6 +427,3 @@ def simulate(seed: int, *, faults: Faults | None = None, echo: Callable[[str], N
             f"seed {seed}: {text}\nfaults: {world.drawn}\nreplay: python -m tests.simulation {seed} --trace"
         ) from error
     return world
-
-
-__all__ = ["POISON_TRIES_MAX", "World", "simulate"]

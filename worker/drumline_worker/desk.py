@@ -83,7 +83,11 @@ class Desk:
         return None
 
     def answer(self, slot: Slot, answer: Answer) -> None:
-        """Put a task's answer into the outbox. What cannot be encoded becomes the task's error."""
+        """Put a task's answer into the outbox."""
+        self._outbox.answer(slot, self.seal(slot, answer))
+
+    def seal(self, slot: Slot, answer: Answer) -> bytes:
+        """A task's answer as bytes. What cannot be encoded becomes the task's error."""
         codec = self._codec
         try:
             if isinstance(answer, TaskResult):
@@ -92,12 +96,10 @@ class Desk:
                 answer.command = codec.box(answer.command)
             else:
                 answer.error = describe(answer.error, codec)
-            data = wire.encode(codec, answer)
+            return wire.encode(codec, answer)
         except Exception as error:
             told = self._explain(answer, error)
-            failed = TaskError(slot.run, slot.task, slot.attempt, slot.executor, told)
-            data = wire.encode(codec, failed)
-        self._outbox.answer(slot, data)
+            return wire.encode(codec, TaskError(slot.run, slot.task, slot.attempt, slot.executor, told))
 
     def _explain(self, answer: Answer, error: Exception) -> Any:
         """The failure of an answer that cannot be encoded, with the key path as the user's state has it."""

@@ -79,7 +79,7 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
                     advance, outcome = steps.send, await _acall(target, value, context)
                 else:
                     loop = asyncio.get_running_loop()
-                    call = partial(copy_context().run, _call, target, value, context)
+                    call = partial(copy_context().run, _call_in_thread, target, value, context)
                     advance, outcome = steps.send, await loop.run_in_executor(threads, call)
             except ParentCommand as bubble:
                 advance, outcome = steps.throw, bubble
@@ -158,6 +158,13 @@ def _call(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     if target.wants:
         return action(value, **_injected(target.wants, context))
     return action(value)
+
+
+def _call_in_thread(target: Node | Branch, value: Any, context: TaskContext) -> Any:
+    try:
+        return _call(target, value, context)
+    except StopIteration as error:  # no future can hold it: whoever waits for the thread would wait forever
+        raise RuntimeError(f"{target.name!r} raised StopIteration") from error
 
 
 async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any:

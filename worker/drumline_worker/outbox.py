@@ -61,6 +61,7 @@ class Outbox:
         self._room = threading.Condition(self._lock)
         self._queue: deque[Slot] = deque()
         self._bytes = 0
+        self._claimed = False
         self._closed = False
 
     def event(self, slot: Slot, item: bytes) -> None:
@@ -102,17 +103,36 @@ class Outbox:
             self._filled.notify_all()
             self._room.notify_all()
 
-    def wait(self) -> bool:
-        """Wait until there is something to send. False after `close`, when nothing is left."""
+    def claim(self) -> bool:
+        """Become the one that sends, until `release`: what is put in wakes nobody. False if somebody sends already."""
         with self._lock:
-            while not self._queue:
-                if self._closed:
-                    return False
-                self._filled.wait()
+            if self._claimed:
+                return False
+            self._claimed = True
             return True
 
+    def wait(self) -> bool:
+        """Wait until there is something to send and nobody sends; then claim.
+
+        False after `close`, when nothing is left.
+        """
+        with self._lock:
+            while self._claimed or not self._queue:
+                if self._closed and not self._queue:
+                    return False
+                self._filled.wait()
+            self._claimed = True
+            return True
+
+    def release(self) -> None:
+        """What was taken is sent. Somebody else sends what came meanwhile."""
+        with self._lock:
+            self._claimed = False
+            if self._queue:
+                self._filled.notify()
+
     def take(self) -> Batch | None:
-        """All there is to send; None if there is nothing. What was taken must be sent before more is taken."""
+        """All there is to send, for the one that claimed; None if there is nothing."""
         with self._lock:
             if not self._queue:
                 return None
@@ -142,7 +162,7 @@ class Outbox:
         if not slot.queued:
             slot.queued = True
             self._queue.append(slot)
-            if len(self._queue) == 1:
+            if len(self._queue) == 1 and not self._claimed:
                 self._filled.notify()
 
     def _pack(self, batch: Batch, slot: Slot, items: list[bytes]) -> None:

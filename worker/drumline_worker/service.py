@@ -83,8 +83,6 @@ class Worker:
         #: held by the thread of the crew that takes; `_taken` is what it got and nobody has begun
         self._turn = threading.Lock()
         self._taken: deque[tuple[Slot, TaskMessage]] = deque()
-        #: held by the thread that sends
-        self._sending = threading.Lock()
         self._stopping = threading.Event()
         self._told: SimpleQueue[None] = SimpleQueue()
         self._ended = threading.Event()
@@ -206,13 +204,12 @@ class Worker:
             answer = run_job(job)
         except BaseException as error:  # SystemExit and its like end a task, not the worker
             answer = failed(job, error)
-        self._desk.answer(slot, answer)
-        # The node is done and its thread free: unless somebody sends just now, it sends.
-        if self._sending.acquire(blocking=False):
-            try:
-                self._send_batch()
-            finally:
-                self._sending.release()
+        data = self._desk.seal(slot, answer)
+        # The node is done and its thread is free: it sends by itself, unless somebody sends just now.
+        sends = self._outbox.claim()
+        self._outbox.answer(slot, data)
+        if sends:
+            self._send_claimed()
 
     def _start(self, slot: Slot, job: Job) -> None:
         future = self._loop.submit(self._arun(slot, job))
@@ -248,17 +245,19 @@ class Worker:
 
     def _send(self) -> None:
         while self._outbox.wait():
-            with self._sending:
-                self._send_batch()
+            self._send_claimed()
 
-    def _send_batch(self) -> None:
-        batch = self._outbox.take()
-        if batch is None:
-            return
-        if batch.entries or batch.done:
-            self._publish(batch)
-        for slot in batch.finished:
-            self._finish(slot)
+    def _send_claimed(self) -> None:
+        try:
+            batch = self._outbox.take()
+            if batch is None:
+                return
+            if batch.entries or batch.done:
+                self._publish(batch)
+            for slot in batch.finished:
+                self._finish(slot)
+        finally:
+            self._outbox.release()
 
     def _publish(self, batch: Batch) -> None:
         """Write until the broker has it: repeats do no harm. Given up only when the worker has ended."""

@@ -9,6 +9,8 @@
 | version of the graphs | `--version` | `DRUMLINE_VERSION` | `version = "2026-11-22"` |
 | pools of a worker | `--pool` | `DRUMLINE_POOL` (commas) | `pools = ["default"]` |
 | tasks at once in a worker | `--concurrency` | `DRUMLINE_CONCURRENCY` | `concurrency = 8` |
+| name of a process | `--name` | `DRUMLINE_NAME` | - |
+| what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
 
 The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`,
 which a running `drumline up` leaves in its folder: it gives broker and prefix.
@@ -38,6 +40,7 @@ _KEYS: dict[str, tuple[type, str]] = {
     "concurrency": (int, "a number"),
 }
 DEFAULT_PREFIX = "drumline"
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class UsageError(DrumlineError):
@@ -154,6 +157,13 @@ class Settings:
         if bad or not pools:
             raise UsageError(f"{bad[0]!r} is no pool name: it holds white space" if bad else "--pool names no pool")
         return list(dict.fromkeys(pools))
+
+    def log_level(self) -> str:
+        """One of LOG_LEVELS: what a service writes to stderr."""
+        level = str(self._given("log_level", "DRUMLINE_LOG_LEVEL") or "info").lower()
+        if level not in LOG_LEVELS:
+            raise UsageError(f"DRUMLINE_LOG_LEVEL is {level!r}, and must be one of {', '.join(LOG_LEVELS)}")
+        return level
 
     def concurrency(self) -> int | None:
         """Tasks at once in a worker; None: the worker's default."""

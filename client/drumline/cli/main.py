@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from drumline._version import __version__
-from drumline.cli.config import UsageError
+from drumline.cli.config import LOG_LEVELS, UsageError
 from drumline_graph.errors import DrumlineError
 
 #: exit codes: done, failed, wrong use, ended by Ctrl-C, by SIGTERM, by a reader that went away
@@ -17,6 +17,10 @@ OK, FAILED, USAGE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 0, 1, 2, 130, 143, 141
 
 _ABOUT = "Run LangGraph-style graphs on a cluster, and see one ordered stream."
 _APP_HELP = "a graph to serve: [NAME=]module:attribute or [NAME=]path.py:attribute; repeatable"
+_UP = (
+    "Start a broker (unless --broker or DRUMLINE_BROKER names one), a coordinator and workers on this machine; start "
+    "again what dies; stop all of it on Ctrl-C. Meanwhile `drumline run` and `drumline ps` find it in the same folder."
+)
 _MORE = "Settings can also stand in the environment or under [tool.drumline] in pyproject.toml: see docs/deployment.md."
 
 
@@ -54,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("drumline", description=_ABOUT, epilog=_MORE)
     parser.add_argument("--version", action="version", version=f"drumline {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_up(_command(commands, "up", "up", "start all that is needed on this machine: broker, coordinator, workers"))
+    up = _command(commands, "up", "up", "start all that is needed on this machine: broker, coordinator, workers")
+    up.description = _UP
+    _add_up(up)
     _add_run(_command(commands, "run", "run", "run a graph and print its stream"))
     _add_ps(_command(commands, "ps", "ps", "show coordinators, workers, pools and open runs"))
     _add_coordinator(_command(commands, "coordinator", "serve", "serve graphs: plan supersteps, keep runs"))
@@ -94,8 +100,7 @@ def _add_role(parser: argparse.ArgumentParser) -> None:
 def _add_log_level(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-level",
-        choices=["debug", "info", "warning", "error"],
-        default=os.environ.get("DRUMLINE_LOG_LEVEL", "info"),
+        choices=LOG_LEVELS,
         help="what goes to stderr (default: DRUMLINE_LOG_LEVEL, else info)",
     )
 

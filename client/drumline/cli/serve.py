@@ -28,11 +28,13 @@ _EXIT_GRACE_S = 2.0
 
 def run(args: Namespace) -> int:
     """Serve as `args.command` says; 0 after a stop by signal."""
+    settings = Settings(args)
     logging.basicConfig(
-        level=args.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=settings.log_level().upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     serve_here()
-    settings = Settings(args)
     url, prefix = settings.broker(), settings.prefix()
     programs = load_programs(settings.apps(), version=settings.version())
     name = args.name or os.environ.get("DRUMLINE_NAME") or new_name()

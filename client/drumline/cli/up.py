@@ -66,6 +66,7 @@ def run(args: Namespace) -> int:
         stop_on_signals(lambda: events.put(Stop())),
         _broker(args, console, guardian) as (url, server),
     ):
+        _create(url, settings)
         state.write({"pid": os.getpid(), "broker": url, "prefix": settings.prefix()})
         children = _children(args, settings, apps, url, events)
         return Up(console, children, events, guardian, server, _drain_s(args)).run()
@@ -106,16 +107,24 @@ def _broker(args: Namespace, console: Console, guardian: Guardian) -> Iterator[t
             guardian.forget(server.pid)
 
 
+def _create(url: str, settings: Settings) -> None:
+    """Make the cluster with the partitions that were asked for, before a worker makes it with the usual number."""
+    partitions = settings.partitions()
+    if partitions is not None:
+        from drumline_transport import connect
+
+        connect(url, prefix=settings.prefix(), partitions=partitions, name="up").close()
+
+
 def _children(
     args: Namespace, settings: Settings, apps: list[str], url: str, events: SimpleQueue[Event]
 ) -> list[Child]:
     words = [word for app in apps for word in ("--app", app)]
-    words += ["--prefix", settings.prefix(), "--log-level", args.log_level]
+    words += ["--prefix", settings.prefix(), "--log-level", settings.log_level()]
     for option, value in (("--version", settings.version()), ("--task-lease-ms", args.task_lease_ms)):
         words += [] if value is None else [option, str(value)]
     coordinator, worker = [*words], [*words, "--drain-s", str(_drain_s(args))]
-    for option, value in (("--lease-ms", args.lease_ms), ("--partitions", args.partitions)):
-        coordinator += [] if value is None else [option, str(value)]
+    coordinator += [] if args.lease_ms is None else ["--lease-ms", str(args.lease_ms)]
     for pool in settings.pools(["*"]):
         worker += ["--pool", pool]
     worker += [] if args.concurrency is None else ["--concurrency", str(args.concurrency)]

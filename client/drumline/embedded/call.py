@@ -59,7 +59,10 @@ def make_call(
     version: str,
     refused: Mapping[str, Any],
 ) -> Call:
-    """Check the arguments of a call. ValueError for modes, keys or limits that cannot be; FeatureNotBuilt for `refused`."""
+    """Check the arguments of a call.
+
+    Raises ValueError for modes, keys or limits that cannot be, FeatureNotBuilt for what is `refused`.
+    """
     for name, value in refused.items():
         if value:
             raise FeatureNotBuilt(f"{name}=", f"calling graph {program.name!r}")

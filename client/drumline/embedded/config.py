@@ -10,6 +10,7 @@ from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext, current
 
 Config = Mapping[str, Any]
 
+_CONFIG_KEYS = frozenset({"callbacks", "run_name", "run_id", "max_concurrency", "recursion_limit"})
 #: keys of `configurable` that belong to one task; its node may hand its config on, but not these
 _OF_A_TASK = frozenset({TASK_KEY, CONTEXT_KEY, "checkpoint_ns", "checkpoint_id", "checkpoint_map"})
 #: keys of `configurable` that give a called graph a history of its own: then it is no part of its caller's run
@@ -17,7 +18,10 @@ _OF_A_THREAD = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
 
 
 def merge_configs(*configs: Config | None) -> dict[str, Any]:
-    """One config out of several, later ones winning: tags are joined, metadata and configurable merged."""
+    """One config out of several, later ones winning: tags are joined, metadata and configurable merged.
+
+    Keys that are none of LangChain's config keys count as `configurable`, as in LangGraph.
+    """
     merged: dict[str, Any] = {}
     for config in configs:
         for key, value in (config or {}).items():
@@ -27,8 +31,10 @@ def merge_configs(*configs: Config | None) -> dict[str, Any]:
                 merged[key] = list(dict.fromkeys([*merged.get(key, ()), *value]))
             elif key in ("metadata", "configurable"):
                 merged[key] = {**merged.get(key, {}), **value}
-            else:
+            elif key in _CONFIG_KEYS:
                 merged[key] = value
+            else:
+                merged["configurable"] = {**merged.get("configurable", {}), key: value}
     return merged
 
 
@@ -49,7 +55,7 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
     caller: TaskContext | None = configurable.get(CONTEXT_KEY) or current.get()
     if caller is None:
         return given, None
-    apart = TASK_KEY not in configurable and any(configurable.get(key) for key in _OF_A_THREAD)
+    apart = TASK_KEY not in configurable and any(configurable.get(key) not in (None, {}) for key in _OF_A_THREAD)
     merged = merge_configs(_handed_down(caller, apart=apart), given)
     if not apart and "configurable" in merged:
         own = merged["configurable"].items()

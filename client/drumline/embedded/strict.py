@@ -34,9 +34,7 @@ class StrictWire:
         """The job as a worker would get it."""
         node = job.node
         job.input = self.pass_through(task.input)
-        job.cells = self.pass_through(
-            {key: job.cells[key] for key in node.router_keys if key in job.cells}
-        )
+        job.cells = self.pass_through({key: job.cells[key] for key in node.router_keys if key in job.cells})
         if job.writes is not None:
             job.writes = self.pass_through([list(pair) for pair in job.writes])
         emit = job.emit

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_graph.channels.base import MISSING
-from drumline_graph.constants import START
+from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, START
 from drumline_graph.delta import patch
 from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
 from drumline_protocol.facts import GraphEntered, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
@@ -66,11 +66,8 @@ class GraphView:
         self.tasks: list[str] = []
         if keys is None:
             keys = sketch.stream_keys if whole else sketch.output_keys
-        elif unknown := sorted(_key_set(keys) - _key_set(sketch.stream_keys)):
-            raise ValueError(
-                f"Key {unknown[0]!r} of output_keys is not in channels of graph {sketch.name!r}: "
-                f"{', '.join(sorted(_key_set(sketch.stream_keys)))}"
-            )
+        else:
+            _check_keys(keys, sketch)
         self.keys: Any = keys if isinstance(keys, str) else list(keys)
         self._shown_keys = _key_set(self.keys)
         self.output_keys = _key_set(sketch.output_keys)
@@ -161,6 +158,16 @@ _MANAGED = {manager.__name__: manager for manager in (IsLastStepManager, Remaini
 
 def _key_set(keys: Any) -> frozenset[str]:
     return frozenset((keys,) if isinstance(keys, str) else keys)
+
+
+def _check_keys(keys: Any, sketch: Sketch) -> None:
+    """ValueError for a key that the graph does not have. Channels of edges pass, as in LangGraph: they show nothing."""
+    known = _key_set(sketch.stream_keys)
+    for key in sorted(_key_set(keys) - known):
+        if not key.startswith(("__", BRANCH_PREFIX, JOIN_PREFIX)):
+            raise ValueError(
+                f"Key {key!r} of output_keys is not in channels of graph {sketch.name!r}: {', '.join(sorted(known))}"
+            )
 
 
 class OpenTask:

@@ -41,10 +41,10 @@ def shape_of(*, listed: bool, subgraphs: bool, version: str) -> Shape:
     if listed:
         if subgraphs:
             return lambda ns, mode, payload: (ns, mode, payload)
-        return lambda ns, mode, payload: (mode, payload)
+        return lambda _ns, mode, payload: (mode, payload)
     if subgraphs:
-        return lambda ns, mode, payload: (ns, payload)
-    return lambda ns, mode, payload: payload
+        return lambda ns, _mode, payload: (ns, payload)
+    return lambda _ns, _mode, payload: payload
 
 
 def print_item(ns: tuple[str, ...], mode: str, payload: Any) -> None:

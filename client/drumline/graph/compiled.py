@@ -1,0 +1,318 @@
+"""A compiled graph as a user holds it: running it, drawing it, binding it to a cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from drumline.embedded.batch import abatch, batch
+from drumline.embedded.call import Call, make_call, merge_configs
+from drumline.views import final_output
+from drumline_graph.program import Program
+from drumline_graph.types import All, Durability
+from drumline_worker.context import current
+
+if TYPE_CHECKING:
+    from drumline.cluster import Cluster, ClusterGraph
+
+StateT = TypeVar("StateT")
+ContextT = TypeVar("ContextT")
+InputT = TypeVar("InputT")
+OutputT = TypeVar("OutputT")
+
+
+class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
+    """A graph that can be run: `stream`, `astream`, `invoke`, `ainvoke`, `batch`, `abatch`.
+
+    It runs inside this process, unless it was bound to a cluster with `on()` or the environment names a broker
+    (`DRUMLINE_BROKER`); calling code is the same. `program` is the compiled form that coordinators and workers use.
+    """
+
+    stream_mode = "updates"
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        debug: bool = False,
+        strict_wire: bool = False,
+        config: Mapping[str, Any] | None = None,
+        remote: ClusterGraph | None = None,
+    ) -> None:
+        self.program = program
+        self.debug = debug
+        self.strict_wire = strict_wire
+        self.config: dict[str, Any] = dict(config or {})
+        self._remote = remote
+
+    # -- what it is ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Name of the graph: `compile(name=...)`, or LangGraph's default."""
+        return self.program.name
+
+    @property
+    def builder(self) -> Any:
+        """The `StateGraph` that it was compiled from."""
+        return self.program.builder
+
+    @property
+    def nodes(self) -> Mapping[str, Any]:
+        """Compiled nodes by name, `__start__` first."""
+        return {self.program.start.name: self.program.start, **self.program.nodes}
+
+    @property
+    def channels(self) -> Mapping[str, Any]:
+        """Channel specs by name, those of edges too."""
+        return self.program.channels
+
+    @property
+    def context_schema(self) -> Any:
+        """The type given as `context_schema`."""
+        return self.program.context_schema
+
+    def get_name(self) -> str:
+        """The same as `.name`."""
+        return self.program.name
+
+    def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
+        """The graph as something to draw: `.nodes`, `.edges`, `.draw_mermaid()`, `.to_json()`."""
+        from drumline_graph.draw import drawable
+
+        del config
+        return drawable(self.program, xray)
+
+    def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """JSON schema of the input."""
+        del config
+        return _json_schema(self.program.input_schema)
+
+    def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """JSON schema of the output."""
+        del config
+        return _json_schema(self.program.output_schema)
+
+    def with_config(
+        self, config: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
+        """A copy whose runs start from this config (tags are joined, metadata and configurable merged)."""
+        return self._copy(config=merge_configs(self.config, config, kwargs))
+
+    def on(self, cluster: Cluster, name: str | None = None) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
+        """A copy that runs on `cluster`, where it must be registered as `name` (default: this graph's name)."""
+        return self._copy(remote=cluster.graph(name or self.name, graph=self))
+
+    def _copy(self, **changes: Any) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
+        kept = {
+            "debug": self.debug,
+            "strict_wire": self.strict_wire,
+            "config": self.config,
+            "remote": self._remote,
+        }
+        return CompiledStateGraph(self.program, **{**kept, **changes})
+
+    def __repr__(self) -> str:
+        where = f" on {self._remote}" if self._remote is not None else ""
+        return f"<CompiledStateGraph {self.name!r}, {len(self.program.nodes)} nodes{where}>"
+
+    # -- running it ---------------------------------------------------------------------------------
+
+    def stream(
+        self,
+        input: InputT | Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        context: Any = None,
+        stream_mode: str | Sequence[str] | None = None,
+        print_mode: str | Sequence[str] = (),
+        output_keys: str | Sequence[str] | None = None,
+        interrupt_before: All | Sequence[str] | None = None,
+        interrupt_after: All | Sequence[str] | None = None,
+        durability: Durability | None = None,
+        control: Any = None,
+        subgraphs: bool = False,
+        debug: bool | None = None,
+        version: str = "v1",
+    ) -> Iterator[Any]:
+        """Run the graph and yield what happens, as LangGraph's `stream` does (modes: docs/stream-modes.md).
+
+        Lazy: nothing runs before the first item is asked for, and the run is never further than the caller. On a
+        cluster the iterator also has `.run_id` and `.position`.
+        Async nodes run too, on a background loop. Raises what a node raised, GraphRecursionError,
+        InvalidUpdateError, or ValueError for arguments that cannot be.
+        """
+        call = self._call(
+            input,
+            config,
+            context=context,
+            stream_mode=stream_mode,
+            print_mode=print_mode,
+            output_keys=output_keys,
+            subgraphs=subgraphs,
+            debug=debug,
+            version=version,
+            refused={
+                "interrupt_before": interrupt_before,
+                "interrupt_after": interrupt_after,
+                "control": control,
+            },
+        )
+        del durability
+        remote = self._where()
+        if remote is not None:
+            return remote.run(call)
+        from drumline.embedded.driver import drive  # not for a process that only builds graphs: asyncio is heavy
+
+        return drive(self.program, call, strict=self.strict_wire)
+
+    def astream(
+        self,
+        input: InputT | Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        context: Any = None,
+        stream_mode: str | Sequence[str] | None = None,
+        print_mode: str | Sequence[str] = (),
+        output_keys: str | Sequence[str] | None = None,
+        interrupt_before: All | Sequence[str] | None = None,
+        interrupt_after: All | Sequence[str] | None = None,
+        durability: Durability | None = None,
+        control: Any = None,
+        subgraphs: bool = False,
+        debug: bool | None = None,
+        version: str = "v1",
+    ) -> AsyncIterator[Any]:
+        """The same as `stream`, for async callers: async nodes run on the caller's loop, sync ones in threads."""
+        call = self._call(
+            input,
+            config,
+            context=context,
+            stream_mode=stream_mode,
+            print_mode=print_mode,
+            output_keys=output_keys,
+            subgraphs=subgraphs,
+            debug=debug,
+            version=version,
+            refused={
+                "interrupt_before": interrupt_before,
+                "interrupt_after": interrupt_after,
+                "control": control,
+            },
+        )
+        del durability
+        remote = self._where()
+        if remote is not None:
+            return remote.arun(call)
+        from drumline.embedded.adriver import adrive
+
+        return adrive(self.program, call, strict=self.strict_wire)
+
+    def invoke(
+        self,
+        input: InputT | Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        stream_mode: str | Sequence[str] = "values",
+        output_keys: str | Sequence[str] | None = None,
+        version: str = "v1",
+        **kwargs: Any,
+    ) -> Any:
+        """Run the graph to its end and return the last state (keys of the output schema).
+
+        With another `stream_mode` than `values`: the list of all items. With `version="v2"`: a `GraphOutput`.
+        None if the run never wrote an output key.
+        """
+        keys = self.program.output_keys if output_keys is None else output_keys
+        items = self.stream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
+        if stream_mode != "values":
+            return list(items)
+        last = None
+        for item in items:
+            last = item
+        return final_output(last, version)
+
+    async def ainvoke(
+        self,
+        input: InputT | Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        stream_mode: str | Sequence[str] = "values",
+        output_keys: str | Sequence[str] | None = None,
+        version: str = "v1",
+        **kwargs: Any,
+    ) -> Any:
+        """The same as `invoke`, for async callers."""
+        keys = self.program.output_keys if output_keys is None else output_keys
+        items = self.astream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
+        if stream_mode != "values":
+            return [item async for item in items]
+        last = None
+        async for item in items:
+            last = item
+        return final_output(last, version)
+
+    def batch(
+        self,
+        inputs: Sequence[Any],
+        config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """`invoke` for each input, side by side in threads; results in input order.
+
+        At most `config["max_concurrency"]` of them run at once. Raises what the first failed one raised, unless
+        `return_exceptions`.
+        """
+        return batch(partial(self.invoke, **kwargs), inputs, config, return_exceptions=return_exceptions)
+
+    async def abatch(
+        self,
+        inputs: Sequence[Any],
+        config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """`ainvoke` for each input, side by side on the caller's loop; results in input order."""
+        return await abatch(partial(self.ainvoke, **kwargs), inputs, config, return_exceptions=return_exceptions)
+
+    # -- helpers ------------------------------------------------------------------------------------
+
+    def _call(
+        self,
+        input: Any,
+        config: Mapping[str, Any] | None,
+        *,
+        debug: bool | None,
+        **rest: Any,
+    ) -> Call:
+        return make_call(
+            self.program,
+            self.config,
+            input,
+            config,
+            debug=self.debug if debug is None else debug,
+            **rest,
+        )
+
+    def _where(self) -> ClusterGraph | None:
+        """The cluster that this call goes to: bound with `on()`, or named by the environment outside of any node."""
+        if self._remote is not None:
+            return self._remote
+        if current.get() is None and os.environ.get("DRUMLINE_BROKER"):
+            from drumline.cluster import environment_cluster
+
+            cluster = environment_cluster()
+            if cluster is not None:
+                return cluster.graph(self.name, graph=self)
+        return None
+
+
+def _json_schema(schema: Any) -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(schema).json_schema()
