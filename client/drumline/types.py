@@ -6,7 +6,7 @@ from drumline_graph import types as _types
 from drumline_graph.types import *  # noqa: F403
 from drumline_graph.types import __all__ as _names
 
-__all__ = [*_names, "register"]
+__all__ = [*_names, "register"]  # noqa: F405  see __getattr__
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,9 @@ import logging
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
 
 from drumline_graph.callables import (
     abilities_of,
@@ -32,10 +34,11 @@ if TYPE_CHECKING:
 
     from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
+# With defaults, so that `StateGraph(State)` needs no annotation under a type checker.
 StateT = TypeVar("StateT")
-ContextT = TypeVar("ContextT")
-InputT = TypeVar("InputT")
-OutputT = TypeVar("OutputT")
+ContextT = TypeVar("ContextT", default=None)
+InputT = TypeVar("InputT", default=StateT)
+OutputT = TypeVar("OutputT", default=StateT)
 
 _log = logging.getLogger(__name__)
 

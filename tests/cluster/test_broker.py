@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from drumline import Cluster
-from drumline_transport.local_server import LocalServer, find_server
 from tests.cluster.conftest import APP
 from tests.cluster.processes import Processes
 from tests.cluster.test_kills import COUNT, INPUT, SAID, run_and_strike
+
+from drumline import Cluster
+from drumline_transport.local_server import LocalServer, find_server
 
 pytestmark = [
     pytest.mark.cluster,

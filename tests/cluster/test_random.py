@@ -12,9 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-
-from drumline import Cluster
-from drumline_transport.local_server import LocalServer
 from tests.cluster.processes import Processes
 from tests.differential import guide_graphs, random_graphs
 from tests.differential.compare import difference
@@ -22,6 +19,9 @@ from tests.differential.engines import DRUMLINE, LANGGRAPH
 from tests.differential.harness import record
 from tests.differential.normal import Recorded
 from tests.differential.test_random_embedded import compare
+
+from drumline import Cluster
+from drumline_transport.local_server import LocalServer
 
 pytestmark = pytest.mark.cluster
 

@@ -20,6 +20,8 @@ class Faults:
 
     #: a restarted broker forgot to whom it had delivered its newest task entries: it delivers them again
     forget_deliveries: float = 0.0
+    #: how much slower than all else commits are on their way
+    slow_wire: float = 0.0
     #: a commit was applied, its reply got lost with the connection: all unanswered commits are sent again
     lose_reply: float = 0.0
     #: a worker's write was applied, its reply lost: it is sent again
@@ -66,6 +68,7 @@ _RANGES = {
     "pause_worker": (0.002, 0.02),
     "restart_broker": (0.001, 0.02),
     "forget_deliveries": (0.1, 0.9),
+    "slow_wire": (0.5, 0.97),
     "lose_reply": (0.01, 0.3),
     "repeat_publish": (0.01, 0.3),
     "split_publish": (0.2, 1.0),

@@ -11,7 +11,6 @@ from typing import Any
 from drumline.views.graphs import OpenTask
 from drumline_coordinator import partition, recovery, run
 from drumline_coordinator.keeper import Keeper
-from drumline_coordinator.partition import Partition
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import DONE, RUNNING
 from drumline_protocol.facts import Emitted
@@ -120,11 +119,6 @@ def recovery_sends_again() -> AbstractContextManager[None]:
     return patched(partition, "recover", recover)
 
 
-def ended_runs_forgotten() -> AbstractContextManager[None]:
-    """A run whose last commit is on its way is loaded again, as it was before."""
-    return patched(Partition, "_remember_over", lambda _self, _run_id: None)
-
-
 def leftovers_stay() -> AbstractContextManager[None]:
     """Entries that no record names are reported for ever instead of dropped."""
     genuine = Keeper._report
@@ -160,20 +154,23 @@ class Mutant:
     seeds: int = 40
 
 
-_ROUGH = Faults.rough()
-_LATE = Faults(late_event=0.8, repeat_publish=0.5, repeat_task=0.3)
+_ZOMBIES = Faults(pause_worker=0.06, repeat_publish=0.2, lose_delivery=0.05)
+_AMNESIA = Faults(restart_broker=0.04, forget_deliveries=1.0)
+_LOSSY = Faults(lose_reply=0.4, slow_wire=0.8, repeat_publish=0.3)
+_COUPS = Faults(pause_coordinator=0.08, crash_coordinator=0.03, slow_wire=0.7)
+_CRASHES = Faults(crash_worker=0.06, crash_coordinator=0.03, split_publish=1.0)
+_STRANGERS = Faults(stranger=0.6, crash_worker=0.03, crash_coordinator=0.02)
 
 MUTANTS = (
-    Mutant(fence_ignored, _ROUGH),
-    Mutant(numbers_ignored, _ROUGH),
-    Mutant(attempts_not_compared, _ROUGH),
-    Mutant(executors_not_compared, _ROUGH),
-    Mutant(first_result_does_not_win, _ROUGH),
-    Mutant(events_not_deduplicated, _ROUGH),
-    Mutant(repeats_shown, _ROUGH),
-    Mutant(recovery_forgets_events, _ROUGH),
-    Mutant(recovery_sends_again, _ROUGH),
-    Mutant(ended_runs_forgotten, _LATE),
-    Mutant(leftovers_stay, _ROUGH),
-    Mutant(newcomers_not_told, _ROUGH),
+    Mutant(fence_ignored, _COUPS),
+    Mutant(numbers_ignored, _LOSSY),
+    Mutant(attempts_not_compared, _ZOMBIES),
+    Mutant(executors_not_compared, _AMNESIA),
+    Mutant(first_result_does_not_win, _LOSSY),
+    Mutant(events_not_deduplicated, _LOSSY),
+    Mutant(repeats_shown, _CRASHES),
+    Mutant(recovery_forgets_events, _COUPS),
+    Mutant(recovery_sends_again, _COUPS),
+    Mutant(leftovers_stay, _CRASHES),
+    Mutant(newcomers_not_told, _STRANGERS),
 )

@@ -9,6 +9,7 @@ must then come to its end in bounded time, and what everybody saw is compared wi
 import hashlib
 import logging
 import warnings
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -18,6 +19,7 @@ from drumline_coordinator.apps import Apps
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.limits import COORDINATOR_LEASE_MS, TASK_LEASE_MS
 from drumline_transport.memory import MemoryBroker
+from drumline_worker.outbox import Batch
 from drumline_worker.registry import Registry
 
 from . import graphs
@@ -69,7 +71,7 @@ class World:
             self._start_worker()
         #: (when, start) of processes to come; what dead ones left on the wire
         self._coming: list[tuple[int, Callable[[], None]]] = []
-        self._ghosts: list[tuple[str, Callable[[], str | None]]] = []
+        self._ghosts: list[tuple[str, Callable[[], str], Callable[[], bool]]] = []
         self.healed = False
         self.outcomes: list[str] = []
 
@@ -124,7 +126,7 @@ class World:
         """Perhaps something goes wrong before the next step."""
         faults, rng = self.faults, self.rng
         if rng.random() < faults.crash_worker and self.workers:
-            self._crash_worker(self._victim(self.workers, lambda w: bool(w.running)))
+            self._crash_worker(self._victim(self.workers, lambda w: w.sending is not None))
         if rng.random() < faults.pause_worker and self.workers:
             worker = self._victim(self.workers, lambda w: bool(w.running))
             worker.paused_until_ms = self.server.now_ms + rng.randint(500, 2 * TASK_LEASE_MS)
@@ -160,12 +162,7 @@ class World:
         self.workers.remove(worker)
         batch = worker.die()
         if batch is not None:
-            broker = MemoryBroker(self.server)
-
-            def arrive() -> None:
-                broker.publish(batch.entries, batch.done)
-
-            self._ghosts.append((worker.name, arrive))
+            self._ghosts.append((worker.name, lambda: self._publish_late(batch), lambda: False))
         self._coming.append((self._later(), self._start_worker))
         self.note(worker.name, "crashes" + (", a batch on the wire" if batch is not None else ""))
 
@@ -183,14 +180,17 @@ class World:
         self.coordinators.remove(coordinator)
         wire = coordinator.broker.abandon(self.rng.randint(0, 3))
         if wire:
-            self._ghosts.append((coordinator.name, lambda: self._haunt(wire)))
+            self._ghosts.append((coordinator.name, lambda: self._commit_late(wire), lambda: bool(wire)))
         self._coming.append((self._later(), self._start_coordinator))
         self.note(coordinator.name, f"crashes, {len(wire)} commits on the wire")
 
-    def _haunt(self, wire: Any) -> str | None:
-        sent: Sent = wire.popleft()
-        reply = self.server.take_in(sent)
-        return f"commit {sent.commit.number} from the dead: {reply.status}" if wire else None
+    def _publish_late(self, batch: Batch) -> str:
+        MemoryBroker(self.server).publish(batch.entries, batch.done)
+        return f"from the dead: publishes {len(batch.entries)} entries, {len(batch.done)} tasks done"
+
+    def _commit_late(self, wire: deque[Sent]) -> str:
+        sent = wire.popleft()
+        return f"from the dead: commit {sent.commit.number} {self.server.take_in(sent).status}"
 
     def _later(self) -> int:
         return self.server.now_ms + self.rng.randint(0, 4000)
@@ -224,7 +224,7 @@ class World:
         add = found.append
         for c in self.coordinators:
             if c.broker.in_flight and not (c.wire_stopped and c.paused_until_ms is not None):
-                add((1, c.name, c.broker.deliver))
+                add((1 - self.faults.slow_wire, c.name, c.broker.deliver))
             if c.paused_until_ms is not None:
                 continue
             if c.has_news:
@@ -265,11 +265,12 @@ class World:
             self._bury(coordinator)
         return "turn"
 
-    def _appear(self, ghost: tuple[str, Callable[[], str | None]]) -> str:
-        told = ghost[1]()
-        if told is None:
+    def _appear(self, ghost: tuple[str, Callable[[], str], Callable[[], bool]]) -> str:
+        _, arrive, more = ghost
+        told = arrive()
+        if not more():
             self._ghosts.remove(ghost)
-        return told or "the last of it arrives"
+        return told
 
     def _due(self) -> list[tuple[int, Callable[[], None]]]:
         """What the clock brings, and when."""

@@ -79,7 +79,8 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
                     advance, outcome = steps.send, await _acall(target, value, context)
                 else:
                     loop = asyncio.get_running_loop()
-                    call = partial(copy_context().run, _call_in_thread, target, value, context)
+                    run: Any = copy_context().run
+                    call = partial(run, _call_in_thread, target, value, context)
                     advance, outcome = steps.send, await loop.run_in_executor(threads, call)
             except ParentCommand as bubble:
                 advance, outcome = steps.throw, bubble

@@ -1,4 +1,4 @@
-"""What a stream does when nothing comes: look whether anybody is there to run its tasks, and whether it still exists."""
+"""What a stream does when nothing comes: is anybody there to run its tasks, and does the run still exist?"""
 
 from __future__ import annotations
 

@@ -106,12 +106,11 @@ def require_langchain() -> None:
 
 def coerce_context(program: Program, context: Any) -> Any:
     """A dict given as `context` becomes the graph's context schema, if that is a dataclass or pydantic model."""
-    schema = program.context_schema
+    schema: Any = program.context_schema
     if not isinstance(context, dict) or schema is None:
         return context
-    if is_dataclass(schema) or hasattr(schema, "model_validate"):
-        return schema(**context)
-    return context
+    build: Any = schema if is_dataclass(schema) or hasattr(schema, "model_validate") else None
+    return context if build is None else build(**context)
 
 
 def program_at(program: Program, path: str) -> Program | None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, TypeVar
+from typing import Any
 
 from drumline.graph.compiled import CompiledStateGraph as CompiledStateGraph
+from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.builder import StateGraph as Builder
 from drumline_graph.compile import compile_program
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.types import All, Checkpointer
-
-StateT = TypeVar("StateT")
-ContextT = TypeVar("ContextT")
-InputT = TypeVar("InputT")
-OutputT = TypeVar("OutputT")
 
 
 class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
@@ -40,6 +36,7 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
 
         `name` is the graph's name on a cluster. `strict_wire` (default: the environment's `DRUMLINE_STRICT_WIRE`)
         sends every value of embedded runs through the wire codec, to find early what a cluster would refuse.
+        `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's fingerprint.
         Raises GraphDefinitionError (a ValueError) for a graph that cannot run, FeatureNotBuilt for parts of
         LangGraph's interface that are not built yet.
         """
@@ -57,4 +54,5 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
         if strict_wire is None:
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
         program = compile_program(self, name)
+        program.version = os.environ.get("DRUMLINE_VERSION") or None
         return CompiledStateGraph(program, debug=debug, strict_wire=strict_wire)
