@@ -188,7 +188,7 @@ async def _burst(server: Any, log: bytes, count: int) -> None:
 
 
 async def _paced(server: Any, log: bytes, count: int, rate: int) -> None:
-    begin = time.monotonic()
+    begin = time.monotonic()  # the same for all but for microseconds: the tasks are made at once
     for i in range(count):
         ahead = begin + i / rate - time.monotonic()
         if ahead > 0:

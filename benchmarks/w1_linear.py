@@ -40,7 +40,7 @@ def tables(bench: Bench) -> list[Table]:
         Contender("bare Redis loop, redis-py asyncio", _atimed(bench, lambda: aping.one_by_one(LINEAR_NODES))),
     ]
     title = f"W1 linear graph of {LINEAR_NODES} trivial nodes, stream(updates)"
-    return [Table("w1", title, [US], contenders, bench.rounds(25), bench.budget_s(25))]
+    return [Table("w1", title, [US], contenders, bench.rounds(25), bench.budget_s(15))]
 
 
 def _timed(act: Callable[[], Any]) -> Callable[[], dict[str, float]]:

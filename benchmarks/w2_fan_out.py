@@ -38,7 +38,7 @@ def tables(bench: Bench) -> list[Table]:
         Contender("bare Redis loop, redis-py sync, pipelines of 256", _timed(lambda: ping.all_at_once(TASKS))),
     ]
     title = f"W2 one superstep of {TASKS:,} Send tasks and a reducer"
-    return [Table("w2", title, [MS, RATE], contenders, bench.rounds(9), bench.budget_s(20))]
+    return [Table("w2", title, [MS, RATE], contenders, bench.rounds(9), bench.budget_s(15))]
 
 
 def _figures(seconds: float) -> dict[str, float]:

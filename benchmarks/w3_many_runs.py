@@ -32,7 +32,7 @@ def tables(bench: Bench) -> list[Table]:
         Contender("LangGraph + InMemorySaver, async", _many(bench, short.compile(checkpointer=saver), runs, saver)),
     ]
     title = f"W3 {runs:,} runs of a graph of 3 nodes, {IN_FLIGHT} in flight, ainvoke"
-    return [Table("w3", title, [RATE], contenders, bench.rounds(5), bench.budget_s(30))]
+    return [Table("w3", title, [RATE], contenders, bench.rounds(5), bench.budget_s(18))]
 
 
 def _many(bench: Bench, graph: Any, runs: int, saver: Any = None) -> Callable[[], dict[str, float]]:

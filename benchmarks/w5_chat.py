@@ -35,7 +35,7 @@ def tables(bench: Bench) -> list[Table]:
     ]
     title = f"W5 chat of {SHORT} and {LONG} steps, 1 KB appended each, stream(updates)"
     metrics = [SHORT_MS, LONG_MS, GROWTH, STORED, SENT, FETCHED]
-    return [Table("w5", title, metrics, contenders, bench.rounds(9), bench.budget_s(25))]
+    return [Table("w5", title, metrics, contenders, bench.rounds(9), bench.budget_s(15))]
 
 
 def _talk(graph: Any, turns: int, thread: str) -> tuple[float, Any]:

@@ -27,7 +27,7 @@ def main() -> int:
             if options.digest:
                 print(seed, world.digest)
             elif not last:
-                print(f"seed {seed}: {len(world.trace)} steps, {world.watch.commits} commits, {world.outcomes}, {world.digest}")
+                print(f"seed {seed}: {len(world.trace)} steps, {world.watch.commits} commits, {world.outcomes}")
     if last and not options.digest:
         print(f"{failed} violations, {time.perf_counter() - began:.1f} s")
     return 1 if failed else 0

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.differential.compare import difference, exact_difference
+from tests.differential.normal import Recorded, show
+
 from drumline.cluster.position import BEGINNING, Position
 from drumline.embedded.call import output_coercion
 from drumline_coordinator.recovery import recover
@@ -31,8 +34,6 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.limits import ATTEMPTS_MAX
 from drumline_transport.broker import Commit, CommitReply
-from tests.differential.compare import difference, exact_difference
-from tests.differential.normal import Recorded, show
 
 from .clients import Items, SimClient, SimRun
 from .images import differences, image, troubles
@@ -85,9 +86,7 @@ class LogWatch:
         self.last_id = entry_id
         for fact in facts:
             demand(not self.ended, f"I2: {where} holds {fact} behind the end of the run")
-            demand(
-                (type(fact) is RunStarted) == (not self.facts), f"{where}: the log begins with {fact}"
-            )
+            demand((type(fact) is RunStarted) == (not self.facts), f"{where}: the log begins with {fact}")
             self.facts.append(fact)
             self._fold(fact, where)
 
@@ -218,10 +217,8 @@ def check_run(client: SimClient, log: LogWatch) -> str:
         return type(failure).__name__
     reference = run.subject.reference.of_mode(*run.modes)
     seen = Recorded.of((item for item, _ in run.items), run.failure)
-    if run.subject.exact and not log.noticed:
-        found = exact_difference(reference, seen)
-    else:
-        found = difference(reference, seen)
+    compare = exact_difference if run.subject.exact else difference
+    found = compare(reference, seen)
     demand(found is None, f"I5, I6: run {run.id} of {run.subject.name} differs:\n{found}")
     return "as it should"
 
@@ -237,7 +234,9 @@ def _check_resuming(client: SimClient) -> None:
     parts = client.read_from(BEGINNING, "v2")
     told = [(p["ns"], p["type"], p["data"]) for p, _ in parts if p["type"] != "retracted"]
     if output_coercion(run.subject.graph.program) is None:
-        demand([show(part) for part in told] == [text for text, _ in seen], f"v2 of {run.id} says something else than v1")
+        demand(
+            [show(part) for part in told] == [text for text, _ in seen], f"v2 of {run.id} says something else than v1"
+        )
 
 
 def _demand_same(who: str, run: SimRun, items: Items, other: list[tuple[str, Position]]) -> None:

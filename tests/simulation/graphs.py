@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from tests.differential import random_graphs
+from tests.differential.engines import DRUMLINE
+from tests.differential.harness import ALL_MODES, record
+from tests.differential.normal import Recorded
 from typing_extensions import TypedDict
 
 from drumline.graph import END, START, StateGraph
 from drumline.types import Command, Send, StreamWriter
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
-from tests.differential import random_graphs
-from tests.differential.engines import DRUMLINE
-from tests.differential.harness import ALL_MODES, record
-from tests.differential.normal import Recorded
 
 #: random graphs to choose from, and the longest reference stream that is still worth its time
 RANDOM_GRAPHS = 80
@@ -267,10 +267,7 @@ def random_subject(number: int) -> Subject:
 
 def _calls(spec: random_graphs.GraphSpec) -> bool:
     """Whether a node calls a graph itself: such a run draws an id and times of its own for each attempt."""
-    return any(
-        node.kind == "call" or (node.child is not None and _calls(node.child))
-        for node in spec.nodes
-    )
+    return any(node.kind == "call" or (node.child is not None and _calls(node.child)) for node in spec.nodes)
 
 
 def _subject(name: str, graph: Any, input: Any, config: dict[str, Any], *, exact: bool = False) -> Subject:

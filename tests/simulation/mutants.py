@@ -74,7 +74,7 @@ def _bound_without(attempt: bool = False, executor: bool = False, status: bool =
 
 def attempts_not_compared() -> AbstractContextManager[None]:
     """What a zombie of an earlier attempt says is taken for the new one's."""
-    return _bound_without(attempt=True)
+    return _bound_without(attempt=True, executor=True)
 
 
 def executors_not_compared() -> AbstractContextManager[None]:
@@ -151,7 +151,7 @@ class Mutant:
 
     break_rule: Callable[[], AbstractContextManager[None]]
     faults: Faults
-    seeds: int = 40
+    seeds: int = 80
 
 
 _ZOMBIES = Faults(pause_worker=0.06, repeat_publish=0.2, lose_delivery=0.05)

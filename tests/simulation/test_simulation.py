@@ -68,7 +68,11 @@ def test_everything_happens() -> None:
     trace = "\n".join(line for world in worlds for line in world.trace)
     missing = [words for words in HAPPENINGS if words not in trace]
     assert not missing
-    assert {outcome for world in worlds for outcome in world.outcomes} >= {"as it should", "RunCancelled", "PoisonedRun"}
+    assert {outcome for world in worlds for outcome in world.outcomes} >= {
+        "as it should",
+        "RunCancelled",
+        "PoisonedRun",
+    }
 
 
 HAPPENINGS = (

@@ -176,7 +176,8 @@ class SimWorker:
     def listen(self) -> str:
         """Hear what is cancelled."""
         voided = 0
-        for self.heard, data in self.broker.read_ctl(self.heard, 0):
+        for entry_id, data in self.broker.read_ctl(self.heard, 0):
+            self.heard = entry_id
             message = wire.decode(self.registry.codec, data)
             assert isinstance(message, Cancel)
             for execution in self.running:

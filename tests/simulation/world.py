@@ -7,27 +7,25 @@ must then come to its end in bounded time, and what everybody saw is compared wi
 """
 
 import hashlib
-import logging
-import warnings
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
+from unittest.mock import patch
 
+from drumline_coordinator import dispatch, run, service
 from drumline_coordinator.apps import Apps
-from drumline_graph.errors import DrumlineError
-from drumline_protocol.limits import COORDINATOR_LEASE_MS, TASK_LEASE_MS
-from drumline_transport.memory import MemoryBroker
-from drumline_worker.outbox import Batch
+from drumline_worker import outbox
 from drumline_worker.registry import Registry
 
 from . import graphs
 from .checks import Violation, Watch, check_rest, check_run, demand
 from .clients import SimClient, new_run
 from .coordinators import SimCoordinator
+from .ears import Ears
 from .faults import Faults
-from .network import Crash, Sent, SimServer
+from .network import SimServer
+from .trouble import Ghost, Trouble
 from .workers import SimWorker
 
 #: steps in which things may go wrong; and how much the cluster needs at most from then on
@@ -39,8 +37,14 @@ SETTLE_MS_MAX = 40_000
 
 MODES = ("values", "updates", "custom", "tasks")
 
-T = TypeVar("T")
 _NO_GRAPHS = Registry({})
+#: bounds that a small graph would never reach, and what is drawn for them
+_LIMITS = (
+    (service, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
+    (run, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
+    (dispatch, "VALUE_INLINE_BYTES_MAX", (65536, 65536, 1000, 100)),
+    (outbox, "BURST_ITEMS_MAX", (512, 512, 2)),
+)
 
 
 class World:
@@ -66,12 +70,15 @@ class World:
         self.coordinators: list[SimCoordinator] = []
         self.workers: list[SimWorker] = []
         for _ in range(rng.randint(1, 3)):
-            self._start_coordinator()
+            self.start_coordinator()
         for _ in range(rng.randint(2, 4)):
-            self._start_worker()
+            self.start_worker()
         #: (when, start) of processes to come; what dead ones left on the wire
-        self._coming: list[tuple[int, Callable[[], None]]] = []
-        self._ghosts: list[tuple[str, Callable[[], str], Callable[[], bool]]] = []
+        self.coming: list[tuple[int, Callable[[], None]]] = []
+        self.ghosts: list[Ghost] = []
+        self.trouble = Trouble(self)
+        #: the services' own bounds, often so small that they matter
+        self.limits = [(module, name, rng.choice(values)) for module, name, values in _LIMITS]
         self.healed = False
         self.outcomes: list[str] = []
 
@@ -94,14 +101,14 @@ class World:
 
     # -- processes --------------------------------------------------------------------------------
 
-    def _start_coordinator(self) -> None:
+    def start_coordinator(self) -> None:
         name = self._name("coord")
         coordinator = SimCoordinator(name, self.server, self.apps, self.faults.lose_reply, self.rng)
         coordinator.broker.poison = frozenset(client.run.id for client in self.clients if client.run.poison)
         self.coordinators.append(coordinator)
         self.note(name, "starts")
 
-    def _start_worker(self, holds: bool | None = None) -> None:
+    def start_worker(self, holds: bool | None = None) -> None:
         if holds is None:
             holds = self.rng.random() >= self.faults.stranger
         name = self._name("worker")
@@ -120,81 +127,6 @@ class World:
         if self._echo is not None:
             self._echo(line)
 
-    # -- faults -----------------------------------------------------------------------------------
-
-    def _trouble(self) -> None:
-        """Perhaps something goes wrong before the next step."""
-        faults, rng = self.faults, self.rng
-        if rng.random() < faults.crash_worker and self.workers:
-            self._crash_worker(self._victim(self.workers, lambda w: w.sending is not None))
-        if rng.random() < faults.pause_worker and self.workers:
-            worker = self._victim(self.workers, lambda w: bool(w.running))
-            worker.paused_until_ms = self.server.now_ms + rng.randint(500, 2 * TASK_LEASE_MS)
-            self.note(worker.name, "is stopped")
-        if rng.random() < faults.restart_broker:
-            self.server.restart()
-            self.note("broker", f"restarts as {self.server.run_id}")
-            if rng.random() < faults.forget_deliveries:
-                self.server.forget_deliveries(rng)
-                self.note("broker", "forgot its last deliveries")
-        steady = [c for c in self.coordinators if not self._tried(c)]
-        if rng.random() < faults.crash_coordinator and steady:
-            self._crash_coordinator(self._victim(steady, _is_busy))
-        elif rng.random() < faults.pause_coordinator and steady:
-            coordinator = self._victim(steady, _is_busy)
-            coordinator.wire_stopped = rng.random() < 0.5
-            coordinator.paused_until_ms = self.server.now_ms + rng.randint(200, 3 * COORDINATOR_LEASE_MS)
-            if rng.random() < 0.5:
-                coordinator.stop_reading()
-            self.note(coordinator.name, "is stopped")
-
-    def _victim(self, processes: list[T], busy: Callable[[T], bool]) -> T:
-        """Somebody, mostly one who has something to lose."""
-        if self.rng.random() < 0.8:
-            processes = [process for process in processes if busy(process)] or processes
-        return self.rng.choice(processes)
-
-    def _tried(self, coordinator: SimCoordinator) -> bool:
-        """Whether an entry has already cost a coordinator its life: twice more, and its run is poisoned."""
-        return any(self.server.partitions[p].lease.tries for p in coordinator.partitions)
-
-    def _crash_worker(self, worker: SimWorker) -> None:
-        self.workers.remove(worker)
-        batch = worker.die()
-        if batch is not None:
-            self._ghosts.append((worker.name, lambda: self._publish_late(batch), lambda: False))
-        self._coming.append((self._later(), self._start_worker))
-        self.note(worker.name, "crashes" + (", a batch on the wire" if batch is not None else ""))
-
-    def _crash_coordinator(self, coordinator: SimCoordinator) -> None:
-        """At once, or in the midst of its next turn or its keeper's, at one of its calls to the broker."""
-        if coordinator.paused_until_ms is None and self.rng.random() < 0.7:
-            coordinator.broker.fuse = self.rng.randint(0, 12)
-            step = coordinator.turn if self.rng.random() < 0.7 else coordinator.keep
-            with suppress(Crash):
-                step()
-        self._bury(coordinator)
-
-    def _bury(self, coordinator: SimCoordinator) -> None:
-        """It is gone; some of what it had written still arrives, and somebody will take its place."""
-        self.coordinators.remove(coordinator)
-        wire = coordinator.broker.abandon(self.rng.randint(0, 3))
-        if wire:
-            self._ghosts.append((coordinator.name, lambda: self._commit_late(wire), lambda: bool(wire)))
-        self._coming.append((self._later(), self._start_coordinator))
-        self.note(coordinator.name, f"crashes, {len(wire)} commits on the wire")
-
-    def _publish_late(self, batch: Batch) -> str:
-        MemoryBroker(self.server).publish(batch.entries, batch.done)
-        return f"from the dead: publishes {len(batch.entries)} entries, {len(batch.done)} tasks done"
-
-    def _commit_late(self, wire: deque[Sent]) -> str:
-        sent = wire.popleft()
-        return f"from the dead: commit {sent.commit.number} {self.server.take_in(sent).status}"
-
-    def _later(self) -> int:
-        return self.server.now_ms + self.rng.randint(0, 4000)
-
     def heal(self) -> None:
         """No more faults: everybody runs, and what is missing comes."""
         self.healed = True
@@ -210,9 +142,9 @@ class World:
             client.drop_reader = 0.0
             client.run.submits_left = min(client.run.submits_left, 1)
         if not self.coordinators:
-            self._start_coordinator()
+            self.start_coordinator()
         if not any(worker.holds for worker in self.workers):
-            self._start_worker(holds=True)
+            self.start_worker(holds=True)
         self.note("world", "heals")
 
     # -- steps ------------------------------------------------------------------------------------
@@ -228,7 +160,7 @@ class World:
             if c.paused_until_ms is not None:
                 continue
             if c.has_news:
-                add((2, c.name, lambda c=c: self._turn(c)))  # type: ignore[misc]
+                add((2, c.name, lambda c=c: self.trouble.turn(c)))
             if c.keep_at_ms <= now:
                 add((4, c.name, c.keep))
         for w in self.workers:
@@ -254,30 +186,16 @@ class World:
                 add((0.02, "client", client.cancel))
             if client.has_news:
                 add((0.7, "reader", client.read))
-        for ghost in self._ghosts:
-            add((0.3, ghost[0], lambda ghost=ghost: self._appear(ghost)))  # type: ignore[misc]
+        for ghost in self.ghosts:
+            add((0.3, ghost.name, lambda ghost=ghost: self.trouble.appear(ghost)))
         return found
-
-    def _turn(self, coordinator: SimCoordinator) -> str:
-        try:
-            coordinator.turn()
-        except Crash:
-            self._bury(coordinator)
-        return "turn"
-
-    def _appear(self, ghost: tuple[str, Callable[[], str], Callable[[], bool]]) -> str:
-        _, arrive, more = ghost
-        told = arrive()
-        if not more():
-            self._ghosts.remove(ghost)
-        return told
 
     def _due(self) -> list[tuple[int, Callable[[], None]]]:
         """What the clock brings, and when."""
-        due = list(self._coming)
+        due = list(self.coming)
         for process in (*self.coordinators, *self.workers):
             if process.paused_until_ms is not None:
-                due.append((process.paused_until_ms, lambda p=process: self._resume(p)))  # type: ignore[misc]
+                due.append((process.paused_until_ms, lambda p=process: self._resume(p)))
             else:
                 due.append((process.keep_at_ms, lambda: None))
         return due
@@ -289,19 +207,19 @@ class World:
     def step(self) -> None:
         """One step of somebody, or a tick of the clock."""
         if not self.healed:
-            self._trouble()
+            self.trouble.strike()
         now = self.server.now_ms
         due = self._due()
         for at, happen in due:
             if at <= now:
-                self._coming = [coming for coming in self._coming if coming[1] is not happen or coming[0] != at]
+                self.coming = [coming for coming in self.coming if coming[1] is not happen or coming[0] != at]
                 happen()
         actions = self._actions()
         until = min((at for at, _ in due), default=now + 100) - now
         if until > 0 or not actions:
             tick = self.rng.randint(1, max(1, until)) if actions else max(1, until)
             actions.append((1.5, "", lambda: self._tick(tick)))
-        weight, who, act = self.rng.choices(actions, [action[0] for action in actions])[0]
+        _, who, act = self.rng.choices(actions, [action[0] for action in actions])[0]
         told = act()
         if who:
             self.note(who, told or act.__name__)
@@ -313,7 +231,9 @@ class World:
 
     def run(self) -> None:
         """Trouble, healing, the end, the checks. Raises Violation."""
-        with _Ears() as ears:
+        with Ears() as ears, ExitStack() as stack:
+            for module, name, value in self.limits:
+                stack.enter_context(patch.object(module, name, value))
             for _ in range(self.rng.randint(100, FAULTY_STEPS_MAX)):
                 self.step()
                 if self._over():
@@ -325,7 +245,7 @@ class World:
             check_rest(self.server)
             for client in self.clients:
                 log = self.watch.logs[client.run.id]
-                demand(not log.noticed or self.drawn.late_event > 0, f"nothing is late, but the log notices {log.noticed}")
+                demand(not log.noticed or self.drawn.late_event > 0, "nothing was late, but the log notices something")
                 self.outcomes.append(check_run(client, log))
 
     def _bring_to_end(self, reached: Callable[[], bool], ms_max: int, otherwise: str) -> None:
@@ -344,7 +264,7 @@ class World:
         """Nobody has anything left to do, and no task entry is left."""
         server = self.server
         return (
-            not self._ghosts
+            not self.ghosts
             and not any(w.running or w.queued or w.sending for w in self.workers)
             and not any(c.broker.in_flight or c.has_news for c in self.coordinators)
             and not any(len(part.inbox) for part in server.partitions)
@@ -364,7 +284,7 @@ class World:
                     if len(tasks.stream)
                 ),
                 *(f"{w.name} has {len(w.running)} tasks" for w in self.workers if w.running),
-                f"{len(self._ghosts)} ghosts",
+                f"{len(self.ghosts)} ghosts",
             ]
         )
 
@@ -382,45 +302,12 @@ class World:
         return heard.hexdigest()
 
 
-def _is_busy(coordinator: SimCoordinator) -> bool:
-    return coordinator.broker.in_flight > 0 or coordinator.has_news
-
-
-class _Ears(logging.Handler):
-    """Hears what the services log as errors, and keeps the rest of their talk, and warnings, from the terminal."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.heard: list[str] = []
-        self._log = logging.getLogger("drumline")
-        self._warnings: Any = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(self.format(record))
-
-    def __enter__(self) -> "_Ears":
-        self._log.addHandler(self)
-        self._propagate, self._log.propagate = self._log.propagate, False
-        self._level = self._log.level
-        self._log.setLevel(logging.ERROR)
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.simplefilter("ignore")
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._warnings.__exit__(*exc)
-        self._log.setLevel(self._level)
-        self._log.propagate = self._propagate
-        self._log.removeHandler(self)
-
-
 def simulate(seed: int, *, faults: Faults | None = None, echo: Callable[[str], None] | None = None) -> World:
     """Run a seed. Raises Violation, with the end of the trace and the command that replays it."""
     world = World(seed, faults=faults, echo=echo)
     try:
         world.run()
-    except (Violation, DrumlineError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+    except Exception as error:
         tail = "\n".join(world.trace[-60:])
         text = f"{type(error).__name__}: {error}" if not isinstance(error, Violation) else str(error)
         raise Violation(

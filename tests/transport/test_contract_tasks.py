@@ -179,6 +179,18 @@ def test_idle_time_is_the_brokers(backend):
     assert stale.idle_ms >= 10
 
 
+def test_dropped_tasks_are_gone_whoever_has_them(backend):
+    broker = backend.connect()
+    broker.ensure_pool("a")
+    dispatch(broker, task("r", "s1", pool="a"), task("r", "s2", pool="a"), task("r", "s3", pool="a"))
+    one, two = broker.take(["a"], "w", 2, 0)
+    broker.drop_tasks("a", [one.id, two.id])
+    broker.drop_tasks("a", [one.id])
+    assert broker.renew("w", [("a", one.id), ("a", two.id)]) == set()
+    assert broker.stale_tasks("a", 0, "-", 10) == ([], "-")
+    assert broker.queue_depths(["a"]) == {"a": (1, 0)}
+
+
 def test_the_sweep_reaches_a_dead_tail_behind_a_live_head(backend):
     # Given many entries held by a live worker, and behind them those of a dead one (I11)
     broker = backend.connect()

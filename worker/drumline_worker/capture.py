@@ -22,10 +22,15 @@ def identified_messages(job: Job, result: Any) -> list[Any]:
     A message without id gets one that depends on task and index only, so that a second attempt gives it the same.
     """
     found = list(returned_messages(result))
-    for index, message in enumerate(found):
-        if not message.id:
-            message.id = str(uuid.uuid5(uuid.UUID(job.task), str(index)))
+    identify(job.task, found)
     return found
+
+
+def identify(task: str, messages: Sequence[Any]) -> None:
+    """Give an id to each message that has none, from the task's id and its index among `messages`."""
+    for index, message in enumerate(messages):
+        if not message.id:
+            message.id = str(uuid.uuid5(uuid.UUID(task), str(index)))
 
 
 def emit_messages(job: Job, messages: Sequence[Any]) -> None:
@@ -58,6 +63,12 @@ def returned_messages(result: Any) -> Iterator[Any]:
         yield from (item for item in result if isinstance(item, base))
     else:
         yield from _in_fields(result, base)
+
+
+def messages_among(values: Sequence[Any]) -> list[Any]:
+    """Messages in what a task writes: values, and items of values."""
+    base = _base_message()
+    return [] if base is None else list(_in_fields(dict(enumerate(values)), base))
 
 
 def given_messages(value: Any) -> Iterator[Any]:

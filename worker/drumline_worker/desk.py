@@ -15,7 +15,8 @@ from drumline_protocol.errors import EncodeError, ProtocolTooNew
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
-from drumline_worker.job import Job
+from drumline_worker.capture import identify, messages_among
+from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
 from drumline_worker.outbox import Outbox, Slot
 from drumline_worker.registry import NotHeld, Registry
@@ -70,7 +71,7 @@ class Desk:
         codec, outbox = self._codec, self._outbox
 
         def emit(kind: int, payload: Any, header: Any) -> None:
-            outbox.event(slot, wire.encode_item(codec, kind, payload, header))
+            outbox.event(slot, wire.encode_item(codec, kind, portable_event(payload, codec), header))
 
         try:
             return self._registry.job(message, emit, self._executor, self._blob)
@@ -91,6 +92,8 @@ class Desk:
         codec = self._codec
         try:
             if isinstance(answer, TaskResult):
+                # Here, so that no reducer in the coordinator draws an id that a second attempt would not draw.
+                identify(slot.task, messages_among([value for _, value in answer.writes]))
                 answer.writes = codec.box([list(pair) for pair in answer.writes])
             elif isinstance(answer, TaskBubbled):
                 answer.command = codec.box(answer.command)

@@ -12,6 +12,7 @@ import copy
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -101,6 +102,8 @@ def _steps(job: Job) -> Steps:
     if job.phase == "run":
         try:
             result = yield node, job.input
+            if type(result) is not dict and hasattr(result, "invoke") and not hasattr(node.action, "invoke"):
+                result = yield _calling(node, result), job.input
             if "messages" in job.shared.record:  # ids now: the reducers of routers would give others
                 messages = identified_messages(job, result)
         except ParentCommand as bubble:
@@ -120,6 +123,11 @@ def _steps(job: Job) -> Steps:
     if messages:
         emit_messages(job, messages)
     return writes
+
+
+def _calling(node: Node, runnable: Any) -> Node:
+    """A function that returns a Runnable, or a graph, means: call that instead (as LangChain's functions do)."""
+    return replace(node, action=runnable, has_async=hasattr(runnable, "ainvoke"))
 
 
 def _done(job: Job, writes: Writes) -> TaskResult:

@@ -70,7 +70,7 @@ class Registry:
         passes through.
         """
         shared, context = self._common(message)
-        program, node = self._find(shared, message)
+        program, node, above = self._find(shared, message)
         cells = dict(message.cells)
         for key, blob_id in message.blobs.items():
             data = blob(shared.partition, blob_id)
@@ -98,9 +98,11 @@ class Registry:
             writes=message.writes,
             emit=emit,
             executor=executor,
+            above=above,
         )
 
-    def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node]:
+    def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:
+        """The graph and node of a task, and the subgraph nodes above it, outermost first."""
         program = self.programs.get(shared.graph)
         if program is None:
             raise NotHeld(f"graph {shared.graph!r} is not among {sorted(self.programs)}")
@@ -108,14 +110,15 @@ class Registry:
             raise NotHeld(
                 f"graph {shared.graph!r} is held as {program.fingerprint[:12]}, the run needs {shared.fingerprint[:12]}"
             )
+        above: list[Node] = []
         for segment in message.ns:
             node = program.nodes[segment.rpartition(":")[0]]
             if node.subprogram is None:
                 raise NotHeld(f"node {node.name!r} of graph {shared.graph!r} is no subgraph here")
+            above.append(node)
             program = node.subprogram
-        if message.node == START:
-            return program, program.start
-        return program, program.nodes[message.node]
+        node = program.start if message.node == START else program.nodes[message.node]
+        return program, node, tuple(above)
 
 
 def _input(program: Program, node: Node, message: TaskMessage, cells: dict[str, Any]) -> Any:

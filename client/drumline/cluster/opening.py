@@ -65,6 +65,7 @@ class Opening:
         if "messages" in wanted:
             require_langchain()
         program, codec = self.program, link.codec(self.program)
+        known = [*link.errors, *_errors_of(program)]
         view = View(
             modes,
             listed=listed,
@@ -76,8 +77,8 @@ class Opening:
             coerce=None if program is None else output_coercion(program),
             mappers=None if program is None else mappers_of(program),
             decode_item=lambda data: wire.decode_item(codec, data),
+            errors=known,
         )
-        known = [*link.errors, *_errors_of(program)]
         return RunReader(
             self.run_id,
             view,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.opening import Opening
 from drumline.cluster.stream import AsyncRunStream, RunStream
-from drumline.embedded.call import Call, merge_configs
+from drumline.embedded.call import Call, merge_configs, portable_input
 from drumline.views import MODES, final_output, parse_modes
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
@@ -176,7 +176,7 @@ class ClusterGraph:
         return RunRequest(
             run_id=str(config.get("run_id") or new_run_id()),
             graph=self.name,
-            input=input,
+            input=input if self._program is None else portable_input(self._program, input),
             config={key: value for key, value in config.items() if key not in ("callbacks", "run_id")},
             context=context,
             record=tuple(record),
