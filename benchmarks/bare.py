@@ -176,7 +176,9 @@ async def source(url: str) -> None:
         if order[b"what"] == b"burst":
             await _burst(server, logs[0], count)
         else:
-            await asyncio.gather(*(_paced(server, log, count, int(order[b"rate"])) for log in logs))
+            rate, first = int(order[b"rate"]), time.monotonic()
+            begins = [first + run / (len(logs) * rate) for run in range(len(logs))]
+            await asyncio.gather(*(_paced(server, *each, count, rate) for each in zip(logs, begins, strict=True)))
 
 
 async def _burst(server: Any, log: bytes, count: int) -> None:
@@ -187,8 +189,7 @@ async def _burst(server: Any, log: bytes, count: int) -> None:
         await pipe.execute()
 
 
-async def _paced(server: Any, log: bytes, count: int, rate: int) -> None:
-    begin = time.monotonic()  # the same for all but for microseconds: the tasks are made at once
+async def _paced(server: Any, log: bytes, begin: float, count: int, rate: int) -> None:
     for i in range(count):
         ahead = begin + i / rate - time.monotonic()
         if ahead > 0:

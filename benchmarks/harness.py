@@ -139,9 +139,9 @@ class Bench:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stack = ExitStack()
 
-    def rounds(self, usual: int) -> int:
-        """How many rounds a table takes at most: a third of the usual, but 2, when quick."""
-        return max(2, usual // 3) if self.quick else usual
+    def rounds(self, usual: int, *, least: int = 2) -> int:
+        """How many rounds a table takes at most: a quarter of the usual, but `least`, when quick."""
+        return max(least, usual // 4) if self.quick else usual
 
     def budget_s(self, usual: float) -> float:
         """How long a table may take: a fifth of the usual when quick."""

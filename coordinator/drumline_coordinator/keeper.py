@@ -37,7 +37,8 @@ class Keeper:
         self._name = name
         self._lease_ms = settings.lease_ms
         self._task_lease_ms = settings.task_lease_ms
-        self._nonce = new_run_id()
+        #: owner of this process's leases: never used again, and readable in `lease_owners`
+        self._nonce = f"{name}#{new_run_id()}"
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopped = False
@@ -114,9 +115,9 @@ class Keeper:
 
     def turn(self) -> None:
         """One round; `run` repeats it, the simulator calls it by itself."""
-        self._beat()
         self._renew()
         self._balance()
+        self._beat()
         if 0 in self._held:
             self._sweep()
         self._watch_workers()
@@ -144,12 +145,9 @@ class Keeper:
 
     def _balance(self) -> None:
         """Hold a fair share: take what is free up to it, let go of what is more."""
-        alive = [
-            name
-            for name, (_, age) in self._broker.members("coordinators").items()
-            if age < 2 * self._lease_ms or name == self._name
-        ]
-        share = -(-self._broker.partitions // max(1, len(alive)))
+        members = self._broker.members("coordinators").items()
+        alive = {self._name, *(name for name, (_, age) in members if age < 2 * self._lease_ms)}
+        share = -(-self._broker.partitions // len(alive))
         with self._lock:
             held = set(self._held)
             leaving = len(self._leaving)

@@ -64,8 +64,6 @@ class _Open:
     run: Run
     next: int
     dispatcher: Dispatcher
-    #: tasks planned that wait for the next window
-    more: bool = False
     #: effects that the commit being made must hold
     effects: list[Effects] = field(default_factory=list)
 
@@ -90,6 +88,8 @@ class Partition:
         self._loader = loader
         self._holders = holders
         self._runs: dict[str, _Open] = {}
+        #: those of them whose planned tasks wait for the next window; idle runs must cost nothing
+        self._more: dict[str, _Open] = {}
         #: runs ended under this lease, whose record may still say otherwise: their commits are on the way
         self._over: dict[str, None] = {}
         self._commit = self._new_commit()
@@ -97,13 +97,13 @@ class Partition:
     @property
     def has_more(self) -> bool:
         """Whether planned tasks wait for the next window, so that `handle(())` should be called again."""
-        return any(entry.more for entry in self._runs.values())
+        return bool(self._more)
 
     def handle(self, entries: Sequence[InboxEntry], now_ms: float) -> Commit | None:
         """All that follows from a batch of the inbox. None if nothing is to be committed."""
         self._commit = self._new_commit()
         touched: dict[str, _Open] = {}
-        for open_run in [o for o in self._runs.values() if o.more]:
+        for open_run in list(self._more.values()):
             self._take(open_run, open_run.run.more(now_ms), touched)
         for entry in entries:
             self.position = entry.id
@@ -257,7 +257,8 @@ class Partition:
         run = recover(program, shared, facts, slots)
         last = int(entries[-1].id.rpartition("-")[2]) if entries else 0
         open_run = _Open(run, last, Dispatcher(self._codec, run_id, box))
-        open_run.more = bool(run.ready)
+        if run.ready:
+            self._more[run_id] = open_run
         self._runs[run_id] = open_run
         return open_run
 
@@ -294,7 +295,10 @@ class Partition:
 
     def _take(self, open_run: _Open, fx: Effects, touched: dict[str, _Open]) -> None:
         open_run.effects.append(fx)
-        open_run.more = fx.more
+        if fx.more:
+            self._more[open_run.run.id] = open_run
+        else:
+            self._more.pop(open_run.run.id, None)
         touched[open_run.run.id] = open_run
 
     def _write(self, open_run: _Open, now_ms: float) -> None:
@@ -343,6 +347,7 @@ class Partition:
             commit.fields.append((run.id, {"status": end.status, "facts": appended.last}))
             commit.closed.append((run.id, LOG_TTL_S))
             self._runs.pop(run.id, None)
+            self._more.pop(run.id, None)
             self._remember_over(run.id)
 
     def _log(self, open_run: _Open, facts: list[Fact]) -> LogAppend:

@@ -11,6 +11,7 @@ from typing import Any
 from drumline.views.graphs import OpenTask
 from drumline_coordinator import partition, recovery, run
 from drumline_coordinator.keeper import Keeper
+from drumline_coordinator.partition import Partition
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import DONE, RUNNING
 from drumline_protocol.facts import Emitted
@@ -119,6 +120,11 @@ def recovery_sends_again() -> AbstractContextManager[None]:
     return patched(partition, "recover", recover)
 
 
+def ended_runs_forgotten() -> AbstractContextManager[None]:
+    """A run whose last commit is on its way is loaded again, as it was before."""
+    return patched(Partition, "_remember_over", lambda _self, _run_id: None)
+
+
 def leftovers_stay() -> AbstractContextManager[None]:
     """Entries that no record names are reported for ever instead of dropped."""
     genuine = Keeper._report
@@ -159,6 +165,7 @@ _AMNESIA = Faults(restart_broker=0.04, forget_deliveries=1.0)
 _LOSSY = Faults(lose_reply=0.4, slow_wire=0.8, repeat_publish=0.3)
 _COUPS = Faults(pause_coordinator=0.08, crash_coordinator=0.03, slow_wire=0.7)
 _CRASHES = Faults(crash_worker=0.06, crash_coordinator=0.03, split_publish=1.0)
+_CANCELS = Faults(cancel=1.0, slow_wire=0.97, repeat_publish=0.5)
 _STRANGERS = Faults(stranger=0.6, crash_worker=0.03, crash_coordinator=0.02)
 
 MUTANTS = (
@@ -171,6 +178,7 @@ MUTANTS = (
     Mutant(repeats_shown, _CRASHES),
     Mutant(recovery_forgets_events, _COUPS),
     Mutant(recovery_sends_again, _COUPS),
+    Mutant(ended_runs_forgotten, _CANCELS),
     Mutant(leftovers_stay, _CRASHES),
     Mutant(newcomers_not_told, _STRANGERS),
 )

@@ -111,6 +111,7 @@ class SimBroker:
 
     def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
         self._burn()
+        self._tries = 0
         stale, self._stale_read = self._stale_read, None
         if stale is not None and stale[0] == after:
             return stale[1]
