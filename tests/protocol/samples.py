@@ -82,8 +82,7 @@ def exactly(a: Any, b: Any) -> bool:
         return False
     if isinstance(a, dict):
         return len(a) == len(b) and all(
-            exactly(k, m) and exactly(v, w)
-            for (k, v), (m, w) in zip(a.items(), b.items(), strict=True)
+            exactly(k, m) and exactly(v, w) for (k, v), (m, w) in zip(a.items(), b.items(), strict=True)
         )
     if isinstance(a, (list, tuple, deque)):
         return len(a) == len(b) and all(map(exactly, a, b))
@@ -135,9 +134,7 @@ values = st.recursive(
         st.lists(inner, max_size=4).map(tuple),
         st.dictionaries(hashable, inner, max_size=4),
         st.sets(hashable, max_size=4),
-        st.builds(
-            lambda items, n: deque(items, n), st.lists(inner), st.none() | st.integers(9, 20)
-        ),
+        st.builds(lambda items, n: deque(items, n), st.lists(inner), st.none() | st.integers(9, 20)),
         st.builds(Point, st.integers(), inner, st.lists(st.text(), max_size=2)),
         st.builds(Model, a=st.integers(), b=st.lists(inner, max_size=3), d=inner),
         st.builds(Send, st.text(), inner),

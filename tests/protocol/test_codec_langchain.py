@@ -50,9 +50,7 @@ EXAMPLES = [
         name="bot",
         additional_kwargs={"refusal": None, "raw": (1, 2)},
         response_metadata={"model": "m", "logprobs": [{"p": -0.5}]},
-        tool_calls=[
-            {"name": "f", "args": {"a": [1, {"b": None}]}, "id": "c1", "type": "tool_call"}
-        ],
+        tool_calls=[{"name": "f", "args": {"a": [1, {"b": None}]}, "id": "c1", "type": "tool_call"}],
         invalid_tool_calls=[{"name": "g", "args": "{", "id": "c2", "error": "bad"}],
         usage_metadata=USAGE,
     ),
@@ -123,8 +121,7 @@ def test_the_table_holds_every_message_class() -> None:
     classes = {
         name
         for name in exported
-        if isinstance(cls := getattr(langchain_core.messages, name), type)
-        and issubclass(cls, BaseMessage)
+        if isinstance(cls := getattr(langchain_core.messages, name), type) and issubclass(cls, BaseMessage)
     }
     assert classes <= set(MESSAGES)
     assert len(langchain_types()) == len(MESSAGES) + 1

@@ -68,9 +68,7 @@ def test_opaque_compares_by_its_bytes_and_can_be_a_key() -> None:
     assert one == other
     assert one is not other
     assert len({one, other, EMPTY.decode(CODEC.encode(Frozen("b")))}) == 2
-    assert EMPTY.decode(CODEC.encode({Frozen("a"): {Frozen("b")}})) == {
-        one: {EMPTY.decode(CODEC.encode(Frozen("b")))}
-    }
+    assert EMPTY.decode(CODEC.encode({Frozen("a"): {Frozen("b")}})) == {one: {EMPTY.decode(CODEC.encode(Frozen("b")))}}
     assert one != Frozen("a")
 
 
@@ -182,9 +180,7 @@ def test_two_candidates_for_a_class_of_main_are_one_too_many() -> None:
     assert isinstance(here.decode(there.encode(script(1))), Opaque)
     assert type(here.decode(here.encode(other(1)))) is other
     strangers = Codec(TypeTable().with_types([one]))
-    assert isinstance(
-        strangers.decode(Codec(TypeTable().with_types([other])).encode(other(1))), Opaque
-    )
+    assert isinstance(strangers.decode(Codec(TypeTable().with_types([other])).encode(other(1))), Opaque)
 
 
 # -- register --------------------------------------------------------------------------------------
@@ -196,9 +192,7 @@ class Money:
 
 
 def test_registered_classes_cross() -> None:
-    register(
-        Money, tag="money", to_fields=lambda m: {"c": m.cents}, from_fields=lambda f: Money(f["c"])
-    )
+    register(Money, tag="money", to_fields=lambda m: {"c": m.cents}, from_fields=lambda f: Money(f["c"]))
     # A codec that was made before, and one that is made later
     for codec in (EMPTY, Codec()):
         assert codec.decode(codec.encode([Money(5)]))[0].cents == 5

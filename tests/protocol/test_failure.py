@@ -110,9 +110,7 @@ def test_other_classes_become_remote_errors() -> None:
     assert isinstance(result, DrumlineError)
 
 
-@pytest.mark.parametrize(
-    "exc", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), StopIteration(1)]
-)
+@pytest.mark.parametrize("exc", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), StopIteration(1)])
 def test_what_would_end_the_client_is_not_rebuilt(exc: BaseException) -> None:
     result = crossed(exc)
     assert type(result) is RemoteError
@@ -255,9 +253,7 @@ def test_rebuild_never_raises(name: str, message: str, args: list[Any] | None) -
     str(result)
 
 
-junk = (
-    st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers() | st.lists(st.text()))
-)
+junk = st.none() | st.integers() | st.text(max_size=3) | st.lists(st.integers() | st.lists(st.text()))
 
 
 @given(st.builds(Failure, junk, junk, junk, junk, junk))
@@ -298,11 +294,7 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.RemoteError: ("app.Boom", "text", "trace"),
     }
     roots = {errors.WireError, errors.ClusterError, errors.RunError, DrumlineError}
-    classes = {
-        cls
-        for cls in vars(errors).values()
-        if isinstance(cls, type) and issubclass(cls, DrumlineError)
-    }
+    classes = {cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, DrumlineError)}
     assert classes - roots == set(samples)
     for cls, args in samples.items():
         exc = cls(*args)

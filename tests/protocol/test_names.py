@@ -17,9 +17,7 @@ from drumline_protocol.new_ids import new_run_id
 def test_task_ids_are_what_they_were() -> None:
     golden = {
         task_id("run-1", (), 1, "~__pregel_pull, a"): "27d28716-79b1-920c-9b37-e7632a7f95c2",
-        task_id(
-            "run-1", ("sub:abc",), 1, "~__pregel_pull, a", 2
-        ): "041c20a1-2281-f7bf-77b6-a71d3fabcab1",
+        task_id("run-1", ("sub:abc",), 1, "~__pregel_pull, a", 2): "041c20a1-2281-f7bf-77b6-a71d3fabcab1",
         task_id("\ud800", (), 0, ""): "1e286d01-f2d3-ee27-f6ac-976127a15821",
     }
     assert list(golden) == list(golden.values())
