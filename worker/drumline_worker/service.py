@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -158,6 +159,8 @@ class Worker:
             self._run(slot, job)
             with self._lock:
                 self._spare += 1
+        with self._lock:
+            self._spare -= 1
 
     def _enlist(self) -> None:
         """One more thread for the crew. There is one for each sync node that runs, and one that takes."""
@@ -167,10 +170,14 @@ class Worker:
 
     def _next(self) -> tuple[Slot, TaskMessage] | None:
         """A task to begin; None when there will be no more."""
-        with self._turn:
-            while not self._taken and not self._stopping.is_set():
-                self._take()
-            return self._taken.popleft() if self._taken else None
+        while self._taken or not self._stopping.is_set():
+            with suppress(IndexError):  # nothing is left: another thread was faster
+                return self._taken.popleft()
+            with self._turn, suppress(IndexError):
+                if not self._taken and not self._stopping.is_set():
+                    self._take()
+                return self._taken.popleft()
+        return None
 
     def _take(self) -> None:
         """Wait for a free slot, then for tasks: at most as many as there are slots."""
@@ -205,8 +212,8 @@ class Worker:
         except BaseException as error:  # SystemExit and its like end a task, not the worker
             answer = failed(job, error)
         data = self._desk.seal(slot, answer)
-        # The node is done and its thread is free: it sends by itself, unless somebody sends just now.
-        sends = self._outbox.claim()
+        # The node is done. If its thread has nothing else to do, it sends by itself, unless somebody sends just now.
+        sends = not self._taken and self._outbox.claim()
         self._outbox.answer(slot, data)
         if sends:
             self._send_claimed()
