@@ -40,6 +40,9 @@ log = logging.getLogger("drumline.worker")
 #: how long one take waits: also how soon a worker that is told to stop stops taking
 TAKE_BLOCK_MS = 500
 
+#: a worker takes at most this part of its concurrency at once: a small fan-out is to spread over workers
+TAKE_PARTS = 4
+
 #: how long one read of the control stream waits
 CTL_BLOCK_MS = 1000
 
@@ -180,14 +183,15 @@ class Worker:
         return None
 
     def _take(self) -> None:
-        """Wait for a free slot, then for tasks: at most as many as there are slots."""
+        """Wait for a free slot, then for tasks: no more than are free, and not all at once, so that others get some."""
         with self._lock:
             free = self._settings.concurrency - len(self._running)
             if free <= 0:
                 self._freed.wait(TAKE_BLOCK_MS / 1000)
                 return
         try:
-            deliveries = self._broker.take(list(self._settings.pools), self._name, free, TAKE_BLOCK_MS)
+            count = min(free, -(-self._settings.concurrency // TAKE_PARTS))
+            deliveries = self._broker.take(list(self._settings.pools), self._name, count, TAKE_BLOCK_MS)
         except NoBroker as error:  # the verb has been patient already
             log.warning("waiting for the broker: %s", error)
             return
