@@ -29,7 +29,7 @@ from drumline_protocol.facts import (
     fact_count,
 )
 from drumline_protocol.failure import describe
-from drumline_protocol.limits import BLOB_TTL_S, INBOX_BATCH_ENTRIES_MAX, LOG_TTL_S
+from drumline_protocol.limits import INBOX_BATCH_ENTRIES_MAX, LOG_TTL_S
 from drumline_protocol.messages import Cancel, Refused, RunRequest, RunShared, WorkersChanged
 from drumline_protocol.requests import check_request
 from drumline_transport.broker import (
@@ -323,7 +323,7 @@ class Partition:
             facts.extend(fx.facts)
             for task in fx.dispatch:
                 data, large = open_run.dispatcher.message(task)
-                blobs.extend((blob_id, blob, BLOB_TTL_S) for blob_id, blob in large)
+                blobs.extend(large)
                 slot = slot_of(task.id, task.attempt)
                 tasks.append(TaskAppend(run.id, slot, task.node.pool, data))
         appended = self._log(open_run, facts) if facts else None
@@ -346,6 +346,7 @@ class Partition:
         if isinstance(end, RunFinished):
             commit.fields.append((run.id, {"status": end.status, "facts": appended.last}))
             commit.closed.append((run.id, LOG_TTL_S))
+            commit.blobs.extend(open_run.dispatcher.leftovers())
             self._runs.pop(run.id, None)
             self._more.pop(run.id, None)
             self._remember_over(run.id)

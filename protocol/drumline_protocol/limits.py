@@ -95,7 +95,8 @@ WRITER_BLOCK_MS = 30_000
 #: How long the log and the blobs of a finished run can still be read.
 LOG_TTL_S = 86_400
 
-#: How long a large value is kept that tasks refer to. A task that waits longer than this finds it gone, and fails.
+#: How long a large value is kept that tasks refer to, if its run does not drop it before (a newer version, the run's
+#: end). A task that waits longer than this finds it gone, and fails.
 BLOB_TTL_S = 7 * 86_400
 
 #: A worker or coordinator that was not heard of for this long is no longer listed as present.
