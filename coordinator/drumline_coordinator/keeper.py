@@ -45,6 +45,8 @@ class Keeper:
         #: partitions this process holds, and those that the main loop was told to let go of
         self._held: set[int] = set()
         self._leaving: set[int] = set()
+        #: partitions whose parked tasks are to be offered again
+        self._retry: set[int] = set()
         self._changes: list[Lease | int] = []
         self._cursors: dict[str, str] = {}
         self._holders: dict[tuple[str, str], int] = {}
@@ -83,6 +85,11 @@ class Keeper:
     def holders(self, graph: str, fingerprint: str) -> int:
         """How many registered workers hold this version of the graph, as of the last heartbeat."""
         return self._holders.get((graph, fingerprint), 0)
+
+    def retry_later(self, index: int) -> None:
+        """Tasks of the partition are parked though workers hold their graph: offer them again in the next round."""
+        with self._lock:
+            self._retry.add(index)
 
     def wake(self) -> None:
         """Look again now."""
@@ -217,11 +224,12 @@ class Keeper:
             for graph, fingerprint in _graphs(info):
                 holders[graph, fingerprint] = holders.get((graph, fingerprint), 0) + 1
         self._holders = holders
-        if names - self._workers:
-            with self._lock:
-                held = sorted(self._held)
-            for index in held:
-                self._tell_of_workers(index)
+        with self._lock:
+            told = self._held if names - self._workers else self._held & self._retry
+            told = set(told)
+            self._retry.clear()
+        for index in sorted(told):
+            self._tell_of_workers(index)
         self._workers = frozenset(names)
 
     def _tell_of_workers(self, index: int) -> None:

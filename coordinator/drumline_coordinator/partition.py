@@ -43,6 +43,10 @@ from drumline_transport.broker import (
 
 log = logging.getLogger("drumline.coordinator")
 
+#: a task that was refused more often than this waits for the keeper's next round: the workers that hold its graph are
+#: busy, and to offer it again at once would be answered at once by those that do not
+REFUSALS_AT_ONCE = 3
+
 #: ended runs that a partition remembers; more than one batch of the inbox can end
 OVER_MAX = 2 * INBOX_BATCH_ENTRIES_MAX
 
@@ -78,6 +82,7 @@ class Partition:
         loader: Loader,
         *,
         holders: Callable[[str, str], int] = lambda _graph, _fingerprint: 1,
+        retry_later: Callable[[int], None] = lambda _index: None,
     ) -> None:
         self.index = lease.partition
         self.lease = lease
@@ -87,6 +92,7 @@ class Partition:
         self._codec = apps.codec
         self._loader = loader
         self._holders = holders
+        self._retry_later = retry_later
         self._runs: dict[str, _Open] = {}
         #: those of them whose planned tasks wait for the next window; idle runs must cost nothing
         self._more: dict[str, _Open] = {}
@@ -163,7 +169,12 @@ class Partition:
             self._take(open_run, open_run.run.handle(message, now_ms), touched)
             if isinstance(message, Refused):
                 shared = open_run.run.shared
-                if self._holders(shared.graph, shared.fingerprint):
+                if not self._holders(shared.graph, shared.fingerprint):
+                    return  # parked until a worker comes that holds the graph
+                task = open_run.run.tasks.get(message.task)
+                if task is not None and task.attempt - task.lost > REFUSALS_AT_ONCE:
+                    self._retry_later(self.index)
+                else:
                     again = open_run.run.handle(WorkersChanged(self.index), now_ms)
                     self._take(open_run, again, touched)
 

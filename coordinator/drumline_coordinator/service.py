@@ -169,7 +169,13 @@ class Coordinator:
         for change in self.keeper.changes():
             if isinstance(change, Lease):
                 index = change.partition
-                self._partitions[index] = Partition(change, self._apps, self._broker, holders=self.keeper.holders)
+                self._partitions[index] = Partition(
+                    change,
+                    self._apps,
+                    self._broker,
+                    holders=self.keeper.holders,
+                    retry_later=self.keeper.retry_later,
+                )
                 self._careful.add(index)
             else:
                 if self._partitions.pop(change, None) is not None:
