@@ -9,6 +9,7 @@ Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
 TaskBubbled     worker -> coordinator   a task returned `Command(graph=Command.PARENT)`
+TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits for an answer of the caller
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
 Abandoned       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
 WorkersChanged  keeper -> coordinator   parked tasks may try again
@@ -97,6 +98,17 @@ class TaskBubbled:
 
 
 @dataclass(slots=True)
+class TaskInterrupt:
+    """A task called `interrupt()`. `interrupts` is a list of `Interrupt`s, boxed on a wire."""
+
+    run: str
+    task: str
+    attempt: int
+    executor: str
+    interrupts: Any
+
+
+@dataclass(slots=True)
 class Refused:
     """This worker cannot run the task (it lacks the graph, or this version of it): nothing was run."""
 
@@ -178,6 +190,7 @@ Message = (
     | TaskResult
     | TaskError
     | TaskBubbled
+    | TaskInterrupt
     | Refused
     | Abandoned
     | WorkersChanged

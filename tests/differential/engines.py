@@ -24,7 +24,7 @@ from typing import Any
 _PLACES = {
     "graph": ("StateGraph", "START", "END", "add_messages", "MessagesState"),
     "graph.message": ("REMOVE_ALL_MESSAGES",),
-    "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt"),
+    "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt", "interrupt"),
     "config": ("get_stream_writer", "get_config"),
     "runtime": ("Runtime", "get_runtime"),
     "errors": ("GraphRecursionError", "InvalidUpdateError", "EmptyInputError", "EmptyChannelError"),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+#: ids of interrupts are hashes of task ids
+HASH = re.compile(r"(?<=')[0-9a-f]{32}(?=')")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _ENGINE_ROOTS = ("langgraph", "drumline", "drumline_graph", "drumline_protocol")
@@ -164,7 +166,7 @@ def show_payload(mode: str, payload: Any) -> str:
 
 
 def rename_ids(lines: Iterable[str], known: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Replace every UUID: by its name in `known`, else by `<id N>` in order of first appearance."""
+    """Replace every UUID and hash: by its name in `known`, else by `<id N>` in order of first appearance."""
     names = dict(known or {})
     unknown = 0
 
@@ -176,7 +178,7 @@ def rename_ids(lines: Iterable[str], known: Mapping[str, str] | None = None) -> 
         return names[match[0]]
 
     for line in lines:
-        yield UUID.sub(rename, line)
+        yield HASH.sub(rename, UUID.sub(rename, line))
 
 
 def exact_lines(recorded: Recorded) -> list[str]:

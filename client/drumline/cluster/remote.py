@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drumline.cluster.opening import Opening
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.embedded.call import Call, merge_configs, portable_input
-from drumline.views import MODES, final_output, parse_modes
+from drumline.views import MODES, FinalOutput, parse_modes
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 
@@ -58,10 +58,10 @@ class ClusterGraph:
         items = self.stream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
         if stream_mode != "values":
             return list(items)
-        last = None
+        output = FinalOutput(options.get("version", "v1"))
         for item in items:
-            last = item
-        return final_output(last, options.get("version", "v1"))
+            output.add(item)
+        return output.result()
 
     async def ainvoke(
         self,
@@ -76,10 +76,10 @@ class ClusterGraph:
         items = self.astream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
         if stream_mode != "values":
             return [item async for item in items]
-        last = None
+        output = FinalOutput(options.get("version", "v1"))
         async for item in items:
-            last = item
-        return final_output(last, options.get("version", "v1"))
+            output.add(item)
+        return output.result()
 
     # -- what only a cluster has --------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed
-from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskResult
+from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult
+from drumline_worker.interrupts import portable_interrupts
 from drumline_worker.job import Job, portable_event
 
 
@@ -60,6 +61,8 @@ class StrictWire:
                 event.writes = self.codec.box(writes)
             elif isinstance(event, TaskBubbled):
                 event.command = self.codec.box(event.command)
+            elif isinstance(event, TaskInterrupt):
+                event.interrupts = self.codec.box(portable_interrupts(event.interrupts), "interrupts")
         except Exception as error:
             return TaskError(event.run, event.task, event.attempt, event.executor, error)
         return event

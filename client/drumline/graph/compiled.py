@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drumline.embedded.batch import abatch, batch
 from drumline.embedded.call import Call, make_call, merge_configs
-from drumline.views import final_output
+from drumline.views import FinalOutput
 from drumline_graph.program import Program
 from drumline_graph.types import All, Durability
 from drumline_worker.context import current
@@ -229,10 +229,10 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         items = self.stream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
         if stream_mode != "values":
             return list(items)
-        last = None
+        output = FinalOutput(version)
         for item in items:
-            last = item
-        return final_output(last, version)
+            output.add(item)
+        return output.result()
 
     async def ainvoke(
         self,
@@ -249,10 +249,10 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         items = self.astream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
         if stream_mode != "values":
             return [item async for item in items]
-        last = None
+        output = FinalOutput(version)
         async for item in items:
-            last = item
-        return final_output(last, version)
+            output.add(item)
+        return output.result()
 
     def batch(
         self,

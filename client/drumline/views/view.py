@@ -10,14 +10,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from drumline.views.graphs import GraphView, Mappers, OpenTask
-from drumline.views.payloads import debug_payload, error_payload, result_payload, start_payload
+from drumline.views.payloads import (
+    debug_payload,
+    error_payload,
+    interrupt_payload,
+    result_payload,
+    start_payload,
+    with_errors,
+)
 from drumline.views.seen import SeenMessages
 from drumline.views.shapes import print_item, shape_of
+from drumline_graph.constants import INTERRUPT
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     CUSTOM,
     MESSAGE,
+    STREAMED,
     AttemptRetracted,
     Emitted,
     Fact,
@@ -28,6 +37,7 @@ from drumline_protocol.facts import (
     StepCommitted,
     TaskFailed,
     TaskFinished,
+    TaskInterrupted,
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, rebuild
@@ -113,6 +123,7 @@ class View:
             PlanMade: self._on_plan,
             Emitted: self._on_emitted,
             AttemptRetracted: self._on_retracted,
+            TaskInterrupted: self._on_interrupted,
         }
         tasks = self._tasks or self._debug
         if self._updates or tasks or self._messages is not None:
@@ -214,10 +225,24 @@ class View:
             elif kind == MESSAGE:
                 if self._messages is not None and shown and self._messages.is_new(header):
                     self._emit(ns, "messages", payload, fact.attempt)
+            elif kind == STREAMED:
+                self._pass_on(payload, fact.attempt)
             else:
                 self._out = self.fold(payload)
             out.extend(self._out)
         self._out = out
+
+    def _pass_on(self, item: Any, attempt: int) -> None:
+        """An item of another engine's stream, made inside of a task."""
+        ns, mode, payload = tuple(item[0]), item[1], item[2]
+        if ns != self._base and not self._subgraphs:
+            return
+        if mode == "values":
+            interrupts = payload.get(INTERRUPT, ()) if isinstance(payload, dict) else ()
+            values = {k: v for k, v in payload.items() if k != INTERRUPT} if interrupts else payload
+            self._emit_values(ns, values, interrupts, attempt)
+        else:
+            self._emit(ns, mode, with_errors(mode, payload, self._errors), attempt)
 
     def _on_retracted(self, fact: AttemptRetracted) -> None:
         task = self._open.get(fact.task)
@@ -258,6 +283,19 @@ class View:
             payload = error_payload(fact.task, task.planned.name, error)
             self._task_event(fact.ns, task.graph.step, fact.at_ms, "task_result", payload)
 
+    def _on_interrupted(self, fact: TaskInterrupted) -> None:
+        task = self._open.get(fact.task)
+        if task is None or task.planned.hidden or not task.graph.shown:
+            return
+        graph, interrupts = task.graph, tuple(unbox(fact.interrupts))
+        if self._updates:
+            self._emit(fact.ns, "updates", {INTERRUPT: interrupts}, fact.attempt)
+        if self._values:
+            self._emit_values(fact.ns, graph.values(), interrupts, fact.attempt)
+        if self._tasks or self._debug:
+            payload = interrupt_payload(fact.task, task.planned.name, interrupts)
+            self._task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
+
     # -- the barrier --------------------------------------------------------------------------------
 
     def _on_committed(self, fact: StepCommitted) -> None:
@@ -266,12 +304,21 @@ class View:
         if self._messages is not None:
             graph.note_output(fact.written)
         if self._values and graph.shows(fact.written):
-            payload = graph.values()
-            if self._coerce is not None and not graph.foreign:
-                payload = self._coerce(graph.path, payload)
-            self._emit(fact.ns, "values", payload)
+            self._emit_values(fact.ns, graph.values())
 
     # -- items --------------------------------------------------------------------------------------
+
+    def _emit_values(self, ns: Namespace, values: Any, interrupts: tuple[Any, ...] = (), attempt: int = 1) -> None:
+        """A `values` item. v1 shows interrupts among the keys (alone, where there are no keys), v2 beside the data."""
+        if self._version != "v2":
+            if interrupts:
+                values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}
+            self._emit(ns, "values", values, attempt)
+            return
+        graph = self._graphs.get(ns)
+        if self._coerce is not None and graph is not None and not graph.foreign:
+            values = self._coerce(graph.path, values)
+        self._emit(ns, "values", values, attempt, interrupts)
 
     def _task_event(self, ns: Namespace, step: int, at_ms: float, kind: str, payload: Any) -> None:
         if self._tasks:
@@ -279,14 +326,14 @@ class View:
         if self._debug:
             self._emit(ns, "debug", debug_payload(step, at_ms, kind, payload))
 
-    def _emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1) -> None:
+    def _emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1, interrupts: tuple[Any, ...] = ()) -> None:
         if mode in self._printed:
             print_item(ns if self._subgraphs else (), mode, payload)
         if mode in self._yielded:
             item = self._shape(ns, mode, payload)
             if self._version == "v2":
                 if mode == "values":
-                    item["interrupts"] = ()
+                    item["interrupts"] = interrupts
                 if attempt > 1:
                     item["attempt"] = attempt
             self._out.append(item)
