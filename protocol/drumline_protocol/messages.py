@@ -31,7 +31,8 @@ class RunRequest:
     """A run to start. `record` names the stream modes to record; `subgraphs` whether child events are among them.
 
     `config` holds the plain parts of a LangGraph config: tags, metadata, configurable, recursion_limit,
-    max_concurrency, run_name. `fingerprint` is None when the client does not hold the graph.
+    max_concurrency, run_name. `fingerprint` is None when the client does not hold the graph. `is_async` tells that the
+    caller is: nodes that have a sync and an async implementation then run the async one.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class RunRequest:
     record: tuple[str, ...] = ()
     subgraphs: bool = True
     fingerprint: str | None = None
+    is_async: bool = False
 
 
 @dataclass(slots=True)
@@ -148,6 +150,7 @@ class RunShared:
     context: Any
     record: tuple[str, ...]
     subgraphs: bool
+    is_async: bool = False
 
 
 @dataclass(slots=True)

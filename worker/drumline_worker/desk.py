@@ -72,7 +72,7 @@ class Desk:
         codec, outbox = self._codec, self._outbox
 
         def emit(kind: int, payload: Any, header: Any) -> None:
-            outbox.event(slot, wire.encode_item(codec, kind, portable_event(payload, codec), header))
+            outbox.event(slot, wire.encode_item(codec, kind, portable_event(kind, payload, codec), header))
 
         try:
             return self._registry.job(message, emit, self._executor, self._blob)

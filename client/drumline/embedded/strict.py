@@ -42,7 +42,7 @@ class StrictWire:
         codec = self.codec
 
         def strict_emit(kind: int, payload: Any, header: Any) -> None:
-            item = wire.encode_item(codec, kind, portable_event(payload, codec), header)
+            item = wire.encode_item(codec, kind, portable_event(kind, payload, codec), header)
             kind, crossed, header = wire.decode_item(codec, item)
             if type(payload) is PlanMade:  # of a graph that the node called: its classes need not be known here
                 crossed.inputs = payload.inputs

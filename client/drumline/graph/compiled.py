@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
@@ -39,13 +40,12 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         debug: bool = False,
         strict_wire: bool = False,
         config: Mapping[str, Any] | None = None,
-        remote: ClusterGraph | None = None,
     ) -> None:
         self.program = program
         self.debug = debug
         self.strict_wire = strict_wire
         self.config: dict[str, Any] = dict(config or {})
-        self._remote = remote
+        self._remote: ClusterGraph | None = None
 
     # -- what it is ---------------------------------------------------------------------------------
 
@@ -99,20 +99,15 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         self, config: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """A copy whose runs start from this config (tags are joined, metadata and configurable merged)."""
-        return self._copy(config=merge_configs(self.config, config, kwargs))
+        copied = copy.copy(self)
+        copied.config = merge_configs(self.config, config, kwargs)
+        return copied
 
     def on(self, cluster: Cluster, name: str | None = None) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """A copy that runs on `cluster`, where it must be registered as `name` (default: this graph's name)."""
-        return self._copy(remote=cluster.graph(name or self.name, graph=self))
-
-    def _copy(self, **changes: Any) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
-        kept = {
-            "debug": self.debug,
-            "strict_wire": self.strict_wire,
-            "config": self.config,
-            "remote": self._remote,
-        }
-        return CompiledStateGraph(self.program, **{**kept, **changes})
+        copied = copy.copy(self)
+        copied._remote = cluster.graph(name or self.name, graph=self)
+        return copied
 
     def __repr__(self) -> str:
         where = f" on {self._remote}" if self._remote is not None else ""
