@@ -64,4 +64,6 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
 
         if getattr(input, "resume", None) is not None:
             raise FeatureNotBuilt("Answering interrupts (Command(resume=...))", f"calling graph {self.name!r}")
+        if isinstance(input, dict):
+            input = {key: our_value(value) for key, value in input.items()}
         return super()._call(our_value(input), config, **rest)
