@@ -9,11 +9,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from drumline_graph.types import Command
-from drumline_protocol.facts import MESSAGE
 from drumline_worker.job import Job
-
-#: header kinds of a message fact: a token chunk, a whole message of a model, a message found in a node's output
-CHUNK, WHOLE, OUTPUT = "chunk", "whole", "output"
+from drumline_worker.model_call import OUTPUT, OUTPUT_CALL, ModelCall
 
 
 def identified_messages(job: Job, result: Any) -> list[Any]:
@@ -39,9 +36,9 @@ def emit_messages(job: Job, messages: Sequence[Any]) -> None:
         return
     from drumline_worker.context import TaskContext
 
-    metadata = TaskContext(job).metadata()
+    call = ModelCall(job.emit, OUTPUT_CALL, TaskContext(job).metadata())
     for message in messages:
-        job.emit(MESSAGE, (message, metadata), {"id": message.id, "kind": OUTPUT})
+        call.put(OUTPUT, message)
 
 
 def returned_messages(result: Any) -> Iterator[Any]:
@@ -51,9 +48,10 @@ def returned_messages(result: Any) -> Iterator[Any]:
     base = _base_message()
     if base is None:
         return
-    if isinstance(result, Command):
+    commands = _commands()
+    if isinstance(result, commands):
         result = result.update
-    elif isinstance(result, (list, tuple)) and any(isinstance(item, Command) for item in result):
+    elif isinstance(result, (list, tuple)) and any(isinstance(item, commands) for item in result):
         for item in result:
             yield from returned_messages(item)
         return
@@ -76,6 +74,12 @@ def given_messages(value: Any) -> Iterator[Any]:
     base = _base_message()
     if base is not None:
         yield from _in_fields(value, base)
+
+
+def _commands() -> tuple[type[Any], ...]:
+    """`Command`, and LangGraph's class of that name where nodes of its own graphs run."""
+    langgraph = sys.modules.get("langgraph.types")
+    return (Command,) if langgraph is None else (Command, langgraph.Command)
 
 
 def _base_message() -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drumline_protocol.metadata import metadata_below
-from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext, current
+from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext, current, tokens_module
 
 Config = Mapping[str, Any]
 
@@ -56,6 +56,8 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
     if caller is None:
         return given, None
     apart = TASK_KEY not in configurable and any(configurable.get(key) not in (None, {}) for key in _OF_A_THREAD)
+    if given.get("callbacks") and (tokens := tokens_module()) is not None:
+        given["callbacks"] = tokens.without_handlers(given["callbacks"])
     merged = merge_configs(_handed_down(caller, apart=apart), given)
     if not apart and "configurable" in merged:
         own = merged["configurable"].items()

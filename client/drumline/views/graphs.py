@@ -174,15 +174,17 @@ class OpenTask:
     """A task of an open superstep.
 
     `output` is what the subgraph in it returned. After a retraction the new attempt's events are left out as long as
-    they repeat the old ones byte for byte.
+    they repeat the old ones byte for byte. `calls` holds the metadata of its model calls by their number; they stay
+    over a retraction, because the item that brings them may be one of those left out.
     """
 
-    __slots__ = ("_repeat", "_told", "graph", "output", "planned")
+    __slots__ = ("_repeat", "_told", "calls", "graph", "output", "planned")
 
     def __init__(self, graph: GraphView, planned: PlannedTask) -> None:
         self.graph = graph
         self.planned = planned
         self.output: Any = None
+        self.calls: dict[int, dict[str, Any]] = {}
         self._told: list[int] | None = None
         self._repeat = -1
 

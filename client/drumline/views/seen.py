@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from drumline_worker.capture import CHUNK, given_messages, returned_messages
+from drumline_protocol.codec_langchain import TAG_PREFIX
+from drumline_protocol.codec_types import Opaque
+from drumline_worker.capture import given_messages, returned_messages
+from drumline_worker.model_call import CHUNK
+
+
+def check_readable(message: Any) -> None:
+    """ModuleNotFoundError that says what to install, if this is a LangChain message that nobody here can read."""
+    if type(message) is Opaque and message.tag.startswith(TAG_PREFIX):
+        raise ModuleNotFoundError(
+            f"stream_mode='messages' got a LangChain message ({message.tag.removeprefix(TAG_PREFIX)}), and "
+            'langchain-core is not installed here: pip install "drumline[langchain]"',
+            name="langchain_core",
+        )
 
 
 class SeenMessages:
@@ -19,6 +32,10 @@ class SeenMessages:
     def add_input(self, value: Any) -> None:
         """A node gets `value`: the messages in it are known already."""
         self._ids.update(message.id for message in given_messages(value) if message.id)
+
+    def add_ids(self, ids: Iterable[str]) -> None:
+        """Messages of these ids are known already."""
+        self._ids.update(ids)
 
     def is_new(self, header: dict[str, Any]) -> bool:
         """Whether a message event is to be shown: every chunk is, a whole message once."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from drumline.views.graphs import GraphView, Mappers, OpenTask
 from drumline.views.payloads import debug_payload, error_payload, result_payload, start_payload
-from drumline.views.seen import SeenMessages
+from drumline.views.seen import SeenMessages, check_readable
 from drumline.views.shapes import print_item, shape_of
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
@@ -31,6 +31,7 @@ from drumline_protocol.facts import (
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, rebuild
+from drumline_worker.model_call import GIVEN
 
 Namespace = tuple[str, ...]
 Errors = Mapping[str, type[BaseException]] | Iterable[type[BaseException]]
@@ -197,7 +198,7 @@ class View:
         if task is None:
             return
         ns = task.graph.ns
-        shown = task.graph.shown
+        shown = task.graph.shown or self._surfacing
         out: list[Any] = []
         for raw in fact.items:
             if type(raw) is bytes:
@@ -209,15 +210,32 @@ class View:
                 kind, payload, header = raw
             self._out = []
             if kind == CUSTOM:
-                if self._custom and (shown or self._surfacing):
+                if self._custom and shown:
                     self._emit(ns, "custom", payload, fact.attempt)
             elif kind == MESSAGE:
-                if self._messages is not None and shown and self._messages.is_new(header):
-                    self._emit(ns, "messages", payload, fact.attempt)
+                if self._messages is not None:
+                    self._on_message(task, self._messages, payload, header, fact.attempt)
             else:
                 self._out = self.fold(payload)
             out.extend(self._out)
         self._out = out
+
+    def _on_message(
+        self, task: OpenTask, seen: SeenMessages, payload: Any, header: dict[str, Any], attempt: int
+    ) -> None:
+        ns = header.get("ns")
+        shown = task.graph.shown if ns is None else self._subgraphs
+        if header["kind"] == GIVEN:
+            if shown:
+                seen.add_ids(header["ids"])
+            return
+        message, metadata = payload
+        if metadata is not None:
+            task.calls[header["call"]] = metadata
+        if shown and seen.is_new(header):
+            check_readable(message)
+            item = (message, dict(task.calls[header["call"]]))
+            self._emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
 
     def _on_retracted(self, fact: AttemptRetracted) -> None:
         task = self._open.get(fact.task)
