@@ -45,7 +45,7 @@ def returned_messages(result: Any) -> Iterator[Any]:
     """Messages in what a node returned: itself, an item of a list, a field, or an item of a field; of a `Command` in
     its update.
     """
-    base = _base_message()
+    base = base_message()
     if base is None:
         return
     commands = _commands()
@@ -65,13 +65,13 @@ def returned_messages(result: Any) -> Iterator[Any]:
 
 def messages_among(values: Sequence[Any]) -> list[Any]:
     """Messages in what a task writes: values, and items of values."""
-    base = _base_message()
+    base = base_message()
     return [] if base is None else list(_in_fields(dict(enumerate(values)), base))
 
 
 def given_messages(value: Any) -> Iterator[Any]:
     """Messages in what a node is given: fields, and items of fields."""
-    base = _base_message()
+    base = base_message()
     if base is not None:
         yield from _in_fields(value, base)
 
@@ -82,7 +82,7 @@ def _commands() -> tuple[type[Any], ...]:
     return (Command,) if langgraph is None else (Command, langgraph.Command)
 
 
-def _base_message() -> Any:
+def base_message() -> Any:
     """LangChain's message class; None if nobody has imported it, so that there can be no message."""
     messages = sys.modules.get("langchain_core.messages")
     return None if messages is None else messages.BaseMessage

@@ -27,15 +27,17 @@ CONTEXT_KEY = "__drumline_task"
 class TaskContext:
     """What `get_config()`, `get_stream_writer()` and `get_runtime()` answer inside one task. Built when asked for."""
 
-    __slots__ = ("_config", "_runtime", "calls", "job", "model_calls", "writer")
+    __slots__ = ("_config", "_runtime", "calls", "emitted", "job", "model_calls", "writer")
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.writer: StreamWriter = make_writer(job)
         #: numbers the graphs that this task's code calls: from the second on, the number is part of the namespace
         self.calls = count()
-        #: numbers the calls of models, and other messages that this task's code emits
+        #: numbers the calls of models, LangChain's and others
         self.model_calls = count(1)
+        #: numbers the ids of messages that this task's code emits itself
+        self.emitted = count()
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 

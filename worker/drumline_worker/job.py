@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from drumline_graph.node import Node
@@ -46,6 +46,8 @@ class Job:
     executor: str
     base: tuple[str, ...] = ()
     above: tuple[Node, ...] = ()
+    #: what `push_message` wrote: (channel, value), before what the node returns
+    pushed: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
     def is_heard(self) -> bool:

@@ -37,6 +37,14 @@ class SeenMessages:
         """Messages of these ids are known already."""
         self._ids.update(ids)
 
+    def forget(self, ids: Iterable[str]) -> None:
+        """Messages of these ids were taken back: they are news again."""
+        self._ids.difference_update(ids)
+
+    def knows(self, id_: str | None) -> bool:
+        """Whether a message of this id was shown, or was known before."""
+        return id_ in self._ids
+
     def is_new(self, header: dict[str, Any]) -> bool:
         """Whether a message event is to be shown: every chunk is, a whole message once."""
         id_ = header["id"]

@@ -204,6 +204,9 @@ class View:
             if type(raw) is bytes:
                 if task.repeats(raw):
                     continue
+                if task.taken_back and self._messages is not None:
+                    self._messages.forget(task.taken_back)
+                    task.taken_back = []
                 assert self._decode_item is not None
                 kind, payload, header = self._decode_item(raw)
             else:
@@ -232,7 +235,10 @@ class View:
         message, metadata = payload
         if metadata is not None:
             task.calls[header["call"]] = metadata
+        known = seen.knows(header["id"])
         if shown and seen.is_new(header):
+            if not known:
+                task.note_shown(header["id"])
             check_readable(message)
             item = (message, dict(task.calls[header["call"]]))
             self._emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
