@@ -166,9 +166,10 @@ def enter(context: TaskContext) -> None:
     if "messages" in context.job.shared.record:
         tokens_module()
     langchain = sys.modules.get("langchain_core.runnables.config")
-    variable = getattr(langchain, "var_child_runnable_config", None)
-    if variable is not None:
-        variable.set(context.config)
+    if langchain is not None:
+        variable = getattr(langchain, "var_child_runnable_config", None)  # None: just being imported, by another thread
+        if variable is not None:
+            variable.set(context.config)
 
 
 def current_task(what: str) -> TaskContext:

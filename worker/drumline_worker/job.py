@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from drumline_graph.node import Node
@@ -47,7 +47,7 @@ class Job:
     base: tuple[str, ...] = ()
     above: tuple[Node, ...] = ()
     #: what `push_message` wrote: (channel, value), before what the node returns
-    pushed: list[tuple[str, Any]] = field(default_factory=list)
+    pushed: list[tuple[str, Any]] | None = None
 
     @property
     def is_heard(self) -> bool:

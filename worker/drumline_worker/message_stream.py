@@ -141,7 +141,7 @@ def push_message(message: Any, *, state_key: str | None = "messages") -> Any:
     if call is not None:
         call.put(CHUNK, shown)  # as a chunk: whatever was shown before
     if state_key is not None:
-        job.pushed.append((state_key, written))
+        job.pushed = [*(job.pushed or ()), (state_key, written)]
     return written
 
 

@@ -110,7 +110,9 @@ def _steps(job: Job) -> Steps:
             result = bubble.args[0]
             if result.graph is not None:
                 raise
-        writes = [*job.pushed, *result_writes(job.program, node, result)]
+        writes = result_writes(job.program, node, result)
+        if job.pushed:
+            writes = [*job.pushed, *writes]
     else:
         writes = [(channel, value) for channel, value in job.writes]
         result = job.input if node.name == START else None
