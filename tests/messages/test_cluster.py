@@ -16,7 +16,7 @@ from tests.cluster.processes import Processes
 from tests.differential import guide_models
 from tests.differential.compare import difference
 from tests.differential.engines import LANGGRAPH
-from tests.differential.harness import ALL_MODES, record
+from tests.differential.harness import ALL_MODES, ASYNC_ORACLE, record
 
 from drumline import Cluster
 from drumline_transport.local_server import LocalServer, find_server
@@ -71,6 +71,8 @@ both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "as
 @both_ways
 @pytest.mark.parametrize("name", guide_models.EXAMPLES)
 def test_the_guide(cluster: Cluster, served: ModuleType, name: str, use_async: bool) -> None:
+    if name == "client" and not ASYNC_ORACLE:
+        pytest.skip("LangGraph's async nodes lose the writer on this Python")
     given = guide_models.INPUTS[name]
     asynchronous = name in guide_models.ASYNC_ONLY
     reference = record(guide_models.graph(LANGGRAPH, name), given, MODES, use_async=asynchronous)
