@@ -149,6 +149,20 @@ def test_namespace_of_a_run(path: Any, expected: tuple[str, ...]) -> None:
     assert graph_ns(metadata) == expected
 
 
+def test_one_calls_a_graph_of_ours() -> None:
+    """A node of LangGraph calls a drumline graph: the models in that report to the callbacks around the call."""
+
+    def words(e: Engine) -> list[str]:
+        called = chain(e, lambda _: {"log": [joker.invoke("cats").content]})
+        outer = chain(LANGGRAPH, lambda _: {"log": called.invoke(EMPTY)["log"]})
+        # In LangGraph's own child the tokens have a namespace of their own, in ours that of no graph of LangGraph's.
+        items = outer.stream(EMPTY, stream_mode="messages", subgraphs=True)
+        return [message.content for _, (message, _) in items]
+
+    assert words(DRUMLINE) == words(LANGGRAPH)
+    assert "".join(words(DRUMLINE)) == "joke on cats"
+
+
 class Topic(TypedDict):
     log: Annotated[list, operator.add]
 

@@ -107,10 +107,10 @@ def test_a_reader_of_langchain_messages_is_told_what_to_install() -> None:
             try:
                 print(view.fold(Emitted("t", 1, 0, "w", [bytes.fromhex("{item}")])))
             except ModuleNotFoundError as error:
-                print(error.name, error)
+                print(type(error).__name__, error.name, error)
     """).splitlines()
     assert told[0] == "[]", "who does not ask for messages does not need them"
-    assert told[1].startswith("langchain_core ")
+    assert told[1].startswith("LangChainMissing langchain_core ")
     assert 'pip install "drumline[langchain]"' in told[1]
 
 

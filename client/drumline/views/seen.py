@@ -7,18 +7,15 @@ from typing import Any
 
 from drumline_protocol.codec_langchain import TAG_PREFIX
 from drumline_protocol.codec_types import Opaque
+from drumline_protocol.errors import LangChainMissing
 from drumline_worker.capture import given_messages, returned_messages
 from drumline_worker.model_call import CHUNK
 
 
 def check_readable(message: Any) -> None:
-    """ModuleNotFoundError that says what to install, if this is a LangChain message that nobody here can read."""
+    """LangChainMissing if this is a message that only langchain-core can make, and it is not here."""
     if type(message) is Opaque and message.tag.startswith(TAG_PREFIX):
-        raise ModuleNotFoundError(
-            f"stream_mode='messages' got a LangChain message ({message.tag.removeprefix(TAG_PREFIX)}), and "
-            'langchain-core is not installed here: pip install "drumline[langchain]"',
-            name="langchain_core",
-        )
+        raise LangChainMissing(message.tag.removeprefix(TAG_PREFIX))
 
 
 class SeenMessages:
