@@ -96,6 +96,7 @@ DRUMLINE = Engine("drumline", "drumline")
 DRUMLINE_STRICT = Engine("drumline-strict", "drumline", strict=True)
 ADAPTED = Engine("adapted", "langgraph", adapts=True)
 ADAPTED_STRICT = Engine("adapted-strict", "langgraph", strict=True, adapts=True)
+_ALL = "drumline,drumline-strict,adapted,adapted-strict"
 _BY_NAME = {engine.name: engine for engine in (LANGGRAPH, DRUMLINE, DRUMLINE_STRICT, ADAPTED, ADAPTED_STRICT)}
 
 
@@ -104,5 +105,5 @@ def engines_under_test() -> Iterator[Engine]:
 
     `DRUMLINE_DIFF_ENGINES=langgraph` compares LangGraph with itself: that tests these tests.
     """
-    for name in os.environ.get("DRUMLINE_DIFF_ENGINES", "drumline,drumline-strict").split(","):
+    for name in os.environ.get("DRUMLINE_DIFF_ENGINES", _ALL).split(","):
         yield _BY_NAME[name.strip()]

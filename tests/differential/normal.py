@@ -2,7 +2,7 @@
 
 `Recorded` holds the items of one stream and the exception that ended it. `show` renders any payload
 so that equal text means equal for a user: container types, key order and number types count; UUIDs
-stay (they are renamed later), timestamps, object addresses and LangChain's tracing metadata do not.
+stay (they are renamed later), timestamps and object addresses do not.
 """
 
 import dataclasses
@@ -148,10 +148,10 @@ def _show_object(value: Any) -> str:
 
 
 def show_metadata(metadata: Mapping[str, Any]) -> str:
-    """Metadata of a message item: order of keys means nothing, `ls_*` and `lc_*` belong to
-    LangChain's tracer.
+    """Metadata of a message item: order of keys means nothing, all else counts, LangChain's own `ls_*` and
+    `lc_versions` too. Only the name that LangGraph gives itself for its tracer is left out.
     """
-    kept = (k for k in sorted(metadata) if not k.startswith(("ls_", "lc_")))
+    kept = (k for k in sorted(metadata) if (k, metadata[k]) != ("ls_integration", "langgraph"))
     return f"{{{', '.join(f'{k!r}: {show(metadata[k])}' for k in kept)}}}"
 
 

@@ -46,6 +46,8 @@ class Job:
     executor: str
     base: tuple[str, ...] = ()
     above: tuple[Node, ...] = ()
+    #: what `push_message` wrote: (channel, value), before what the node returns
+    pushed: list[tuple[str, Any]] | None = None
 
     @property
     def is_heard(self) -> bool:

@@ -24,7 +24,7 @@ from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.capture import emit_messages, identified_messages
-from drumline_worker.context import TaskContext, current
+from drumline_worker.context import TaskContext, enter
 from drumline_worker.job import Job
 
 Answer = TaskResult | TaskError | TaskBubbled | TaskInterrupt
@@ -39,7 +39,7 @@ def run_job(job: Job) -> Answer:
 
 def _run_here(job: Job) -> Answer:
     context = TaskContext(job)
-    current.set(context)
+    enter(context)
     steps = _steps(job)
     advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send
     outcome: Any = None
@@ -65,7 +65,7 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
     Must be the body of an asyncio task of its own: it sets the task's context variable.
     """
     context = TaskContext(job)
-    current.set(context)
+    enter(context)
     steps = _steps(job)
     advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send
     outcome: Any = None
@@ -114,6 +114,8 @@ def _steps(job: Job) -> Steps:
             if result.graph is not None:
                 raise
         writes = result_writes(job.program, node, result)
+        if job.pushed:
+            writes = [*job.pushed, *writes]
     else:
         writes = [(channel, value) for channel, value in job.writes]
         result = job.input if node.name == START else None

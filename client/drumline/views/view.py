@@ -18,7 +18,7 @@ from drumline.views.payloads import (
     start_payload,
     with_errors,
 )
-from drumline.views.seen import SeenMessages
+from drumline.views.seen import SeenMessages, check_readable
 from drumline.views.shapes import print_item, shape_of
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.writes import result_of, updates_of
@@ -41,6 +41,7 @@ from drumline_protocol.facts import (
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, rebuild
+from drumline_worker.model_call import GIVEN
 
 Namespace = tuple[str, ...]
 Errors = Mapping[str, type[BaseException]] | Iterable[type[BaseException]]
@@ -208,29 +209,52 @@ class View:
         if task is None:
             return
         ns = task.graph.ns
-        shown = task.graph.shown
+        shown = task.graph.shown or self._surfacing
         out: list[Any] = []
         for raw in fact.items:
             if type(raw) is bytes:
                 if task.repeats(raw):
                     continue
+                if task.taken_back and self._messages is not None:
+                    self._messages.forget(task.taken_back)
+                    task.taken_back = []
                 assert self._decode_item is not None
                 kind, payload, header = self._decode_item(raw)
             else:
                 kind, payload, header = raw
             self._out = []
             if kind == CUSTOM:
-                if self._custom and (shown or self._surfacing):
+                if self._custom and shown:
                     self._emit(ns, "custom", payload, fact.attempt)
             elif kind == MESSAGE:
-                if self._messages is not None and shown and self._messages.is_new(header):
-                    self._emit(ns, "messages", payload, fact.attempt)
+                if self._messages is not None:
+                    self._on_message(task, self._messages, payload, header, fact.attempt)
             elif kind == STREAMED:
                 self._pass_on(payload, fact.attempt)
             else:
                 self._out = self.fold(payload)
             out.extend(self._out)
         self._out = out
+
+    def _on_message(
+        self, task: OpenTask, seen: SeenMessages, payload: Any, header: dict[str, Any], attempt: int
+    ) -> None:
+        ns = header.get("ns")
+        shown = task.graph.shown if ns is None else self._subgraphs
+        if header["kind"] == GIVEN:
+            if shown:
+                seen.add_ids(header["ids"])
+            return
+        message, metadata = payload
+        if metadata is not None:
+            task.calls[header["call"]] = metadata
+        known = seen.knows(header["id"])
+        if shown and seen.is_new(header):
+            if not known:
+                task.note_shown(header["id"])
+            check_readable(message)
+            item = (message, dict(task.calls[header["call"]]))
+            self._emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
 
     def _pass_on(self, item: Any, attempt: int) -> None:
         """An item of another engine's stream, made inside of a task."""
