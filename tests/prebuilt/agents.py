@@ -1,4 +1,4 @@
-"""Agents for a cluster to serve: `--app tests.prebuilt.agents:GRAPHS`. `build(engine, name)` makes one of any engine."""
+"""Agents for a cluster to serve: `--app tests.prebuilt.agents:GRAPHS`. `build(engine, name)` makes any of them."""
 
 import asyncio
 import os
