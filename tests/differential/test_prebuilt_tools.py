@@ -240,6 +240,7 @@ HANDLINGS: dict[str, dict[str, Any]] = {
     "default": {},
     "True": {"handle_tool_errors": True},
     "False": {"handle_tool_errors": False},
+    "None": {"handle_tool_errors": None},
     "text": {"handle_tool_errors": "please try again"},
     "type": {"handle_tool_errors": Trouble},
     "types": {"handle_tool_errors": (Trouble, KeyError)},
@@ -302,6 +303,13 @@ def test_function_with_a_wrong_annotation(other: Engine) -> None:
     node = {"handle_tool_errors": handler}
     given = {"messages": asks(("add", {})), "log": [], "user": ""}
     assert isinstance(record(graph_of(LANGGRAPH, lambda _: [add], **node), given).error, ValueError)
+
+
+@pytest.mark.parametrize("handling", [5, object()], ids=["number", "object"])
+def test_handling_that_is_none(other: Engine, handling: Any) -> None:
+    """LangGraph says so when the first error comes."""
+    with pytest.raises(ValueError, match="handle_tool_errors"):
+        other.ToolNode([add], handle_tool_errors=handling)
 
 
 def test_what_is_said_of_injected_arguments(other: Engine) -> None:
@@ -426,6 +434,7 @@ def test_markers_of_langgraph(other: Engine, name: str) -> None:
     calls_same(other, lambda _: injecting(LANGGRAPH), (name, INJECTED[name]), words=False)
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer")  # LangGraph's runtime is dumped with the arguments
 @pytest.mark.parametrize("name", ["history", "keys", "part", "with_typed_runtime"])
 def test_state_from_a_list_of_messages(other: Engine, name: str) -> None:
     def run(e: Engine) -> Any:

@@ -6,18 +6,20 @@ import importlib
 import operator
 import subprocess
 import sys
+import warnings
 from typing import Annotated, Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
+from pydantic import BaseModel
 from tests.prebuilt.models import Scripted, call
 from typing_extensions import TypedDict
 
 from drumline.errors import DrumlineError, FeatureNotBuilt
 from drumline.graph import START, MessagesState, StateGraph, add_messages
-from drumline.prebuilt import InjectedState, InjectedStore, ToolNode, create_react_agent
+from drumline.prebuilt import InjectedState, InjectedStore, ToolNode, ToolRuntime, create_react_agent
 from drumline.prebuilt.chat_agent_executor import AgentState
 from drumline.runtime import Runtime
 from drumline.types import Command, Send, interrupt
@@ -118,6 +120,33 @@ def test_a_store_is_injected_where_there_is_one(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("drumline.prebuilt.tool_node.runtime_of", lambda _: Runtime(store={"k": "found"}))
     assert ToolNode([looks]).invoke(asking(("looks", {"key": "k"})))["messages"][0].content == "found"
+
+
+def test_a_runtime_is_not_copied_into_the_arguments() -> None:
+    """LangChain dumps the arguments of each call: a runtime, and the state in it, must come through untouched."""
+
+    class State(BaseModel):
+        messages: list[Any]
+        big: Any = None
+
+    @tool
+    def looks(runtime: ToolRuntime) -> str:
+        """Look."""
+        assert runtime.state is given
+        assert runtime.state.big.asked == 0
+        return str(runtime.tool_call_id)
+
+    class Counts:
+        asked = 0
+
+        def __iter__(self) -> Any:
+            self.asked += 1
+            return iter(())
+
+    given = State(**asking(("looks", {})), big=Counts())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ToolNode([looks]).invoke(given)["messages"][0].content == "c0"
 
 
 def test_bare_calls_carry_no_state() -> None:

@@ -78,8 +78,10 @@ def default_handling(error: Exception) -> str:
 
 
 def handled_types(handling: Handling) -> tuple[type[Exception], ...]:
-    """The exceptions that become error messages. ValueError for a callable whose parameter is annotated as none."""
-    if handling is False or handling == "":
+    """The exceptions that become error messages. ValueError for a callable whose parameter is annotated as none, and
+    for what is no way of handling at all.
+    """
+    if not handling:
         return ()
     if isinstance(handling, type):
         return (handling,)
@@ -87,6 +89,11 @@ def handled_types(handling: Handling) -> tuple[type[Exception], ...]:
         return handling
     if callable(handling):
         return _annotated_types(handling)
+    if handling is not True and not isinstance(handling, str):
+        raise ValueError(
+            f"handle_tool_errors was given {handling!r}: give a bool, a text, an exception type, a tuple of these types, "
+            "or a function that takes the exception."
+        )
     return (Exception,)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Generic
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg
 from langchain_core.tools import base as _base
+from pydantic_core import core_schema
 from typing_extensions import TypeVar
 
 from drumline_graph.types import StreamWriter
@@ -37,7 +38,7 @@ class InjectedStore(InjectedToolArg):
 
 
 @dataclass
-class ToolRuntime(_Injected, Generic[ContextT, StateT]):  # type: ignore[misc]
+class ToolRuntime(Generic[ContextT, StateT], _Injected):  # type: ignore[misc]
     """The run as a tool sees it. A parameter annotated with this class gets one: `runtime: ToolRuntime`.
 
     `state` is what the tool node was given (with one task per call: what its Send carries), `config` that of the call,
@@ -53,6 +54,12 @@ class ToolRuntime(_Injected, Generic[ContextT, StateT]):  # type: ignore[misc]
     tools: list[BaseTool] = field(default_factory=list)
     execution_info: Any = None
     server_info: Any = None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        """Passed on as it is: a tool's arguments are dumped with every call, and this one holds the whole state."""
+        whole = core_schema.plain_serializer_function_ser_schema(lambda value: value)
+        return core_schema.is_instance_schema(cls, serialization=whole)
 
     def emit_output_delta(self, delta: Any) -> None:
         """Put a part of the tool's output on the stream of mode `tools`.
