@@ -91,8 +91,8 @@ def handled_types(handling: Handling) -> tuple[type[Exception], ...]:
         return _annotated_types(handling)
     if handling is not True and not isinstance(handling, str):
         raise ValueError(
-            f"handle_tool_errors was given {handling!r}: give a bool, a text, an exception type, a tuple of these types, "
-            "or a function that takes the exception."
+            f"handle_tool_errors was given {handling!r}: give a bool, a text, an exception type, a tuple of such "
+            "types, or a function that takes the exception."
         )
     return (Exception,)
 
