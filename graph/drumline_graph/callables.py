@@ -29,7 +29,10 @@ _UNIONS = (Union, types.UnionType)
 
 @dataclass(slots=True)
 class Abilities:
-    """How a callable can be run. Runnables can do both; the runner chooses."""
+    """How a callable can be run. Runnables can do both, and the runner chooses; one that has the
+    attribute `needs_event_loop = True` says that its sync half cannot do all of its work, and
+    counts as async only.
+    """
 
     has_sync: bool
     has_async: bool
@@ -61,7 +64,7 @@ def abilities_of(action: Any, *, where: str) -> Abilities:
     `where` names the node or router in texts.
     """
     if is_runnable(action):
-        return Abilities(True, True, True, ())
+        return Abilities(getattr(action, "needs_event_loop", None) is not True, True, True, ())
     if getattr(action, "program", None) is not None:
         return Abilities(True, True, False, ())
     if not callable(action):

@@ -26,7 +26,9 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 @dataclasses.dataclass(slots=True)
 class Schema:
-    """What a schema declares. `keys` lists channels and managed values in order of declaration."""
+    """What a schema declares. `keys` lists channels, then managed values: nodes get them in this
+    order, as in LangGraph.
+    """
 
     declared: Any
     channels: dict[str, Channel]
@@ -90,15 +92,13 @@ def read_schema(schema: Any) -> Schema:
         return Schema(schema, {ROOT: _channel(ROOT, schema)}, {}, [ROOT])
     channels: dict[str, Channel] = {}
     managed: dict[str, type[ManagedValue]] = {}
-    keys: list[str] = []
     for name, annotation in field_hints(schema).items():
         manager = _managed(annotation)
         if manager is not None:
             managed[name] = manager
         else:
             channels[name] = _channel(name, annotation)
-        keys.append(name)
-    return Schema(schema, channels, managed, keys)
+    return Schema(schema, channels, managed, [*channels, *managed])
 
 
 def field_hints(schema: Any) -> dict[str, Any]:

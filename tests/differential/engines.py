@@ -18,8 +18,10 @@ found.
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import pytest
 
 _PLACES = {
     "graph": ("StateGraph", "START", "END", "add_messages", "MessagesState"),
@@ -28,6 +30,15 @@ _PLACES = {
     "config": ("get_stream_writer", "get_config"),
     "runtime": ("Runtime", "get_runtime"),
     "errors": ("GraphRecursionError", "InvalidUpdateError", "EmptyInputError", "EmptyChannelError"),
+    "prebuilt": (
+        "InjectedState",
+        "InjectedStore",
+        "ToolNode",
+        "ToolRuntime",
+        "create_react_agent",
+        "tools_condition",
+    ),
+    "prebuilt.chat_agent_executor": ("AgentState", "AgentStatePydantic", "AgentStateWithStructuredResponse"),
     "managed": ("IsLastStep", "RemainingSteps"),
     "channels": (
         "LastValue",
@@ -67,6 +78,8 @@ class Engine:
         value = getattr(importlib.import_module(f"{self.root}.{_PLACE_OF[name]}"), name)
         if name == "StateGraph" and self.strict and not self.adapts:
             value = _strict(value)
+        if name == "create_react_agent" and self.strict:
+            value = _strict_agents(value)
         self.__dict__[name] = value
         return value
 
@@ -89,6 +102,17 @@ def _strict(state_graph: type[Any]) -> type[Any]:
             return super().compile(*args, strict_wire=True, **kwargs)
 
     return StrictStateGraph
+
+
+def _strict_agents(create: Callable[..., Any]) -> Callable[..., Any]:
+    """Agents are compiled inside of the call, where the environment alone says how."""
+
+    def create_strict(*args: Any, **kwargs: Any) -> Any:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("DRUMLINE_STRICT_WIRE", "1")
+            return create(*args, **kwargs)
+
+    return create_strict
 
 
 LANGGRAPH = Engine("langgraph", "langgraph")

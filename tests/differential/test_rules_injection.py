@@ -21,8 +21,8 @@ both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "as
 def test_managed_values(other: Engine, use_async: bool) -> None:
     def build(e: Engine) -> Any:
         class State(TypedDict):
-            log: Annotated[list, operator.add]
             last: e.IsLastStep
+            log: Annotated[list, operator.add]
             left: e.RemainingSteps
 
         def node(state: Any, writer: e.StreamWriter) -> Any:

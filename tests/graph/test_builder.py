@@ -166,6 +166,16 @@ def test_inferred_names_are_langgraphs(action: Any) -> None:
 async def async_node(state: State) -> None: ...
 
 
+class NeedsLoop:
+    """A Runnable whose sync half cannot do all of its work."""
+
+    needs_event_loop = True
+
+    def invoke(self, state: State, config: Any = None) -> None: ...
+
+    async def ainvoke(self, state: State, config: Any = None) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("action", "sync", "asynchronous"),
     [
@@ -175,6 +185,7 @@ async def async_node(state: State) -> None: ...
         (Callme(), False, True),
         (Callme().method, True, False),
         (RunnableLambda(node), True, True),
+        (NeedsLoop(), False, True),
     ],
 )
 def test_how_a_node_can_run(action: Any, sync: bool, asynchronous: bool) -> None:

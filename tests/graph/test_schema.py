@@ -183,7 +183,7 @@ def test_managed_values_are_keys_of_nodes_and_not_of_streams() -> None:
     assert set(program.managed) == {"last", "left"}
     assert program.stream_keys == ["x"]
     assert program.input_keys == ["x"]
-    assert program.nodes["n"].input_keys == ["last", "left", "x"]
+    assert program.nodes["n"].input_keys == ["x", "last", "left"]
     assert program.nodes["n"].managed_keys == ("last", "left")
     with pytest.raises(GraphDefinitionError, match="not permitted in an input or output schema"):
         StateGraph(Plain, output_schema=WithManaged)

@@ -12,6 +12,7 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed
 from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult
+from drumline_worker.capture import identify, messages_among
 from drumline_worker.interrupts import portable_interrupts
 from drumline_worker.job import Job, portable_event
 
@@ -57,6 +58,7 @@ class StrictWire:
             return event
         try:
             if isinstance(event, TaskResult):
+                identify(event.task, messages_among([value for _, value in event.writes]))
                 writes = [list(pair) for pair in event.writes]
                 event.writes = self.codec.box(writes)
             elif isinstance(event, TaskBubbled):

@@ -1,0 +1,78 @@
+"""A Runnable with a sync and an async half whose parameters are injected as those of a node are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ensure_config
+
+from drumline_graph.callables import injected_parameters
+from drumline_worker.context import CONTEXT_KEY, TaskContext, current
+from drumline_worker.loop import shared_loop
+from drumline_worker.runtime import Runtime
+
+T = TypeVar("T")
+
+
+def runtime_of(config: Mapping[str, Any]) -> Runtime[Any]:
+    """The `Runtime` of the task that a config belongs to; else of the running task; else an empty one."""
+    context: TaskContext | None = (config.get("configurable") or {}).get(CONTEXT_KEY) or current.get()
+    return Runtime() if context is None else context.runtime
+
+
+def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the background loop, with the caller's context, and wait for what it gives or raises."""
+    return shared_loop().submit(coroutine).result()
+
+
+class Action(Runnable[Any, Any]):
+    """`func` for sync callers, `afunc` for async ones; one of them may be None.
+
+    Both get the input, and by name what they ask for of `config`, `writer`, `store`, `runtime`. A Runnable that they
+    return is called in their place. Without `func` it `needs_event_loop`: a node of it then runs on one (see
+    `drumline_graph.callables.Abilities`), and other sync callers wait for the background loop.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any] | None,
+        afunc: Callable[..., Awaitable[Any]] | None = None,
+        *,
+        name: str,
+    ) -> None:
+        self.name = name
+        self.func = func
+        self.afunc = afunc
+        self.needs_event_loop = func is None
+        self._wants = injected_parameters(func or afunc)
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """The result of `func`."""
+        if self.func is None:
+            return wait_for(self.ainvoke(input, config, **kwargs))
+        config = ensure_config(config)
+        result = self.func(input, **self._injected(config), **kwargs)
+        return result.invoke(input, config) if isinstance(result, Runnable) else result
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """The result of `afunc`, or of `func` if there is no other."""
+        if self.afunc is None:
+            return self.invoke(input, config, **kwargs)
+        config = ensure_config(config)
+        result = await self.afunc(input, **self._injected(config), **kwargs)
+        return await result.ainvoke(input, config) if isinstance(result, Runnable) else result
+
+    def _injected(self, config: RunnableConfig) -> dict[str, Any]:
+        if not self._wants:
+            return {}
+        runtime = runtime_of(config)
+        known = {
+            "config": config,
+            "writer": runtime.stream_writer,
+            "store": runtime.store,
+            "runtime": runtime,
+            "previous": runtime.previous,
+        }
+        return {name: known[name] for name in self._wants}

@@ -1,0 +1,69 @@
+"""What a tool may ask for beside the arguments that the model gives: markers for its parameters, and `ToolRuntime`."""
+
+from dataclasses import dataclass, field
+from typing import Any, Generic
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, InjectedToolArg
+from langchain_core.tools import base as _base
+from pydantic_core import core_schema
+from typing_extensions import TypeVar
+
+from drumline_graph.types import StreamWriter
+
+StateT = TypeVar("StateT", default=dict[str, Any])
+ContextT = TypeVar("ContextT", default=None)
+
+# LangChain's base of parameters that are injected by their bare annotation. langchain-core 0.3 has none: there the
+# parameter must be written `Annotated[ToolRuntime, InjectedToolArg]`, or the model is shown it.
+_Injected: Any = getattr(_base, "_DirectlyInjectedToolArg", object)
+
+
+class InjectedState(InjectedToolArg):
+    """Marks a tool's parameter that gets the graph's state: `state: Annotated[dict, InjectedState]`.
+
+    With a field name it gets only that key: `messages: Annotated[list, InjectedState("messages")]`. The model is not
+    shown such parameters, and what it says for them is dropped.
+    """
+
+    def __init__(self, field: str | None = None) -> None:
+        self.field = field
+
+
+class InjectedStore(InjectedToolArg):
+    """Marks a tool's parameter that gets the graph's store: `store: Annotated[Any, InjectedStore()]`.
+
+    Stores are not built yet, so a call of such a tool raises ValueError, as LangGraph does for a graph without store.
+    """
+
+
+@dataclass
+class ToolRuntime(Generic[ContextT, StateT], _Injected):  # type: ignore[misc]
+    """The run as a tool sees it. A parameter annotated with this class gets one: `runtime: ToolRuntime`.
+
+    `state` is what the tool node was given (with one task per call: what its Send carries), `config` that of the call,
+    the other fields those of the node's `Runtime`; `tools` are all tools of the node.
+    """
+
+    state: StateT
+    context: ContextT
+    config: RunnableConfig
+    stream_writer: StreamWriter
+    tool_call_id: str | None
+    store: Any
+    tools: list[BaseTool] = field(default_factory=list)
+    execution_info: Any = None
+    server_info: Any = None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        """Passed on as it is: a tool's arguments are dumped with every call, and this one holds the whole state."""
+        whole = core_schema.plain_serializer_function_ser_schema(lambda value: value)
+        return core_schema.is_instance_schema(cls, serialization=whole)
+
+    def emit_output_delta(self, delta: Any) -> None:
+        """Put a part of the tool's output on the stream of mode `tools`.
+
+        Drumline has not built that mode, so nobody can ask for it, and nothing happens: as in LangGraph when nobody
+        does. Use `stream_writer` for progress that callers shall see.
+        """
