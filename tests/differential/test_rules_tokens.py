@@ -448,16 +448,21 @@ def test_models_in_subgraphs(other: Engine, state: str, subgraphs: bool, use_asy
 
 
 @pytest.mark.parametrize("subgraphs", [False, True])
-@pytest.mark.parametrize("how", ["invoke", "config", "stream", "stream config", "lambda"])
+@pytest.mark.parametrize("how", ["invoke", "config", "stream", "stream config", "lambda", "thread"])
 def test_models_in_called_graphs(other: Engine, how: str, subgraphs: bool) -> None:
     """A node calls a graph itself, with its config or without, and may read that graph's tokens."""
 
     def build(e: Engine) -> Any:
-        child = chain(e, one_call, two_models)
+        def usage(_: Any) -> Any:
+            return {"log": [str(parrot.invoke("usage").usage_metadata)]}
+
+        child = chain(e, one_call, two_models, usage)
 
         def node(_: Any, config: RunnableConfig) -> Any:
             parrot.invoke("before")
-            given = config if "config" in how else None
+            given: Any = config if "config" in how else None
+            if how == "thread":
+                given = {"configurable": {"thread_id": "of its own"}}
             if how.startswith("stream"):
                 found = [chunk.content for chunk, _ in child.stream(EMPTY, given, stream_mode="messages")]
             elif how == "lambda":
