@@ -120,6 +120,7 @@ class TaskContext:
                 job.emit if job.is_heard else _unheard,
                 ns=job.ns,
                 subgraphs=job.shared.subgraphs,
+                task=job.task,
                 metadata=config["metadata"],
                 numbers=self.model_calls,
             )
