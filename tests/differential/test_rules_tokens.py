@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -448,16 +448,21 @@ def test_models_in_subgraphs(other: Engine, state: str, subgraphs: bool, use_asy
 
 
 @pytest.mark.parametrize("subgraphs", [False, True])
-@pytest.mark.parametrize("how", ["invoke", "config", "stream", "stream config", "lambda"])
+@pytest.mark.parametrize("how", ["invoke", "config", "stream", "stream config", "lambda", "thread"])
 def test_models_in_called_graphs(other: Engine, how: str, subgraphs: bool) -> None:
     """A node calls a graph itself, with its config or without, and may read that graph's tokens."""
 
     def build(e: Engine) -> Any:
-        child = chain(e, one_call, two_models)
+        def usage(_: Any) -> Any:
+            return {"log": [str(parrot.invoke("usage").usage_metadata)]}
+
+        child = chain(e, one_call, two_models, usage)
 
         def node(_: Any, config: RunnableConfig) -> Any:
             parrot.invoke("before")
-            given = config if "config" in how else None
+            given: Any = config if "config" in how else None
+            if how == "thread":
+                given = {"configurable": {"thread_id": "of its own"}}
             if how.startswith("stream"):
                 found = [chunk.content for chunk, _ in child.stream(EMPTY, given, stream_mode="messages")]
             elif how == "lambda":
@@ -537,8 +542,25 @@ def test_callbacks_of_the_user_keep_working(other: Engine, form: str, modes: str
     assert run(other) == ["cats", "cats", "about cats"]
 
 
-class Topic(TypedDict, total=False):
-    topic: str
+class Handles(Parrot):
+    """A model that says things which no codec takes."""
+
+    def _chunks(self, messages: Any) -> Any:
+        for index, chunk in enumerate(super()._chunks(messages)):
+            if index == 0:
+                chunk.message.response_metadata["raw"] = object()
+            yield chunk
+
+
+def test_what_cannot_cross_fails_the_call_of_the_model(other: Engine) -> None:
+    """Where it arose, with the path to it; and only where something is encoded, and only if somebody asked."""
+    graph = chain(other, lambda _: says(Handles().invoke("cats")))
+    items, error = raw(graph, EMPTY, stream_mode="messages")
+    if other.strict:
+        assert type(error).__name__ == "EncodeError" and "response_metadata['raw']" in str(error) and not items
+    else:
+        assert error is None and items
+    assert raw(graph, EMPTY, stream_mode="values")[1] is None
 
 
 def test_replaced_metadata_still_streams(other: Engine) -> None:

@@ -19,7 +19,7 @@ COUNT = 60
 
 
 def agents(e: Engine) -> Any:
-    """Models everywhere: a START router, parallel nodes, sent tasks, a subgraph, and one that does not stream."""
+    """Models everywhere: a START router, parallel nodes, sent tasks, subgraphs, and one that does not stream."""
 
     def route(_: Any) -> list[Any]:
         words = Parrot(tags=["router"]).invoke("a b").content.split()
@@ -38,6 +38,15 @@ def agents(e: Engine) -> Any:
     builder.add_node("right", node("right", Whole()))
     builder.add_node("sent", sent)
     builder.add_node("below", child.compile())
+    called = e.StateGraph(e.MessagesState).add_node("inside", node("inside", Parrot(tags=["inside"])))
+    called = called.add_edge(e.START, "inside").compile()
+
+    def calls(_: Any) -> Any:
+        before = Parrot(prefix="before").invoke("it")
+        return {"messages": [before, *called.invoke({"messages": []})["messages"], Parrot(prefix="after").invoke("it")]}
+
+    builder.add_node("calls", calls)
+    builder.add_edge("below", "calls")
     builder.add_conditional_edges(e.START, route, ["left", "right", "sent"])
     builder.add_edge(["left", "right"], "below")
     return builder.compile()

@@ -92,7 +92,7 @@ def test_models_everywhere(cluster: Cluster, served: ModuleType, subgraphs: bool
     found = difference(reference, theirs)
     assert found is None, found
     nodes = {metadata["langgraph_node"] for _, metadata in theirs.payloads("messages")}
-    assert nodes == {"__start__", "left", "right", "sent", *(() if subgraphs else ("below",))}
+    assert nodes == {"__start__", "left", "right", "sent", "calls", *(() if subgraphs else ("below",))}
 
 
 def test_a_run_that_was_started_without_messages_says_so(cluster: Cluster) -> None:

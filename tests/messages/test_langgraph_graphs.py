@@ -23,21 +23,24 @@ joker = Parrot(prefix="joke on", tags=["joke"])
 
 @pytest.mark.parametrize("other", [DRUMLINE, DRUMLINE_STRICT], ids=lambda engine: engine.name)
 @pytest.mark.parametrize("subgraphs", [False, True])
-@pytest.mark.parametrize("handed_on", [False, True], ids=["bare", "config"])
-def test_a_node_calls_one(other: Engine, handed_on: bool, subgraphs: bool) -> None:
+@pytest.mark.parametrize("how", ["bare", "config", "thread"])
+def test_a_node_calls_one(other: Engine, how: str, subgraphs: bool) -> None:
     """Tokens of its models come under its namespace, if subgraphs are asked for."""
     called = chain(LANGGRAPH, lambda _: {"log": [joker.invoke("cats").content]})
 
     def build(e: Engine) -> Any:
         def node(_: Any, config: RunnableConfig) -> Any:
             before = Parrot().invoke("before").content
-            return {"log": [before, *called.invoke(EMPTY, config if handed_on else None)["log"]]}
+            given: Any = config if how == "config" else None
+            if how == "thread":
+                given = {"configurable": {"thread_id": "of its own"}}
+            return {"log": [before, *called.invoke(EMPTY, given)["log"]]}
 
         return chain(e, node)
 
     stream = same(build, other, EMPTY, ["messages"], exact=True, subgraphs=subgraphs)
     assert stream.error is None
-    assert {len(item.ns) for item in stream.items} == ({0, 1} if subgraphs else {0})
+    assert {len(item.ns) for item in stream.items} == ({0, 1} if subgraphs and how != "thread" else {0})
 
 
 class Heard:

@@ -121,6 +121,7 @@ class TaskContext:
                 ns=job.ns,
                 subgraphs=job.shared.subgraphs,
                 outputs=job.node.foreign,
+                task=job.task,
                 metadata=config["metadata"],
                 numbers=self.model_calls,
             )

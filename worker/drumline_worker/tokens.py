@@ -30,10 +30,14 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
     """Hears every chat model that runs below the config it is attached to, and emits what the models say.
 
     One for each attempt of a task. It stands in the config's inheritable callbacks, and it is what makes a model
-    stream although the node called `invoke`. `ns` is the namespace of the task's graph: what models in graphs below
-    that say is emitted only if `subgraphs`. With `outputs` it also hears nodes of LangGraph's own compiled graphs
+    stream although the node called `invoke`.
+
+    `ns` is the namespace of the task's graph: what models in graphs below that say is emitted only if `subgraphs`.
+    `task` is the id of the task (empty: any task of that graph): a model in another one runs in a graph that the task
+    called as a run apart, which counts as below. With `outputs` it also hears nodes of LangGraph's own compiled graphs
     (runs named like `metadata["langgraph_node"]`): it tells the ids of messages that they are given, and emits those
-    that they return. `metadata` holds for calls whose config was replaced by one that names no task.
+    that they return. `metadata` stands in for that of a call whose config names no task, because it was replaced.
+    `numbers` numbers the calls.
     """
 
     # In the caller's thread, else tokens of one model would come out of order.
@@ -48,6 +52,7 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         ns: tuple[str, ...] = (),
         subgraphs: bool = False,
         outputs: bool = False,
+        task: str = "",
         metadata: Mapping[str, Any] | None = None,
         numbers: Iterator[int] | None = None,
     ) -> None:
@@ -55,6 +60,7 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         self._ns = ns
         self._subgraphs = subgraphs
         self._outputs = outputs
+        self._task = task
         self._metadata = metadata or {}
         self._numbers = count(1) if numbers is None else numbers
         #: by LangChain's run id: models that are being called, and nodes that run
@@ -174,7 +180,8 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         if "langgraph_checkpoint_ns" not in own:
             own = {**self._metadata, **own}
         ns = graph_ns(own) if "langgraph_checkpoint_ns" in own else self._ns
-        if ns != self._ns and not self._subgraphs:
+        below = ns != self._ns or self._task not in str(own.get("langgraph_checkpoint_ns", self._task))
+        if below and not self._subgraphs:
             return None
         shown = [tag for tag in tags or () if not tag.startswith(_INTERNAL_TAG)]
         if tagged and shown:

@@ -59,9 +59,12 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
             given["callbacks"] = callbacks
         return given, None
     apart = TASK_KEY not in configurable and any(configurable.get(key) not in (None, {}) for key in _OF_A_THREAD)
-    if given.get("callbacks") and (tokens := tokens_module()) is not None:
-        given["callbacks"] = tokens.without_handlers(given["callbacks"])
     merged = merge_configs(_handed_down(caller, apart=apart), given)
+    # The caller's handler of tokens goes where tasks get one of their own, and where nobody is to hear them. Else it
+    # stays: for a run apart it is the only one, and in a graph that nobody asked for it only makes models stream.
+    subgraphs = caller.job.shared.subgraphs
+    if apart != subgraphs and merged.get("callbacks") and (tokens := tokens_module()) is not None:
+        merged["callbacks"] = tokens.without_handlers(merged["callbacks"])
     if not apart and "configurable" in merged:
         own = merged["configurable"].items()
         merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK}
@@ -82,8 +85,11 @@ def _configurable(config: Config | None) -> Mapping[str, Any]:
 
 def _handed_down(caller: TaskContext, *, apart: bool) -> dict[str, Any]:
     given = caller.job.shared.config
-    kept = ("tags", "callbacks", "recursion_limit", "max_concurrency")
+    kept = ("tags", "recursion_limit", "max_concurrency")
     config: dict[str, Any] = {key: given[key] for key in kept if given.get(key) is not None}
+    callbacks = caller.config.get("callbacks")
+    if callbacks is not None:
+        config["callbacks"] = callbacks
     metadata = {key: value for key, value in caller.metadata().items() if not key.startswith("langgraph_")}
     if not apart:
         metadata = metadata_below(metadata, None, (caller.checkpoint_ns,))
