@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from drumline.langgraph import adapt, is_langgraph
 from drumline_graph.errors import DrumlineError
 from drumline_graph.program import Program
 
@@ -32,8 +33,8 @@ class AppNotFound(DrumlineError):
     """What `--app` names cannot be served: no such module, file or attribute, or it is no graph.
 
     The text says what was looked for, where, and what is there instead. An app is `[NAME=]module:attribute` (found from
-    the current folder and PYTHONPATH) or `[NAME=]path.py:attribute`; the attribute is a compiled graph, a mapping of
-    names to graphs, or a function without arguments that returns one of these.
+    the current folder and PYTHONPATH) or `[NAME=]path.py:attribute`; the attribute is a compiled graph (drumline's, or
+    LangGraph's own), a mapping of names to graphs, or a function without arguments that returns one of these.
     """
 
 
@@ -131,7 +132,7 @@ def _value_at(app: App, graphs: Mapping[Any, Any], name: Any) -> Any:
 
 def _called(app: App, value: Any) -> Any:
     """What a function without arguments returns; anything else as it is."""
-    if isinstance(value, Mapping) or hasattr(value, "program") or isinstance(value, type) or not callable(value):
+    if isinstance(value, Mapping) or _is_app(value) or isinstance(value, type) or not callable(value):
         return value
     if not inspect.isroutine(value):
         return value
@@ -160,10 +161,10 @@ def _program(app: App, value: Any, at: str) -> Program:
     program = getattr(value, "program", None)
     if isinstance(program, Program):
         return program
+    if is_langgraph(value):
+        return adapt(value).program
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    if kind.startswith("langgraph."):
-        advice = "it was built with langgraph: import StateGraph from drumline.graph instead"
-    elif callable(getattr(value, "compile", None)):
+    if callable(getattr(value, "compile", None)):
         advice = "it is not compiled yet: add .compile()"
     else:
         advice = "an app is what StateGraph(...).compile() returns, or a mapping of names to such graphs"
@@ -190,7 +191,9 @@ def _attribute_of(app: App, module: ModuleType) -> Any:
 def _is_app(value: Any) -> bool:
     if isinstance(value, dict) and value:
         return all(_is_app(item) for item in value.values())
-    return not isinstance(value, type) and isinstance(getattr(value, "program", None), Program)
+    if isinstance(value, type):
+        return False
+    return isinstance(getattr(value, "program", None), Program) or is_langgraph(value)
 
 
 # -- importing --------------------------------------------------------------------------------------

@@ -6,12 +6,17 @@ from drumline_graph import types as _types
 from drumline_graph.types import *  # noqa: F403
 from drumline_graph.types import __all__ as _names
 
-__all__ = [*_names, "register"]  # noqa: F405  see __getattr__
+__all__ = [*_names, "interrupt", "register"]  # noqa: F405  see __getattr__
 
 
 def __getattr__(name: str) -> Any:
-    if name == "register":  # the codec is not needed to build a graph
+    # Neither the codec nor the node runner is needed to build a graph.
+    if name == "register":
         from drumline_protocol.codec_types import register
 
         return register
+    if name == "interrupt":
+        from drumline_worker.interrupts import interrupt
+
+        return interrupt
     return getattr(_types, name)

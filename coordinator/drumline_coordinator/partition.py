@@ -197,6 +197,7 @@ class Partition:
             request.context,
             tuple(request.record),
             request.subgraphs,
+            request.is_async,
         )
         box = self._codec.box(wire.to_row(shared))
         run = Run(program, shared, wire=True)

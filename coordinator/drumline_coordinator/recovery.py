@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from drumline_coordinator.run import ENDED, Run
-from drumline_coordinator.tasks import DONE, PLANNED, ROUTE, RUNNING, Scope, Task
+from drumline_coordinator.tasks import DONE, INTERRUPTED, PLANNED, ROUTE, RUNNING, Scope, Task
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.delta import patch
@@ -30,6 +30,7 @@ from drumline_protocol.facts import (
     TailOpened,
     TaskFailed,
     TaskFinished,
+    TaskInterrupted,
     TaskLeft,
     TaskParked,
 )
@@ -49,7 +50,7 @@ def recover(program: Program, shared: RunShared, facts: Iterable[Fact], slots: C
         folder.fold(fact)
     for task in run.tasks.values():
         dispatched = task.node.subprogram is None or task.phase == ROUTE
-        if not dispatched or task.status == DONE:
+        if not dispatched or task.status in (DONE, INTERRUPTED):
             continue
         # A parked task may have been sent again since; if not, the new owner tries again.
         if slot_of(task.id, task.attempt) in slots:
@@ -135,6 +136,12 @@ class _Folder:
         task.writes = unbox(fact.writes)
         task.scope.open -= 1
 
+    def _interrupted(self, fact: TaskInterrupted) -> None:
+        task = self._run.tasks[fact.task]
+        task.status = INTERRUPTED
+        task.interrupts = unbox(fact.interrupts)
+        task.scope.open -= 1
+
     def _retracted(self, fact: AttemptRetracted) -> None:
         task = self._run.tasks[fact.task]
         task.attempt = fact.attempt + 1
@@ -184,6 +191,7 @@ _FOLDS: dict[type, Callable[[_Folder, Any], None]] = {
     PlanMade: _Folder._planned,
     Emitted: _Folder._emitted,
     TaskFinished: _Folder._finished,
+    TaskInterrupted: _Folder._interrupted,
     AttemptRetracted: _Folder._retracted,
     TaskParked: _Folder._parked,
     TailOpened: _Folder._tail,

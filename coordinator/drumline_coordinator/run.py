@@ -13,6 +13,8 @@ Theory of operation
 * An attempt is a decision of this machine. It binds to the first executor that is heard; whatever comes from another
   executor, a lower attempt or a finished task is dropped, and counted.
 * A failed task fails its scope, its scope's parent task, and so on up to the run. Nothing is planned after that.
+* An INTERRUPTED task lets its siblings end, then pauses its scope: the scope's parent task is INTERRUPTED too, and so
+  on up to the run, which ends as "interrupted".
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from drumline_coordinator.sketch import child_path, sketch_program
 from drumline_coordinator.tasks import (
     DONE,
     FAILED,
+    INTERRUPTED,
     PARKED,
     PLANNED,
     ROUTE,
@@ -35,10 +38,10 @@ from drumline_coordinator.tasks import (
     Scope,
     Task,
 )
-from drumline_graph.constants import START
-from drumline_graph.errors import GraphRecursionError, NoParentGraph, ParentCommand
+from drumline_graph.constants import RETURN, START
+from drumline_graph.errors import GraphInterrupt, GraphRecursionError, NoParentGraph, ParentCommand
 from drumline_graph.program import Program
-from drumline_graph.superstep import Planned, apply, plan
+from drumline_graph.superstep import Applied, Planned, apply, plan
 from drumline_graph.writes import input_writes, result_writes
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import RunCancelled, TaskAbandoned
@@ -56,6 +59,7 @@ from drumline_protocol.facts import (
     TailOpened,
     TaskFailed,
     TaskFinished,
+    TaskInterrupted,
     TaskLeft,
     TaskParked,
 )
@@ -70,6 +74,7 @@ from drumline_protocol.messages import (
     RunShared,
     TaskBubbled,
     TaskError,
+    TaskInterrupt,
     TaskResult,
     WorkersChanged,
 )
@@ -234,7 +239,7 @@ class Run:
         else:
             task.n = end
 
-    def _answered(self, event: TaskResult | TaskError | TaskBubbled | Refused) -> Task | None:
+    def _answered(self, event: TaskResult | TaskError | TaskBubbled | TaskInterrupt | Refused) -> Task | None:
         """The task whose bound executor has answered.
 
         With an answer the task's entry is gone. So an answer of anybody else to the open attempt, which happens when
@@ -279,6 +284,11 @@ class Run:
             return
         self._leave(scope)
         self._resolve(scope.parent, command)
+
+    def _on_interrupt(self, event: TaskInterrupt) -> None:
+        task = self._answered(event)
+        if task is not None:
+            self._interrupt(task, event.interrupts)
 
     def _on_refused(self, event: Refused) -> None:
         """Nothing ran. The task waits until a worker that holds the graph is there.
@@ -347,7 +357,7 @@ class Run:
         task = Task(id_, START, start.path, start.path_key, start.triggers, input, start, scope)
         task.writes = writes
         scope.tasks[id_] = task
-        if start.branches:
+        if start.branches or start.foreign:
             scope.open = 1
             task.phase = ROUTE
             self.tasks[id_] = task
@@ -360,15 +370,12 @@ class Run:
 
     def _commit(self, scope: Scope) -> None:
         """The barrier: apply the step's writes, tell what changed, plan the next step."""
-        program, state = scope.program, scope.state
         done = list(scope.tasks.values())
-        applied = apply(program, state, done)
-        if self.wire:
-            changes = changes_as_data(program, state.cells, applied.changes, done)
-        else:
-            changes = changes_by_reference(applied.changes)
-        state.advance(program, applied.changes, [(task.name, task.triggers) for task in done])
-        self._fx.facts.append(StepCommitted(scope.ns, scope.step, changes, applied.written, self._now))
+        if any(task.status is INTERRUPTED for task in done):
+            self._pause(scope, done)
+            return
+        applied = self._apply(scope, done)
+        scope.state.advance(scope.program, applied.changes, [(task.name, task.triggers) for task in done])
         self.step_over(scope, applied.written)
         try:
             self._plan(scope, applied.updated)
@@ -376,6 +383,17 @@ class Run:
             if scope.step == 0 and scope.parent is None:  # the graph refuses its input: nothing has happened
                 self._fx.facts.pop()
             raise
+
+    def _apply(self, scope: Scope, done: Sequence[Task]) -> Applied:
+        """Merge the writes of these tasks and tell what they change; the state is still as it was."""
+        program, state = scope.program, scope.state
+        applied = apply(program, state, done)
+        if self.wire:
+            changes = changes_as_data(program, state.cells, applied.changes, done)
+        else:
+            changes = changes_by_reference(applied.changes)
+        self._fx.facts.append(StepCommitted(scope.ns, scope.step, changes, applied.written, self._now))
+        return applied
 
     def step_over(self, scope: Scope, written: Sequence[str]) -> None:
         """The step's tasks are history; its output, if it wrote any, is what the graph returns should it end now."""
@@ -431,6 +449,32 @@ class Run:
         if not scope.open:
             self.due.append(scope)
 
+    # -- interrupts -------------------------------------------------------------------------------
+
+    def _interrupt(self, task: Task, interrupts: Any) -> None:
+        """The task waits for an answer; its siblings go on."""
+        task.status = INTERRUPTED
+        task.interrupts = unbox(interrupts)
+        scope = task.scope
+        self._fx.facts.append(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, self._now))
+        scope.open -= 1
+        if not scope.open:
+            self.due.append(scope)
+
+    def _pause(self, scope: Scope, tasks: Sequence[Task]) -> None:
+        """All tasks of the step have ended, some of them with a question: the graph, and with it the run, pauses."""
+        interrupts = [item for task in tasks for item in task.interrupts]
+        if scope.parent is not None:
+            self._leave(scope)
+            self._interrupt(scope.parent, interrupts)
+        elif self.base:  # a graph that a node called: the node asks
+            self._end("failed", GraphInterrupt(tuple(interrupts)))
+        else:
+            done = [task for task in tasks if task.status is DONE]
+            if done:  # what they wrote is shown; the step itself is not over
+                self._apply(scope, done)
+            self._end("interrupted", None)
+
     # -- subgraphs --------------------------------------------------------------------------------
 
     def _enter_child(self, task: Task) -> None:
@@ -480,12 +524,12 @@ class Run:
     def _resolve(self, task: Task, result: Any) -> None:
         """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
         try:
-            writes = result_writes(task.scope.program, task.node, result)
+            writes = [(RETURN, result)] if task.node.foreign else result_writes(task.scope.program, task.node, result)
         except Exception as error:
             self._fail_task(task, error)
             return
         task.writes = writes
-        if task.node.branches:
+        if task.node.branches or task.node.foreign:
             task.phase = ROUTE
             task.status = PLANNED
             self._fx.facts.append(TailOpened(task.scope.ns, task.id, writes))
@@ -530,6 +574,7 @@ _HANDLERS: dict[type, Callable[[Run, Any], None]] = {
     TaskResult: Run._on_result,
     TaskError: Run._on_error,
     TaskBubbled: Run._on_bubbled,
+    TaskInterrupt: Run._on_interrupt,
     Refused: Run._on_refused,
     WorkersChanged: Run._on_workers,
     Abandoned: Run._on_abandoned,

@@ -3,7 +3,7 @@
 The life of a task::
 
     PLANNED ──dispatch──▶ RUNNING ──result──▶ DONE
-       ▲                    │ │
+       ▲                    │ │ └──interrupt──▶ INTERRUPTED
        └──refused, parked───┘ └──error──▶ FAILED      (abandoned: stays RUNNING under the next attempt)
 
 A task whose node is a subgraph is never dispatched: it is RUNNING while its child scope lives, and only its tail
@@ -20,13 +20,17 @@ from drumline_graph.program import Program
 from drumline_graph.superstep import State
 
 PLANNED, RUNNING, PARKED, DONE, FAILED = "planned", "running", "parked", "done", "failed"
+INTERRUPTED = "interrupted"
 
 #: phases of a task: its node's body and then its routers, or (after a subgraph) the routers alone
 RUN, ROUTE = "run", "route"
 
 
 class Task:
-    """One task of the open superstep of a scope. `n` counts the events heard of the current attempt."""
+    """One task of the open superstep of a scope. `n` counts the events heard of the current attempt.
+
+    `interrupts` are the `Interrupt`s of an INTERRUPTED task.
+    """
 
     __slots__ = (
         "arg",
@@ -34,6 +38,7 @@ class Task:
         "executor",
         "id",
         "input",
+        "interrupts",
         "lost",
         "n",
         "name",
@@ -74,6 +79,7 @@ class Task:
         self.executor: str | None = None
         self.n = 0
         self.writes: Any = None
+        self.interrupts: Any = ()
 
     @property
     def is_push(self) -> bool:

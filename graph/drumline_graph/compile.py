@@ -4,6 +4,7 @@ fires.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.callables import abilities_of
@@ -188,7 +189,7 @@ def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tup
         router_keys=_router_keys(branches),
         metadata=metadata,
         defer=spec.defer,
-        pool=_pool(spec.name, metadata),
+        pool=pool_of(spec.name, metadata),
         wants=abilities.wants,
         has_sync=abilities.has_sync,
         has_async=abilities.has_async,
@@ -218,7 +219,8 @@ def _start(builder: StateGraph[Any, Any, Any, Any]) -> Node:
     )
 
 
-def _pool(name: str, metadata: dict[str, Any] | None) -> str:
+def pool_of(name: str, metadata: Mapping[str, Any] | None) -> str:
+    """The worker pool that a node's metadata names. GraphDefinitionError if it is no name."""
     pool = (metadata or {}).get("pool", DEFAULT_POOL)
     if not isinstance(pool, str) or not pool:
         raise GraphDefinitionError(

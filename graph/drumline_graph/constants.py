@@ -23,6 +23,9 @@ TASKS: Final = sys.intern("__pregel_tasks")
 ROOT: Final = sys.intern("__root__")
 """The only key of a graph whose state is one bare value instead of named keys."""
 
+RETURN: Final = sys.intern("__return__")
+"""Channel that stands for what a subgraph returned, until its node's writers have seen it."""
+
 INTERRUPT: Final = "__interrupt__"
 """Key under which interrupts appear in `values` and `updates`."""
 

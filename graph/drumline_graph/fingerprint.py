@@ -46,11 +46,17 @@ def description_of(program: Program) -> tuple[Any, ...]:
             tuple((name, _channel(ch)) for name, ch in sorted(program.channels.items())),
         ),
         ("managed", tuple(sorted((k, v.__qualname__) for k, v in program.managed.items()))),
+        *([("origin", program.origin)] if program.origin is not None else _schemas(program)),
+    )
+
+
+def _schemas(program: Program) -> list[tuple[str, Any]]:
+    return [
         ("state", _schema(program.state_schema)),
         ("input", _schema(program.input_schema)),
         ("output", _schema(program.output_schema)),
         ("context", None if program.context_schema is None else _schema(program.context_schema)),
-    )
+    ]
 
 
 def _node(node: Node) -> tuple[Any, ...]:

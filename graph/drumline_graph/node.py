@@ -53,6 +53,11 @@ class Node:
     writes fired after the body. `wants` names the injected parameters (`config`, `writer`, `store`,
     `runtime`, `previous`). `has_sync`/`has_async` tell which implementations exist; the runner
     chooses.
+
+    A `foreign` node is one of another engine's compiled graph: its action makes the writes itself,
+    by `run(context)` or `await arun(context)` with the task's context. If it holds a `subprogram`,
+    its writers run on a worker after that, in phase `route`, with what the subgraph returned as
+    the one write to channel RETURN.
     """
 
     name: str
@@ -72,6 +77,7 @@ class Node:
     has_sync: bool = True
     has_async: bool = False
     is_runnable: bool = False
+    foreign: bool = False
     trace_policy: Any = None
     path: tuple[Any, ...] = ()
     """Path of the PULL task of this node: ("__pregel_pull", name)."""

@@ -37,9 +37,14 @@ class Program:
     output_schema: Any
     context_schema: Any
     input_reader: Callable[[Any], list[tuple[str, Any]] | None]
-    builder: StateGraph[Any, Any, Any, Any]
+    builder: StateGraph[Any, Any, Any, Any] | Any
     version: str | None = None
     """Free text of the user (`--version`) that tells two deployments of the same graph apart."""
+    origin: tuple[Any, ...] | None = None
+    """Of a graph that another engine compiled: which, and what of it the fields above do not tell.
+
+    It stands in the fingerprint in place of the schemas, whose annotations are that engine's.
+    """
     volatile: tuple[str, ...] = field(init=False)
     consumable: frozenset[str] = field(init=False)
     finishing: tuple[str, ...] = field(init=False)

@@ -42,6 +42,8 @@ def walk_schemas(program: Program) -> list[type]:
 def _roots(program: Program) -> Iterable[Any]:
     yield from (program.state_schema, program.input_schema, program.output_schema)
     yield program.context_schema
+    if program.builder is None:
+        return
     for spec in program.builder.nodes.values():
         yield spec.input_schema
     for branches in program.builder.branches.values():

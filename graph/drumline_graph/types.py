@@ -252,15 +252,6 @@ class StateSnapshot(NamedTuple):
     interrupts: tuple[Interrupt[Any], ...]
 
 
-def interrupt(
-    value: Any,  # noqa: ARG001
-    *,
-    response_schema: dict[str, Any] | type | None = None,  # noqa: ARG001
-) -> Any:
-    """Pause the run and ask the caller. Not built yet: raises FeatureNotBuilt."""
-    raise FeatureNotBuilt("interrupt() (pausing a run for an answer)", "called inside a node")
-
-
 def ensure_valid_checkpointer(checkpointer: Checkpointer) -> Checkpointer:
     """The checkpointer if drumline can honour it (None or False); raises FeatureNotBuilt
     otherwise.
@@ -306,6 +297,5 @@ __all__ = [
     "default_cache_key",
     "default_retry_on",
     "ensure_valid_checkpointer",
-    "interrupt",
     "omit_payload",
 ]

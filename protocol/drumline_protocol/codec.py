@@ -23,6 +23,7 @@ from typing import Any
 
 from msgpack import Packer, Unpacker, unpackb  # type: ignore[import-untyped]
 
+from drumline_graph.message_types import Message, MessageChunk
 from drumline_graph.types import Command, Interrupt, Overwrite, Send, TimeoutPolicy
 from drumline_protocol.codec_builtin import (
     BOXED,
@@ -62,7 +63,7 @@ _unset = object()
 def _drumline_types() -> TypeTable:
     """Drumline's own types, under tags that do not depend on where they are defined."""
     send = attribute_type(Send, "drumline:Send", dict.fromkeys(("node", "arg", "timeout")))
-    own = (Command, Interrupt, Overwrite, TimeoutPolicy, Failure)
+    own = (Command, Interrupt, Overwrite, TimeoutPolicy, Failure, Message, MessageChunk)
     found = [structure(cls, f"drumline:{cls.__name__}") for cls in own]
     return TypeTable([send, *(wire_type for wire_type in found if wire_type is not None)])
 

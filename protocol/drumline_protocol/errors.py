@@ -22,6 +22,7 @@ error.
         LogGap                  a part of its log is gone             (fault: data lost)
         InvalidPosition         a position that we did not give out   (fault: the caller)
         ModeNotRecorded         the run does not record that mode     (fault: the caller)
+        LangChainMissing        a message that cannot be read here    (fault: the installation)
         RunCancelled            somebody ended the run                (nobody's fault)
         TaskAbandoned           each worker that began it vanished    (fault: node, or machine)
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
@@ -392,6 +393,24 @@ class ModeNotRecorded(RunError, ValueError):
         return (
             f"the run does not record {_names(self.modes)}; it records {_names(self.recorded)}. "
             "Start it with start(), which records all, or with a stream() that asks for it."
+        )
+
+
+class LangChainMissing(RunError, ModuleNotFoundError):
+    """A stream has a LangChain message to show, and langchain-core is not installed where it is read.
+
+    `kind` is the name of the message's class.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.name = "langchain_core"
+
+    def __str__(self) -> str:
+        return (
+            f"stream_mode='messages' got a LangChain message ({self.kind}), and langchain-core is not installed "
+            'here: pip install "drumline[langchain]"'
         )
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-#: kinds of an item in `Emitted.items`
-CUSTOM, MESSAGE, NESTED = 0, 1, 2
+#: kinds of an item in `Emitted.items`: a custom event, a message, a fact of a graph that a node called, and an item
+#: `(ns, mode, payload)` of a stream that another engine made
+CUSTOM, MESSAGE, NESTED, STREAMED = 0, 1, 2, 3
 
 Namespace = tuple[str, ...]
 
@@ -124,6 +125,20 @@ class TaskFailed:
 
 
 @dataclass(slots=True)
+class TaskInterrupted:
+    """A task asks the caller: it has no result. `interrupts` is a list of `Interrupt`s.
+
+    Its superstep does not end in a next one: when the other tasks are done, the graph pauses, and with it the run.
+    """
+
+    ns: Namespace
+    task: str
+    attempt: int
+    interrupts: Any
+    at_ms: float
+
+
+@dataclass(slots=True)
 class TaskLeft:
     """A child graph's task ended by `Command(graph=Command.PARENT)`: it has no result of its own."""
 
@@ -189,7 +204,7 @@ class Noticed:
 
 @dataclass(slots=True)
 class RunFinished:
-    """The last fact of every run. `status` is "done", "failed" or "cancelled"."""
+    """The last fact of every run. `status` is "done", "failed", "cancelled" or "interrupted"."""
 
     status: str
     error: Any
@@ -203,6 +218,7 @@ Fact = (
     | Emitted
     | TaskFinished
     | TaskFailed
+    | TaskInterrupted
     | TaskLeft
     | AttemptRetracted
     | TaskParked

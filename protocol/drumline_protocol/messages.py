@@ -9,6 +9,7 @@ Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
 TaskBubbled     worker -> coordinator   a task returned `Command(graph=Command.PARENT)`
+TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits for an answer of the caller
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
 Abandoned       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
 WorkersChanged  keeper -> coordinator   parked tasks may try again
@@ -30,7 +31,8 @@ class RunRequest:
     """A run to start. `record` names the stream modes to record; `subgraphs` whether child events are among them.
 
     `config` holds the plain parts of a LangGraph config: tags, metadata, configurable, recursion_limit,
-    max_concurrency, run_name. `fingerprint` is None when the client does not hold the graph.
+    max_concurrency, run_name. `fingerprint` is None when the client does not hold the graph. `is_async` tells that the
+    caller is: nodes that have a sync and an async implementation then run the async one.
     """
 
     run_id: str
@@ -41,6 +43,7 @@ class RunRequest:
     record: tuple[str, ...] = ()
     subgraphs: bool = True
     fingerprint: str | None = None
+    is_async: bool = False
 
 
 @dataclass(slots=True)
@@ -97,6 +100,17 @@ class TaskBubbled:
 
 
 @dataclass(slots=True)
+class TaskInterrupt:
+    """A task called `interrupt()`. `interrupts` is a list of `Interrupt`s, boxed on a wire."""
+
+    run: str
+    task: str
+    attempt: int
+    executor: str
+    interrupts: Any
+
+
+@dataclass(slots=True)
 class Refused:
     """This worker cannot run the task (it lacks the graph, or this version of it): nothing was run."""
 
@@ -136,6 +150,7 @@ class RunShared:
     context: Any
     record: tuple[str, ...]
     subgraphs: bool
+    is_async: bool = False
 
 
 @dataclass(slots=True)
@@ -178,6 +193,7 @@ Message = (
     | TaskResult
     | TaskError
     | TaskBubbled
+    | TaskInterrupt
     | Refused
     | Abandoned
     | WorkersChanged

@@ -35,6 +35,7 @@ _CODES: dict[int, type] = {
     12: f.Noticed,
     13: f.RunFinished,
     14: f.TailOpened,
+    15: f.TaskInterrupted,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -47,6 +48,7 @@ _CODES: dict[int, type] = {
     41: m.TaskMessage,
     42: m.Cancel,
     43: m.RunShared,
+    44: m.TaskInterrupt,
 }
 
 Convert = Callable[[Any], Any]

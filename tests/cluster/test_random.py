@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 from tests.cluster.processes import Processes
@@ -17,7 +16,6 @@ from tests.differential import guide_graphs, random_graphs
 from tests.differential.compare import difference
 from tests.differential.engines import DRUMLINE, LANGGRAPH
 from tests.differential.harness import record
-from tests.differential.normal import Recorded
 from tests.differential.test_random_embedded import compare
 
 from drumline import Cluster
@@ -47,30 +45,6 @@ def cluster(server: LocalServer) -> Iterator[Cluster]:
             processes.close()
 
 
-def calls_with_classes(spec: random_graphs.GraphSpec) -> bool:
-    """Whether a node calls a graph itself whose state is a pydantic model or a dataclass."""
-    children = [(node.kind, node.child) for node in spec.nodes if node.child is not None]
-    return any((kind == "call" and child.state != "typed") or calls_with_classes(child) for kind, child in children)
-
-
-def without_inputs(recorded: Recorded) -> Recorded:
-    """Without the inputs of child graphs' tasks.
-
-    A client cannot know the classes of a graph that is called inside of a node's body: on a cluster such inputs are
-    plain dicts (docs/differences.md).
-    """
-    items = []
-    for item in recorded.items:
-        payload = item.payload
-        if item.ns and item.mode == "tasks":
-            payload = {key: value for key, value in payload.items() if key != "input"}
-        elif item.ns and item.mode == "debug":
-            inner = {key: value for key, value in payload["payload"].items() if key != "input"}
-            payload = {**payload, "payload": inner}
-        items.append(replace(item, payload=payload))
-    return Recorded(items, recorded.error)
-
-
 def check(cluster: Cluster, seed: int) -> str | None:
     """None, or how the streams of a seed differ."""
     spec = random_graphs.from_seed(seed)
@@ -78,8 +52,8 @@ def check(cluster: Cluster, seed: int) -> str | None:
     reference = random_graphs.run(LANGGRAPH, spec)
     remote = random_graphs.build(DRUMLINE, spec).on(cluster, f"g{seed}")
     ours = record(remote, random_graphs.INPUT, use_async=bool(seed % 2), **options)
-    if calls_with_classes(spec):
-        reference, ours = without_inputs(reference), without_inputs(ours)
+    if random_graphs.calls_with_classes(spec):
+        reference, ours = random_graphs.without_inputs(reference), random_graphs.without_inputs(ours)
     return compare(spec, reference, ours, title=f"seed {seed} on the cluster")
 
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from .normal import UUID, Item, Recorded, exact_lines, rename_ids, show, show_error, show_payload
 
+INTERRUPT = "__interrupt__"
 _SHOWN_LINES = 80
 
 
@@ -59,6 +60,8 @@ class _Step:
     tasks: dict[str, _Task] = field(default_factory=dict)
     starts: list[str] = field(default_factory=list)
     updates: list[tuple[int, str, Any, str]] = field(default_factory=list)
+    # `updates` and `values` of tasks that ask the caller: number, ids of the interrupts, text
+    asked: list[tuple[int, set[str], str]] = field(default_factory=list)
     loose: dict[str, list[str]] = field(default_factory=dict)
     tail: list[str] = field(default_factory=list)
     running: bool = False
@@ -132,7 +135,9 @@ class _Tree:
             return
         step = level.step
         step.running = True
-        if item.mode == "values":
+        if item.mode in ("values", "updates") and isinstance(item.payload, dict) and INTERRUPT in item.payload:
+            step.asked.append((number, {interrupt.id for interrupt in item.payload[INTERRUPT]}, text))
+        elif item.mode == "values":
             step.tail.append(text)
         elif step.tail:
             step.tail.append(f"LATE {text}")
@@ -164,7 +169,11 @@ class _Tree:
         if task is None:
             step.loose.setdefault("not started", []).append(text)
             return
-        if not task.done:
+        if payload["interrupts"]:
+            ids = {interrupt["id"] for interrupt in payload["interrupts"]}
+            task.entries += [(at, said) for at, of, said in step.asked if of == ids]
+            step.asked = [entry for entry in step.asked if entry[1] != ids]
+        elif not task.done:
             self._pair_update(step, number, task, payload["result"])
         task.done = True
         task.failed = task.failed or payload["error"] is not None
@@ -211,7 +220,7 @@ class _Tree:
                 yield f"task {task.label}"
                 yield from (f"  {line}" for line in lines)
         if not racy:
-            for lane, lines in sorted(step.loose.items()):
+            for lane, lines in sorted((lane, lines) for lane, lines in step.loose.items() if lines):
                 yield f"events of {lane or 'unknown'}"
                 yield from (f"  {line}" for line in (sorted(lines) if step.tasks else lines))
         yield from step.tail
@@ -225,7 +234,8 @@ class _Tree:
                 tasks[0].entries.append((number, text))
             else:
                 step.loose.setdefault("updates", []).append(text)
-        step.loose.get("updates", []).sort()
+        step.loose.setdefault("updates", []).extend(text for _, _, text in step.asked)
+        step.loose["updates"].sort()
         step.updates.clear()
 
     def _orphans(self) -> Iterator[str]:

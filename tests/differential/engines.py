@@ -26,7 +26,7 @@ import pytest
 _PLACES = {
     "graph": ("StateGraph", "START", "END", "add_messages", "MessagesState"),
     "graph.message": ("REMOVE_ALL_MESSAGES",),
-    "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt"),
+    "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt", "interrupt"),
     "config": ("get_stream_writer", "get_config"),
     "runtime": ("Runtime", "get_runtime"),
     "errors": ("GraphRecursionError", "InvalidUpdateError", "EmptyInputError", "EmptyChannelError"),
@@ -56,15 +56,18 @@ _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 class Engine:
     """One engine: `root` is its import root, `strict` compiles every graph with `strict_wire=True`.
 
+    `adapts`: graphs are LangGraph's own, and drumline runs them through its adapter.
+
     Attributes are the names of LangGraph's API that builders need (see `_PLACES`), imported when
     first used; an unknown name is an `AttributeError`, a name that the engine lacks is the engine's
     own import error.
     """
 
-    def __init__(self, name: str, root: str, *, strict: bool = False) -> None:
+    def __init__(self, name: str, root: str, *, strict: bool = False, adapts: bool = False) -> None:
         self.name = name
         self.root = root
         self.strict = strict
+        self.adapts = adapts
 
     def __repr__(self) -> str:
         return f"Engine({self.name})"
@@ -73,12 +76,20 @@ class Engine:
         if name not in _PLACE_OF:
             raise AttributeError(f"no engine name {name!r}; add it to engines._PLACES")
         value = getattr(importlib.import_module(f"{self.root}.{_PLACE_OF[name]}"), name)
-        if name == "StateGraph" and self.strict:
+        if name == "StateGraph" and self.strict and not self.adapts:
             value = _strict(value)
         if name == "create_react_agent" and self.strict:
             value = _strict_agents(value)
         self.__dict__[name] = value
         return value
+
+    def runnable(self, graph: Any) -> Any:
+        """A built graph as it is run."""
+        if not self.adapts:
+            return graph
+        from drumline.langgraph import adapt
+
+        return adapt(graph, strict_wire=self.strict)
 
     def module(self, path: str) -> Any:
         """Import `<root>.<path>`, for names that builders use rarely."""
@@ -107,7 +118,10 @@ def _strict_agents(create: Callable[..., Any]) -> Callable[..., Any]:
 LANGGRAPH = Engine("langgraph", "langgraph")
 DRUMLINE = Engine("drumline", "drumline")
 DRUMLINE_STRICT = Engine("drumline-strict", "drumline", strict=True)
-_BY_NAME = {engine.name: engine for engine in (LANGGRAPH, DRUMLINE, DRUMLINE_STRICT)}
+ADAPTED = Engine("adapted", "langgraph", adapts=True)
+ADAPTED_STRICT = Engine("adapted-strict", "langgraph", strict=True, adapts=True)
+_ALL = "drumline,drumline-strict,adapted,adapted-strict"
+_BY_NAME = {engine.name: engine for engine in (LANGGRAPH, DRUMLINE, DRUMLINE_STRICT, ADAPTED, ADAPTED_STRICT)}
 
 
 def engines_under_test() -> Iterator[Engine]:
@@ -115,5 +129,5 @@ def engines_under_test() -> Iterator[Engine]:
 
     `DRUMLINE_DIFF_ENGINES=langgraph` compares LangGraph with itself: that tests these tests.
     """
-    for name in os.environ.get("DRUMLINE_DIFF_ENGINES", "drumline,drumline-strict").split(","):
+    for name in os.environ.get("DRUMLINE_DIFF_ENGINES", _ALL).split(","):
         yield _BY_NAME[name.strip()]

@@ -94,7 +94,7 @@ def same(
     if other_async is None:
         other_async = use_async
     ours = record(build(LANGGRAPH), input_of(LANGGRAPH), modes, use_async=use_async, **options)
-    theirs = record(build(other), input_of(other), modes, use_async=other_async, **options)
+    theirs = record(other.runnable(build(other)), input_of(other), modes, use_async=other_async, **options)
     if not words:
         ours, theirs = wordless(ours), wordless(theirs)
     assert_same(ours, theirs, other, exact=exact)

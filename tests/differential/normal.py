@@ -2,7 +2,7 @@
 
 `Recorded` holds the items of one stream and the exception that ended it. `show` renders any payload
 so that equal text means equal for a user: container types, key order and number types count; UUIDs
-stay (they are renamed later), timestamps, object addresses and LangChain's tracing metadata do not.
+stay (they are renamed later), timestamps and object addresses do not.
 """
 
 import dataclasses
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+#: ids of interrupts are hashes of task ids
+HASH = re.compile(r"(?<=')[0-9a-f]{32}(?=')")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _ENGINE_ROOTS = ("langgraph", "drumline", "drumline_graph", "drumline_protocol")
@@ -146,10 +148,10 @@ def _show_object(value: Any) -> str:
 
 
 def show_metadata(metadata: Mapping[str, Any]) -> str:
-    """Metadata of a message item: order of keys means nothing, `ls_*` and `lc_*` belong to
-    LangChain's tracer.
+    """Metadata of a message item: order of keys means nothing, all else counts, LangChain's own `ls_*` and
+    `lc_versions` too. Only the name that LangGraph gives itself for its tracer is left out.
     """
-    kept = (k for k in sorted(metadata) if not k.startswith(("ls_", "lc_")))
+    kept = (k for k in sorted(metadata) if (k, metadata[k]) != ("ls_integration", "langgraph"))
     return f"{{{', '.join(f'{k!r}: {show(metadata[k])}' for k in kept)}}}"
 
 
@@ -164,7 +166,7 @@ def show_payload(mode: str, payload: Any) -> str:
 
 
 def rename_ids(lines: Iterable[str], known: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Replace every UUID: by its name in `known`, else by `<id N>` in order of first appearance."""
+    """Replace every UUID and hash: by its name in `known`, else by `<id N>` in order of first appearance."""
     names = dict(known or {})
     unknown = 0
 
@@ -176,7 +178,7 @@ def rename_ids(lines: Iterable[str], known: Mapping[str, str] | None = None) -> 
         return names[match[0]]
 
     for line in lines:
-        yield UUID.sub(rename, line)
+        yield HASH.sub(rename, UUID.sub(rename, line))
 
 
 def exact_lines(recorded: Recorded) -> list[str]:

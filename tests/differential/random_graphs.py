@@ -14,7 +14,7 @@ import functools
 import operator
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from typing import Annotated, Any, Protocol, TypeVar
 
 import typing_extensions
@@ -297,13 +297,37 @@ def build(e: Engine, spec: GraphSpec) -> Any:
 def run(e: Engine, spec: GraphSpec, *, use_async: bool | None = None, **options: Any) -> Recorded:
     """One run with the spec's input, limit and modes (all modes and subgraphs, if not told else)."""
     return record(
-        build(e, spec),
+        e.runnable(build(e, spec)),
         INPUT,
         options.pop("modes", spec.modes),
         use_async=spec.needs_async if use_async is None else use_async,
         config={"recursion_limit": spec.limit},
         **options,
     )
+
+
+def calls_with_classes(spec: GraphSpec) -> bool:
+    """Whether a node calls a graph itself whose state is a pydantic model or a dataclass."""
+    children = [(node.kind, node.child) for node in spec.nodes if node.child is not None]
+    return any((kind == "call" and child.state != "typed") or calls_with_classes(child) for kind, child in children)
+
+
+def without_inputs(recorded: Recorded) -> Recorded:
+    """Without the inputs of child graphs' tasks.
+
+    A client cannot know the classes of a graph that is called inside of a node's body: on a cluster such inputs are
+    plain dicts (docs/differences.md).
+    """
+    items = []
+    for item in recorded.items:
+        payload = item.payload
+        if item.ns and item.mode == "tasks":
+            payload = {key: value for key, value in payload.items() if key != "input"}
+        elif item.ns and item.mode == "debug":
+            inner = {key: value for key, value in payload["payload"].items() if key != "input"}
+            payload = {**payload, "payload": inner}
+        items.append(replace(item, payload=payload))
+    return Recorded(items, recorded.error)
 
 
 def as_code(spec: GraphSpec) -> str:

@@ -21,7 +21,8 @@ import pytest
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from typing_extensions import TypedDict
 
-from drumline_graph import errors, types
+from drumline import types
+from drumline_graph import errors
 from drumline_graph.builder import StateGraph
 from drumline_graph.constants import END, START
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError, NotANodeError
@@ -118,7 +119,6 @@ UNBUILT: dict[str, Build] = {
     "store": lambda g: g.compile(store=object()),
     "interrupt_before": lambda g: g.compile(interrupt_before=["a"]),
     "interrupt_after": lambda g: g.compile(interrupt_after="*"),
-    "interrupt()": lambda g: types.interrupt("?"),
 }
 
 

@@ -288,6 +288,7 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.LogGap: ("run-1", 5, 9),
         errors.InvalidPosition: ("x9", "not a number"),
         errors.ModeNotRecorded: (["debug"], ["values"]),
+        errors.LangChainMissing: ("AIMessage",),
         errors.RunCancelled: ("run-1", "asked"),
         errors.TaskAbandoned: ("node", "task-1", 5),
         errors.PoisonedRun: ("run-1", 3, "boom"),

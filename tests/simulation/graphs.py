@@ -17,7 +17,7 @@ from tests.differential.normal import Recorded
 from typing_extensions import TypedDict
 
 from drumline.graph import END, START, StateGraph
-from drumline.types import Command, Send, StreamWriter
+from drumline.types import Command, Send, StreamWriter, interrupt
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 
@@ -222,6 +222,19 @@ def unencodable() -> Any:
     return builder.compile(strict_wire=True)
 
 
+def asks() -> Any:
+    """A subgraph that asks the caller while its sibling, and its parent's, go on."""
+
+    def ask(_state: State, writer: StreamWriter) -> dict[str, Any]:
+        tokens(writer, "ask", "ask", 2)
+        return {"log": [interrupt("why?")]}
+
+    inner = StateGraph(State).add_node("ask", ask).add_node("aside", speaker("aside", 2))
+    inner.add_edge(START, "ask").add_edge(START, "aside")
+    builder = StateGraph(State).add_node("sub", inner.compile()).add_node("beside", speaker("beside", 3))
+    return builder.add_edge(START, "sub").add_edge(START, "beside").compile()
+
+
 INPUT: dict[str, Any] = {"log": ["i"]}
 _FIXED: dict[str, tuple[Callable[[], Any], Any, dict[str, Any], bool]] = {
     "chain": (chain, INPUT, {}, True),
@@ -236,6 +249,7 @@ _FIXED: dict[str, tuple[Callable[[], Any], Any, dict[str, Any], bool]] = {
     "child raises": (child_raises, INPUT, {}, False),
     "loop": (loop, INPUT, {}, True),
     "limit": (loop, INPUT, {"recursion_limit": 4}, True),
+    "asks": (asks, INPUT, {}, False),
     "large": (large, INPUT, {}, False),
     "unencodable": (unencodable, INPUT, {}, True),
     "refused input": (chain, None, {}, True),

@@ -4,7 +4,7 @@ from typing import Any
 
 from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.run import OPEN, Run
-from drumline_coordinator.tasks import DONE, PARKED, PLANNED, ROUTE, RUNNING, Scope, Task
+from drumline_coordinator.tasks import DONE, INTERRUPTED, PARKED, PLANNED, ROUTE, RUNNING, Scope, Task
 from drumline_protocol.codec import Boxed, unbox
 
 
@@ -42,7 +42,7 @@ def _scope(scope: Scope) -> dict[str, Any]:
 
 
 def _task(task: Task) -> tuple[Any, ...]:
-    done = task.status == DONE
+    done = task.status in (DONE, INTERRUPTED)
     return (
         task.name,
         task.path,
@@ -55,6 +55,7 @@ def _task(task: Task) -> tuple[Any, ...]:
         None if done else task.executor,
         None if done else task.n,
         None if task.writes is None else [list(pair) for pair in _plain(task.writes)],
+        list(task.interrupts),
     )
 
 
@@ -74,7 +75,7 @@ def troubles(run: Run) -> list[str]:
     if run.status is OPEN and run.running != sent:
         found.append(f"running is {run.running}, {sent} tasks are")
     for scope in {id(task.scope): task.scope for task in run.tasks.values()}.values():
-        open_tasks = sum(task.status != DONE for task in scope.tasks.values())
+        open_tasks = sum(task.status not in (DONE, INTERRUPTED) for task in scope.tasks.values())
         if run.status is OPEN and scope.open != open_tasks:
             found.append(f"{scope} has {open_tasks} open tasks")
     return found

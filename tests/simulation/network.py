@@ -151,8 +151,8 @@ class SimBroker:
 
     def poll_commits(self, block_ms: int = 0) -> list[CommitReply]:
         self._burn()
-        if block_ms and self._unanswered and not self._replies:
-            while self.in_flight:
+        if block_ms:
+            while self._unanswered and not self._replies:
                 self.deliver()
         replies, self._replies = self._replies, []
         for _ in replies:

@@ -9,11 +9,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from drumline_graph.types import Command
-from drumline_protocol.facts import MESSAGE
 from drumline_worker.job import Job
-
-#: header kinds of a message fact: a token chunk, a whole message of a model, a message found in a node's output
-CHUNK, WHOLE, OUTPUT = "chunk", "whole", "output"
+from drumline_worker.model_call import OUTPUT, OUTPUT_CALL, ModelCall
 
 
 def identified_messages(job: Job, result: Any) -> list[Any]:
@@ -39,21 +36,22 @@ def emit_messages(job: Job, messages: Sequence[Any]) -> None:
         return
     from drumline_worker.context import TaskContext
 
-    metadata = TaskContext(job).metadata()
+    call = ModelCall(job.emit, OUTPUT_CALL, TaskContext(job).metadata())
     for message in messages:
-        job.emit(MESSAGE, (message, metadata), {"id": message.id, "kind": OUTPUT})
+        call.put(OUTPUT, message)
 
 
 def returned_messages(result: Any) -> Iterator[Any]:
     """Messages in what a node returned: itself, an item of a list, a field, or an item of a field; of a `Command` in
     its update.
     """
-    base = _base_message()
+    base = base_message()
     if base is None:
         return
-    if isinstance(result, Command):
+    commands = _commands()
+    if isinstance(result, commands):
         result = result.update
-    elif isinstance(result, (list, tuple)) and any(isinstance(item, Command) for item in result):
+    elif isinstance(result, (list, tuple)) and any(isinstance(item, commands) for item in result):
         for item in result:
             yield from returned_messages(item)
         return
@@ -67,18 +65,24 @@ def returned_messages(result: Any) -> Iterator[Any]:
 
 def messages_among(values: Sequence[Any]) -> list[Any]:
     """Messages in what a task writes: values, and items of values."""
-    base = _base_message()
+    base = base_message()
     return [] if base is None else list(_in_fields(dict(enumerate(values)), base))
 
 
 def given_messages(value: Any) -> Iterator[Any]:
     """Messages in what a node is given: fields, and items of fields."""
-    base = _base_message()
+    base = base_message()
     if base is not None:
         yield from _in_fields(value, base)
 
 
-def _base_message() -> Any:
+def _commands() -> tuple[type[Any], ...]:
+    """`Command`, and LangGraph's class of that name where nodes of its own graphs run."""
+    langgraph = sys.modules.get("langgraph.types")
+    return (Command,) if langgraph is None else (Command, langgraph.Command)
+
+
+def base_message() -> Any:
     """LangChain's message class; None if nobody has imported it, so that there can be no message."""
     messages = sys.modules.get("langchain_core.messages")
     return None if messages is None else messages.BaseMessage

@@ -6,11 +6,12 @@ The variable is set around *every* call of user code, sync or async, and the wri
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
+from functools import cache
 from itertools import count
 from typing import Any
 
-from drumline_graph.constants import START
 from drumline_graph.types import StreamWriter
 from drumline_protocol.facts import CUSTOM
 from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
@@ -26,13 +27,17 @@ CONTEXT_KEY = "__drumline_task"
 class TaskContext:
     """What `get_config()`, `get_stream_writer()` and `get_runtime()` answer inside one task. Built when asked for."""
 
-    __slots__ = ("_config", "_runtime", "calls", "job", "writer")
+    __slots__ = ("_config", "_runtime", "calls", "emitted", "job", "model_calls", "writer")
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.writer: StreamWriter = make_writer(job)
         #: numbers the graphs that this task's code calls: from the second on, the number is part of the namespace
         self.calls = count()
+        #: numbers the calls of models, LangChain's and others
+        self.model_calls = count(1)
+        #: numbers the ids of messages that this task's code emits itself
+        self.emitted = count()
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 
@@ -90,7 +95,7 @@ class TaskContext:
         job = self.job
         given = job.shared.config
         config: dict[str, Any] = {
-            "tags": [*(given.get("tags") or ()), *(t for t in job.node.tags if job.node.name != START)],
+            "tags": [*(given.get("tags") or ()), *job.node.tags],
             "metadata": self.metadata(),
             "configurable": {
                 **(given.get("configurable") or {}),
@@ -103,7 +108,37 @@ class TaskContext:
         for key in ("recursion_limit", "max_concurrency", "callbacks"):
             if given.get(key) is not None:
                 config[key] = given[key]
+        if "messages" in job.shared.record:
+            self._listen_to_models(config)
         return config
+
+    def _listen_to_models(self, config: dict[str, Any]) -> None:
+        tokens = tokens_module()
+        if tokens is not None:
+            job = self.job
+            handler = tokens.TokenHandler(
+                job.emit if job.is_heard else _unheard,
+                ns=job.ns,
+                subgraphs=job.shared.subgraphs,
+                outputs=job.node.foreign,
+                metadata=config["metadata"],
+                numbers=self.model_calls,
+            )
+            config["callbacks"] = tokens.with_handler(config.get("callbacks"), handler)
+
+
+def _unheard(_kind: int, _payload: Any, _header: Any) -> None:
+    """Events of a subgraph that nobody asked for. Its models stream all the same, as in LangGraph."""
+
+
+@cache
+def tokens_module() -> Any:
+    """`drumline_worker.tokens`; None if langchain-core is not installed."""
+    try:
+        from drumline_worker import tokens
+    except ImportError:
+        return None
+    return tokens
 
 
 def make_writer(job: Job) -> StreamWriter:
@@ -120,6 +155,22 @@ def make_writer(job: Job) -> StreamWriter:
 
 #: set around every call of user code
 current: ContextVar[TaskContext | None] = ContextVar("drumline_task", default=None)
+
+
+def enter(context: TaskContext) -> None:
+    """Make `context` the task of the calling code, in a `contextvars` context that belongs to the task alone.
+
+    So our functions find it, and so do LangChain's runnables that are called without a config. A process that has not
+    loaded LangChain pays nothing.
+    """
+    current.set(context)
+    if "messages" in context.job.shared.record:
+        tokens_module()
+    langchain = sys.modules.get("langchain_core.runnables.config")
+    if langchain is not None:
+        variable = getattr(langchain, "var_child_runnable_config", None)  # None: just being imported, by another thread
+        if variable is not None:
+            variable.set(context.config)
 
 
 def current_task(what: str) -> TaskContext:

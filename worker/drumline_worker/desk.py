@@ -13,9 +13,10 @@ from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.errors import EncodeError, ProtocolTooNew
 from drumline_protocol.failure import describe
-from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskMessage, TaskResult
+from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
 from drumline_worker.capture import identify, messages_among
+from drumline_worker.interrupts import portable_interrupts
 from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
 from drumline_worker.outbox import Outbox, Slot
@@ -71,7 +72,7 @@ class Desk:
         codec, outbox = self._codec, self._outbox
 
         def emit(kind: int, payload: Any, header: Any) -> None:
-            outbox.event(slot, wire.encode_item(codec, kind, portable_event(payload, codec), header))
+            outbox.event(slot, wire.encode_item(codec, kind, portable_event(kind, payload, codec), header))
 
         try:
             return self._registry.job(message, emit, self._executor, self._blob)
@@ -97,6 +98,8 @@ class Desk:
                 answer.writes = codec.box([list(pair) for pair in answer.writes])
             elif isinstance(answer, TaskBubbled):
                 answer.command = codec.box(answer.command)
+            elif isinstance(answer, TaskInterrupt):
+                answer.interrupts = codec.box(portable_interrupts(answer.interrupts), "interrupts")
             else:
                 answer.error = describe(answer.error, codec)
             return wire.encode(codec, answer)

@@ -10,7 +10,7 @@ from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.facts import PlanMade, PlannedTask, TaskFailed
+from drumline_protocol.facts import STREAMED, PlanMade, PlannedTask, TaskFailed
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import RunShared
 
@@ -46,6 +46,8 @@ class Job:
     executor: str
     base: tuple[str, ...] = ()
     above: tuple[Node, ...] = ()
+    #: what `push_message` wrote: (channel, value), before what the node returns
+    pushed: list[tuple[str, Any]] | None = None
 
     @property
     def is_heard(self) -> bool:
@@ -54,23 +56,44 @@ class Job:
 
     @property
     def needs_loop(self) -> bool:
-        """Whether some of the code to call is async only, so that the job must run on an event loop."""
+        """Whether the job runs on an event loop: some of its code is async only, or the caller prefers async code."""
         node = self.node
-        return node.is_async or any(branch.is_async for branch in node.branches)
+        if node.is_async or any(branch.is_async for branch in node.branches):
+            return True
+        return self.shared.is_async and node.has_async
 
 
-def portable_event(payload: Any, codec: Codec) -> Any:
-    """A task's event as it may cross a wire, where it is a fact of a graph that the node called.
+def portable_event(kind: int, payload: Any, codec: Codec) -> Any:
+    """A task's event as it may cross a wire, where it is a fact or an item of a graph that the node called.
 
     An exception becomes data. Node inputs that are no plain dicts travel along, if `codec` knows their class: whoever
     reads the stream does not know the called graph, and could not build them again.
     """
+    if kind == STREAMED:
+        ns, mode, item = payload
+        return ns, mode, _portable_item(mode, item, codec)
     if type(payload) is TaskFailed and isinstance(payload.error, BaseException):
         return replace(payload, error=describe(payload.error, codec))
     if type(payload) is PlanMade and payload.inputs is not None:
         pairs = zip(payload.tasks, payload.inputs, strict=True)
         return replace(payload, tasks=[_with_input(task, given, codec) for task, given in pairs], inputs=None)
     return payload
+
+
+def _portable_item(mode: str, item: Any, codec: Codec) -> Any:
+    """A payload of the modes `tasks` and `debug`: its exception as data, an input of an unknown class as its fields."""
+    if mode == "debug":
+        return {**item, "payload": _portable_item("tasks", item["payload"], codec)}
+    if mode != "tasks":
+        return item
+    if isinstance(item.get("error"), BaseException):
+        return {**item, "error": describe(item["error"], codec)}
+    if "input" in item:
+        try:
+            codec.encode(item["input"])
+        except EncodeError:
+            return {**item, "input": dict(getattr(item["input"], "__dict__", {}))}
+    return item
 
 
 def _with_input(task: PlannedTask, given: Any, codec: Codec) -> PlannedTask:

@@ -18,16 +18,16 @@ from typing import Any
 
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
-from drumline_graph.errors import ParentCommand
+from drumline_graph.errors import GraphInterrupt, ParentCommand
 from drumline_graph.node import Branch, Node
 from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
-from drumline_protocol.messages import TaskBubbled, TaskError, TaskResult
+from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.capture import emit_messages, identified_messages
-from drumline_worker.context import TaskContext, current
+from drumline_worker.context import TaskContext, enter
 from drumline_worker.job import Job
 
-Answer = TaskResult | TaskError | TaskBubbled
+Answer = TaskResult | TaskError | TaskBubbled | TaskInterrupt
 Writes = list[tuple[str, Any]]
 Steps = Generator[tuple[Node | Branch, Any], Any, Writes]
 
@@ -39,7 +39,7 @@ def run_job(job: Job) -> Answer:
 
 def _run_here(job: Job) -> Answer:
     context = TaskContext(job)
-    current.set(context)
+    enter(context)
     steps = _steps(job)
     advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send
     outcome: Any = None
@@ -65,7 +65,7 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
     Must be the body of an asyncio task of its own: it sets the task's context variable.
     """
     context = TaskContext(job)
-    current.set(context)
+    enter(context)
     steps = _steps(job)
     advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send
     outcome: Any = None
@@ -97,6 +97,9 @@ def _steps(job: Job) -> Steps:
     A `ParentCommand` is thrown in: from a graph that the node called, it is the node's own answer.
     """
     node = job.node
+    if node.foreign:
+        writes: Writes = yield node, job.input
+        return writes
     result: Any = None
     messages: list[Any] = []
     if job.phase == "run":
@@ -111,6 +114,8 @@ def _steps(job: Job) -> Steps:
             if result.graph is not None:
                 raise
         writes = result_writes(job.program, node, result)
+        if job.pushed:
+            writes = [*job.pushed, *writes]
     else:
         writes = [(channel, value) for channel, value in job.writes]
         result = job.input if node.name == START else None
@@ -134,12 +139,14 @@ def _done(job: Job, writes: Writes) -> TaskResult:
     return TaskResult(job.shared.run_id, job.task, job.attempt, job.executor, writes)
 
 
-def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled:
+def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInterrupt:
     """The answer of a job that raised `error`."""
     if isinstance(error, ParentCommand):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
+    if isinstance(error, GraphInterrupt):
+        return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
-    if hasattr(error, "add_note"):
+    if hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
         error.add_note(note)
     return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
 
@@ -162,6 +169,8 @@ _INJECTED: dict[str, Callable[[TaskContext], Any]] = {
 
 def _call(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
+    if isinstance(target, Node) and target.foreign:
+        return action.run(context)
     if hasattr(action, "invoke"):
         return action.invoke(value, context.config)
     if target.wants:
@@ -178,6 +187,8 @@ def _call_in_thread(target: Node | Branch, value: Any, context: TaskContext) -> 
 
 async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
+    if isinstance(target, Node) and target.foreign:
+        return await action.arun(context)
     if hasattr(action, "ainvoke"):
         return await action.ainvoke(value, context.config)
     if target.wants:

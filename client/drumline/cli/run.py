@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from drumline.cli.config import Settings, UsageError
+from drumline_protocol.errors import LangChainMissing
 
 if TYPE_CHECKING:
     from drumline.cluster import RunStream
@@ -49,16 +50,13 @@ def run(args: Namespace) -> int:
 
     output = _output(args, modes)
     with Cluster(settings.broker(), prefix=settings.prefix()) as cluster, _plain_warnings(), _terminable():
-        try:
-            stream = cluster.graph(args.graph).stream(
-                input,
-                config,
-                context=context,
-                stream_mode=[*modes, *output.further_modes],
-                subgraphs=output.needs_subgraphs,
-            )
-        except ModuleNotFoundError as error:  # `messages` without langchain-core
-            raise UsageError(str(error)) from None
+        stream = cluster.graph(args.graph).stream(
+            input,
+            config,
+            context=context,
+            stream_mode=[*modes, *output.further_modes],
+            subgraphs=output.needs_subgraphs,
+        )
         try:
             with stream, output:
                 for item in _items(stream):
@@ -76,6 +74,8 @@ def run(args: Namespace) -> int:
 def _items(stream: RunStream) -> Iterator[Any]:
     try:
         yield from stream
+    except LangChainMissing as error:
+        raise UsageError(str(error)) from None
     except Exception as error:
         raise _RunFailed(error) from error
 

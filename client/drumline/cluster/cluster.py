@@ -10,6 +10,7 @@ from drumline.cluster.link import Link
 from drumline.cluster.opening import Opening
 from drumline.cluster.status import run_status
 from drumline.cluster.stream import AsyncRunStream, RunStream
+from drumline.views import FinalOutput
 from drumline_protocol.errors import without_password
 
 if TYPE_CHECKING:
@@ -104,17 +105,17 @@ class Cluster:
 
     def result(self, run_id: str) -> Any:
         """Wait for the run's end and return its output, as `invoke` does; raises what the run raised."""
-        last = None
+        output = FinalOutput("v1")
         for item in self._output(run_id).stream(self.link):
-            last = item
-        return last
+            output.add(item)
+        return output.result()
 
     async def aresult(self, run_id: str) -> Any:
         """The twin of `result` for an event loop."""
-        last = None
+        output = FinalOutput("v1")
         async for item in self._output(run_id).astream(self.link):
-            last = item
-        return last
+            output.add(item)
+        return output.result()
 
     def _output(self, run_id: str) -> Opening:
         return Opening(run_id, "values", begin=self._known(run_id), outputs=True)
@@ -138,8 +139,9 @@ class Cluster:
     def status(self, run_id: str) -> dict[str, Any]:
         """What is known of a run, without waiting.
 
-        `{"run_id", "graph", "status": "open" | "done" | "failed" | "cancelled", "created_ms", "open_tasks"}`; each open
-        task is `{"id", "node", "ns", "pool", "attempt", "state": "dispatched" | "planned" | "parked", "reason"}`.
+        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`: the status is "open", "done", "failed",
+        "cancelled" or "interrupted"; each open task is
+        `{"id", "node", "ns", "pool", "attempt", "state": "dispatched" | "planned" | "parked", "reason"}`.
         """
         return run_status(self.link, run_id)
 

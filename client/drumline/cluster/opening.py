@@ -11,7 +11,7 @@ from drumline.cluster.link import Link
 from drumline.cluster.position import parse_position
 from drumline.cluster.reader import RunReader
 from drumline.cluster.stream import AsyncRunStream, RunStream
-from drumline.embedded.call import mappers_of, output_coercion, require_langchain
+from drumline.embedded.call import mappers_of, output_coercion
 from drumline.views import View, parse_modes
 from drumline_graph.program import Program
 from drumline_protocol import wire
@@ -62,8 +62,6 @@ class Opening:
     def _reader(self, link: Link) -> RunReader:
         modes, listed = parse_modes(self.modes)
         wanted = (*modes, *self.printed)
-        if "messages" in wanted:
-            require_langchain()
         program, codec = self.program, link.codec(self.program)
         known = [*link.errors, *_errors_of(program)]
         view = View(

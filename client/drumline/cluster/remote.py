@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drumline.cluster.opening import Opening
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.embedded.call import Call, merge_configs, portable_input
-from drumline.views import MODES, final_output, parse_modes
+from drumline.views import MODES, FinalOutput, parse_modes
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 
@@ -43,7 +43,7 @@ class ClusterGraph:
 
     def astream(self, input: Any, config: Mapping[str, Any] | None = None, **options: Any) -> AsyncRunStream:
         """The twin of `stream` for an event loop."""
-        return self._open(input, config, **options).astream(self._link)
+        return self._open(input, config, is_async=True, **options).astream(self._link)
 
     def invoke(
         self,
@@ -58,10 +58,10 @@ class ClusterGraph:
         items = self.stream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
         if stream_mode != "values":
             return list(items)
-        last = None
+        output = FinalOutput(options.get("version", "v1"))
         for item in items:
-            last = item
-        return final_output(last, options.get("version", "v1"))
+            output.add(item)
+        return output.result()
 
     async def ainvoke(
         self,
@@ -76,10 +76,10 @@ class ClusterGraph:
         items = self.astream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
         if stream_mode != "values":
             return [item async for item in items]
-        last = None
+        output = FinalOutput(options.get("version", "v1"))
         async for item in items:
-            last = item
-        return final_output(last, options.get("version", "v1"))
+            output.add(item)
+        return output.result()
 
     # -- what only a cluster has --------------------------------------------------------------------
 
@@ -89,7 +89,10 @@ class ClusterGraph:
         Returns when a coordinator has accepted the run: from then on it is never lost. NoCoordinator if nobody does
         within 10 s. An input that the graph refuses is accepted and fails: `result` raises why.
         """
-        request = self._request(input, merge_configs(config), context, MODES, subgraphs=True)
+        return self._start(input, config, context)
+
+    def _start(self, input: Any, config: Mapping[str, Any] | None, context: Any, *, is_async: bool = False) -> str:
+        request = self._request(input, merge_configs(config), context, MODES, subgraphs=True, is_async=is_async)
         self._link.submit(request, self._link.codec(self._program))
         self._link.await_accepted(request.run_id)
         return request.run_id
@@ -98,7 +101,7 @@ class ClusterGraph:
         """The twin of `start` for an event loop."""
         import asyncio
 
-        return await asyncio.to_thread(self.start, input, config, context=context)
+        return await asyncio.to_thread(self._start, input, config, context, is_async=True)
 
     # -- calls of a CompiledStateGraph that is bound to this one -------------------------------------
 
@@ -108,7 +111,7 @@ class ClusterGraph:
 
     def arun(self, call: Call) -> AsyncRunStream:
         """The twin of `run`."""
-        return self._prepared(call, "cancel").astream(self._link)
+        return self._prepared(call, "cancel", is_async=True).astream(self._link)
 
     def _open(
         self,
@@ -125,6 +128,7 @@ class ClusterGraph:
         outputs: bool = False,
         on_close: str = "cancel",
         durability: Any = None,
+        is_async: bool = False,
     ) -> Opening:
         del durability
         modes, listed = parse_modes("updates" if stream_mode is None else stream_mode)
@@ -142,13 +146,15 @@ class ClusterGraph:
             subgraphs,
             version,
         )
-        return self._prepared(call, on_close, outputs=outputs)
+        return self._prepared(call, on_close, outputs=outputs, is_async=is_async)
 
-    def _prepared(self, call: Call, on_close: str, *, outputs: bool = False) -> Opening:
+    def _prepared(self, call: Call, on_close: str, *, outputs: bool = False, is_async: bool = False) -> Opening:
         if on_close not in ("cancel", "continue"):
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
         link = self._link
-        request = self._request(call.input, call.config, call.context, call.record, subgraphs=call.subgraphs)
+        request = self._request(
+            call.input, call.config, call.context, call.record, subgraphs=call.subgraphs, is_async=is_async
+        )
         run_id = request.run_id
         return Opening(
             run_id,
@@ -164,7 +170,14 @@ class ClusterGraph:
         )
 
     def _request(
-        self, input: Any, config: Mapping[str, Any], context: Any, record: Sequence[str], *, subgraphs: bool
+        self,
+        input: Any,
+        config: Mapping[str, Any],
+        context: Any,
+        record: Sequence[str],
+        *,
+        subgraphs: bool,
+        is_async: bool,
     ) -> RunRequest:
         """The request that starts a run. Callbacks stay behind, with a warning: they are objects of this process."""
         if config.get("callbacks"):
@@ -182,4 +195,5 @@ class ClusterGraph:
             record=tuple(record),
             subgraphs=subgraphs,
             fingerprint=None if self._program is None else self._program.fingerprint,
+            is_async=is_async,
         )

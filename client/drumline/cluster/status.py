@@ -16,6 +16,7 @@ from drumline_protocol.facts import (
     RunStarted,
     TaskFailed,
     TaskFinished,
+    TaskInterrupted,
     TaskLeft,
     TaskParked,
 )
@@ -69,7 +70,7 @@ def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> dict[str, dict[str, An
                 tasks[fact.task].update(attempt=fact.attempt + 1, state="planned", reason=fact.reason)
             elif kind is TaskParked:
                 tasks[fact.task].update(state="parked", reason=fact.reason)
-            elif kind in (TaskFinished, TaskFailed, TaskLeft):
+            elif kind in (TaskFinished, TaskFailed, TaskInterrupted, TaskLeft):
                 tasks.pop(fact.task, None)
             elif kind is GraphLeft:
                 depth = len(fact.ns)

@@ -72,8 +72,6 @@ def make_call(
     printed = parse_modes(print_mode)[0] if print_mode else ()
     if debug:
         printed = tuple(dict.fromkeys((*printed, "updates", "values")))
-    if "messages" in (*modes, *printed):
-        require_langchain()
     _check_keys(program, output_keys)
     merged, caller = call_config(base_config, config)
     limit = merged.get("recursion_limit")
@@ -91,17 +89,6 @@ def _check_keys(program: Program, output_keys: str | Sequence[str] | None) -> No
                 f"Key {key!r} of output_keys is not in channels of graph {program.name!r}: "
                 f"{', '.join(sorted(program.state_keys))}"
             )
-
-
-def require_langchain() -> None:
-    """ModuleNotFoundError that says what to install, if langchain-core is not there."""
-    from importlib.util import find_spec
-
-    if find_spec("langchain_core") is None:
-        raise ModuleNotFoundError(
-            "stream_mode='messages' streams LangChain messages, and langchain-core is not installed: "
-            'pip install "drumline[langchain]"'
-        )
 
 
 def coerce_context(program: Program, context: Any) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from drumline_protocol.metadata import metadata_below
-from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext, current
+from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext, current, tokens_module
 
 Config = Mapping[str, Any]
 
@@ -54,13 +55,25 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
     configurable = _configurable(given)
     caller: TaskContext | None = configurable.get(CONTEXT_KEY) or current.get()
     if caller is None:
+        if "callbacks" not in given and (callbacks := _ambient_callbacks()) is not None:
+            given["callbacks"] = callbacks
         return given, None
     apart = TASK_KEY not in configurable and any(configurable.get(key) not in (None, {}) for key in _OF_A_THREAD)
+    if given.get("callbacks") and (tokens := tokens_module()) is not None:
+        given["callbacks"] = tokens.without_handlers(given["callbacks"])
     merged = merge_configs(_handed_down(caller, apart=apart), given)
     if not apart and "configurable" in merged:
         own = merged["configurable"].items()
         merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK}
     return merged, None if apart else caller
+
+
+def _ambient_callbacks() -> Any:
+    """Callbacks of the LangChain runnable, or LangGraph node, that calls a graph; None if there are none."""
+    langchain = sys.modules.get("langchain_core.runnables.config")
+    variable = getattr(langchain, "var_child_runnable_config", None)
+    ambient = None if variable is None else variable.get()
+    return (ambient or {}).get("callbacks")
 
 
 def _configurable(config: Config | None) -> Mapping[str, Any]:

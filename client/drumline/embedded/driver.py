@@ -62,9 +62,14 @@ class _Crew:
         tasks = effects.dispatch
         if len(tasks) == 1 and not self._open and not self._live:
             job = embedded.job(tasks[0], self._put)
-            if not job.needs_loop:
-                return embedded.handle(run_job(job))
-            self._start(job)
+            if job.needs_loop:
+                self._start(job)
+            else:
+                answer = run_job(job)
+                if self._queue.empty():
+                    return embedded.handle(answer)
+                self._open += 1  # a graph that ran inline has told of its own steps
+                self._queue.put((None, answer))
         else:
             for task in tasks:
                 self._start(embedded.job(task, self._put))

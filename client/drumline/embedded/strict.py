@@ -11,8 +11,9 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed
-from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskResult
+from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.capture import identify, messages_among
+from drumline_worker.interrupts import portable_interrupts
 from drumline_worker.job import Job, portable_event
 
 
@@ -42,7 +43,7 @@ class StrictWire:
         codec = self.codec
 
         def strict_emit(kind: int, payload: Any, header: Any) -> None:
-            item = wire.encode_item(codec, kind, portable_event(payload, codec), header)
+            item = wire.encode_item(codec, kind, portable_event(kind, payload, codec), header)
             kind, crossed, header = wire.decode_item(codec, item)
             if type(payload) is PlanMade:  # of a graph that the node called: its classes need not be known here
                 crossed.inputs = payload.inputs
@@ -62,6 +63,8 @@ class StrictWire:
                 event.writes = self.codec.box(writes)
             elif isinstance(event, TaskBubbled):
                 event.command = self.codec.box(event.command)
+            elif isinstance(event, TaskInterrupt):
+                event.interrupts = self.codec.box(portable_interrupts(event.interrupts), "interrupts")
         except Exception as error:
             return TaskError(event.run, event.task, event.attempt, event.executor, error)
         return event

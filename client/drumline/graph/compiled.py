@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drumline.embedded.batch import abatch, batch
 from drumline.embedded.call import Call, make_call, merge_configs
-from drumline.views import final_output
+from drumline.views import FinalOutput
 from drumline_graph.program import Program
 from drumline_graph.types import All, Durability
 from drumline_worker.context import current
@@ -39,13 +40,12 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         debug: bool = False,
         strict_wire: bool = False,
         config: Mapping[str, Any] | None = None,
-        remote: ClusterGraph | None = None,
     ) -> None:
         self.program = program
         self.debug = debug
         self.strict_wire = strict_wire
         self.config: dict[str, Any] = dict(config or {})
-        self._remote = remote
+        self._remote: ClusterGraph | None = None
 
     # -- what it is ---------------------------------------------------------------------------------
 
@@ -99,20 +99,15 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         self, config: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """A copy whose runs start from this config (tags are joined, metadata and configurable merged)."""
-        return self._copy(config=merge_configs(self.config, config, kwargs))
+        copied = copy.copy(self)
+        copied.config = merge_configs(self.config, config, kwargs)
+        return copied
 
     def on(self, cluster: Cluster, name: str | None = None) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """A copy that runs on `cluster`, where it must be registered as `name` (default: this graph's name)."""
-        return self._copy(remote=cluster.graph(name or self.name, graph=self))
-
-    def _copy(self, **changes: Any) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
-        kept = {
-            "debug": self.debug,
-            "strict_wire": self.strict_wire,
-            "config": self.config,
-            "remote": self._remote,
-        }
-        return CompiledStateGraph(self.program, **{**kept, **changes})
+        copied = copy.copy(self)
+        copied._remote = cluster.graph(name or self.name, graph=self)
+        return copied
 
     def __repr__(self) -> str:
         where = f" on {self._remote}" if self._remote is not None else ""
@@ -229,10 +224,10 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         items = self.stream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
         if stream_mode != "values":
             return list(items)
-        last = None
+        output = FinalOutput(version)
         for item in items:
-            last = item
-        return final_output(last, version)
+            output.add(item)
+        return output.result()
 
     async def ainvoke(
         self,
@@ -249,10 +244,10 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         items = self.astream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
         if stream_mode != "values":
             return [item async for item in items]
-        last = None
+        output = FinalOutput(version)
         async for item in items:
-            last = item
-        return final_output(last, version)
+            output.add(item)
+        return output.result()
 
     def batch(
         self,

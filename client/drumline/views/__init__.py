@@ -1,6 +1,6 @@
 """Views: pure functions from the facts of a run to what each stream mode yields."""
 
-from drumline.views.shapes import MODES, final_output, parse_modes
+from drumline.views.shapes import MODES, FinalOutput, parse_modes
 from drumline.views.view import View
 
-__all__ = ["MODES", "View", "final_output", "parse_modes"]
+__all__ = ["MODES", "FinalOutput", "View", "parse_modes"]

@@ -174,15 +174,20 @@ class OpenTask:
     """A task of an open superstep.
 
     `output` is what the subgraph in it returned. After a retraction the new attempt's events are left out as long as
-    they repeat the old ones byte for byte.
+    they repeat the old ones byte for byte. `calls` holds the metadata of its model calls by their number; they stay
+    over a retraction, because the item that brings them may be one of those left out. `taken_back` are ids of messages
+    that only events beyond the first difference had shown.
     """
 
-    __slots__ = ("_repeat", "_told", "graph", "output", "planned")
+    __slots__ = ("_repeat", "_shown", "_told", "calls", "graph", "output", "planned", "taken_back")
 
     def __init__(self, graph: GraphView, planned: PlannedTask) -> None:
         self.graph = graph
         self.planned = planned
         self.output: Any = None
+        self.calls: dict[int, dict[str, Any]] = {}
+        self.taken_back: list[str] = []
+        self._shown: dict[int, str] = {}
         self._told: list[int] | None = None
         self._repeat = -1
 
@@ -197,9 +202,15 @@ class OpenTask:
                 self._repeat = at + 1
                 return True
             del told[at:]
+            self.taken_back = [self._shown.pop(index) for index in list(self._shown) if index >= at]
         self._repeat = -1
         told.append(digest)
         return False
+
+    def note_shown(self, id_: str) -> None:
+        """The event that was told last was the first to show the message `id_`."""
+        if self._told is not None:
+            self._shown[len(self._told) - 1] = id_
 
     def retract(self) -> None:
         """The attempt is void: compare what comes next with what was told."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from drumline_worker.capture import CHUNK, given_messages, returned_messages
+from drumline_protocol.codec_langchain import TAG_PREFIX
+from drumline_protocol.codec_types import Opaque
+from drumline_protocol.errors import LangChainMissing
+from drumline_worker.capture import given_messages, returned_messages
+from drumline_worker.model_call import CHUNK
+
+
+def check_readable(message: Any) -> None:
+    """LangChainMissing if this is a message that only langchain-core can make, and it is not here."""
+    if type(message) is Opaque and message.tag.startswith(TAG_PREFIX):
+        raise LangChainMissing(message.tag.removeprefix(TAG_PREFIX))
 
 
 class SeenMessages:
@@ -19,6 +29,18 @@ class SeenMessages:
     def add_input(self, value: Any) -> None:
         """A node gets `value`: the messages in it are known already."""
         self._ids.update(message.id for message in given_messages(value) if message.id)
+
+    def add_ids(self, ids: Iterable[str]) -> None:
+        """Messages of these ids are known already."""
+        self._ids.update(ids)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Messages of these ids were taken back: they are news again."""
+        self._ids.difference_update(ids)
+
+    def knows(self, id_: str | None) -> bool:
+        """Whether a message of this id was shown, or was known before."""
+        return id_ in self._ids
 
     def is_new(self, header: dict[str, Any]) -> bool:
         """Whether a message event is to be shown: every chunk is, a whole message once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drumline_graph.constants import INTERRUPT
 from drumline_graph.types import GraphOutput
 
 #: every stream mode there is; `checkpoints` yields nothing until persistence is built
@@ -53,10 +54,30 @@ def print_item(ns: tuple[str, ...], mode: str, payload: Any) -> None:
     print(f"\x1b[1m[{mode}]\x1b[0m {where}{payload!r}")
 
 
-def final_output(last: Any, version: str) -> Any:
-    """What `invoke` makes of the last `values` item (None: there was none): the value, or a v2 `GraphOutput`."""
-    if version != "v2":
-        return last
-    if last is None:
-        return GraphOutput(value=None, interrupts=())
-    return GraphOutput(value=last["data"], interrupts=last["interrupts"])
+class FinalOutput:
+    """What `invoke` makes of the `values` items of a run, given one after another."""
+
+    __slots__ = ("_interrupts", "_last", "_version")
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self._last: Any = None
+        self._interrupts: list[Any] = []
+
+    def add(self, item: Any) -> None:
+        """Take the next item."""
+        if self._version == "v2":
+            self._last = item["data"]
+            self._interrupts.extend(item["interrupts"])
+        else:
+            self._last = item
+            if isinstance(item, dict):
+                self._interrupts.extend(item.get(INTERRUPT, ()))
+
+    def result(self) -> Any:
+        """v2: a `GraphOutput`. v1: the last value (None: there was none), and the interrupts under `__interrupt__`."""
+        if self._version == "v2":
+            return GraphOutput(value=self._last, interrupts=tuple(self._interrupts))
+        if not self._interrupts:
+            return self._last
+        return {**(self._last if isinstance(self._last, dict) else {}), INTERRUPT: self._interrupts}

@@ -10,14 +10,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from drumline.views.graphs import GraphView, Mappers, OpenTask
-from drumline.views.payloads import debug_payload, error_payload, result_payload, start_payload
-from drumline.views.seen import SeenMessages
+from drumline.views.payloads import (
+    debug_payload,
+    error_payload,
+    interrupt_payload,
+    result_payload,
+    start_payload,
+    with_errors,
+)
+from drumline.views.seen import SeenMessages, check_readable
 from drumline.views.shapes import print_item, shape_of
+from drumline_graph.constants import INTERRUPT
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     CUSTOM,
     MESSAGE,
+    STREAMED,
     AttemptRetracted,
     Emitted,
     Fact,
@@ -28,9 +37,11 @@ from drumline_protocol.facts import (
     StepCommitted,
     TaskFailed,
     TaskFinished,
+    TaskInterrupted,
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, rebuild
+from drumline_worker.model_call import GIVEN
 
 Namespace = tuple[str, ...]
 Errors = Mapping[str, type[BaseException]] | Iterable[type[BaseException]]
@@ -113,6 +124,7 @@ class View:
             PlanMade: self._on_plan,
             Emitted: self._on_emitted,
             AttemptRetracted: self._on_retracted,
+            TaskInterrupted: self._on_interrupted,
         }
         tasks = self._tasks or self._debug
         if self._updates or tasks or self._messages is not None:
@@ -197,27 +209,64 @@ class View:
         if task is None:
             return
         ns = task.graph.ns
-        shown = task.graph.shown
+        shown = task.graph.shown or self._surfacing
         out: list[Any] = []
         for raw in fact.items:
             if type(raw) is bytes:
                 if task.repeats(raw):
                     continue
+                if task.taken_back and self._messages is not None:
+                    self._messages.forget(task.taken_back)
+                    task.taken_back = []
                 assert self._decode_item is not None
                 kind, payload, header = self._decode_item(raw)
             else:
                 kind, payload, header = raw
             self._out = []
             if kind == CUSTOM:
-                if self._custom and (shown or self._surfacing):
+                if self._custom and shown:
                     self._emit(ns, "custom", payload, fact.attempt)
             elif kind == MESSAGE:
-                if self._messages is not None and shown and self._messages.is_new(header):
-                    self._emit(ns, "messages", payload, fact.attempt)
+                if self._messages is not None:
+                    self._on_message(task, self._messages, payload, header, fact.attempt)
+            elif kind == STREAMED:
+                self._pass_on(payload, fact.attempt)
             else:
                 self._out = self.fold(payload)
             out.extend(self._out)
         self._out = out
+
+    def _on_message(
+        self, task: OpenTask, seen: SeenMessages, payload: Any, header: dict[str, Any], attempt: int
+    ) -> None:
+        ns = header.get("ns")
+        shown = task.graph.shown if ns is None else self._subgraphs
+        if header["kind"] == GIVEN:
+            if shown:
+                seen.add_ids(header["ids"])
+            return
+        message, metadata = payload
+        if metadata is not None:
+            task.calls[header["call"]] = metadata
+        known = seen.knows(header["id"])
+        if shown and seen.is_new(header):
+            if not known:
+                task.note_shown(header["id"])
+            check_readable(message)
+            item = (message, dict(task.calls[header["call"]]))
+            self._emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
+
+    def _pass_on(self, item: Any, attempt: int) -> None:
+        """An item of another engine's stream, made inside of a task."""
+        ns, mode, payload = tuple(item[0]), item[1], item[2]
+        if ns != self._base and not self._subgraphs:
+            return
+        if mode == "values":
+            interrupts = payload.get(INTERRUPT, ()) if isinstance(payload, dict) else ()
+            values = {k: v for k, v in payload.items() if k != INTERRUPT} if interrupts else payload
+            self._emit_values(ns, values, interrupts, attempt)
+        else:
+            self._emit(ns, mode, with_errors(mode, payload, self._errors), attempt)
 
     def _on_retracted(self, fact: AttemptRetracted) -> None:
         task = self._open.get(fact.task)
@@ -258,6 +307,19 @@ class View:
             payload = error_payload(fact.task, task.planned.name, error)
             self._task_event(fact.ns, task.graph.step, fact.at_ms, "task_result", payload)
 
+    def _on_interrupted(self, fact: TaskInterrupted) -> None:
+        task = self._open.get(fact.task)
+        if task is None or task.planned.hidden or not task.graph.shown:
+            return
+        graph, interrupts = task.graph, tuple(unbox(fact.interrupts))
+        if self._updates:
+            self._emit(fact.ns, "updates", {INTERRUPT: interrupts}, fact.attempt)
+        if self._values:
+            self._emit_values(fact.ns, graph.values(), interrupts, fact.attempt)
+        if self._tasks or self._debug:
+            payload = interrupt_payload(fact.task, task.planned.name, interrupts)
+            self._task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
+
     # -- the barrier --------------------------------------------------------------------------------
 
     def _on_committed(self, fact: StepCommitted) -> None:
@@ -266,12 +328,21 @@ class View:
         if self._messages is not None:
             graph.note_output(fact.written)
         if self._values and graph.shows(fact.written):
-            payload = graph.values()
-            if self._coerce is not None and not graph.foreign:
-                payload = self._coerce(graph.path, payload)
-            self._emit(fact.ns, "values", payload)
+            self._emit_values(fact.ns, graph.values())
 
     # -- items --------------------------------------------------------------------------------------
+
+    def _emit_values(self, ns: Namespace, values: Any, interrupts: tuple[Any, ...] = (), attempt: int = 1) -> None:
+        """A `values` item. v1 shows interrupts among the keys (alone, where there are no keys), v2 beside the data."""
+        if self._version != "v2":
+            if interrupts:
+                values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}
+            self._emit(ns, "values", values, attempt)
+            return
+        graph = self._graphs.get(ns)
+        if self._coerce is not None and graph is not None and not graph.foreign:
+            values = self._coerce(graph.path, values)
+        self._emit(ns, "values", values, attempt, interrupts)
 
     def _task_event(self, ns: Namespace, step: int, at_ms: float, kind: str, payload: Any) -> None:
         if self._tasks:
@@ -279,14 +350,14 @@ class View:
         if self._debug:
             self._emit(ns, "debug", debug_payload(step, at_ms, kind, payload))
 
-    def _emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1) -> None:
+    def _emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1, interrupts: tuple[Any, ...] = ()) -> None:
         if mode in self._printed:
             print_item(ns if self._subgraphs else (), mode, payload)
         if mode in self._yielded:
             item = self._shape(ns, mode, payload)
             if self._version == "v2":
                 if mode == "values":
-                    item["interrupts"] = ()
+                    item["interrupts"] = interrupts
                 if attempt > 1:
                     item["attempt"] = attempt
             self._out.append(item)

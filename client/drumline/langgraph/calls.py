@@ -1,0 +1,173 @@
+"""`@task`s that a LangGraph node calls: they run here and now, in the worker that runs the node.
+
+LangGraph makes each call a task of its own, with events in the stream of the caller's graph. So do we, but for where
+it runs: nothing is planned, nothing is dispatched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
+from datetime import datetime, timezone
+from itertools import count
+from typing import Any
+
+from langgraph._internal import _constants as keys
+from langgraph._internal._scratchpad import PregelScratchpad
+from langgraph.pregel._call import get_runnable_for_task
+from langgraph.pregel._retry import arun_with_retry, run_with_retry
+from langgraph.types import PregelExecutableTask
+
+from drumline_protocol.facts import STREAMED
+from drumline_worker.job import Job
+
+Future = Any
+_PUSH_TRIGGER = (keys.PUSH,)
+
+
+def new_scratchpad(job: Job) -> Any:
+    """What LangGraph's code counts in while a task runs. Nothing is resumed, so there are no answers to interrupts."""
+
+    def no_answer(_consume: bool = False) -> Any:
+        return None
+
+    return PregelScratchpad(
+        step=job.step,
+        stop=job.stop,
+        call_counter=count().__next__,
+        interrupt_counter=count().__next__,
+        get_null_resume=no_answer,
+        resume=[],
+        subgraph_counter=count().__next__,
+    )
+
+
+class Calls:
+    """The function under `__pregel_call` of one task: starts a call and gives a future of what it returns."""
+
+    def __init__(self, job: Job, config: dict[str, Any], graph: Any, ns: str = "", path: Any = None) -> None:
+        self._job = job
+        self._config = config
+        self._graph = graph
+        self._ns = ns or config["configurable"][keys.CONFIG_KEY_CHECKPOINT_NS]
+        self._path = job.path if path is None else path
+        self._numbers = count()
+
+    def __call__(
+        self,
+        func: Callable[..., Any],
+        input: tuple[tuple[Any, ...], dict[str, Any]],
+        *,
+        retry_policy: Any = None,
+        callbacks: Any = None,
+        timeout: Any = None,
+        **_options: Any,
+    ) -> Future:
+        """Call `func(*args, **kwargs)` with `(args, kwargs) = input`, as LangGraph's functional API does.
+
+        Awaitable where an event loop runs, else with `.result()`.
+        """
+        task = self._task(func, input, retry_policy, callbacks, timeout)
+        self._tell("tasks", {"id": task.id, "name": task.name, "input": input, "triggers": _PUSH_TRIGGER})
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return self._in_thread(task)
+        return loop.create_task(self._await(task))
+
+    def _in_thread(self, task: PregelExecutableTask) -> Future:
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def run() -> None:
+            try:
+                run_with_retry(task, None)
+            except BaseException as error:
+                self._failed(task, error)
+                future.set_exception(error)
+            else:
+                future.set_result(self._done(task))
+
+        threading.Thread(target=copy_context().run, args=(run,), name=f"drumline-{task.name}", daemon=True).start()
+        return future
+
+    async def _await(self, task: PregelExecutableTask) -> Any:
+        try:
+            await arun_with_retry(task, None)
+        except BaseException as error:
+            self._failed(task, error)
+            raise
+        return self._done(task)
+
+    def _task(
+        self, func: Callable[..., Any], input: Any, retry_policy: Any, callbacks: Any, timeout: Any
+    ) -> PregelExecutableTask:
+        job, runnable, number = self._job, get_runnable_for_task(func), next(self._numbers)
+        name = str(getattr(runnable, "name", None) or getattr(func, "__name__", "task"))
+        # From the caller's task and the number of the call: the same in every attempt.
+        id_ = str(uuid.uuid5(uuid.UUID(self._config["configurable"][keys.CONFIG_KEY_TASK_ID]), f"{name}:{number}"))
+        ns = f"{self._ns}{keys.NS_SEP}{name}{keys.NS_END}{id_}"
+        path = (keys.PUSH, self._path, number, True)
+        writes: deque[tuple[str, Any]] = deque()
+        config: Any = {
+            **self._config,
+            "run_name": name,
+            "callbacks": callbacks or self._config.get("callbacks"),
+            "metadata": {
+                **self._config["metadata"],
+                "langgraph_node": name,
+                "langgraph_triggers": _PUSH_TRIGGER,
+                "langgraph_path": path,
+                "langgraph_checkpoint_ns": ns,
+            },
+        }
+        configurable = config["configurable"] = {
+            **self._config["configurable"],
+            keys.CONFIG_KEY_TASK_ID: id_,
+            keys.CONFIG_KEY_SEND: writes.extend,
+            keys.CONFIG_KEY_CHECKPOINT_NS: ns,
+            keys.CONFIG_KEY_SCRATCHPAD: new_scratchpad(job),
+        }
+        configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, self._graph, ns, path)
+        retries = retry_policy or self._graph.retry_policy or ()
+        return PregelExecutableTask(
+            name, input, runnable, writes, config, _PUSH_TRIGGER, retries, None, id_, path, timeout=timeout
+        )
+
+    # -- events ---------------------------------------------------------------------------------------
+
+    def _done(self, task: PregelExecutableTask) -> Any:
+        value = next((value for channel, value in task.writes if channel == keys.RETURN), None)
+        self._tell("updates", {task.name: value})
+        self._tell("tasks", _result(task, result={keys.RETURN: value}))
+        return value
+
+    def _failed(self, task: PregelExecutableTask, error: BaseException) -> None:
+        from langgraph.errors import GraphBubbleUp
+
+        if not isinstance(error, GraphBubbleUp):
+            self._tell("tasks", _result(task, error=error))
+
+    def _tell(self, mode: str, payload: dict[str, Any]) -> None:
+        """Put an event of a call on the stream of the caller's graph."""
+        job = self._job
+        if not job.is_heard:
+            return
+        if mode in job.shared.record:
+            job.emit(STREAMED, (job.ns, mode, payload), None)
+        if mode == "tasks" and "debug" in job.shared.record:
+            wrapped = {
+                "step": job.step,
+                "timestamp": datetime.now(timezone.utc).isoformat(),
+                "type": "task_result" if "result" in payload else "task",
+                "payload": payload,
+            }
+            job.emit(STREAMED, (job.ns, "debug", wrapped), None)
+
+
+def _result(task: PregelExecutableTask, *, result: Any = None, error: Any = None) -> dict[str, Any]:
+    return {"id": task.id, "name": task.name, "error": error, "result": result or {}, "interrupts": []}

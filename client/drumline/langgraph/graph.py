@@ -1,0 +1,69 @@
+"""A LangGraph graph as drumline's: the same calls, on drumline's engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from drumline.graph.compiled import CompiledStateGraph
+from drumline.langgraph.versions import check_version
+from drumline_graph.errors import FeatureNotBuilt
+
+
+def is_langgraph(value: Any) -> bool:
+    """Whether `value` is a graph that LangGraph compiled, told without importing LangGraph."""
+    return any((cls.__module__, cls.__qualname__) == ("langgraph.pregel.main", "Pregel") for cls in type(value).__mro__)
+
+
+def adapt(graph: Any, *, strict_wire: bool | None = None) -> AdaptedGraph:
+    """A graph that LangGraph compiled, to be run by drumline: embedded, or on a cluster with `.on(cluster)`.
+
+    `graph` stays as it is. `strict_wire` is that of drumline's `compile()`. Raises UnsupportedLangGraph for a version
+    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (a checkpointer,
+    breakpoints, error handlers, a cache), TypeError for something that is no graph of LangGraph.
+    """
+    check_version()
+    if not is_langgraph(graph):
+        kind = f"{type(graph).__module__}.{type(graph).__qualname__}"
+        hint = ": it is not compiled yet, add .compile()" if callable(getattr(graph, "compile", None)) else ""
+        raise TypeError(f"adapt() takes a graph that LangGraph compiled, not a {kind}{hint}")
+    from drumline.langgraph.inline import inline_program_of
+    from drumline.langgraph.program import is_plannable, program_of
+
+    version = os.environ.get("DRUMLINE_VERSION") or None
+    make = program_of if is_plannable(graph) else inline_program_of
+    return AdaptedGraph(graph, make(graph, version=version), strict_wire=strict_wire)
+
+
+class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
+    """What `adapt()` gives. `langgraph` is the graph as LangGraph compiled it, which draws and describes itself."""
+
+    def __init__(self, graph: Any, program: Any, *, strict_wire: bool | None) -> None:
+        if strict_wire is None:
+            strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
+        super().__init__(program, debug=bool(graph.debug), strict_wire=strict_wire, config=graph.config)
+        self.langgraph = graph
+
+    def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
+        """LangGraph's own drawing."""
+        return self.langgraph.get_graph(config, xray=xray)
+
+    def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """LangGraph's own JSON schema of the input."""
+        schema: dict[str, Any] = self.langgraph.get_input_jsonschema(config)
+        return schema
+
+    def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """LangGraph's own JSON schema of the output."""
+        schema: dict[str, Any] = self.langgraph.get_output_jsonschema(config)
+        return schema
+
+    def _call(self, input: Any, config: Mapping[str, Any] | None, **rest: Any) -> Any:
+        from drumline.langgraph.values import our_value
+
+        if getattr(input, "resume", None) is not None:
+            raise FeatureNotBuilt("Answering interrupts (Command(resume=...))", f"calling graph {self.name!r}")
+        if isinstance(input, dict):
+            input = {key: our_value(value) for key, value in input.items()}
+        return super()._call(our_value(input), config, **rest)

@@ -1,0 +1,140 @@
+"""Graphs whose tasks drumline does not plan: functional ones, and `Pregel` graphs without a builder.
+
+The whole graph is one hidden task: LangGraph's own loop runs it in one worker, and every item of its stream becomes an
+item of the run's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.runnables.config import var_child_runnable_config
+
+from drumline.langgraph.abilities import abilities_of
+from drumline.langgraph.program import check_options
+from drumline.langgraph.tasks import our_payload
+from drumline.langgraph.versions import check_version
+from drumline_graph.channels import EphemeralValue, Topic
+from drumline_graph.constants import BRANCH_PREFIX, PULL, START, TAG_HIDDEN, TASKS
+from drumline_graph.node import Node
+from drumline_graph.program import Program
+from drumline_graph.superstep import path_key_of
+from drumline_graph.types import Send
+from drumline_protocol.facts import CUSTOM, STREAMED
+from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext
+from drumline_worker.job import Job
+
+Writes = list[tuple[str, Any]]
+
+#: the one key that the input travels in; it is no key of the state, so nothing of it is shown
+INPUT = "__input__"
+
+
+def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
+    """The program that runs `graph` as one task. FeatureNotBuilt for options that drumline cannot honour."""
+    installed = check_version()
+    check_options(graph)
+    name = graph.get_name()
+    trigger = BRANCH_PREFIX + name
+    action = InlineGraph(graph)
+    path, start_path = (PULL, name), (PULL, START)
+    node = Node(
+        name=name,
+        action=action,
+        triggers=(trigger,),
+        input_keys=INPUT,
+        tags=(TAG_HIDDEN,),
+        has_sync=action.has_sync,
+        has_async=action.has_async,
+        foreign=True,
+        path=path,
+        path_key=path_key_of(path),
+    )
+    start = Node(
+        name=START,
+        action=None,
+        triggers=(START,),
+        input_keys=START,
+        edges=((trigger, None),),
+        tags=(TAG_HIDDEN,),
+        path=start_path,
+        path_key=path_key_of(start_path),
+    )
+    return Program(
+        name=name,
+        nodes={name: node},
+        start=start,
+        channels={
+            INPUT: EphemeralValue(Any),
+            trigger: EphemeralValue(Any, guard=False),
+            START: EphemeralValue(Any),
+            TASKS: Topic(Send, accumulate=False),
+        },
+        managed={},
+        input_keys=INPUT,
+        output_keys=[],
+        stream_keys=[],
+        trigger_to_nodes={trigger: (name,)},
+        state_schema=None,
+        input_schema=None,
+        output_schema=None,
+        context_schema=graph.context_schema,
+        input_reader=_read_input,
+        builder=None,
+        version=version,
+        origin=("langgraph", ".".join(installed.split(".")[:2]), "inline", sorted(graph.nodes)),
+    )
+
+
+def _read_input(value: Any) -> Writes:
+    """Any value is an input. One that has crossed a wire is packed already."""
+    if isinstance(value, dict) and value.keys() == {INPUT}:
+        value = value[INPUT]
+    return [(INPUT, value)]
+
+
+class InlineGraph:
+    """The action of the one task: LangGraph's `stream` (or `astream`), passed on item by item."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+        abilities = [abilities_of(node) for name, node in graph.nodes.items() if name != START]
+        self.has_sync = all(sync for sync, _ in abilities)
+        self.has_async = any(asynchronous for _, asynchronous in abilities)
+
+    def run(self, context: TaskContext) -> Writes:
+        """Run the graph on this thread."""
+        job = context.job
+        var_child_runnable_config.set(None)  # or LangGraph would take the graph for a part of this task's
+        for item in self._graph.stream(job.input, _config(context), **self._options(job)):
+            _pass_on(job, item)
+        return []
+
+    async def arun(self, context: TaskContext) -> Writes:
+        """Run the graph on the running event loop."""
+        job = context.job
+        var_child_runnable_config.set(None)
+        async for item in self._graph.astream(job.input, _config(context), **self._options(job)):
+            _pass_on(job, item)
+        return []
+
+    def _options(self, job: Job) -> dict[str, Any]:
+        modes = [mode for mode in job.shared.record if mode != "checkpoints"]
+        return {"context": job.context, "stream_mode": modes, "subgraphs": job.shared.subgraphs}
+
+
+def _config(context: TaskContext) -> dict[str, Any]:
+    """The caller's config. Nothing in it says that this is a task: the graph is the root of its stream."""
+    given = context.job.shared.config
+    configurable = {
+        key: value for key, value in (given.get("configurable") or {}).items() if key not in (TASK_KEY, CONTEXT_KEY)
+    }
+    return {**given, "configurable": configurable}
+
+
+def _pass_on(job: Job, item: Any) -> None:
+    ns, mode, payload = item if job.shared.subgraphs else ((), *item)
+    if mode == "custom" and not ns:
+        job.emit(CUSTOM, payload, None)
+    else:
+        job.emit(STREAMED, (tuple(ns), mode, our_payload(payload)), None)

@@ -1,0 +1,170 @@
+"""From LangGraph's compiled graph to a `Program`: nodes, channels and keys as drumline's machine plans with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.prebuilt import ToolNode
+
+from drumline.langgraph.channels import channel_of, manager_of
+from drumline.langgraph.tasks import ForeignNode, ForeignStart
+from drumline.langgraph.versions import check_version, refuse
+from drumline_graph.channels import Topic
+from drumline_graph.compile import pool_of
+from drumline_graph.constants import BRANCH_PREFIX, END, PULL, START, TAG_HIDDEN, TASKS
+from drumline_graph.node import Node
+from drumline_graph.program import Program
+from drumline_graph.superstep import path_key_of
+from drumline_graph.types import Send
+from drumline_graph.writes import input_reader_of
+
+
+def program_of(graph: Any, *, version: str | None = None) -> Program:
+    """The program of a compiled `StateGraph`. FeatureNotBuilt names what in it drumline cannot run yet."""
+    installed = check_version()
+    check_options(graph)
+    builder = graph.builder
+    managed = {key: manager_of(key, spec) for key, spec in builder.managed.items()}
+    channels = {key: channel_of(key, spec) for key, spec in graph.channels.items() if key not in managed}
+    channels[TASKS] = Topic(Send, accumulate=False)
+    nodes = {name: _node(graph, name) for name in graph.nodes if name != START}
+    trigger_to_nodes: dict[str, list[str]] = {}
+    for node in nodes.values():
+        for trigger in node.triggers:
+            trigger_to_nodes.setdefault(trigger, []).append(node.name)
+    input_keys = _plain_keys(builder, builder.input_schema)
+    return Program(
+        name=graph.get_name(),
+        nodes=nodes,
+        start=_start(graph),
+        channels=channels,
+        managed=managed,
+        input_keys=input_keys,
+        output_keys=_listed(graph.output_channels),
+        stream_keys=_listed(graph.stream_channels_asis),
+        trigger_to_nodes={trigger: tuple(names) for trigger, names in trigger_to_nodes.items()},
+        state_schema=builder.state_schema,
+        input_schema=builder.input_schema,
+        output_schema=builder.output_schema,
+        context_schema=builder.context_schema,
+        input_reader=input_reader_of(input_keys),
+        builder=builder,
+        version=version,
+        origin=("langgraph", ".".join(installed.split(".")[:2]), *_edges(builder)),
+    )
+
+
+def is_plannable(graph: Any) -> bool:
+    """Whether drumline can plan this graph: it was compiled from a `StateGraph`, so that its nodes can be tasks."""
+    return isinstance(graph, CompiledStateGraph) and hasattr(graph, "builder")
+
+
+def check_options(graph: Any) -> None:
+    """What was given to `compile()` and is not built: refused, not ignored."""
+    where = f"LangGraph graph {graph.get_name()!r}"
+    if graph.checkpointer not in (None, False):
+        refuse("Persistence (compile(checkpointer=...))", where, "compile it without a checkpointer")
+    if graph.cache is not None:
+        refuse("Caching of node results (compile(cache=...))", where)
+    for when in ("interrupt_before", "interrupt_after"):
+        if getattr(graph, f"{when}_nodes", None):
+            refuse(f"Static breakpoints (compile({when}=...))", where)
+    if graph.step_timeout is not None:
+        refuse("A timeout of supersteps (step_timeout)", where)
+
+
+def _node(graph: Any, name: str) -> Node:
+    compiled, spec = graph.nodes[name], graph.builder.nodes[name]
+    if getattr(compiled, "error_handler_node", None) or getattr(compiled, "is_error_handler", False):
+        refuse("Error handlers (error_handler=)", f"node {name!r} of LangGraph graph {graph.get_name()!r}")
+    action = ForeignNode(graph, name)
+    child = compiled.bound if _is_planned_child(compiled) else None
+    path = (PULL, name)
+    keys = compiled.channels
+    return Node(
+        name=name,
+        action=action,
+        subprogram=None if child is None else program_of(child),
+        triggers=tuple(compiled.triggers),
+        input_keys=keys if isinstance(keys, str) else list(keys),
+        mapper=compiled.mapper,
+        router_keys=_read_keys(graph, name),
+        tags=tuple(compiled.tags or ()),
+        metadata=dict(compiled.metadata) if compiled.metadata else None,
+        defer=spec.defer,
+        pool=pool_of(name, compiled.metadata),
+        has_sync=action.has_sync,
+        has_async=action.has_async,
+        foreign=True,
+        path=path,
+        path_key=path_key_of(path),
+        managed_keys=tuple(key for key in keys if key in graph.builder.managed),
+    )
+
+
+def _is_planned_child(compiled: Any) -> bool:
+    """Whether a node is a graph that the machine plans, node by node.
+
+    Where LangGraph does more around it than calling it (a config of its own, retries, a timeout), it runs inline.
+    """
+    return (
+        is_plannable(compiled.bound)
+        and not compiled.bound.config
+        and not compiled.retry_policy
+        and compiled.timeout is None
+    )
+
+
+def _start(graph: Any) -> Node:
+    builder = graph.builder
+    path = (PULL, START)
+    routed = bool(builder.branches.get(START))
+    action = ForeignStart(graph, START) if routed else None
+    return Node(
+        name=START,
+        action=action,
+        triggers=(START,),
+        input_keys=START,
+        edges=tuple(
+            (BRANCH_PREFIX + end, None) for start, end in sorted(builder.edges) if start == START and end != END
+        ),
+        router_keys=_read_keys(graph, START) if routed else (),
+        tags=(TAG_HIDDEN,),
+        has_sync=action is None or action.has_sync,
+        has_async=action is not None and action.has_async,
+        foreign=routed,
+        path=path,
+        path_key=path_key_of(path),
+    )
+
+
+def _read_keys(graph: Any, name: str) -> tuple[str, ...]:
+    """Keys that a task of this node may read while it runs: those of its routers; a `ToolNode` may read all of them."""
+    builder = graph.builder
+    if name != START and isinstance(graph.nodes[name].bound, ToolNode):
+        return tuple(builder.channels)
+    own = builder.state_schema if name == START else builder.nodes[name].input_schema
+    keys: dict[str, None] = {}
+    for branch in builder.branches.get(name, {}).values():
+        keys.update(dict.fromkeys(builder.schemas[branch.input_schema or own]))
+    return tuple(key for key in keys if key in builder.channels)
+
+
+def _plain_keys(builder: Any, schema: Any) -> list[str] | str:
+    keys = [key for key in builder.schemas[schema] if key not in builder.managed]
+    return "__root__" if keys == ["__root__"] else keys
+
+
+def _listed(keys: Any) -> list[str] | str:
+    return keys if isinstance(keys, str) else list(keys)
+
+
+def _edges(builder: Any) -> tuple[Any, ...]:
+    """Edges and routers, which stand in LangGraph's nodes as code, as text for the fingerprint."""
+    branches = [
+        (source, name, sorted(map(repr, (branch.ends or {}).items())))
+        for source, found in sorted(builder.branches.items())
+        for name, branch in sorted(found.items())
+    ]
+    return (sorted(builder.edges), sorted(builder.waiting_edges), branches)

@@ -1,0 +1,212 @@
+"""Running one node of a LangGraph graph as a task: its config, and LangGraph's own runner around the node's code."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from langchain_core.runnables.config import var_child_runnable_config
+from langgraph._internal import _constants as keys
+from langgraph.errors import GraphInterrupt, ParentCommand
+from langgraph.pregel._retry import arun_with_retry, run_with_retry
+from langgraph.pregel.protocol import StreamProtocol
+from langgraph.runtime import ExecutionInfo, RunControl, Runtime
+from langgraph.types import PregelExecutableTask
+
+from drumline.langgraph.abilities import abilities_of
+from drumline.langgraph.calls import Calls, new_scratchpad
+from drumline.langgraph.pushing import PushListener
+from drumline.langgraph.reading import reader, state_reader
+from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
+from drumline_graph.constants import RETURN
+from drumline_protocol.facts import CUSTOM, STREAMED
+from drumline_worker.context import TaskContext
+from drumline_worker.job import Job
+from drumline_worker.tokens import with_handler
+
+Writes = list[tuple[str, Any]]
+
+_READ_STATE = getattr(keys, "CONFIG_KEY_READ_STATE", "__pregel_read_state")
+_RUNTIME_FIELDS = {field.name for field in fields(Runtime)}
+
+
+class ForeignNode:
+    """The action of a node that LangGraph compiled: `run` and `arun` give the task's writes.
+
+    In phase `run` that is the node's body, its writers and its routers. In phase `route` the body has been a subgraph
+    that drumline planned: its writers take what that returned.
+    """
+
+    def __init__(self, graph: Any, name: str) -> None:
+        self._graph = graph
+        self._name = name
+        self._node = graph.nodes[name]
+        self.has_sync, self.has_async = abilities_of(self._node)
+
+    @property
+    def __globals__(self) -> dict[str, Any]:
+        """Names that the node's module knows: a client looks for classes of exceptions there."""
+        from langgraph import errors
+
+        function = getattr(self._node.bound, "func", None) or getattr(self._node.bound, "afunc", None)
+        return {**vars(errors), **getattr(function, "__globals__", {})}
+
+    def __repr__(self) -> str:
+        return f"<ForeignNode {self._name!r} of LangGraph's {self._graph.get_name()!r}>"
+
+    def run(self, context: TaskContext) -> Writes:
+        """Run the node on this thread. Raises what it raises; interrupts and parent commands as drumline's."""
+        task = self._task(context)
+        var_child_runnable_config.set(task.config)
+        try:
+            if context.job.phase == "run":
+                run_with_retry(task, None)
+            else:
+                for writer in task.writers:
+                    writer.invoke(task.input, task.config)
+        except (GraphInterrupt, ParentCommand) as signal:
+            raise _ours(signal) from None
+        return our_writes(task.writes)
+
+    async def arun(self, context: TaskContext) -> Writes:
+        """Run the node on the running event loop, with its async implementations."""
+        task = self._task(context)
+        var_child_runnable_config.set(task.config)
+        try:
+            if context.job.phase == "run":
+                await arun_with_retry(task, None)
+            else:
+                for writer in task.writers:
+                    await writer.ainvoke(task.input, task.config)
+        except (GraphInterrupt, ParentCommand) as signal:
+            raise _ours(signal) from None
+        return our_writes(task.writes)
+
+    def _task(self, context: TaskContext) -> PregelExecutableTask:
+        job, node = context.job, self._node
+        writes: deque[tuple[str, Any]] = deque()
+        return PregelExecutableTask(
+            self._name,
+            self._input(job),
+            node.node,
+            writes,
+            task_config(context, self._graph, self._name, writes),
+            job.triggers,
+            node.retry_policy or self._graph.retry_policy or (),
+            None,
+            job.task,
+            job.path,
+            writers=node.flat_writers,
+            subgraphs=node.subgraphs,
+            timeout=node.timeout,
+        )
+
+    def _input(self, job: Job) -> Any:
+        return job.input if job.phase == "run" else their_value(dict(job.writes)[RETURN])
+
+
+class ForeignStart(ForeignNode):
+    """The action of START where it has routers: writes the input, fires all edges. Runs in phase `route`."""
+
+    def __init__(self, graph: Any, name: str) -> None:
+        super().__init__(graph, name)
+        self._keys = {"__root__"} if "__root__" in graph.builder.channels else set(graph.builder.channels)
+
+    def _input(self, job: Job) -> Any:
+        values = {key: value for key, value in job.writes if key in self._keys}
+        return values.get("__root__") if "__root__" in self._keys else values
+
+
+def _ours(signal: Exception) -> Exception:
+    return our_interrupt(signal) if isinstance(signal, GraphInterrupt) else our_parent_command(signal)
+
+
+def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
+    """The `RunnableConfig` of a task, with all that LangGraph's code looks up in it."""
+    job = context.job
+    scratchpad = new_scratchpad(job)
+    configurable: dict[str, Any] = {
+        **context.config["configurable"],
+        keys.CONFIG_KEY_TASK_ID: job.task,
+        keys.CONFIG_KEY_SEND: writes.extend,
+        keys.CONFIG_KEY_READ: reader(job, scratchpad, writes),
+        keys.CONFIG_KEY_CHECKPOINTER: None,
+        keys.CONFIG_KEY_CHECKPOINT_MAP: {},
+        keys.CONFIG_KEY_CHECKPOINT_ID: None,
+        keys.CONFIG_KEY_CHECKPOINT_NS: context.checkpoint_ns,
+        keys.CONFIG_KEY_SCRATCHPAD: scratchpad,
+        keys.CONFIG_KEY_RUNTIME: _runtime(context, graph),
+    }
+    if job.path[0] == keys.PUSH:
+        configurable[_READ_STATE] = state_reader(job)
+    if job.shared.subgraphs:
+        configurable[keys.CONFIG_KEY_STREAM] = StreamProtocol(_forward(job), set(job.shared.record))  # type: ignore[arg-type]
+    config = {**context.config, "run_name": name, "configurable": configurable}
+    if "messages" in job.shared.record and job.is_heard:
+        config["callbacks"] = with_handler(config.get("callbacks"), PushListener(context))
+    configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, graph)
+    return config
+
+
+def _runtime(context: TaskContext, graph: Any) -> Any:
+    job, own = context.job, context.runtime
+    info = own.execution_info
+    assert info is not None
+    given = {
+        "context": job.context,
+        "store": graph.store,
+        "stream_writer": stream_writer(job),
+        "previous": None,
+        "execution_info": ExecutionInfo(
+            checkpoint_id=info.checkpoint_id,
+            checkpoint_ns=info.checkpoint_ns,
+            task_id=info.task_id,
+            thread_id=info.thread_id,
+            run_id=info.run_id,
+        ),
+        "control": RunControl(),
+    }
+    return Runtime(**{name: value for name, value in given.items() if name in _RUNTIME_FIELDS})
+
+
+def stream_writer(job: Job) -> Callable[[Any], None]:
+    """The stream writer of a task, and of the graphs that its code calls: those find it in the runtime they inherit.
+
+    So it looks for the namespace of whoever calls it, and knows its own task where there is no context (threads).
+    """
+    if "custom" not in job.shared.record or not job.is_heard:
+        return lambda _chunk: None
+    emit, own = job.emit, job.ns
+
+    def writer(chunk: Any) -> None:
+        config = var_child_runnable_config.get()
+        place = ((config or {}).get("configurable") or {}).get(keys.CONFIG_KEY_CHECKPOINT_NS)
+        ns = own if place is None else tuple(place.split(keys.NS_SEP)[:-1])
+        if ns == own:
+            emit(CUSTOM, chunk, None)
+        else:
+            emit(STREAMED, (ns, "custom", chunk), None)
+
+    return writer
+
+
+def _forward(job: Job) -> Callable[[tuple[tuple[str, ...], str, Any]], None]:
+    """Items of graphs that this task's code calls join the run's stream."""
+    emit = job.emit
+
+    def forward(item: tuple[tuple[str, ...], str, Any]) -> None:
+        ns, mode, payload = item
+        emit(STREAMED, (tuple(ns), mode, our_payload(payload)), None)
+
+    return forward
+
+
+def our_payload(payload: Any) -> Any:
+    """A stream payload of LangGraph with drumline's control values: interrupts above all."""
+    if isinstance(payload, dict):
+        return {
+            key: our_payload(value) if isinstance(value, dict) else our_value(value) for key, value in payload.items()
+        }
+    return our_value(payload)

@@ -1,0 +1,99 @@
+"""LangGraph's control values as drumline's, and back: `Send`, `Command`, `Overwrite`, `Interrupt`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from langgraph import types as theirs
+
+from drumline_graph import types as ours
+from drumline_graph.errors import GraphInterrupt, ParentCommand
+
+Write = tuple[str, Any]
+
+_RESERVED = frozenset({"__error__", "__interrupt__", "__no_writes__", "__resume__", "__return__"})
+
+
+def our_writes(writes: Iterable[Write]) -> list[Write]:
+    """What a LangGraph node wrote, as drumline merges it. What its runner notes for itself stays out."""
+    return [(channel, our_value(value)) for channel, value in writes if channel not in _RESERVED]
+
+
+def our_value(value: Any) -> Any:
+    """A written or emitted value: control values become drumline's, in lists and tuples too; all else is passed."""
+    kind = type(value)
+    if kind is theirs.Send:
+        return _our_send(value)
+    if kind is theirs.Overwrite:
+        return ours.Overwrite(value.value)
+    if kind is theirs.Command:
+        return our_command(value)
+    if kind is theirs.Interrupt:
+        return ours.Interrupt(value.value, value.id, response_schema=getattr(value, "response_schema", None))
+    if kind in (list, tuple) and any(type(item) in _CONTROL for item in value):
+        return kind(our_value(item) for item in value)
+    return value
+
+
+_CONTROL = (theirs.Send, theirs.Overwrite, theirs.Command, theirs.Interrupt)
+
+
+def _our_send(send: Any) -> ours.Send:
+    from drumline.langgraph.versions import refuse
+
+    if getattr(send, "timeout", None) is not None:
+        refuse("A timeout of a Send (timeout=)", f"Send to node {send.node!r}", "give the node itself a timeout")
+    return ours.Send(send.node, send.arg)
+
+
+def our_command(command: Any) -> ours.Command[Any]:
+    """A LangGraph `Command` as drumline's."""
+    goto = command.goto
+    if isinstance(goto, (list, tuple)):
+        goto = [our_value(item) for item in goto]
+    update = command.update
+    if isinstance(update, dict):
+        update = {key: our_value(value) for key, value in update.items()}
+    elif isinstance(update, (list, tuple)):
+        update = [(pair[0], our_value(pair[1])) if _is_pair(pair) else pair for pair in update]
+    return ours.Command(graph=command.graph, update=update, resume=command.resume, goto=our_value(goto))
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+
+
+def our_interrupt(error: Any) -> GraphInterrupt:
+    """LangGraph's `GraphInterrupt` as drumline's."""
+    interrupts: Sequence[Any] = error.args[0] if error.args else ()
+    return GraphInterrupt(tuple(our_value(item) for item in interrupts))
+
+
+def our_parent_command(error: Any) -> ParentCommand:
+    """LangGraph's `ParentCommand` as drumline's: for the graph around the task's, whatever name that has."""
+    command = our_command(error.args[0])
+    return ParentCommand(ours.Command(graph=ours.Command.PARENT, update=command.update, goto=command.goto))
+
+
+def their_value(value: Any) -> Any:
+    """What a subgraph returned, or a caller gave, as LangGraph's writers take it."""
+    kind = type(value)
+    if kind is ours.Send:
+        return theirs.Send(value.node, value.arg)
+    if kind is ours.Overwrite:
+        return theirs.Overwrite(value.value)
+    if kind is ours.Command:
+        return _their_command(value)
+    return value
+
+
+def _their_command(command: ours.Command[Any]) -> Any:
+    goto = command.goto
+    goto = [their_value(item) for item in goto] if isinstance(goto, (list, tuple)) else their_value(goto)
+    update = command.update
+    if isinstance(update, dict):
+        update = {key: their_value(value) for key, value in update.items()}
+    elif isinstance(update, (list, tuple)):
+        update = [tuple(map(their_value, pair)) if isinstance(pair, (list, tuple)) else pair for pair in update]
+    return theirs.Command(graph=command.graph, update=update, resume=command.resume, goto=goto)

@@ -1,0 +1,231 @@
+"""Tokens of LangChain's chat models, by its callbacks (semantics §4).
+
+This module imports langchain-core, which is slow and may be missing. It is imported only when a run records `messages`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.runnables.config import var_child_runnable_config  # noqa: F401  see context.enter
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
+
+from drumline_graph.constants import TAG_HIDDEN, TAG_NOSTREAM
+from drumline_protocol.facts import MESSAGE
+from drumline_worker.capture import given_messages, identify, returned_messages
+from drumline_worker.job import Emit
+from drumline_worker.model_call import CHUNK, GIVEN, OUTPUT, WHOLE, ModelCall
+
+#: tags that LangChain itself gives to the parts of a sequence
+_INTERNAL_TAG = "seq:step"
+_PUSH = "__pregel_push"
+
+
+class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
+    """Hears every chat model that runs below the config it is attached to, and emits what the models say.
+
+    One for each attempt of a task. It stands in the config's inheritable callbacks, and it is what makes a model
+    stream although the node called `invoke`. `ns` is the namespace of the task's graph: what models in graphs below
+    that say is emitted only if `subgraphs`. With `outputs` it also hears nodes of LangGraph's own compiled graphs
+    (runs named like `metadata["langgraph_node"]`): it tells the ids of messages that they are given, and emits those
+    that they return. `metadata` holds for calls whose config was replaced by one that names no task.
+    """
+
+    # In the caller's thread, else tokens of one model would come out of order.
+    run_inline = True
+    # What cannot be encoded is an error of the node, not a line in a log.
+    raise_error = True
+
+    def __init__(
+        self,
+        emit: Emit,
+        *,
+        ns: tuple[str, ...] = (),
+        subgraphs: bool = False,
+        outputs: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
+        self._emit = emit
+        self._ns = ns
+        self._subgraphs = subgraphs
+        self._outputs = outputs
+        self._metadata = metadata or {}
+        self._numbers = count(1) if numbers is None else numbers
+        #: by LangChain's run id: models that are being called, and nodes that run
+        self._calls: dict[uuid.UUID, ModelCall] = {}
+        self._nodes: dict[uuid.UUID, tuple[ModelCall, Mapping[str, Any]]] = {}
+
+    @property
+    def ignore_chain(self) -> bool:
+        """Chains are of interest only for the nodes among them."""
+        return not self._outputs
+
+    # As other streaming handlers of LangChain: nothing is done to the output of a runnable.
+    def tap_output_aiter(self, run_id: uuid.UUID, output: Any) -> Any:
+        """The output as it is."""
+        del run_id
+        return output
+
+    def tap_output_iter(self, run_id: uuid.UUID, output: Any) -> Any:
+        """The output as it is."""
+        del run_id
+        return output
+
+    # -- models ---------------------------------------------------------------------------------------
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[Any]],
+        *,
+        run_id: uuid.UUID,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """A model is called: remember where, unless nobody is to hear it."""
+        del serialized, messages
+        if not tags or TAG_NOSTREAM not in tags:
+            call = self._call(tags, metadata, tagged=True)
+            if call is not None:
+                self._calls[run_id] = call[0]
+
+    def on_llm_new_token(self, token: Any, *, run_id: uuid.UUID, chunk: Any = None, **_: Any) -> None:
+        """A chunk of a model's answer."""
+        del token
+        call = self._calls.get(run_id)
+        if call is not None and isinstance(chunk, ChatGenerationChunk):
+            _fill_id(chunk.message)
+            call.put(CHUNK, chunk.message)
+
+    def on_llm_end(self, response: LLMResult, *, run_id: uuid.UUID, **_: Any) -> None:
+        """A model's whole answer: emitted if it did not come as chunks."""
+        call = self._calls.pop(run_id, None)
+        if call is None or not response.generations or not response.generations[0]:
+            return
+        generation = response.generations[0][0]
+        if isinstance(generation, ChatGeneration):
+            _fill_id(generation.message)
+            if not call.has_told(generation.message.id):
+                call.put(WHOLE, generation.message)
+
+    def on_llm_error(self, error: BaseException, *, run_id: uuid.UUID, **_: Any) -> None:
+        """The call failed: what it said stays said."""
+        del error
+        self._calls.pop(run_id, None)
+
+    # -- nodes of LangGraph's own graphs --------------------------------------------------------------
+
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any],
+        inputs: Any,
+        *,
+        run_id: uuid.UUID,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **rest: Any,
+    ) -> None:
+        """If this is a node: the messages that it is given are not news."""
+        del serialized
+        if not metadata or rest.get("name") != metadata.get("langgraph_node") or TAG_HIDDEN in (tags or ()):
+            return
+        call = self._call(None, metadata, tagged=False)
+        if call is None:
+            return
+        self._nodes[run_id] = call[0], metadata
+        ids = [message.id for message in given_messages(inputs) if message.id is not None]
+        if ids:
+            header: dict[str, Any] = {"kind": GIVEN, "ids": ids}
+            if call[1] != self._ns:
+                header["ns"] = list(call[1])
+            self._emit(MESSAGE, None, header)
+
+    def on_chain_end(self, outputs: Any, *, run_id: uuid.UUID, **_: Any) -> None:
+        """If this was a node: the messages that it returns."""
+        node = self._nodes.pop(run_id, None)
+        if node is None:
+            return
+        call, metadata = node
+        found = list(returned_messages(outputs))
+        identify(_task_of(metadata), found)
+        for message in found:
+            if not call.has_told(message.id):
+                call.put(OUTPUT, message)
+
+    def on_chain_error(self, error: BaseException, *, run_id: uuid.UUID, **_: Any) -> None:
+        """The node failed."""
+        del error
+        self._nodes.pop(run_id, None)
+
+    # -- where an event belongs -----------------------------------------------------------------------
+
+    def _call(
+        self, tags: Sequence[str] | None, metadata: Mapping[str, Any] | None, *, tagged: bool
+    ) -> tuple[ModelCall, tuple[str, ...]] | None:
+        """The call that a run is on the stream, and its namespace. None if its graph is not listened to."""
+        own = dict(metadata or {})
+        if "langgraph_checkpoint_ns" not in own:
+            own = {**self._metadata, **own}
+        ns = graph_ns(own) if "langgraph_checkpoint_ns" in own else self._ns
+        if ns != self._ns and not self._subgraphs:
+            return None
+        shown = [tag for tag in tags or () if not tag.startswith(_INTERNAL_TAG)]
+        if tagged and shown:
+            own["tags"] = shown
+        apart = ns if ns != self._ns else None
+        return ModelCall(self._emit, next(self._numbers), own, tags=shown, ns=apart), ns
+
+
+def graph_ns(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Namespace of the graph that a run belongs to, by the metadata of its task.
+
+    A task's own segment comes last. A functional `@task` runs in the graph of its caller, but its segment stands below
+    the caller's: such a task is known by its path, which wraps that of its caller.
+    """
+    segments = str(metadata["langgraph_checkpoint_ns"]).split("|")
+    own = 1
+    path: Any = metadata.get("langgraph_path") or ()
+    while len(path) == 4 and path[0] == _PUSH and path[3] is True:
+        own += 1
+        path = path[1]
+    return tuple(segments[:-own])
+
+
+def with_handler(callbacks: Any, handler: BaseCallbackHandler) -> Any:
+    """The callbacks of a config (a list, a manager or None) and this handler, for everything below the config."""
+    if isinstance(callbacks, BaseCallbackManager):
+        manager = callbacks.copy()
+        manager.add_handler(handler, inherit=True)
+        return manager
+    return [*(callbacks or ()), handler]
+
+
+def without_handlers(callbacks: Any) -> Any:
+    """The callbacks without those of a task: for a graph that the task calls, whose tasks have their own."""
+    if isinstance(callbacks, BaseCallbackManager):
+        found = [handler for handler in callbacks.handlers if isinstance(handler, TokenHandler)]
+        if not found:
+            return callbacks
+        manager = callbacks.copy()
+        for handler in found:
+            manager.remove_handler(handler)
+        return manager
+    return [handler for handler in callbacks if not isinstance(handler, TokenHandler)]
+
+
+def _fill_id(message: Any) -> None:
+    """LangChain names every message before it tells of it; a model that goes its own way may not."""
+    if message.id is None:
+        message.id = str(uuid.uuid4())
+
+
+def _task_of(metadata: Mapping[str, Any]) -> str:
+    """Id of the task that metadata speak of."""
+    return str(metadata["langgraph_checkpoint_ns"]).rpartition(":")[2]
