@@ -269,7 +269,7 @@ def test_structured_response(other: Engine, version: Any, use_async: bool, tools
             version=version,
         )
 
-    seen = same(build, other, HELLO, use_async=use_async)
+    seen = same(build, other, HELLO, MODES, use_async=use_async)
     assert seen.payloads("values")[-1]["structured_response"] == Weather(place="sf", degrees=20)
 
 
@@ -324,7 +324,7 @@ def test_hooks(other: Engine, hooks: str, tools: bool, use_async: bool) -> None:
         scripted = model(*turns, echo=True, structured={"place": "sf"})
         return e.create_react_agent(scripted, tools_of(e) if tools else [], **HOOKS[hooks](e))
 
-    same(build, other, HELLO, use_async=use_async, config={"recursion_limit": 12})
+    same(build, other, HELLO, MODES, use_async=use_async, config={"recursion_limit": 12})
 
 
 @versions
