@@ -40,6 +40,8 @@ class Program:
     builder: StateGraph[Any, Any, Any, Any] | Any
     version: str | None = None
     """Free text of the user (`--version`) that tells two deployments of the same graph apart."""
+    types: tuple[type, ...] = ()
+    """Classes that values of the state may have, beside those that the schemas name."""
     origin: tuple[Any, ...] | None = None
     """Of a graph that another engine compiled: which, and what of it the fields above do not tell.
 

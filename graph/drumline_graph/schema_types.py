@@ -42,6 +42,7 @@ def walk_schemas(program: Program) -> list[type]:
 def _roots(program: Program) -> Iterable[Any]:
     yield from (program.state_schema, program.input_schema, program.output_schema)
     yield program.context_schema
+    yield from program.types
     if program.builder is None:
         return
     for spec in program.builder.nodes.values():

@@ -7,6 +7,7 @@ from typing import Any
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 
+from drumline.langgraph.answers import answer_types
 from drumline.langgraph.channels import channel_of, manager_of
 from drumline.langgraph.tasks import ForeignNode, ForeignStart
 from drumline.langgraph.versions import check_version, refuse
@@ -51,6 +52,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         input_reader=input_reader_of(input_keys),
         builder=builder,
         version=version,
+        types=answer_types(graph),
         origin=("langgraph", ".".join(installed.split(".")[:2]), *_edges(builder)),
     )
 
