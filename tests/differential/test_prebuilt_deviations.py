@@ -16,6 +16,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:create_react_agent has been moved"),
     pytest.mark.skipif(not ASYNC_ORACLE, reason="LangGraph's async runs are no oracle on this Python"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def own_engine(other: Engine) -> None:
+    if other.adapts:
+        pytest.skip("about drumline's own agents and tools")
+
+
 HELLO = {"messages": [HumanMessage("hello", id="h")]}
 
 

@@ -22,7 +22,7 @@ from drumline.graph import START, MessagesState, StateGraph, add_messages
 from drumline.prebuilt import InjectedState, InjectedStore, ToolNode, ToolRuntime, create_react_agent
 from drumline.prebuilt.chat_agent_executor import AgentState
 from drumline.runtime import Runtime
-from drumline.types import Command, Send, interrupt
+from drumline.types import Command, Send
 
 HELLO = {"messages": [HumanMessage("hello", id="h")]}
 
@@ -92,22 +92,20 @@ def test_what_says_nothing_is_not_refused() -> None:
     assert agent.invoke(HELLO)["messages"][-1].content == "hi"
 
 
-def test_a_refusal_inside_a_tool_is_no_answer_to_the_model() -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_refusal_inside_a_tool_is_no_answer_to_the_model(wrapped: bool) -> None:
+    """A model cannot mend what drumline has not built; a user must see it."""
+
     @tool
-    def asks() -> str:
-        """Ask somebody."""
-        return str(interrupt("really?"))
+    def builds() -> str:
+        """Build an agent that remembers."""
+        create_react_agent(model("hi"), [], checkpointer=object())
+        return ""
 
-    graph = StateGraph(MessagesState).add_node("tools", ToolNode([asks], handle_tool_errors=True))
+    options: Any = {"wrap_tool_call": lambda request, execute: execute(request)} if wrapped else {}
+    graph = StateGraph(MessagesState).add_node("tools", ToolNode([builds], handle_tool_errors=True, **options))
     with pytest.raises(FeatureNotBuilt):
-        graph.add_edge(START, "tools").compile().invoke(asking(("asks", {})))
-
-    def wrap(request: Any, execute: Any) -> Any:
-        return execute(request)
-
-    graph = StateGraph(MessagesState).add_node("tools", ToolNode([asks], handle_tool_errors=True, wrap_tool_call=wrap))
-    with pytest.raises(FeatureNotBuilt):
-        graph.add_edge(START, "tools").compile().invoke(asking(("asks", {})))
+        graph.add_edge(START, "tools").compile().invoke(asking(("builds", {})))
 
 
 def test_a_store_is_injected_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,18 +50,3 @@ def model_input_schema(state_schema: Any) -> Any:
         llm_input_messages: list[AnyMessage]
 
     return CallModelInputSchema
-
-
-def answer_schema(state_schema: Any, response_class: Any) -> Any:
-    """What the node reads that asks for structured output: the state, with the answer's class named in it.
-
-    The classes that a graph's schemas name are those that may cross the wire. A pydantic state must name its own: the
-    node would else be given an object of another class than its neighbours.
-    """
-    if not is_pydantic(response_class) or is_pydantic(state_schema):
-        return state_schema
-
-    class StructuredAnswerSchema(state_schema):  # type: ignore[misc]
-        structured_response: response_class  # pyright: ignore[reportInvalidTypeForm]
-
-    return StructuredAnswerSchema

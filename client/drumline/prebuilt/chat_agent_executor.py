@@ -25,7 +25,6 @@ from drumline.prebuilt.agent_state import (
     AgentStatePydantic,
     AgentStateWithStructuredResponse,
     AgentStateWithStructuredResponsePydantic,
-    answer_schema,
     model_input_schema,
 )
 from drumline.prebuilt.tool_node import ToolNode
@@ -114,11 +113,10 @@ def create_react_agent(
     if post_model_hook is not None:
         graph.add_node(POST_HOOK, post_model_hook).add_edge("agent", POST_HOOK)
     if response_format is not None:
-        form = response_format[1] if isinstance(response_format, tuple) else response_format
-        graph.add_node(STRUCTURED, structured_node(plan), input_schema=answer_schema(schema, form))
+        graph.add_node(STRUCTURED, structured_node(plan))
     graph.set_entry_point(plan.entry)
     (_add_loop if known else _add_end)(graph, plan)
-    return graph.compile(
+    agent = graph.compile(
         checkpointer,
         store=store,
         interrupt_before=interrupt_before,
@@ -126,6 +124,10 @@ def create_react_agent(
         debug=debug,
         name=name,
     )
+    # State schemas seldom name the answer's class, and only classes that are named may cross the wire.
+    form = response_format[1] if isinstance(response_format, tuple) else response_format
+    agent.program.types = (form,) if isinstance(form, type) else ()
+    return agent
 
 
 create_tool_calling_executor = create_react_agent
