@@ -99,10 +99,9 @@ def react() -> Any:
 def judge() -> Any:
     """An agent with a structured response."""
     from langchain.agents.structured_output import ToolStrategy
-
     from tests.prebuilt.models import Scripted
 
-    model = Scripted(turns=[[("Verdict", {"place": "sf", "degrees": 7})]])
+    model = Scripted(turns=["done"], structured={"place": "sf", "degrees": 7})
     return create_agent(model, [], response_format=ToolStrategy(Verdict), name="judge")
 
 
@@ -116,6 +115,7 @@ class Log(TypedDict):
 class Chat(TypedDict):
     messages: Annotated[list[AnyMessage], add_messages]
     topic: str
+    said: str
 
 
 def says(name: str) -> Callable[[Any], dict[str, Any]]:
@@ -141,7 +141,7 @@ def chat() -> Any:
 
     sub = StateGraph(Chat).add_node("inner", speak_later).add_edge(START, "inner").compile()
     builder = StateGraph(Chat).add_node("one", speak).add_node("two", speak_later).add_node("sub", sub)
-    builder.add_node("quiet", lambda state: {"topic": Parrot(tags=["nostream"]).invoke(state["topic"]).text})
+    builder.add_node("quiet", lambda state: {"said": Parrot(tags=["nostream"]).invoke(state["topic"]).content})
     builder.add_edge(START, "one").add_edge(START, "two").add_conditional_edges("one", route, ["sub"])
     builder.add_edge("two", "quiet")
     return builder.compile(name="chat")

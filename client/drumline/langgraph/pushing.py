@@ -13,8 +13,12 @@ from drumline_worker.model_call import CHUNK, ModelCall
 class PushListener(StreamMessagesHandler):
     """Found by `push_message`, and deaf to everything else: models and nodes are heard by drumline's own handler."""
 
-    ignore_chain = ignore_chat_model = ignore_llm = ignore_agent = ignore_retriever = ignore_retry = True
-    ignore_custom_event = True
+    @property
+    def _deaf(self) -> bool:
+        return True
+
+    ignore_chain = ignore_chat_model = ignore_llm = ignore_agent = _deaf
+    ignore_retriever = ignore_retry = ignore_custom_event = _deaf
 
     def __init__(self, context: TaskContext) -> None:
         job = context.job
