@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: kinds of an item in `Emitted.items`: a custom event, a message, a fact of a graph that a node called, and an item
-#: `(ns, mode, payload)` of a stream that another engine made
+#: `(ns, mode, payload)` of a stream that another engine made (with a header: it belongs to its task's own graph)
 CUSTOM, MESSAGE, NESTED, STREAMED = 0, 1, 2, 3
 
 Namespace = tuple[str, ...]

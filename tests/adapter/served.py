@@ -6,6 +6,7 @@ the guide, the others are made here.
 
 import operator
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,6 +63,16 @@ def ask_expert(question: str) -> str:
     return Parrot(prefix="expert on", tags=["expert"]).invoke(question).text
 
 
+@tool
+def die_once(marks: str) -> str:
+    """Kill the worker that is the first to run this."""
+    first = not Path(marks).exists()
+    _leave_pid(marks)
+    if first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"{os.getpid()} survives"
+
+
 class Counting(AgentMiddleware[Any, Any, Any]):
     """Counts the calls of the model in the state, tells of them, and edits what the model is asked."""
 
@@ -89,7 +100,9 @@ class Verdict(BaseModel):
 
 
 def agent() -> Any:
-    return create_agent(FromInput(turns=[]), [meet, meet_back, ask_expert], middleware=[Counting()], name="agent")
+    return create_agent(
+        FromInput(turns=[]), [meet, meet_back, ask_expert, die_once], middleware=[Counting()], name="agent"
+    )
 
 
 def react() -> Any:
@@ -208,7 +221,7 @@ def double(number: int) -> int:
 
 @entrypoint()
 def flow(number: int) -> int:
-    return sum(future.result() for future in [double(number), double(number + 1)])
+    return double(number).result() + double(number + 1).result()
 
 
 @entrypoint()

@@ -24,7 +24,7 @@ from drumline_graph.constants import RETURN
 from drumline_protocol.facts import CUSTOM, STREAMED
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
-from drumline_worker.tokens import with_handler
+from drumline_worker.tokens import graph_ns, with_handler
 
 Writes = list[tuple[str, Any]]
 
@@ -174,20 +174,21 @@ def _runtime(context: TaskContext, graph: Any) -> Any:
 def stream_writer(job: Job) -> Callable[[Any], None]:
     """The stream writer of a task, and of the graphs that its code calls: those find it in the runtime they inherit.
 
-    So it looks for the namespace of whoever calls it, and knows its own task where there is no context (threads).
+    So it looks for the namespace of whoever calls it, and knows its own task where there is no context (threads). A
+    `@task` that the node calls speaks under the node's namespace, but for the node's graph: its header says so.
     """
     if "custom" not in job.shared.record or not job.is_heard:
         return lambda _chunk: None
     emit, own = job.emit, job.ns
 
     def writer(chunk: Any) -> None:
-        config = var_child_runnable_config.get()
-        place = ((config or {}).get("configurable") or {}).get(keys.CONFIG_KEY_CHECKPOINT_NS)
+        config: Any = var_child_runnable_config.get() or {}
+        place = (config.get("configurable") or {}).get(keys.CONFIG_KEY_CHECKPOINT_NS)
         ns = own if place is None else tuple(place.split(keys.NS_SEP)[:-1])
         if ns == own:
             emit(CUSTOM, chunk, None)
         else:
-            emit(STREAMED, (ns, "custom", chunk), None)
+            emit(STREAMED, (ns, "custom", chunk), {"own": True} if graph_ns(config["metadata"]) == own else None)
 
     return writer
 

@@ -230,7 +230,7 @@ class View:
                 if self._messages is not None:
                     self._on_message(task, self._messages, payload, header, fact.attempt)
             elif kind == STREAMED:
-                self._pass_on(payload, fact.attempt)
+                self._pass_on(task, payload, header, fact.attempt)
             else:
                 self._out = self.fold(payload)
             out.extend(self._out)
@@ -256,10 +256,10 @@ class View:
             item = (message, dict(task.calls[header["call"]]))
             self._emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
 
-    def _pass_on(self, item: Any, attempt: int) -> None:
-        """An item of another engine's stream, made inside of a task."""
+    def _pass_on(self, task: OpenTask, item: Any, header: Any, attempt: int) -> None:
+        """An item of another engine's stream, made inside of a task; a header says that it is of the task's graph."""
         ns, mode, payload = tuple(item[0]), item[1], item[2]
-        if ns != self._base and not self._subgraphs:
+        if not (task.graph.shown if header or ns == task.graph.ns else self._subgraphs):
             return
         if mode == "values":
             interrupts = payload.get(INTERRUPT, ()) if isinstance(payload, dict) else ()
