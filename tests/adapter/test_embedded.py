@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from langgraph.graph import START, StateGraph
+from langgraph.types import Command, Send
 from tests.adapter import served
 from tests.adapter.inputs import ASYNC_ONLY, PLAIN, differs, meeting
 from tests.differential.harness import ASYNC_ORACLE
 from tests.differential.states import Log
 
 from drumline.langgraph import adapt, is_langgraph
+from drumline_graph.errors import RouteError
 
 pytestmark = pytest.mark.filterwarnings("ignore:create_react_agent has been moved")
 
@@ -96,3 +98,11 @@ def test_a_subgraph_with_a_config_of_its_own_runs_inline() -> None:
     for subgraphs in (False, True):
         found = differs(graph, ours, {"log": []}, use_async=False, reference_async=False, subgraphs=subgraphs)
         assert found is None, found
+
+
+@pytest.mark.parametrize("goto", ["nowhere", Send("nowhere", {})], ids=["goto", "Send"])
+def test_work_for_a_node_that_is_not_there_is_an_error(goto: Any) -> None:
+    """LangGraph warns and goes on without it; drumline never loses work silently."""
+    builder = StateGraph(Log).add_node("lost", lambda _: Command(goto=goto)).add_edge(START, "lost")
+    with pytest.raises(RouteError, match=r"Node 'lost' went to 'nowhere', which is not a node. Known nodes.*'lost'"):
+        adapt(builder.compile()).invoke({"log": []})

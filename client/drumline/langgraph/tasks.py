@@ -20,7 +20,9 @@ from drumline.langgraph.calls import Calls, new_scratchpad
 from drumline.langgraph.pushing import PushListener
 from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
-from drumline_graph.constants import RETURN
+from drumline_graph.constants import BRANCH_PREFIX, RETURN, TASKS
+from drumline_graph.errors import RouteError
+from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
@@ -68,7 +70,7 @@ class ForeignNode:
                     writer.invoke(task.input, task.config)
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
-        return our_writes(task.writes)
+        return self._writes(context.job, task)
 
     async def arun(self, context: TaskContext) -> Writes:
         """Run the node on the running event loop, with its async implementations."""
@@ -82,7 +84,16 @@ class ForeignNode:
                     await writer.ainvoke(task.input, task.config)
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
-        return our_writes(task.writes)
+        return self._writes(context.job, task)
+
+    def _writes(self, job: Job, task: PregelExecutableTask) -> Writes:
+        """What the task wrote. RouteError for a goto or a Send to a node that is not there: LangGraph only warns."""
+        writes, program = our_writes(task.writes), job.program
+        for channel, value in writes:
+            target = value.node if channel == TASKS else channel.removeprefix(BRANCH_PREFIX)
+            if (channel == TASKS or target != channel) and target not in program.nodes:
+                raise RouteError(f"Node {self._name!r} went to {target!r}, which is not a node. {known_nodes(program)}")
+        return writes
 
     def _task(self, context: TaskContext) -> PregelExecutableTask:
         job, node = context.job, self._node
