@@ -120,7 +120,7 @@ class TaskContext:
                 job.emit if job.is_heard else _unheard,
                 ns=job.ns,
                 subgraphs=job.shared.subgraphs,
-                outputs=job.node.foreign,
+                commands=job.node.action.commands if job.node.foreign else (),
                 task=job.task,
                 metadata=config["metadata"],
                 numbers=self.model_calls,

@@ -13,6 +13,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from drumline.langgraph.abilities import abilities_of
 from drumline.langgraph.program import check_options
 from drumline.langgraph.tasks import our_payload
+from drumline.langgraph.values import COMMANDS
 from drumline.langgraph.versions import check_version
 from drumline_graph.channels import EphemeralValue, Topic
 from drumline_graph.constants import BRANCH_PREFIX, PULL, START, TAG_HIDDEN, TASKS
@@ -95,6 +96,8 @@ def _read_input(value: Any) -> Writes:
 
 class InlineGraph:
     """The action of the one task: LangGraph's `stream` (or `astream`), passed on item by item."""
+
+    commands = COMMANDS
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph

@@ -19,7 +19,7 @@ from drumline.langgraph.abilities import abilities_of
 from drumline.langgraph.calls import Calls, new_scratchpad
 from drumline.langgraph.pushing import PushListener
 from drumline.langgraph.reading import reader, state_reader
-from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
+from drumline.langgraph.values import COMMANDS, our_interrupt, our_parent_command, our_value, our_writes, their_value
 from drumline_graph.constants import RETURN
 from drumline_protocol.facts import CUSTOM, STREAMED
 from drumline_worker.context import TaskContext
@@ -38,6 +38,8 @@ class ForeignNode:
     In phase `run` that is the node's body, its writers and its routers. In phase `route` the body has been a subgraph
     that drumline planned: its writers take what that returned.
     """
+
+    commands = COMMANDS
 
     def __init__(self, graph: Any, name: str) -> None:
         self._graph = graph
