@@ -554,7 +554,7 @@ class Handles(Parrot):
 
 def test_what_cannot_cross_fails_the_call_of_the_model(other: Engine) -> None:
     """Where it arose, with the path to it; and only where something is encoded, and only if somebody asked."""
-    graph = chain(other, lambda _: says(Handles().invoke("cats")))
+    graph = other.runnable(chain(other, lambda _: says(Handles().invoke("cats"))))
     items, error = raw(graph, EMPTY, stream_mode="messages")
     if other.strict:
         assert type(error).__name__ == "EncodeError" and "response_metadata['raw']" in str(error) and not items

@@ -13,6 +13,7 @@ from tests.differential.normal import Item, Recorded
 from tests.differential.states import EMPTY, chain
 from typing_extensions import TypedDict
 
+from drumline.langgraph.values import COMMANDS
 from drumline.views.seen import SeenMessages
 from drumline_worker.model_call import GIVEN
 from drumline_worker.tokens import TokenHandler, graph_ns
@@ -44,14 +45,14 @@ def test_a_node_calls_one(other: Engine, how: str, subgraphs: bool) -> None:
 
 
 class Heard:
-    """What a handler with `outputs` emits, as the `messages` view shows it."""
+    """What a handler with `commands` emits, as the `messages` view shows it."""
 
     def __init__(self, *, subgraphs: bool, ns: tuple[str, ...] = ()) -> None:
         self.items: list[Item] = []
         self._ns = ns
         self._seen = SeenMessages()
         self._metadata: dict[int, Any] = {}
-        self.handler = TokenHandler(self._emit, ns=ns, subgraphs=subgraphs, outputs=True)
+        self.handler = TokenHandler(self._emit, ns=ns, subgraphs=subgraphs, commands=COMMANDS)
 
     def _emit(self, _kind: int, payload: Any, header: Any) -> None:
         if header["kind"] == GIVEN:

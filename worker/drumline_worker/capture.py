@@ -41,19 +41,18 @@ def emit_messages(job: Job, messages: Sequence[Any]) -> None:
         call.put(OUTPUT, message)
 
 
-def returned_messages(result: Any) -> Iterator[Any]:
-    """Messages in what a node returned: itself, an item of a list, a field, or an item of a field; of a `Command` in
-    its update.
+def returned_messages(result: Any, commands: tuple[type[Any], ...] = (Command,)) -> Iterator[Any]:
+    """Messages in what a node returned: itself, an item of a list, a field, or an item of a field; of a command in its
+    update. `commands` are the classes of those: nodes of another engine's graphs return its own.
     """
     base = base_message()
     if base is None:
         return
-    commands = _commands()
     if isinstance(result, commands):
         result = result.update
     elif isinstance(result, (list, tuple)) and any(isinstance(item, commands) for item in result):
         for item in result:
-            yield from returned_messages(item)
+            yield from returned_messages(item, commands)
         return
     if isinstance(result, base):
         yield result
@@ -74,12 +73,6 @@ def given_messages(value: Any) -> Iterator[Any]:
     base = base_message()
     if base is not None:
         yield from _in_fields(value, base)
-
-
-def _commands() -> tuple[type[Any], ...]:
-    """`Command`, and LangGraph's class of that name where nodes of its own graphs run."""
-    langgraph = sys.modules.get("langgraph.types")
-    return (Command,) if langgraph is None else (Command, langgraph.Command)
 
 
 def base_message() -> Any:

@@ -117,10 +117,9 @@ class TaskContext:
         if tokens is not None:
             job = self.job
             handler = tokens.TokenHandler(
-                job.emit if job.is_heard else _unheard,
+                job.emit if job.is_heard else unheard,
                 ns=job.ns,
                 subgraphs=job.shared.subgraphs,
-                outputs=job.node.foreign,
                 task=job.task,
                 metadata=config["metadata"],
                 numbers=self.model_calls,
@@ -128,7 +127,7 @@ class TaskContext:
             config["callbacks"] = tokens.with_handler(config.get("callbacks"), handler)
 
 
-def _unheard(_kind: int, _payload: Any, _header: Any) -> None:
+def unheard(_kind: int, _payload: Any, _header: Any) -> None:
     """Events of a subgraph that nobody asked for. Its models stream all the same, as in LangGraph."""
 
 

@@ -34,9 +34,10 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
 
     `ns` is the namespace of the task's graph: what models in graphs below that say is emitted only if `subgraphs`.
     `task` is the id of the task (empty: any task of that graph): a model in another one runs in a graph that the task
-    called as a run apart, which counts as below. With `outputs` it also hears nodes of LangGraph's own compiled graphs
+    called as a run apart, which counts as below. With `commands` it also hears nodes of LangGraph's own compiled graphs
     (runs named like `metadata["langgraph_node"]`): it tells the ids of messages that they are given, and emits those
-    that they return. `metadata` stands in for that of a call whose config names no task, because it was replaced.
+    that they return, also in commands of these classes. `metadata` stands in for that of a call whose config names no
+    task, because it was replaced.
     `numbers` numbers the calls.
     """
 
@@ -51,15 +52,15 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         *,
         ns: tuple[str, ...] = (),
         subgraphs: bool = False,
-        outputs: bool = False,
+        commands: tuple[type[Any], ...] = (),
         task: str = "",
         metadata: Mapping[str, Any] | None = None,
         numbers: Iterator[int] | None = None,
     ) -> None:
-        self._emit = emit
+        self._put = emit
         self._ns = ns
         self._subgraphs = subgraphs
-        self._outputs = outputs
+        self._commands = commands
         self._task = task
         self._metadata = metadata or {}
         self._numbers = count(1) if numbers is None else numbers
@@ -70,7 +71,7 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
     @property
     def ignore_chain(self) -> bool:
         """Chains are of interest only for the nodes among them."""
-        return not self._outputs
+        return not self._commands
 
     # As other streaming handlers of LangChain: nothing is done to the output of a runnable.
     def tap_output_aiter(self, run_id: uuid.UUID, output: Any) -> Any:
@@ -151,7 +152,7 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
             header: dict[str, Any] = {"kind": GIVEN, "ids": ids}
             if call[1] != self._ns:
                 header["ns"] = list(call[1])
-            self._emit(MESSAGE, None, header)
+            self._put(MESSAGE, None, header)
 
     def on_chain_end(self, outputs: Any, *, run_id: uuid.UUID, **_: Any) -> None:
         """If this was a node: the messages that it returns."""
@@ -159,7 +160,7 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         if node is None:
             return
         call, metadata = node
-        found = list(returned_messages(outputs))
+        found = list(returned_messages(outputs, self._commands))
         identify(_task_of(metadata), found)
         for message in found:
             if not call.has_told(message.id):
@@ -187,7 +188,7 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         if tagged and shown:
             own["tags"] = shown
         apart = ns if ns != self._ns else None
-        return ModelCall(self._emit, next(self._numbers), own, tags=shown, ns=apart), ns
+        return ModelCall(self._put, next(self._numbers), own, tags=shown, ns=apart), ns
 
 
 def graph_ns(metadata: Mapping[str, Any]) -> tuple[str, ...]:

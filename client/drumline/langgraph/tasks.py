@@ -17,7 +17,7 @@ from langgraph.types import PregelExecutableTask
 
 from drumline.langgraph.abilities import abilities_of
 from drumline.langgraph.calls import Calls, new_scratchpad
-from drumline.langgraph.pushing import PushListener
+from drumline.langgraph.listening import listening
 from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
 from drumline_graph.constants import BRANCH_PREFIX, RETURN, TASKS
@@ -26,7 +26,7 @@ from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
-from drumline_worker.tokens import graph_ns, with_handler
+from drumline_worker.tokens import graph_ns
 
 Writes = list[tuple[str, Any]]
 
@@ -155,8 +155,8 @@ def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple
     if job.shared.subgraphs:
         configurable[keys.CONFIG_KEY_STREAM] = StreamProtocol(_forward(job), set(job.shared.record))  # type: ignore[arg-type]
     config = {**context.config, "run_name": name, "configurable": configurable}
-    if "messages" in job.shared.record and job.is_heard:
-        config["callbacks"] = with_handler(config.get("callbacks"), PushListener(context))
+    if "messages" in job.shared.record:
+        config["callbacks"] = listening(config["callbacks"], context)
     configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, graph)
     return config
 

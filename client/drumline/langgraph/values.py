@@ -12,6 +12,9 @@ from drumline_graph.errors import GraphInterrupt, ParentCommand
 
 Write = tuple[str, Any]
 
+#: classes of commands that nodes of a LangGraph graph return
+COMMANDS: tuple[type[Any], ...] = (theirs.Command, ours.Command)
+
 _RESERVED = frozenset({"__error__", "__interrupt__", "__no_writes__", "__resume__", "__return__"})
 
 
