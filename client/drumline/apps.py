@@ -32,6 +32,8 @@ _FORM = "An app is [NAME=]module:attribute or [NAME=]path.py:attribute, for exam
 class AppNotFound(DrumlineError):
     """What `--app` names cannot be served: no such module, file or attribute, or it is no graph.
 
+    Nor can a graph of LangGraph with a part that drumline does not run, or in a version that it was not tested with.
+
     The text says what was looked for, where, and what is there instead. An app is `[NAME=]module:attribute` (found from
     the current folder and PYTHONPATH) or `[NAME=]path.py:attribute`; the attribute is a compiled graph (drumline's, or
     LangGraph's own), a mapping of names to graphs, or a function without arguments that returns one of these.
@@ -162,7 +164,10 @@ def _program(app: App, value: Any, at: str) -> Program:
     if isinstance(program, Program):
         return program
     if is_langgraph(value):
-        return adapt(value).program
+        try:
+            return adapt(value).program
+        except DrumlineError as error:
+            raise AppNotFound(f"{app.spec!r}{at} cannot be served: {error}") from error
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     if callable(getattr(value, "compile", None)):
         advice = "it is not compiled yet: add .compile()"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.cli.command import drumline, environment
 
 from drumline.apps import AppFailed, AppNotFound, load_programs, parse_app
 
@@ -149,11 +150,71 @@ def test_what_cannot_be_served_is_told(write: Write, spec: str, told: list[str])
         assert part in str(caught.value)
 
 
-def test_a_graph_of_langgraph_says_which_import_to_change(write: Write) -> None:
-    pytest.importorskip("langgraph")
-    write("app_l.py", base=GRAPH.replace("drumline.graph", "langgraph.graph"))
-    with pytest.raises(AppNotFound, match=r"import StateGraph from drumline\.graph instead"):
-        load_programs(["app_l.py:graph"])
+# -- graphs that LangGraph compiled ------------------------------------------------------------------
+
+LANGGRAPH = GRAPH.replace("drumline.graph", "langgraph.graph")
+NEEDS_SAVER = """
+from langgraph.checkpoint.memory import InMemorySaver
+saved = StateGraph(State).add_node("say", say).add_edge(START, "say").compile(checkpointer=InMemorySaver())
+"""
+FLOW = """
+from langgraph.func import entrypoint
+
+@entrypoint()
+def flow(word):
+    return word
+"""
+
+
+@pytest.mark.parametrize("spec", ["app_l.py:graph", "app_l:graph", "app_l.py:make"])
+def test_a_graph_of_langgraph_is_served_as_it_is(write: Write, spec: str) -> None:
+    write("app_l.py", "def make(): return graph\n", base=LANGGRAPH)
+    ((name, program),) = load_programs([spec]).items()
+    assert (name, program.name) == (spec.rpartition(":")[2], "one")
+    assert program.nodes["say"].foreign
+
+
+def test_a_functional_graph_of_langgraph_is_served(write: Write) -> None:
+    write("app_q.py", FLOW, base="")
+    assert load_programs(["app_q.py:flow"])["flow"].nodes
+
+
+def test_a_mapping_of_both_kinds(write: Write) -> None:
+    write("app_r.py", "import theirs\nGRAPHS = {'ours': graph, 'theirs': theirs.graph, 'flow': theirs.flow}\n")
+    write("theirs.py", FLOW, base=LANGGRAPH)
+    programs = load_programs(["app_r.py:GRAPHS"])
+    kinds = {name: any(node.foreign for node in program.nodes.values()) for name, program in programs.items()}
+    assert kinds == {"ours": False, "theirs": True, "flow": True}
+    with pytest.raises(AppNotFound, match="Its graphs are: GRAPHS, graph"):
+        load_programs(["app_r.py:nothing"])
+
+
+def test_version_is_a_part_of_the_fingerprint_of_langgraphs_graphs_too(write: Write) -> None:
+    write("app_s.py", base=LANGGRAPH)
+    fingerprints = {load_programs(["app_s.py:graph"], version=text)["graph"].fingerprint for text in (None, None, "2")}
+    assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "told"),
+    [
+        (NEEDS_SAVER, "app_t.py:saved", ["Persistence (compile(checkpointer=...))", "without a checkpointer"]),
+        ("raw = StateGraph(State)\n", "app_t.py:raw", ["langgraph.graph.state.StateGraph", "add .compile()"]),
+    ],
+)
+def test_a_graph_of_langgraph_that_is_refused_is_told_without_a_traceback(
+    write: Write, text: str, spec: str, told: list[str]
+) -> None:
+    """By every command that loads apps, before it looks for a broker; with the exit code of other mistakes in an app."""
+    folder = write("app_t.py", text, base=LANGGRAPH).parent
+    for command in ("worker", "coordinator", "up"):
+        done = drumline(command, spec, cwd=folder, env=environment(DRUMLINE_BROKER="redis://127.0.0.1:1"))
+        said = done.stdout + done.stderr  # `up` passes on what its children say
+        assert done.returncode == 1, said
+        assert "Traceback" not in said
+        line = next((line for line in said.splitlines() if "drumline: error:" in line), said)
+        for part in (repr(spec), *told):
+            assert part in line
 
 
 def test_no_app_at_all(write: Write) -> None:
