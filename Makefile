@@ -1,13 +1,17 @@
 # What a developer types. Needs make, pip and Python 3.10 or newer; everything else goes into .venv.
 PYTHON ?= python3
 VENV   ?= .venv
+OLD    ?= .venv-oldest
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-full lint bench clean
+# The oldest LangGraph that the adapter claims: OLDEST in client/drumline/langgraph/versions.py.
+OLDEST_LANGGRAPH := 1.2.0
+
+.PHONY: help demo test test-full test-oldest lint bench clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/.demo  ## a broker, a coordinator, three workers as processes; ends by itself
 	$(BIN)/python examples/demo/demo.py
@@ -17,6 +21,10 @@ test: $(VENV)/.dev  ## all tests but the long figures; starts the servers that i
 
 test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 1,000 simulation seeds
 	DRUMLINE_FULL=1 $(BIN)/python -m pytest -q -m "" --timeout=3600
+
+test-oldest: $(OLD)/.dev  ## the adapter's tests with the oldest LangGraph that it claims
+	DRUMLINE_DIFF_ENGINES=adapted $(OLD)/bin/python -m pytest -q -m "not full" tests/adapter tests/differential \
+	  -k "adapter or rules or guide or prebuilt"
 
 lint: $(VENV)/.dev  ## ruff, mypy, pyright, import contracts
 	$(BIN)/ruff check .
@@ -28,9 +36,9 @@ lint: $(VENV)/.dev  ## ruff, mypy, pyright, import contracts
 bench: $(VENV)/.dev  ## the workloads of benchmarks/, with ratios
 	$(BIN)/python -m benchmarks
 
-clean:  ## remove what tools have left (.venv stays: it is yours to delete)
+clean:  ## remove what tools have left (.venv and .venv-oldest stay: they are yours to delete)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .drumline
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(OLD)/*' -prune -exec rm -rf {} +
 
 # Stamps: an install is done again when pyproject.toml has changed.
 $(BIN)/python:
@@ -43,3 +51,9 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) --editable ".[dev,embedded,langchain]"
 	@touch $(VENV)/.demo $@
+
+$(OLD)/.dev: pyproject.toml Makefile
+	$(PYTHON) -m venv $(OLD)
+	$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --editable ".[test-base,embedded,langgraph]" "langgraph==$(OLDEST_LANGGRAPH)"
+	@touch $@

@@ -205,7 +205,7 @@ def test_version_is_a_part_of_the_fingerprint_of_langgraphs_graphs_too(write: Wr
 def test_a_graph_of_langgraph_that_is_refused_is_told_without_a_traceback(
     write: Write, text: str, spec: str, told: list[str]
 ) -> None:
-    """By every command that loads apps, before it looks for a broker; with the exit code of other mistakes in an app."""
+    """By every command that loads apps, without a broker; with the exit code of other mistakes in an app."""
     folder = write("app_t.py", text, base=LANGGRAPH).parent
     for command in ("worker", "coordinator", "up"):
         done = drumline(command, spec, cwd=folder, env=environment(DRUMLINE_BROKER="redis://127.0.0.1:1"))

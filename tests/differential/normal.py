@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from .drift import shared
+
 #: ids of interrupts are hashes of task ids
 HASH = re.compile(r"(?<=')[0-9a-f]{32}(?=')")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -49,7 +51,8 @@ class Recorded:
     @classmethod
     def of(cls, items: Iterable[tuple[Any, ...]], error: BaseException | None = None) -> "Recorded":
         """From `(ns, mode, payload)` or `(mode, payload)` tuples, as a list of modes yields them."""
-        return cls([Item(*(item if len(item) == 3 else ((), *item))) for item in items], error)
+        found = [Item(*(item if len(item) == 3 else ((), *item))) for item in items]
+        return cls([Item(item.ns, item.mode, shared(item.mode, item.payload)) for item in found], error)
 
     def payloads(self, mode: str, ns: tuple[str, ...] = ()) -> list[Any]:
         return [item.payload for item in self.items if item.mode == mode and item.ns == ns]

@@ -9,7 +9,7 @@ from typing import Any
 from drumline_graph.errors import DrumlineError, FeatureNotBuilt
 
 #: the range that CI runs the tests with: from OLDEST on, below NEWEST
-OLDEST, NEWEST = (1, 2, 11), (1, 3)
+OLDEST, NEWEST = (1, 2, 0), (1, 3)
 
 
 class UnsupportedLangGraph(DrumlineError, ImportError):
