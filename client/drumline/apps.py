@@ -162,7 +162,9 @@ def _program(app: App, value: Any, at: str) -> Program:
     if isinstance(program, Program):
         return program
     if is_langgraph(value):
-        return adapt(value).program
+        graph = adapt(value)
+        graph.warn_before_serving()
+        return graph.program
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     if callable(getattr(value, "compile", None)):
         advice = "it is not compiled yet: add .compile()"
