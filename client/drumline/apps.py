@@ -165,9 +165,11 @@ def _program(app: App, value: Any, at: str) -> Program:
         return program
     if is_langgraph(value):
         try:
-            return adapt(value).program
+            graph = adapt(value)
         except DrumlineError as error:
             raise AppNotFound(f"{app.spec!r}{at} cannot be served: {error}") from error
+        graph.warn_before_serving()
+        return graph.program
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     if callable(getattr(value, "compile", None)):
         advice = "it is not compiled yet: add .compile()"

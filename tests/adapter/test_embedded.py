@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 from tests.adapter import served
 from tests.adapter.inputs import ASYNC_ONLY, PLAIN, differs, meeting
@@ -106,3 +107,18 @@ def test_work_for_a_node_that_is_not_there_is_an_error(goto: Any) -> None:
     builder = StateGraph(Log).add_node("lost", lambda _: Command(goto=goto)).add_edge(START, "lost")
     with pytest.raises(RouteError, match=r"Node 'lost' went to 'nowhere', which is not a node. Known nodes.*'lost'"):
         adapt(builder.compile()).invoke({"log": []})
+
+
+def test_a_store_of_one_process_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    from langgraph.store.memory import InMemoryStore
+
+    def keep(_: Any, runtime: Runtime[Any]) -> dict[str, Any]:
+        assert runtime.store is not None
+        runtime.store.put(("ns",), "key", {"kept": True})
+        return {"log": [str(runtime.store.get(("ns",), "key").value)]}
+
+    graph = adapt(StateGraph(Log).add_node(keep).add_edge(START, "keep").compile(store=InMemoryStore()))
+    assert graph.invoke({"log": []})["log"] == ["{'kept': True}"]
+    assert not caplog.text
+    graph.warn_before_serving()
+    assert "each worker has one of its own" in caplog.text

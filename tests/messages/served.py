@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.cluster.apps import mark
 from tests.differential import guide_models
-from tests.differential.engines import DRUMLINE, Engine
+from tests.differential.engines import DRUMLINE, LANGGRAPH, Engine
 from tests.differential.models import Parrot, Whole
 from typing_extensions import TypedDict
 
@@ -85,4 +85,7 @@ GRAPHS = {
     "agents": agents(DRUMLINE),
     "interrupted": interrupted(),
     **{f"guide_{name}": guide_models.graph(DRUMLINE, name) for name in guide_models.EXAMPLES},
+    # the same, built with LangGraph: the adapter runs them
+    "their_agents": agents(LANGGRAPH),
+    **{f"their_guide_{name}": guide_models.graph(LANGGRAPH, name) for name in guide_models.EXAMPLES},
 }

@@ -19,6 +19,7 @@ from tests.differential.engines import LANGGRAPH
 from tests.differential.harness import ALL_MODES, ASYNC_ORACLE, record
 
 from drumline import Cluster
+from drumline.langgraph import adapt
 from drumline_transport.local_server import LocalServer, find_server
 
 from .openai_server import OpenAIServer
@@ -65,30 +66,42 @@ def cluster(server: LocalServer, openai_server: OpenAIServer) -> Iterator[Cluste
     processes.close()
 
 
+graphs = pytest.mark.parametrize("adapted", [False, True], ids=["drumline's", "LangGraph's"])
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 
 
+def remote(cluster: Cluster, served: ModuleType, name: str, *, adapted: bool) -> Any:
+    """A served graph on the cluster: drumline's, or LangGraph's own."""
+    if adapted:
+        return adapt(served.GRAPHS[f"their_{name}"]).on(cluster, f"their_{name}")
+    return served.GRAPHS[name].on(cluster, name)
+
+
 @both_ways
+@graphs
 @pytest.mark.parametrize("name", guide_models.EXAMPLES)
-def test_the_guide(cluster: Cluster, served: ModuleType, name: str, use_async: bool) -> None:
+def test_the_guide(cluster: Cluster, served: ModuleType, name: str, adapted: bool, use_async: bool) -> None:
     if name == "client" and not ASYNC_ORACLE:
         pytest.skip("LangGraph's async nodes lose the writer on this Python")
     given = guide_models.INPUTS[name]
     asynchronous = name in guide_models.ASYNC_ONLY
     reference = record(guide_models.graph(LANGGRAPH, name), given, MODES, use_async=asynchronous)
-    remote = served.GRAPHS[f"guide_{name}"].on(cluster, f"guide_{name}")
-    found = difference(reference, record(remote, given, MODES, use_async=use_async))
+    ours = remote(cluster, served, f"guide_{name}", adapted=adapted)
+    found = difference(reference, record(ours, given, MODES, use_async=use_async))
     assert found is None, found
     assert reference.error is None and bool(reference.payloads("messages")) == (name != "client")
 
 
 @both_ways
+@graphs
 @pytest.mark.parametrize("subgraphs", [False, True])
-def test_models_everywhere(cluster: Cluster, served: ModuleType, subgraphs: bool, use_async: bool) -> None:
+def test_models_everywhere(
+    cluster: Cluster, served: ModuleType, subgraphs: bool, adapted: bool, use_async: bool
+) -> None:
     given = {"messages": [HumanMessage("go", id="q")]}
     reference = record(served.agents(LANGGRAPH), given, MODES, subgraphs=subgraphs)
-    remote = served.GRAPHS["agents"].on(cluster, "agents")
-    theirs = record(remote, given, MODES, subgraphs=subgraphs, use_async=use_async)
+    ours = remote(cluster, served, "agents", adapted=adapted)
+    theirs = record(ours, given, MODES, subgraphs=subgraphs, use_async=use_async)
     found = difference(reference, theirs)
     assert found is None, found
     nodes = {metadata["langgraph_node"] for _, metadata in theirs.payloads("messages")}

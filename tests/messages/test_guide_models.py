@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.differential import guide_models
-from tests.differential.engines import DRUMLINE, DRUMLINE_STRICT, LANGGRAPH, Engine
+from tests.differential.engines import ADAPTED, ADAPTED_STRICT, DRUMLINE, DRUMLINE_STRICT, LANGGRAPH, Engine
 from tests.differential.guide_models import ASYNC_ONLY, EXAMPLES, INPUTS
 from tests.differential.harness import ALL_MODES, raw, same
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("openai_server")
 MODES = [*ALL_MODES, "messages"]
 
 
-@pytest.fixture(params=[DRUMLINE, DRUMLINE_STRICT], ids=lambda engine: engine.name)
+@pytest.fixture(params=[DRUMLINE, DRUMLINE_STRICT, ADAPTED, ADAPTED_STRICT], ids=lambda engine: engine.name)
 def other(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine: Engine = request.param
     if engine.strict:
@@ -44,7 +44,7 @@ def test_as_langgraph(other: Engine, name: str, use_async: bool) -> None:
 
 
 def chunks(e: Engine, name: str, mode: str, *, use_async: bool = True) -> list[Any]:
-    items, error = raw(guide_models.graph(e, name), INPUTS[name], use_async=use_async, stream_mode=mode)
+    items, error = raw(e.runnable(guide_models.graph(e, name)), INPUTS[name], use_async=use_async, stream_mode=mode)
     assert error is None
     return items
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from drumline.graph.compiled import CompiledStateGraph
 from drumline.langgraph.versions import check_version
 from drumline_graph.errors import FeatureNotBuilt
+
+log = logging.getLogger("drumline.langgraph")
 
 
 def is_langgraph(value: Any) -> bool:
@@ -44,6 +47,16 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
         super().__init__(program, debug=bool(graph.debug), strict_wire=strict_wire, config=graph.config)
         self.langgraph = graph
+
+    def warn_before_serving(self) -> None:
+        """Say, in the log, what of the graph means something else once several processes hold it."""
+        store = self.langgraph.store
+        if type(store).__name__ == "InMemoryStore":
+            log.warning(
+                "graph %r was compiled with an InMemoryStore: each worker has one of its own, and what a node puts "
+                "there is not seen by nodes on other workers. Compile it with a store outside of the processes.",
+                self.name,
+            )
 
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """LangGraph's own drawing."""

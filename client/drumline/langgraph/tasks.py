@@ -90,8 +90,13 @@ class ForeignNode:
         """What the task wrote. RouteError for a goto or a Send to a node that is not there: LangGraph only warns."""
         writes, program = our_writes(task.writes), job.program
         for channel, value in writes:
-            target = value.node if channel == TASKS else channel.removeprefix(BRANCH_PREFIX)
-            if (channel == TASKS or target != channel) and target not in program.nodes:
+            if channel == TASKS:
+                target = getattr(value, "node", None)
+            elif channel.startswith(BRANCH_PREFIX):
+                target = channel.removeprefix(BRANCH_PREFIX)
+            else:
+                continue
+            if target not in program.nodes:
                 raise RouteError(f"Node {self._name!r} went to {target!r}, which is not a node. {known_nodes(program)}")
         return writes
 
