@@ -11,6 +11,7 @@ import pytest
 from tests.cli.command import drumline, environment
 
 from drumline.apps import AppFailed, AppNotFound, load_programs, parse_app
+from drumline.langgraph import UnsupportedLangGraph
 
 GRAPH = """
 from typing import TypedDict
@@ -215,6 +216,16 @@ def test_a_graph_of_langgraph_that_is_refused_is_told_without_a_traceback(
         line = next((line for line in said.splitlines() if "drumline: error:" in line), said)
         for part in (repr(spec), *told):
             assert part in line
+
+
+def test_a_graph_of_another_langgraph_is_told(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise UnsupportedLangGraph("LangGraph 9.9 is installed")
+
+    monkeypatch.setattr("drumline.langgraph.graph.check_version", refuse)
+    write("app_u.py", base=LANGGRAPH)
+    with pytest.raises(AppNotFound, match=r"'app_u\.py:graph' cannot be served: LangGraph 9\.9 is installed"):
+        load_programs(["app_u.py:graph"])
 
 
 def test_no_app_at_all(write: Write) -> None:
