@@ -156,9 +156,11 @@ class Bench:
             self._server.start()
         return self._server
 
-    def cluster(self, *, workers: int = 1, concurrency: int = 8) -> ClusterProcesses:
+    def cluster(
+        self, *, workers: int = 1, concurrency: int = 8, app: str = "benchmarks.graphs:GRAPHS"
+    ) -> ClusterProcesses:
         """A coordinator and workers, each a process of its own, ready; under a key prefix of their own."""
-        cluster = ClusterProcesses(self.server.url)
+        cluster = ClusterProcesses(self.server.url, app)
         self._stack.callback(cluster.close)
         cluster.start(workers=workers, concurrency=concurrency)
         return cluster

@@ -72,10 +72,11 @@ class Process:
 
 
 class ClusterProcesses:
-    """One coordinator and some workers that serve `benchmarks.graphs:GRAPHS`, and a client of them."""
+    """One coordinator and some workers that serve the graphs of `app`, and a client of them."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, app: str) -> None:
         self.url = url
+        self.app = app
         self.prefix = f"b{uuid.uuid4().hex[:8]}"
         self.client = Cluster(url, prefix=self.prefix)
         self._processes: list[Process] = []
@@ -89,7 +90,7 @@ class ClusterProcesses:
             process.await_ready()
 
     def _start(self, kind: str, name: str, *more: str) -> Process:
-        words = ["-m", "drumline.cli.main", kind, "--app", "benchmarks.graphs:GRAPHS", "--name", name]
+        words = ["-m", "drumline.cli.main", kind, "--app", self.app, "--name", name]
         process = Process([*words, "--prefix", self.prefix, *more], self.url)
         self._processes.append(process)
         return process

@@ -73,7 +73,7 @@ def verdicts_text(verdicts: Iterable[Verdict]) -> str:
                 target.what,
                 number(value) + target.unit,
                 "" if target.now is None else _bound(target.now, value, verdict),
-                _bound(target.full, value, verdict),
+                "" if target.full is None else _bound(target.full, value, verdict),
             ]
         )
     return "### Targets\n\n" + markdown(["", "", "measured", "reach now", "full target"], rows)

@@ -10,6 +10,7 @@ from benchmarks import w2_fan_out as w2
 from benchmarks import w3_many_runs as w3
 from benchmarks import w4_events as w4
 from benchmarks import w5_chat as w5
+from benchmarks import w6_tokens as w6
 from benchmarks.harness import Measured
 
 #: median of a contender's metric: (table, contender, metric) -> figure or None
@@ -18,13 +19,13 @@ Look = Callable[[str, str, str], float | None]
 
 @dataclass(slots=True)
 class Target:
-    """`value` is computed from medians; `now` is to be reached now (None: nothing yet), `full` in the end."""
+    """`value` is computed from medians; `now` is to be reached now, `full` in the end (None: a figure to watch)."""
 
     key: str
     what: str
     unit: str
     value: Callable[[Look], float | None]
-    full: float
+    full: float | None
     now: float | None = None
     more_is_better: bool = True
 
@@ -65,6 +66,14 @@ def _ratio(table: str, metric: str, over: str, under: str) -> Callable[[Look], f
     return value
 
 
+def _more(table: str, metric: str, over: str, under: str) -> Callable[[Look], float | None]:
+    def value(look: Look) -> float | None:
+        top, bottom = look(table, over, metric), look(table, under, metric)
+        return top - bottom if top is not None and bottom is not None else None
+
+    return value
+
+
 def _bytes(look: Look) -> float | None:
     parts = [look("w5", _CLUSTER, metric) for metric in (w5.STORED, w5.SENT)]
     return None if None in parts else sum(part or 0.0 for part in parts)
@@ -74,8 +83,10 @@ _EMBEDDED, _AEMBEDDED = "drumline embedded, sync", "drumline embedded, async"
 _CLUSTER, _ACLUSTER = "drumline on a cluster, sync", "drumline on a cluster, async"
 _LANGGRAPH, _ALANGGRAPH = "LangGraph, sync", "LangGraph, async"
 _SAVER, _ASAVER = "LangGraph + InMemorySaver, sync", "LangGraph + InMemorySaver, async"
+_ADAPTED = "LangGraph's graph on a cluster, sync"
 _TWO = "drumline on a cluster, 2 workers"
 _BARE, _BARE_PATH = "bare Redis loop, redis-py sync", "bare two-hop path, redis-py"
+_CARRIED = _more("w6", w6.US, _ADAPTED, _LANGGRAPH)
 
 TARGETS = [
     Target("P1", "W1: LangGraph / embedded, sync", "x", _ratio("w1", w1.US, _LANGGRAPH, _EMBEDDED), 4, 2),
@@ -120,6 +131,17 @@ TARGETS = [
     Target("P7", "W5: bytes written and stored / final state, cluster", "x", _bytes, 3, None, False),
     Target("P7", "W5: time(400) / time(200), cluster", "x", _of("w5", _CLUSTER, w5.GROWTH), 2.2, None, False),
     Target("P7", "W5: time(400) / time(200), embedded", "x", _of("w5", _EMBEDDED, w5.GROWTH), 2.2, None, False),
+    Target("", "W6: embedded - LangGraph, sync", " us/token", _more("w6", w6.US, _EMBEDDED, _LANGGRAPH), None),
+    Target("", "W6: cluster - LangGraph, sync", " us/token", _more("w6", w6.US, _CLUSTER, _LANGGRAPH), None),
+    Target("", "W6: LangGraph's graph on a cluster - LangGraph", " us/token", _CARRIED, None),
+    Target("", "W6: cluster, tokens", " tokens/s", _of("w6", _CLUSTER, w6.RATE), None),
+    Target(
+        "",
+        "W6 paced: cluster / bare two-hop path, p50",
+        "x",
+        _ratio("w6 paced", w6.P50, _ACLUSTER, _BARE_PATH),
+        None,
+    ),
     Target("P9", "import drumline", " ms", _of("imports", "import drumline", "ms"), 150, None, False),
     Target(
         "P9",

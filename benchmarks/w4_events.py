@@ -39,7 +39,7 @@ def tables(bench: Bench) -> list[Table]:
         Contender("drumline embedded, async", _paced(bench, GRAPHS["paced"], seconds)),
         Contender("drumline on a cluster, async", _paced(bench, cluster.client.graph("paced"), seconds)),
         Contender("LangGraph, async", _paced(bench, paced(lib).compile(), seconds)),
-        Contender("bare two-hop path, redis-py", lambda: _delays(tail.paced(RUNS, PER_SECOND, PER_SECOND * seconds))),
+        Contender("bare two-hop path, redis-py", lambda: delays(tail.paced(RUNS, PER_SECOND, PER_SECOND * seconds))),
     ]
     title = f"W4 custom events of one node, as fast as it goes: {SHORT:,} and {LONG:,}"
     paced_title = f"W4 {RUNS} runs x {PER_SECOND} events/s for {seconds} s: from the writer to the consumer"
@@ -77,16 +77,17 @@ def _paced(bench: Bench, graph: Any, seconds: int) -> Callable[[], dict[str, flo
         first = time.monotonic() + HEAD_START_S
         # evenly spread, so that the runs do not all write in the same instant
         begins = [first + run / (RUNS * PER_SECOND) for run in range(RUNS)]
-        return [delay for delays in await asyncio.gather(*map(consume, begins)) for delay in delays]
+        return [delay for found in await asyncio.gather(*map(consume, begins)) for delay in found]
 
     def sample() -> dict[str, float]:
-        delays = bench.run(act())
-        assert len(delays) == RUNS * PER_SECOND * seconds, len(delays)
-        return _delays(delays)
+        found = bench.run(act())
+        assert len(found) == RUNS * PER_SECOND * seconds, len(found)
+        return delays(found)
 
     return sample
 
 
-def _delays(delays: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(delays)
+def delays(found: Sequence[float]) -> dict[str, float]:
+    """The percentiles of delays in seconds, as figures of a table."""
+    ordered = sorted(found)
     return {P50: ordered[len(ordered) // 2] * 1e3, P99: ordered[len(ordered) * 99 // 100] * 1e3}

@@ -244,7 +244,10 @@ class Codec:
         if found is not None:
             return found
         if tag.startswith(TAG_PREFIX):
-            return langchain_types().find_tag(tag)
+            found = langchain_types().find_tag(tag)
+            if found is not None:
+                self._by_tag[tag] = found
+            return found
         return registered.find_tag(tag) or self._types.find_tag(tag)
 
 
@@ -317,22 +320,19 @@ def _load_hook(
     find_tag: Callable[[str], WireType | None],
     inner: Unpack,
 ) -> Callable[[int, bytes], Any]:
-    def tagged(payload: bytes) -> Any:
-        parts = inner(payload)
-        if type(parts) is not list or len(parts) < 2 or type(parts[0]) is not str:
-            raise ValueError("not a tag and fields")
-        tag = parts[0]
-        wire_type = find_tag(tag)
-        if wire_type is not None:
-            try:
-                return wire_type.load(parts[1:])
-            except Misfit:
-                pass
-        return Opaque(tag, parts[1], TAGGED, payload)
-
     def hook(code: int, payload: bytes) -> Any:
         if code == TAGGED:
-            return tagged(payload)
+            parts = inner(payload)
+            if type(parts) is not list or len(parts) < 2 or type(parts[0]) is not str:
+                raise ValueError("not a tag and fields")
+            tag = parts[0]
+            wire_type = find_tag(tag)
+            if wire_type is not None:
+                try:
+                    return wire_type.load(parts[1:])
+                except Misfit:
+                    pass
+            return Opaque(tag, parts[1], TAGGED, payload)
         load = loaders.get(code)
         if load is None:
             return Opaque(f"ext:{code}", payload, code, payload)

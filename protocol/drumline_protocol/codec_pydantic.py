@@ -43,22 +43,20 @@ def model_type(cls: Any, tag: str) -> WireType:
     takes_extra = cls.model_config.get("extra") == "allow"
     privates: dict[str, Any] = dict(cls.__private_attributes__)
 
+    # One turn for each field of each message: a token's way is mostly this loop and the one in `load`.
     def dump(obj: Any) -> list[Any]:
-        state = obj.__dict__
         chosen = obj.__pydantic_fields_set__
         values = {}
         unset = []
-        for name in fields:
-            value = state.get(name, _missing)
+        for name, value in obj.__dict__.items():
             if name not in chosen:
-                if value is _missing:
-                    continue
                 default = plain.get(name, _missing)
-                if type(value) is type(default) and value == default:
+                if value is default or (type(value) is type(default) and value == default):
+                    continue
+                if name not in fields:  # a cached property
                     continue
                 unset.append(name)
-            if value is not _missing:
-                values[name] = value
+            values[name] = value
         extra = obj.__pydantic_extra__
         private = obj.__pydantic_private__
         if unset or extra or private:
@@ -71,19 +69,19 @@ def model_type(cls: Any, tag: str) -> WireType:
 
     def load(parts: list[Any]) -> Any:
         given, unset, extra, private = _parts(parts)
-        values: dict[str, Any] = template.copy()  # keeps the order of the fields
+        values: dict[Any, Any] = {**template, **given}  # in the order of the fields
+        if len(values) != len(template):  # fields that only the writer's version of the class knows
+            given = {name: value for name, value in given.items() if name in template}
+            values = {**template, **given}
         for name, make in makers:
             if name not in given:
                 values[name] = make()
         for name, field in others:
             if name not in given:
                 values[name] = _default(name, field)
-        chosen = set()
-        for name, value in given.items():
-            if name in template:
-                values[name] = value
-                chosen.add(name)
-        chosen.difference_update(unset)
+        chosen = set(given)
+        if unset:
+            chosen.difference_update(unset)
         if extra and takes_extra:
             chosen.update(extra)
         obj = cls.__new__(cls)

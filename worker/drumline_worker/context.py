@@ -7,6 +7,7 @@ The variable is set around *every* call of user code, sync or async, and the wri
 from __future__ import annotations
 
 import sys
+import threading
 from contextvars import ContextVar
 from functools import cache
 from itertools import count
@@ -16,12 +17,15 @@ from drumline_graph.types import StreamWriter
 from drumline_protocol.facts import CUSTOM
 from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
 from drumline_worker.job import Job
+from drumline_worker.late_config import LateConfig
 from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer
 
 #: key of `configurable` by which a config is known to be that of a task (LangGraph's name)
 TASK_KEY = "__pregel_task_id"
 #: where a task's config holds its `TaskContext`: a node that hands its config on to a thread hands on its task
 CONTEXT_KEY = "__drumline_task"
+
+_building = threading.RLock()
 
 
 class TaskContext:
@@ -51,8 +55,13 @@ class TaskContext:
     def config(self) -> dict[str, Any]:
         """The config dict (LangChain's `RunnableConfig`) of this task."""
         if self._config is None:
-            self._config = self._build_config()
+            with _building:  # threads of a node may ask at once, and are to get the same
+                if self._config is None:
+                    self._config = self._build_config()
         return self._config
+
+    def _make_config(self) -> dict[str, Any]:
+        return self.config
 
     @property
     def runtime(self) -> Runtime[Any]:
@@ -170,7 +179,7 @@ def enter(context: TaskContext) -> None:
     if langchain is not None:
         variable = getattr(langchain, "var_child_runnable_config", None)  # None: just being imported, by another thread
         if variable is not None:
-            variable.set(context.config)
+            variable.set(LateConfig(context._make_config))
 
 
 def current_task(what: str) -> TaskContext:

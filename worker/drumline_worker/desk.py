@@ -12,6 +12,7 @@ from typing import Any
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.errors import EncodeError, ProtocolTooNew
+from drumline_protocol.facts import NESTED
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
@@ -72,7 +73,9 @@ class Desk:
         codec, outbox = self._codec, self._outbox
 
         def emit(kind: int, payload: Any, header: Any) -> None:
-            outbox.event(slot, wire.encode_item(codec, kind, portable_event(kind, payload, codec), header))
+            if kind >= NESTED:
+                payload = portable_event(kind, payload, codec)
+            outbox.event(slot, wire.encode_item(codec, kind, payload, header))
 
         try:
             return self._registry.job(message, emit, self._executor, self._blob)

@@ -27,7 +27,7 @@ OUTPUT_CALL = 0
 class ModelCall:
     """Puts the messages of one call on the stream, in the order of the calls of `put`; any thread may call it."""
 
-    __slots__ = ("_emit", "_header", "_lock", "_metadata", "_told")
+    __slots__ = ("_emit", "_header", "_last", "_lock", "_metadata", "_told")
 
     def __init__(
         self,
@@ -45,15 +45,22 @@ class ModelCall:
             self._header["tags"] = list(tags)
         if ns is not None:
             self._header["ns"] = list(ns)
+        #: the header of the last item: all chunks of an answer have the same
+        self._last: dict[str, Any] = {}
         self._told: set[str | None] = set()
         self._lock = threading.Lock()
 
     def put(self, kind: str, message: Any) -> None:
         """Emit one message. EncodeError if it, or the metadata, cannot cross the wire; WriterBlocked."""
+        id_ = message.id
         with self._lock:  # nobody may overtake the item that brings the metadata
-            self._emit(MESSAGE, (message, self._metadata), {"id": message.id, "kind": kind, **self._header})
+            header = self._last
+            if not header or header["id"] != id_ or header["kind"] != kind:
+                header = self._last = {"id": id_, "kind": kind, **self._header}
+            # a list, because a tuple takes the codec as long as half a message
+            self._emit(MESSAGE, [message, self._metadata], header)
             self._metadata = None
-            self._told.add(message.id)
+            self._told.add(id_)
 
     def has_told(self, id_: str | None) -> bool:
         """Whether a message of this id was put."""

@@ -79,7 +79,8 @@ class Outbox:
                 return
             slot.items.append(item)
             self._bytes += len(item)
-            self._enqueue(slot)
+            if not slot.queued:
+                self._enqueue(slot)
 
     def answer(self, slot: Slot, message: bytes) -> None:
         """Add the answer of a task, its last word."""

@@ -210,7 +210,7 @@ class View:
             return
         ns = task.graph.ns
         shown = task.graph.shown or self._surfacing
-        out: list[Any] = []
+        out = self._out
         for raw in fact.items:
             if type(raw) is bytes:
                 if task.repeats(raw):
@@ -222,7 +222,6 @@ class View:
                 kind, payload, header = self._decode_item(raw)
             else:
                 kind, payload, header = raw
-            self._out = []
             if kind == CUSTOM:
                 if self._custom and shown:
                     self._emit(ns, "custom", payload, fact.attempt)
@@ -232,9 +231,8 @@ class View:
             elif kind == STREAMED:
                 self._pass_on(task, payload, header, fact.attempt)
             else:
-                self._out = self.fold(payload)
-            out.extend(self._out)
-        self._out = out
+                out.extend(self.fold(payload))
+                self._out = out
 
     def _on_message(
         self, task: OpenTask, seen: SeenMessages, payload: Any, header: dict[str, Any], attempt: int
