@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from tests.adapter import served
 from tests.adapter.inputs import ASYNC_ONLY, MODES, PLAIN, differs, meeting
 from tests.cluster.conftest import pids_in
 from tests.cluster.processes import Processes
+from tests.cluster.random_runs import differences
 from tests.differential import random_graphs
+from tests.differential.compare import difference
 from tests.differential.engines import LANGGRAPH
 from tests.differential.harness import ASYNC_ORACLE, record
-from tests.differential.test_random_embedded import compare
 
 from drumline import Cluster
 from drumline.langgraph import adapt
@@ -33,7 +33,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:create_rea
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 SEEDS = 500 if os.environ.get("DRUMLINE_FULL") else 60
 BATCH = 20
-AT_ONCE = 4
 
 
 @pytest.fixture(scope="module")
@@ -68,18 +67,12 @@ def test_two_calls_of_a_turn_run_in_two_processes(cluster: Cluster, name: str, u
     here = pids_in(marks)
     assert set(here) == {os.getpid()}
     ours = record(adapt(graph).on(cluster, name), given, MODES, use_async=use_async)
-    assert_equal(reference, ours)
+    found = difference(reference, ours)
+    assert found is None, found
     there = pids_in(marks)[len(here) :]
     assert len(set(there)) == 2 and os.getpid() not in there
     tokens = [message for message, _ in ours.payloads("messages") if isinstance(message, AIMessageChunk)]
     assert "".join(token.content for token in tokens if token.content).startswith("expert on cats")
-
-
-def assert_equal(reference: Any, ours: Any) -> None:
-    from tests.differential.compare import difference
-
-    found = difference(reference, ours)
-    assert found is None, found
 
 
 @both_ways
@@ -143,24 +136,11 @@ def test_structured_responses(cluster: Cluster) -> None:
     assert unknown["structured_response"].fields["place"] == "sf"
 
 
-def check(cluster: Cluster, seed: int) -> str | None:
-    """None, or how the streams of a seed differ."""
-    spec = random_graphs.from_seed(seed)
-    if spec.needs_async and not ASYNC_ORACLE:
-        return None
-    options = {"modes": spec.modes, "config": {"recursion_limit": spec.limit}}
-    reference = random_graphs.run(LANGGRAPH, spec)
-    remote = adapt(random_graphs.build(LANGGRAPH, spec)).on(cluster, f"l{seed}")
-    ours = record(remote, random_graphs.INPUT, use_async=bool(seed % 2), **options)
-    if random_graphs.calls_with_classes(spec):
-        reference, ours = random_graphs.without_inputs(reference), random_graphs.without_inputs(ours)
-    return compare(spec, reference, ours, title=f"LangGraph's graph of seed {seed} on the cluster")
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_random_graphs(cluster: Cluster, first: int) -> None:
-    seeds = range(first, min(first + BATCH, SEEDS))
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        found = [text for text in threads.map(lambda seed: check(cluster, seed), seeds) if text]
+    found = differences(
+        range(first, min(first + BATCH, SEEDS)),
+        lambda seed, spec: adapt(random_graphs.build(LANGGRAPH, spec)).on(cluster, f"l{seed}"),
+    )
     assert not found, found[0]

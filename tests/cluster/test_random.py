@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.cluster.processes import Processes
+from tests.cluster.random_runs import differences
 from tests.differential import guide_graphs, random_graphs
 from tests.differential.compare import difference
 from tests.differential.engines import DRUMLINE, LANGGRAPH
 from tests.differential.harness import record
-from tests.differential.test_random_embedded import compare
 
 from drumline import Cluster
 from drumline_transport.local_server import LocalServer
@@ -25,8 +24,6 @@ pytestmark = pytest.mark.cluster
 
 SEEDS = 1000 if os.environ.get("DRUMLINE_FULL") else 100
 BATCH = 25
-#: runs at once: one after another would leave the workers idle
-AT_ONCE = 4
 
 
 @pytest.fixture(scope="module")
@@ -45,24 +42,13 @@ def cluster(server: LocalServer) -> Iterator[Cluster]:
             processes.close()
 
 
-def check(cluster: Cluster, seed: int) -> str | None:
-    """None, or how the streams of a seed differ."""
-    spec = random_graphs.from_seed(seed)
-    options = {"modes": spec.modes, "config": {"recursion_limit": spec.limit}}
-    reference = random_graphs.run(LANGGRAPH, spec)
-    remote = random_graphs.build(DRUMLINE, spec).on(cluster, f"g{seed}")
-    ours = record(remote, random_graphs.INPUT, use_async=bool(seed % 2), **options)
-    if random_graphs.calls_with_classes(spec):
-        reference, ours = random_graphs.without_inputs(reference), random_graphs.without_inputs(ours)
-    return compare(spec, reference, ours, title=f"seed {seed} on the cluster")
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_random_graphs(cluster: Cluster, first: int) -> None:
-    seeds = range(first, min(first + BATCH, SEEDS))
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        found = [text for text in threads.map(lambda seed: check(cluster, seed), seeds) if text]
+    found = differences(
+        range(first, min(first + BATCH, SEEDS)),
+        lambda seed, spec: random_graphs.build(DRUMLINE, spec).on(cluster, f"g{seed}"),
+    )
     assert not found, found[0]
 
 
