@@ -47,6 +47,8 @@ class Program:
 
     It stands in the fingerprint in place of the schemas, whose annotations are that engine's.
     """
+    raised_as: Callable[[BaseException], BaseException] | None = None
+    """What a caller is shown in place of an error that ended a run: with that engine's classes."""
     volatile: tuple[str, ...] = field(init=False)
     consumable: frozenset[str] = field(init=False)
     finishing: tuple[str, ...] = field(init=False)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessageChunk
+from langgraph.errors import GraphRecursionError
 from tests.adapter import served
 from tests.adapter.inputs import ASYNC_ONLY, MODES, PLAIN, differs, meeting
 from tests.cluster.conftest import pids_in
@@ -116,6 +117,12 @@ def test_a_run_may_be_joined_later(cluster: Cluster) -> None:
         joined = list(cluster.join(run_id, stream_mode=modes, subgraphs=True))
         assert joined == list(cluster.join(run_id, stream_mode=modes, subgraphs=True))
         assert {mode for _, mode, _ in joined} == set(modes)
+
+
+def test_errors_are_caught_by_langgraphs_classes(cluster: Cluster) -> None:
+    remote = adapt(served.GRAPHS["nested"]).on(cluster, "nested")
+    with pytest.raises(GraphRecursionError, match="Recursion limit of 1"):
+        remote.invoke(PLAIN["nested"], {"recursion_limit": 1})
 
 
 def test_a_worker_dies_in_a_tool(cluster: Cluster, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph import errors as theirs
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
@@ -18,6 +19,7 @@ from tests.differential.harness import ASYNC_ORACLE
 from tests.differential.states import Log
 
 from drumline.langgraph import adapt, is_langgraph
+from drumline_graph import errors as ours
 from drumline_graph.errors import RouteError
 
 pytestmark = pytest.mark.filterwarnings("ignore:create_react_agent has been moved")
@@ -122,3 +124,19 @@ def test_a_store_of_one_process_is_warned_of(caplog: pytest.LogCaptureFixture) -
     assert not caplog.text
     graph.warn_before_serving()
     assert "each worker has one of its own" in caplog.text
+
+
+def test_errors_are_caught_by_the_classes_of_both() -> None:
+    """Code around a LangGraph graph catches LangGraph's classes; drumline's planner raises its own."""
+    loop = StateGraph(Log).add_node("turn", served.says("turn")).add_edge(START, "turn").add_edge("turn", "turn")
+    for strict in (False, True):
+        graph = adapt(loop.compile(), strict_wire=strict)
+        with pytest.raises(theirs.GraphRecursionError, match="Recursion limit of 3") as caught:
+            graph.invoke({"log": []}, {"recursion_limit": 3})
+        assert isinstance(caught.value, ours.GraphRecursionError)
+        with pytest.raises(theirs.EmptyInputError):
+            graph.invoke(None)
+    lost = StateGraph(Log).add_node("lost", lambda _: Command(goto="nowhere")).add_edge(START, "lost")
+    with pytest.raises(theirs.InvalidUpdateError) as caught_too:
+        adapt(lost.compile()).invoke({"log": []})
+    assert isinstance(caught_too.value, ours.RouteError)

@@ -85,6 +85,7 @@ class Opening:
             known=known,
             subgraphs=self.subgraphs,
             start=parse_position(self.after),
+            raised_as=None if program is None else program.raised_as,
         )
 
 

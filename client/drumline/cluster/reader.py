@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drumline.cluster.position import BEGINNING, Position
@@ -38,6 +38,7 @@ class RunReader:
         known: Mapping[str, type[BaseException]] | Sequence[type[BaseException]] = (),
         subgraphs: bool = False,
         start: Position = BEGINNING,
+        raised_as: Callable[[BaseException], BaseException] | None = None,
     ) -> None:
         self._run_id = run_id
         self._view = view
@@ -46,6 +47,7 @@ class RunReader:
         self._known = known
         self._subgraphs = subgraphs
         self._start = start
+        self._raised_as = raised_as
         self._next = 1
         self.after = "0-0"
         self.ended = False
@@ -95,7 +97,8 @@ class RunReader:
             if self._start.fact >= self._next:
                 raise InvalidPosition(str(self._start), f"the run ended with fact {self._next - 1}")
             if fact.error is not None:
-                self.failure = rebuild(fact.error, self._known)
+                failure = rebuild(fact.error, self._known)
+                self.failure = failure if self._raised_as is None else self._raised_as(failure)
         return self._view.fold(fact)
 
     def _check_recorded(self, fact: RunStarted) -> None:

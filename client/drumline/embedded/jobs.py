@@ -77,11 +77,15 @@ class Embedded:
                 forward(fact)
             kind = type(fact)
             if kind is RunFinished:
-                self.failure = fact.error  # type: ignore[union-attr]
+                self.failure = self._raised(fact.error)  # type: ignore[union-attr]
             elif kind is Noticed:
                 warnings.warn(fact.text, RuntimeWarning, stacklevel=4)  # type: ignore[union-attr]
             out.extend(fold(fact if strict is None else strict.fact(fact)))
         return out
+
+    def _raised(self, error: BaseException | None) -> BaseException | None:
+        raised_as = self.run.program.raised_as
+        return error if error is None or raised_as is None else raised_as(error)
 
     def job(self, task: Task, put: Put) -> Job:
         """The job that runs one attempt of a task; its events go to `put`."""

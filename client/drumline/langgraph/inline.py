@@ -11,6 +11,7 @@ from typing import Any
 from langchain_core.runnables.config import var_child_runnable_config
 
 from drumline.langgraph.abilities import abilities_of
+from drumline.langgraph.errors import of_both
 from drumline.langgraph.program import check_options
 from drumline.langgraph.tasks import our_payload
 from drumline.langgraph.versions import check_version
@@ -82,6 +83,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         input_reader=_read_input,
         builder=None,
         version=version,
+        raised_as=of_both,
         origin=("langgraph", ".".join(installed.split(".")[:2]), "inline", sorted(graph.nodes)),
     )
 

@@ -9,6 +9,7 @@ from langgraph.prebuilt import ToolNode
 
 from drumline.langgraph.answers import answer_types
 from drumline.langgraph.channels import channel_of, manager_of
+from drumline.langgraph.errors import of_both
 from drumline.langgraph.tasks import ForeignNode, ForeignStart
 from drumline.langgraph.versions import check_version, refuse
 from drumline_graph.channels import Topic
@@ -53,6 +54,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         builder=builder,
         version=version,
         types=answer_types(graph),
+        raised_as=of_both,
         origin=("langgraph", ".".join(installed.split(".")[:2]), *_edges(builder)),
     )
 

@@ -1,0 +1,36 @@
+"""What drumline raises for a LangGraph graph is caught by LangGraph's classes too."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from langgraph import errors as theirs
+
+from drumline_graph import errors as ours
+
+_PAIRS: tuple[tuple[Any, Any], ...] = (
+    (ours.GraphRecursionError, theirs.GraphRecursionError),
+    (ours.InvalidUpdateError, theirs.InvalidUpdateError),
+    (ours.EmptyInputError, theirs.EmptyInputError),
+)
+
+
+def of_both(error: BaseException) -> BaseException:
+    """The error as one of drumline's class and of LangGraph's class of that name; any other error as it is."""
+    for our_class, their_class in _PAIRS:
+        if isinstance(error, our_class) and not isinstance(error, their_class):
+            raised: Any = type(error)
+            cls = _both(raised, their_class)
+            made: BaseException = cls.__new__(cls, *error.args)
+            made.args = error.args
+            made.__dict__.update(error.__dict__)
+            made.__cause__, made.__suppress_context__ = error.__cause__, error.__suppress_context__
+            return made.with_traceback(error.__traceback__)
+    return error
+
+
+@cache
+def _both(our_class: Any, their_class: Any) -> Any:
+    names = {"__module__": our_class.__module__, "__doc__": our_class.__doc__}
+    return type(our_class.__name__, (our_class, their_class), names)
