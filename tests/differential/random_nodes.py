@@ -88,6 +88,17 @@ def make_node(e: Engine, node: NodeSpec, spec: GraphSpec, schema: type, child: A
         else:  # with the task's name, so that the comparison is exact for sent tasks, too
             given(event | {"task": config["metadata"]["langgraph_checkpoint_ns"]})
 
+    # A model that speaks token by token; what it says depends on the node's input alone.
+    speaks = spec.messages and node.events > 0
+
+    def asked(state: Any) -> str:
+        return f"{len(get(state, 'items'))} items"
+
+    def model() -> Any:
+        from .models import Parrot
+
+        return Parrot(prefix=node.name, tags=[node.name] if node.events > 1 else None)
+
     def finish(state: Any, called: list[Any]) -> Any:
         result = _result(e, node, spec, schema, state)
         return result | {"items": [f"{node.name}:{called}"]} if called else result
@@ -95,6 +106,8 @@ def make_node(e: Engine, node: NodeSpec, spec: GraphSpec, schema: type, child: A
     def work(state: Any, writer: e.StreamWriter, config) -> Any:  # type: ignore[no-untyped-def]
         for at in range(node.events):
             emit(writer, config, state, at)
+        if speaks:
+            model().invoke(asked(state))
         called = []
         for _ in range(node.sends + 1 if child is not None else 0):
             called.append(len(child.invoke(INPUT)["items"]))
@@ -105,6 +118,8 @@ def make_node(e: Engine, node: NodeSpec, spec: GraphSpec, schema: type, child: A
         for at in range(node.events):
             emit(writer, config, state, at)
             await pause()
+        if speaks:
+            await model().ainvoke(asked(state))
         called = []
         for _ in range(node.sends + 1 if child is not None else 0):
             called.append(len((await child.ainvoke(INPUT))["items"]))

@@ -138,5 +138,5 @@ def test_generator_draws_everything() -> None:
     assert any(node.defer for node in nodes)
     assert any(node.is_async for node in nodes)
     assert any(spec.joins for spec in specs)
-    assert any(spec.messages for spec in specs)
+    assert any(spec.messages and node.events for spec in specs for node in spec.nodes)  # these call a model
     assert any(spec.start_router for spec in specs)
