@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from .engines import LANGGRAPH, Engine
 from .harness import ALL_MODES, assert_same, record, same, same_outcome
@@ -122,3 +123,18 @@ def questions(value: Any) -> Any:
 
 def _is_interrupt_id(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 32 and set(value) <= set("0123456789abcdef")
+
+
+class Answer(BaseModel):
+    yes: bool
+
+
+@pytest.mark.parametrize("form", [Answer, {"type": "boolean"}, None], ids=["class", "schema", "none"])
+def test_the_form_of_an_answer(other: Engine, form: Any) -> None:
+    """A class is told as its JSON schema."""
+
+    def asked(e: Engine) -> Any:
+        graph = chain(e, lambda _: e.interrupt("sure?", response_schema=form))
+        return e.runnable(graph).invoke(EMPTY)["__interrupt__"][0].response_schema
+
+    assert same_outcome(asked, other)

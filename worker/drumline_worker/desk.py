@@ -17,7 +17,6 @@ from drumline_protocol.failure import describe
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
 from drumline_worker.capture import identify, messages_among
-from drumline_worker.interrupts import portable_interrupts
 from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
 from drumline_worker.outbox import Outbox, Slot
@@ -102,7 +101,7 @@ class Desk:
             elif isinstance(answer, TaskBubbled):
                 answer.command = codec.box(answer.command)
             elif isinstance(answer, TaskInterrupt):
-                answer.interrupts = codec.box(portable_interrupts(answer.interrupts), "interrupts")
+                answer.interrupts = codec.box(answer.interrupts, "interrupts")
             else:
                 answer.error = describe(answer.error, codec)
             return wire.encode(codec, answer)

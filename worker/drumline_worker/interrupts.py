@@ -1,10 +1,8 @@
-"""Questions to the caller: `interrupt()` inside a task, and how they cross a wire."""
+"""Questions to the caller: `interrupt()` inside a task."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from drumline_graph.errors import GraphInterrupt
@@ -19,24 +17,18 @@ def interrupt(value: Any, *, response_schema: dict[str, Any] | type | None = Non
 
     The stream shows it as LangGraph's does: `updates` and `values` carry `{"__interrupt__": (Interrupt(value, id),)}`,
     `invoke` returns it under that key. The id depends on the task alone, so that it is the same in every attempt.
-    RuntimeError outside of a node. Nothing can be answered yet: that comes with persistence.
+    `response_schema`, a JSON schema or a class that pydantic knows, is told as a JSON schema: it says what form the
+    answer has. RuntimeError outside of a node. Nothing can be answered yet: that comes with persistence.
     """
     context = current_task("interrupt()")
     id_ = hashlib.blake2b(context.checkpoint_ns.encode(), digest_size=ID_BYTES).hexdigest()
-    raise GraphInterrupt((Interrupt(value, id_, response_schema=response_schema),))
+    schema = response_schema
+    if schema is not None and not isinstance(schema, dict):
+        schema = _json_schema(schema)
+    raise GraphInterrupt((Interrupt(value, id_, response_schema=schema),))
 
 
-def portable_interrupts(interrupts: Sequence[Interrupt[Any]]) -> list[Interrupt[Any]]:
-    """Interrupts as they may cross a wire: a class given as `response_schema` becomes its JSON schema."""
-    return [
-        replace(item, response_schema=_json_schema(item.response_schema))
-        if isinstance(item.response_schema, type)
-        else item
-        for item in interrupts
-    ]
-
-
-def _json_schema(schema: type) -> dict[str, Any]:
+def _json_schema(schema: Any) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(schema).json_schema()

@@ -13,7 +13,6 @@ from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed
 from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.capture import identify, messages_among
-from drumline_worker.interrupts import portable_interrupts
 from drumline_worker.job import Job, portable_event
 
 
@@ -64,7 +63,7 @@ class StrictWire:
             elif isinstance(event, TaskBubbled):
                 event.command = self.codec.box(event.command)
             elif isinstance(event, TaskInterrupt):
-                event.interrupts = self.codec.box(portable_interrupts(event.interrupts), "interrupts")
+                event.interrupts = self.codec.box(event.interrupts, "interrupts")
         except Exception as error:
             return TaskError(event.run, event.task, event.attempt, event.executor, error)
         return event
