@@ -55,10 +55,9 @@ class Node:
     chooses.
 
     A `foreign` node is one of another engine's compiled graph: its action makes the writes itself,
-    by `run(context)` or `await arun(context)` with the task's context, and names in `.commands` the
-    classes of commands that its code may return. If it holds a `subprogram`, its writers run on a
-    worker after that, in phase `route`, with what the subgraph returned as the one write to
-    channel RETURN.
+    by `run(context)` or `await arun(context)` with the task's context. If it holds a `subprogram`,
+    its writers run on a worker after that, in phase `route`, with what the subgraph returned as the
+    one write to channel RETURN.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from drumline_graph.node import Node
@@ -92,8 +92,15 @@ def _portable_item(mode: str, item: Any, codec: Codec) -> Any:
         try:
             codec.encode(item["input"])
         except EncodeError:
-            return {**item, "input": dict(getattr(item["input"], "__dict__", {}))}
+            return {**item, "input": _as_fields(item["input"])}
     return item
+
+
+def _as_fields(value: Any) -> Any:
+    """The fields of an object as a dict. What has none stays, and is refused with its path and type when it is sent."""
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return dict(vars(value)) if hasattr(value, "__dict__") else value
 
 
 def _with_input(task: PlannedTask, given: Any, codec: Codec) -> PlannedTask:
