@@ -18,6 +18,10 @@ Cancel          coordinator -> worker   stop these tasks (on the control stream)
 ==============  ======================  =======================================================================
 
 The embedded mode hands the same objects to the machine with live values inside.
+
+What a worker says of an attempt carries the `token` of that attempt, which came with its `TaskMessage`: who does not
+have the entry cannot speak for the task. An answer tells in `events` how many events the attempt emitted before it, so
+that a lost burst is noticed (-1: they are not counted, as in the embedded mode).
 """
 
 from __future__ import annotations
@@ -64,6 +68,7 @@ class Events:
     executor: str
     n: int
     items: list[Any]
+    token: str = ""
 
 
 @dataclass(slots=True)
@@ -75,6 +80,8 @@ class TaskResult:
     attempt: int
     executor: str
     writes: Any
+    token: str = ""
+    events: int = -1
 
 
 @dataclass(slots=True)
@@ -86,6 +93,8 @@ class TaskError:
     attempt: int
     executor: str
     error: Any
+    token: str = ""
+    events: int = -1
 
 
 @dataclass(slots=True)
@@ -97,6 +106,8 @@ class TaskBubbled:
     attempt: int
     executor: str
     command: Any
+    token: str = ""
+    events: int = -1
 
 
 @dataclass(slots=True)
@@ -108,6 +119,8 @@ class TaskInterrupt:
     attempt: int
     executor: str
     interrupts: Any
+    token: str = ""
+    events: int = -1
 
 
 @dataclass(slots=True)
@@ -119,6 +132,7 @@ class Refused:
     attempt: int
     executor: str
     reason: str
+    token: str = ""
 
 
 @dataclass(slots=True)
@@ -176,6 +190,7 @@ class TaskMessage:
     arg: Any = None
     writes: Any = None
     blobs: dict[str, str] = field(default_factory=dict)
+    token: str = ""
 
 
 @dataclass(slots=True)
