@@ -106,8 +106,8 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     for dead in commit.dead:
         words = ["s", dead.source, "i", dead.id, "r", dead.run, "w", dead.reason, "d", dead.data]
         add(("N", key(keys.dead(p), "x"), DEAD_ENTRIES_MAX, len(words), *words))
-    for run in commit.failed:
-        words = ["r", run.run_id, "g", run.graph, "t", run.at_ms, "e", run.error]
+    for failed in commit.failed:
+        words = ["r", failed.run_id, "g", failed.graph, "t", failed.at_ms, "e", failed.error]
         add(("N", key(keys.failed(p), "x"), FAILED_RUNS_MAX, len(words), *words))
     inbox, requests = commit.position
     keep = (lowest_to_keep(inbox), lowest_to_keep(requests)) if trim else ("", "")
