@@ -89,7 +89,7 @@ class RedisCoordinator(RedisCore):
         wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
         names = map(self._keys.inbox, after)
         packed = pack("XREAD", "COUNT", count, *wait, "STREAMS", *names, *after.values())
-        reply = self._inbox.call_packed(packed, max(0, block_ms))
+        reply = self._inbox.read_streams(packed, self._inbox_keys, max(0, block_ms))
         if reply is None:
             return []
         entries: list[InboxEntry] = []
