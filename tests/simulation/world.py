@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from drumline_coordinator import dispatch, run, service
 from drumline_coordinator.apps import Apps
-from drumline_worker import outbox
+from drumline_worker import crew, outbox
 from drumline_worker.registry import Registry
 
 from . import graphs
@@ -44,6 +44,7 @@ _LIMITS = (
     (run, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (dispatch, "VALUE_INLINE_BYTES_MAX", (65536, 65536, 1000, 100)),
     (outbox, "BURST_ITEMS_MAX", (512, 512, 2)),
+    (crew, "TAKE_PARTS", (4, 1)),
 )
 
 
@@ -283,7 +284,7 @@ class World:
                     for pool, tasks in server.tasks.items()
                     if len(tasks.stream)
                 ),
-                *(f"{w.name} has {len(w.running)} tasks" for w in self.workers if w.running),
+                *(f"{w.name} has {w.running} tasks" for w in self.workers if w.running),
                 f"{len(self.ghosts)} ghosts",
             ]
         )
