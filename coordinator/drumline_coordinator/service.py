@@ -19,10 +19,12 @@ from drumline_protocol.errors import NoBroker, ProtocolTooNew
 from drumline_protocol.limits import (
     COORDINATOR_LEASE_MS,
     INBOX_BATCH_ENTRIES_MAX,
+    LOST_SWEEP_MS,
     POISON_TRIES_MAX,
     TASK_LEASE_MS,
 )
-from drumline_transport.broker import CommitReply, CoordinatorVerbs, InboxEntry, Lease
+from drumline_transport.broker import CommitReply, InboxEntry, Lease
+from drumline_transport.keeper_verbs import KeeperVerbs
 
 log = logging.getLogger("drumline.coordinator")
 
@@ -39,6 +41,8 @@ class CoordinatorSettings:
 
     lease_ms: int = COORDINATOR_LEASE_MS
     task_lease_ms: int = TASK_LEASE_MS
+    #: how often each open run is looked at for lost tasks
+    lost_sweep_ms: int = LOST_SWEEP_MS
 
 
 class Coordinator:
@@ -46,7 +50,7 @@ class Coordinator:
 
     def __init__(
         self,
-        broker: CoordinatorVerbs,
+        broker: KeeperVerbs,
         apps: Apps,
         name: str,
         settings: CoordinatorSettings | None = None,

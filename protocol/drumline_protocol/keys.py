@@ -10,6 +10,7 @@ drumline:workers             hash    worker id: pools, graphs, heartbeat     unt
 drumline:coordinators        hash    id: partitions, heartbeat               until it leaves
 drumline:graphs              hash    graph name: fingerprints held           for ever
 {drumline:3}:inbox           stream  everything for the coordinator          until committed
+{drumline:3}:dead            stream  entries set aside, with the reason      the newest few
 {drumline:3}:lease           hash    owner, epoch, commit, position, tries   for ever
 {drumline:3}:open            set     ids of open runs                        member: while open
 {drumline:3}:timers          zset    what is due, by Redis TIME in ms        member: until due
@@ -95,6 +96,10 @@ class Keys:
     def inbox(self, partition: int) -> str:
         """What the partition's coordinator must hear."""
         return f"{self._open}{partition}}}:inbox"
+
+    def dead(self, partition: int) -> str:
+        """Entries that could not be handled."""
+        return f"{self._open}{partition}}}:dead"
 
     def lease(self, partition: int) -> str:
         """Who owns the partition, and up to where that is committed."""

@@ -13,6 +13,7 @@ TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits fo
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
 Abandoned       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
 WorkersChanged  keeper -> coordinator   parked tasks may try again
+RunDamaged      keeper -> coordinator   the record or the log of an open run is gone: it cannot go on
 TaskMessage     coordinator -> worker   run this task
 Cancel          coordinator -> worker   stop these tasks (on the control stream)
 ==============  ======================  =======================================================================
@@ -153,6 +154,14 @@ class WorkersChanged:
 
 
 @dataclass(slots=True)
+class RunDamaged:
+    """The record or the log of an open run is gone, or is something else: the run cannot go on. `reason` says what."""
+
+    run: str
+    reason: str
+
+
+@dataclass(slots=True)
 class RunShared:
     """What all tasks of a run have in common; encoded once per run."""
 
@@ -212,6 +221,7 @@ Message = (
     | Refused
     | Abandoned
     | WorkersChanged
+    | RunDamaged
     | TaskMessage
     | Cancel
 )

@@ -149,6 +149,20 @@ class TaskAppend:
 
 
 @dataclass(slots=True)
+class DeadEntry:
+    """An entry that cannot be handled, for an operator to look at.
+
+    `source` tells where it lay ("inbox", "requests", "tasks:<pool>", "log:<run id>"), `id` which entry of it that was.
+    """
+
+    source: str
+    id: str
+    run: str
+    reason: str
+    data: bytes
+
+
+@dataclass(slots=True)
 class Commit:
     """All that a coordinator decided from one batch of its inbox: applied as a whole or not at all.
 

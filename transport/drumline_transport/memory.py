@@ -18,6 +18,7 @@ from drumline_transport.broker import (
     Broker,
     Commit,
     CommitReply,
+    DeadEntry,
     Delivery,
     InboxEntry,
     Kind,
@@ -27,6 +28,7 @@ from drumline_transport.broker import (
     StaleTask,
 )
 from drumline_transport.errors import BrokerRefuses
+from drumline_transport.memory_keeper import MemoryKeeper
 from drumline_transport.memory_streams import (
     EntryId,
     Stream,
@@ -55,6 +57,7 @@ class _LeaseRecord:
 class _Partition:
     lease: _LeaseRecord = field(default_factory=_LeaseRecord)
     inbox: Stream[bytes] = field(default_factory=Stream)
+    dead: Stream[DeadEntry] = field(default_factory=Stream)
     open: set[str] = field(default_factory=set)
     timers: dict[str, int] = field(default_factory=dict)
     runs: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -202,7 +205,7 @@ def _to_bytes(value: str | bytes | int) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-class MemoryBroker:
+class MemoryBroker(MemoryKeeper):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:

@@ -6,6 +6,7 @@ Promises: `CoordinatorVerbs`.
 from __future__ import annotations
 
 from drumline_protocol.keys import Keys
+from drumline_protocol.limits import LEASE_MS_MAX
 from drumline_transport.broker import (
     SWEEP_START,
     Commit,
@@ -39,7 +40,10 @@ class RedisCoordinator(RedisCore):
     # -- leases ----------------------------------------------------------------------------------
 
     def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
-        reply = self._any.script(ACQUIRE, [self._keys.lease(p)], [nonce, ttl_ms])
+        return self._leased(p, nonce, self._any.script(ACQUIRE, [self._keys.lease(p)], [nonce, ttl_ms, LEASE_MS_MAX]))
+
+    def _leased(self, p: int, nonce: str, reply: Reply) -> Lease | None:
+        """The reply of the acquire script."""
         if reply is None:
             return None
         epoch, position, tries = reply
@@ -62,21 +66,23 @@ class RedisCoordinator(RedisCore):
         names = ("owner", "epoch", "commit", "position", "until", "tries")
         partitions = range(self.partitions)
         commands = [pack("HMGET", self._keys.lease(p), *names) for p in partitions]
-        time, *replies = self._any.calls([pack("TIME"), *commands])
+        time, *replies = self._any.calls([pack("TIME"), *commands], tolerated="WRONGTYPE")
         now = _milliseconds(time)
         rows: list[LeaseRow] = []
         for p, reply in zip(partitions, replies, strict=True):
-            owner, epoch, commit, position, until, tries = ((v or b"").decode() for v in reply)
+            if isinstance(reply, ServerError):
+                continue
+            owner, epoch, commit, position, until, tries = ((v or b"").decode("utf-8", "replace") for v in reply)
             if epoch:
                 rows.append(
                     LeaseRow(
                         partition=p,
                         owner=owner,
-                        epoch=int(epoch),
-                        commit=int(commit),
+                        epoch=number_in(epoch),
+                        commit=number_in(commit),
                         position=position,
-                        left_ms=int(until) - now,
-                        tries=int(tries.rpartition(" ")[2] or 0),
+                        left_ms=number_in(until) - now,
+                        tries=number_in(tries.rpartition(" ")[2]),
                     )
                 )
         return rows
@@ -95,7 +101,7 @@ class RedisCoordinator(RedisCore):
         entries: list[InboxEntry] = []
         for key, rows in reply:
             p = self._inbox_keys[key]
-            entries += [InboxEntry(p, row_id.decode(), _data(values)) for row_id, values in rows]
+            entries += [InboxEntry(p, row_id.decode(), data_of(values)) for row_id, values in rows]
         return entries
 
     def send_commit(self, commit: Commit) -> None:
@@ -129,7 +135,8 @@ class RedisCoordinator(RedisCore):
             after = page[-1].id
 
     def open_runs(self, p: int) -> list[str]:
-        return sorted(run.decode() for run in self._any.call("SMEMBERS", self._keys.open(p)))
+        found = map(_text, self._any.call("SMEMBERS", self._keys.open(p)))
+        return sorted(run for run in found if run is not None)
 
     def due_timers(self, p: int, limit: int) -> list[str]:
         due = self._any.script(DUE, [self._keys.timers(p)], [limit])
@@ -153,7 +160,7 @@ class RedisCoordinator(RedisCore):
         ids = [row[0].decode() for row in rows]
         found = self._keeper.calls([pack("XRANGE", key, i, i) for i in ids])
         stale = [
-            StaleTask(entry_id, row[1].decode(), int(row[2]), _data(entry[0][1]) if entry else None)
+            StaleTask(entry_id, row[1].decode(), int(row[2]), data_of(entry[0][1]) if entry else None)
             for entry_id, row, entry in zip(ids, rows, found, strict=True)
         ]
         return stale, f"({ids[-1]}" if len(rows) >= count else SWEEP_START
@@ -161,6 +168,19 @@ class RedisCoordinator(RedisCore):
     def drop_tasks(self, pool: str, entry_ids: list[str]) -> None:
         done: list[Argument] = [word for entry_id in entry_ids for word in (1, entry_id)]
         self._keeper.scripts(PUBLISH, [([self._keys.tasks(pool)], [0, 0, *done])])
+
+
+def _text(raw: bytes) -> str | None:
+    """An id as text; None for what is no text, and so no id of ours: somebody else put it there."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def number_in(text: str) -> int:
+    """A number that somebody else may have written: 0 if it is none (as the scripts read it)."""
+    return int(text) if len(text) <= 15 and text.isascii() and text.isdigit() else 0
 
 
 def make_group(line: Line, key: str) -> None:
@@ -180,7 +200,7 @@ def log_entries(rows: Reply) -> list[LogEntry]:
     return [LogEntry(row_id.decode(), int(values[1]), values[3]) for row_id, values in rows]
 
 
-def _data(values: list[bytes] | None) -> bytes:
+def data_of(values: list[bytes] | None) -> bytes:
     """The payload of an entry `[b"d", data]`; empty for an entry that is not of ours, which no
     decoder accepts.
     """

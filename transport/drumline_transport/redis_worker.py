@@ -9,7 +9,7 @@ from drumline_transport.broker import START_POSITION, Delivery, Kind
 from drumline_transport.connection import Argument, Dialer, pack
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
-from drumline_transport.redis_coordinator import _data, make_group
+from drumline_transport.redis_coordinator import data_of, make_group
 from drumline_transport.redis_core import GROUP, RedisCore
 from drumline_transport.scripts import PUBLISH, QUIT, RENEW_TASKS
 
@@ -65,7 +65,9 @@ class RedisWorker(RedisCore):
                 if block_ms > 0:
                     block_ms = max(1, round((deadline - time.monotonic()) * 1000))
         return [
-            Delivery(names[key], row_id.decode(), _data(values)) for key, rows in reply or () for row_id, values in rows
+            Delivery(names[key], row_id.decode(), data_of(values))
+            for key, rows in reply or ()
+            for row_id, values in rows
         ]
 
     def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
@@ -123,4 +125,4 @@ class RedisWorker(RedisCore):
         packed = pack("XREAD", "COUNT", _CTL_PAGE, *wait, "STREAMS", self._keys.ctl(), after)
         reply = self._ctl.call_packed(packed, max(0, block_ms))
         rows = reply[0][1] if reply else ()
-        return [(row_id.decode(), _data(values)) for row_id, values in rows]
+        return [(row_id.decode(), data_of(values)) for row_id, values in rows]
