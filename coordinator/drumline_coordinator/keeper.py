@@ -235,7 +235,7 @@ class Keeper:
 
     def _tell_of_workers(self, index: int) -> None:
         try:
-            self._broker.push_inbox(index, wire.encode(self._apps.codec, WorkersChanged(index)))
+            self._broker.push_inbox(index, "", wire.encode(self._apps.codec, WorkersChanged(index)))
         except ServerError as error:
             self._troubles.tell(f"inbox {index}", f"partition {index} cannot be told of new workers: {error}")
 

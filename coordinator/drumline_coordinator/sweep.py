@@ -225,7 +225,7 @@ class Sweep:
     # -- both ---------------------------------------------------------------------------------------
 
     def _tell(self, run: _OpenRun, message: Abandoned | RunDamaged) -> None:
-        self._broker.push_inbox(run[0], wire.encode(self._codec, message))
+        self._broker.push_inbox(run[0], run[1], wire.encode(self._codec, message))
 
     def _guard(self, what: str, step: Callable[..., None], *args: object) -> None:
         """One entry or run that cannot be handled is told of; the sweep goes on to the others."""

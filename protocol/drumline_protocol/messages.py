@@ -5,6 +5,7 @@ message         from -> to              meaning
 ==============  ======================  =======================================================================
 RunRequest      client -> coordinator   start this run
 CancelRun       client -> coordinator   end this run now
+DeleteRun       client -> coordinator   end this run now, and keep nothing of it
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
@@ -57,6 +58,13 @@ class CancelRun:
 
     run: str
     reason: str = ""
+
+
+@dataclass(slots=True)
+class DeleteRun:
+    """End a run now, if it has not ended, and keep nothing of it: no record, no log, no value."""
+
+    run: str
 
 
 @dataclass(slots=True)
@@ -213,6 +221,7 @@ class Cancel:
 Message = (
     RunRequest
     | CancelRun
+    | DeleteRun
     | Events
     | TaskResult
     | TaskError

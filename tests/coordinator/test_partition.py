@@ -10,6 +10,7 @@ from drumline_coordinator.apps import Apps
 from drumline_coordinator.partition import REFUSALS_AT_ONCE, Partition
 from drumline_protocol import wire
 from drumline_protocol.messages import Refused, RunRequest, WorkersChanged
+from drumline_transport.broker import START as START_POSITION
 from drumline_transport.broker import Commit, InboxEntry, Lease, LogEntry
 
 
@@ -30,14 +31,16 @@ def test_a_task_that_is_refused_again_and_again_waits_for_the_next_round() -> No
     # Given a run whose graph some worker holds, but another one keeps taking the task
     asked: list[int] = []
     apps = Apps({"g": graph((START, "a"))})
-    lease = Lease(0, "n", 1, 0, "0-0", 0, "server")
+    lease = Lease(0, "n", 1, 0, START_POSITION, 0, "server")
     partition = Partition(lease, apps, NothingStored(), holders=lambda *_: 1, retry_later=asked.append)
     number = 0
 
     def feed(message: Any) -> Commit:
         nonlocal number
         number += 1
-        commit = partition.handle([InboxEntry(0, f"{number}-0", wire.encode(apps.codec, message))], 0.0)
+        commit = partition.handle(
+            [InboxEntry(0, f"{number}-0", wire.encode(apps.codec, message), getattr(message, "run", "") or "r1")], 0.0
+        )
         assert commit is not None
         return commit
 

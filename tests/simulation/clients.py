@@ -58,12 +58,12 @@ class SimClient:
             record=run.modes,
             fingerprint=run.subject.graph.program.fingerprint,
         )
-        self.broker.submit(run.partition, wire.encode(self.codec, request))
+        self.broker.submit(run.partition, run.id, wire.encode(self.codec, request))
         return f"submits {run.subject.name}"
 
     def cancel(self) -> str:
         self.run.cancels_left -= 1
-        self.broker.submit(self.run.partition, wire.encode(self.codec, CancelRun(self.run.id, "enough")))
+        self.broker.submit(self.run.partition, self.run.id, wire.encode(self.codec, CancelRun(self.run.id, "enough")))
         return "cancels"
 
     @property

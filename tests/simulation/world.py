@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from drumline_coordinator import dispatch, run, service
+from drumline_coordinator import dispatch, run, service, staging
 from drumline_coordinator.apps import Apps
 from drumline_worker import outbox
 from drumline_worker.registry import Registry
@@ -42,6 +42,9 @@ _NO_GRAPHS = Registry({})
 _LIMITS = (
     (service, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
     (run, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
+    (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
+    (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
+    (staging, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),
     (dispatch, "VALUE_INLINE_BYTES_MAX", (65536, 65536, 1000, 100)),
     (outbox, "BURST_ITEMS_MAX", (512, 512, 2)),
 )
@@ -267,7 +270,7 @@ class World:
             not self.ghosts
             and not any(w.running or w.queued or w.sending for w in self.workers)
             and not any(c.broker.in_flight or c.has_news for c in self.coordinators)
-            and not any(len(part.inbox) for part in server.partitions)
+            and not any(len(part.inbox) or len(part.requests) for part in server.partitions)
             and not any(len(tasks.stream) or tasks.pending for tasks in server.tasks.values())
             and not any(client.has_news for client in self.clients)
         )

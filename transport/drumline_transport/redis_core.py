@@ -95,8 +95,8 @@ class RedisCore:
         value: bytes | None = self._any.call("GET", self._keys.blob(p, blob_id))
         return value
 
-    def push_inbox(self, p: int, data: bytes) -> None:
-        self._any.call("XADD", self._keys.inbox(p), "*", "d", data)
+    def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
+        self._any.call("XADD", self._keys.inbox(p), "*", "r", run_id, "d", data)
 
     def close(self) -> None:
         self._dialer.close()

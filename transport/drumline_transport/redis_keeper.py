@@ -13,8 +13,9 @@ from drumline_transport.broker import SWEEP_START, DeadEntry, Lease, StaleTask
 from drumline_transport.connection import PASSING, UNWELCOME, Argument, Connection, Lost, Reply, pack
 from drumline_transport.errors import ServerError
 from drumline_transport.keeper_verbs import KeeperVerbs, LeaseState, Missing, PoolSweep, RunLook, Survey
-from drumline_transport.redis_coordinator import RedisCoordinator, data_of, make_group, number_in
+from drumline_transport.redis_coordinator import RedisCoordinator, make_group, number_in
 from drumline_transport.redis_core import GROUP, MEMBER_FORGET_MS, _milliseconds, _pairs
+from drumline_transport.rows import data_of
 from drumline_transport.scripts import ACQUIRE, BEAT, MISSING, QUIT, RENEW_LEASE, Script
 
 #: How often a script that the server forgot is loaded again within one call.

@@ -46,7 +46,8 @@ class Slot:
 class Batch:
     """One write: inbox entries in order, then the task entries that they finish."""
 
-    entries: list[tuple[int, bytes]] = field(default_factory=list)
+    #: (partition, run id, data)
+    entries: list[tuple[int, str, bytes]] = field(default_factory=list)
     done: list[tuple[str, str]] = field(default_factory=list)
     finished: list[Slot] = field(default_factory=list)
 
@@ -153,7 +154,7 @@ class Outbox:
             else:
                 self._pack(batch, slot, items[:before])
                 if not slot.void:
-                    batch.entries.append((slot.partition, answer))
+                    batch.entries.append((slot.partition, slot.run, answer))
                     batch.done.append((slot.pool, slot.entry))
                 batch.finished.append(slot)
                 self._pack(batch, slot, items[before:])
@@ -172,7 +173,7 @@ class Outbox:
         for burst in _bursts(items):
             events = Events(slot.run, slot.task, slot.attempt, slot.executor, slot.n, burst)
             slot.n += len(burst)
-            batch.entries.append((slot.partition, wire.encode(self._codec, events)))
+            batch.entries.append((slot.partition, slot.run, wire.encode(self._codec, events)))
 
 
 def _bursts(items: list[bytes]) -> list[list[bytes]]:

@@ -73,12 +73,12 @@ class Link:
             for part in ("input", "config", "context"):
                 codec.encode(getattr(request, part), root=part)
             raise
-        self.broker().submit(self.partition(request.run_id), data)
+        self.broker().submit(self.partition(request.run_id), request.run_id, data)
 
     def cancel(self, run_id: str, reason: str) -> None:
         """Ask for the end of a run, accepted or not."""
         message = wire.encode(self.codec(None), CancelRun(run_id, reason))
-        self.broker().submit(self.partition(run_id), message)
+        self.broker().submit(self.partition(run_id), run_id, message)
 
     def await_accepted(self, run_id: str) -> None:
         """Wait for the first fact of a run. NoCoordinator, after which the run is cancelled should it ever begin."""
