@@ -88,7 +88,7 @@ class RedisCoordinator(RedisCore):
                 continue
             texts = ((v or b"").decode("utf-8", "replace") for v in reply)
             owner, epoch, commit, inbox, requests, until, tries = texts
-            if epoch:
+            if owner or epoch:
                 rows.append(
                     LeaseRow(
                         partition=p,
