@@ -114,6 +114,8 @@ class OpenRuns:
             found = self._recover(run_id, record)
         except NoBroker:
             raise
+        except DamagedRun as error:
+            return self.ruin(run_id, error)
         except (DecodeError, ServerError) as error:
             return self.ruin(run_id, DamagedRun(run_id, str(error)))
         except DrumlineError as error:  # its graph is served no more, or in another version
@@ -157,7 +159,7 @@ class OpenRuns:
     def _recover(self, run_id: str, record: Mapping[str, bytes]) -> OpenRun:
         codec = self._apps.codec
         if "shared" not in record:
-            raise DecodeError("its record does not hold what its tasks share")
+            raise DamagedRun(run_id, "its record does not hold what its tasks share")
         box = Boxed(record["shared"], codec)
         shared = wire.from_row(unbox(box))
         program = self._apps.find(shared.graph, shared.fingerprint)
@@ -165,12 +167,12 @@ class OpenRuns:
         last = size = 0
         for entry in self._loader.load_log(self._partition, run_id):
             if entry.first != last + 1:
-                raise DecodeError(f"facts {last + 1} to {entry.first - 1} of its log are missing")
+                raise DamagedRun(run_id, f"facts {last + 1} to {entry.first - 1} of its log are missing")
             facts.extend(wire.decode_facts(codec, entry.data))
             last = last_fact(entry)
             size += len(entry.data)
         if not facts:
-            raise DecodeError("its log is gone")
+            raise DamagedRun(run_id, "its log is gone")
         run = recover(program, shared, facts, {name[2:] for name in record if name.startswith("t:")})
         dispatcher = Dispatcher(codec, run_id, box, blobs_of(record))
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}

@@ -153,7 +153,7 @@ class Partition:
             message = wire.decode(self._codec, entry.data)
             named = getattr(message, "run", None) or getattr(message, "run_id", "")
             if named != entry.run:
-                raise DecodeError(f"it is of run {named!r}, and lies here as one of run {entry.run!r}")
+                raise DecodeError(f"it is of run {named!r}, and lies here as one of run {entry.run!r}", len(entry.data))
             return message
         except WireError as error:
             self._set_aside(entry, str(error))
@@ -303,14 +303,18 @@ class Partition:
     def _on_damaged(self, message: RunDamaged) -> None:
         """Somebody deleted keys of an open run. What is left of it must go, and whoever waits for it must be told."""
         run_id = message.run
+        if run_id in self._runs.over:
+            return
         if self._runs.record(run_id):
             self._end_unread(run_id, DamagedRun(run_id, message.reason))
-        elif run_id not in self._runs.over:
+        else:
             log.error("run %s is forgotten: %s", run_id, message.reason)
             self._delete(run_id)
 
     def _end_unread(self, run_id: str, error: Exception) -> None:
         """End a run, open or not begun, without recovering it."""
+        if run_id in self._runs.over:
+            return
         record = self._runs.record(run_id)
         if not record:
             self._reject(run_id, "", error)

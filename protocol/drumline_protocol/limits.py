@@ -77,7 +77,8 @@ INBOX_BATCH_ENTRIES_MAX = 500
 #: Bytes of entries that a coordinator takes from its inbox at once: a batch is answered by one commit.
 INBOX_BATCH_BYTES_MAX = 4 * 1024 * 1024
 
-#: Bytes of facts in one log entry: a burst that takes more becomes several entries, so that readers take it in portions.
+#: Bytes of facts in one log entry. A burst that takes more becomes several entries, so that readers take it in
+#: portions.
 LOG_ENTRY_BYTES_MAX = 1024 * 1024
 
 #: Bytes that an inbox may hold. Workers wait beyond it, and so in the end do the nodes that write faster than their

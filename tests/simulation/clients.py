@@ -29,6 +29,7 @@ class SimRun:
     partition: int
     submits_left: int = 1
     cancels_left: int = 0
+    submitted_ms: int = 0
     poison: bool = False
     items: Items = field(default_factory=list)
     ended: bool = False
@@ -50,6 +51,7 @@ class SimClient:
     def submit(self) -> str:
         run = self.run
         run.submits_left -= 1
+        run.submitted_ms = run.submitted_ms or self.server.now_ms
         request = RunRequest(
             run_id=run.id,
             graph=run.subject.name,

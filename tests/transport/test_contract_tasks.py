@@ -301,10 +301,10 @@ def test_an_inbox_takes_no_more_than_its_bound(backend, monkeypatch):
     if backend.name == "fakeredis":
         pytest.skip("fakeredis measures no memory")
     # When it writes and writes
-    for _ in range(250):
-        broker.publish([(0, "r", b"x" * 1000)], [])
+    for _ in range(200):
+        broker.publish([(0, "r", b"x" * 100)], [])
+    broker.publish([(0, "r", b"x" * 400_000)], [])
     with pytest.raises(BrokerRefuses, match="INBOXFULL"):
-        broker.publish([(0, "r", b"x" * 1000 * n) for n in range(1, 100)] * 2, [])
         broker.publish([(0, "r", b"x")], [])
     # Then it is refused, while clients are heard and other inboxes take what they are given
     broker.submit(0, "r", b"cancel")

@@ -32,6 +32,8 @@ class State(TypedDict):
 class ListBroker:
     """Of the worker's verbs those that a run without trouble needs."""
 
+    partitions = 1
+
     def __init__(self) -> None:
         self.tasks: Queue[Delivery] = Queue()
         self.entries: Queue[bytes] = Queue()

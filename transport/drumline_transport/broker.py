@@ -317,6 +317,15 @@ class CommonVerbs(Protocol):
     """What every role may ask."""
 
     partitions: int
+    #: the protocol version that the cluster speaks, as of `connect`
+    protocol: int
+
+    def raise_protocol(self, version: int) -> None:
+        """Let the cluster speak a later protocol version from now on; processes that are there go on as they began.
+
+        Idempotent. For an operator, when no older process is left.
+        """
+        ...
 
     def server_id(self) -> str:
         """The broker's `run_id` as of the latest (re)connect. Costs nothing.

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX, INBOX_BYTES_MAX
+from drumline_protocol.wire import VERSION
 from drumline_transport.broker import (
     INBOX,
     REQUESTS,
@@ -111,6 +112,7 @@ class MemoryServer:
         self.ctl: Stream[bytes] = Stream()
         self.members: dict[Kind, dict[str, tuple[bytes, int]]] = {"workers": {}, "coordinators": {}}
         self.graphs: dict[str, bytes] = {}
+        self.protocol = VERSION
         self._restarts = 1
 
     def restart(self) -> None:
@@ -254,6 +256,7 @@ class MemoryBroker(MemoryKeeper):
     def __init__(self, server: MemoryServer) -> None:
         self.server = server
         self.partitions = len(server.partitions)
+        self.protocol = server.protocol
         self._replies: deque[CommitReply] = deque()
         self._waiting: deque[Commit] = deque()
         self._turn = 0
@@ -270,6 +273,9 @@ class MemoryBroker(MemoryKeeper):
 
     def server_id(self) -> str:
         return self.server.run_id
+
+    def raise_protocol(self, version: int) -> None:
+        self._reach(write=True).protocol = version
 
     def time_ms(self) -> int:
         return self._reach().now_ms

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
 from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX
+from drumline_transport.after_fork import renew_after_fork
+from drumline_transport.backoff import Pause
 from drumline_transport.broker import START_POSITION, Commit, CommitReply, Position
 from drumline_transport.connection import (
-    BACKOFF_FIRST_S,
-    BACKOFF_MAX_S,
     ELSEWHERE,
     NOTHING,
     PASSING,
@@ -146,12 +146,20 @@ class CommitQueue:
         self._held: set[int] = set()
         self._queue: deque[_Sent] = deque()
         self._trimmed: dict[int, Position] = {}
-        self._attempt = 0
+        self._pause = Pause()
         self._retry_at = 0.0
         self._heard_at = 0.0
         self._script_lost = False
         self._loads = 0
         self.stalled = ""
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The connection and the commits on their way are the parent's, who holds the leases too."""
+        self._connection = None
+        for waiting in (self._in_flight, self._again, self._queue, self._held, self._trimmed):
+            waiting.clear()
+        self._pause, self._retry_at, self.stalled = Pause(), 0.0, ""
 
     def __len__(self) -> int:
         return len(self._in_flight) + len(self._again) + len(self._queue)
@@ -233,7 +241,8 @@ class CommitQueue:
         if isinstance(reply, int):
             status = CommitReply(sent.partition, sent.number, "applied" if reply else "already")
             if not self._held:
-                self._attempt, self._retry_at, self._loads, self.stalled = 0, 0.0, 0, ""
+                self._pause.reset()
+                self._retry_at, self._loads, self.stalled = 0.0, 0, ""
         elif sent.partition in self._held:
             self._again.append(sent)
             return
@@ -273,8 +282,7 @@ class CommitQueue:
 
     def _back_off(self, cause: str) -> None:
         self.stalled = f"commits wait: {cause}"
-        self._retry_at = time.monotonic() + min(BACKOFF_FIRST_S * 2 ** min(self._attempt, 10), BACKOFF_MAX_S)
-        self._attempt += 1
+        self._retry_at = time.monotonic() + self._pause.seconds()
 
 
 def _text(reply: Reply) -> str:

@@ -111,7 +111,7 @@ class RedisCoordinator(RedisCore):
         names = [*map(self._keys.requests, after), *map(self._keys.inbox, after)]
         ids = [*(position.requests for position in after.values()), *(position.inbox for position in after.values())]
         packed = pack("XREAD", "COUNT", count, *wait, "STREAMS", *names, *ids)
-        reply = self._inbox.call_packed(packed, max(0, block_ms))
+        reply = self._inbox.read_streams(packed, self._sources, max(0, block_ms))
         if reply is None:
             return []
         entries: list[InboxEntry] = []

@@ -57,7 +57,7 @@ class RedisWorker(RedisCore):
             wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
             packed = pack(*head, *wait, "STREAMS", *names, *(">" for _ in names))
             try:
-                reply = self._take.call_packed(packed, max(0, block_ms))
+                reply = self._take.read_streams(packed, names, max(0, block_ms))
                 break
             except ServerError as error:
                 if error.code != "NOGROUP":
@@ -116,7 +116,8 @@ class RedisWorker(RedisCore):
 
     def read_ctl(self, after: str, block_ms: int) -> list[tuple[str, bytes]]:
         wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
-        packed = pack("XREAD", "COUNT", _CTL_PAGE, *wait, "STREAMS", self._keys.ctl(), after)
-        reply = self._ctl.call_packed(packed, max(0, block_ms))
+        key = self._keys.ctl()
+        packed = pack("XREAD", "COUNT", _CTL_PAGE, *wait, "STREAMS", key, after)
+        reply = self._ctl.read_streams(packed, (key.encode(),), max(0, block_ms))
         rows = reply[0][1] if reply else ()
         return [(row_id.decode(), data_of(values)) for row_id, values in rows]
