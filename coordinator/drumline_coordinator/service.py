@@ -20,10 +20,12 @@ from drumline_protocol.limits import (
     COORDINATOR_LEASE_MS,
     INBOX_BATCH_BYTES_MAX,
     INBOX_BATCH_ENTRIES_MAX,
+    LOST_SWEEP_MS,
     POISON_TRIES_MAX,
     TASK_LEASE_MS,
 )
-from drumline_transport.broker import REQUESTS, CommitReply, CoordinatorVerbs, InboxEntry, Lease, Position
+from drumline_transport.broker import REQUESTS, CommitReply, InboxEntry, Lease, Position
+from drumline_transport.keeper_verbs import KeeperVerbs
 
 log = logging.getLogger("drumline.coordinator")
 
@@ -46,6 +48,8 @@ class CoordinatorSettings:
 
     lease_ms: int = COORDINATOR_LEASE_MS
     task_lease_ms: int = TASK_LEASE_MS
+    #: how often each open run is looked at for lost tasks
+    lost_sweep_ms: int = LOST_SWEEP_MS
 
 
 class Coordinator:
@@ -53,7 +57,7 @@ class Coordinator:
 
     def __init__(
         self,
-        broker: CoordinatorVerbs,
+        broker: KeeperVerbs,
         apps: Apps,
         name: str,
         settings: CoordinatorSettings | None = None,
