@@ -102,6 +102,16 @@ BLOB_TTL_S = 7 * 86_400
 #: A worker or coordinator that was not heard of for this long is no longer listed as present.
 PRESENCE_TTL_MS = 15_000
 
+#: What a worker or coordinator says of itself, as JSON. More is not read by those who look around.
+PRESENCE_BYTES_MAX = 1024 * 1024
+
+#: How far the stamp of a presence may be ahead of Redis TIME, which a change of the primary may set back a little. One
+#: that is further ahead was not written by us, and counts as gone: it would never grow old.
+PRESENCE_AHEAD_MS_MAX = 5_000
+
+#: How long a client waits for a run that it deletes to be gone before it raises `NotDeleted`.
+DELETE_TIMEOUT_MS = 10_000
+
 # -- memory ----------------------------------------------------------------------------------------
 
 #: What a worker may have gathered for sending before its writers block.

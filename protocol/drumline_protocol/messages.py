@@ -5,6 +5,7 @@ message         from -> to              meaning
 ==============  ======================  =======================================================================
 RunRequest      client -> coordinator   start this run
 CancelRun       client -> coordinator   end this run now
+DeleteRun       client -> coordinator   end this run and delete all that is kept of it
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
@@ -56,6 +57,13 @@ class CancelRun:
 
     run: str
     reason: str = ""
+
+
+@dataclass(slots=True)
+class DeleteRun:
+    """End a run, if it has not ended, and delete its record, its log and its values at once."""
+
+    run: str
 
 
 @dataclass(slots=True)
@@ -204,6 +212,7 @@ class Cancel:
 Message = (
     RunRequest
     | CancelRun
+    | DeleteRun
     | Events
     | TaskResult
     | TaskError

@@ -49,6 +49,7 @@ _CODES: dict[int, type] = {
     42: m.Cancel,
     43: m.RunShared,
     44: m.TaskInterrupt,
+    45: m.DeleteRun,
 }
 
 Convert = Callable[[Any], Any]

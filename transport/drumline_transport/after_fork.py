@@ -19,9 +19,9 @@ class Forkable(Protocol):
 
     def after_fork(self) -> None:
         """In the child: be as new. Say nothing on what is shared with the parent, and take no lock."""
-        ...
 
 
+_forks = 0
 _things: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
@@ -30,7 +30,17 @@ def renew_after_fork(thing: Forkable) -> None:
     _things.add(thing)
 
 
+def forks() -> int:
+    """How many forks lie between this process and the one that loaded this module.
+
+    Who keeps the number tells by it whether it still lives in the process that made it.
+    """
+    return _forks
+
+
 def _in_child() -> None:
+    global _forks
+    _forks += 1
     for thing in list(_things):
         thing.after_fork()
 

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from drumline_protocol.errors import NoBroker
+from drumline_protocol.limits import PRESENCE_AHEAD_MS_MAX
 from drumline_transport.broker import (
     START_POSITION,
     SWEEP_START,
@@ -238,10 +239,10 @@ class MemoryBroker:
     def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
         server = self._reach()
         rows = server.members[kind]
-        ages = {name: max(0, server.now_ms - at) for name, (_, at) in rows.items()}
-        for name in [name for name, age in ages.items() if age > MEMBER_FORGET_MS]:
+        ages = {name: server.now_ms - at for name, (_, at) in rows.items()}
+        for name in [name for name, age in ages.items() if not -PRESENCE_AHEAD_MS_MAX <= age <= MEMBER_FORGET_MS]:
             del rows[name]
-        return {name: (info, ages[name]) for name, (info, _) in rows.items()}
+        return {name: (info, max(0, ages[name])) for name, (info, _) in rows.items()}
 
     def put_graph(self, name: str, data: bytes) -> None:
         self._reach(write=True).graphs[name] = data

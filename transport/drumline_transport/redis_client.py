@@ -8,7 +8,6 @@ to no event loop and outlives them. The async reader waits for its socket with t
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
-from drumline_transport.after_fork import renew_after_fork
+from drumline_transport.after_fork import forks, renew_after_fork
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import START_POSITION, LogEntry
 from drumline_transport.connection import (
@@ -280,7 +279,7 @@ async def _arrival(loop: asyncio.AbstractEventLoop, connection: Connection, time
         if not arrived.done():
             arrived.set_exception(Lost(f"no answer within {timeout_s:g} s"))
 
-    fd, process = connection.fileno(), os.getpid()
+    fd, process = connection.fileno(), forks()
     loop.add_reader(fd, look)
     timer = loop.call_later(timeout_s, give_up)
     try:
@@ -288,6 +287,6 @@ async def _arrival(loop: asyncio.AbstractEventLoop, connection: Connection, time
     finally:
         # In the child of a fork this may run when garbage is collected, and the loop's list of sockets (its epoll)
         # is the parent's, who still waits.
-        if os.getpid() == process:
+        if forks() == process:
             timer.cancel()
             loop.remove_reader(fd)
