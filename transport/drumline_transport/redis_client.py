@@ -53,6 +53,8 @@ class _Pool:
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._pause = Pause()
+        #: the latest attempt of some reader failed; no new connection is opened before `_not_before`
+        self.troubled = False
         self._not_before = 0.0
         renew_after_fork(self)
 
@@ -60,7 +62,7 @@ class _Pool:
         """The connections are the parent's, and nobody in this process holds the lock."""
         self._idle = []
         self._lock = threading.Lock()
-        self._pause, self._not_before = Pause(), 0.0
+        self._pause, self.troubled = Pause(), False
 
     def idle(self) -> Connection | None:
         with self._lock:
@@ -68,16 +70,25 @@ class _Pool:
 
     def open(self) -> Connection:
         """A new connection; after one that failed not at once, however many readers ask."""
-        if self._pause.failures:
+        if self.troubled:
             self.dialer.closed.wait(max(0.0, self._not_before - time.monotonic()))
         try:
-            connection = self.dialer.dial("log")
+            return self.dialer.dial("log")
         except (Lost, NoBroker):
-            with self._lock:
-                self._not_before = time.monotonic() + self._pause.seconds()
+            self.failed()
             raise
-        self._pause.reset()
-        return connection
+
+    def failed(self) -> None:
+        """A connection broke, did not open, or was refused."""
+        with self._lock:
+            self.troubled = True
+            self._not_before = time.monotonic() + self._pause.seconds()
+
+    def went_well(self) -> None:
+        """A command had its reply."""
+        with self._lock:
+            self.troubled = False
+            self._pause.reset()
 
     def give_back(self, connection: Connection) -> None:
         if not connection.busy and not self.dialer.closed.is_set():
@@ -160,6 +171,7 @@ class _Reader:
             cause = error.text
             if error.code not in PASSING | UNWELCOME:
                 raise error
+            self._pool.failed()
             final = final or error.code in UNWELCOME
         else:
             cause = str(error)
@@ -189,6 +201,8 @@ class RedisLogReader(_Reader):
         while True:
             reply = self._ask_once(packed, check, REPLY_TIMEOUT_S + block_ms / 1000)
             if not isinstance(reply, (Lost, ServerError)):
+                if self._pool.troubled:
+                    self._pool.went_well()
                 return reply
             self._pool.dialer.closed.wait(self._judge(reply))
 
@@ -227,6 +241,8 @@ class RedisAsyncLogReader(_Reader):
         while True:
             reply = await self._ask_once(packed, check, REPLY_TIMEOUT_S + block_ms / 1000)
             if not isinstance(reply, (Lost, ServerError)):
+                if self._pool.troubled:
+                    self._pool.went_well()
                 return reply
             await asyncio.sleep(self._judge(reply))
 
