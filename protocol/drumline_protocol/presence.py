@@ -39,7 +39,7 @@ def _presence(name: str, info: bytes, age_ms: int) -> Presence:
     return Presence(
         name=printable(name),
         age_ms=age_ms,
-        pools=[pool for pool in _list(said.get("pools")) if isinstance(pool, str)],
+        pools=[printable(pool) for pool in _list(said.get("pools")) if isinstance(pool, str)],
         graphs=_graphs(said.get("graphs")),
         partitions=[p for p in _list(said.get("partitions")) if _is_count(p)],
         running=_count(said.get("running")),
@@ -72,10 +72,10 @@ def _list(value: Any) -> list[Any]:
 
 def _graphs(value: Any) -> dict[str, str]:
     if isinstance(value, list):
-        return {name: "" for name in value if isinstance(name, str)}
+        return {printable(name): "" for name in value if isinstance(name, str)}
     if not isinstance(value, dict):
         return {}
-    return {name: print_ if isinstance(print_, str) else "" for name, print_ in value.items()}
+    return {printable(name): held if isinstance(held, str) else "" for name, held in value.items()}
 
 
 def _is_count(value: Any) -> bool:

@@ -6,7 +6,7 @@ import warnings
 
 from drumline.cluster.link import Link
 from drumline.cluster.status import run_status
-from drumline_protocol.errors import NoWorker
+from drumline_protocol.errors import NoWorker, RunExpired, UnknownRun
 from drumline_protocol.limits import PRESENCE_TTL_MS
 from drumline_protocol.presence import presences
 
@@ -34,7 +34,10 @@ class Idle:
             self._link.check_readable(self._run_id)
 
     def _warn_of_missing_workers(self) -> None:
-        status = run_status(self._link, self._run_id)
+        try:
+            status = run_status(self._link, self._run_id)
+        except UnknownRun:  # it was there: somebody reads its log
+            raise RunExpired(self._run_id) from None
         waiting = {task["pool"] for task in status["open_tasks"]}
         served: set[str] = set()
         for worker in presences(self._link.broker().members("workers")):
