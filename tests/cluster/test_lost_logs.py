@@ -1,4 +1,4 @@
-"""A log that is gone, or has a hole: its readers hear of it, by name, and never wait for ever or go on as if nothing were."""
+"""A log that is gone, or has a hole: its readers hear of it by name, and neither wait for ever nor go on."""
 
 from __future__ import annotations
 
@@ -74,25 +74,17 @@ READS: dict[str, Callable[[Cluster, str], Any]] = {"join": read, "ajoin": aread,
 
 
 @pytest.mark.parametrize("reads", READS.values(), ids=READS)
-@pytest.mark.parametrize("hole", [0, 3, -1])
+@pytest.mark.parametrize("hole", [0, 3, 40])
 def test_a_hole_in_a_log(cluster: Cluster, hole: int, reads: Callable[[Cluster, str], Any]) -> None:
     run_id = finished(cluster)
     _, log = keys_of(cluster, run_id)
     rows = raw(cluster, "XRANGE", log, "-", "+")
-    lost, following = rows[hole], rows[hole + 1] if hole >= 0 else None
+    lost, following = rows[hole], rows[hole + 1]
     raw(cluster, "XDEL", log, lost[0])
-    if following is None:  # its end: nothing says that more should come, but for the record
-        raw(cluster, "XADD", log, lost[0].decode().replace("-", "-9"), *_moved(lost[1], 5))
-        following = raw(cluster, "XREVRANGE", log, "+", "-", "COUNT", 1)[0]
     with pytest.raises(LogGap) as caught:
         reads(cluster, run_id)
     assert (caught.value.wanted, caught.value.found) == (int(lost[1][1]), int(following[1][1]))
     assert caught.value.run_id == run_id
-
-
-def _moved(values: list[bytes], by: int) -> list[Any]:
-    """A log entry that says it begins `by` facts later."""
-    return [values[0], int(values[1]) + by, *values[2:]]
 
 
 @pytest.mark.parametrize("what", ["log", "record", "both"])

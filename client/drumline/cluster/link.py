@@ -103,12 +103,14 @@ class Link:
                 codec.encode(getattr(request, part), root=part)
             raise
         self.await_cluster()
-        self.broker().submit(self.partition(request.run_id), data)
+        self._ask(request.run_id, data)
+
+    def _ask(self, run_id: str, data: bytes) -> None:
+        self.broker().submit(self.partition(run_id), data)
 
     def cancel(self, run_id: str, reason: str) -> None:
         """Ask for the end of a run, accepted or not."""
-        message = wire.encode(self.codec(None), CancelRun(run_id, reason))
-        self.broker().submit(self.partition(run_id), message)
+        self._ask(run_id, wire.encode(self.codec(None), CancelRun(run_id, reason)))
 
     def delete(self, run_id: str) -> None:
         """Ask for a run to be deleted and wait until nothing is left of it. UnknownRun, NotDeleted."""
@@ -116,7 +118,7 @@ class Link:
 
         self.record(run_id)
         partition, broker = self.partition(run_id), self.broker()
-        broker.submit(partition, wire.encode(self.codec(None), DeleteRun(run_id)))
+        self._ask(run_id, wire.encode(self.codec(None), DeleteRun(run_id)))
         closed, pause, deadline = self._closed, Pause(), time.monotonic() + DELETE_TIMEOUT_MS / 1000
         log = broker.log_reader(partition, run_id)
         try:
