@@ -15,7 +15,7 @@ from drumline_transport.broker import Broker
 from drumline_transport.connection import Connection, Dialer, Lost, Reply, info_field, pack
 from drumline_transport.errors import ServerError
 from drumline_transport.redis_client import RedisClient
-from drumline_transport.redis_coordinator import RedisCoordinator
+from drumline_transport.redis_keeper import RedisKeeper
 from drumline_transport.redis_worker import RedisWorker
 
 #: Partitions of a cluster that is created without saying how many.
@@ -26,7 +26,7 @@ SERVER_VERSION_MIN = (6, 2)
 PATIENCE_S = 10.0
 
 
-class RedisBroker(RedisCoordinator, RedisWorker, RedisClient):
+class RedisBroker(RedisKeeper, RedisWorker, RedisClient):
     """All verbs on Redis or Valkey. Made by `connect`."""
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ def connect(
         connection = dialer.dial("connect")
         try:
             _check_version(url, dialer.server_version)
-            stored = _inspect(connection, keys.meta(), partitions or PARTITIONS_DEFAULT if create else 0)
+            stored, protocol = _inspect(connection, keys.meta(), partitions or PARTITIONS_DEFAULT if create else 0)
             if not stored:
                 raise NoCluster(url, prefix)
         finally:
@@ -74,7 +74,9 @@ def connect(
         raise NoBroker(url, refusal.text) from None
     if partitions is not None and partitions != stored:
         raise PartitionMismatch(partitions, stored)
-    return RedisBroker(dialer, keys, stored)
+    broker = RedisBroker(dialer, keys, stored)
+    broker.protocol = protocol
+    return broker
 
 
 def _check_version(url: str, version: str) -> None:
@@ -86,10 +88,10 @@ def _check_version(url: str, version: str) -> None:
         raise NoBroker(url, f"the server there is Redis {version}; drumline needs {oldest} or newer")
 
 
-def _inspect(connection: Connection, meta: str, partitions: int) -> int:
+def _inspect(connection: Connection, meta: str, partitions: int) -> tuple[int, int]:
     """Refuse a server that may evict; create `meta` if it is missing and `partitions` is not 0.
 
-    Returns the number of partitions; 0 if there is no cluster.
+    Returns the number of partitions (0: there is no cluster), and the protocol version that the cluster speaks.
     """
     # INFO, not CONFIG: managed servers forbid the latter. A server that forbids INFO too is taken
     # at its word.
@@ -104,10 +106,10 @@ def _inspect(connection: Connection, meta: str, partitions: int) -> int:
     if isinstance(stored, ServerError):
         raise stored
     if stored[0] is None and not partitions:
-        return 0
+        return 0, VERSION
     if stored[0] is None:  # nothing there, and the server takes no writes
         refused: list[Reply] = [reply for reply in written if isinstance(reply, ServerError)]
         raise refused[0] if refused else ServerError(f"ERR {meta} is not complete")
     if int(stored[1] or 0) > VERSION:
         raise ProtocolTooNew(int(stored[1]), VERSION)
-    return int(stored[0])
+    return int(stored[0]), int(stored[1] or 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from drumline_graph.program import Program
@@ -96,21 +97,28 @@ class Link:
 
     def submit(self, request: RunRequest, codec: Codec) -> None:
         """Put a run request into its inbox. EncodeError, with the path in it, for an input that cannot cross."""
+        self.await_cluster()
+        codec.version = self.broker().protocol
         try:
-            data = wire.encode(codec, request)
+            # The input is opened where the run begins: until then nobody has to decode it.
+            data = wire.encode(codec, replace(request, input=codec.box(request.input, root="input")))
         except EncodeError:
             for part in ("input", "config", "context"):
                 codec.encode(getattr(request, part), root=part)
             raise
-        self.await_cluster()
         self._ask(request.run_id, data)
 
     def _ask(self, run_id: str, data: bytes) -> None:
-        self.broker().submit(self.partition(run_id), data)
+        self.broker().submit(self.partition(run_id), run_id, data)
+
+    def _ask_by(self, run_id: str, message: CancelRun | DeleteRun) -> None:
+        codec = self.codec(None)
+        codec.version = self.broker().protocol
+        self._ask(run_id, wire.encode(codec, message))
 
     def cancel(self, run_id: str, reason: str) -> None:
         """Ask for the end of a run, accepted or not."""
-        self._ask(run_id, wire.encode(self.codec(None), CancelRun(run_id, reason)))
+        self._ask_by(run_id, CancelRun(run_id, reason))
 
     def delete(self, run_id: str) -> None:
         """Ask for a run to be deleted and wait until nothing is left of it. UnknownRun, NotDeleted."""
@@ -118,7 +126,7 @@ class Link:
 
         self.record(run_id)
         partition, broker = self.partition(run_id), self.broker()
-        self._ask(run_id, wire.encode(self.codec(None), DeleteRun(run_id)))
+        self._ask_by(run_id, DeleteRun(run_id))
         closed, pause, deadline = self._closed, Pause(), time.monotonic() + DELETE_TIMEOUT_MS / 1000
         log = broker.log_reader(partition, run_id)
         try:
