@@ -22,6 +22,7 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
 from drumline_transport import connect
+from drumline_transport.broker import START
 from drumline_transport.local_server import LocalServer
 from drumline_transport.redis_broker import RedisBroker
 
@@ -53,7 +54,7 @@ def admin(server: LocalServer, prefix: str) -> Iterator[RedisBroker]:
 def requests(broker: RedisBroker) -> list[Any]:
     """What clients asked for, in all partitions."""
     codec = Codec(TypeTable())
-    entries = broker.read_inbox(dict.fromkeys(range(broker.partitions), "0-0"), 100, 0)
+    entries = broker.read_inbox(dict.fromkeys(range(broker.partitions), START), 100, 0)
     return [wire.decode(codec, entry.data) for entry in entries]
 
 

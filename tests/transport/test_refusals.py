@@ -15,7 +15,7 @@ from tests.transport.answering import NIL, OK, Answering, array, bulk, error, st
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
-from drumline_transport.broker import Commit, LogEntry
+from drumline_transport.broker import START, Commit, LogEntry, Position
 from drumline_transport.connection import Dialer
 from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.redis_broker import RedisBroker
@@ -43,7 +43,8 @@ def answers(command: list[bytes]) -> bytes | None:
         return array(bulk(b"1000"), bulk(b"0"))
     if name == b"XREAD":
         key = words[words.index(b"STREAMS") + 1]
-        return LOG_REPLY if key == LOG else stream_reply(key, (b"1-1", [b"d", b"data"]))
+        run = [b"r", b"run"] if key == KEYS.requests(0).encode() else []
+        return LOG_REPLY if key == LOG else stream_reply(key, (b"1-1", [*run, b"d", b"data"]))
     if name == b"XREADGROUP":
         return stream_reply(words[words.index(b"STREAMS") + 1], (b"1-1", [b"d", b"data"]))
     return b":1\r\n" if name in (b"EVALSHA", b"EXISTS", b"HDEL") else OK if name == b"SET" else NIL
@@ -90,9 +91,9 @@ def aread(broker: RedisBroker) -> Any:
 CALLS: dict[str, tuple[Callable[[RedisBroker], Any], Any]] = {
     "any": (lambda broker: broker.time_ms(), 1_000_000),
     "any, script": (lambda broker: broker.note_try(0, "me", 1, "1-1"), 1),
-    "inbox": (lambda broker: broker.read_inbox({0: "0-0"}, 10, 0)[0].data, b"data"),
+    "inbox": (lambda broker: broker.read_inbox({0: START}, 10, 0)[0].data, b"data"),
     "take": (lambda broker: broker.take(["default"], "w", 1, 0)[0].data, b"data"),
-    "send": (lambda broker: broker.publish([(0, b"x"), (0, b"y")], []), None),
+    "send": (lambda broker: broker.publish([(0, "run", b"x"), (0, "run", b"y")], []), None),
     "ctl": (lambda broker: broker.read_ctl("0-0", 0), [("1-1", b"data")]),
     "reader": (read, [ENTRY]),
     "async reader": (aread, [ENTRY]),
@@ -177,7 +178,7 @@ def test_a_command_that_can_never_be_is_not_repeated(
 
 
 def commit(number: int) -> Commit:
-    return Commit(0, "me", 1, number, f"{number}-0")
+    return Commit(0, "me", 1, number, Position(f"{number}-0", "0-0"))
 
 
 @dataclass
@@ -187,7 +188,8 @@ class Fence:
     last: int = 0
 
     def __call__(self, command: list[bytes]) -> bytes:
-        before, number = map(int, command[7:9])
+        arguments = command[3 + int(command[2]) :]
+        before, number = map(int, arguments[2:4])
         if before != self.last:
             return b":0\r\n" if number <= self.last else bulk(b"commit is missing")
         self.last = number
