@@ -35,6 +35,8 @@ def fork(run: Callable[[], None], *, hard: bool = False) -> int:
         return pid
     try:
         run()
+    except SystemExit:
+        raise  # a grandchild that ends as a program does
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()

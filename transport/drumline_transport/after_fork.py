@@ -10,7 +10,9 @@ tells what was chosen and why.
 from __future__ import annotations
 
 import os
+import threading
 import weakref
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -22,6 +24,7 @@ class Forkable(Protocol):
 
 
 _forks = 0
+_importing = threading.RLock()
 _things: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
@@ -38,12 +41,29 @@ def forks() -> int:
     return _forks
 
 
+def late_import() -> AbstractContextManager[object]:
+    """Hold this around an import inside a function: a fork waits until it is done.
+
+    Python's lock of a module that another thread was just importing would stay locked in the child for ever.
+    """
+    return _importing
+
+
+def _before() -> None:
+    _importing.acquire()
+
+
+def _in_parent() -> None:
+    _importing.release()
+
+
 def _in_child() -> None:
-    global _forks
+    global _forks, _importing
     _forks += 1
+    _importing = threading.RLock()
     for thing in list(_things):
         thing.after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -16,7 +16,7 @@ from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotD
 from drumline_protocol.ids import partition_of
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
 from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
-from drumline_transport.after_fork import renew_after_fork
+from drumline_transport.after_fork import late_import, renew_after_fork
 
 
 class Link:
@@ -43,7 +43,8 @@ class Link:
         """The broker, connected. NoBroker, NoCluster, EvictingBroker, ProtocolTooNew."""
         with self._lock:
             if self._broker is None:
-                from drumline_transport import connect
+                with late_import():
+                    from drumline_transport.redis_broker import connect
 
                 self._broker = connect(self.url, prefix=self.prefix, name="client")
             return self._broker
@@ -52,7 +53,8 @@ class Link:
         """Wait for the first coordinator to create the cluster, as long as for the acceptance of a run. NoCluster."""
         if self._broker is not None:
             return
-        from drumline_transport.backoff import Pause
+        with late_import():
+            from drumline_transport.backoff import Pause
 
         closed, pause, deadline = self._closed, Pause(), time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
         while True:
