@@ -149,6 +149,9 @@ PRESENCE_BYTES_MAX = 1024 * 1024
 #: that is further ahead was not written by us, and counts as gone: it would never grow old.
 PRESENCE_AHEAD_MS_MAX = 5_000
 
+#: How long a client waits for a run that it deletes to be gone before it raises `NotDeleted`.
+DELETE_TIMEOUT_MS = 10_000
+
 # -- memory ----------------------------------------------------------------------------------------
 
 #: What a worker may have gathered for sending before its writers block.

@@ -19,6 +19,9 @@ from drumline.cluster.environment import serve_here
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
+    from drumline_transport.redis_broker import RedisBroker
+
+log = logging.getLogger("drumline.worker")
 
 #: graphs that the line of readiness names; of more it gives the number only
 _NAMED_MAX = 5
@@ -39,10 +42,16 @@ def run(args: Namespace) -> int:
     programs = load_programs(settings.apps(), version=settings.version())
     name = args.name or os.environ.get("DRUMLINE_NAME") or new_name()
 
-    from drumline_transport import connect
+    if args.command == "coordinator":
+        from drumline_transport import connect
 
-    wanted = settings.partitions() if args.command == "coordinator" else None
-    broker = connect(url, prefix=prefix, partitions=wanted, name=name)
+        broker = connect(url, prefix=prefix, partitions=settings.partitions(), name=name, create=True)
+    else:
+        found = _await_cluster(url, prefix, name)
+        if found is None:
+            _say(f"worker {name} stopped")
+            return 0
+        broker = found
     try:
         if args.command == "coordinator":
             _coordinate(args, broker, programs, name)
@@ -51,6 +60,23 @@ def run(args: Namespace) -> int:
     finally:
         broker.close()
     return 0
+
+
+def _await_cluster(url: str, prefix: str, name: str) -> RedisBroker | None:
+    """The broker of a worker, as soon as a coordinator has created the cluster. None: told to stop before that."""
+    from drumline_protocol.errors import NoCluster
+    from drumline_transport import connect
+    from drumline_transport.backoff import Pause
+
+    pause, stopped = Pause(), threading.Event()
+    with stop_on_signals(stopped.set):
+        while not stopped.is_set():
+            try:
+                return connect(url, prefix=prefix, name=name)
+            except NoCluster as absent:
+                pause.warn(log, f"waiting for the first coordinator: {absent}")
+            pause.wait(stopped)
+    return None
 
 
 def _coordinate(args: Namespace, broker: Any, programs: Mapping[str, Program], name: str) -> None:
