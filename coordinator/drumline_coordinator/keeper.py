@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.recovery import slot_of
@@ -26,6 +26,18 @@ log = logging.getLogger("drumline.coordinator")
 
 #: pending entries that one sweep step looks at
 SWEEP_COUNT = 500
+
+
+class Renewer(Protocol):
+    """Who renews while this process is too busy to: user code holds the interpreter."""
+
+    def tell(self, info: bytes, held: Sequence[int] = ()) -> None:
+        """This process lives and has just renewed these partitions; `info` is its heartbeat."""
+        ...
+
+    def close(self) -> None:
+        """There is nothing left to renew."""
+        ...
 
 
 class Keeper:
@@ -53,8 +65,15 @@ class Keeper:
         self._workers: frozenset[str] = frozenset()
         #: set when `changes()` has something new
         self.changed = threading.Event()
+        #: who keeps the leases while user code holds the interpreter; None: nobody
+        self.renewer: Renewer | None = None
         #: what ended the keeper, for the main loop to raise
         self.failure: BaseException | None = None
+
+    @property
+    def nonce(self) -> str:
+        """Owner of this process's leases."""
+        return self._nonce
 
     # -- called by the main loop ----------------------------------------------------------------------
 
@@ -136,7 +155,10 @@ class Keeper:
             "partitions": held,
             "graphs": {n: p.fingerprint for n, p in self._apps.programs.items()},
         }
-        self._broker.beat("coordinators", self._name, json.dumps(info).encode())
+        data = json.dumps(info).encode()
+        if self.renewer is not None:
+            self.renewer.tell(data, held)
+        self._broker.beat("coordinators", self._name, data)
 
     def _renew(self) -> None:
         with self._lock:
@@ -238,6 +260,8 @@ class Keeper:
     def _release_all(self) -> None:
         with self._lock:
             held = sorted(self._held | self._leaving)
+        if self.renewer is not None:
+            self.renewer.close()
         try:
             for index in held:
                 self._broker.release(index, self._nonce)

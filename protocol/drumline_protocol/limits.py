@@ -77,14 +77,18 @@ INBOX_BATCH_ENTRIES_MAX = 500
 # -- time ------------------------------------------------------------------------------------------
 
 #: A worker that does not renew a task's entry for this long has lost it.
-TASK_LEASE_MS = 5_000
+TASK_LEASE_MS = 1_200
 
 #: How often a worker renews what it holds: a quarter of the lease, so that three renewals may be
 #: lost.
 TASK_RENEW_MS = TASK_LEASE_MS // 4
 
 #: A coordinator that does not renew its partition for this long has lost it.
-COORDINATOR_LEASE_MS = 1_500
+COORDINATOR_LEASE_MS = 1_200
+
+#: A process whose user code holds the interpreter for longer than this counts as stuck, and its leases run out. Until
+#: then its renewer speaks for it.
+BUSY_MS_MAX = 900_000
 
 #: How long a client waits for a run to be accepted before it raises `NoCoordinator`.
 ACCEPT_TIMEOUT_MS = 10_000

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.apps import load_programs
@@ -19,6 +19,7 @@ from drumline.cluster.environment import serve_here
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
+    from drumline_transport.renewer_process import RenewerProcess
 
 #: graphs that the line of readiness names; of more it gives the number only
 _NAMED_MAX = 5
@@ -45,7 +46,7 @@ def run(args: Namespace) -> int:
     broker = connect(url, prefix=prefix, partitions=wanted, name=name)
     try:
         if args.command == "coordinator":
-            _coordinate(args, broker, programs, name)
+            _coordinate(args, settings, broker, programs, name)
         else:
             _work(args, settings, broker, programs, name)
     finally:
@@ -53,7 +54,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _coordinate(args: Namespace, broker: Any, programs: Mapping[str, Program], name: str) -> None:
+def _coordinate(args: Namespace, settings: Settings, broker: Any, programs: Mapping[str, Program], name: str) -> None:
     from drumline_coordinator.apps import Apps
     from drumline_coordinator.service import Coordinator, CoordinatorSettings
 
@@ -62,8 +63,13 @@ def _coordinate(args: Namespace, broker: Any, programs: Mapping[str, Program], n
 
     chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
     coordinator = Coordinator(broker, Apps(programs), name, chosen, on_ready=ready)
-    with stop_on_signals(coordinator.stop):
-        coordinator.run()
+    renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
+    coordinator.keeper.renewer = renewer
+    try:
+        with stop_on_signals(coordinator.stop):
+            coordinator.run()
+    finally:
+        renewer.close()
     _say(f"coordinator {name} stopped")
 
 
@@ -81,7 +87,8 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
         at_once = f"{chosen.concurrency} task{'' if chosen.concurrency == 1 else 's'} at once"
         _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
 
-    worker = Worker(broker, Registry(programs), name, chosen, on_ready=ready)
+    renewer = _renewer("workers", name, name, settings, broker, chosen.task_lease_ms, pools)
+    worker = Worker(broker, Registry(programs), name, chosen, on_ready=ready, renewer=renewer)
 
     def stop() -> None:
         _say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
@@ -93,8 +100,23 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
     except BaseException:
         _exit_for_sure(1)
         raise
+    finally:
+        renewer.close()
     _exit_for_sure(0)
     _say(f"worker {name} stopped")
+
+
+def _renewer(
+    kind: str, name: str, owner: str, settings: Settings, broker: Any, lease_ms: int, pools: Sequence[str] = ()
+) -> RenewerProcess:
+    """The process that keeps this one's leases while user code holds the interpreter."""
+    from drumline_transport.renewer import Charge
+    from drumline_transport.renewer_process import RenewerProcess
+
+    url, prefix = settings.broker(), settings.prefix()
+    return RenewerProcess(
+        Charge(os.getpid(), kind, name, owner, url, prefix, broker.partitions, lease_ms, list(pools))  # type: ignore[arg-type]
+    )
 
 
 def _exit_for_sure(code: int) -> None:
