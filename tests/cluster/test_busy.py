@@ -72,10 +72,10 @@ def test_a_busy_worker_stays_listed_and_its_other_tasks_are_kept(cluster_of: Mak
 
 def test_a_reducer_that_holds_the_interpreter_keeps_its_partition(cluster_of: Make) -> None:
     processes, cluster = cluster_of(app=APP, coordinators=2, workers=1)
-    epochs = {row.partition: row.epoch for row in cluster.broker().lease_owners()}
+    epochs = {row["partition"]: row["epoch"] for row in cluster.broker().lease_owners()}
     seconds = 5 * LEASE_MS // 1000
     assert cluster.graph("slow_reducer").invoke({"seconds": seconds})["total"] == seconds
-    assert {row.partition: row.epoch for row in cluster.broker().lease_owners()} == epochs
+    assert {row["partition"]: row["epoch"] for row in cluster.broker().lease_owners()} == epochs
     del processes
 
 
