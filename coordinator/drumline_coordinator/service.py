@@ -13,21 +13,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.intake import Intake
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.partition import Partition
-from drumline_protocol.errors import NoBroker, ProtocolTooNew
+from drumline_coordinator.troubles import Troubles
+from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import (
     COORDINATOR_LEASE_MS,
-    INBOX_BATCH_ENTRIES_MAX,
+    LOST_SWEEP_MS,
     POISON_TRIES_MAX,
+    RUN_LOG_BYTES_MAX,
     TASK_LEASE_MS,
 )
-from drumline_transport.broker import CommitReply, CoordinatorVerbs, InboxEntry, Lease
+from drumline_transport.backoff import Pause
+from drumline_transport.broker import REQUESTS, CommitReply, InboxEntry, Lease, Position
+from drumline_transport.errors import ServerError
+from drumline_transport.keeper_verbs import KeeperVerbs
 
 log = logging.getLogger("drumline.coordinator")
 
 #: how long one read of the inboxes waits: also how soon a refused commit or a new partition is noticed
 READ_BLOCK_MS = 200
+
+#: an id that is further ahead of the broker's clock than this was not given by it
+FUTURE_MS = 60_000
 
 #: commits on their way; more than that and the loop waits for replies first
 COMMITS_OUTSTANDING_MAX = 256
@@ -39,6 +48,10 @@ class CoordinatorSettings:
 
     lease_ms: int = COORDINATOR_LEASE_MS
     task_lease_ms: int = TASK_LEASE_MS
+    #: how often each open run is looked at for lost tasks
+    lost_sweep_ms: int = LOST_SWEEP_MS
+    #: bytes of events and state that one run may write
+    run_log_bytes: int = RUN_LOG_BYTES_MAX
 
 
 class Coordinator:
@@ -46,7 +59,7 @@ class Coordinator:
 
     def __init__(
         self,
-        broker: CoordinatorVerbs,
+        broker: KeeperVerbs,
         apps: Apps,
         name: str,
         settings: CoordinatorSettings | None = None,
@@ -55,6 +68,8 @@ class Coordinator:
         clock_ms: Callable[[], float] | None = None,
     ) -> None:
         self._broker = broker
+        self._troubles = Troubles(log, time.monotonic)
+        self._intake = Intake(broker, self._troubles, time.monotonic)
         self._now_ms = clock_ms or now_ms
         self._apps = apps
         self._settings = settings or CoordinatorSettings()
@@ -71,17 +86,20 @@ class Coordinator:
         self.keeper.wake()
 
     def run(self) -> None:
-        """Serve until stopped. A broker that is away is waited for. Raises `ProtocolTooNew`, `ServerError`, ..."""
+        """Serve until stopped. A broker that is away is waited for. Raises what ended the keeper."""
         keeper = threading.Thread(target=self.keeper.run, name="drumline-keeper", daemon=True)
         keeper.start()
+        pause = Pause()
         try:
             self._on_ready()
             while not self._stopping.is_set():
                 try:
                     if not self.turn():
                         self.keeper.changed.wait(READ_BLOCK_MS / 1000)
-                except NoBroker as error:  # the verbs have been patient already
-                    log.warning("waiting for the broker: %s", error)
+                    pause.reset()
+                except (NoBroker, ServerError) as error:
+                    pause.warn(log, f"the coordinator waits for the broker: {error}")
+                    pause.wait(self._stopping)
         finally:
             self._flush()
             self.keeper.stop()
@@ -102,7 +120,7 @@ class Coordinator:
             return False
         waiting = any(partition.has_more for partition in self._partitions.values())
         after = {index: partition.position for index, partition in self._partitions.items()}
-        entries = self._broker.read_inbox(after, INBOX_BATCH_ENTRIES_MAX, 0 if waiting else READ_BLOCK_MS)
+        entries = self._intake.read(after, 0 if waiting else READ_BLOCK_MS)
         batches: dict[int, list[InboxEntry]] = {}
         for entry in entries:
             batches.setdefault(entry.partition, []).append(entry)
@@ -119,28 +137,49 @@ class Coordinator:
     def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:
         try:
             commit = partition.handle(batch, self._now_ms())
-        except ProtocolTooNew:
-            raise  # this process is too old for its cluster: it must stop, not skip
-        except Exception:
-            log.exception("partition %d is read again after an error", partition.index)
+            if commit is not None:
+                self._broker.send_commit(commit)
+        except NoBroker:
+            self._forget(partition.index)
+            raise
+        except Exception as error:
+            # The entries are handled again, one by one: whichever is to blame is found and set aside.
+            text = f"partition {partition.index} is read again after {error!r}"
+            self._troubles.tell(f"{partition.index} {error!r}", text, level=logging.ERROR, error=error)
             self._forget(partition.index)
             return
-        if commit is not None:
-            self._broker.send_commit(commit)
+        forged = [entry for entry in batch if entry.source == REQUESTS and self._is_of_the_future(entry)]
+        if forged:
+            self._renew_requests(partition, forged[-1])
+
+    def _is_of_the_future(self, entry: InboxEntry) -> bool:
+        """Whether a client gave its request an id that no clock has come to, so that ids may run out behind it."""
+        bound_ms = FUTURE_MS + self._now_ms()
+        ms = int(entry.id.partition("-")[0])
+        return ms > bound_ms and ms > FUTURE_MS + self._broker.time_ms()
+
+    def _renew_requests(self, partition: Partition, entry: InboxEntry) -> None:
+        self._await_replies()
+        lease = partition.lease
+        if self._broker.renew_requests(partition.index, lease.nonce, lease.epoch, entry.id):
+            log.warning("the requests of partition %d begin anew: somebody wrote %s", partition.index, entry.name)
+            partition.position = Position(partition.position.inbox)
 
     def _handle_carefully(self, partition: Partition, batch: list[InboxEntry]) -> None:
         """After a takeover: one entry at a time, its tries counted, so that poison is found and set aside."""
         index = partition.index
         for entry in batch:
             lease = partition.lease
-            tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.id)
+            try:
+                tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.name)
+            except ServerError as error:
+                self._troubles.tell(f"lease {index}", f"the lease of partition {index} cannot be written: {error.text}")
+                tries = 0
             if tries == 0:
                 self._forget(index)
                 return
             if tries >= POISON_TRIES_MAX:
-                commit = partition.poison(entry, tries, self._now_ms())
-                if commit is not None:
-                    self._broker.send_commit(commit)
+                self._broker.send_commit(partition.poison(entry, tries, self._now_ms()))
             else:
                 self._handle(partition, [entry])
             self._await_replies()
@@ -175,6 +214,7 @@ class Coordinator:
                     self._broker,
                     holders=self.keeper.holders,
                     retry_later=self.keeper.retry_later,
+                    log_bytes_max=self._settings.run_log_bytes,
                 )
                 self._careful.add(index)
             else:

@@ -48,8 +48,8 @@ class ListBroker:
                 found.append(self.tasks.get_nowait())
         return found
 
-    def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
-        for _, data in entries:
+    def publish(self, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> None:
+        for _, _, data in entries:
             self.entries.put(data)
         self.done += done
 

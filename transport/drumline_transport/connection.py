@@ -59,7 +59,7 @@ NOTHING = _Nothing()
 PASSING = frozenset(
     {
         *("OOM", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "READONLY"),
-        *("CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED"),
+        *("CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "INBOXFULL"),
     }
 )
 #: Refusals after which another connection may lead to the right server, or log in again.

@@ -18,7 +18,7 @@ from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
 from drumline_transport.after_fork import renew_after_fork
 from drumline_transport.backoff import Pause
-from drumline_transport.broker import START_POSITION, LogEntry
+from drumline_transport.broker import START_POSITION, DeadEntry, FailedRun, LogEntry
 from drumline_transport.connection import (
     NOTHING,
     PASSING,
@@ -33,8 +33,8 @@ from drumline_transport.connection import (
 )
 from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.line import check_streams
-from drumline_transport.redis_coordinator import log_entries
 from drumline_transport.redis_core import RedisCore
+from drumline_transport.rows import dead_entry, failed_run, log_entries
 
 if TYPE_CHECKING:
     import asyncio
@@ -102,8 +102,20 @@ class RedisClient(RedisCore):
         super().__init__(dialer, keys, partitions)
         self._readers = _Pool(dialer)
 
-    def submit(self, p: int, data: bytes) -> None:
-        self.push_inbox(p, data)
+    def submit(self, p: int, run_id: str, data: bytes) -> None:
+        self._any.call("XADD", self._keys.requests(p), "*", "r", run_id, "d", data)
+
+    def dead(self, p: int, count: int) -> list[tuple[str, DeadEntry]]:
+        rows = self._any.call("XREVRANGE", self._keys.dead(p), "+", "-", "COUNT", count)
+        return [(row_id.decode(), dead_entry(values)) for row_id, values in rows]
+
+    def drop_dead(self, p: int, ids: list[str]) -> None:
+        if ids:
+            self._any.call("XDEL", self._keys.dead(p), *ids)
+
+    def failed(self, p: int, count: int) -> list[FailedRun]:
+        rows = self._any.call("XREVRANGE", self._keys.failed(p), "+", "-", "COUNT", count)
+        return [failed_run(values) for _, values in rows]
 
     def log_reader(self, p: int, run_id: str) -> RedisLogReader:
         return RedisLogReader(self._readers, self._keys.log(p, run_id))

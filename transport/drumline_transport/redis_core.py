@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from drumline_protocol.keys import Keys
 from drumline_protocol.limits import COORDINATOR_LEASE_MS, TASK_LEASE_MS
+from drumline_protocol.wire import VERSION
 from drumline_transport.broker import Kind
 from drumline_transport.connection import Dialer, Reply, pack
 from drumline_transport.errors import ServerError
@@ -26,6 +27,7 @@ class RedisCore:
 
     def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
         self.partitions = partitions
+        self.protocol = VERSION
         self._dialer = dialer
         self._keys = keys
         self._any = Line(dialer, "any")
@@ -35,6 +37,9 @@ class RedisCore:
 
     def server_id(self) -> str:
         return self._dialer.server_id
+
+    def raise_protocol(self, version: int) -> None:
+        self._any.call("HSET", self._keys.meta(), "protocol", version)
 
     def time_ms(self) -> int:
         return _milliseconds(self._any.call("TIME"))
@@ -99,8 +104,8 @@ class RedisCore:
         value: bytes | None = self._any.call("GET", self._keys.blob(p, blob_id))
         return value
 
-    def push_inbox(self, p: int, data: bytes) -> None:
-        self._any.call("XADD", self._keys.inbox(p), "*", "d", data)
+    def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
+        self._any.call("XADD", self._keys.inbox(p), "*", "r", run_id, "d", data)
 
     def close(self) -> None:
         self._dialer.close()

@@ -53,7 +53,8 @@ class Slot:
 class Batch:
     """One write: inbox entries in order, then the task entries that they finish."""
 
-    entries: list[tuple[int, bytes]] = field(default_factory=list)
+    #: (partition, run id, data)
+    entries: list[tuple[int, str, bytes]] = field(default_factory=list)
     done: list[tuple[str, str]] = field(default_factory=list)
     finished: list[Slot] = field(default_factory=list)
 
@@ -180,7 +181,7 @@ class Outbox:
             self._pack(batch, slot, items)
             if answer is not None:
                 if not slot.void:
-                    batch.entries.append((slot.partition, answer))
+                    batch.entries.append((slot.partition, slot.run, answer))
                     batch.done.append((slot.pool, slot.entry))
                 batch.finished.append(slot)
             self._pack(batch, slot, late)
@@ -199,7 +200,7 @@ class Outbox:
         for burst in _bursts(items):
             events = Events(slot.run, slot.task, slot.attempt, slot.executor, slot.n, burst, slot.token)
             slot.n += len(burst)
-            batch.entries.append((slot.partition, wire.encode(self._codec, events)))
+            batch.entries.append((slot.partition, slot.run, wire.encode(self._codec, events)))
 
 
 def _bursts(items: list[bytes]) -> list[list[bytes]]:

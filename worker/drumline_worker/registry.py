@@ -40,14 +40,14 @@ class NotHeld(DrumlineError):
 
 
 class Registry:
-    """Programs by name, and the codec that knows their types."""
+    """Programs by name, and the codec that knows their types. `version` is the protocol that the cluster speaks."""
 
-    def __init__(self, programs: Mapping[str, Program]) -> None:
+    def __init__(self, programs: Mapping[str, Program], version: int = wire.VERSION) -> None:
         self.programs = dict(programs)
         types = TypeTable()
         for program in self.programs.values():
             types = types.with_types(program.schema_types())
-        self.codec = Codec(types)
+        self.codec = Codec(types, version)
         self._shared: OrderedDict[bytes, _Known] = OrderedDict()
 
     def fingerprints(self) -> dict[str, str]:

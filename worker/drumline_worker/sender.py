@@ -74,7 +74,7 @@ class Sender:
         """Write each partition's entries by themselves. What is refused is dropped: its tasks' leases run out, and the
         coordinator decides.
         """
-        partitions = dict.fromkeys(p for p, *_ in batch.entries)
+        partitions = dict.fromkeys(p for p, _, _ in batch.entries)
         owners = {(slot.pool, slot.entry): slot.partition for slot in batch.finished}
         for partition in partitions:
             entries = [entry for entry in batch.entries if entry[0] == partition]

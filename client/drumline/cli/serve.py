@@ -62,7 +62,7 @@ def _coordinate(args: Namespace, settings: Settings, broker: Any, programs: Mapp
         _say(f"coordinator {name} ready: {_graphs(programs)}, {broker.partitions} partitions")
 
     chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
-    coordinator = Coordinator(broker, Apps(programs), name, chosen, on_ready=ready)
+    coordinator = Coordinator(broker, Apps(programs, broker.protocol), name, chosen, on_ready=ready)
     renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
     coordinator.keeper.renewer = renewer
     try:
@@ -88,7 +88,8 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
         _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
 
     renewer = _renewer("workers", name, name, settings, broker, chosen.task_lease_ms, pools)
-    worker = Worker(broker, Registry(programs), name, chosen, on_ready=ready, renewer=renewer)
+    registry = Registry(programs, broker.protocol)
+    worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer)
 
     def stop() -> None:
         _say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
