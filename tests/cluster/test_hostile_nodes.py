@@ -17,7 +17,6 @@ pytestmark = pytest.mark.cluster
 Make = Callable[..., tuple[Processes, Cluster]]
 
 APP = "tests.cluster.busy_app:GRAPHS"
-MESSAGES_APP = "tests.messages.served:GRAPHS"
 LIMIT_S = 30
 
 
@@ -47,3 +46,16 @@ def test_a_worker_whose_event_loop_died_ends_loudly(cluster_of: Make, mark: Path
     assert any("drumline-nodes" in line for line in processes.roles["w0"].lines)
     run.cancel()
     assert len(pids_in(mark)) >= 1
+
+
+def test_the_first_runs_of_a_fresh_worker_record_messages_beside_each_other(cluster_of: Make) -> None:
+    """The first of them makes the worker import langchain-core, which takes a while; the others see half of it."""
+    _, cluster = cluster_of(app=APP, workers=1)
+
+    def run(number: int) -> Any:
+        modes = ["messages", "values"] if number % 2 else ["values"]
+        return list(cluster.graph("quick").stream({}, stream_mode=modes))[-1]
+
+    with ThreadPoolExecutor(12) as threads:
+        found = list(threads.map(run, range(48)))
+    assert [item[1]["out"] for item in found] == ["quick"] * 48
