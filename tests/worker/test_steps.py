@@ -43,6 +43,7 @@ def test_what_was_given_to_somebody_else_is_void_and_told_once(caplog: Any) -> N
         for _ in range(5):
             stand.worker.keeper.turn()
     assert lost[0].void and not kept[0].void
+    assert list(stand.worker.table.entries()) == [("default", kept[0].entry)], "what is void is not asked for again"
     assert [record.getMessage().count(lost[0].task) for record in caplog.records] == [1]
     # Its slot is free as soon as the node has run out, and nothing that it said is heard
     stand.run([lost, kept])
