@@ -46,6 +46,18 @@ class Renewer(Protocol):
         ...
 
 
+class Renewer(Protocol):
+    """Who renews while this process is too busy to: user code holds the interpreter."""
+
+    def tell(self, info: bytes, held: Sequence[int] = ()) -> None:
+        """This process lives and has just renewed these partitions; `info` is its heartbeat."""
+        ...
+
+    def close(self) -> None:
+        """There is nothing left to renew."""
+        ...
+
+
 class Keeper:
     """Keeps what the main loop owns. They meet only in `changes`, `let_go` and `lost`."""
 
@@ -266,6 +278,8 @@ class Keeper:
     def _release_all(self) -> None:
         with self._lock:
             held = sorted(self._held | self._leaving)
+        if self.renewer is not None:
+            self.renewer.close()  # or it would bring back who has left
         try:
             for index in held:
                 self._broker.release(index, self._nonce)

@@ -112,6 +112,10 @@ TASK_RENEW_MS = TASK_LEASE_MS // 4
 #: A coordinator that does not renew its partition for this long has lost it.
 COORDINATOR_LEASE_MS = 1_200
 
+#: A process whose user code holds the interpreter for longer than this counts as stuck, and its leases run out. Until
+#: then its renewer speaks for it.
+BUSY_MS_MAX = 900_000
+
 #: A lease that claims to run for longer than this is damaged (nobody takes one for so long): it counts as run out,
 #: since otherwise one wrong number would leave a partition without an owner for ever.
 LEASE_MS_MAX = 600_000

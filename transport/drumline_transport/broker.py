@@ -536,6 +536,12 @@ class WorkerVerbs(CommonVerbs, Protocol):
         """
         ...
 
+    def renew_all(self, consumer: str, pools: list[str]) -> int:
+        """Reset the idle time of all entries of these pools that the consumer owns, also of those that it does not
+        know of yet; how many there are. An entry that was withdrawn is not brought back.
+        """
+        ...
+
     def last_ctl(self) -> str:
         """The id of the newest control message ("0-0": none yet): where a new worker begins to
         listen.

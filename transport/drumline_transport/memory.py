@@ -500,6 +500,16 @@ class MemoryBroker(MemoryKeeper):
                 owned.add((pool, entry))
         return owned
 
+    def renew_all(self, consumer: str, pools: list[str]) -> int:
+        server = self._reach()
+        owned = [
+            (pool, format_id(entry_id))
+            for pool in pools
+            for entry_id, row in server.pool(pool).pending.items()
+            if row.consumer == consumer
+        ]
+        return len(self.renew(consumer, owned))
+
     def last_ctl(self) -> str:
         ctl = self._reach().ctl
         return format_id(ctl.last) if len(ctl) else START_POSITION
