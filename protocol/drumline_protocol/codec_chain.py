@@ -14,6 +14,7 @@ from msgpack import Packer, Unpacker, unpackb  # type: ignore[import-untyped]
 from drumline_protocol.codec_builtin import NAMES, TAGGED, Pack, Unpack
 from drumline_protocol.codec_count import check_counts, checked_dict, has_counts, has_long_dicts
 from drumline_protocol.codec_types import Misfit, Opaque, WireType
+from drumline_protocol.failure import reason_of
 from drumline_protocol.limits import CONTAINER_ITEMS_MAX
 
 Dumper = Callable[[Any, Pack], Any]
@@ -123,6 +124,10 @@ def load_hook(
                     return wire_type.load(parts[1:])
                 except Misfit:
                     pass
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as exc:  # user code: a `from_fields`, a default factory, an Enum's `_missing_`
+                    raise ValueError(f"a value of type {tag!r} cannot be built: {reason_of(exc)}") from exc
             return Opaque(tag, parts[1], TAGGED, payload)
         load = loaders.get(code)
         if load is None:

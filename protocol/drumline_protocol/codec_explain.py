@@ -100,7 +100,12 @@ def _culprit(value: Any, find: FindType) -> tuple[Path, Any, str] | None:
             continue
         if id(here) in inside:
             return path, here, "it contains itself"
-        reason, children, is_typed = _look(here, find)
+        try:
+            reason, children, is_typed = _look(here, find)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # it raises wherever it is touched
+            return path, here, UNKNOWN
         if reason is None:
             depth, typed = (0, typed + 1) if is_typed else (depth + 1, typed)
             reason = _too_deep(depth, typed)
@@ -132,7 +137,9 @@ def _look(value: Any, find: FindType) -> tuple[str | None, Iterator[tuple[str, A
     if wire_type is not None:
         try:
             return None, _fields(wire_type.dump(value)), True
-        except (Exception, SystemExit) as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             return f"its fields cannot be read: {_text(exc)}", nothing, True
     unknown = _unknown(value)
     if unknown is not None:
@@ -145,7 +152,9 @@ def _look(value: Any, find: FindType) -> tuple[str | None, Iterator[tuple[str, A
     if dump is not None:
         try:
             dump(value, lambda _value: b"")
-        except (Exception, SystemExit) as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             return _text(exc), nothing, True
     return None, nothing, False
 
