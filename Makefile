@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The oldest LangGraph that the adapter claims: OLDEST in client/drumline/langgraph/versions.py.
 OLDEST_LANGGRAPH := 1.2.0
 
-.PHONY: help demo test test-full test-oldest lint bench clean
+.PHONY: help demo test test-full test-oldest fuzz lint bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,9 @@ test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 1,000 sim
 test-oldest: $(OLD)/.dev  ## the adapter's tests with the oldest LangGraph that it claims
 	DRUMLINE_DIFF_ENGINES=adapted $(OLD)/bin/python -m pytest -q -m "not full" tests/adapter tests/differential \
 	  -k "adapter or rules or guide or prebuilt"
+
+fuzz: $(VENV)/.dev  ## FRAMES=10000000 mutated frames into every decoder, the coordinator and the worker (some 15 minutes)
+	$(BIN)/python -m tests.fuzz --frames $(or $(FRAMES),10000000) --seed $(or $(SEED),1)
 
 lint: $(VENV)/.dev  ## ruff, mypy, pyright, import contracts
 	$(BIN)/ruff check .

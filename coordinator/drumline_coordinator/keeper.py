@@ -45,14 +45,6 @@ class Renewer(Protocol):
         """This process lives and has just renewed these partitions; `info` is its heartbeat."""
         ...
 
-
-class Renewer(Protocol):
-    """Who renews while this process is too busy to: user code holds the interpreter."""
-
-    def tell(self, info: bytes, held: Sequence[int] = ()) -> None:
-        """This process lives and has just renewed these partitions; `info` is its heartbeat."""
-        ...
-
     def close(self) -> None:
         """There is nothing left to renew."""
         ...

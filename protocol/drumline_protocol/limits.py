@@ -34,6 +34,17 @@ TYPED_NESTING_MAX = 64
 #: out to be missing.
 CONTAINER_ITEMS_MAX = 2**20
 
+#: Items of a whole value: every scalar, list, dict and key of it, at all levels together. A byte may be an item, and an
+#: item takes up to a hundred bytes in memory, so that bytes alone bound neither memory nor time.
+VALUE_ITEMS_MAX = 2**21
+
+#: Typed values (tuples, sets, dates, objects, ...) in a whole value; an object of a class counts twice. They take more
+#: time and memory than plain items.
+VALUE_TYPED_MAX = 2**18
+
+#: Keys of one dict, or members of one set, that have the hash of another one. Looking them up takes quadratic time.
+EQUAL_HASHES_MAX = 256
+
 #: An int beyond 64 bits, in two's complement.
 BIG_INT_BYTES_MAX = 4096
 

@@ -16,6 +16,7 @@ from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotD
 from drumline_protocol.ids import partition_of
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
 from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
+from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
 
 
@@ -87,7 +88,8 @@ class Link:
     # -- runs -----------------------------------------------------------------------------------------
 
     def partition(self, run_id: str) -> int:
-        """Where a run lives."""
+        """Where a run lives. InvalidRequest for an id that no run can have."""
+        check_run_id(run_id)
         return partition_of(run_id, self.broker().partitions)
 
     def record(self, run_id: str) -> dict[str, bytes]:
@@ -98,7 +100,11 @@ class Link:
         return record
 
     def submit(self, request: RunRequest, codec: Codec) -> None:
-        """Put a run request into its inbox. EncodeError, with the path in it, for an input that cannot cross."""
+        """Put a run request into its inbox.
+
+        EncodeError, with the path in it, for an input that cannot cross; InvalidRequest for a name that cannot be one.
+        """
+        check_names(request)
         self.await_cluster()
         codec.version = self.broker().protocol
         try:
