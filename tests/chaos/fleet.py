@@ -20,6 +20,8 @@ from drumline_transport.local_server import LocalServer
 ROOT = Path(__file__).parents[2]
 PREFIX = "chaos"
 _READY_S = 60.0
+#: what a process says that finds no broker when it starts
+_NO_BROKER = "drumline: error: no Redis at"
 
 
 class Fleet:
@@ -41,6 +43,10 @@ class Fleet:
         #: ends that nobody here caused
         self.deaths: list[str] = []
         self.ended_by_nodes = 0
+        #: starts that found no broker: that is told, and a supervisor's business
+        self.started_in_vain = 0
+        #: how much of its log a role had written before its present incarnation
+        self._said: dict[str, int] = {}
         self.server = LocalServer(program, directory=folder / "broker", options=("--appendfsync", fsync)).start()
         self.proxies = Proxies(self.server.port, ["w0", "c1", "client"])
         self._watcher = threading.Thread(target=self._watch, daemon=True)
@@ -98,6 +104,7 @@ class Fleet:
             "DRUMLINE_CHAOS_PACE_S": str(self._pace_s),
             "PYTHONPATH": str(ROOT),
         }
+        self._said[name] = len(self.log(name))
         with self._lock, (self.folder / f"{name}.log").open("ab") as log:
             if self._closing.is_set():
                 return
@@ -116,11 +123,14 @@ class Fleet:
                 if code is None or process.pid in self._killed:
                     continue
                 self._killed.add(process.pid)
+                said = self.log(name)[self._said[name] :]
                 if code == ENDED_BY_NODE:
                     self.ended_by_nodes += 1
+                elif code == 1 and " ready" not in said and _NO_BROKER in said:
+                    self.started_in_vain += 1
                 else:
                     seen[name] += 1
-                    last = " / ".join(self.log(name).strip().splitlines()[-2:])
+                    last = " / ".join(said.strip().splitlines()[-2:])
                     self.deaths.append(f"{name} ended by itself with {code}: {last[-500:]}")
                     if seen[name] > 1:
                         self._closing.wait(1.0)  # it would end again at once

@@ -241,3 +241,5 @@ INPUTS: dict[str, Callable[[int], dict[str, Any]]] = {
 
 #: graphs in which nothing races: what was read before a cancel must be a beginning of the whole stream
 LINEAR = ("tokens", "loop", "talk")
+#: graphs with a node that calls a graph itself
+CALLING = ("calls",)

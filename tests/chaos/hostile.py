@@ -110,8 +110,11 @@ class Hostile:
     def finish(self) -> None:
         """Stop, and wait for the bad runs to end."""
         self._stop.set()
+        deadline = time.monotonic() + MUST_END_S
         for thread in self._threads:
-            thread.join(MUST_END_S)
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                self.failures.append("a hostile client did not come to its end")
         self._cluster.close()
         self._raw.close()
 

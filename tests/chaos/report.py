@@ -69,6 +69,7 @@ def table(rounds: Sequence[Round]) -> str:
         ("hostile messages", [str(sum(found.hostile.values())) for found in rounds]),
         ("misbehaving runs", [str(sum(found.bad_ends.values())) for found in rounds]),
         ("workers ended by nodes", [str(found.ended_by_nodes) for found in rounds]),
+        ("starts without a broker", [str(found.started_in_vain) for found in rounds]),
         ("takeover of workers", [_pair(found.takeovers.workers, count=True) for found in rounds]),
         ("  of coordinators", [_pair(found.takeovers.coordinators, count=True) for found in rounds]),
         ("keys left", [str(len(found.left)) for found in rounds]),

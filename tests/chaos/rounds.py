@@ -58,6 +58,7 @@ class Round:
     hostile: Counter[str] = field(default_factory=Counter)
     bad_ends: Counter[str] = field(default_factory=Counter)
     ended_by_nodes: int = 0
+    started_in_vain: int = 0
     left: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
@@ -108,7 +109,7 @@ def _play(found: Round, fleet: Fleet, driver: Driver, seed: int) -> None:
         run.end("stuck", _status(driver, run))
     _judge_runs(found, driver.runs)
     found.faults, found.takeovers = injector.counts, injector.takeovers
-    found.ended_by_nodes = fleet.ended_by_nodes
+    found.ended_by_nodes, found.started_in_vain = fleet.ended_by_nodes, fleet.started_in_vain
     found.left = _left(fleet)
     found.violations += [f"left behind: {text}" for text in found.left[:20]]
     found.violations += [f"a process ended: {text}" for text in fleet.deaths]
