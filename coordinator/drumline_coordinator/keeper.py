@@ -211,7 +211,7 @@ class Keeper:
         reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
         log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
         abandoned = Abandoned(run_id, message.task, message.attempt, reason)
-        self._broker.push_inbox(shared.partition, wire.encode(self._apps.codec, abandoned))
+        self._broker.push_inbox(shared.partition, run_id, wire.encode(self._apps.codec, abandoned))
 
     def _watch_workers(self) -> None:
         """Count who holds which graph; tell the partitions when somebody new is there."""
@@ -233,7 +233,7 @@ class Keeper:
         self._workers = frozenset(names)
 
     def _tell_of_workers(self, index: int) -> None:
-        self._broker.push_inbox(index, wire.encode(self._apps.codec, WorkersChanged(index)))
+        self._broker.push_inbox(index, "", wire.encode(self._apps.codec, WorkersChanged(index)))
 
     def _release_all(self) -> None:
         with self._lock:

@@ -74,6 +74,32 @@ POISON_TRIES_MAX = 3
 #: Entries that a coordinator takes from its inbox at once, and so the most that one commit answers.
 INBOX_BATCH_ENTRIES_MAX = 500
 
+#: Bytes of entries that a coordinator takes from its inbox at once: a batch is answered by one commit.
+INBOX_BATCH_BYTES_MAX = 4 * 1024 * 1024
+
+#: Bytes of facts in one log entry. A burst that takes more becomes several entries, so that readers take it in
+#: portions.
+LOG_ENTRY_BYTES_MAX = 1024 * 1024
+
+#: Bytes that an inbox may hold. Workers wait beyond it, and so in the end do the nodes that write faster than their
+#: coordinator reads.
+INBOX_BYTES_MAX = 32 * 1024 * 1024
+
+#: Bytes of facts that one run may write. A node that never ends would fill Redis, and stop everybody.
+RUN_LOG_BYTES_MAX = 1024 * 1024 * 1024
+
+#: Entries that could not be handled, and that a partition keeps for an operator.
+DEAD_ENTRIES_MAX = 1000
+
+#: What is kept of an entry that could not be handled. A bigger one is cut: it cannot be tried again.
+DEAD_DATA_BYTES_MAX = 64 * 1024
+
+#: Runs that a partition lists as having failed lately.
+FAILED_RUNS_MAX = 100
+
+#: An id or a name that stands in a key or in a list: of a run, a graph, a pool.
+NAME_CHARS_MAX = 200
+
 # -- time ------------------------------------------------------------------------------------------
 
 #: A worker that does not renew a task's entry for this long has lost it.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from drumline.views.graphs import OpenTask
-from drumline_coordinator import partition, recovery, run
+from drumline_coordinator import opened, recovery, run
 from drumline_coordinator.keeper import Keeper
-from drumline_coordinator.partition import Partition
+from drumline_coordinator.opened import OpenRuns
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import DONE, RUNNING
 from drumline_protocol.facts import Emitted
@@ -117,12 +117,18 @@ def recovery_sends_again() -> AbstractContextManager[None]:
     def recover(program: Any, shared: Any, facts: Any, _slots: Any) -> Run:
         return genuine(program, shared, facts, ())
 
-    return patched(partition, "recover", recover)
+    return patched(opened, "recover", recover)
 
 
 def ended_runs_forgotten() -> AbstractContextManager[None]:
     """A run whose last commit is on its way is loaded again, as it was before."""
-    return patched(Partition, "_remember_over", lambda _self, _run_id: None)
+    genuine = OpenRuns.forget
+
+    def forget(self: OpenRuns, run_id: str) -> None:
+        genuine(self, run_id)
+        self.over.pop(run_id)
+
+    return patched(OpenRuns, "forget", forget)
 
 
 def leftovers_stay() -> AbstractContextManager[None]:
