@@ -15,6 +15,8 @@ from typing import Any
 _STAYS = {"meta", "ctl", "workers", "coordinators", "graphs", "lease", "dead", "failed"}
 #: streams in which an entry is something that is still to be done
 _TO_DO = {"inbox", "requests", "tasks"}
+#: what fields of a run record begin with that name a task's entry, the digest of its token, a large value
+_SLOTS = ("t:", "k:", "b:")
 _KINDS = _STAYS | _TO_DO | {"open", "timers", "run", "thread", "log", "blob"}
 
 
@@ -54,9 +56,9 @@ def _of_record(raw: Any, key: str, record: dict[str, str], opened: set[tuple[str
         yield f"{key}: {record.get('status')}, and still among the open runs"
     if raw("TTL", key) < 0:
         yield f"{key}: {record.get('status')}, and its record stays for ever"
-    slots = [name for name in record if name.startswith("t:")]
+    slots = [name for name in record if name.startswith(_SLOTS)]
     if slots:
-        yield f"{key}: {record.get('status')}, and {len(slots)} task entries are still written there"
+        yield f"{key}: {record.get('status')}, and {len(slots)} task entries or large values are still named there"
 
 
 def _of_no_run(raw: Any, by_kind: dict[str, list[str]]) -> Iterable[str]:

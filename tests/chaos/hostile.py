@@ -161,8 +161,8 @@ class Hostile:
         return self._rng.choice(self._streams())
 
     def _add(self, stream: str, data: bytes) -> None:
-        run = f"{MARK}-{self._rng.randrange(10**9)}"
-        self._raw.execute_command("XADD", stream, "*", "r", run, "d", data)
+        run = ["r", f"{MARK}-{self._rng.randrange(10**9)}"] if stream.startswith("{") else []
+        self._raw.execute_command("XADD", stream, "*", *run, "d", data)
 
     def _noise(self) -> None:
         self._add(self._stream(), self._rng.randbytes(self._rng.randrange(1, 2000)))

@@ -54,7 +54,7 @@ def test_another_prefix_is_not_looked_at(raw: Raw, keys: Keys) -> None:
 _PLANTED: dict[str, Callable[[Raw, Keys], None]] = {
     "stays for ever": lambda raw, keys: raw("PERSIST", keys.run(1, "old")),
     "the log of a run that is not open": lambda raw, keys: raw("PERSIST", keys.log(1, "old")),
-    "1 task entries are still written": lambda raw, keys: raw("HSET", keys.run(1, "old"), "t:x:1", "default 1-1"),
+    "1 task entries or large values": lambda raw, keys: raw("HSET", keys.run(1, "old"), "t:x:1", "default 1-1"),
     "still among the open runs": lambda raw, keys: raw("SADD", keys.open(1), "old"),
     "the set of open runs does not name it": lambda raw, keys: raw("HSET", keys.run(1, "old"), "status", "open"),
     "1 entries, and no run is open": lambda raw, keys: raw("XADD", keys.tasks("default"), "*", "d", "x"),
