@@ -37,8 +37,8 @@ def wrong(graph: str, variant: int, items: list[Any]) -> str | None:
 def _called_again(reference: Recorded, found: Recorded) -> bool:
     """Whether the streams are equal but for attempts of a called graph that broke off: each shows its items anew.
 
-    A called graph draws ids and times of its own for each attempt, so that only its first item, which has none, is
-    known to be a repetition. The node itself, and the last attempt, must be as they always are.
+    A called graph draws ids and times of its own for each attempt, so that none is known to repeat another. The node
+    itself, and the last attempt, must be as they always are.
     """
     above, inside = _without_ids(reference)
     found_above, found_inside = _without_ids(found)
@@ -46,8 +46,8 @@ def _called_again(reference: Recorded, found: Recorded) -> bool:
     for line in found_inside:
         if at < len(inside) and line == inside[at]:
             at += 1
-        elif line == inside[1]:
-            at = 2
+        elif line == inside[0]:
+            at = 1
         else:
             return False
     return found_above == above and at == len(inside)
