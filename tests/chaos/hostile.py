@@ -19,6 +19,7 @@ from drumline.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
+from drumline_protocol.facts import Emitted, PlanMade
 from drumline_protocol.ids import partition_of
 from drumline_protocol.keys import Keys
 from drumline_protocol.messages import (
@@ -37,8 +38,9 @@ from drumline_protocol.messages import (
 MARK = "hostile"
 #: how long a misbehaving run may go on before its caller cancels it, and until it must have ended
 CANCEL_AFTER_S, MUST_END_S = 5.0, 60.0
-#: an array of this many empty arrays: 16 MiB
-_EMPTY_LISTS = 16 * 1024 * 1024 - 64
+#: a run request whose first field is an array of 16 Mi empty arrays
+_COUNT = 16 * 1024 * 1024 - 64
+_EMPTY_LISTS = b"\x93\x01\x20\xdd" + _COUNT.to_bytes(4, "big") + b"\x90" * _COUNT
 
 
 def _message(rng: random.Random, codec: Codec) -> bytes:
@@ -52,7 +54,7 @@ def _message(rng: random.Random, codec: Codec) -> bytes:
             RunRequest(run, "needs_context", {}, context={"number": "none"}),
             CancelRun(run, "because"),
             Events(run, task, 1, "nobody", 1, [b"\xc1"]),
-            TaskResult(run, task, 1, "nobody", [["out", 1]]),
+            TaskResult(run, task, 1, "nobody", codec.box([["out", 1]])),
             TaskError(run, task, 1, "nobody", "no failure"),
             Refused(run, task, 1, "nobody", "no reason"),
             Abandoned(run, task, 99, "no reason"),
@@ -135,6 +137,7 @@ class Hostile:
             self._wrong_fields,
             self._junk,
             self._keys_taken,
+            self._forged,
         ]
         big_at = time.monotonic() + 5
         while not self._stop.wait(0.1):
@@ -144,18 +147,16 @@ class Hostile:
             if time.monotonic() > big_at:
                 big_at += 30
                 self.sent["16 MiB of empty lists"] += 1
-                self._add(
-                    self._streams()[0], b"\x93\x01\x20\xdd" + _EMPTY_LISTS.to_bytes(4, "big") + b"\x90" * _EMPTY_LISTS
-                )
+                self._add(self._streams()[0], _EMPTY_LISTS)
+
+    def _inboxes(self, partition: int) -> list[str]:
+        """The streams that a partition's coordinator reads: what clients ask first."""
+        return [self._keys.requests(partition), self._keys.inbox(partition)]
 
     def _streams(self) -> list[str]:
         """One stream of each kind, of a partition drawn by chance."""
         partition = self._rng.randrange(self._partitions)
-        of_partition = [self._keys.inbox(partition)]
-        requests = getattr(self._keys, "requests", None)
-        if requests is not None:
-            of_partition.insert(0, requests(partition))
-        return [*of_partition, self._keys.tasks("default"), self._keys.ctl()]
+        return [*self._inboxes(partition), self._keys.tasks("default"), self._keys.ctl()]
 
     def _stream(self) -> str:
         return self._rng.choice(self._streams())
@@ -197,8 +198,31 @@ class Hostile:
         name = self._rng.choice([self._keys.run, self._keys.log])(partition, run)
         self._raw.execute_command("SET", name, "not what you think", "EX", 600)
         request = wire.encode(self._codec, RunRequest(run, "tokens", {"count": 3}, record=("custom",)))
-        stream = getattr(self._keys, "requests", self._keys.inbox)(partition)
+        stream = self._keys.requests(partition)
         self._raw.execute_command("XADD", stream, "*", "r", run, "d", request)
+
+    def _forged(self) -> None:
+        """An answer for a task of a good run, with its executor as the log tells it: only the token is guessed."""
+        partition = self._rng.randrange(self._partitions)
+        run = self._raw.execute_command("SRANDMEMBER", self._keys.open(partition))
+        if run is None or run.startswith(MARK.encode()):
+            return
+        run_id = run.decode()
+        log = self._keys.log(partition, run_id)
+        task, executor = "", "nobody"
+        for _, fields in reversed(self._raw.execute_command("XREVRANGE", log, "+", "-", "COUNT", 20)):
+            for fact in wire.decode_facts(self._codec, dict(zip(fields[::2], fields[1::2], strict=True))[b"d"]):
+                if isinstance(fact, PlanMade) and fact.tasks:
+                    task = fact.tasks[0].id
+                elif isinstance(fact, Emitted) and fact.task == task:
+                    executor = fact.executor
+        if task:
+            forged = TaskResult(
+                run_id, task, 1, executor, self._codec.box([["said", "forged"]]), token="0" * 32, events=0
+            )
+            data = wire.encode(self._codec, forged)
+            for stream in self._inboxes(partition):
+                self._raw.execute_command("XADD", stream, "*", "r", run_id, "d", data)
 
     # -- graphs -----------------------------------------------------------------------------------------
 
