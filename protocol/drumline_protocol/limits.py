@@ -103,14 +103,28 @@ NAME_CHARS_MAX = 200
 # -- time ------------------------------------------------------------------------------------------
 
 #: A worker that does not renew a task's entry for this long has lost it.
-TASK_LEASE_MS = 5_000
+TASK_LEASE_MS = 1_200
 
 #: How often a worker renews what it holds: a quarter of the lease, so that three renewals may be
 #: lost.
 TASK_RENEW_MS = TASK_LEASE_MS // 4
 
 #: A coordinator that does not renew its partition for this long has lost it.
-COORDINATOR_LEASE_MS = 1_500
+COORDINATOR_LEASE_MS = 1_200
+
+#: A lease that claims to run for longer than this is damaged (nobody takes one for so long): it counts as run out,
+#: since otherwise one wrong number would leave a partition without an owner for ever.
+LEASE_MS_MAX = 600_000
+
+#: How often each open run is looked at for tasks that its record names and no stream holds. So long it may stand still
+#: after somebody deleted one by hand.
+LOST_SWEEP_MS = 10_000
+
+#: Open runs of one coordinator that such a look takes at once at most. More runs than fit are visited less often.
+LOST_SWEEP_RUNS_MAX = 200
+
+#: A consumer that holds nothing, of a worker that is not there, is forgotten after this long.
+CONSUMER_FORGET_MS = 300_000
 
 #: How long a client waits for a run to be accepted before it raises `NoCoordinator`.
 ACCEPT_TIMEOUT_MS = 10_000

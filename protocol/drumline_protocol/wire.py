@@ -3,9 +3,9 @@
 The tables below are the protocol: codes are never reused, fields are only ever added at the end, and a reader leaves
 out fields that it does not know. A newer *version* than ours is refused with `ProtocolTooNew`.
 
-A cluster speaks one version, which its `meta` names (`Codec.version`). A newer process writes that one until the operator
-raises it, so that processes may be upgraded in any order. A field that came with a later version says so in its metadata
-(`field(metadata={"since": 2})`), and is left out of what is written in an earlier one.
+A cluster speaks one version, which its `meta` names (`Codec.version`). A newer process writes that one until the
+operator raises it, so that processes may be upgraded in any order. A field that came with a later version says so in
+its metadata (`field(metadata={"since": 2})`), and is left out of what is written in an earlier one.
 
 A log entry begins with a checksum: its facts lie for a day, and a coordinator makes decisions of them.
 """

@@ -12,7 +12,7 @@ from drumline_transport.broker import Commit
 from .images import image, troubles
 from .network import SimBroker, SimServer
 
-KEEP_MS = COORDINATOR_LEASE_MS // 3
+KEEP_MS = COORDINATOR_LEASE_MS // 4
 
 
 class SimCoordinator:
@@ -24,7 +24,7 @@ class SimCoordinator:
         self.broker = SimBroker(server, lambda: rng.random() < lose_reply, self._imagine)
         broker: Any = self.broker
         self.service = Coordinator(broker, apps, name, clock_ms=lambda: float(server.now_ms))
-        self.service.keeper._nonce = name
+        self.service.keeper._nonce = self.service.keeper._balance._nonce = name
         self.keep_at_ms = server.now_ms
         self.paused_until_ms: int | None = None
         #: what was written last has not left the machine: the process was stopped before

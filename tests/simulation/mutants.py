@@ -12,7 +12,9 @@ from drumline.views.graphs import OpenTask
 from drumline_coordinator import opened, recovery, run
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.opened import OpenRuns
+from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.run import Run
+from drumline_coordinator.sweep import Sweep
 from drumline_coordinator.tasks import DONE, RUNNING
 from drumline_protocol.facts import Emitted
 from drumline_protocol.messages import Events
@@ -133,23 +135,13 @@ def ended_runs_forgotten() -> AbstractContextManager[None]:
 
 def leftovers_stay() -> AbstractContextManager[None]:
     """Entries that no record names are reported for ever instead of dropped."""
-    genuine = Keeper._report
+    genuine = Sweep._report
 
-    def report(self: Keeper, pool: str, stale: Any, records: Any) -> None:
-        class Everything(dict[str, Any]):
-            def __contains__(self, _key: object) -> bool:
-                return True
+    def report(self: Sweep, task: Any, _record: Any) -> None:
+        slot = slot_of(task.message.task, task.message.attempt)
+        genuine(self, task, {f"t:{slot}": f"{task.pool} {task.entry.id}".encode()})
 
-            def __getitem__(self, _key: str) -> Any:
-                return self
-
-            def get(self, _key: str, _default: Any = None) -> Any:
-                return f"{pool} {stale.id}".encode()
-
-        del records
-        genuine(self, pool, stale, Everything())
-
-    return patched(Keeper, "_report", report)
+    return patched(Sweep, "_report", report)
 
 
 def newcomers_not_told() -> AbstractContextManager[None]:

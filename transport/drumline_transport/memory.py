@@ -37,6 +37,7 @@ from drumline_transport.broker import (
     StaleTask,
 )
 from drumline_transport.errors import BrokerRefuses
+from drumline_transport.memory_keeper import MemoryKeeper
 from drumline_transport.memory_streams import (
     ZERO,
     EntryId,
@@ -249,7 +250,7 @@ def _to_bytes(value: str | bytes | int) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-class MemoryBroker:
+class MemoryBroker(MemoryKeeper):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:

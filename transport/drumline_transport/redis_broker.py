@@ -14,7 +14,7 @@ from drumline_transport.broker import Broker
 from drumline_transport.connection import Connection, Dialer, Lost, Reply, info_field, pack
 from drumline_transport.errors import ServerError
 from drumline_transport.redis_client import RedisClient
-from drumline_transport.redis_coordinator import RedisCoordinator
+from drumline_transport.redis_keeper import RedisKeeper
 from drumline_transport.redis_worker import RedisWorker
 
 #: Partitions of a cluster that is created without saying how many.
@@ -25,7 +25,7 @@ SERVER_VERSION_MIN = (6, 2)
 PATIENCE_S = 10.0
 
 
-class RedisBroker(RedisCoordinator, RedisWorker, RedisClient):
+class RedisBroker(RedisKeeper, RedisWorker, RedisClient):
     """All verbs on Redis or Valkey. Made by `connect`."""
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ Promises: `CoordinatorVerbs`.
 from __future__ import annotations
 
 from drumline_protocol.keys import Keys
+from drumline_protocol.limits import LEASE_MS_MAX
 from drumline_transport.broker import (
     INBOX,
     REQUESTS,
@@ -21,7 +22,7 @@ from drumline_transport.broker import (
     Source,
     StaleTask,
 )
-from drumline_transport.connection import Argument, Dialer, pack
+from drumline_transport.connection import Argument, Dialer, Reply, pack
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.redis_commits import CommitQueue
@@ -48,7 +49,10 @@ class RedisCoordinator(RedisCore):
     # -- leases ----------------------------------------------------------------------------------
 
     def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
-        reply = self._any.script(ACQUIRE, [self._keys.lease(p)], [nonce, ttl_ms])
+        return self._leased(p, nonce, self._any.script(ACQUIRE, [self._keys.lease(p)], [nonce, ttl_ms, LEASE_MS_MAX]))
+
+    def _leased(self, p: int, nonce: str, reply: Reply) -> Lease | None:
+        """The reply of the acquire script."""
         if reply is None:
             return None
         epoch, inbox, requests, tries = reply
@@ -76,21 +80,24 @@ class RedisCoordinator(RedisCore):
         names = ("owner", "epoch", "commit", "position", "requests", "until", "tries")
         partitions = range(self.partitions)
         commands = [pack("HMGET", self._keys.lease(p), *names) for p in partitions]
-        time, *replies = self._any.calls([pack("TIME"), *commands])
+        time, *replies = self._any.calls([pack("TIME"), *commands], tolerated="WRONGTYPE")
         now = _milliseconds(time)
         rows: list[LeaseRow] = []
         for p, reply in zip(partitions, replies, strict=True):
-            owner, epoch, commit, inbox, requests, until, tries = ((v or b"").decode() for v in reply)
-            if epoch:
+            if isinstance(reply, ServerError):
+                continue
+            texts = ((v or b"").decode("utf-8", "replace") for v in reply)
+            owner, epoch, commit, inbox, requests, until, tries = texts
+            if owner or epoch:
                 rows.append(
                     LeaseRow(
                         partition=p,
                         owner=owner,
-                        epoch=int(epoch),
-                        commit=int(commit),
+                        epoch=number_in(epoch),
+                        commit=number_in(commit),
                         position=Position(inbox, requests or START_POSITION),
-                        left_ms=int(until) - now,
-                        tries=int(tries.rpartition(" ")[2] or 0),
+                        left_ms=number_in(until) - now,
+                        tries=number_in(tries.rpartition(" ")[2]),
                     )
                 )
         return rows
@@ -144,7 +151,8 @@ class RedisCoordinator(RedisCore):
             after = page[-1].id
 
     def open_runs(self, p: int) -> list[str]:
-        return sorted(run.decode() for run in self._any.call("SMEMBERS", self._keys.open(p)))
+        found = map(_text, self._any.call("SMEMBERS", self._keys.open(p)))
+        return sorted(run for run in found if run is not None)
 
     def due_timers(self, p: int, limit: int) -> list[str]:
         due = self._any.script(DUE, [self._keys.timers(p)], [limit])
@@ -176,6 +184,19 @@ class RedisCoordinator(RedisCore):
     def drop_tasks(self, pool: str, entry_ids: list[str]) -> None:
         done: list[Argument] = [word for entry_id in entry_ids for word in (1, entry_id)]
         self._keeper.scripts(PUBLISH, [([self._keys.tasks(pool)], [0, 0, 0, *done])])
+
+
+def _text(raw: bytes) -> str | None:
+    """An id as text; None for what is no text, and so no id of ours: somebody else put it there."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def number_in(text: str) -> int:
+    """A number that somebody else may have written: 0 if it is none (as the scripts read it)."""
+    return int(text) if len(text) <= 15 and text.isascii() and text.isdigit() else 0
 
 
 def make_group(line: Line, key: str) -> None:

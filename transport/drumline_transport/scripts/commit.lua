@@ -46,7 +46,10 @@ if lease[2] ~= ARGV[2] then
 end
 if lease[3] ~= ARGV[3] then
   -- Numbers of an epoch are dense: whatever is not above the last one was applied by this very owner.
-  if tonumber(lease[3]) >= tonumber(ARGV[4]) then
+  local last = tonumber(lease[3] or '')
+  if not last then
+    return 'the last commit is no number'
+  elseif last >= tonumber(ARGV[4]) then
     return 0
   end
   return 'the last commit is ' .. lease[3] .. ', so ' .. ARGV[4] .. ' cannot be next'
