@@ -104,6 +104,8 @@ class _Proxy:
         self.pairs.add(pair)
         try:
             await asyncio.gather(self._pass(reader, up_writer, pair), self._pass(up_reader, writer, pair))
+        except asyncio.CancelledError:  # the proxy ends: not raised, or asyncio would tell of it
+            pair.reset()
         finally:
             self.pairs.discard(pair)
 
@@ -143,9 +145,6 @@ async def main(port: int, names: list[str]) -> None:
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         name, order, *rest = line.split()
         proxies[name].obey(order, float(rest[0]) if rest else 0.0)
-    for proxy in proxies.values():
-        for pair in list(proxy.pairs):
-            pair.reset()
 
 
 if __name__ == "__main__":
