@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -237,13 +238,18 @@ class Hostile:
                 due[name] = time.monotonic() + 3 * 60 / SELDOM[name]
             self._run(name or rng.choice(usual))
 
+    def _cancel(self, run_id: str, ended: threading.Event) -> None:
+        with suppress(DrumlineError):  # not accepted yet, or no broker: its caller is told
+            if not ended.is_set():
+                self._cluster.cancel(run_id, "for too long")
+
     def _run(self, name: str) -> None:
         """One run of a bad graph, cancelled when it goes on for too long: it must end."""
         graph = self._cluster.graph(name)
         context: Any = {"number": "none"} if name == "needs_context" else None
         run_id = f"{MARK}-{name}-{time.monotonic_ns()}"
         ended = threading.Event()
-        cancel = threading.Timer(CANCEL_AFTER_S, lambda: ended.is_set() or self._cluster.cancel(run_id, "for too long"))
+        cancel = threading.Timer(CANCEL_AFTER_S, self._cancel, args=(run_id, ended))
         complain = threading.Timer(MUST_END_S, lambda: self.failures.append(f"{run_id} did not end"))
         for timer in (cancel, complain):
             timer.daemon = True
