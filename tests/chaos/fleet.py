@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -146,4 +147,7 @@ class Fleet:
             process.wait()
         self.proxies.close()
         self.server.close()
+        for path in self.server.directory.iterdir():
+            if path != self.server.log_path:  # its data may be large, and says less than the logs
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         self._guardian.close()
