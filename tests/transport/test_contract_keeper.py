@@ -8,7 +8,8 @@ from tests.transport.commits import commit_of, lease_of, log, settle, task
 
 from drumline_protocol.limits import DEAD_DATA_BYTES_MAX, LEASE_MS_MAX
 from drumline_transport import connect
-from drumline_transport.broker import START, DeadEntry
+from drumline_transport.broker import START
+from drumline_transport.dead import DeadEntry
 from drumline_transport.errors import BrokerRefuses
 from drumline_transport.memory import MemoryBroker, MemoryServer
 

@@ -37,6 +37,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypedDict
 
+from drumline_transport.dead import DeadEntry, FailedRun
+
 Kind = Literal["workers", "coordinators"]
 Status = Literal["applied", "already", "diverged"]
 FieldValue = str | bytes | int
@@ -190,30 +192,6 @@ class BlobPut:
     blob_id: str
     data: bytes
     ttl_s: int
-
-
-@dataclass(slots=True)
-class DeadEntry:
-    """An entry that cannot be handled, for an operator to look at.
-
-    `source` tells where it lay ("inbox", "requests", "tasks:<pool>", "log:<run id>"), `id` which entry of it that was.
-    """
-
-    source: str
-    id: str
-    run: str
-    reason: str
-    data: bytes
-
-
-@dataclass(slots=True)
-class FailedRun:
-    """A line of the list of runs that failed lately. `at_ms` is a time for people."""
-
-    run_id: str
-    graph: str
-    at_ms: int
-    error: str
 
 
 @dataclass(slots=True)
@@ -563,8 +541,19 @@ class ClientVerbs(CommonVerbs, Protocol):
         """
         ...
 
-    def dead(self, p: int, count: int) -> list[tuple[str, DeadEntry]]:
-        """The newest entries that were set aside, `(id in the dead stream, entry)`, newest first."""
+    def dead(self, p: int, count: int, newest: str = "+") -> list[tuple[str, DeadEntry]]:
+        """The newest entries that were set aside, `(id in the dead stream, entry)`, newest first.
+
+        With an id for `newest` those that are not newer than it.
+        """
+        ...
+
+    def put_back(self, p: int, entry: DeadEntry) -> None:
+        """Append an entry that was set aside to the stream where it lay, to be handled once more.
+
+        At least once. Raises `ValueError`, and changes nothing, for an entry that is not whole, or that lay in no
+        stream of entries.
+        """
         ...
 
     def drop_dead(self, p: int, ids: list[str]) -> None:

@@ -24,9 +24,7 @@ from drumline_transport.broker import (
     Broker,
     Commit,
     CommitReply,
-    DeadEntry,
     Delivery,
-    FailedRun,
     InboxEntry,
     Kind,
     Lease,
@@ -36,7 +34,9 @@ from drumline_transport.broker import (
     Source,
     StaleTask,
 )
+from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.errors import BrokerRefuses
+from drumline_transport.memory_dead import MemoryDead
 from drumline_transport.memory_keeper import MemoryKeeper
 from drumline_transport.memory_streams import (
     ZERO,
@@ -216,7 +216,7 @@ class MemoryServer:
             for kind, kept in (("run", part.runs), ("log", part.logs)):
                 kept.pop(run_id, None)
                 part.expiry.pop((kind, run_id), None)
-        self._note(part.dead, commit.dead, DEAD_ENTRIES_MAX)
+        self._note(part.dead, [entry.as_kept() for entry in commit.dead], DEAD_ENTRIES_MAX)
         self._note(part.failed, commit.failed, FAILED_RUNS_MAX)
 
     def _note(self, stream: Stream[T], rows: list[T], length_max: int) -> None:
@@ -250,7 +250,7 @@ def _to_bytes(value: str | bytes | int) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-class MemoryBroker(MemoryKeeper):
+class MemoryBroker(MemoryKeeper, MemoryDead):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:
@@ -524,19 +524,6 @@ class MemoryBroker(MemoryKeeper):
         server = self._reach(write=True)
         requests = server.partition(p).requests
         requests.append(requests.next_id(server.now_ms), (run_id, data))
-
-    def dead(self, p: int, count: int) -> list[tuple[str, DeadEntry]]:
-        rows = self._reach().partition(p).dead.after(ZERO)
-        return [(format_id(entry_id), entry) for entry_id, entry in reversed(rows)][:count]
-
-    def drop_dead(self, p: int, ids: list[str]) -> None:
-        dead = self._reach(write=True).partition(p).dead
-        for entry_id in ids:
-            dead.delete(parse_id(entry_id))
-
-    def failed(self, p: int, count: int) -> list[FailedRun]:
-        rows = self._reach().partition(p).failed.after(ZERO)
-        return [run for _, run in reversed(rows)][:count]
 
     def log_reader(self, p: int, run_id: str) -> MemoryLogReader:
         return MemoryLogReader(self, p, run_id)

@@ -14,9 +14,11 @@ from drumline_protocol.wire import VERSION
 from drumline_transport.broker import Broker
 from drumline_transport.connection import Connection, Dialer, Lost, Reply, info_field, pack
 from drumline_transport.errors import ServerError
+from drumline_transport.line import load_script
 from drumline_transport.redis_client import RedisClient
 from drumline_transport.redis_keeper import RedisKeeper
 from drumline_transport.redis_worker import RedisWorker
+from drumline_transport.scripts import ALL
 
 #: Partitions of a cluster that is created without saying how many.
 PARTITIONS_DEFAULT = 8
@@ -77,6 +79,26 @@ def connect(
     broker = RedisBroker(dialer, keys, stored)
     broker.protocol = protocol
     return broker
+
+
+def install_scripts(url: str, *, name: str = "drumline") -> int:
+    """Load all Lua scripts into the server at `url`, for roles that may call them and load none; how many there are.
+
+    Tries once, and needs no cluster. Raises `NoBroker`, also for a user that may not load scripts.
+    """
+    dialer = Dialer(url, name, 0.0)
+    try:
+        connection = dialer.dial("scripts")
+        try:
+            for script in ALL:
+                load_script(connection, script)
+        finally:
+            dialer.hang_up(connection)
+    except Lost as lost:
+        raise NoBroker(url, str(lost)) from None
+    except ServerError as refusal:
+        raise NoBroker(url, refusal.text) from None
+    return len(ALL)
 
 
 def _check_version(url: str, version: str) -> None:
