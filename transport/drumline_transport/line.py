@@ -167,16 +167,16 @@ class Line:
 
         return self.run(use)
 
-    def calls(self, commands: Sequence[bytes], tolerated: str = "") -> list[Reply]:
+    def calls(self, commands: Sequence[bytes], tolerated: Container[str] = ()) -> list[Reply]:
         """Packed commands in one write; their replies.
 
-        Error replies are raised, unless their code is `tolerated`.
+        Error replies are raised, unless their code is among those `tolerated`.
         """
 
         def use(connection: Connection) -> list[Reply]:
             replies = connection.calls(commands, self._timeout_s)
             for reply in replies:
-                if isinstance(reply, ServerError) and reply.code != tolerated:
+                if isinstance(reply, ServerError) and reply.code not in tolerated:
                     raise reply
             return replies
 

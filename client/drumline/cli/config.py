@@ -169,6 +169,10 @@ class Settings:
         """Tasks at once in a worker; None: the worker's default."""
         return self._number("concurrency", "DRUMLINE_CONCURRENCY")
 
+    def run_log_bytes(self) -> int | None:
+        """Bytes that one run may write; None: the coordinator's default."""
+        return self._number("run_log_bytes", "DRUMLINE_RUN_LOG_BYTES")
+
     def _number(self, key: str, variable: str | None) -> int | None:
         value = self._given(key, variable, key)
         if value is None:
