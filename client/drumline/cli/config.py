@@ -38,6 +38,7 @@ _KEYS: dict[str, tuple[type, str]] = {
     "version": (str, "a string"),
     "pools": (list, _LIST_OF_TEXT),
     "concurrency": (int, "a number"),
+    "run_log_bytes": (int, "a number"),
 }
 DEFAULT_PREFIX = "drumline"
 LOG_LEVELS = ("debug", "info", "warning", "error")
