@@ -158,6 +158,8 @@ class OpenRuns:
         try:
             entries = self._loader.load_log(self._partition, run_id)
             ruin.last = max(map(last_fact, entries), default=0)
+            if entries and not record:
+                ruin.readable = False  # whoever wrote this log, its run has not begun: nothing may be added to it
         except ServerError:
             ruin.readable = False
         return ruin

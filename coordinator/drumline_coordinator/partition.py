@@ -320,10 +320,13 @@ class Partition:
         if run_id in self._runs.over:
             return
         record = self._runs.record(run_id)
-        if not record:
+        if record and record is not UNREADABLE and record.get("status", b"open") != b"open":
+            return
+        ruin = self._runs.ruin(run_id, error)
+        if not record and ruin.readable:
             self._reject(run_id, "", error)
-        elif record is UNREADABLE or record.get("status", b"open") == b"open":
-            self._end_ruin(self._runs.ruin(run_id, error))
+        else:
+            self._end_ruin(ruin)
 
     def _end_ruin(self, ruin: Ruin) -> None:
         log.error("run %s cannot go on: %s", ruin.run_id, ruin.error)

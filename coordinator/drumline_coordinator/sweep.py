@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.balance import TURNS_PER_LEASE
 from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.staging import WAITS
 from drumline_coordinator.troubles import Troubles
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
@@ -182,7 +183,10 @@ class Sweep:
             if not look.is_open:
                 continue
             if not look.damage:
-                named += [(run, slot, _proof(look.record, slot), entry) for slot, entry in _slots(look.record)]
+                slots = _slots(look.record)
+                named += [(run, slot, _proof(look.record, slot), entry) for slot, entry in slots]
+                if not slots and WAITS not in look.record and self._seen_twice(run, "idle", suspects):
+                    self._guard(f"run {run[1]}", self._wake, run)
             elif self._seen_twice(run, look.damage, suspects):
                 self._guard(f"run {run[1]}", self._damaged, run, look.damage)
         missing, unusable = self._broker.missing_tasks(list({entry for *_, entry in named}))
@@ -204,6 +208,12 @@ class Sweep:
     def _damaged(self, run: _OpenRun, damage: str) -> None:
         log.warning("run %s of partition %d cannot go on: %s", run[1], run[0], damage)
         self._tell(run, RunDamaged(run[1], damage))
+
+    def _wake(self, run: _OpenRun) -> None:
+        """Nobody has a task of the run, so nobody will speak of it: its owner may have died between two commits, one
+        that gave an attempt up and one that was to send the next. A report of no task makes the owner load the run.
+        """
+        self._tell(run, Abandoned(run[1], "", 0, "no task of the run is in a stream"))
 
     def _abandon(self, run: _OpenRun, slot: str, reason: str, proof: str) -> None:
         task, _, attempt = slot.rpartition(":")

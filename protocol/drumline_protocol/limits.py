@@ -123,6 +123,10 @@ TASK_RENEW_MS = TASK_LEASE_MS // 4
 #: A coordinator that does not renew its partition for this long has lost it.
 COORDINATOR_LEASE_MS = 1_200
 
+#: A process whose user code holds the interpreter for longer than this counts as stuck, and its leases run out. Until
+#: then its renewer speaks for it.
+BUSY_MS_MAX = 900_000
+
 #: A lease that claims to run for longer than this is damaged (nobody takes one for so long): it counts as run out,
 #: since otherwise one wrong number would leave a partition without an owner for ever.
 LEASE_MS_MAX = 600_000
@@ -152,6 +156,16 @@ BLOB_TTL_S = 7 * 86_400
 
 #: A worker or coordinator that was not heard of for this long is no longer listed as present.
 PRESENCE_TTL_MS = 15_000
+
+#: What a worker or coordinator says of itself, as JSON. More is not read by those who look around.
+PRESENCE_BYTES_MAX = 1024 * 1024
+
+#: How far the stamp of a presence may be ahead of Redis TIME, which a change of the primary may set back a little. One
+#: that is further ahead was not written by us, and counts as gone: it would never grow old.
+PRESENCE_AHEAD_MS_MAX = 5_000
+
+#: How long a client waits for a run that it deletes to be gone before it raises `NotDeleted`.
+DELETE_TIMEOUT_MS = 10_000
 
 # -- memory ----------------------------------------------------------------------------------------
 
