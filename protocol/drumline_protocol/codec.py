@@ -45,7 +45,7 @@ from drumline_protocol.codec_chain import (
     packer,
     unpacker,
 )
-from drumline_protocol.codec_count import COUNT_FROM_BYTES, LongContainer, check_size
+from drumline_protocol.codec_count import LongContainer, check_size, may_exceed
 from drumline_protocol.codec_langchain import TAG_PREFIX, langchain_types
 from drumline_protocol.codec_types import (
     Opaque,
@@ -170,7 +170,7 @@ class Codec:
             data = self._encode_slowly(value, root)
         except BaseException as exc:  # user code: even SystemExit from a `to_fields` must not get out
             raise self._explained(value, root, exc) from exc
-        if len(data) > COUNT_FROM_BYTES:
+        if may_exceed(data):
             self._check_bounds(value, root, data)
         return data
 
@@ -244,7 +244,7 @@ class Codec:
         A KeyboardInterrupt passes, since it may be the user's; whatever else registered classes raise does not.
         """
         try:
-            if len(data) <= COUNT_FROM_BYTES:
+            if not may_exceed(data):
                 return self._unpack(data)
             if len(data) > VALUE_BYTES_MAX:
                 raise ValueError(f"the limit is {VALUE_BYTES_MAX} bytes")

@@ -20,6 +20,9 @@ from drumline_protocol.limits import CONTAINER_ITEMS_MAX, EQUAL_HASHES_MAX, VALU
 #: Values up to this size are within all bounds: a typed value takes at least three bytes.
 COUNT_FROM_BYTES = min(CONTAINER_ITEMS_MAX, 3 * VALUE_TYPED_MAX)
 
+#: What every typed value begins with.
+_EXT_HEADS = bytes([0xC7, 0xC8, 0xC9, 0xD4, 0xD5, 0xD6, 0xD7, 0xD8])
+
 #: From this many items on a list is tried for being all numbers, which are then counted at once.
 _RUN_ITEMS = 64
 
@@ -55,10 +58,20 @@ _SINGLES = bytes(first for first in range(256) if _STEPS[first] == 1 and _MORE[f
 #: Texts, bytes and ext values with a length: bytes of the length.
 _LENGTHS = {0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
 _FIXED_EXT = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
-_EXT = frozenset({0xC7, 0xC8, 0xC9, *_FIXED_EXT})
+_EXT = frozenset(_EXT_HEADS)
 
 #: Lists and dicts with a count: bytes of the count, and tokens of one item.
 _COUNTS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+
+
+def may_exceed(data: bytes) -> bool:
+    """Whether `data` may hold more than the bounds allow, so that `check_size` must look: a guess that costs little."""
+    size = len(data)
+    if size <= COUNT_FROM_BYTES:
+        return False
+    if size > VALUE_ITEMS_MAX or b"\xdd\x00" in data or b"\xdf\x00" in data:  # a list or dict of 65,536 or more
+        return True
+    return size - len(data.translate(None, _EXT_HEADS)) > VALUE_TYPED_MAX // 2
 
 
 def check_size(data: bytes, nested: frozenset[int], objects: int) -> None:

@@ -126,7 +126,7 @@ class _Layout:
         self.since = tuple(int(x.metadata.get("since", 1)) for x in mine)
         self.required = sum(x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine)
         #: what each field must be as it comes from the wire
-        self.shapes = tuple(shape_of(cls, name) for name in self.names)
+        self.shapes = tuple(shape_of(cls, x.name, x.type) for x in mine)
         outs = [(index, _OUTS.get((cls, name), _OUTS.get(name))) for index, name in enumerate(self.names, 1)]
         self.outs = [(index, out) for index, out in outs if out is not None]
 

@@ -232,32 +232,19 @@ FIELDS: dict[Any, Shape] = {
     (f.TaskFinished, "executor"): text,
     "graph": name,
     (f.RunStarted, "graph"): text,  # empty for a run that was rejected
-    "node": text,
     "ns": tuple_of(text),
     "triggers": tuple_of(free_text),
-    "record": tuple_of(text),
     "written": tuple_of(free_text),
     "tags": tuple_of(free_text),
     (f.GraphEntered, "path"): text,
     "path": task_path,
     "attempt": number(1),
-    "n": number(0),
     "events": number(-1),
     "step": number(-1),
-    "stop": number(0),
-    "partition": number(0),
-    "at_ms": moment,
-    "token": text,
-    "proof": text,
-    "phase": text,
-    "status": text,
     "reason": free_text,
     (f.Noticed, "text"): free_text,
     "metadata": optional(dict_of()),
     (f.RunStarted, "metadata"): dict_of(),
-    "config": dict_of(),
-    "cells": dict_of(),
-    "blobs": dict_of(text),
     "changes": dict_of(change),
     "sketches": optional(dict_of(sketch)),
     "keys": optional(keys),
@@ -272,20 +259,31 @@ FIELDS: dict[Any, Shape] = {
     "items": emitted,
     (f.PlanMade, "tasks"): tasks,
     (m.Cancel, "tasks"): tuple_of(name),
-    "fingerprint": optional(text),
-    (f.RunStarted, "fingerprint"): text,
-    (m.RunShared, "fingerprint"): text,
-    "subgraphs": flag,
-    "is_async": flag,
     "input": anything,
     "context": anything,
     "arg": anything,
 }
 
 
-def shape_of(cls: type, field: str) -> Shape:
-    """The shape of one field. LookupError for a field that has none: every field needs one."""
-    return FIELDS.get((cls, field)) or FIELDS[field]
+#: By annotation, for fields that the table above leaves out. Not for `Any`: what such a field is must be said.
+ANNOTATED: dict[str, Shape] = {
+    "str": text,
+    "str | None": optional(text),
+    "int": number(0),
+    "bool": flag,
+    "float": moment,
+    "tuple[str, ...]": tuple_of(text),
+    "dict[str, Any]": dict_of(),
+    "dict[str, str]": dict_of(text),
+}
+
+
+def shape_of(cls: type, field: str, annotation: Any) -> Shape:
+    """The shape of one field. LookupError for one that neither table has: add it."""
+    found = FIELDS.get((cls, field)) or FIELDS.get(field) or ANNOTATED.get(annotation)
+    if found is None:
+        raise LookupError(f"{cls.__name__}.{field}: {annotation} has no shape; name it in FIELDS")
+    return found
 
 
 # -- values that are read later --------------------------------------------------------------------
