@@ -52,6 +52,11 @@ def name(value: Any) -> str:
     raise Misshapen(f"must be a name of 1 to {NAME_CHARS_MAX} characters, without lone surrogates")
 
 
+def name_or_none(value: Any) -> str:
+    """A name, or nothing."""
+    return "" if type(value) is str and not value else name(value)
+
+
 def number(least: int) -> Shape:
     """A whole number from `least` on."""
 
@@ -228,7 +233,7 @@ def command(value: Any) -> Any:
 #: By class and field, or by field where it is the same in all classes.
 FIELDS: dict[Any, Shape] = {
     **dict.fromkeys(("run", "run_id", "task", "executor"), name),
-    (m.Abandoned, "task"): text,  # empty, with attempt 0: no task at all, its run shall be looked at
+    (m.Abandoned, "task"): name_or_none,  # none, with attempt 0: its run shall be looked at
     (m.Abandoned, "attempt"): number(0),
     (f.Emitted, "executor"): text,  # empty for a graph that a node called
     (f.TaskFinished, "executor"): text,
