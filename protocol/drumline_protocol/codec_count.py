@@ -74,19 +74,20 @@ def may_exceed(data: bytes) -> bool:
     return size - len(data.translate(None, _EXT_HEADS)) > VALUE_TYPED_MAX // 2
 
 
-def check_size(data: bytes, nested: frozenset[int], objects: int) -> None:
-    """ValueError if the value in `data` has too many items.
+def check_size(data: bytes, nested: frozenset[int], objects: int) -> bool:
+    """ValueError if the value in `data` has too many items. Whether keys of a long dict in it may be typed values.
 
     `nested` are the ext codes whose payload is a value in this format; `objects` is the one of them that objects of
     classes have. What is no msgpack at all passes, up to where it ceases to be: the decoder will stop there too.
     """
     pos, left, at_once, typed = 0, 1, 0, 0
+    long_dict = False
     try:
         for visited in range(VALUE_ITEMS_MAX + 1):
             if left <= 0:
                 if visited + at_once > VALUE_ITEMS_MAX:
                     break
-                return
+                return long_dict and typed > EQUAL_HASHES_MAX
             first = data[pos]
             step = _STEPS[first]
             if step:
@@ -105,6 +106,7 @@ def check_size(data: bytes, nested: frozenset[int], objects: int) -> None:
             elif first in _COUNTS:
                 pos, count, tokens = _head(data, pos, first)
                 run = _numbers(data, pos, count) if tokens == 1 else 0
+                long_dict = long_dict or (tokens == 2 and count > EQUAL_HASHES_MAX)
                 at_once += count if run else 0
                 left += -1 if run else count * tokens - 1
                 pos += run
@@ -115,7 +117,7 @@ def check_size(data: bytes, nested: frozenset[int], objects: int) -> None:
                 left -= 1
         raise ValueError(_too_many("items", VALUE_ITEMS_MAX))
     except LookupError:
-        return
+        return True
 
 
 def _too_many(what: str, most: int) -> str:
@@ -161,17 +163,19 @@ def _numbers(data: bytes, pos: int, count: int) -> int:
 # -- small data ------------------------------------------------------------------------------------
 
 #: In less data than this forged counts claim little, and keys of equal hashes are few.
-_HARMLESS_BYTES = 1024
+HARMLESS_BYTES = 1024
 
 
-def has_counts(data: bytes) -> bool:
-    """Whether counts in `data` may claim more room than it has bytes: a long list may be among it."""
-    return len(data) > _HARMLESS_BYTES and (b"\xdc" in data or b"\xdd" in data)
+def may_forge(data: bytes) -> bool:
+    """Whether a long list may be in `data`: its count may claim more room than there are bytes."""
+    return b"\xdc" in data or b"\xdd" in data
 
 
-def has_long_dicts(data: bytes) -> bool:
-    """Whether a dict of 16 keys or more may be in `data`."""
-    return len(data) > _HARMLESS_BYTES and (b"\xde" in data or b"\xdf" in data)
+def may_collide(data: bytes) -> bool:
+    """Whether `data` may hold a long dict whose keys are typed values: only their hashes can be chosen."""
+    if b"\xde" not in data and b"\xdf" not in data:
+        return False
+    return len(data) - len(data.translate(None, _EXT_HEADS)) > EQUAL_HASHES_MAX
 
 
 def check_counts(data: bytes) -> None:

@@ -159,8 +159,8 @@ def from_row(row: Any) -> Any:
         raise DecodeError(f"{layout.cls.__name__} has {len(values)} fields, at least {layout.required} are needed")
     index = 0
     try:
-        for index, shape in enumerate(layout.shapes[: len(values)]):
-            values[index] = shape(values[index])
+        for index, (shape, value) in enumerate(zip(layout.shapes, values, strict=False)):
+            values[index] = shape(value)
     except Misshapen as error:
         found = type(values[index]).__name__
         raise DecodeError(f"{layout.cls.__name__}.{layout.names[index]} {error} (it is a {found})") from error
