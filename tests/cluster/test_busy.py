@@ -97,11 +97,11 @@ def test_a_killed_worker_leaves_no_renewer_and_is_taken_over_at_once(cluster_of:
     times = []
     for number in range(5):
         seen = len(pids_in(mark))
+        processes.start("worker", f"next{number}")
         run = cluster.graph("busy").start({"mark": str(mark), "seconds": 1})
         wait_until(lambda seen=seen: len(pids_in(mark)) > seen)
         victim = processes.by_pid(pids_in(mark)[-1])
         [renewer] = renewers_of(victim)
-        processes.start("worker", f"next{number}")
         began = time.monotonic()
         victim.kill()
         assert wait_until(lambda pid=renewer: not is_there(pid)) < 1.0
@@ -113,7 +113,7 @@ def test_a_killed_worker_leaves_no_renewer_and_is_taken_over_at_once(cluster_of:
 
 
 def test_a_renewer_that_dies_is_started_anew(cluster_of: Make) -> None:
-    processes, _ = cluster_of(app=APP, coordinators=0, workers=1)
+    processes, _ = cluster_of(app=APP, coordinators=1, workers=1)
     [first] = renewers_of(processes.roles["w0"])
     os.kill(first, 9)
     wait_until(lambda: renewers_of(processes.roles["w0"]) not in ([], [first]))
