@@ -1,0 +1,3 @@
+from ..mutation import Mutation
+
+ADAPTER: tuple[Mutation, ...] = ()
