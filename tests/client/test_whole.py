@@ -74,7 +74,7 @@ def test_what_start_has_recorded_can_be_read_in_every_mode(cluster: Cluster) -> 
     embedded = list(GRAPHS["outer"].stream({"question": "why"}, stream_mode=modes, subgraphs=True))
     joined = list(cluster.join(run_id, stream_mode=modes, subgraphs=True))
     assert [item[1:] for item in joined] == [item[1:] for item in embedded]
-    assert list(cluster.join(run_id, stream_mode="custom", subgraphs=True))[0][1] == "inside"
+    assert next(cluster.join(run_id, stream_mode="custom", subgraphs=True))[1] == "inside"
 
     async def read() -> list[Any]:
         return [item async for item in cluster.ajoin(run_id, stream_mode=modes, subgraphs=True)]
