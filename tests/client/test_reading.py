@@ -77,6 +77,7 @@ def test_a_position_behind_the_end_is_refused(script: Script) -> None:
 def test_a_missing_entry_is_a_gap(script: Script) -> None:
     script.write("r", 1, *begun(PROGRAM))
     script.write("r", 4, planned(1, "says"))
+    script.finish("r", 5)
     with pytest.raises(LogGap) as caught:
         list(script.cluster().join("r"))
     assert (caught.value.wanted, caught.value.found) == (3, 4)
@@ -85,6 +86,7 @@ def test_a_missing_entry_is_a_gap(script: Script) -> None:
 def test_facts_that_come_again_are_a_rewind(script: Script) -> None:
     script.write("r", 1, *begun(PROGRAM), planned(1, "says"))
     script.write("r", 3, planned(2, "says"), last=4)
+    script.finish("r", 5)
     with pytest.raises(LogGap) as caught:
         list(script.cluster().join("r"))
     assert (caught.value.wanted, caught.value.found) == (4, 3)

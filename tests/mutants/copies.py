@@ -55,7 +55,7 @@ class Copy:
 
     def run(self, arguments: Sequence[str], limit_s: float) -> Ran:
         """Run tests in the copy until one fails, for at most `limit_s`."""
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not full", "--timeout=60", "--no-header", "-rfE"]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not full", "--timeout=40", "--no-header", "-rfE"]
         process = subprocess.Popen(
             [self._python, "-m", "pytest", *options, *arguments],
             cwd=self.tree,

@@ -89,12 +89,12 @@ CLUSTER: tuple[Mutation, ...] = (
         "Events of subgraphs that were not recorded raise ModeNotRecorded.",
     ),
     Mutation(
-        "failure_for_ever",
+        "failure_swallowed",
         _CLIENT + "stream.py",
-        "failure, self._reader.failure = self._reader.failure, None",
-        "failure = self._reader.failure",
+        "        if self._reader.failure is not None:\n            failure",
+        "        if self._reader.failure is None and self._closed is None:\n            failure",
         _ALL,
-        "A stream raises what ended the run once, then it is at its end.",
+        "A stream raises what ended its run.",
     ),
     Mutation(
         "raised_as_ours",
