@@ -12,6 +12,7 @@ import inspect
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from drumline_graph.program import Program
 _NAMED = re.compile(r"(?P<name>[\w.\-]+)=(?P<place>.+)", re.DOTALL)
 #: what an app's own code may end with; a script without a `__main__` guard calls sys.exit()
 _ITS_ERRORS = (Exception, SystemExit)
+#: held while a file runs as a module: another thread that loads it too waits, and does not get a half of it
+_importing = threading.RLock()
 _FORM = "An app is [NAME=]module:attribute or [NAME=]path.py:attribute, for example app.py:graph."
 
 
@@ -214,7 +217,8 @@ def _look_in(folder: Path) -> None:
 
 def _module_of(app: App) -> ModuleType:
     if app.path is not None:
-        return _import_file(app, app.path)
+        with _importing:
+            return _import_file(app, app.path)
     try:
         return importlib.import_module(app.module)
     except ModuleNotFoundError as error:

@@ -8,17 +8,18 @@ from drumline_graph.program import Program
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import GraphMismatch, UnknownGraph
+from drumline_protocol.wire import VERSION
 
 
 class Apps:
-    """Programs by name."""
+    """Programs by name, and the codec that knows their types. `version` is the protocol that the cluster speaks."""
 
-    def __init__(self, programs: Mapping[str, Program]) -> None:
+    def __init__(self, programs: Mapping[str, Program], version: int = VERSION) -> None:
         self.programs = dict(programs)
         types = TypeTable()
         for program in self.programs.values():
             types = types.with_types(program.schema_types())
-        self.codec = Codec(types)
+        self.codec = Codec(types, version)
 
     def find(self, name: str, fingerprint: str | None = None) -> Program:
         """The graph of that name. UnknownGraph lists the known ones; GraphMismatch if the client's differs."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from drumline_coordinator.tasks import ROUTE, Task
@@ -10,28 +12,41 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.limits import BLOB_TTL_S, VALUE_INLINE_BYTES_MAX
 from drumline_protocol.messages import TaskMessage
+from drumline_transport.broker import BlobPut
 
-#: blob id, value, seconds to keep
-Blob = tuple[str, bytes, int]
+
+@dataclass(slots=True)
+class Parcel:
+    """The encoded `TaskMessage` of an attempt, and the large values that are put, or dropped, with it."""
+
+    data: bytes
+    blobs: list[BlobPut] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of everything."""
+        return len(self.data) + sum(len(blob.data) for blob in self.blobs)
 
 
 class Dispatcher:
     """Builds the task messages of one run. A value too large to travel along becomes a blob, once per version.
 
-    A version is dropped when the next one is sent: all tasks that read it are done by then. `leftovers` drops the rest.
+    A version is dropped when the next one is sent: all tasks that read it are done by then. `leftovers` names the rest.
+    `known` are the blobs that the run has put before, for a new owner.
     """
 
     __slots__ = ("_codec", "_put", "_run_id", "_shared")
 
-    def __init__(self, codec: Codec, run_id: str, shared: Boxed) -> None:
+    def __init__(self, codec: Codec, run_id: str, shared: Boxed, known: Iterable[str] = ()) -> None:
         self._codec = codec
         self._run_id = run_id
         self._shared = shared
-        #: the blob that holds the newest version of a cell, by namespace and key
-        self._put: dict[tuple[tuple[str, ...], str], str] = {}
+        #: the blob that holds the newest version of a cell, by its id without the version
+        self._put: dict[str, str] = {blob_id.rpartition(":")[0]: blob_id for blob_id in known}
 
-    def message(self, task: Task) -> tuple[bytes, list[Blob]]:
-        """The encoded `TaskMessage` of a task's current attempt, and the blobs to put (or drop) with it."""
+    def message(self, task: Task, token: str = "") -> Parcel:
+        """The message of a task's current attempt. `token` is what its executor must show with whatever it says."""
         message = TaskMessage(
             shared=self._shared,
             ns=task.scope.ns,
@@ -46,38 +61,40 @@ class Dispatcher:
             cells=_cells(task),
             arg=task.input if task.is_push and task.phase != ROUTE else None,
             writes=task.writes if task.phase == ROUTE else None,
+            token=token,
         )
         data = wire.encode(self._codec, message)
         if len(data) <= VALUE_INLINE_BYTES_MAX:
-            return data, []
-        blobs = self._move_out(task, message)
-        return wire.encode(self._codec, message), blobs
+            return Parcel(data)
+        parcel = Parcel(b"")
+        self._move_out(task, message, parcel)
+        parcel.data = wire.encode(self._codec, message)
+        return parcel
 
-    def leftovers(self) -> list[Blob]:
-        """The run is over: drop what it left."""
-        return [_dropped(blob_id) for blob_id in self._put.values()]
+    def leftovers(self) -> list[str]:
+        """The blobs that the run has put and not dropped."""
+        return list(self._put.values())
 
-    def _move_out(self, task: Task, message: TaskMessage) -> list[Blob]:
-        blobs: list[Blob] = []
+    def _move_out(self, task: Task, message: TaskMessage, parcel: Parcel) -> None:
         versions, ns = task.scope.state.versions, task.scope.ns
         for key, cell in list(message.cells.items()):
             data = self._codec.encode(cell)
             if len(data) <= VALUE_INLINE_BYTES_MAX:
                 continue
-            blob_id = f"{self._run_id}:{'|'.join(ns)}:{key}:{versions.get(key, 0)}"
+            name = f"{self._run_id}:{'|'.join(ns)}:{key}"
+            blob_id = f"{name}:{versions.get(key, 0)}"
             message.blobs[key] = blob_id
             del message.cells[key]
-            former = self._put.get((ns, key))
+            former = self._put.get(name)
             if blob_id != former:
-                self._put[ns, key] = blob_id
-                blobs.append((blob_id, data, BLOB_TTL_S))
+                self._put[name] = blob_id
+                parcel.blobs.append(BlobPut(self._run_id, blob_id, data, BLOB_TTL_S))
                 if former is not None:
-                    blobs.append(_dropped(former))
-        return blobs
+                    parcel.dropped.append(former)
 
 
-def _dropped(blob_id: str) -> Blob:
-    return blob_id, b"", 1
+#: gives the token of a new attempt: text that nobody can guess
+NewToken = Callable[[], str]
 
 
 def _cells(task: Task) -> dict[str, Any]:

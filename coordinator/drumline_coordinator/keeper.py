@@ -1,60 +1,72 @@
-"""The keeper: a coordinator's second thread. Leases, heartbeat, and the sweep for tasks that nobody holds any more."""
+"""The keeper: a coordinator's second thread. Leases, heartbeat, who is there. Shares are decided in `balance`, and what
+is stale or lost is found in `sweep`.
+
+One turn costs a round trip, and one more where something is to be taken or swept. Nothing that lies in Redis ends it:
+a key that holds something else costs what it stands for, and is told of by name.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from drumline_coordinator.apps import Apps
-from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.balance import TURNS_PER_LEASE, Balance, View
+from drumline_coordinator.sweep import Sweep
+from drumline_coordinator.troubles import Troubles
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
-from drumline_protocol.codec import unbox
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import PRESENCE_TTL_MS
-from drumline_protocol.messages import Abandoned, TaskMessage, WorkersChanged
+from drumline_protocol.messages import WorkersChanged
 from drumline_protocol.new_ids import new_run_id
-from drumline_transport.broker import SWEEP_START, CoordinatorVerbs, Lease, StaleTask
+from drumline_transport.broker import Lease
+from drumline_transport.errors import ServerError
+from drumline_transport.keeper_verbs import KeeperVerbs, Survey
 
 if TYPE_CHECKING:
     from drumline_coordinator.service import CoordinatorSettings
 
 log = logging.getLogger("drumline.coordinator")
 
-#: pending entries that one sweep step looks at
-SWEEP_COUNT = 500
+#: turns in a row that may end in an error that nobody expected; then the process ends, and says so
+BAD_TURNS_MAX = 40
+#: what a worker may say of itself; more is rubbish that nobody should parse in every turn
+INFO_BYTES_MAX = 1024 * 1024
 
 
 class Keeper:
     """Keeps what the main loop owns. They meet only in `changes`, `let_go` and `lost`."""
 
-    def __init__(self, broker: CoordinatorVerbs, apps: Apps, name: str, settings: CoordinatorSettings) -> None:
+    def __init__(self, broker: KeeperVerbs, apps: Apps, name: str, settings: CoordinatorSettings) -> None:
         self._broker = broker
         self._apps = apps
         self._name = name
         self._lease_ms = settings.lease_ms
-        self._task_lease_ms = settings.task_lease_ms
         #: owner of this process's leases: never used again, and readable in `lease_owners`
         self._nonce = f"{name}#{new_run_id()}"
+        self._balance = Balance(name, self._nonce, broker.partitions, settings.lease_ms)
+        self._troubles = Troubles(log, time.monotonic)
+        self._sweep = Sweep(broker, apps, settings, self._troubles)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopped = False
-        #: partitions this process holds, and those that the main loop was told to let go of
+        #: partitions this process holds, and those of them that the main loop was told to let go of
         self._held: set[int] = set()
         self._leaving: set[int] = set()
         #: partitions whose parked tasks are to be offered again
         self._retry: set[int] = set()
         self._changes: list[Lease | int] = []
-        self._cursors: dict[str, str] = {}
         self._holders: dict[tuple[str, str], int] = {}
         self._workers: frozenset[str] = frozenset()
         #: set when `changes()` has something new
         self.changed = threading.Event()
         #: what ended the keeper, for the main loop to raise
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
 
     # -- called by the main loop ----------------------------------------------------------------------
 
@@ -76,11 +88,13 @@ class Keeper:
             self._broker.release(index, self._nonce)
 
     def lost(self, index: int) -> None:
-        """The main loop threw the partition away: lease it again."""
+        """The main loop threw the partition away: lease it again, at once unless that happens again and again."""
         with self._lock:
             self._held.discard(index)
             self._leaving.discard(index)
-        self._wake.set()
+            at_once = self._balance.lost(index)
+        if at_once:
+            self._wake.set()
 
     def holders(self, graph: str, fingerprint: str) -> int:
         """How many registered workers hold this version of the graph, as of the last heartbeat."""
@@ -104,45 +118,66 @@ class Keeper:
     # -- the thread -----------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until stopped: beat, renew, acquire, sweep; then wait a third of a lease."""
+        """Until stopped: a turn, then a wait of a quarter of a lease."""
+        bad_turns = 0
         try:
             while not self._stopped:
                 try:
                     self.turn()
+                    bad_turns = 0
                 except NoBroker as error:
-                    log.warning("the keeper waits for the broker: %s", error)
-                self._wake.wait(self._lease_ms / 3000)
+                    self._troubles.tell("broker", f"the keeper waits for the broker: {error}")
+                except Exception as error:
+                    bad_turns += 1
+                    if bad_turns >= BAD_TURNS_MAX:
+                        raise
+                    kind = f"{type(error).__name__} in a turn"
+                    self._troubles.tell(kind, f"the keeper goes on after {error!r}", level=logging.ERROR, error=error)
+                self._wake.wait(self._lease_ms / 1000 / TURNS_PER_LEASE)
                 self._wake.clear()
         except BaseException as error:
             if not self._stopped:
-                self.failure = error
+                # An `Exception` whatever it was: a SystemExit would end the process as if all were well.
+                self.failure = RuntimeError(f"the keeper thread ended, and without it no lease is kept: {error!r}")
+                self.failure.__cause__ = error
                 self.changed.set()
         finally:
             self._release_all()
 
     def turn(self) -> None:
         """One round; `run` repeats it, the simulator calls it by itself."""
-        self._renew()
-        self._balance()
-        self._beat()
-        if 0 in self._held:
-            self._sweep()
-        self._watch_workers()
-
-    def _beat(self) -> None:
         with self._lock:
             held = sorted(self._held)
-        info = {
-            "partitions": held,
-            "graphs": {n: p.fingerprint for n, p in self._apps.programs.items()},
-        }
-        self._broker.beat("coordinators", self._name, json.dumps(info).encode())
+        look = self._broker.survey(self._name, self._info(held), self._nonce, held, self._lease_ms)
+        for key, text in look.unusable.items():
+            self._troubles.tell(f"unusable {key}", f"key {key} holds something else, and is left alone: {text}")
+        self._note_lost([index for index in held if index not in look.kept])
+        self._share_out(look)
+        self._step(self._watch_workers, look)
+        if self._leads(look):
+            self._step(self._sweep.stale, min(self._settled(), default=0))
+            self._step(self._sweep.consumers, look.workers)
+        self._step(self._sweep.lost, self._settled())
 
-    def _renew(self) -> None:
+    def _step(self, step: Callable[..., None], *args: Any) -> None:
+        """What is not about leases: when it fails in a way that nobody expected, leases are kept all the same."""
+        try:
+            step(*args)
+        except NoBroker:
+            raise
+        except Exception as error:
+            kind = f"{type(error).__name__} in {step.__name__}"
+            self._troubles.tell(kind, f"the keeper goes on after {error!r}", level=logging.ERROR, error=error)
+
+    def _info(self, held: list[int]) -> bytes:
+        graphs = {name: program.fingerprint for name, program in self._apps.programs.items()}
+        return json.dumps({"partitions": held, "graphs": graphs}).encode()
+
+    def _settled(self) -> list[int]:
         with self._lock:
-            held = sorted(self._held)
-        kept = self._broker.renew_leases(self._nonce, held, self._lease_ms) if held else []
-        gone = [index for index, mine in zip(held, kept, strict=True) if not mine]
+            return sorted(self._held - self._leaving)
+
+    def _note_lost(self, gone: list[int]) -> None:
         if gone:
             with self._lock:
                 self._held.difference_update(gone)
@@ -150,74 +185,40 @@ class Keeper:
                 self._changes.extend(gone)
                 self.changed.set()
 
-    def _balance(self) -> None:
-        """Hold a fair share: take what is free up to it, let go of what is more."""
-        members = self._broker.members("coordinators").items()
-        alive = {self._name, *(name for name, (_, age) in members if age < 2 * self._lease_ms)}
-        share = -(-self._broker.partitions // len(alive))
+    def _share_out(self, look: Survey) -> None:
+        """Hold a fair share: take what has no owner, let go of what is too much."""
         with self._lock:
-            held = set(self._held)
-            leaving = len(self._leaving)
-        for index in range(self._broker.partitions):
-            if index not in held and len(held) < share:
-                lease = self._broker.acquire(index, self._nonce, self._lease_ms)
-                if lease is not None:
-                    held.add(index)
-                    with self._lock:
-                        self._held.add(index)
-                        self._changes.append(lease)
-                        self.changed.set()
-                    self._tell_of_workers(index)  # who came before, the old owner may not have heard
-        surplus = len(held) - leaving - share
-        if surplus > 0:
+            ages = {name: age for name, (_, age) in look.coordinators.items()}
+            held = self._held - self._leaving
+            view = View(look.now_ms, held, set(self._leaving), look.leases, look.unserved, ages)
+            take, give = self._balance.decide(view)
+            if give:
+                self._leaving.update(give)
+                self._changes.extend(give)
+                self.changed.set()
+        leases = self._broker.acquire_all(take, self._nonce, self._lease_ms)
+        if leases:
             with self._lock:
-                going = sorted(self._held - self._leaving)[-surplus:]
-                self._leaving.update(going)
-                self._changes.extend(going)
+                gained = {lease.partition for lease in leases}
+                self._held |= gained
+                self._retry |= gained  # who came before a takeover, the old owner may not have heard of
+                self._changes.extend(leases)
                 self.changed.set()
 
-    def _sweep(self) -> None:
-        """Report tasks whose worker has not renewed them. Nothing is claimed: the machine decides.
+    def _leads(self, look: Survey) -> bool:
+        """Whether this coordinator sweeps for all: the holder of the first partition that has a living owner."""
+        with self._lock:
+            first = min(self._held, default=None)
+        if first is None:
+            return False
+        others = (p for p, lease in look.leases.items() if lease.owner and lease.left_ms > 0)
+        return all(p >= first for p in others)
 
-        An entry that its run's record does not name is left over from a worker that died between its answer and its
-        acknowledgement, or from an earlier dispatch: it goes.
-        """
-        for pool in self._apps.pools():
-            self._broker.ensure_pool(pool)
-            cursor = self._cursors.get(pool, SWEEP_START)
-            stale, self._cursors[pool] = self._broker.stale_tasks(pool, self._task_lease_ms, cursor, SWEEP_COUNT)
-            records: dict[str, dict[str, bytes]] = {}  # read after the entries: an entry comes with its name in there
-            for task in stale:
-                self._report(pool, task, records)
-
-    def _report(self, pool: str, stale: StaleTask, records: dict[str, dict[str, bytes]]) -> None:
-        if stale.data is None:
-            return
-        try:
-            message = wire.decode(self._apps.codec, stale.data)
-            if not isinstance(message, TaskMessage):
-                raise DrumlineError("not a task")
-            shared = wire.from_row(unbox(message.shared))
-        except DrumlineError as error:
-            log.error("entry %s of pool %s cannot be read: %s", stale.id, pool, error)
-            return
-        run_id = shared.run_id
-        if run_id not in records:
-            records[run_id] = self._broker.load_run(shared.partition, run_id)
-        slot = slot_of(message.task, message.attempt)
-        if records[run_id].get(f"t:{slot}") != f"{pool} {stale.id}".encode():
-            self._broker.drop_tasks(pool, [stale.id])
-            return
-        reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
-        log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
-        abandoned = Abandoned(run_id, message.task, message.attempt, reason)
-        self._broker.push_inbox(shared.partition, wire.encode(self._apps.codec, abandoned))
-
-    def _watch_workers(self) -> None:
+    def _watch_workers(self, look: Survey) -> None:
         """Count who holds which graph; tell the partitions when somebody new is there."""
         holders: dict[tuple[str, str], int] = {}
         names = set()
-        for name, (info, age) in self._broker.members("workers").items():
+        for name, (info, age) in look.workers.items():
             if age > PRESENCE_TTL_MS:
                 continue
             names.add(name)
@@ -225,15 +226,18 @@ class Keeper:
                 holders[graph, fingerprint] = holders.get((graph, fingerprint), 0) + 1
         self._holders = holders
         with self._lock:
-            told = self._held if names - self._workers else self._held & self._retry
-            told = set(told)
-            self._retry.clear()
-        for index in sorted(told):
+            told = sorted(self._held if names - self._workers else self._held & self._retry)
+        for index in told:
             self._tell_of_workers(index)
+            with self._lock:
+                self._retry.discard(index)
         self._workers = frozenset(names)
 
     def _tell_of_workers(self, index: int) -> None:
-        self._broker.push_inbox(index, wire.encode(self._apps.codec, WorkersChanged(index)))
+        try:
+            self._broker.push_inbox(index, "", wire.encode(self._apps.codec, WorkersChanged(index)))
+        except ServerError as error:
+            self._troubles.tell(f"inbox {index}", f"partition {index} cannot be told of new workers: {error}")
 
     def _release_all(self) -> None:
         with self._lock:
@@ -247,8 +251,11 @@ class Keeper:
 
 
 def _graphs(info: bytes) -> Sequence[tuple[str, str]]:
+    """The graphs in what a worker says of itself; none if it is not what workers say."""
+    if len(info) > INFO_BYTES_MAX:
+        return []
     try:
         graphs = json.loads(info).get("graphs", {})
-        return [(str(name), str(fingerprint)) for name, fingerprint in graphs.items()]
-    except (ValueError, AttributeError):
+        return [(name, fingerprint) for name, fingerprint in graphs.items() if isinstance(fingerprint, str)]
+    except (ValueError, AttributeError, RecursionError):
         return []

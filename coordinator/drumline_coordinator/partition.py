@@ -2,74 +2,71 @@
 
 Memory here is a cache of what the broker holds: it may be ahead of the last commit that was answered, nobody else can
 see that, and when a commit is refused all of it is thrown away.
+
+An entry is bytes from outside. One that cannot be read is set aside into the dead stream, with its reason; one that
+cannot be handled costs its run as well. In either case the position moves.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from drumline_coordinator.apps import Apps
-from drumline_coordinator.dispatch import Dispatcher
+from drumline_coordinator.dispatch import Dispatcher, NewToken
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.recovery import recover, slot_of
+from drumline_coordinator.opened import UNREADABLE, Loader, OpenRun, OpenRuns, Ruin, blobs_of
 from drumline_coordinator.run import OPEN, Run
+from drumline_coordinator.staging import Stage
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
-from drumline_protocol.codec import Boxed, unbox
-from drumline_protocol.errors import PoisonedRun, ProtocolTooNew
-from drumline_protocol.facts import (
-    Fact,
-    RunFinished,
-    RunStarted,
-    TaskFailed,
-    TaskParked,
-    fact_count,
+from drumline_protocol.codec import unbox
+from drumline_protocol.errors import (
+    DamagedRun,
+    DecodeError,
+    InvalidRequest,
+    NoBroker,
+    NoCoordinator,
+    PoisonedRun,
+    ProtocolTooNew,
+    RunCancelled,
+    WireError,
 )
-from drumline_protocol.failure import describe
-from drumline_protocol.limits import INBOX_BATCH_ENTRIES_MAX, LOG_TTL_S
-from drumline_protocol.messages import Cancel, Refused, RunRequest, RunShared, WorkersChanged
+from drumline_protocol.facts import RunFinished
+from drumline_protocol.limits import (
+    ACCEPT_TIMEOUT_MS,
+    DISPATCH_WINDOW_ENTRIES_MAX,
+    NAME_CHARS_MAX,
+    RUN_LOG_BYTES_MAX,
+    VALUE_BYTES_MAX,
+)
+from drumline_protocol.messages import (
+    CancelRun,
+    DeleteRun,
+    Events,
+    Refused,
+    RunDamaged,
+    RunRequest,
+    RunShared,
+    TaskBubbled,
+    TaskError,
+    TaskInterrupt,
+    TaskResult,
+    WorkersChanged,
+)
+from drumline_protocol.new_ids import new_token
 from drumline_protocol.requests import check_request
-from drumline_transport.broker import (
-    Commit,
-    InboxEntry,
-    Lease,
-    LogAppend,
-    LogEntry,
-    TaskAppend,
-)
+from drumline_transport.broker import REQUESTS, Commit, FieldValue, InboxEntry, Lease
 
 log = logging.getLogger("drumline.coordinator")
 
-#: a task that was refused more often than this waits for the keeper's next round: the workers that hold its graph are
-#: busy, and to offer it again at once would be answered at once by those that do not
+#: a task that was refused more often than this waits for the keeper's next round: offering it again now would only
+#: reach workers that lack its graph
 REFUSALS_AT_ONCE = 3
 
-#: ended runs that a partition remembers; more than one batch of the inbox can end
-OVER_MAX = 2 * INBOX_BATCH_ENTRIES_MAX
-
-
-class Loader(Protocol):
-    """What a partition reads when an event is for a run that it does not have in memory."""
-
-    def load_run(self, p: int, run_id: str) -> dict[str, bytes]: ...
-
-    def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]: ...
-
-    def open_runs(self, p: int) -> list[str]: ...
-
-
-@dataclass(slots=True)
-class _Open:
-    """An open run in memory: its machine, the number of its next fact, how its tasks are sent."""
-
-    run: Run
-    next: int
-    dispatcher: Dispatcher
-    #: effects that the commit being made must hold
-    effects: list[Effects] = field(default_factory=list)
+#: what bears the token of the attempt that it speaks for
+_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused)
 
 
 class Partition:
@@ -83,6 +80,8 @@ class Partition:
         *,
         holders: Callable[[str, str], int] = lambda _graph, _fingerprint: 1,
         retry_later: Callable[[int], None] = lambda _index: None,
+        token: NewToken = new_token,
+        log_bytes_max: int = RUN_LOG_BYTES_MAX,
     ) -> None:
         self.index = lease.partition
         self.lease = lease
@@ -91,102 +90,170 @@ class Partition:
         self._apps = apps
         self._codec = apps.codec
         self._loader = loader
+        self._runs = OpenRuns(loader, apps, lease.partition)
         self._holders = holders
         self._retry_later = retry_later
-        self._runs: dict[str, _Open] = {}
-        #: those of them whose planned tasks wait for the next window; idle runs must cost nothing
-        self._more: dict[str, _Open] = {}
-        #: runs ended under this lease, whose record may still say otherwise: their commits are on the way
-        self._over: dict[str, None] = {}
-        self._commit = self._new_commit()
+        self._token = token
+        self._log_bytes_max = log_bytes_max
+        #: runs whose keys had to be deleted first: the next commit says why they failed
+        self._epilogue: dict[str, Exception] = {}
+        self._touched: dict[str, OpenRun] = {}
+        self._now_ms = 0.0
+        self._stage = self._new_stage()
 
     @property
     def has_more(self) -> bool:
-        """Whether planned tasks wait for the next window, so that `handle(())` should be called again."""
-        return bool(self._more)
+        """Whether something waits for the next commit, so that `handle(())` should be called again."""
+        return bool(self._runs.more or self._epilogue)
 
     def handle(self, entries: Sequence[InboxEntry], now_ms: float) -> Commit | None:
-        """All that follows from a batch of the inbox. None if nothing is to be committed."""
-        self._commit = self._new_commit()
-        touched: dict[str, _Open] = {}
-        for open_run in list(self._more.values()):
-            self._take(open_run, open_run.run.more(now_ms), touched)
-        for entry in entries:
-            self.position = entry.id
-            message = self._decode(entry)
+        """All that follows from a batch of the inbox. None if nothing is to be committed. Raises NoBroker."""
+        self._begin(now_ms)
+        epilogue, self._epilogue = self._epilogue, {}
+        for run_id, error in epilogue.items():
+            self._reject(run_id, "", error)
+        self._open_windows()
+        told = [(entry, self._decode(entry)) for entry in entries]
+        given_up = {message.run for _, message in told if isinstance(message, CancelRun)}
+        for entry, message in told:
+            self.position = entry.behind(self.position)
             if message is not None:
-                self._message(message, now_ms, touched)
-        for open_run in touched.values():
-            self._write(open_run, now_ms)
-        if not entries and not touched:
+                self._guarded(entry, message, given_up)
+        if not entries and not self._touched and not epilogue:
             return None
         return self._close_commit()
 
-    def poison(self, entry: InboxEntry, tries: int, now_ms: float) -> Commit | None:
-        """Answer an entry that has brought coordinators down: fail its run instead of handling it."""
-        self._commit = self._new_commit()
-        self.position = entry.id
-        message = self._decode(entry)
-        run_id = getattr(message, "run", None) or getattr(message, "run_id", None)
-        touched: dict[str, _Open] = {}
-        if isinstance(message, RunRequest):
-            if not self._is_known(message.run_id):
-                self._reject(message, PoisonedRun(message.run_id, tries), now_ms)
-        elif run_id is not None:
-            open_run = self._find(run_id, now_ms)
-            if open_run is not None:
-                fx = open_run.run.fail(PoisonedRun(run_id, tries), now_ms)
-                self._take(open_run, fx, touched)
-        for open_run in touched.values():
-            self._write(open_run, now_ms)
+    def _open_windows(self) -> None:
+        """Send what waited for this commit. What has waited longest comes first, and one window is enough."""
+        sent = 0
+        for run_id, open_run in list(self._runs.more.items()):
+            del self._runs.more[run_id]
+            fx = open_run.run.more(self._now_ms)
+            self._take(open_run, fx)
+            sent += len(fx.dispatch)
+            if sent >= DISPATCH_WINDOW_ENTRIES_MAX:
+                return
+
+    def poison(self, entry: InboxEntry, tries: int, now_ms: float) -> Commit:
+        """Answer an entry that has brought coordinators down: it is set aside unread, and its run ends as it stands."""
+        self._begin(now_ms)
+        self.position = entry.behind(self.position)
+        self._set_aside(entry, f"it has brought its coordinator down {tries} times")
+        if entry.run:
+            self._end_unread(entry.run, PoisonedRun(entry.run, tries))
         return self._close_commit()
 
-    # -- messages ---------------------------------------------------------------------------------
+    # -- entries ------------------------------------------------------------------------------------
 
     def _decode(self, entry: InboxEntry) -> Any:
+        """The message in an entry; None if it is set aside."""
         try:
-            return wire.decode(self._codec, entry.data)
-        except ProtocolTooNew:
+            if len(entry.data) > VALUE_BYTES_MAX:
+                raise DecodeError(f"the limit of an entry is {VALUE_BYTES_MAX} bytes", len(entry.data))
+            message = wire.decode(self._codec, entry.data)
+            named = getattr(message, "run", None) or getattr(message, "run_id", "")
+            if named != entry.run:
+                raise DecodeError(f"it is of run {named!r}, and lies here as one of run {entry.run!r}", len(entry.data))
+            return message
+        except WireError as error:
+            self._set_aside(entry, str(error))
+            if entry.source == REQUESTS and entry.run:
+                self._refuse_unread(entry.run, error)
+        return None
+
+    def _refuse_unread(self, run_id: str, error: WireError) -> None:
+        """A client asked for something that nobody here can read: if it was a run, its client waits for an answer."""
+        if len(run_id) > NAME_CHARS_MAX or self._runs.is_known(run_id):
+            return
+        reason = f"it cannot be read: {error}"
+        if isinstance(error, ProtocolTooNew):
+            reason = (
+                f"its client speaks protocol version {error.found} and this cluster {error.spoken}: upgrade the "
+                "coordinators and workers first, or use an older client"
+            )
+        self._reject(run_id, "", InvalidRequest(reason))
+
+    def _guarded(self, entry: InboxEntry, message: Any, given_up: set[str]) -> None:
+        """Handle a message. Whatever goes wrong costs its run, and nobody else."""
+        try:
+            self._message(entry, message, given_up)
+        except NoBroker:
             raise
-        except DrumlineError as error:
-            log.error("inbox entry %s of partition %d set aside: %s", entry.id, self.index, error)
-            return None
+        except Exception as error:
+            log.exception("an entry of run %s cannot be handled", entry.run)
+            self._set_aside(entry, f"{type(error).__name__}: {error}")
+            open_run = self._runs.loaded.get(entry.run)
+            if open_run is not None:
+                self._take(open_run, open_run.run.fail(error, self._now_ms))
 
-    def _message(self, message: Any, now_ms: float, touched: dict[str, _Open]) -> None:
+    def _set_aside(self, entry: InboxEntry, reason: str) -> None:
+        if not self._stage.commit.dead:  # one line a commit: whoever floods an inbox must not flood the log too
+            log.error(
+                "entry %s of partition %d is set aside (see `drumline dead list`): %s", entry.name, self.index, reason
+            )
+        self._stage.set_aside(entry.source, entry.id, entry.run, reason, entry.data)
+
+    def _message(self, entry: InboxEntry, message: Any, given_up: set[str]) -> None:
         if isinstance(message, RunRequest):
-            self._accept(message, now_ms, touched)
+            self._accept(entry, message, given_up)
         elif isinstance(message, WorkersChanged):
-            for run_id in self._loader.open_runs(self.index):
-                if run_id not in self._runs and "parked" not in self._loader.load_run(self.index, run_id):
-                    continue  # it need not be recovered for this
-                open_run = self._find(run_id, now_ms)
-                if open_run is not None:
-                    self._take(open_run, open_run.run.handle(message, now_ms), touched)
+            self._offer_parked(message)
+        elif isinstance(message, DeleteRun):
+            self._delete(message.run)
+        elif isinstance(message, RunDamaged):
+            self._on_damaged(message)
         else:
-            open_run = self._find(message.run, now_ms)
-            if open_run is None:
-                return
-            self._take(open_run, open_run.run.handle(message, now_ms), touched)
-            if isinstance(message, Refused):
-                shared = open_run.run.shared
-                if not self._holders(shared.graph, shared.fingerprint):
-                    return  # parked until a worker comes that holds the graph
-                task = open_run.run.tasks.get(message.task)
-                if task is not None and task.attempt - task.lost > REFUSALS_AT_ONCE:
-                    self._retry_later(self.index)
-                else:
-                    again = open_run.run.handle(WorkersChanged(self.index), now_ms)
-                    self._take(open_run, again, touched)
+            self._on_event(message)
 
-    def _accept(self, request: RunRequest, now_ms: float, touched: dict[str, _Open]) -> None:
+    def _on_event(self, message: Any) -> None:
+        open_run = self._find(message.run)
+        if open_run is None:
+            return
+        if isinstance(message, _OF_ATTEMPTS) and not open_run.believes(message):
+            log.warning("run %s: what %s said for task %s is dropped: it does not bear the token of the attempt",
+                        message.run, message.executor, message.task)  # fmt: skip
+            return
+        self._take(open_run, open_run.run.handle(message, self._now_ms))
+        if isinstance(message, Refused):
+            shared = open_run.run.shared
+            if not self._holders(shared.graph, shared.fingerprint):
+                return  # parked until a worker comes that holds the graph
+            task = open_run.run.tasks.get(message.task)
+            if task is not None and task.attempt - task.lost > REFUSALS_AT_ONCE:
+                self._retry_later(self.index)
+            else:
+                again = open_run.run.handle(WorkersChanged(self.index), self._now_ms)
+                self._take(open_run, again)
+
+    def _offer_parked(self, message: WorkersChanged) -> None:
+        for run_id in self._loader.open_runs(self.index):
+            if run_id not in self._runs.loaded and "parked" not in self._runs.record(run_id):
+                continue  # it need not be recovered for this
+            open_run = self._find(run_id)
+            if open_run is not None:
+                self._take(open_run, open_run.run.handle(message, self._now_ms))
+
+    # -- beginnings and ends ------------------------------------------------------------------------
+
+    def _accept(self, entry: InboxEntry, request: RunRequest, given_up: set[str]) -> None:
         run_id = request.run_id
-        if self._is_known(run_id):
+        if self._runs.is_known(run_id):
             return  # sent twice
         try:
             check_request(request)
-            program = self._apps.find(request.graph, request.fingerprint)
         except DrumlineError as error:
-            self._reject(request, error, now_ms)
+            self._reject(run_id, "", error)
+            return
+        try:
+            if run_id in given_up:
+                raise RunCancelled(run_id, "its client gave up before anybody had begun it")
+            if int(entry.id.partition("-")[0]) + ACCEPT_TIMEOUT_MS < self.lease.epoch:
+                raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)  # so its client was told when it gave up
+            program = self._apps.find(request.graph, request.fingerprint)
+            request.input = unbox(request.input)
+        except DrumlineError as error:
+            status = "cancelled" if isinstance(error, RunCancelled) else "failed"
+            self._reject(run_id, request.graph, error, request, status)
             return
         shared = RunShared(
             run_id,
@@ -201,172 +268,115 @@ class Partition:
         )
         box = self._codec.box(wire.to_row(shared))
         run = Run(program, shared, wire=True)
-        open_run = _Open(run, 0, Dispatcher(self._codec, run_id, box))
-        self._runs[run_id] = open_run
-        self._commit.opened.append(run_id)
-        self._commit.fields.append(
-            (
-                run_id,
-                {
-                    "shared": box.data,
-                    "graph": request.graph,
-                    "status": "open",
-                    "created_ms": int(now_ms),
-                },
-            )
-        )
-        self._take(open_run, run.start(request, now_ms), touched)
+        open_run = OpenRun(run, 0, Dispatcher(self._codec, run_id, box))
+        self._runs.loaded[run_id] = open_run
+        commit = self._stage.commit
+        commit.opened.append(run_id)
+        record: dict[str, FieldValue] = {
+            "shared": box.data,
+            "graph": request.graph,
+            "status": "open",
+            "created_ms": int(self._now_ms),
+        }
+        commit.fields.append((run_id, record))
+        log.info("run %s of graph %s begins", run_id, request.graph)
+        self._take(open_run, run.start(request, self._now_ms))
 
-    def _reject(self, request: RunRequest, error: Exception, now_ms: float) -> None:
-        """A run that cannot begin still has a log, of two facts: a client waits for it."""
-        config = request.config
-        facts: list[Fact] = [
-            RunStarted(
-                request.run_id,
-                request.graph,
-                "",
-                tuple(request.record),
-                {},
-                config.get("metadata") or {},
-                tuple(config.get("tags") or ()),
-                now_ms,
-            ),
-            RunFinished("failed", describe(error, self._codec), now_ms),
-        ]
-        commit = self._commit
-        data = wire.encode_facts(self._codec, facts)
-        commit.logs.append(LogAppend(request.run_id, 1, 2, data))
-        commit.fields.append((request.run_id, {"graph": request.graph, "status": "failed", "facts": 2}))
-        commit.closed.append((request.run_id, LOG_TTL_S))
-        self._remember_over(request.run_id)
+    def _reject(
+        self, run_id: str, graph: str, error: Exception, request: RunRequest | None = None, status: str = "failed"
+    ) -> None:
+        end = RunFinished(status, error, self._now_ms)
+        record = () if request is None else request.record
+        config = {} if request is None else request.config
+        self._stage.reject(run_id, graph, end, record, metadata=config.get("metadata"), tags=config.get("tags"))
+        self._forget(run_id)
 
-    # -- runs in memory ---------------------------------------------------------------------------
+    def _delete(self, run_id: str) -> None:
+        open_run = self._find(run_id)
+        if open_run is not None:
+            slots, blobs = list(open_run.digests), open_run.dispatcher.leftovers()
+        else:
+            slots, blobs = [], blobs_of(self._runs.record(run_id))
+        self._forget(run_id)
+        self._stage.delete(run_id, slots, blobs)
 
-    def _is_known(self, run_id: str) -> bool:
-        """Whether the run was begun or rejected before."""
-        return run_id in self._runs or run_id in self._over or bool(self._loader.load_run(self.index, run_id))
+    def _on_damaged(self, message: RunDamaged) -> None:
+        """Somebody deleted keys of an open run. What is left of it must go, and whoever waits for it must be told."""
+        run_id = message.run
+        if run_id in self._runs.over:
+            return
+        if self._runs.record(run_id):
+            self._end_unread(run_id, DamagedRun(run_id, message.reason))
+        else:
+            log.error("run %s is forgotten: %s", run_id, message.reason)
+            self._delete(run_id)
 
-    def _find(self, run_id: str, now_ms: float) -> _Open | None:
-        open_run = self._runs.get(run_id)
-        return open_run if open_run is not None else self._load(run_id, now_ms)
+    def _end_unread(self, run_id: str, error: Exception) -> None:
+        """End a run, open or not begun, without recovering it."""
+        if run_id in self._runs.over:
+            return
+        record = self._runs.record(run_id)
+        if not record:
+            self._reject(run_id, "", error)
+        elif record is UNREADABLE or record.get("status") == b"open":
+            self._end_ruin(self._runs.ruin(run_id, error))
 
-    def _load(self, run_id: str, now_ms: float) -> _Open | None:
-        if run_id in self._over:
+    def _end_ruin(self, ruin: Ruin) -> None:
+        log.error("run %s cannot go on: %s", ruin.run_id, ruin.error)
+        self._forget(ruin.run_id)
+        self._stage.ruin(ruin)
+        if not ruin.readable:
+            self._epilogue[ruin.run_id] = ruin.error
+
+    def _find(self, run_id: str) -> OpenRun | None:
+        found = self._runs.find(run_id)
+        if isinstance(found, Ruin):
+            self._end_ruin(found)
             return None
-        record = self._loader.load_run(self.index, run_id)
-        if record.get("status") != b"open" or "shared" not in record:
-            return None
-        box = Boxed(record["shared"], self._codec)
-        shared = wire.from_row(unbox(box))
-        try:
-            program = self._apps.find(shared.graph, shared.fingerprint)
-        except DrumlineError as error:
-            self._end_unserved(run_id, error, now_ms)
-            return None
-        entries = self._loader.load_log(self.index, run_id)
-        facts = (fact for e in entries for fact in wire.decode_facts(self._codec, e.data))
-        slots = {name[2:] for name in record if name.startswith("t:")}
-        run = recover(program, shared, facts, slots)
-        last = int(entries[-1].id.rpartition("-")[2]) if entries else 0
-        open_run = _Open(run, last, Dispatcher(self._codec, run_id, box))
-        if run.ready:
-            self._more[run_id] = open_run
-        self._runs[run_id] = open_run
-        return open_run
+        return found
 
-    def _end_unserved(self, run_id: str, error: DrumlineError, now_ms: float) -> None:
-        """A run whose graph this coordinator serves no more, or in another version: it ends, and says why."""
-        log.error("run %s cannot go on: %s", run_id, error)
-        entries = self._loader.load_log(self.index, run_id)
-        last = int(entries[-1].id.rpartition("-")[2]) if entries else 0
-        end = RunFinished("failed", describe(error, self._codec), now_ms)
-        data = wire.encode_facts(self._codec, [end])
-        commit = self._commit
-        commit.logs.append(LogAppend(run_id, last + 1, last + 1, data))
-        commit.fields.append((run_id, {"status": "failed", "facts": last + 1}))
-        commit.closed.append((run_id, LOG_TTL_S))
-        self._remember_over(run_id)
+    def _forget(self, run_id: str) -> None:
+        self._runs.forget(run_id)
+        self._touched.pop(run_id, None)
 
-    def _remember_over(self, run_id: str) -> None:
-        self._over[run_id] = None
-        if len(self._over) > OVER_MAX:
-            del self._over[next(iter(self._over))]
+    # -- the commit ---------------------------------------------------------------------------------
 
-    # -- the commit -------------------------------------------------------------------------------
+    def _begin(self, now_ms: float) -> None:
+        self._now_ms = now_ms
+        self._touched = {}
+        self._stage = self._new_stage()
 
-    def _new_commit(self) -> Commit:
+    def _new_stage(self) -> Stage:
         lease = self.lease
-        return Commit(self.index, lease.nonce, lease.epoch, self.number, self.position)
+        commit = Commit(self.index, lease.nonce, lease.epoch, self.number, self.position)
+        return Stage(commit, self._codec, self._now_ms, self._token, self._log_bytes_max)
+
+    def _take(self, open_run: OpenRun, fx: Effects) -> None:
+        open_run.effects.append(fx)
+        self._touched[open_run.run.id] = open_run
 
     def _close_commit(self) -> Commit:
+        for open_run in list(self._touched.values()):
+            self._write(open_run)
         self.number += 1
-        commit = self._commit
+        commit = self._stage.commit
         commit.number = self.number
         commit.position = self.position
         return commit
 
-    def _take(self, open_run: _Open, fx: Effects, touched: dict[str, _Open]) -> None:
-        open_run.effects.append(fx)
-        if fx.more:
-            self._more[open_run.run.id] = open_run
-        else:
-            self._more.pop(open_run.run.id, None)
-        touched[open_run.run.id] = open_run
-
-    def _write(self, open_run: _Open, now_ms: float) -> None:
+    def _write(self, open_run: OpenRun) -> None:
         """Put what follows for one run into the commit. What cannot be encoded fails the run, never the batch."""
         effects, open_run.effects = open_run.effects, []
+        run = open_run.run
         try:
-            self._stage(open_run, effects)
-        except Exception as error:
-            run = open_run.run
-            log.warning("run %s failed: %s", run.id, error)
+            over = self._stage.run(open_run, effects)
+        except BaseException as error:  # of an encoder that the user registered, too
+            log.warning("run %s failed: %s: %s", run.id, type(error).__name__, error)
             run.status = OPEN
-            failed = run.fail(error, now_ms)
+            failed = run.fail(error, self._now_ms)
             failed.settled = [pair for fx in effects for pair in fx.settled]
-            self._stage(open_run, [failed])
-
-    def _stage(self, open_run: _Open, effects: list[Effects]) -> None:
-        run, codec = open_run.run, self._codec
-        tasks: list[TaskAppend] = []
-        blobs: list[tuple[str, bytes, int]] = []
-        facts: list[Fact] = []
-        for fx in effects:
-            facts.extend(fx.facts)
-            for task in fx.dispatch:
-                data, large = open_run.dispatcher.message(task)
-                blobs.extend(large)
-                slot = slot_of(task.id, task.attempt)
-                tasks.append(TaskAppend(run.id, slot, task.node.pool, data))
-        appended = self._log(open_run, facts) if facts else None
-        # From here on nothing can fail.
-        commit = self._commit
-        commit.tasks.extend(tasks)
-        commit.blobs.extend(blobs)
-        for fx in effects:
-            commit.settled.extend((run.id, slot_of(*pair)) for pair in fx.settled)
-            commit.withdrawn.extend((run.id, slot_of(*pair)) for pair in fx.withdrawn)
-            if fx.cancelled:
-                commit.ctl.append(wire.encode(codec, Cancel(run.id, tuple(fx.cancelled))))
-        if appended is None:
-            return
-        commit.logs.append(appended)
-        open_run.next = appended.last
-        if any(type(fact) is TaskParked for fact in facts):
-            commit.fields.append((run.id, {"parked": 1}))
-        end = facts[-1]
-        if isinstance(end, RunFinished):
-            commit.fields.append((run.id, {"status": end.status, "facts": appended.last}))
-            commit.closed.append((run.id, LOG_TTL_S))
-            commit.blobs.extend(open_run.dispatcher.leftovers())
-            self._runs.pop(run.id, None)
-            self._more.pop(run.id, None)
-            self._remember_over(run.id)
-
-    def _log(self, open_run: _Open, facts: list[Fact]) -> LogAppend:
-        for fact in facts:
-            if isinstance(fact, (TaskFailed, RunFinished)) and isinstance(fact.error, BaseException):
-                fact.error = describe(fact.error, self._codec)
-        first = open_run.next + 1
-        last = open_run.next + sum(map(fact_count, facts))
-        return LogAppend(open_run.run.id, first, last, wire.encode_facts(self._codec, facts))
+            over = self._stage.run(open_run, [failed], last=True)
+        if over:
+            self._forget(run.id)
+        elif any(fx.more for fx in effects):
+            self._runs.more[run.id] = open_run

@@ -49,8 +49,7 @@ def recover(program: Program, shared: RunShared, facts: Iterable[Fact], slots: C
     for fact in facts:
         folder.fold(fact)
     for task in run.tasks.values():
-        dispatched = task.node.subprogram is None or task.phase == ROUTE
-        if not dispatched or task.status in (DONE, INTERRUPTED):
+        if not task.runs_on_worker or task.status in (DONE, INTERRUPTED):
             continue
         # A parked task may have been sent again since; if not, the new owner tries again.
         if slot_of(task.id, task.attempt) in slots:

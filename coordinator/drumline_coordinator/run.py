@@ -144,7 +144,7 @@ class Run:
             self.root = Scope(self.program, self.base, "", self.limit, None)
             self._enter(self.root, request.input)
             self._settle()
-        except Exception as error:
+        except BaseException as error:  # of a reducer or a schema: SystemExit too is the run's, not the process's
             self._end("failed", error)
         return self._close(fx)
 
@@ -155,7 +155,7 @@ class Run:
             try:
                 _HANDLERS[type(event)](self, event)
                 self._settle()
-            except Exception as error:
+            except BaseException as error:
                 self._end("failed", error)
         return self._close(fx)
 
@@ -177,24 +177,31 @@ class Run:
     def _close(self, fx: Effects) -> Effects:
         ready = self.ready
         if ready and self.status is OPEN:
-            room = DISPATCH_WINDOW_ENTRIES_MAX
-            if self.max_open:
-                room = min(room, self.max_open - self.running)
-            while ready and room > 0:
+            free = self.max_open - self.running if self.max_open else len(ready)
+            count = max(0, min(len(ready), free, DISPATCH_WINDOW_ENTRIES_MAX))
+            for _ in range(count):
                 task = ready.popleft()
                 task.status = RUNNING
-                self.running += 1
-                room -= 1
                 fx.dispatch.append(task)
-            fx.more = bool(ready) and room <= 0 and len(fx.dispatch) >= DISPATCH_WINDOW_ENTRIES_MAX
+            self.running += count
+            fx.more = bool(ready) and free > count
         return fx
+
+    def postpone(self, fx: Effects, tasks: Sequence[Task]) -> None:
+        """These last tasks of `fx.dispatch` do not fit into the commit: they wait for the next window."""
+        del fx.dispatch[len(fx.dispatch) - len(tasks) :]
+        fx.more = True
+        for task in reversed(tasks):
+            task.status = PLANNED
+            self.ready.appendleft(task)
+        self.running -= len(tasks)
 
     # -- events -----------------------------------------------------------------------------------
 
     def _bound(self, event: Any) -> Task | None:
         """The running task that `event` speaks for, or None if it comes too late or from the wrong executor."""
         task = self.tasks.get(event.task)
-        if task is not None and task.status is RUNNING and task.attempt == event.attempt:
+        if task is not None and task.status is RUNNING and task.runs_on_worker and task.attempt == event.attempt:
             if task.executor is None:
                 task.executor = event.executor
             if task.executor == event.executor:
@@ -208,6 +215,9 @@ class Run:
             self._drop(event)
             return
         n = event.n
+        if n > task.n:
+            self._lose(task, f"events {task.n + 1} to {n} of it were lost on their way")
+            return
         if n < task.n:  # a repeat: its reply was lost
             items = items[task.n - n :]
             n = task.n
@@ -249,6 +259,9 @@ class Run:
         if task is None:
             reason = f"{event.executor} answered, but another worker was heard first"
             self._on_abandoned(Abandoned(self.id, event.task, event.attempt, reason))
+            return None
+        if not isinstance(event, Refused) and event.events > task.n:
+            self._lose(task, f"events {task.n + 1} to {event.events} of it were lost on their way")
             return None
         self._fx.settled.append((task.id, task.attempt))
         self.running -= 1
@@ -311,15 +324,18 @@ class Run:
 
     def _on_abandoned(self, event: Abandoned) -> None:
         task = self.tasks.get(event.task)
-        if task is None or task.status is not RUNNING or task.attempt != event.attempt:
-            return
+        if task is not None and task.status is RUNNING and task.runs_on_worker and task.attempt == event.attempt:
+            self._lose(task, event.reason)
+
+    def _lose(self, task: Task, reason: str) -> None:
+        """The attempt is void: the task runs again, unless too many attempts were lost already."""
         self._fx.withdrawn.append((task.id, task.attempt))
         self.running -= 1
         task.lost += 1
         if task.lost >= ATTEMPTS_MAX:
             self._fail_task(task, TaskAbandoned(task.name, task.id, task.lost))
             return
-        self._fx.facts.append(AttemptRetracted(task.scope.ns, task.id, task.attempt, event.reason))
+        self._fx.facts.append(AttemptRetracted(task.scope.ns, task.id, task.attempt, reason))
         task.attempt += 1
         task.executor = None
         task.n = 0
@@ -340,7 +356,7 @@ class Run:
                 continue
             try:
                 self._commit(scope)
-            except Exception as error:
+            except BaseException as error:
                 if scope.parent is None:
                     raise
                 self._leave(scope)
@@ -379,7 +395,7 @@ class Run:
         self.step_over(scope, applied.written)
         try:
             self._plan(scope, applied.updated)
-        except Exception:
+        except BaseException:
             if scope.step == 0 and scope.parent is None:  # the graph refuses its input: nothing has happened
                 self._fx.facts.pop()
             raise
@@ -491,7 +507,7 @@ class Run:
         )
         try:
             self._enter(child, task.input)
-        except Exception as error:
+        except BaseException as error:
             self._leave(child)
             self._fail_task(task, error)
 
@@ -512,7 +528,7 @@ class Run:
             self._forget(task)
 
     def _forget(self, task: Task) -> None:
-        if task.status is RUNNING and (task.node.subprogram is None or task.phase == ROUTE):
+        if task.status is RUNNING and task.runs_on_worker:
             self._fx.withdrawn.append((task.id, task.attempt))
             self._fx.cancelled.append(task.id)
             self.running -= 1
@@ -525,7 +541,7 @@ class Run:
         """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
         try:
             writes = [(RETURN, result)] if task.node.foreign else result_writes(task.scope.program, task.node, result)
-        except Exception as error:
+        except BaseException as error:
             self._fail_task(task, error)
             return
         task.writes = writes
@@ -555,7 +571,7 @@ class Run:
         self.status = ENDED
         fx = self._fx
         for task in self.tasks.values():
-            if task.status is RUNNING and (task.node.subprogram is None or task.phase == ROUTE):
+            if task.status is RUNNING and task.runs_on_worker:
                 fx.withdrawn.append((task.id, task.attempt))
                 fx.cancelled.append(task.id)
         self.ready.clear()

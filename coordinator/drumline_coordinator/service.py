@@ -15,19 +15,28 @@ from dataclasses import dataclass
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.partition import Partition
-from drumline_protocol.errors import NoBroker, ProtocolTooNew
+from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import (
     COORDINATOR_LEASE_MS,
+    INBOX_BATCH_BYTES_MAX,
     INBOX_BATCH_ENTRIES_MAX,
+    LOST_SWEEP_MS,
     POISON_TRIES_MAX,
     TASK_LEASE_MS,
 )
-from drumline_transport.broker import CommitReply, CoordinatorVerbs, InboxEntry, Lease
+from drumline_transport.broker import REQUESTS, CommitReply, InboxEntry, Lease, Position
+from drumline_transport.keeper_verbs import KeeperVerbs
 
 log = logging.getLogger("drumline.coordinator")
 
 #: how long one read of the inboxes waits: also how soon a refused commit or a new partition is noticed
 READ_BLOCK_MS = 200
+
+#: entries of a first read, when nobody knows how large they are
+READ_COUNT_FIRST = 16
+
+#: an id that is further ahead of the broker's clock than this was not given by it
+FUTURE_MS = 60_000
 
 #: commits on their way; more than that and the loop waits for replies first
 COMMITS_OUTSTANDING_MAX = 256
@@ -39,6 +48,8 @@ class CoordinatorSettings:
 
     lease_ms: int = COORDINATOR_LEASE_MS
     task_lease_ms: int = TASK_LEASE_MS
+    #: how often each open run is looked at for lost tasks
+    lost_sweep_ms: int = LOST_SWEEP_MS
 
 
 class Coordinator:
@@ -46,7 +57,7 @@ class Coordinator:
 
     def __init__(
         self,
-        broker: CoordinatorVerbs,
+        broker: KeeperVerbs,
         apps: Apps,
         name: str,
         settings: CoordinatorSettings | None = None,
@@ -61,6 +72,8 @@ class Coordinator:
         self._partitions: dict[int, Partition] = {}
         #: partitions just taken over: their first batch is handled with care
         self._careful: set[int] = set()
+        #: entries that the next read takes of each stream: grows while they are small
+        self._read_count = READ_COUNT_FIRST
         self._stopping = threading.Event()
         self._on_ready = on_ready
         self.keeper = Keeper(broker, apps, name, self._settings)
@@ -102,7 +115,7 @@ class Coordinator:
             return False
         waiting = any(partition.has_more for partition in self._partitions.values())
         after = {index: partition.position for index, partition in self._partitions.items()}
-        entries = self._broker.read_inbox(after, INBOX_BATCH_ENTRIES_MAX, 0 if waiting else READ_BLOCK_MS)
+        entries = self._read(after, 0 if waiting else READ_BLOCK_MS)
         batches: dict[int, list[InboxEntry]] = {}
         for entry in entries:
             batches.setdefault(entry.partition, []).append(entry)
@@ -116,31 +129,55 @@ class Coordinator:
         self._hear_replies(READ_BLOCK_MS if full else 0)
         return True
 
+    def _read(self, after: dict[int, Position], block_ms: int) -> list[InboxEntry]:
+        """About as many entries as `INBOX_BATCH_BYTES_MAX` allows, judged by the size of the last ones."""
+        entries = self._broker.read_inbox(after, self._read_count, block_ms)
+        size = sum(len(entry.data) for entry in entries)
+        fitting = INBOX_BATCH_BYTES_MAX * len(entries) // size if size else INBOX_BATCH_ENTRIES_MAX
+        self._read_count = max(1, min(fitting, 2 * self._read_count, INBOX_BATCH_ENTRIES_MAX))
+        return entries
+
     def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:
         try:
             commit = partition.handle(batch, self._now_ms())
-        except ProtocolTooNew:
-            raise  # this process is too old for its cluster: it must stop, not skip
+            if commit is not None:
+                self._broker.send_commit(commit)
+        except NoBroker:
+            self._forget(partition.index)
+            raise
         except Exception:
+            # The entries are handled again, one by one: whichever is to blame is found and set aside.
             log.exception("partition %d is read again after an error", partition.index)
             self._forget(partition.index)
             return
-        if commit is not None:
-            self._broker.send_commit(commit)
+        forged = [entry for entry in batch if entry.source == REQUESTS and self._is_of_the_future(entry)]
+        if forged:
+            self._renew_requests(partition, forged[-1])
+
+    def _is_of_the_future(self, entry: InboxEntry) -> bool:
+        """Whether a client gave its request an id that no clock has come to, so that ids may run out behind it."""
+        bound_ms = FUTURE_MS + self._now_ms()
+        ms = int(entry.id.partition("-")[0])
+        return ms > bound_ms and ms > FUTURE_MS + self._broker.time_ms()
+
+    def _renew_requests(self, partition: Partition, entry: InboxEntry) -> None:
+        self._await_replies()
+        lease = partition.lease
+        if self._broker.renew_requests(partition.index, lease.nonce, lease.epoch, entry.id):
+            log.warning("the requests of partition %d begin anew: somebody wrote %s", partition.index, entry.name)
+            partition.position = Position(partition.position.inbox)
 
     def _handle_carefully(self, partition: Partition, batch: list[InboxEntry]) -> None:
         """After a takeover: one entry at a time, its tries counted, so that poison is found and set aside."""
         index = partition.index
         for entry in batch:
             lease = partition.lease
-            tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.id)
+            tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.name)
             if tries == 0:
                 self._forget(index)
                 return
             if tries >= POISON_TRIES_MAX:
-                commit = partition.poison(entry, tries, self._now_ms())
-                if commit is not None:
-                    self._broker.send_commit(commit)
+                self._broker.send_commit(partition.poison(entry, tries, self._now_ms()))
             else:
                 self._handle(partition, [entry])
             self._await_replies()

@@ -86,6 +86,11 @@ class Task:
         """Whether a `Send` made this task, so that `input` is the Send's argument."""
         return bool(self.path[0] == PUSH)
 
+    @property
+    def runs_on_worker(self) -> bool:
+        """Whether the task is dispatched: a subgraph node is not, until its routers run."""
+        return self.node.subprogram is None or self.phase == ROUTE
+
     def __repr__(self) -> str:
         return f"<Task {self.name} {self.id} step {self.scope.step} attempt {self.attempt} {self.status}>"
 

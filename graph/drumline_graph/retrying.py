@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
+
+from drumline_graph.loaded import loaded
 
 NOT_RETRIED: tuple[type[Exception], ...] = (
     ValueError,
@@ -38,10 +39,10 @@ def default_retry_on(exc: Exception) -> bool:
 
 def _http_status(exc: Any) -> int | None:
     # Only a library that is already imported can have raised: no import is ever made here.
-    httpx: Any = sys.modules.get("httpx")
+    httpx: Any = loaded("httpx")
     if httpx is not None and isinstance(exc, httpx.HTTPStatusError):
         return int(exc.response.status_code)
-    requests: Any = sys.modules.get("requests")
+    requests: Any = loaded("requests")
     if requests is not None and isinstance(exc, requests.HTTPError):
         response = getattr(exc, "response", None)
         # requests raises HTTPError without a response only for broken exchanges: worth another try.

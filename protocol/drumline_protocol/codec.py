@@ -115,9 +115,11 @@ class Codec:
     known without it.
     """
 
-    __slots__ = ("_by_tag", "_dumpers", "_encode", "_encode_surrogates", "_types", "_unpack")
+    __slots__ = ("_by_tag", "_dumpers", "_encode", "_encode_surrogates", "_types", "_unpack", "version")
 
-    def __init__(self, types: TypeTable | None = None) -> None:
+    def __init__(self, types: TypeTable | None = None, version: int = 1) -> None:
+        #: the protocol version in which messages are written with this codec
+        self.version = version
         self._types = TypeTable() if types is None else types
         self._by_tag = {**_DRUMLINE.tags(), **self._types.tags()}
         self._dumpers: dict[type, Dumper] = {
@@ -136,7 +138,7 @@ class Codec:
 
     def with_types(self, classes: Iterable[Any]) -> Codec:
         """A codec that knows these classes too (`TypeTable.with_types`)."""
-        return Codec(self._types.with_types(classes))
+        return Codec(self._types.with_types(classes), self.version)
 
     # -- encoding ----------------------------------------------------------------------------------
 

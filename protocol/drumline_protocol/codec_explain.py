@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgpack import ExtType, Timestamp  # type: ignore[import-untyped]
 
+from drumline_graph.loaded import loaded
 from drumline_protocol.codec import Boxed
 from drumline_protocol.codec_builtin import DUMPERS
 from drumline_protocol.codec_types import Opaque, WireType
@@ -159,7 +159,7 @@ def _unknown(value: Any) -> str | None:
         return None
     if isinstance(value, enum.Enum) or dataclasses.is_dataclass(cls) or hasattr(cls, "_field_defaults"):
         return STRUCTURED
-    pydantic = sys.modules.get("pydantic")
+    pydantic = loaded("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):
         return STRUCTURED
     if isinstance(value, (dict, list, str, int, float, bytes, tuple, set, frozenset)):

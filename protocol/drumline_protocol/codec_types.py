@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import GenericAlias
 from typing import Any, TypeVar, overload
+
+from drumline_graph.loaded import loaded
 
 T = TypeVar("T", bound=type)
 
@@ -177,7 +178,7 @@ def structure(cls: Any, tag: str | None = None) -> WireType | None:
     tag = tag or tag_of(cls)
     if issubclass(cls, enum.Enum):
         return _enum_type(cls, tag)
-    pydantic = sys.modules.get("pydantic")
+    pydantic = loaded("pydantic")
     if pydantic is not None and issubclass(cls, pydantic.BaseModel):
         if cls is pydantic.BaseModel:
             return None

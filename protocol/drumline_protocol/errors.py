@@ -26,6 +26,8 @@ error.
         RunCancelled            somebody ended the run                (nobody's fault)
         TaskAbandoned           each worker that began it vanished    (fault: node, or machine)
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
+        DamagedRun              what Redis holds of it is not whole   (fault: Redis, or who wrote to it)
+        RunTooLong              it has written more than a run may    (fault: the node, or the bound)
         RemoteError             a class that is not known here        (fault: the node)
 
 Every class can be built again from its `args`, which are plain data: so it crosses the wire and is
@@ -465,6 +467,38 @@ class PoisonedRun(RunError):
     def __str__(self) -> str:
         cause = f" ({self.cause})" if self.cause else ""
         return f"run {self.run_id!r} was failed: it brought its coordinator down {self.tries} times{cause}"
+
+
+class DamagedRun(RunError):
+    """What Redis holds of a run is not whole: its record or a part of its log is gone, or was changed.
+
+    The run ended as failed, since nobody can say how it would have gone on. Look for whoever deletes or writes keys
+    under drumline's prefix, and at the settings of Redis (`maxmemory-policy`, `appendfsync`).
+    """
+
+    def __init__(self, run_id: str, reason: str) -> None:
+        super().__init__(run_id, reason)
+        self.run_id = run_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} cannot go on, what Redis holds of it is damaged: {self.reason}"
+
+
+class RunTooLong(RunError):
+    """A run has written more events and state than one run may.
+
+    The run ended as failed, so that it could not fill Redis and stop everybody else. A node that emits without end is
+    the usual cause; if the run is meant to be so large, raise the bound (`--run-log-bytes` of the coordinators).
+    """
+
+    def __init__(self, run_id: str, bytes_max: int) -> None:
+        super().__init__(run_id, bytes_max)
+        self.run_id = run_id
+        self.bytes_max = bytes_max
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} has written more than {self.bytes_max} bytes of events and state, the bound of a run"
 
 
 class RemoteError(RunError):

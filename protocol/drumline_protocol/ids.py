@@ -23,6 +23,11 @@ def task_id(base: str, ns: tuple[str, ...], step: int, path_key: str, attempt: i
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
+def token_digest(token: str) -> str:
+    """What is kept of an attempt's token: enough to know it again, not to show it."""
+    return blake2b(token.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
+
+
 def partition_of(thread_or_run_id: str, partitions: int) -> int:
     """The partition, from 0 to `partitions` - 1, of a thread (or of a run without thread).
 

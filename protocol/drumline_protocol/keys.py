@@ -9,7 +9,10 @@ drumline:ctl                 stream  what every worker must hear             tri
 drumline:workers             hash    worker id: pools, graphs, heartbeat     until it leaves
 drumline:coordinators        hash    id: partitions, heartbeat               until it leaves
 drumline:graphs              hash    graph name: fingerprints held           for ever
-{drumline:3}:inbox           stream  everything for the coordinator          until committed
+{drumline:3}:requests        stream  what clients ask                        until committed
+{drumline:3}:inbox           stream  what workers and keepers say            until committed
+{drumline:3}:dead            stream  entries set aside, with the reason      the newest few
+{drumline:3}:failed          stream  runs that failed lately                 the newest few
 {drumline:3}:lease           hash    owner, epoch, commit, position, tries   for ever
 {drumline:3}:open            set     ids of open runs                        member: while open
 {drumline:3}:timers          zset    what is due, by Redis TIME in ms        member: until due
@@ -21,7 +24,9 @@ drumline:graphs              hash    graph name: fingerprints held           for
 ===========================  ======  ======================================  ==================
 
 The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone
-writes them, in its commit script; others only append to the inbox. All keys of a partition share
+writes them, in its commit script; clients only append to the requests, workers to the inbox. The
+two are read as one inbox; they are two streams so that a client's right to ask reaches nothing that
+a worker said. All keys of a partition share
 the hash tag `{drumline:3}`, so that on Redis Cluster they lie in one slot and one script may touch
 them all. There the tasks of a partition must lie in that slot too, and each partition has task
 streams of its own; elsewhere a pool has one stream.
@@ -92,9 +97,21 @@ class Keys:
         """What every key of the partition begins with: `{prefix:partition}`."""
         return f"{self._open}{partition}}}"
 
+    def requests(self, partition: int) -> str:
+        """What clients ask of the partition's coordinator."""
+        return f"{self._open}{partition}}}:requests"
+
     def inbox(self, partition: int) -> str:
-        """What the partition's coordinator must hear."""
+        """What workers and keepers say to the partition's coordinator."""
         return f"{self._open}{partition}}}:inbox"
+
+    def dead(self, partition: int) -> str:
+        """Entries that could not be handled."""
+        return f"{self._open}{partition}}}:dead"
+
+    def failed(self, partition: int) -> str:
+        """Runs that failed lately."""
+        return f"{self._open}{partition}}}:failed"
 
     def lease(self, partition: int) -> str:
         """Who owns the partition, and up to where that is committed."""

@@ -74,17 +74,57 @@ POISON_TRIES_MAX = 3
 #: Entries that a coordinator takes from its inbox at once, and so the most that one commit answers.
 INBOX_BATCH_ENTRIES_MAX = 500
 
+#: Bytes of entries that a coordinator takes from its inbox at once: a batch is answered by one commit.
+INBOX_BATCH_BYTES_MAX = 4 * 1024 * 1024
+
+#: Bytes of facts in one log entry. A burst that takes more becomes several entries, so that readers take it in
+#: portions.
+LOG_ENTRY_BYTES_MAX = 1024 * 1024
+
+#: Bytes that an inbox may hold. Workers wait beyond it, and so in the end do the nodes that write faster than their
+#: coordinator reads.
+INBOX_BYTES_MAX = 32 * 1024 * 1024
+
+#: Bytes of facts that one run may write. A node that never ends would fill Redis, and stop everybody.
+RUN_LOG_BYTES_MAX = 1024 * 1024 * 1024
+
+#: Entries that could not be handled, and that a partition keeps for an operator.
+DEAD_ENTRIES_MAX = 1000
+
+#: What is kept of an entry that could not be handled. A bigger one is cut: it cannot be tried again.
+DEAD_DATA_BYTES_MAX = 64 * 1024
+
+#: Runs that a partition lists as having failed lately.
+FAILED_RUNS_MAX = 100
+
+#: An id or a name that stands in a key or in a list: of a run, a graph, a pool.
+NAME_CHARS_MAX = 200
+
 # -- time ------------------------------------------------------------------------------------------
 
 #: A worker that does not renew a task's entry for this long has lost it.
-TASK_LEASE_MS = 5_000
+TASK_LEASE_MS = 1_200
 
 #: How often a worker renews what it holds: a quarter of the lease, so that three renewals may be
 #: lost.
 TASK_RENEW_MS = TASK_LEASE_MS // 4
 
 #: A coordinator that does not renew its partition for this long has lost it.
-COORDINATOR_LEASE_MS = 1_500
+COORDINATOR_LEASE_MS = 1_200
+
+#: A lease that claims to run for longer than this is damaged (nobody takes one for so long): it counts as run out,
+#: since otherwise one wrong number would leave a partition without an owner for ever.
+LEASE_MS_MAX = 600_000
+
+#: How often each open run is looked at for tasks that its record names and no stream holds. So long it may stand still
+#: after somebody deleted one by hand.
+LOST_SWEEP_MS = 10_000
+
+#: Open runs of one coordinator that such a look takes at once at most. More runs than fit are visited less often.
+LOST_SWEEP_RUNS_MAX = 200
+
+#: A consumer that holds nothing, of a worker that is not there, is forgotten after this long.
+CONSUMER_FORGET_MS = 300_000
 
 #: How long a client waits for a run to be accepted before it raises `NoCoordinator`.
 ACCEPT_TIMEOUT_MS = 10_000

@@ -5,6 +5,7 @@ message         from -> to              meaning
 ==============  ======================  =======================================================================
 RunRequest      client -> coordinator   start this run
 CancelRun       client -> coordinator   end this run now
+DeleteRun       client -> coordinator   end this run now, and keep nothing of it
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
@@ -13,6 +14,7 @@ TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits fo
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
 Abandoned       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
 WorkersChanged  keeper -> coordinator   parked tasks may try again
+RunDamaged      keeper -> coordinator   the record or the log of an open run is gone: it cannot go on
 TaskMessage     coordinator -> worker   run this task
 Cancel          coordinator -> worker   stop these tasks (on the control stream)
 ==============  ======================  =======================================================================
@@ -56,6 +58,13 @@ class CancelRun:
 
     run: str
     reason: str = ""
+
+
+@dataclass(slots=True)
+class DeleteRun:
+    """End a run now, if it has not ended, and keep nothing of it: no record, no log, no value."""
+
+    run: str
 
 
 @dataclass(slots=True)
@@ -153,6 +162,14 @@ class WorkersChanged:
 
 
 @dataclass(slots=True)
+class RunDamaged:
+    """The record or the log of an open run is gone, or is something else: the run cannot go on. `reason` says what."""
+
+    run: str
+    reason: str
+
+
+@dataclass(slots=True)
 class RunShared:
     """What all tasks of a run have in common; encoded once per run."""
 
@@ -204,6 +221,7 @@ class Cancel:
 Message = (
     RunRequest
     | CancelRun
+    | DeleteRun
     | Events
     | TaskResult
     | TaskError
@@ -212,6 +230,7 @@ Message = (
     | Refused
     | Abandoned
     | WorkersChanged
+    | RunDamaged
     | TaskMessage
     | Cancel
 )

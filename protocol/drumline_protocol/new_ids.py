@@ -6,6 +6,11 @@ import time
 from os import urandom
 
 
+def new_token() -> str:
+    """The token of an attempt: 16 characters that nobody can guess."""
+    return urandom(8).hex()
+
+
 def new_run_id() -> str:
     """A run id: a UUID (version 7) as text, so that ids sort by the time at which they were drawn.
 

@@ -2,6 +2,12 @@
 
 The tables below are the protocol: codes are never reused, fields are only ever added at the end, and a reader leaves
 out fields that it does not know. A newer *version* than ours is refused with `ProtocolTooNew`.
+
+A cluster speaks one version, which its `meta` names (`Codec.version`). A newer process writes that one until the
+operator raises it, so that processes may be upgraded in any order. A field that came with a later version says so in
+its metadata (`field(metadata={"since": 2})`), and is left out of what is written in an earlier one.
+
+A log entry begins with a checksum: its facts lie for a day, and a coordinator makes decisions of them.
 """
 
 from __future__ import annotations
@@ -11,14 +17,17 @@ from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
+from zlib import crc32
 
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError, ProtocolTooNew
 
-#: version of everything that crosses a wire; a change that old readers cannot skip raises it
+#: the newest version that this drumline reads and writes; a change that old readers cannot skip raises it
 VERSION = 1
+
+_CHECKSUM_BYTES = 4
 
 _CODES: dict[int, type] = {
     1: f.RunStarted,
@@ -49,6 +58,8 @@ _CODES: dict[int, type] = {
     42: m.Cancel,
     43: m.RunShared,
     44: m.TaskInterrupt,
+    45: m.DeleteRun,
+    46: m.RunDamaged,
 }
 
 Convert = Callable[[Any], Any]
@@ -146,7 +157,7 @@ _CHECKED: dict[Any, type] = {
 class _Layout:
     """How one class is laid out: its code, its fields in order, and which of them are converted."""
 
-    __slots__ = ("checks", "cls", "code", "ins", "names", "outs", "read", "required")
+    __slots__ = ("checks", "cls", "code", "ins", "names", "outs", "read", "required", "since")
 
     def __init__(self, code: int, cls: type) -> None:
         self.code = code
@@ -155,6 +166,8 @@ class _Layout:
         self.names = tuple(x.name for x in mine)
         #: all fields in one call, behind the class, which holds the place of the code
         self.read = attrgetter("__class__", *self.names)
+        #: the version that each field came with
+        self.since = tuple(int(x.metadata.get("since", 1)) for x in mine)
         self.required = sum(x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine)
         #: fields that must be of exactly this type as they come from the wire
         self.checks = [(index, _CHECKED[x.type]) for index, x in enumerate(mine) if x.type in _CHECKED]
@@ -173,13 +186,15 @@ _LAYOUTS = {code: _Layout(code, cls) for code, cls in _CODES.items()}
 _BY_CLASS = {layout.cls: layout for layout in _LAYOUTS.values()}
 
 
-def to_row(thing: Any) -> list[Any]:
-    """`[code, field, ...]` of a fact or message."""
+def to_row(thing: Any, version: int = VERSION) -> list[Any]:
+    """`[code, field, ...]` of a fact or message, with the fields that `version` of the protocol knows."""
     layout = _BY_CLASS[type(thing)]
     row = list(layout.read(thing))
     row[0] = layout.code
     for index, out in layout.outs:
         row[index] = out(row[index])
+    if version < VERSION:
+        del row[1 + sum(since <= version for since in layout.since) :]
     return row
 
 
@@ -209,8 +224,11 @@ def from_row(row: Any) -> Any:
 
 
 def encode(codec: Codec, thing: Any) -> bytes:
-    """A fact or message as bytes. EncodeError for a value that the codec does not take."""
-    return codec.encode([VERSION, to_row(thing)])
+    """A fact or message as bytes, in the version that the codec speaks.
+
+    EncodeError for a value that the codec does not take.
+    """
+    return codec.encode([codec.version, to_row(thing, codec.version)])
 
 
 def decode(codec: Codec, data: bytes) -> Any:
@@ -228,12 +246,17 @@ def _open(codec: Codec, data: bytes) -> Any:
 
 
 def encode_facts(codec: Codec, facts: Sequence[Any]) -> bytes:
-    """One log entry: several facts in order."""
-    return codec.encode([VERSION, [to_row(fact) for fact in facts]])
+    """One log entry: a checksum, and several facts in order."""
+    version = codec.version
+    data = codec.encode([version, [to_row(fact, version) for fact in facts]])
+    return crc32(data).to_bytes(_CHECKSUM_BYTES, "big") + data
 
 
 def decode_facts(codec: Codec, data: bytes) -> list[Any]:
-    """The facts of one log entry."""
+    """The facts of one log entry. DecodeError if it is not as it was written."""
+    told, data = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
+    if crc32(data).to_bytes(_CHECKSUM_BYTES, "big") != told:
+        raise DecodeError("the checksum of a log entry is wrong: its bytes were changed", len(data))
     rows = _open(codec, data)
     if type(rows) is not list:
         raise DecodeError("a log entry must hold a list of facts")

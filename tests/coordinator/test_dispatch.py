@@ -16,11 +16,24 @@ def test_a_blob_lives_as_long_as_its_version() -> None:
     dispatcher = Dispatcher(codec, "r1", codec.box(["shared"]))
     run, fx = begin(graph((START, "a"), (START, "b"), ("a", "c")), {"l": [BIG]})
     a, b = fx.dispatch
-    _, ((first, data, ttl),) = dispatcher.message(a)
-    assert codec.decode(data) == [BIG] and ttl == BLOB_TTL_S
-    assert dispatcher.message(b)[1] == [], "the same version is put once"
+    parcel = dispatcher.message(a)
+    (first,) = parcel.blobs
+    assert codec.decode(first.data) == [BIG] and first.ttl_s == BLOB_TTL_S
+    assert parcel.size == len(parcel.data) + len(first.data)
+    assert dispatcher.message(b).blobs == [], "the same version is put once"
     run.handle(result(a), 1.0)
     (c,) = run.handle(result(b), 2.0).dispatch
-    (second, _, _), dropped = dispatcher.message(c)[1]
-    assert second != first and dropped == (first, b"", 1)
-    assert dispatcher.leftovers() == [(second, b"", 1)]
+    parcel = dispatcher.message(c)
+    (second,) = parcel.blobs
+    assert second.blob_id != first.blob_id and parcel.dropped == [first.blob_id]
+    assert dispatcher.leftovers() == [second.blob_id]
+
+
+def test_a_new_owner_drops_what_the_old_one_put() -> None:
+    codec = Codec()
+    run, fx = begin(graph((START, "a"), ("a", "c")), {"l": [BIG]})
+    (a,) = fx.dispatch
+    (first,) = Dispatcher(codec, "r1", codec.box(["shared"])).message(a).blobs
+    heir = Dispatcher(codec, "r1", codec.box(["shared"]), [first.blob_id])
+    (c,) = run.handle(result(a), 1.0).dispatch
+    assert heir.message(c).dropped == [first.blob_id]

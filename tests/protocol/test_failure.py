@@ -292,6 +292,8 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.RunCancelled: ("run-1", "asked"),
         errors.TaskAbandoned: ("node", "task-1", 5),
         errors.PoisonedRun: ("run-1", 3, "boom"),
+        errors.DamagedRun: ("run-1", "its log is gone"),
+        errors.RunTooLong: ("run-1", 1000),
         errors.RemoteError: ("app.Boom", "text", "trace"),
     }
     roots = {errors.WireError, errors.ClusterError, errors.RunError, DrumlineError}

@@ -17,7 +17,7 @@ from drumline_coordinator.recovery import recover
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec, unbox
-from drumline_protocol.errors import PoisonedRun, RunCancelled, TaskAbandoned
+from drumline_protocol.errors import NoCoordinator, PoisonedRun, RunCancelled, TaskAbandoned
 from drumline_protocol.facts import (
     AttemptRetracted,
     Emitted,
@@ -33,8 +33,9 @@ from drumline_protocol.facts import (
     TaskParked,
     fact_count,
 )
-from drumline_protocol.limits import ATTEMPTS_MAX
+from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, ATTEMPTS_MAX
 from drumline_transport.broker import Commit, CommitReply
+from drumline_transport.memory_streams import ZERO, EntryId, parse_id
 
 from .clients import Items, SimClient, SimRun
 from .images import differences, image, troubles
@@ -151,7 +152,7 @@ class Watch:
         self.codec = codec
         self.programs = programs
         self.logs: dict[str, LogWatch] = {}
-        self.positions: dict[int, tuple[int, int]] = {}
+        self.positions: dict[int, tuple[EntryId, EntryId]] = {}
         self.commits = 0
         server.observe = self.observe
 
@@ -160,10 +161,10 @@ class Watch:
             return
         self.commits += 1
         commit = sent.commit
-        first, _, second = commit.position.partition("-")
-        position = (int(first), int(second))
-        before = self.positions.get(commit.partition, (0, 0))
-        demand(position >= before, f"partition {commit.partition} goes back from {before} to {position}")
+        position = (parse_id(commit.position.inbox), parse_id(commit.position.requests))
+        before = self.positions.get(commit.partition, (ZERO, ZERO))
+        back = position[0] < before[0] or position[1] < before[1]
+        demand(not back, f"partition {commit.partition} goes back from {before} to {position}")
         self.positions[commit.partition] = position
         for append in commit.logs:
             log = self.logs.get(append.run_id)
@@ -214,7 +215,10 @@ def check_run(client: SimClient, log: LogWatch) -> str:
     failure = run.failure
     if run.poison or isinstance(failure, PoisonedRun):
         demand(run.poison and isinstance(failure, (PoisonedRun, RunCancelled)), f"{run.id} ends with {failure!r}")
-    if isinstance(failure, (RunCancelled, PoisonedRun, TaskAbandoned)):
+    if isinstance(failure, NoCoordinator):
+        waited_ms = log.facts[0].at_ms - run.submitted_ms
+        demand(waited_ms > ACCEPT_TIMEOUT_MS, f"{run.id} is refused as too old after {waited_ms} ms")
+    if isinstance(failure, (RunCancelled, PoisonedRun, TaskAbandoned, NoCoordinator)):
         return type(failure).__name__
     reference = run.subject.reference.of_mode(*run.modes)
     seen = Recorded.of((item for item, _ in run.items), run.failure)

@@ -29,6 +29,7 @@ class SimRun:
     partition: int
     submits_left: int = 1
     cancels_left: int = 0
+    submitted_ms: int = 0
     poison: bool = False
     items: Items = field(default_factory=list)
     ended: bool = False
@@ -50,6 +51,7 @@ class SimClient:
     def submit(self) -> str:
         run = self.run
         run.submits_left -= 1
+        run.submitted_ms = run.submitted_ms or self.server.now_ms
         request = RunRequest(
             run_id=run.id,
             graph=run.subject.name,
@@ -58,12 +60,12 @@ class SimClient:
             record=run.modes,
             fingerprint=run.subject.graph.program.fingerprint,
         )
-        self.broker.submit(run.partition, wire.encode(self.codec, request))
+        self.broker.submit(run.partition, run.id, wire.encode(self.codec, request))
         return f"submits {run.subject.name}"
 
     def cancel(self) -> str:
         self.run.cancels_left -= 1
-        self.broker.submit(self.run.partition, wire.encode(self.codec, CancelRun(self.run.id, "enough")))
+        self.broker.submit(self.run.partition, self.run.id, wire.encode(self.codec, CancelRun(self.run.id, "enough")))
         return "cancels"
 
     @property

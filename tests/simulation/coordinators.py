@@ -12,7 +12,7 @@ from drumline_transport.broker import Commit
 from .images import image, troubles
 from .network import SimBroker, SimServer
 
-KEEP_MS = COORDINATOR_LEASE_MS // 3
+KEEP_MS = COORDINATOR_LEASE_MS // 4
 
 
 class SimCoordinator:
@@ -24,7 +24,7 @@ class SimCoordinator:
         self.broker = SimBroker(server, lambda: rng.random() < lose_reply, self._imagine)
         broker: Any = self.broker
         self.service = Coordinator(broker, apps, name, clock_ms=lambda: float(server.now_ms))
-        self.service.keeper._nonce = name
+        self.service.keeper._nonce = self.service.keeper._balance._nonce = name
         self.keep_at_ms = server.now_ms
         self.paused_until_ms: int | None = None
         #: what was written last has not left the machine: the process was stopped before
@@ -35,7 +35,7 @@ class SimCoordinator:
         partition = self.service._partitions.get(commit.partition)
         if partition is None or (partition.lease.epoch, partition.number) != (commit.epoch, commit.number):
             return {}
-        runs = partition._runs
+        runs = partition._runs.loaded
         return {log.run_id: _image(runs[log.run_id].run) if log.run_id in runs else None for log in commit.logs}
 
     @property
@@ -50,7 +50,8 @@ class SimCoordinator:
         for index, partition in self.service._partitions.items():
             if partition.has_more or partition.lease.server != self.server.run_id:
                 return True
-            if self.server.partitions[index].inbox.last > _id(partition.position):
+            part, position = self.server.partitions[index], partition.position
+            if part.inbox.last > _id(position.inbox) or part.requests.last > _id(position.requests):
                 return True
         return False
 

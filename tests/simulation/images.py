@@ -4,7 +4,7 @@ from typing import Any
 
 from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.run import OPEN, Run
-from drumline_coordinator.tasks import DONE, INTERRUPTED, PARKED, PLANNED, ROUTE, RUNNING, Scope, Task
+from drumline_coordinator.tasks import DONE, INTERRUPTED, PARKED, PLANNED, RUNNING, Scope, Task
 from drumline_protocol.codec import Boxed, unbox
 
 
@@ -65,7 +65,7 @@ def _plain(writes: Any) -> Any:
 
 def _is_sent(task: Task) -> bool:
     """Whether an entry of the task must be in a task stream."""
-    return task.status == RUNNING and (task.node.subprogram is None or task.phase == ROUTE)
+    return task.status == RUNNING and task.runs_on_worker
 
 
 def troubles(run: Run) -> list[str]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from drumline.views.graphs import OpenTask
-from drumline_coordinator import partition, recovery, run
+from drumline_coordinator import opened, recovery, run
 from drumline_coordinator.keeper import Keeper
-from drumline_coordinator.partition import Partition
+from drumline_coordinator.opened import OpenRuns
+from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.run import Run
+from drumline_coordinator.sweep import Sweep
 from drumline_coordinator.tasks import DONE, RUNNING
 from drumline_protocol.facts import Emitted
 from drumline_protocol.messages import Events
@@ -117,33 +119,29 @@ def recovery_sends_again() -> AbstractContextManager[None]:
     def recover(program: Any, shared: Any, facts: Any, _slots: Any) -> Run:
         return genuine(program, shared, facts, ())
 
-    return patched(partition, "recover", recover)
+    return patched(opened, "recover", recover)
 
 
 def ended_runs_forgotten() -> AbstractContextManager[None]:
     """A run whose last commit is on its way is loaded again, as it was before."""
-    return patched(Partition, "_remember_over", lambda _self, _run_id: None)
+    genuine = OpenRuns.forget
+
+    def forget(self: OpenRuns, run_id: str) -> None:
+        genuine(self, run_id)
+        self.over.pop(run_id)
+
+    return patched(OpenRuns, "forget", forget)
 
 
 def leftovers_stay() -> AbstractContextManager[None]:
     """Entries that no record names are reported for ever instead of dropped."""
-    genuine = Keeper._report
+    genuine = Sweep._report
 
-    def report(self: Keeper, pool: str, stale: Any, records: Any) -> None:
-        class Everything(dict[str, Any]):
-            def __contains__(self, _key: object) -> bool:
-                return True
+    def report(self: Sweep, task: Any, _record: Any) -> None:
+        slot = slot_of(task.message.task, task.message.attempt)
+        genuine(self, task, {f"t:{slot}": f"{task.pool} {task.entry.id}".encode()})
 
-            def __getitem__(self, _key: str) -> Any:
-                return self
-
-            def get(self, _key: str, _default: Any = None) -> Any:
-                return f"{pool} {stale.id}".encode()
-
-        del records
-        genuine(self, pool, stale, Everything())
-
-    return patched(Keeper, "_report", report)
+    return patched(Sweep, "_report", report)
 
 
 def newcomers_not_told() -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from drumline_protocol.limits import POISON_TRIES_MAX
-from drumline_transport.broker import Commit, CommitReply, InboxEntry
+from drumline_transport.broker import Commit, CommitReply, InboxEntry, Position
 from drumline_transport.memory import MemoryBroker, MemoryServer
 
 
@@ -73,7 +73,7 @@ class SimBroker:
         self._unanswered: deque[Sent] = deque()
         self._arrived = 0
         self._replies: list[CommitReply] = []
-        self._stale_read: tuple[dict[int, str], list[InboxEntry]] | None = None
+        self._stale_read: tuple[dict[int, Position], list[InboxEntry]] | None = None
         self.stalled = ""
 
     def __getattr__(self, name: str) -> Any:
@@ -92,9 +92,9 @@ class SimBroker:
                 raise Crash
             self.fuse -= 1
 
-    def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
+    def note_try(self, p: int, nonce: str, epoch: int, entry: str) -> int:
         self._burn()
-        self._tries = self._inner.note_try(p, nonce, epoch, entry_id)
+        self._tries = self._inner.note_try(p, nonce, epoch, entry)
         return self._tries
 
     def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
@@ -105,11 +105,11 @@ class SimBroker:
 
     # -- reading ----------------------------------------------------------------------------------
 
-    def read_ahead(self, after: dict[int, str]) -> None:
+    def read_ahead(self, after: dict[int, Position]) -> None:
         """The process is stopped when its read has just come back: it will handle these entries late."""
         self._stale_read = (dict(after), self._inner.read_inbox(after, 500, 0))
 
-    def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
+    def read_inbox(self, after: dict[int, Position], count: int, block_ms: int) -> list[InboxEntry]:
         self._burn()
         self._tries = 0
         stale, self._stale_read = self._stale_read, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.transport.commits import commit_of, lease_of, log, replies_of, settle, statuses, task
 
-from drumline_transport.broker import Commit
+from drumline_transport.broker import START, BlobPut, Commit, DeadEntry, FailedRun
 
 
 def test_numbers_apply_once_and_in_order(broker):
@@ -170,13 +170,15 @@ def test_a_task_entry_is_remembered_until_settled(broker):
     assert (first.data, second.data) == (b"one", b"two")
     assert broker.load_run(0, "r") == {
         "t:t1/1": f"default {first.id}".encode(),
+        "k:t1/1": b"",
+        "k:t2/1": b"",
         "t:t2/1": f"default {second.id}".encode(),
     }
     # When its worker is done and the result is committed
-    broker.publish([(0, b"result")], [("default", first.id)])
+    broker.publish([(0, "", b"result")], [("default", first.id)])
     settle(broker, commit_of(lease, 2, settled=[("r", "t1/1")]))
     # Then only the other one is left
-    assert broker.load_run(0, "r") == {"t:t2/1": f"default {second.id}".encode()}
+    assert broker.load_run(0, "r") == {"t:t2/1": f"default {second.id}".encode(), "k:t2/1": b""}
     assert broker.queue_depths(["default"])["default"] == (0, 1)
 
 
@@ -208,32 +210,32 @@ def test_withdraw_and_dispatch_again_in_one_commit(broker):
     settle(broker, commit_of(lease, 2, withdrawn=[("r", "t/1")], tasks=[task("r", "t/2", b"a=2")]))
     [again] = broker.take(["default"], "w2", 5, 0)
     assert again.data == b"a=2"
-    assert set(broker.load_run(0, "r")) == {"t:t/2"}
+    assert set(broker.load_run(0, "r")) == {"t:t/2", "k:t/2"}
 
 
 def test_the_inbox_is_trimmed_behind_the_position(broker):
     for i in range(5):
-        broker.push_inbox(0, b"m%d" % i)
-    entries = broker.read_inbox({0: "0-0"}, 10, 0)
+        broker.push_inbox(0, "", b"m%d" % i)
+    entries = broker.read_inbox({0: START}, 10, 0)
     lease = lease_of(broker)
-    settle(broker, commit_of(lease, 1, position=entries[2].id))
-    left = broker.read_inbox({0: "0-0"}, 10, 0)
+    settle(broker, commit_of(lease, 1, position=entries[2].behind(START)))
+    left = broker.read_inbox({0: START}, 10, 0)
     assert [e.data for e in left] == [b"m3", b"m4"]
     # And a new owner begins there
-    assert lease_of(broker).position == entries[2].id
+    assert lease_of(broker).position == entries[2].behind(START)
     # And ids go on ascending when all is trimmed
-    settle(broker, commit_of(lease_of(broker), 1, position=left[-1].id))
-    broker.push_inbox(0, b"m5")
-    [last] = broker.read_inbox({0: left[-1].id}, 10, 0)
+    settle(broker, commit_of(lease_of(broker), 1, position=left[-1].behind(START)))
+    broker.push_inbox(0, "", b"m5")
+    [last] = broker.read_inbox({0: left[-1].behind(START)}, 10, 0)
     assert last.data == b"m5"
 
 
 def test_a_diverged_commit_trims_nothing(broker):
-    broker.push_inbox(0, b"m")
-    [entry] = broker.read_inbox({0: "0-0"}, 10, 0)
+    broker.push_inbox(0, "", b"m")
+    [entry] = broker.read_inbox({0: START}, 10, 0)
     lease = lease_of(broker)
-    settle(broker, commit_of(lease, 7, position=entry.id))
-    assert len(broker.read_inbox({0: "0-0"}, 10, 0)) == 1
+    settle(broker, commit_of(lease, 7, position=entry.behind(START)))
+    assert len(broker.read_inbox({0: START}, 10, 0)) == 1
 
 
 def test_open_runs_timers_and_control_messages(backend):
@@ -287,7 +289,7 @@ def test_a_closed_run_expires_with_its_log(backend):
 def test_blobs(backend):
     broker = backend.connect()
     lease = lease_of(broker)
-    settle(broker, commit_of(lease, 1, blobs=[("b1", b"big" * 1000, 60), ("b2", b"", 0)]))
+    settle(broker, commit_of(lease, 1, blobs=[BlobPut("r", "b1", b"big" * 1000, 60), BlobPut("r", "b2", b"", 0)]))
     assert broker.get_blob(0, "b1") == b"big" * 1000
     assert broker.get_blob(0, "b2") == b""
     assert broker.get_blob(0, "none") is None
@@ -308,7 +310,7 @@ def test_a_commit_of_a_thousand_tasks(broker):
     big = commit_of(lease, 1, logs=[log("r", 1, 1)], tasks=tasks)
     assert big.cost() == (1001, 100_005)
     assert statuses(settle(broker, big)) == [(1, "applied")]
-    assert len(broker.load_run(0, "r")) == 1000
+    assert len(broker.load_run(0, "r")) == 2000, "where each lies, and the digest of its token"
     taken = broker.take(["default"], "w", 2000, 0)
     assert len(taken) == 1000
     assert len({d.id for d in taken}) == 1000
@@ -319,8 +321,51 @@ def test_a_commit_of_a_thousand_tasks(broker):
 
 def test_an_empty_commit_moves_the_number_only(broker):
     lease = lease_of(broker)
-    assert Commit(0, "A", lease.epoch, 1, "0-0").cost() == (0, 0)
+    assert Commit(0, "A", lease.epoch, 1, START).cost() == (0, 0)
     assert statuses(settle(broker, commit_of(lease, 1))) == [(1, "applied")]
     assert replies_of(broker) == []
     assert broker.poll_commits() == []
     assert broker.stalled == ""
+
+
+def test_a_run_leaves_no_blob_behind_that_its_record_names(broker):
+    lease = lease_of(broker)
+    settle(broker, commit_of(lease, 1, blobs=[BlobPut("r", "b1", b"one", 60), BlobPut("r", "b2", b"two", 60)]))
+    assert broker.load_run(0, "r") == {"b:b1": b"", "b:b2": b""}
+    settle(broker, commit_of(lease, 2, blobs_dropped=[("r", "b1")]))
+    assert broker.load_run(0, "r") == {"b:b2": b""}
+    assert (broker.get_blob(0, "b1"), broker.get_blob(0, "b2")) == (None, b"two")
+
+
+def test_of_a_deleted_run_nothing_stays(broker):
+    lease = lease_of(broker)
+    parts = {"fields": [("r", {"status": "open"})], "opened": ["r", "s"], "tasks": [task("r", "t")]}
+    settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1), log("s", 1, 1)], **parts))
+    gone = commit_of(lease, 2, withdrawn=[("r", "t")], deleted=["r"])
+    assert statuses(settle(broker, gone)) == [(2, "applied")]
+    assert broker.load_run(0, "r") == {}
+    assert broker.load_log(0, "r") == []
+    assert broker.open_runs(0) == ["s"]
+    assert broker.queue_depths(["default"])["default"] == (0, 0)
+
+
+def test_what_was_set_aside_can_be_looked_at_and_dropped(broker):
+    lease = lease_of(broker)
+    dead = [DeadEntry("inbox", f"{n}-0", "r", "it is junk", bytes([n, 255])) for n in (1, 2, 3)]
+    settle(broker, commit_of(lease, 1, dead=dead))
+    found = broker.dead(0, 10)
+    assert [entry for _, entry in found] == dead[::-1]
+    broker.drop_dead(0, [found[1][0]])
+    broker.drop_dead(0, [found[1][0]])
+    broker.drop_dead(0, [])
+    assert [entry for _, entry in broker.dead(0, 1)] == [dead[2]]
+    assert len(broker.dead(0, 10)) == 2
+    assert broker.dead(1, 10) == []
+
+
+def test_runs_that_failed_are_listed(broker):
+    lease = lease_of(broker)
+    runs = [FailedRun(f"r{n}", "g", n, "it broke: \u00e9") for n in (1, 2)]
+    settle(broker, commit_of(lease, 1, failed=runs))
+    assert broker.failed(0, 10) == runs[::-1]
+    assert broker.failed(0, 1) == [runs[1]]

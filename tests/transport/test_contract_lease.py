@@ -7,11 +7,13 @@ from __future__ import annotations
 import pytest
 from tests.transport.commits import commit_of, lease_of, settle
 
+from drumline_transport.broker import START, Position
+
 
 def test_a_lease_excludes_others_until_it_runs_out(backend):
     ours, theirs = backend.connect(), backend.connect()
     lease = lease_of(ours, nonce="A")
-    assert (lease.partition, lease.nonce, lease.commit, lease.position) == (0, "A", 0, "0-0")
+    assert (lease.partition, lease.nonce, lease.commit, lease.position) == (0, "A", 0, START)
     assert lease.server == ours.server_id()
     assert theirs.acquire(0, "B", 60_000) is None
     assert theirs.acquire(1, "B", 60_000) is not None
@@ -53,19 +55,19 @@ def test_a_takeover_gets_the_committed_position_and_a_new_count(backend):
     # Given an owner that committed up to the second entry, then vanished
     first, second = backend.connect(), backend.connect()
     for i in range(3):
-        first.push_inbox(0, b"m%d" % i)
-    entries = first.read_inbox({0: "0-0"}, 10, 0)
+        first.push_inbox(0, "", b"m%d" % i)
+    entries = first.read_inbox({0: START}, 10, 0)
     lease = lease_of(first, nonce="A", ttl_ms=1)
     settle(
         first,
-        commit_of(lease, 1, position=entries[0].id),
-        commit_of(lease, 2, position=entries[1].id),
+        commit_of(lease, 1, position=entries[0].behind(START)),
+        commit_of(lease, 2, position=entries[1].behind(START)),
     )
     backend.elapse(2)
     # When another takes over
     heir = lease_of(second, nonce="B")
     # Then it begins behind what was committed, with number 1
-    assert (heir.position, heir.commit, heir.tries) == (entries[1].id, 0, 0)
+    assert (heir.position, heir.commit, heir.tries) == (entries[1].behind(START), 0, 0)
     assert [e.data for e in second.read_inbox({0: heir.position}, 10, 0)] == [b"m2"]
     assert settle(second, commit_of(heir, 1))[0].status == "applied"
 
@@ -97,13 +99,13 @@ def test_lease_owners_for_ps(backend):
     broker = backend.connect()
     assert broker.lease_owners() == []
     lease = lease_of(broker, 3, "A", 60_000)
-    settle(broker, commit_of(lease, 1, position="7-1"))
+    settle(broker, commit_of(lease, 1, position=Position("7-1", "8-2")))
     lease_of(broker, 5, "B", 60_000)
     broker.release(5, "B")
     three, five = broker.lease_owners()
     assert three["partition"] == 3
     assert (three["owner"], three["epoch"], three["commit"]) == ("A", lease.epoch, 1)
-    assert (three["position"], three["tries"]) == ("7-1", 0)
+    assert (three["position"], three["tries"]) == (("7-1", "8-2"), 0)
     assert 0 < three["left_ms"] <= 60_000
     assert (five["partition"], five["owner"]) == (5, "")
     assert five["left_ms"] < 0

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.transport.commits import commit_of, lease_of, log, settle, task
+
+from drumline_transport.broker import START
+from drumline_transport.errors import BrokerRefuses
 
 
 def dispatch(broker, *tasks):
@@ -64,13 +68,15 @@ def test_publish_appends_in_order_then_acknowledges(broker):
     broker.ensure_pool("default")
     dispatch(broker, task("r", "s"))
     [taken] = broker.take(["default"], "w", 1, 0)
-    broker.publish([(0, b"event 1"), (1, b"other"), (0, b"event 2"), (0, b"result")], [("default", taken.id)])
-    assert [e.data for e in broker.read_inbox({0: "0-0"}, 10, 0)] == [
+    broker.publish(
+        [(0, "", b"event 1"), (1, "", b"other"), (0, "", b"event 2"), (0, "", b"result")], [("default", taken.id)]
+    )
+    assert [e.data for e in broker.read_inbox({0: START}, 10, 0)] == [
         b"event 1",
         b"event 2",
         b"result",
     ]
-    assert [e.data for e in broker.read_inbox({1: "0-0"}, 10, 0)] == [b"other"]
+    assert [e.data for e in broker.read_inbox({1: START}, 10, 0)] == [b"other"]
     assert broker.queue_depths(["default"])["default"] == (0, 0)
     assert broker.renew("w", [("default", taken.id)]) == set()
 
@@ -81,38 +87,43 @@ def test_publish_again_repeats_entries_and_harms_nothing(broker):
     dispatch(broker, task("r", "s"), task("r", "s2"))
     first, second = broker.take(["default"], "w", 2, 0)
     for _ in range(2):
-        broker.publish([(0, b"result")], [("default", first.id)])
-    assert [e.data for e in broker.read_inbox({0: "0-0"}, 10, 0)] == [b"result", b"result"]
+        broker.publish([(0, "", b"result")], [("default", first.id)])
+    assert [e.data for e in broker.read_inbox({0: START}, 10, 0)] == [b"result", b"result"]
     assert broker.renew("w", [("default", second.id)]) == {("default", second.id)}
     broker.publish([], [])
-    broker.publish([(0, b"one")], [])
+    broker.publish([(0, "", b"one")], [])
 
 
 def test_publish_a_long_burst_keeps_its_order(broker):
-    burst = [(0, b"%d" % i) for i in range(1201)] + [
-        (0, b"x" * 700_000),
-        (0, b"y" * 700_000),
-        (0, b"end"),
+    burst = [(0, "", b"%d" % i) for i in range(1201)] + [
+        (0, "r", b"x" * 700_000),
+        (0, "r", b"y" * 700_000),
+        (0, "r", b"end"),
     ]
     broker.publish(burst, [("default", "1-1")])
-    read, after = [], "0-0"
+    read, after = [], START
     while page := broker.read_inbox({0: after}, 500, 0):
         read += page
-        after = page[-1].id
-    assert [e.data for e in read] == [data for _, data in burst]
+        after = page[-1].behind(after)
+    assert [e.data for e in read] == [data for _, _, data in burst]
 
 
 def test_read_inbox_serves_several_partitions(broker):
-    broker.push_inbox(0, b"a")
-    broker.submit(2, b"b")
-    broker.push_inbox(2, b"c")
-    broker.push_inbox(1, b"not asked for")
-    entries = broker.read_inbox({0: "0-0", 2: "0-0", 3: "0-0"}, 10, 0)
+    broker.push_inbox(0, "", b"a")
+    broker.submit(2, "", b"b")
+    broker.push_inbox(2, "", b"c")
+    broker.push_inbox(1, "", b"not asked for")
+    entries = broker.read_inbox({0: START, 2: START, 3: START}, 10, 0)
+    entries.sort(key=lambda entry: entry.partition)
     assert [(e.partition, e.data) for e in entries] == [(0, b"a"), (2, b"b"), (2, b"c")]
-    positions = {e.partition: e.id for e in entries}
+    # Then each stream has a position of its own, and the requests of a partition stand before the rest
+    assert [e.source for e in entries] == ["inbox", "requests", "inbox"]
+    positions = {0: START, 2: START, 3: START}
+    for entry in entries:
+        positions[entry.partition] = entry.behind(positions[entry.partition])
     assert broker.read_inbox(positions, 10, 0) == []
     assert broker.read_inbox({}, 10, 0) == []
-    assert len(broker.read_inbox({2: "0-0"}, 1, 0)) == 1
+    assert len(broker.read_inbox({2: START}, 1, 0)) == 2, "at most one of each stream"
 
 
 def test_renew_answers_only_what_is_still_owned(broker):
@@ -268,3 +279,57 @@ def test_the_async_reader_reads_the_same(broker):
 
     for _ in range(2):  # one event loop after another
         asyncio.run(read())
+
+
+def test_an_entry_names_its_run(broker):
+    broker.push_inbox(0, "r1", b"a")
+    broker.publish([(0, "r2", b"b")], [])
+    broker.submit(0, "r\u00e93", b"c")
+    entries = broker.read_inbox({0: START}, 10, 0)
+    assert [(e.source, e.run, e.data) for e in entries] == [
+        ("requests", "r\u00e93", b"c"),
+        ("inbox", "r1", b"a"),
+        ("inbox", "r2", b"b"),
+    ]
+
+
+def test_an_inbox_takes_no_more_than_its_bound(backend, monkeypatch):
+    # Given an inbox whose coordinator is away, and a worker that goes on
+    for module in ("memory", "redis_worker"):
+        monkeypatch.setattr(f"drumline_transport.{module}.INBOX_BYTES_MAX", 300_000)
+    broker = backend.connect(patience_s=0.05) if backend.memory is None else backend.connect()
+    if backend.name == "fakeredis":
+        pytest.skip("fakeredis measures no memory")
+    # When it writes and writes
+    for _ in range(200):
+        broker.publish([(0, "r", b"x" * 100)], [])
+    broker.publish([(0, "r", b"x" * 400_000)], [])
+    with pytest.raises(BrokerRefuses, match="INBOXFULL"):
+        broker.publish([(0, "r", b"x")], [])
+    # Then it is refused, while clients are heard and other inboxes take what they are given
+    broker.submit(0, "r", b"cancel")
+    broker.publish([(1, "r", b"x")], [])
+    # And it goes on when the coordinator has caught up
+    last = broker.read_inbox({0: START}, 1000, 0)[-1]
+    settle(broker, commit_of(lease_of(broker), 1, position=last.behind(START)))
+    broker.publish([(0, "r", b"x" * 1000)], [])
+
+
+def test_requests_begin_anew_behind_an_id_of_the_future(backend):
+    broker = backend.connect()
+    lease = lease_of(broker)
+    broker.submit(0, "r", b"a")
+    if backend.memory is not None:
+        backend.memory.partitions[0].requests.append((2**64 - 1, 2**64 - 1), ("r", b"forged"))
+    else:
+        key = f"{{{backend.prefix}:0}}:requests"
+        backend.raw("XADD", key, f"{2**64 - 1}-{2**64 - 1}", "r", "r", "d", b"forged")
+    position = START
+    for entry in broker.read_inbox({0: START}, 10, 0):
+        position = entry.behind(position)
+    assert not broker.renew_requests(0, "somebody", lease.epoch, position.requests)
+    assert not broker.renew_requests(0, "A", lease.epoch, "5-0"), "there is an entry behind"
+    assert broker.renew_requests(0, "A", lease.epoch, position.requests)
+    broker.submit(0, "r", b"b")
+    assert [e.data for e in broker.read_inbox({0: START}, 10, 0)] == [b"b"]
+    assert lease_of(broker).position.requests == "0-0"

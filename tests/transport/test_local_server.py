@@ -12,6 +12,7 @@ from tests.servers import wait_until
 
 from drumline_protocol.errors import NoBroker
 from drumline_transport import connect
+from drumline_transport.broker import START
 from drumline_transport.local_server import LocalServer, find_server, free_port, packaged_server
 
 
@@ -33,14 +34,14 @@ def test_data_survives_stop_and_start(tmp_path):
     with LocalServer(directory=tmp_path / "data") as server:
         assert server.url == f"redis://127.0.0.1:{server.port}/0"
         broker = connect(server.url)
-        broker.push_inbox(0, b"kept")
+        broker.push_inbox(0, "", b"kept")
         port = server.port
         server.stop()
         assert not server.running()
         server.start()
         assert server.start() is server
         assert server.port == port
-        assert [e.data for e in broker.read_inbox({0: "0-0"}, 5, 0)] == [b"kept"]
+        assert [e.data for e in broker.read_inbox({0: START}, 5, 0)] == [b"kept"]
         info = broker._any.call("CONFIG", "GET", "bind")
         assert info[1].decode().split() == ["127.0.0.1"]
         broker.close()

@@ -6,6 +6,7 @@ import pytest
 from tests.transport.commits import commit_of, lease_of, log, statuses
 
 from drumline_protocol.errors import NoBroker
+from drumline_transport.broker import START
 from drumline_transport.errors import BrokerRefuses
 from drumline_transport.memory import MemoryBroker, MemoryServer
 
@@ -19,8 +20,8 @@ def test_while_it_refuses_commits_wait_and_other_writes_raise():
     assert broker.poll_commits() == []
     assert (broker.outstanding, broker.stalled) == (1, "commits wait: OOM full")
     for write in (
-        lambda: broker.push_inbox(0, b""),
-        lambda: broker.publish([(0, b"")], []),
+        lambda: broker.push_inbox(0, "", b""),
+        lambda: broker.publish([(0, "", b"")], []),
         lambda: broker.beat("workers", "w", b""),
         lambda: broker.acquire(1, "A", 1),
     ):
@@ -52,8 +53,8 @@ def test_a_closed_broker_says_so_and_leaves_others_alone():
 def test_the_clock_is_the_owners():
     server = MemoryServer(now_ms=1000)
     broker = MemoryBroker(server)
-    broker.push_inbox(0, b"a")
-    broker.push_inbox(0, b"b")
+    broker.push_inbox(0, "", b"a")
+    broker.push_inbox(0, "", b"b")
     server.now_ms = 500  # a step back: ids still ascend
-    broker.push_inbox(0, b"c")
-    assert [e.id for e in broker.read_inbox({0: "0-0"}, 9, 0)] == ["1000-0", "1000-1", "1000-2"]
+    broker.push_inbox(0, "", b"c")
+    assert [e.id for e in broker.read_inbox({0: START}, 9, 0)] == ["1000-0", "1000-1", "1000-2"]

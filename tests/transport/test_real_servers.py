@@ -14,6 +14,7 @@ from tests.transport.commits import commit_of, lease_of, log, replies_of, settle
 
 from drumline_protocol.errors import EvictingBroker, NoBroker, PartitionMismatch, ProtocolTooNew
 from drumline_transport import connect
+from drumline_transport.broker import START, BlobPut
 from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.local_server import LocalServer, free_port
 
@@ -49,8 +50,8 @@ def test_blocked_reads_wake_up(real_backend):
     lease = lease_of(broker)
     [entry] = meanwhile(
         real_backend,
-        lambda: broker.read_inbox({0: "0-0", 1: "0-0"}, 10, 9_000),
-        lambda: broker.push_inbox(1, b"hello"),
+        lambda: broker.read_inbox({0: START, 1: START}, 10, 9_000),
+        lambda: broker.push_inbox(1, "", b"hello"),
     )
     assert (entry.partition, entry.data) == (1, b"hello")
     [taken] = meanwhile(
@@ -77,7 +78,7 @@ def test_blocked_reads_wake_up(real_backend):
 
 def test_blocked_reads_end_empty_handed(real_backend):
     broker = real_backend.connect()
-    assert broker.read_inbox({0: "0-0"}, 10, 10) == []
+    assert broker.read_inbox({0: START}, 10, 10) == []
     assert broker.take(["a", "b"], "w", 1, 10) == []
     assert broker.read_ctl("0-0", 10) == []
     reader = broker.log_reader(0, "none")
@@ -107,7 +108,7 @@ def test_a_pool_deleted_under_a_blocked_worker_is_made_again(real_backend):
 def test_closing_ends_every_wait(real_backend):
     broker = real_backend.connect()
     with pytest.raises(NoBroker, match="closed"):
-        meanwhile(real_backend, lambda: broker.read_inbox({0: "0-0"}, 1, 9_000), broker.close)
+        meanwhile(real_backend, lambda: broker.read_inbox({0: START}, 1, 9_000), broker.close)
     with pytest.raises(NoBroker, match="closed"):
         broker.time_ms()
 
@@ -225,7 +226,7 @@ def test_killed_connections_lose_and_double_nothing(real_backend):
     assert {reply.status for reply in replies} <= {"applied", "already"}
     assert [e.first for e in broker.load_log(0, "r")] == list(range(2, 400))
     assert broker.queue_depths(["default"])["default"] == (398, 0)
-    assert set(broker.load_run(0, "r")) == {"t:s399"}
+    assert set(broker.load_run(0, "r")) == {"t:s399", "k:s399"}
 
 
 def test_a_key_of_another_type_changes_nothing(real_backend):
@@ -261,8 +262,8 @@ def test_results_are_not_acknowledged_when_they_cannot_be_stored(real_backend):
     [taken] = broker.take(["a"], "w", 1, 0)
     real_backend.raw("SET", f"{{{real_backend.prefix}:3}}:inbox", "a string")
     with pytest.raises(ServerError, match="WRONGTYPE"):
-        broker.publish([(0, b"event"), (3, b"result")], [("a", taken.id)])
-    assert broker.read_inbox({0: "0-0"}, 10, 0) == []
+        broker.publish([(0, "", b"event"), (3, "", b"result")], [("a", taken.id)])
+    assert broker.read_inbox({0: START}, 10, 0) == []
     assert broker.renew("w", [("a", taken.id)]) == {("a", taken.id)}
 
 
@@ -284,7 +285,7 @@ def test_a_full_server_makes_commits_wait_and_loses_none(own_server):
     assert len(broker.load_log(0, "r")) == 1
     assert "t:s" in broker.load_run(0, "r")
     with pytest.raises(BrokerRefuses, match="takes no writes for now: OOM"):
-        broker.publish([(0, b"result")], [("a", taken.id)])
+        broker.publish([(0, "", b"result")], [("a", taken.id)])
     with pytest.raises(BrokerRefuses, match="OOM"):
         broker.beat("workers", "w", b"")
     assert broker.renew("w", [("a", taken.id)]) == {("a", taken.id)}
@@ -293,7 +294,7 @@ def test_a_full_server_makes_commits_wait_and_loses_none(own_server):
     assert statuses(replies_of(broker)) == [(3, "applied"), (4, "applied"), (5, "applied")]
     assert broker.stalled == ""
     assert [e.first for e in broker.load_log(0, "r")] == [1, 3, 4, 5]
-    broker.publish([(0, b"result")], [("a", taken.id)])
+    broker.publish([(0, "", b"result")], [("a", taken.id)])
     broker.close()
     admin.close()
 
@@ -302,7 +303,7 @@ def test_a_restarted_server_is_found_again(own_server):
     broker = connect(own_server.url, name="test")
     before = broker.server_id()
     lease = lease_of(broker)
-    broker.push_inbox(0, b"kept")
+    broker.push_inbox(0, "", b"kept")
     settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1)]))
     reader = broker.log_reader(0, "r")
     assert len(reader.read("-", 5, 0)) == 1
@@ -316,7 +317,7 @@ def test_a_restarted_server_is_found_again(own_server):
     own_server.start()
     # Then everybody reconnects, commits go through once, and the new server shows
     assert statuses(replies_of(broker, 100)) == [(2, "applied"), (3, "applied")]
-    assert [e.data for e in broker.read_inbox({0: "0-0"}, 10, 0)] == [b"kept"]
+    assert [e.data for e in broker.read_inbox({0: START}, 10, 0)] == [b"kept"]
     assert [e.first for e in reader.read("-", 5, 0)] == [1, 2, 3]
     assert [e.first for e in broker.load_log(0, "r")] == [1, 2, 3]
     assert broker.server_id() not in ("", before)
@@ -338,14 +339,14 @@ def test_waits_survive_a_restart(own_server):
     lease = lease_of(broker)
     with ThreadPoolExecutor(4) as pool:
         waits = [
-            pool.submit(broker.read_inbox, {0: "0-0"}, 5, 9_000),
+            pool.submit(broker.read_inbox, {0: START}, 5, 9_000),
             pool.submit(broker.take, ["a"], "w", 1, 9_000),
             pool.submit(broker.read_ctl, "0-0", 9_000),
             pool.submit(asyncio.run, wait_async()),
         ]
         own_server.kill()
         own_server.start()
-        broker.push_inbox(0, b"x")
+        broker.push_inbox(0, "", b"x")
         parts = {"tasks": [task("r", "s", pool="a")], "ctl": [b"x"], "logs": [log("r", 1, 1)]}
         settle(broker, commit_of(lease, 1, **parts))
         assert [len(wait.result(15)) for wait in waits] == [1, 1, 1, 1]
@@ -369,7 +370,7 @@ def test_no_server_says_so():
 def test_a_server_that_goes_away_is_reported_after_patience(own_server):
     broker = connect(own_server.url, patience_s=0.1)
     own_server.kill()
-    for verb in (broker.time_ms, broker.log_reader(0, "r").exists, lambda: broker.submit(0, b"")):
+    for verb in (broker.time_ms, broker.log_reader(0, "r").exists, lambda: broker.submit(0, "", b"")):
         with pytest.raises(NoBroker, match=r"127\.0\.0\.1"):
             verb()
 
@@ -478,7 +479,7 @@ def test_many_threads_may_submit_and_read(real_backend):
     settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1)]))
 
     def use(i):
-        broker.submit(0, b"%d" % i)
+        broker.submit(0, "", b"%d" % i)
         reader = broker.log_reader(0, "r")
         found = reader.read("-", 5, 0)
         reader.close()
@@ -487,7 +488,7 @@ def test_many_threads_may_submit_and_read(real_backend):
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(use, range(200)))
-    sent = {int(e.data) for e in broker.read_inbox({0: "0-0"}, 500, 0)}
+    sent = {int(e.data) for e in broker.read_inbox({0: START}, 500, 0)}
     assert sent == set(range(200))
 
 
@@ -495,12 +496,12 @@ def test_big_values_pass_whole(real_backend):
     broker = real_backend.connect()
     lease = lease_of(broker)
     big = bytes(range(256)) * 20_000
-    settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1, big)], blobs=[("b", big, 60)]))
-    broker.push_inbox(0, big)
-    broker.publish([(0, big), (0, big)], [])
+    settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1, big)], blobs=[BlobPut("r", "b", big, 60)]))
+    broker.push_inbox(0, "", big)
+    broker.publish([(0, "", big), (0, "", big)], [])
     assert broker.load_log(0, "r")[0].data == big
     assert broker.get_blob(0, "b") == big
-    assert [e.data for e in broker.read_inbox({0: "0-0"}, 5, 0)] == [big] * 3
+    assert [e.data for e in broker.read_inbox({0: START}, 5, 0)] == [big] * 3
 
     async def read():
         reader = broker.alog_reader(0, "r")

@@ -20,6 +20,7 @@ from tests.transport.commits import commit_of, lease_of, log, settle, statuses, 
 
 from drumline_protocol.errors import NoBroker
 from drumline_transport import connect
+from drumline_transport.broker import START
 
 
 def _certificate(folder):
@@ -82,8 +83,8 @@ def test_all_kinds_of_waits_through_tls(tls_url):
     commits = [commit_of(lease, n, logs=[log("r", n, n, big)], tasks=[task("r", f"s{n}", pool="a")]) for n in (1, 2)]
     assert statuses(settle(broker, *commits)) == [(1, "applied"), (2, "applied")]
     assert len(broker.take(["a"], "w", 5, 1000)) == 2
-    broker.publish([(0, b"event"), (0, b"result")], [])
-    assert len(broker.read_inbox({0: "0-0"}, 5, 1000)) == 2
+    broker.publish([(0, "", b"event"), (0, "", b"result")], [])
+    assert len(broker.read_inbox({0: START}, 5, 1000)) == 2
     assert broker.read_ctl("0-0", 5) == []
     reader = broker.log_reader(0, "r")
     assert [len(e.data) for e in reader.read("-", 5, 1000)] == [3_000_000] * 2

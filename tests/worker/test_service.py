@@ -32,6 +32,8 @@ class State(TypedDict):
 class ListBroker:
     """Of the worker's verbs those that a run without trouble needs."""
 
+    partitions = 1
+
     def __init__(self) -> None:
         self.tasks: Queue[Delivery] = Queue()
         self.entries: Queue[bytes] = Queue()
@@ -46,8 +48,8 @@ class ListBroker:
                 found.append(self.tasks.get_nowait())
         return found
 
-    def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
-        for _, data in entries:
+    def publish(self, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> None:
+        for _, _, data in entries:
             self.entries.put(data)
         self.done += done
 

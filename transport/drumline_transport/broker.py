@@ -34,11 +34,16 @@ A broker is not shared across `fork`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, NamedTuple, Protocol, TypedDict
 
 Kind = Literal["workers", "coordinators"]
 Status = Literal["applied", "already", "diverged"]
 FieldValue = str | bytes | int
+
+#: The two streams that make up the inbox of a partition.
+INBOX: Literal["inbox"] = "inbox"
+REQUESTS: Literal["requests"] = "requests"
+Source = Literal["inbox", "requests"]
 
 #: The position before every entry of a stream.
 START_POSITION = "0-0"
@@ -46,13 +51,39 @@ START_POSITION = "0-0"
 SWEEP_START = "-"
 
 
+class Position(NamedTuple):
+    """How far the two streams of a partition's inbox were handled: the id of the last entry of each."""
+
+    inbox: str = START_POSITION
+    requests: str = START_POSITION
+
+
+#: The position before everything.
+START = Position()
+
+
 @dataclass(slots=True)
 class InboxEntry:
-    """One message for the coordinator of `partition`. `id` is its position there."""
+    """One message for the coordinator of `partition`, from one of its two streams, where its position is `id`.
+
+    `run` names the run that it speaks of ("": none). It stands outside of `data`, so that an entry that cannot be read
+    costs its run and nobody else.
+    """
 
     partition: int
     id: str
     data: bytes
+    run: str = ""
+    source: Source = INBOX
+
+    @property
+    def name(self) -> str:
+        """What `note_try` counts by."""
+        return f"{self.source}/{self.id}"
+
+    def behind(self, position: Position) -> Position:
+        """The position behind this entry."""
+        return Position(self.id, position.requests) if self.source == INBOX else Position(position.inbox, self.id)
 
 
 @dataclass(slots=True)
@@ -105,7 +136,7 @@ class Lease:
     nonce: str
     epoch: int
     commit: int
-    position: str
+    position: Position
     tries: int
     server: str
 
@@ -120,7 +151,7 @@ class LeaseRow(TypedDict):
     owner: str
     epoch: int
     commit: int
-    position: str
+    position: Position
     left_ms: int
     tries: int
 
@@ -139,13 +170,49 @@ class LogAppend:
 class TaskAppend:
     """A task entry for `pool`.
 
-    Its stream id is kept in the run record under `slot`, until settled or withdrawn.
+    Its stream id is kept in the run record under `slot`, until settled or withdrawn, and beside it `digest`, by which
+    the holder of the entry is known.
     """
 
     run_id: str
     slot: str
     pool: str
     data: bytes
+    digest: str = ""
+
+
+@dataclass(slots=True)
+class BlobPut:
+    """A large value that tasks of a run refer to. The run record names it until it is dropped."""
+
+    run_id: str
+    blob_id: str
+    data: bytes
+    ttl_s: int
+
+
+@dataclass(slots=True)
+class DeadEntry:
+    """An entry that cannot be handled, for an operator to look at.
+
+    `source` tells where it lay ("inbox", "requests", "tasks:<pool>", "log:<run id>"), `id` which entry of it that was.
+    """
+
+    source: str
+    id: str
+    run: str
+    reason: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class FailedRun:
+    """A line of the list of runs that failed lately. `at_ms` is a time for people."""
+
+    run_id: str
+    graph: str
+    at_ms: int
+    error: str
 
 
 @dataclass(slots=True)
@@ -160,7 +227,7 @@ class Commit:
     nonce: str
     epoch: int
     number: int
-    position: str
+    position: Position
     logs: list[LogAppend] = field(default_factory=list)
     tasks: list[TaskAppend] = field(default_factory=list)
     #: `(run id, fields to set in its record)`
@@ -178,14 +245,20 @@ class Commit:
     timers_done: list[str] = field(default_factory=list)
     #: what every worker must hear
     ctl: list[bytes] = field(default_factory=list)
-    #: `(blob id, value, seconds to keep; 0 = for ever)`
-    blobs: list[tuple[str, bytes, int]] = field(default_factory=list)
+    blobs: list[BlobPut] = field(default_factory=list)
+    #: `(run id, blob id)`
+    blobs_dropped: list[tuple[str, str]] = field(default_factory=list)
+    #: runs of which nothing is to stay: record, log, membership of the open runs
+    deleted: list[str] = field(default_factory=list)
+    dead: list[DeadEntry] = field(default_factory=list)
+    failed: list[FailedRun] = field(default_factory=list)
 
     def cost(self) -> tuple[int, int]:
         """How many stream entries and blobs this commit writes, and how many payload bytes."""
         entries = len(self.logs) + len(self.tasks) + len(self.ctl) + len(self.blobs)
         size = sum(len(log.data) for log in self.logs) + sum(len(task.data) for task in self.tasks)
-        size += sum(map(len, self.ctl)) + sum(len(blob[1]) for blob in self.blobs)
+        size += sum(map(len, self.ctl)) + sum(len(blob.data) for blob in self.blobs)
+        size += sum(len(entry.data) for entry in self.dead)
         for _, values in self.fields:
             size += sum(len(v) if isinstance(v, (bytes, str)) else 8 for v in values.values())
         return entries, size
@@ -244,6 +317,15 @@ class CommonVerbs(Protocol):
     """What every role may ask."""
 
     partitions: int
+    #: the protocol version that the cluster speaks, as of `connect`
+    protocol: int
+
+    def raise_protocol(self, version: int) -> None:
+        """Let the cluster speak a later protocol version from now on; processes that are there go on as they began.
+
+        Idempotent. For an operator, when no older process is left.
+        """
+        ...
 
     def server_id(self) -> str:
         """The broker's `run_id` as of the latest (re)connect. Costs nothing.
@@ -288,8 +370,8 @@ class CommonVerbs(Protocol):
 
     def get_blob(self, p: int, blob_id: str) -> bytes | None: ...
 
-    def push_inbox(self, p: int, data: bytes) -> None:
-        """Append one message to the inbox of partition `p`.
+    def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
+        """Append one message about a run ("": about none) to the inbox of partition `p`.
 
         At least once; once it returns it is stored.
         """
@@ -328,9 +410,9 @@ class CoordinatorVerbs(CommonVerbs, Protocol):
         """One row for each partition that ever had an owner (`owner` is "" when released)."""
         ...
 
-    def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
-        """Entries behind `after[p]` of every partition p named, at most `count` of each, in order
-        within a partition.
+    def read_inbox(self, after: dict[int, Position], count: int, block_ms: int) -> list[InboxEntry]:
+        """Entries behind `after[p]` of every partition p named, at most `count` of each of its two
+        streams, in order within a stream; the requests of a partition stand before the rest.
 
         Waits up to `block_ms` (0: not at all) for the first. Removes nothing: a commit's position
         does.
@@ -366,8 +448,14 @@ class CoordinatorVerbs(CommonVerbs, Protocol):
         """How many commits have no reply yet."""
         ...
 
-    def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
-        """Count one more try of handling `entry_id` after a takeover; returns the count. 0: the
+    def renew_requests(self, p: int, nonce: str, epoch: int, last: str) -> bool:
+        """Begin the stream of requests anew if `last` is its last entry and the lease is held: somebody gave that entry
+        an id from the future, behind which ids would run out. The stored position is the start again then.
+        """
+        ...
+
+    def note_try(self, p: int, nonce: str, epoch: int, entry: str) -> int:
+        """Count one more try of handling `entry` (`InboxEntry.name`) after a takeover; returns the count. 0: the
         lease is not held.
 
         The next commit forgets the count.
@@ -427,12 +515,14 @@ class WorkerVerbs(CommonVerbs, Protocol):
         """
         ...
 
-    def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
-        """Append `(partition, data)` to the inboxes in order, then acknowledge and delete the
+    def publish(self, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> None:
+        """Append `(partition, run id, data)` to the inboxes in order, then acknowledge and delete the
         entries `done`.
 
         `done` is a list of `(pool, entry id)`. At least once; in order; no acknowledgement without
-        all the entries before it stored. Returns when the broker has it.
+        all the entries before it stored. Returns when the broker has it. An inbox that holds more
+        than `INBOX_BYTES_MAX` takes nothing until its coordinator has caught up: `BrokerRefuses`
+        when patience ends before that.
         """
         ...
 
@@ -458,8 +548,23 @@ class WorkerVerbs(CommonVerbs, Protocol):
 class ClientVerbs(CommonVerbs, Protocol):
     """Ask for runs and read their logs."""
 
-    def submit(self, p: int, data: bytes) -> None:
-        """As `push_inbox`."""
+    def submit(self, p: int, run_id: str, data: bytes) -> None:
+        """Append one message about a run to the requests of partition `p`.
+
+        At least once; once it returns it is stored.
+        """
+        ...
+
+    def dead(self, p: int, count: int) -> list[tuple[str, DeadEntry]]:
+        """The newest entries that were set aside, `(id in the dead stream, entry)`, newest first."""
+        ...
+
+    def drop_dead(self, p: int, ids: list[str]) -> None:
+        """Forget entries that were set aside. Idempotent."""
+        ...
+
+    def failed(self, p: int, count: int) -> list[FailedRun]:
+        """Runs that failed lately, the last one first."""
         ...
 
     def log_reader(self, p: int, run_id: str) -> LogReader: ...

@@ -26,6 +26,7 @@ import redis
 from redis.connection import AbstractConnection, parse_url
 
 from drumline_protocol.errors import NoBroker
+from drumline_transport.after_fork import renew_after_fork
 from drumline_transport.errors import ServerError
 
 #: How long a connection may take to open, TLS and password included.
@@ -34,8 +35,6 @@ CONNECT_TIMEOUT_S = 5.0
 REPLY_TIMEOUT_S = 10.0
 #: How long a write may wait for room in the socket.
 SEND_TIMEOUT_S = 10.0
-#: First and longest pause before trying again.
-BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.02, 1.0
 
 _READ_BYTES = 64 * 1024
 
@@ -60,7 +59,7 @@ NOTHING = _Nothing()
 PASSING = frozenset(
     {
         *("OOM", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "READONLY"),
-        *("CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED"),
+        *("CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "INBOXFULL"),
     }
 )
 #: Refusals after which another connection may lead to the right server, or log in again.
@@ -105,6 +104,7 @@ class Connection:
             # Kernel timeouts on a blocking socket: one system call a read in place of poll + recv.
             sock.settimeout(None)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_TIMEOUT_S))
+        renew_after_fork(self)
 
     def fileno(self) -> int:
         number: int = self._sock.fileno()
@@ -202,15 +202,15 @@ class Connection:
         size = self._sock.recv_into(self._buffer)
         return size
 
-    def call(self, *arguments: Argument, wait_s: float = 0.0) -> Reply:
+    def call(self, *arguments: Argument, timeout_s: float = REPLY_TIMEOUT_S) -> Reply:
         """Send one command and return its reply; error replies are raised."""
         self.send(pack(*arguments))
-        reply = self.receive(REPLY_TIMEOUT_S + wait_s)
+        reply = self.receive(timeout_s)
         if isinstance(reply, ServerError):
             raise reply
         return reply
 
-    def calls(self, commands: Iterable[bytes]) -> list[Reply]:
+    def calls(self, commands: Iterable[bytes], timeout_s: float = REPLY_TIMEOUT_S) -> list[Reply]:
         """Send packed commands in one write and return their replies; `ServerError`s stand in the
         list.
         """
@@ -219,7 +219,7 @@ class Connection:
         replies = []
         for _ in packed:
             self.busy = True
-            replies.append(self.receive(REPLY_TIMEOUT_S))
+            replies.append(self.receive(timeout_s))
         return replies
 
     def abort(self) -> None:
@@ -230,6 +230,14 @@ class Connection:
     def close(self) -> None:
         self.busy = True
         self._opened.disconnect()
+
+    def after_fork(self) -> None:
+        """The socket is the parent's: close this process's number for it, with no word on the wire (no
+        shutdown, no TLS alert). Whoever still holds this object gets `Lost`.
+        """
+        self.busy = True
+        with contextlib.suppress(OSError):
+            self._sock.close()
 
 
 def _wait_readable(sock: socket.socket, timeout_s: float) -> None:
@@ -280,16 +288,21 @@ class Dialer:
         else:
             options["lib_name"] = options["lib_version"] = None
         self._options: dict[str, Any] = options
+        renew_after_fork(self)
 
-    def dial(self, role: str) -> Connection:
+    def dial(self, role: str, timeout_s: float | None = None) -> Connection:
         """A new connection, named for `CLIENT LIST`.
 
-        Raises `Lost`, or `NoBroker` when we are not let in.
+        `timeout_s` bounds each step of opening it (None: `CONNECT_TIMEOUT_S`). Raises `Lost`, or `NoBroker` when we
+        are not let in.
         """
         if self.closed.is_set():
             raise NoBroker(self.url, "this broker object was closed")
+        options = self._options
+        if timeout_s is not None:
+            options = {**options, "socket_connect_timeout": timeout_s, "socket_timeout": timeout_s}
         try:
-            opened = self._kind(**self._options)
+            opened = self._kind(**options)
             opened.connect()
         except redis.AuthenticationError as error:
             raise NoBroker(self.url, str(error)) from None
@@ -302,7 +315,7 @@ class Dialer:
         except (redis.RedisError, OSError) as error:
             raise Lost(str(error)) from None
         connection = Connection(opened)
-        self._greet(connection, role)
+        self._greet(connection, role, REPLY_TIMEOUT_S if timeout_s is None else timeout_s)
         with self._lock:
             self._open.add(connection)
         if self.closed.is_set():
@@ -310,12 +323,13 @@ class Dialer:
             raise NoBroker(self.url, "this broker object was closed")
         return connection
 
-    def _greet(self, connection: Connection, role: str) -> None:
+    def _greet(self, connection: Connection, role: str, timeout_s: float) -> None:
         """Name the connection and learn the server's `run_id`, in one round trip.
 
         Both may be forbidden.
         """
-        named, info = connection.calls([pack("CLIENT", "SETNAME", f"{self.name}:{role}"), pack("INFO", "server")])
+        commands = [pack("CLIENT", "SETNAME", f"{self.name}:{role}"), pack("INFO", "server")]
+        named, info = connection.calls(commands, timeout_s)
         for reply in (named, info):
             if isinstance(reply, ServerError) and reply.code in ("NOAUTH", "LOADING"):
                 connection.close()
@@ -331,12 +345,6 @@ class Dialer:
             self._open.discard(connection)
         connection.close()
 
-    def pause(self, attempt: int, left_s: float) -> None:
-        """Wait before attempt number `attempt` + 1, at most `left_s`; ends at once when the broker
-        is closed.
-        """
-        self.closed.wait(max(0.0, min(BACKOFF_FIRST_S * 2 ** min(attempt, 10), BACKOFF_MAX_S, left_s)))
-
     def close(self) -> None:
         self.closed.set()
         with self._lock:
@@ -344,6 +352,15 @@ class Dialer:
             self._open.clear()
         for connection in connections:
             connection.abort()
+
+    def after_fork(self) -> None:
+        """Nobody in this process holds the lock or waits for the event; the connections are the parent's."""
+        closed = self.closed.is_set()
+        self.closed = threading.Event()
+        if closed:
+            self.closed.set()
+        self._lock = threading.Lock()
+        self._open = weakref.WeakSet()
 
 
 def info_field(info: bytes, name: str) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TypeVar
 
 from drumline_protocol.errors import NoBroker
+from drumline_transport.after_fork import renew_after_fork
+from drumline_transport.backoff import Pause
 from drumline_transport.connection import (
     ELSEWHERE,
     PASSING,
@@ -32,47 +34,81 @@ T = TypeVar("T")
 
 
 class Line:
-    """Safe for threads: callers of one line wait for each other, also for a blocking read."""
+    """Safe for threads: callers of one line wait for each other, also for a blocking read.
 
-    def __init__(self, dialer: Dialer, role: str, *, waits_for_refusals: bool = True) -> None:
+    `timeout_s` is how long a reply, and each step of opening the connection, may take: short for a
+    line that must notice soon that nobody is at the other end. None: `REPLY_TIMEOUT_S` and
+    `CONNECT_TIMEOUT_S`.
+    """
+
+    def __init__(
+        self, dialer: Dialer, role: str, *, waits_for_refusals: bool = True, timeout_s: float | None = None
+    ) -> None:
         self._dialer = dialer
         self._role = role
         self._waits_for_refusals = waits_for_refusals
+        self._connect_timeout_s = timeout_s
+        self._timeout_s = REPLY_TIMEOUT_S if timeout_s is None else timeout_s
         self._connection: Connection | None = None
         self._lock = threading.RLock()
+        self._pause = Pause()
+        #: the latest attempt failed; no new connection is opened before `_not_before`
+        self._troubled = False
+        self._not_before = 0.0
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The connection is the parent's, and nobody in this process holds the lock."""
+        self._connection = None
+        self._lock = threading.RLock()
+        self._pause = Pause()
+        self._troubled = False
 
     def run(self, use: Callable[[Connection], T]) -> T:
         """`use(connection)`, again and again until it neither loses the connection nor meets a
         passing refusal.
 
         Raises `NoBroker` when patience ends or the server does not let us in (`BrokerRefuses` when it is
-        there but takes no writes), `ServerError` for other refusals.
+        there but takes no writes), `ServerError` for other refusals. A caller that calls again at once
+        is held up before a new connection is opened, so that no loop knocks a thousand times a second.
         """
         with self._lock:
             deadline = 0.0
-            attempt = 0
+            if self._troubled and self._connection is None:
+                self._dialer.closed.wait(max(0.0, self._not_before - time.monotonic()))
             while True:
                 try:
                     connection = self._connection
                     if connection is None:
-                        connection = self._connection = self._dialer.dial(self._role)
-                    return use(connection)
+                        connection = self._connection = self._dialer.dial(self._role, self._connect_timeout_s)
+                    result = use(connection)
+                    if self._troubled:
+                        self._troubled = False
+                        self._pause.reset()
+                    return result
                 except Lost as lost:
                     self._drop()
                     cause, refused = str(lost), False
                 except ServerError as refusal:
                     cause, refused = self._judge(refusal), True
+                except NoBroker:  # not let in
+                    self._failed()
+                    raise
                 except BaseException:
                     if self._connection is not None and self._connection.busy:
                         self._drop()
                     raise
                 now = time.monotonic()
-                if not attempt:
+                if not deadline:
                     deadline = now + self._dialer.patience_s
+                self._failed()
                 if now >= deadline or self._dialer.closed.is_set():
                     raise (BrokerRefuses if refused else NoBroker)(self._dialer.url, cause)
-                self._dialer.pause(attempt, deadline - now)
-                attempt += 1
+                self._dialer.closed.wait(max(0.0, min(self._not_before, deadline) - now))
+
+    def _failed(self) -> None:
+        self._troubled = True
+        self._not_before = time.monotonic() + self._pause.seconds()
 
     def _judge(self, refusal: ServerError) -> str:
         """The cause, if the command may be tried again; raises what the caller shall see if not."""
@@ -80,10 +116,12 @@ class Line:
         if code in ELSEWHERE:
             self._drop()
         if code in UNWELCOME:
+            self._failed()
             raise NoBroker(self._dialer.url, refusal.text) from None
         if code not in PASSING:
             raise refusal
         if not self._waits_for_refusals:
+            self._failed()
             raise BrokerRefuses(self._dialer.url, refusal.text) from None
         return refusal.text
 
@@ -92,18 +130,38 @@ class Line:
             self._dialer.hang_up(self._connection)
             self._connection = None
 
-    def call(self, *arguments: Argument, wait_ms: int = 0) -> Reply:
-        """One command. `wait_ms` is how long the command itself may block."""
-        return self.call_packed(pack(*arguments), wait_ms)
+    def call(self, *arguments: Argument) -> Reply:
+        """One command."""
+        return self.call_packed(pack(*arguments))
 
-    def call_packed(self, packed: bytes, wait_ms: int = 0) -> Reply:
-        timeout_s = REPLY_TIMEOUT_S + wait_ms / 1000
+    def call_packed(self, packed: bytes) -> Reply:
+        """One packed command."""
+        timeout_s = self._timeout_s
 
         def use(connection: Connection) -> Reply:
             connection.send(packed)
             reply = connection.receive(timeout_s)
             if isinstance(reply, ServerError):
                 raise reply
+            return reply
+
+        return self.run(use)
+
+    def read_streams(self, packed: bytes, names: Container[bytes], wait_ms: int) -> Reply:
+        """One packed `XREAD` or `XREADGROUP` that may block for `wait_ms`: `[[name, rows], ...]`, or
+        None.
+
+        A reply that names another stream than one of `names` was meant for somebody else: the
+        connection is given up, and the command sent on a new one.
+        """
+        timeout_s = self._timeout_s + wait_ms / 1000
+
+        def use(connection: Connection) -> Reply:
+            connection.send(packed)
+            reply = connection.receive(timeout_s)
+            if isinstance(reply, ServerError):
+                raise reply
+            check_streams(reply, names)
             return reply
 
         return self.run(use)
@@ -115,7 +173,7 @@ class Line:
         """
 
         def use(connection: Connection) -> list[Reply]:
-            replies = connection.calls(commands)
+            replies = connection.calls(commands, self._timeout_s)
             for reply in replies:
                 if isinstance(reply, ServerError) and reply.code != tolerated:
                     raise reply
@@ -136,14 +194,29 @@ class Line:
 
         def use(connection: Connection) -> list[Reply]:
             for _ in range(3):
-                replies = connection.calls(packed)
+                replies = connection.calls(packed, self._timeout_s)
                 errors = [reply for reply in replies if isinstance(reply, ServerError)]
                 if not errors:
                     return replies
                 others = [error for error in errors if error.code != "NOSCRIPT"]
                 if others:
                     raise others[0]
-                connection.call("SCRIPT", "LOAD", script.text)
+                connection.call("SCRIPT", "LOAD", script.text, timeout_s=self._timeout_s)
             raise Lost(f"the server forgets script {script.name!r} as soon as it is loaded")
 
         return self.run(use)
+
+
+def check_streams(reply: Reply, names: Container[bytes]) -> None:
+    """Raise `Lost` unless `reply` is what a read of the streams `names` can bring."""
+    if reply is None:
+        return
+    if not isinstance(reply, list) or not all(map(_is_stream, reply)):
+        raise Lost("the reply belongs to another command")
+    for name, _rows in reply:
+        if name not in names:
+            raise Lost(f"the reply is of {name!r}, which was not asked for: it belongs to somebody else")
+
+
+def _is_stream(row: Reply) -> bool:
+    return isinstance(row, list) and len(row) == 2 and isinstance(row[0], bytes)

@@ -10,30 +10,44 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from drumline_protocol.errors import NoBroker
+from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX, INBOX_BYTES_MAX
+from drumline_protocol.wire import VERSION
 from drumline_transport.broker import (
+    INBOX,
+    REQUESTS,
+    START,
     START_POSITION,
     SWEEP_START,
     Broker,
     Commit,
     CommitReply,
+    DeadEntry,
     Delivery,
+    FailedRun,
     InboxEntry,
     Kind,
     Lease,
     LeaseRow,
     LogEntry,
+    Position,
+    Source,
     StaleTask,
 )
 from drumline_transport.errors import BrokerRefuses
+from drumline_transport.memory_keeper import MemoryKeeper
 from drumline_transport.memory_streams import (
+    ZERO,
     EntryId,
     Stream,
     TaskStream,
     format_id,
     parse_id,
 )
+
+T = TypeVar("T")
 
 #: Silent members are forgotten after this long, control messages beyond this many: as on Redis.
 MEMBER_FORGET_MS = 3_600_000
@@ -45,7 +59,7 @@ class _LeaseRecord:
     owner: str = ""
     epoch: int = 0
     commit: int = 0
-    position: str = START_POSITION
+    position: Position = START
     until_ms: int = 0
     tried: str = ""
     tries: int = 0
@@ -54,7 +68,11 @@ class _LeaseRecord:
 @dataclass(slots=True)
 class _Partition:
     lease: _LeaseRecord = field(default_factory=_LeaseRecord)
-    inbox: Stream[bytes] = field(default_factory=Stream)
+    #: `(run id, data)`
+    requests: Stream[tuple[str, bytes]] = field(default_factory=Stream)
+    inbox: Stream[tuple[str, bytes]] = field(default_factory=Stream)
+    dead: Stream[DeadEntry] = field(default_factory=Stream)
+    failed: Stream[FailedRun] = field(default_factory=Stream)
     open: set[str] = field(default_factory=set)
     timers: dict[str, int] = field(default_factory=dict)
     runs: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -62,6 +80,11 @@ class _Partition:
     blobs: dict[str, bytes] = field(default_factory=dict)
     #: `(kind, id) -> ms` at which a run record, log or blob vanishes
     expiry: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def inbox_bytes(self) -> int:
+        """What the inbox holds."""
+        return sum(len(data) for _, (_, data) in self.inbox.after(ZERO))
 
     def forget_expired(self, now_ms: int) -> None:
         if not self.expiry:
@@ -89,6 +112,7 @@ class MemoryServer:
         self.ctl: Stream[bytes] = Stream()
         self.members: dict[Kind, dict[str, tuple[bytes, int]]] = {"workers": {}, "coordinators": {}}
         self.graphs: dict[str, bytes] = {}
+        self.protocol = VERSION
         self._restarts = 1
 
     def restart(self) -> None:
@@ -128,7 +152,8 @@ class MemoryServer:
         lease.commit, lease.position = commit.number, commit.position
         lease.tried, lease.tries = "", 0
         self._write(part, commit)
-        part.inbox.trim(parse_id(commit.position))
+        part.inbox.trim(parse_id(commit.position.inbox))
+        part.requests.trim(parse_id(commit.position.requests))
         return CommitReply(commit.partition, commit.number, "applied")
 
     @staticmethod
@@ -151,8 +176,9 @@ class MemoryServer:
             tasks = self.pool(task.pool).stream
             entry_id = tasks.next_id(self.now_ms)
             tasks.append(entry_id, task.data)
-            where = f"{task.pool} {format_id(entry_id)}".encode()
-            part.runs.setdefault(task.run_id, {})["t:" + task.slot] = where
+            record = part.runs.setdefault(task.run_id, {})
+            record["t:" + task.slot] = f"{task.pool} {format_id(entry_id)}".encode()
+            record["k:" + task.slot] = task.digest.encode()
         for run_id, values in commit.fields:
             if values:
                 record = part.runs.setdefault(run_id, {})
@@ -178,18 +204,40 @@ class MemoryServer:
         for message in commit.ctl:
             self.ctl.append(self.ctl.next_id(self.now_ms), message)
             self.ctl.keep_last(CTL_LENGTH_MAX)
-        for blob_id, data, ttl_s in commit.blobs:
-            self.put_blob(part, blob_id, data, ttl_s)
+        for blob in commit.blobs:
+            self.put_blob(part, blob.blob_id, blob.data, blob.ttl_s)
+            part.runs.setdefault(blob.run_id, {})["b:" + blob.blob_id] = b""
+        for run_id, blob_id in commit.blobs_dropped:
+            part.blobs.pop(blob_id, None)
+            part.expiry.pop(("blob", blob_id), None)
+            self._forget_field(part, run_id, "b:" + blob_id)
+        for run_id in commit.deleted:
+            part.open.discard(run_id)
+            for kind, kept in (("run", part.runs), ("log", part.logs)):
+                kept.pop(run_id, None)
+                part.expiry.pop((kind, run_id), None)
+        self._note(part.dead, commit.dead, DEAD_ENTRIES_MAX)
+        self._note(part.failed, commit.failed, FAILED_RUNS_MAX)
+
+    def _note(self, stream: Stream[T], rows: list[T], length_max: int) -> None:
+        for row in rows:
+            stream.append(stream.next_id(self.now_ms), row)
+            stream.keep_last(length_max)
+
+    @classmethod
+    def _forget_slot(cls, part: _Partition, run_id: str, slot: str) -> bytes | None:
+        cls._forget_field(part, run_id, "k:" + slot)
+        return cls._forget_field(part, run_id, "t:" + slot)
 
     @staticmethod
-    def _forget_slot(part: _Partition, run_id: str, slot: str) -> bytes | None:
+    def _forget_field(part: _Partition, run_id: str, name: str) -> bytes | None:
         record = part.runs.get(run_id)
         if record is None:
             return None
-        where = record.pop("t:" + slot, None)
+        value = record.pop(name, None)
         if not record:
             del part.runs[run_id]
-        return where
+        return value
 
     def put_blob(self, part: _Partition, blob_id: str, data: bytes, ttl_s: int) -> None:
         part.blobs[blob_id] = data
@@ -202,12 +250,13 @@ def _to_bytes(value: str | bytes | int) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-class MemoryBroker:
+class MemoryBroker(MemoryKeeper):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:
         self.server = server
         self.partitions = len(server.partitions)
+        self.protocol = server.protocol
         self._replies: deque[CommitReply] = deque()
         self._waiting: deque[Commit] = deque()
         self._turn = 0
@@ -224,6 +273,9 @@ class MemoryBroker:
 
     def server_id(self) -> str:
         return self.server.run_id
+
+    def raise_protocol(self, version: int) -> None:
+        self._reach(write=True).protocol = version
 
     def time_ms(self) -> int:
         return self._reach().now_ms
@@ -263,10 +315,10 @@ class MemoryBroker:
     def get_blob(self, p: int, blob_id: str) -> bytes | None:
         return self._reach().partition(p).blobs.get(blob_id)
 
-    def push_inbox(self, p: int, data: bytes) -> None:
+    def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
         server = self._reach(write=True)
         inbox = server.partition(p).inbox
-        inbox.append(inbox.next_id(server.now_ms), data)
+        inbox.append(inbox.next_id(server.now_ms), (run_id, data))
 
     def close(self) -> None:
         self._closed = True
@@ -313,22 +365,39 @@ class MemoryBroker:
             if lease.epoch
         ]
 
-    def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
+    def renew_requests(self, p: int, nonce: str, epoch: int, last: str) -> bool:
+        part = self._reach(write=True).partition(p)
+        lease, requests = part.lease, part.requests
+        if (lease.owner, lease.epoch) != (nonce, epoch) or (len(requests) and requests.last > parse_id(last)):
+            return False
+        part.requests = Stream()
+        lease.position = Position(lease.position.inbox)
+        return True
+
+    def note_try(self, p: int, nonce: str, epoch: int, entry: str) -> int:
         lease = self._reach(write=True).partition(p).lease
         if lease.owner != nonce or lease.epoch != epoch:
             return 0
-        if lease.tried != entry_id:
-            lease.tried, lease.tries = entry_id, 0
+        if lease.tried != entry:
+            lease.tried, lease.tries = entry, 0
         lease.tries += 1
         return lease.tries
 
-    def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:  # noqa: ARG002
+    def read_inbox(self, after: dict[int, Position], count: int, block_ms: int) -> list[InboxEntry]:  # noqa: ARG002
         server = self._reach()
-        return [
-            InboxEntry(p, format_id(entry_id), data)
-            for p, position in after.items()
-            for entry_id, data in server.partition(p).inbox.after(parse_id(position), count)
-        ]
+        entries = []
+        for p, position in after.items():
+            part = server.partition(p)
+            streams: tuple[tuple[Source, str, Stream[tuple[str, bytes]]], ...] = (
+                (REQUESTS, position.requests, part.requests),
+                (INBOX, position.inbox, part.inbox),
+            )
+            for source, behind, stream in streams:
+                entries += [
+                    InboxEntry(p, format_id(entry_id), data, run_id, source)
+                    for entry_id, (run_id, data) in stream.after(parse_id(behind), count)
+                ]
+        return entries
 
     def send_commit(self, commit: Commit) -> None:
         self._reach()
@@ -409,10 +478,14 @@ class MemoryBroker:
             taken += [Delivery(pool, format_id(entry_id), data) for entry_id, data in rows]
         return taken
 
-    def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
+    def publish(self, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> None:
         server = self._reach(write=True)
-        for p, data in entries:
-            self.push_inbox(p, data)
+        for p in {p for p, _, _ in entries}:
+            size = server.partition(p).inbox_bytes
+            if size > INBOX_BYTES_MAX:
+                raise BrokerRefuses("memory://", f"INBOXFULL inbox {p} holds {size} bytes")
+        for p, run_id, data in entries:
+            self.push_inbox(p, run_id, data)
         for pool, entry_id in done:
             server.pool(pool).drop(parse_id(entry_id))
 
@@ -437,8 +510,23 @@ class MemoryBroker:
 
     # -- client ----------------------------------------------------------------------------------
 
-    def submit(self, p: int, data: bytes) -> None:
-        self.push_inbox(p, data)
+    def submit(self, p: int, run_id: str, data: bytes) -> None:
+        server = self._reach(write=True)
+        requests = server.partition(p).requests
+        requests.append(requests.next_id(server.now_ms), (run_id, data))
+
+    def dead(self, p: int, count: int) -> list[tuple[str, DeadEntry]]:
+        rows = self._reach().partition(p).dead.after(ZERO)
+        return [(format_id(entry_id), entry) for entry_id, entry in reversed(rows)][:count]
+
+    def drop_dead(self, p: int, ids: list[str]) -> None:
+        dead = self._reach(write=True).partition(p).dead
+        for entry_id in ids:
+            dead.delete(parse_id(entry_id))
+
+    def failed(self, p: int, count: int) -> list[FailedRun]:
+        rows = self._reach().partition(p).failed.after(ZERO)
+        return [run for _, run in reversed(rows)][:count]
 
     def log_reader(self, p: int, run_id: str) -> MemoryLogReader:
         return MemoryLogReader(self, p, run_id)

@@ -96,8 +96,11 @@ class TaskStream:
     stream: Stream[bytes] = field(default_factory=Stream)
     delivered: EntryId = ZERO
     pending: dict[EntryId, Pending] = field(default_factory=dict)
+    #: when each consumer last asked for entries
+    consumers: dict[str, int] = field(default_factory=dict)
 
     def deliver(self, consumer: str, count: int, now_ms: int) -> list[tuple[EntryId, bytes]]:
+        self.consumers[consumer] = now_ms
         rows = self.stream.after(self.delivered, count)
         for entry_id, _ in rows:
             self.pending[entry_id] = Pending(consumer, now_ms)

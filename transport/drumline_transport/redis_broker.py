@@ -14,7 +14,7 @@ from drumline_transport.broker import Broker
 from drumline_transport.connection import Connection, Dialer, Lost, Reply, info_field, pack
 from drumline_transport.errors import ServerError
 from drumline_transport.redis_client import RedisClient
-from drumline_transport.redis_coordinator import RedisCoordinator
+from drumline_transport.redis_keeper import RedisKeeper
 from drumline_transport.redis_worker import RedisWorker
 
 #: Partitions of a cluster that is created without saying how many.
@@ -25,7 +25,7 @@ SERVER_VERSION_MIN = (6, 2)
 PATIENCE_S = 10.0
 
 
-class RedisBroker(RedisCoordinator, RedisWorker, RedisClient):
+class RedisBroker(RedisKeeper, RedisWorker, RedisClient):
     """All verbs on Redis or Valkey. Made by `connect`."""
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ def connect(
         connection = dialer.dial("connect")
         try:
             _check_version(url, dialer.server_version)
-            stored = _inspect(connection, keys.meta(), partitions or PARTITIONS_DEFAULT)
+            stored, protocol = _inspect(connection, keys.meta(), partitions or PARTITIONS_DEFAULT)
         finally:
             dialer.hang_up(connection)
     except Lost as lost:
@@ -69,7 +69,9 @@ def connect(
         raise NoBroker(url, refusal.text) from None
     if partitions is not None and partitions != stored:
         raise PartitionMismatch(partitions, stored)
-    return RedisBroker(dialer, keys, stored)
+    broker = RedisBroker(dialer, keys, stored)
+    broker.protocol = protocol
+    return broker
 
 
 def _check_version(url: str, version: str) -> None:
@@ -81,10 +83,10 @@ def _check_version(url: str, version: str) -> None:
         raise NoBroker(url, f"the server there is Redis {version}; drumline needs {oldest} or newer")
 
 
-def _inspect(connection: Connection, meta: str, partitions: int) -> int:
+def _inspect(connection: Connection, meta: str, partitions: int) -> tuple[int, int]:
     """Refuse a server that may evict; create `meta` if it is missing.
 
-    Returns the number of partitions.
+    Returns the number of partitions, and the protocol version that the cluster speaks.
     """
     # INFO, not CONFIG: managed servers forbid the latter. A server that forbids INFO too is taken
     # at its word.
@@ -106,4 +108,4 @@ def _inspect(connection: Connection, meta: str, partitions: int) -> int:
         raise refused[0] if refused else ServerError(f"ERR {meta} is not complete")
     if int(stored[1] or 0) > VERSION:
         raise ProtocolTooNew(int(stored[1]), VERSION)
-    return int(stored[0])
+    return int(stored[0]), int(stored[1] or 1)

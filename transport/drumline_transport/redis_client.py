@@ -8,16 +8,18 @@ to no event loop and outlives them. The async reader waits for its socket with t
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
-from drumline_transport.broker import START_POSITION, LogEntry
+from drumline_transport.after_fork import renew_after_fork
+from drumline_transport.backoff import Pause
+from drumline_transport.broker import START_POSITION, DeadEntry, FailedRun, LogEntry
 from drumline_transport.connection import (
-    BACKOFF_FIRST_S,
-    BACKOFF_MAX_S,
     NOTHING,
     PASSING,
     REPLY_TIMEOUT_S,
@@ -30,11 +32,15 @@ from drumline_transport.connection import (
     pack,
 )
 from drumline_transport.errors import BrokerRefuses, ServerError
-from drumline_transport.redis_coordinator import log_entries
+from drumline_transport.line import check_streams
 from drumline_transport.redis_core import RedisCore
+from drumline_transport.rows import dead_entry, failed_run, log_entries
 
 if TYPE_CHECKING:
     import asyncio
+
+#: Raises `Lost` for a reply that was meant for another command.
+Check = Callable[[Reply], None]
 
 #: Connections that readers gave back and that are kept for the next.
 _IDLE_CONNECTIONS_MAX = 64
@@ -47,13 +53,32 @@ class _Pool:
         self.dialer = dialer
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
+        self._pause = Pause()
+        self._not_before = 0.0
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The connections are the parent's, and nobody in this process holds the lock."""
+        self._idle = []
+        self._lock = threading.Lock()
+        self._pause, self._not_before = Pause(), 0.0
 
     def idle(self) -> Connection | None:
         with self._lock:
             return self._idle.pop() if self._idle else None
 
     def open(self) -> Connection:
-        return self.dialer.dial("log")
+        """A new connection; after one that failed not at once, however many readers ask."""
+        if self._pause.failures:
+            self.dialer.closed.wait(max(0.0, self._not_before - time.monotonic()))
+        try:
+            connection = self.dialer.dial("log")
+        except (Lost, NoBroker):
+            with self._lock:
+                self._not_before = time.monotonic() + self._pause.seconds()
+            raise
+        self._pause.reset()
+        return connection
 
     def give_back(self, connection: Connection) -> None:
         if not connection.busy and not self.dialer.closed.is_set():
@@ -77,8 +102,20 @@ class RedisClient(RedisCore):
         super().__init__(dialer, keys, partitions)
         self._readers = _Pool(dialer)
 
-    def submit(self, p: int, data: bytes) -> None:
-        self.push_inbox(p, data)
+    def submit(self, p: int, run_id: str, data: bytes) -> None:
+        self._any.call("XADD", self._keys.requests(p), "*", "r", run_id, "d", data)
+
+    def dead(self, p: int, count: int) -> list[tuple[str, DeadEntry]]:
+        rows = self._any.call("XREVRANGE", self._keys.dead(p), "+", "-", "COUNT", count)
+        return [(row_id.decode(), dead_entry(values)) for row_id, values in rows]
+
+    def drop_dead(self, p: int, ids: list[str]) -> None:
+        if ids:
+            self._any.call("XDEL", self._keys.dead(p), *ids)
+
+    def failed(self, p: int, count: int) -> list[FailedRun]:
+        rows = self._any.call("XREVRANGE", self._keys.failed(p), "+", "-", "COUNT", count)
+        return [failed_run(values) for _, values in rows]
 
     def log_reader(self, p: int, run_id: str) -> RedisLogReader:
         return RedisLogReader(self._readers, self._keys.log(p, run_id))
@@ -93,13 +130,21 @@ class _Reader:
     def __init__(self, pool: _Pool, key: str) -> None:
         self._pool = pool
         self._key = key
+        self._name = key.encode()
         self._connection: Connection | None = None
+        self._pause: Pause | None = None
+        self._deadline = 0.0
 
     def _read_command(self, after: str, count: int, block_ms: int) -> bytes:
         wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
         if after == "-":
             after = START_POSITION
         return pack("XREAD", "COUNT", count, *wait, "STREAMS", self._key, after)
+
+    def _check_entries(self, reply: Reply) -> None:
+        """Raise `Lost` for entries of another log: a reader never shows them to the wrong caller."""
+        if not isinstance(reply, ServerError):
+            check_streams(reply, (self._name,))
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -111,10 +156,19 @@ class _Reader:
             self._pool.give_back(self._connection)
             self._connection = None
 
-    def _judge(self, error: Lost | ServerError, attempt: int, deadline: float) -> float:
+    def _usable(self) -> Connection | None:
+        """The connection at hand, or one that lies idle. In the child of a fork neither is left."""
+        connection = self._connection
+        if connection is None or connection.fileno() < 0:
+            connection = self._pool.idle()
+        return connection
+
+    def _judge(self, error: Lost | ServerError) -> float:
         """How long to wait before the next attempt; raises when there shall be none."""
         dialer, now = self._pool.dialer, time.monotonic()
-        final = now >= deadline or dialer.closed.is_set()
+        if self._pause is None:
+            self._pause, self._deadline = Pause(), now + dialer.patience_s
+        final = now >= self._deadline or dialer.closed.is_set()
         if isinstance(error, ServerError):
             cause = error.text
             if error.code not in PASSING | UNWELCOME:
@@ -127,39 +181,38 @@ class _Reader:
         if final:
             refused = isinstance(error, ServerError) and error.code in PASSING
             raise (BrokerRefuses if refused else NoBroker)(dialer.url, cause) from None
-        return min(BACKOFF_FIRST_S * 2.0 ** min(attempt, 10), BACKOFF_MAX_S, deadline - now)
+        return min(self._pause.seconds(), self._deadline - now)
 
 
 class RedisLogReader(_Reader):
     """`LogReader` on a pooled connection."""
 
     def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
-        reply = self._ask(self._read_command(after, count, block_ms), block_ms)
+        reply = self._ask(self._read_command(after, count, block_ms), self._check_entries, block_ms)
         return log_entries(reply[0][1]) if reply else []
 
     def exists(self) -> bool:
-        return bool(self._ask(pack("EXISTS", self._key), 0))
+        return bool(self._ask(pack("EXISTS", self._key), _check_count, 0))
 
     def close(self) -> None:
         self._give_back()
 
-    def _ask(self, packed: bytes, block_ms: int) -> Reply:
-        attempt, deadline = 0, 0.0
+    def _ask(self, packed: bytes, check: Check, block_ms: int) -> Reply:
+        self._pause = None
         while True:
-            reply = self._ask_once(packed, REPLY_TIMEOUT_S + block_ms / 1000)
+            reply = self._ask_once(packed, check, REPLY_TIMEOUT_S + block_ms / 1000)
             if not isinstance(reply, (Lost, ServerError)):
                 return reply
-            deadline = deadline or time.monotonic() + self._pool.dialer.patience_s
-            self._pool.dialer.closed.wait(self._judge(reply, attempt, deadline))
-            attempt += 1
+            self._pool.dialer.closed.wait(self._judge(reply))
 
-    def _ask_once(self, packed: bytes, timeout_s: float) -> Reply:
+    def _ask_once(self, packed: bytes, check: Check, timeout_s: float) -> Reply:
         """The reply, or what went wrong as a `Lost` or `ServerError`."""
         try:
-            connection = self._connection or self._pool.idle() or self._pool.open()
-            self._connection = connection
+            connection = self._connection = self._usable() or self._pool.open()
             connection.send(packed)
-            return connection.receive(timeout_s)
+            reply = connection.receive(timeout_s)
+            check(reply)
+            return reply
         except Lost as lost:
             return lost
         except BaseException:
@@ -171,46 +224,52 @@ class RedisAsyncLogReader(_Reader):
     """`AsyncLogReader` on a pooled connection and the running loop."""
 
     async def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
-        reply = await self._ask(self._read_command(after, count, block_ms), block_ms)
+        reply = await self._ask(self._read_command(after, count, block_ms), self._check_entries, block_ms)
         return log_entries(reply[0][1]) if reply else []
 
     async def exists(self) -> bool:
-        return bool(await self._ask(pack("EXISTS", self._key), 0))
+        return bool(await self._ask(pack("EXISTS", self._key), _check_count, 0))
 
     async def close(self) -> None:
         self._give_back()
 
-    async def _ask(self, packed: bytes, block_ms: int) -> Reply:
+    async def _ask(self, packed: bytes, check: Check, block_ms: int) -> Reply:
         import asyncio
 
-        attempt, deadline = 0, 0.0
+        self._pause = None
         while True:
-            reply = await self._ask_once(packed, REPLY_TIMEOUT_S + block_ms / 1000)
+            reply = await self._ask_once(packed, check, REPLY_TIMEOUT_S + block_ms / 1000)
             if not isinstance(reply, (Lost, ServerError)):
                 return reply
-            deadline = deadline or time.monotonic() + self._pool.dialer.patience_s
-            await asyncio.sleep(self._judge(reply, attempt, deadline))
-            attempt += 1
+            await asyncio.sleep(self._judge(reply))
 
-    async def _ask_once(self, packed: bytes, timeout_s: float) -> Reply:
+    async def _ask_once(self, packed: bytes, check: Check, timeout_s: float) -> Reply:
         """The reply, or what went wrong as a `Lost` or `ServerError`."""
         import asyncio
 
         try:
-            connection = self._connection or self._pool.idle()
+            connection = self._usable()
             if connection is None:
+                self._connection = None
                 connection = await asyncio.to_thread(self._pool.open)
             self._connection = connection
             connection.send(packed)  # a few bytes into an empty socket buffer: does not block
             reply = connection.poll()
             if reply is NOTHING:
                 reply = await _arrival(asyncio.get_running_loop(), connection, timeout_s)
+            check(reply)
             return reply
         except Lost as lost:
             return lost
         except BaseException:  # cancelled in the middle: the reply must not meet another caller
             self._drop()
             raise
+
+
+def _check_count(reply: Reply) -> None:
+    """Raise `Lost` for what cannot be the reply of `EXISTS`."""
+    if not isinstance(reply, (int, ServerError)):
+        raise Lost("the reply belongs to another command")
 
 
 async def _arrival(loop: asyncio.AbstractEventLoop, connection: Connection, timeout_s: float) -> Reply:
@@ -233,11 +292,14 @@ async def _arrival(loop: asyncio.AbstractEventLoop, connection: Connection, time
         if not arrived.done():
             arrived.set_exception(Lost(f"no answer within {timeout_s:g} s"))
 
-    fd = connection.fileno()
+    fd, process = connection.fileno(), os.getpid()
     loop.add_reader(fd, look)
     timer = loop.call_later(timeout_s, give_up)
     try:
         return await arrived
     finally:
-        timer.cancel()
-        loop.remove_reader(fd)
+        # In the child of a fork this may run when garbage is collected, and the loop's list of sockets (its epoll)
+        # is the parent's, who still waits.
+        if os.getpid() == process:
+            timer.cancel()
+            loop.remove_reader(fd)

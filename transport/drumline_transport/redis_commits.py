@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
-from drumline_transport.broker import START_POSITION, Commit, CommitReply
+from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX
+from drumline_transport.after_fork import renew_after_fork
+from drumline_transport.backoff import Pause
+from drumline_transport.broker import START_POSITION, Commit, CommitReply, Position
 from drumline_transport.connection import (
-    BACKOFF_FIRST_S,
-    BACKOFF_MAX_S,
     ELSEWHERE,
     NOTHING,
     PASSING,
@@ -44,7 +45,7 @@ _LOADS_MAX = 100
 def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     """The commit as one EVALSHA. Raises `ValueError` for what no server could apply."""
     p = commit.partition
-    names = [keys.lease(p), keys.inbox(p)]
+    names = [keys.lease(p), keys.inbox(p), keys.requests(p)]
     index: dict[str, int] = {}
     types: list[str] = []
 
@@ -72,7 +73,7 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
             add(("L", k, f"{epoch}-{log.last}", log.first, log.data))
     for task in commit.tasks:
         k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
-        add(("T", k, run, task.slot, task.pool, task.data))
+        add(("T", k, run, task.slot, task.pool, task.digest, task.data))
     for run_id, values in commit.fields:
         k = key(keys.run(p, run_id), "h")
         words: list[Argument] = [word for pair in values.items() for word in pair]
@@ -94,10 +95,23 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
         add(("Y", key(keys.timers(p), "z"), member))
     for message in commit.ctl:
         add(("M", key(keys.ctl(), "x"), CTL_LENGTH_MAX, message))
-    for blob_id, data, ttl_s in commit.blobs:
-        add(("B", key(keys.blob(p, blob_id), "-"), int(ttl_s), data))
-    keep = lowest_to_keep(commit.position) if trim else ""
-    head = (commit.nonce, epoch, number - 1, number, commit.position, keep, keys.tasks(""))
+    for blob in commit.blobs:
+        k, run = key(keys.blob(p, blob.blob_id), "-"), key(keys.run(p, blob.run_id), "h")
+        add(("B", k, run, blob.blob_id, int(blob.ttl_s), blob.data))
+    for run_id, blob_id in commit.blobs_dropped:
+        add(("X", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), blob_id))
+    for run_id in commit.deleted:
+        run, log_key = key(keys.run(p, run_id), "h"), key(keys.log(p, run_id), "-")
+        add(("R", key(keys.open(p), "s"), run_id, run, log_key))
+    for dead in commit.dead:
+        words = ["s", dead.source, "i", dead.id, "r", dead.run, "w", dead.reason, "d", dead.data]
+        add(("N", key(keys.dead(p), "x"), DEAD_ENTRIES_MAX, len(words), *words))
+    for failed in commit.failed:
+        words = ["r", failed.run_id, "g", failed.graph, "t", failed.at_ms, "e", failed.error]
+        add(("N", key(keys.failed(p), "x"), FAILED_RUNS_MAX, len(words), *words))
+    inbox, requests = commit.position
+    keep = (lowest_to_keep(inbox), lowest_to_keep(requests)) if trim else ("", "")
+    head = (commit.nonce, epoch, number - 1, number, inbox, keep[0], requests, keep[1], keys.tasks(""))
     return COMMIT.pack(names, [*head, "".join(types), *ops])
 
 
@@ -131,13 +145,21 @@ class CommitQueue:
         self._again: list[_Sent] = []
         self._held: set[int] = set()
         self._queue: deque[_Sent] = deque()
-        self._trimmed: dict[int, str] = {}
-        self._attempt = 0
+        self._trimmed: dict[int, Position] = {}
+        self._pause = Pause()
         self._retry_at = 0.0
         self._heard_at = 0.0
         self._script_lost = False
         self._loads = 0
         self.stalled = ""
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """The connection and the commits on their way are the parent's, who holds the leases too."""
+        self._connection = None
+        for waiting in (self._in_flight, self._again, self._queue, self._held, self._trimmed):
+            waiting.clear()
+        self._pause, self._retry_at, self.stalled = Pause(), 0.0, ""
 
     def __len__(self) -> int:
         return len(self._in_flight) + len(self._again) + len(self._queue)
@@ -219,7 +241,8 @@ class CommitQueue:
         if isinstance(reply, int):
             status = CommitReply(sent.partition, sent.number, "applied" if reply else "already")
             if not self._held:
-                self._attempt, self._retry_at, self._loads, self.stalled = 0, 0.0, 0, ""
+                self._pause.reset()
+                self._retry_at, self._loads, self.stalled = 0.0, 0, ""
         elif sent.partition in self._held:
             self._again.append(sent)
             return
@@ -259,8 +282,7 @@ class CommitQueue:
 
     def _back_off(self, cause: str) -> None:
         self.stalled = f"commits wait: {cause}"
-        self._retry_at = time.monotonic() + min(BACKOFF_FIRST_S * 2 ** min(self._attempt, 10), BACKOFF_MAX_S)
-        self._attempt += 1
+        self._retry_at = time.monotonic() + self._pause.seconds()
 
 
 def _text(reply: Reply) -> str:

@@ -6,7 +6,11 @@ Promises: `CoordinatorVerbs`.
 from __future__ import annotations
 
 from drumline_protocol.keys import Keys
+from drumline_protocol.limits import LEASE_MS_MAX
 from drumline_transport.broker import (
+    INBOX,
+    REQUESTS,
+    START_POSITION,
     SWEEP_START,
     Commit,
     CommitReply,
@@ -14,6 +18,8 @@ from drumline_transport.broker import (
     Lease,
     LeaseRow,
     LogEntry,
+    Position,
+    Source,
     StaleTask,
 )
 from drumline_transport.connection import Argument, Dialer, Reply, pack
@@ -21,7 +27,8 @@ from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.redis_commits import CommitQueue
 from drumline_transport.redis_core import GROUP, RedisCore, _milliseconds, _pairs
-from drumline_transport.scripts import ACQUIRE, DUE, NOTE_TRY, PUBLISH, RELEASE, RENEW_LEASE
+from drumline_transport.rows import data_of, inbox_entry, log_entries
+from drumline_transport.scripts import ACQUIRE, DUE, NOTE_TRY, PUBLISH, RELEASE, RENEW_LEASE, RENEW_REQUESTS
 
 #: Entries of a log that one XRANGE fetches.
 _LOG_PAGE = 500
@@ -34,16 +41,23 @@ class RedisCoordinator(RedisCore):
         super().__init__(dialer, keys, partitions)
         self._inbox = Line(dialer, "inbox")
         self._commits = CommitQueue(dialer, keys)
-        self._inbox_keys = {keys.inbox(p).encode(): p for p in range(partitions)}
+        self._sources: dict[bytes, tuple[int, Source]] = {}
+        for p in range(partitions):
+            self._sources[keys.inbox(p).encode()] = p, INBOX
+            self._sources[keys.requests(p).encode()] = p, REQUESTS
 
     # -- leases ----------------------------------------------------------------------------------
 
     def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
-        reply = self._any.script(ACQUIRE, [self._keys.lease(p)], [nonce, ttl_ms])
+        return self._leased(p, nonce, self._any.script(ACQUIRE, [self._keys.lease(p)], [nonce, ttl_ms, LEASE_MS_MAX]))
+
+    def _leased(self, p: int, nonce: str, reply: Reply) -> Lease | None:
+        """The reply of the acquire script."""
         if reply is None:
             return None
-        epoch, position, tries = reply
-        return Lease(p, nonce, int(epoch), 0, position.decode(), int(tries), self._dialer.server_id)
+        epoch, inbox, requests, tries = reply
+        position = Position(inbox.decode(), requests.decode())
+        return Lease(p, nonce, int(epoch), 0, position, int(tries), self._dialer.server_id)
 
     def renew_leases(self, nonce: str, partitions: list[int], ttl_ms: int) -> list[bool]:
         if not partitions:
@@ -55,47 +69,55 @@ class RedisCoordinator(RedisCore):
     def release(self, p: int, nonce: str) -> None:
         self._any.script(RELEASE, [self._keys.lease(p)], [nonce])
 
-    def note_try(self, p: int, nonce: str, epoch: int, entry_id: str) -> int:
-        return int(self._any.script(NOTE_TRY, [self._keys.lease(p)], [nonce, epoch, entry_id]))
+    def renew_requests(self, p: int, nonce: str, epoch: int, last: str) -> bool:
+        keys = [self._keys.lease(p), self._keys.requests(p)]
+        return bool(self._any.script(RENEW_REQUESTS, keys, [nonce, epoch, last]))
+
+    def note_try(self, p: int, nonce: str, epoch: int, entry: str) -> int:
+        return int(self._any.script(NOTE_TRY, [self._keys.lease(p)], [nonce, epoch, entry]))
 
     def lease_owners(self) -> list[LeaseRow]:
-        names = ("owner", "epoch", "commit", "position", "until", "tries")
+        names = ("owner", "epoch", "commit", "position", "requests", "until", "tries")
         partitions = range(self.partitions)
         commands = [pack("HMGET", self._keys.lease(p), *names) for p in partitions]
-        time, *replies = self._any.calls([pack("TIME"), *commands])
+        time, *replies = self._any.calls([pack("TIME"), *commands], tolerated="WRONGTYPE")
         now = _milliseconds(time)
         rows: list[LeaseRow] = []
         for p, reply in zip(partitions, replies, strict=True):
-            owner, epoch, commit, position, until, tries = ((v or b"").decode() for v in reply)
-            if epoch:
+            if isinstance(reply, ServerError):
+                continue
+            texts = ((v or b"").decode("utf-8", "replace") for v in reply)
+            owner, epoch, commit, inbox, requests, until, tries = texts
+            if owner or epoch:
                 rows.append(
                     LeaseRow(
                         partition=p,
                         owner=owner,
-                        epoch=int(epoch),
-                        commit=int(commit),
-                        position=position,
-                        left_ms=int(until) - now,
-                        tries=int(tries.rpartition(" ")[2] or 0),
+                        epoch=number_in(epoch),
+                        commit=number_in(commit),
+                        position=Position(inbox, requests or START_POSITION),
+                        left_ms=number_in(until) - now,
+                        tries=number_in(tries.rpartition(" ")[2]),
                     )
                 )
         return rows
 
     # -- inbox and commits -----------------------------------------------------------------------
 
-    def read_inbox(self, after: dict[int, str], count: int, block_ms: int) -> list[InboxEntry]:
+    def read_inbox(self, after: dict[int, Position], count: int, block_ms: int) -> list[InboxEntry]:
         if not after:
             return []
         wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
-        names = map(self._keys.inbox, after)
-        packed = pack("XREAD", "COUNT", count, *wait, "STREAMS", *names, *after.values())
-        reply = self._inbox.call_packed(packed, max(0, block_ms))
+        names = [*map(self._keys.requests, after), *map(self._keys.inbox, after)]
+        ids = [*(position.requests for position in after.values()), *(position.inbox for position in after.values())]
+        packed = pack("XREAD", "COUNT", count, *wait, "STREAMS", *names, *ids)
+        reply = self._inbox.read_streams(packed, self._sources, max(0, block_ms))
         if reply is None:
             return []
         entries: list[InboxEntry] = []
         for key, rows in reply:
-            p = self._inbox_keys[key]
-            entries += [InboxEntry(p, row_id.decode(), _data(values)) for row_id, values in rows]
+            p, source = self._sources[key]
+            entries += [inbox_entry(p, source, row_id, values) for row_id, values in rows]
         return entries
 
     def send_commit(self, commit: Commit) -> None:
@@ -129,7 +151,8 @@ class RedisCoordinator(RedisCore):
             after = page[-1].id
 
     def open_runs(self, p: int) -> list[str]:
-        return sorted(run.decode() for run in self._any.call("SMEMBERS", self._keys.open(p)))
+        found = map(_text, self._any.call("SMEMBERS", self._keys.open(p)))
+        return sorted(run for run in found if run is not None)
 
     def due_timers(self, p: int, limit: int) -> list[str]:
         due = self._any.script(DUE, [self._keys.timers(p)], [limit])
@@ -153,14 +176,27 @@ class RedisCoordinator(RedisCore):
         ids = [row[0].decode() for row in rows]
         found = self._keeper.calls([pack("XRANGE", key, i, i) for i in ids])
         stale = [
-            StaleTask(entry_id, row[1].decode(), int(row[2]), _data(entry[0][1]) if entry else None)
+            StaleTask(entry_id, row[1].decode(), int(row[2]), data_of(entry[0][1]) if entry else None)
             for entry_id, row, entry in zip(ids, rows, found, strict=True)
         ]
         return stale, f"({ids[-1]}" if len(rows) >= count else SWEEP_START
 
     def drop_tasks(self, pool: str, entry_ids: list[str]) -> None:
         done: list[Argument] = [word for entry_id in entry_ids for word in (1, entry_id)]
-        self._keeper.scripts(PUBLISH, [([self._keys.tasks(pool)], [0, 0, *done])])
+        self._keeper.scripts(PUBLISH, [([self._keys.tasks(pool)], [0, 0, 0, *done])])
+
+
+def _text(raw: bytes) -> str | None:
+    """An id as text; None for what is no text, and so no id of ours: somebody else put it there."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def number_in(text: str) -> int:
+    """A number that somebody else may have written: 0 if it is none (as the scripts read it)."""
+    return int(text) if len(text) <= 15 and text.isascii() and text.isdigit() else 0
 
 
 def make_group(line: Line, key: str) -> None:
@@ -173,17 +209,3 @@ def make_group(line: Line, key: str) -> None:
     except ServerError as error:
         if error.code != "BUSYGROUP":
             raise
-
-
-def log_entries(rows: Reply) -> list[LogEntry]:
-    """Log entries from `[[id, [b"f", first, b"d", data]], ...]`."""
-    return [LogEntry(row_id.decode(), int(values[1]), values[3]) for row_id, values in rows]
-
-
-def _data(values: list[bytes] | None) -> bytes:
-    """The payload of an entry `[b"d", data]`; empty for an entry that is not of ours, which no
-    decoder accepts.
-    """
-    if values and len(values) >= 2 and values[0] == b"d":
-        return values[1]
-    return b""

@@ -5,6 +5,8 @@ use.
 from __future__ import annotations
 
 from drumline_protocol.keys import Keys
+from drumline_protocol.limits import COORDINATOR_LEASE_MS, TASK_LEASE_MS
+from drumline_protocol.wire import VERSION
 from drumline_transport.broker import Kind
 from drumline_transport.connection import Dialer, Reply, pack
 from drumline_transport.errors import ServerError
@@ -13,6 +15,9 @@ from drumline_transport.scripts import BEAT
 
 #: The consumer group of every task stream.
 GROUP = "workers"
+#: How long a keeper's reply, and each step of its connecting, may take: of the shortest lease a third, so that a
+#: connection with nobody at its other end is noticed and replaced before what it renews runs out.
+KEEPER_TIMEOUT_S = min(COORDINATOR_LEASE_MS, TASK_LEASE_MS) / 3000
 #: A member that was silent for this long is taken off the list by whoever reads it.
 MEMBER_FORGET_MS = 3_600_000
 
@@ -22,15 +27,19 @@ class RedisCore:
 
     def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
         self.partitions = partitions
+        self.protocol = VERSION
         self._dialer = dialer
         self._keys = keys
         self._any = Line(dialer, "any")
         # A keeper must not wait while the server refuses writes: tasks have to be renewed
         # meanwhile.
-        self._keeper = Line(dialer, "keeper", waits_for_refusals=False)
+        self._keeper = Line(dialer, "keeper", waits_for_refusals=False, timeout_s=KEEPER_TIMEOUT_S)
 
     def server_id(self) -> str:
         return self._dialer.server_id
+
+    def raise_protocol(self, version: int) -> None:
+        self._any.call("HSET", self._keys.meta(), "protocol", version)
 
     def time_ms(self) -> int:
         return _milliseconds(self._any.call("TIME"))
@@ -95,8 +104,8 @@ class RedisCore:
         value: bytes | None = self._any.call("GET", self._keys.blob(p, blob_id))
         return value
 
-    def push_inbox(self, p: int, data: bytes) -> None:
-        self._any.call("XADD", self._keys.inbox(p), "*", "d", data)
+    def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
+        self._any.call("XADD", self._keys.inbox(p), "*", "r", run_id, "d", data)
 
     def close(self) -> None:
         self._dialer.close()

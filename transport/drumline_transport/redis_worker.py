@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 
 from drumline_protocol.keys import Keys
+from drumline_protocol.limits import INBOX_BYTES_MAX
 from drumline_transport.broker import START_POSITION, Delivery, Kind
 from drumline_transport.connection import Argument, Dialer, pack
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
-from drumline_transport.redis_coordinator import _data, make_group
+from drumline_transport.redis_coordinator import make_group
 from drumline_transport.redis_core import GROUP, RedisCore
+from drumline_transport.rows import data_of, delivery
 from drumline_transport.scripts import PUBLISH, QUIT, RENEW_TASKS
 
 #: What one call of the publish script carries at most; a bigger burst goes in several, in order.
@@ -55,7 +57,7 @@ class RedisWorker(RedisCore):
             wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
             packed = pack(*head, *wait, "STREAMS", *names, *(">" for _ in names))
             try:
-                reply = self._take.call_packed(packed, max(0, block_ms))
+                reply = self._take.read_streams(packed, names, max(0, block_ms))
                 break
             except ServerError as error:
                 if error.code != "NOGROUP":
@@ -64,20 +66,14 @@ class RedisWorker(RedisCore):
                     make_group(self._take, name.decode())
                 if block_ms > 0:
                     block_ms = max(1, round((deadline - time.monotonic()) * 1000))
-        return [
-            Delivery(names[key], row_id.decode(), _data(values)) for key, rows in reply or () for row_id, values in rows
-        ]
+        return [delivery(names[key], row_id, values) for key, rows in reply or () for row_id, values in rows]
 
-    def publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
-        if len(entries) == 1 and not done:  # the most frequent call: one event; atomic as it is
-            p, data = entries[0]
-            self._send.call("XADD", self._keys.inbox(p), "*", "d", data)
-            return
+    def publish(self, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> None:
         start = 0
         while start < len(entries) or done:
             end, size = start, 0
             while end < len(entries) and end - start < _PUBLISH_ENTRIES_MAX:
-                size += len(entries[end][1])
+                size += len(entries[end][2])
                 if size > _PUBLISH_BYTES_MAX and end > start:
                     break
                 end += 1
@@ -87,15 +83,15 @@ class RedisWorker(RedisCore):
                 return
             start = end
 
-    def _publish(self, entries: list[tuple[int, bytes]], done: list[tuple[str, str]]) -> None:
+    def _publish(self, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> None:
         names: dict[str, int] = {}
         words: list[Argument] = []
-        for p, data in entries:
-            words += (names.setdefault(self._keys.inbox(p), len(names) + 1), data)
+        for p, run_id, data in entries:
+            words += (names.setdefault(self._keys.inbox(p), len(names) + 1), run_id, data)
         inboxes = len(names)
         for pool, entry_id in done:
             words += (names.setdefault(self._keys.tasks(pool), len(names) + 1), entry_id)
-        self._send.script(PUBLISH, list(names), [inboxes, len(entries), *words])
+        self._send.script(PUBLISH, list(names), [inboxes, len(entries), INBOX_BYTES_MAX, *words])
 
     def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
         by_pool: dict[str, list[str]] = {}
@@ -120,7 +116,8 @@ class RedisWorker(RedisCore):
 
     def read_ctl(self, after: str, block_ms: int) -> list[tuple[str, bytes]]:
         wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
-        packed = pack("XREAD", "COUNT", _CTL_PAGE, *wait, "STREAMS", self._keys.ctl(), after)
-        reply = self._ctl.call_packed(packed, max(0, block_ms))
+        key = self._keys.ctl()
+        packed = pack("XREAD", "COUNT", _CTL_PAGE, *wait, "STREAMS", key, after)
+        reply = self._ctl.read_streams(packed, (key.encode(),), max(0, block_ms))
         rows = reply[0][1] if reply else ()
-        return [(row_id.decode(), _data(values)) for row_id, values in rows]
+        return [(row_id.decode(), data_of(values)) for row_id, values in rows]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from drumline_graph.loaded import loaded
 from drumline_graph.types import Command
 from drumline_worker.job import Job
 from drumline_worker.model_call import OUTPUT, OUTPUT_CALL, ModelCall
@@ -77,7 +77,7 @@ def given_messages(value: Any) -> Iterator[Any]:
 
 def base_message() -> Any:
     """LangChain's message class; None if nobody has imported it, so that there can be no message."""
-    messages = sys.modules.get("langchain_core.messages")
+    messages = loaded("langchain_core.messages")
     return None if messages is None else messages.BaseMessage
 
 

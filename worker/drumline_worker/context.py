@@ -6,13 +6,13 @@ The variable is set around *every* call of user code, sync or async, and the wri
 
 from __future__ import annotations
 
-import sys
 import threading
 from contextvars import ContextVar
 from functools import cache
 from itertools import count
 from typing import Any
 
+from drumline_graph.loaded import loaded
 from drumline_graph.types import StreamWriter
 from drumline_protocol.facts import CUSTOM
 from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
@@ -175,11 +175,9 @@ def enter(context: TaskContext) -> None:
     current.set(context)
     if "messages" in context.job.shared.record:
         tokens_module()
-    langchain = sys.modules.get("langchain_core.runnables.config")
+    langchain = loaded("langchain_core.runnables.config")
     if langchain is not None:
-        variable = getattr(langchain, "var_child_runnable_config", None)  # None: just being imported, by another thread
-        if variable is not None:
-            variable.set(LateConfig(context._make_config))
+        langchain.var_child_runnable_config.set(LateConfig(context._make_config))
 
 
 def current_task(what: str) -> TaskContext:

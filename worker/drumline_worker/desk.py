@@ -9,11 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
-from drumline_protocol.errors import EncodeError, ProtocolTooNew
+from drumline_protocol.errors import DecodeError, EncodeError
 from drumline_protocol.facts import NESTED
-from drumline_protocol.failure import describe
+from drumline_protocol.failure import Failure, describe
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
 from drumline_worker.capture import identify, messages_among
@@ -21,6 +20,7 @@ from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
 from drumline_worker.outbox import Outbox, Slot
 from drumline_worker.registry import NotHeld, Registry
+from drumline_worker.telling import tell_failure
 
 log = logging.getLogger("drumline.worker")
 
@@ -34,27 +34,29 @@ class Desk:
         outbox: Outbox,
         executor: str,
         blob: Callable[[int, str], bytes | None],
+        partitions: int,
     ) -> None:
         self._registry = registry
         self._codec = registry.codec
         self._outbox = outbox
         self._executor = executor
         self._blob = blob
+        self._partitions = partitions
 
     def open(self, delivery: Delivery) -> tuple[Slot, TaskMessage] | None:
-        """Read an entry. None if it cannot be read: it is set aside (and stays pending, for a human to look at).
-
-        Raises ProtocolTooNew: this worker must stop taking.
+        """Read an entry. None if it cannot be read: it stays pending, the coordinator sees that nobody renews it, and
+        sends the task again. Whatever it holds, this worker goes on.
         """
         try:
             message = wire.decode(self._codec, delivery.data)
             if not isinstance(message, TaskMessage):
-                raise DrumlineError(f"a {type(message).__name__} is no task")
+                raise DecodeError(f"a {type(message).__name__} is no task", len(delivery.data))
             shared = self._registry.shared(message)
-        except ProtocolTooNew:
-            raise
-        except DrumlineError as error:
-            log.error("entry %s of pool %s set aside: %s", delivery.id, delivery.pool, error)
+            if not 0 <= shared.partition < self._partitions:
+                raise DecodeError(f"there is no partition {shared.partition}", len(delivery.data))
+        except BaseException as error:
+            told = describe(error, self._codec)
+            log.error("entry %s of pool %s is left to the coordinator: %s", delivery.id, delivery.pool, told)
             return None
         slot = Slot(
             delivery.pool,
@@ -64,6 +66,8 @@ class Desk:
             message.task,
             message.attempt,
             self._executor,
+            message.token,
+            message.node,
         )
         return slot, message
 
@@ -79,11 +83,10 @@ class Desk:
         try:
             return self._registry.job(message, emit, self._executor, self._blob)
         except NotHeld as error:
-            refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, str(error))
+            refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, str(error), slot.token)
             outbox.answer(slot, wire.encode(codec, refused))
-        except Exception as error:
-            failed = TaskError(slot.run, slot.task, slot.attempt, slot.executor, error)
-            self.answer(slot, failed)
+        except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes
+            self.answer(slot, TaskError(slot.run, slot.task, slot.attempt, slot.executor, error))
         return None
 
     def answer(self, slot: Slot, answer: Answer) -> None:
@@ -91,8 +94,13 @@ class Desk:
         self._outbox.answer(slot, self.seal(slot, answer))
 
     def seal(self, slot: Slot, answer: Answer) -> bytes:
-        """A task's answer as bytes. What cannot be encoded becomes the task's error."""
+        """A task's answer as bytes. What cannot be encoded becomes the task's error.
+
+        From now on, what the task still emits goes out behind its answer.
+        """
         codec = self._codec
+        answer.token = slot.token
+        answer.events = self._outbox.seal(slot)
         try:
             if isinstance(answer, TaskResult):
                 # Here, so that no reducer in the coordinator draws an id that a second attempt would not draw.
@@ -103,13 +111,21 @@ class Desk:
             elif isinstance(answer, TaskInterrupt):
                 answer.interrupts = codec.box(answer.interrupts, "interrupts")
             else:
-                answer.error = describe(answer.error, codec)
+                return self._seal_failure(slot, answer.events, describe(answer.error, codec))
             return wire.encode(codec, answer)
-        except Exception as error:
-            told = self._explain(answer, error)
-            return wire.encode(codec, TaskError(slot.run, slot.task, slot.attempt, slot.executor, told))
+        except BaseException as error:  # encoders that the user registered are among what was called
+            return self._seal_failure(slot, answer.events, self._explain(answer, error))
 
-    def _explain(self, answer: Answer, error: Exception) -> Any:
+    def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
+        tell_failure(slot, failure)
+        error = TaskError(slot.run, slot.task, slot.attempt, slot.executor, failure, slot.token, events)
+        try:
+            return wire.encode(self._codec, error)
+        except BaseException:  # an encoder that changed its mind: the exception goes without its arguments
+            failure.args = None
+            return wire.encode(self._codec, error)
+
+    def _explain(self, answer: Answer, error: BaseException) -> Failure:
         """The failure of an answer that cannot be encoded, with the key path as the user's state has it."""
         if isinstance(answer, TaskResult) and isinstance(error, EncodeError):
             for channel, value in answer.writes:
@@ -118,5 +134,8 @@ class Desk:
                 except EncodeError as at:
                     path = f"state[{channel!r}]" + at.path.removeprefix("value")
                     error = EncodeError(path, at.type_name, at.reason)
+                    break
+                except BaseException as other:
+                    error = other
                     break
         return describe(error, self._codec)

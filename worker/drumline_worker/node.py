@@ -140,7 +140,14 @@ def _done(job: Job, writes: Writes) -> TaskResult:
 
 
 def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInterrupt:
-    """The answer of a job that raised `error`."""
+    """The answer of a job that raised `error`. Never raises: also an exception is user code."""
+    try:
+        return _answer_of(job, error)
+    except BaseException:
+        return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
+
+
+def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInterrupt:
     if isinstance(error, ParentCommand):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):

@@ -21,9 +21,9 @@ BURST_ITEMS_MAX = 512
 BURST_BYTES_MAX = 512 * 1024
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Slot:
-    """One running task as the outbox knows it. `n` counts events already handed to the broker."""
+    """One execution of a task's attempt as the outbox knows it. `n` counts events already handed to the broker."""
 
     pool: str
     entry: str
@@ -32,11 +32,18 @@ class Slot:
     task: str
     attempt: int
     executor: str
+    token: str = ""
+    #: name of the node, for people
+    node: str = ""
     n: int = 0
     items: list[bytes] = field(default_factory=list)
+    #: events so far
+    emitted: int = 0
+    #: the count of events was told, so the answer comes next: what is emitted now waits in `late`, to go out behind it
+    sealed: bool = False
+    late: list[bytes] = field(default_factory=list)
     answer: bytes | None = None
-    #: how many of `items` were emitted before the answer
-    before: int = 0
+    answered: bool = False
     queued: bool = False
     #: the attempt is void: whatever it says is dropped
     void: bool = False
@@ -46,7 +53,8 @@ class Slot:
 class Batch:
     """One write: inbox entries in order, then the task entries that they finish."""
 
-    entries: list[tuple[int, bytes]] = field(default_factory=list)
+    #: (partition, run id, data)
+    entries: list[tuple[int, str, bytes]] = field(default_factory=list)
     done: list[tuple[str, str]] = field(default_factory=list)
     finished: list[Slot] = field(default_factory=list)
 
@@ -61,6 +69,8 @@ class Outbox:
         self._room = threading.Condition(self._lock)
         self._queue: deque[Slot] = deque()
         self._bytes = 0
+        #: of `_bytes` those that wait for an answer that is being written
+        self._held = 0
         self._claimed = False
         self._closed = False
 
@@ -77,16 +87,30 @@ class Outbox:
                 raise WriterBlocked(WRITER_BLOCK_MS / 1000, self._bytes)
             if slot.void:
                 return
-            slot.items.append(item)
+            if not slot.sealed:
+                slot.items.append(item)
+            else:
+                slot.late.append(item)
+                if not slot.answered:
+                    self._held += len(item)
+            slot.emitted += 1
             self._bytes += len(item)
             if not slot.queued:
                 self._enqueue(slot)
 
+    def seal(self, slot: Slot) -> int:
+        """How many events the task emitted before its answer, which is about to be written: later ones go behind it."""
+        with self._lock:
+            slot.sealed = True
+            return slot.emitted
+
     def answer(self, slot: Slot, message: bytes) -> None:
         """Add the answer of a task, its last word."""
         with self._lock:
+            if slot.late and not slot.answered:
+                self._held -= sum(map(len, slot.late))
+            slot.sealed = slot.answered = True
             slot.answer = message
-            slot.before = len(slot.items)
             self._bytes += len(message)
             self._enqueue(slot)
 
@@ -94,8 +118,11 @@ class Outbox:
         """Drop what a task said and will say."""
         with self._lock:
             slot.void = True
-            self._bytes -= sum(map(len, slot.items))
-            slot.items = []
+            late = sum(map(len, slot.late))
+            self._bytes -= sum(map(len, slot.items)) + late
+            if not slot.answered:
+                self._held -= late
+            slot.items, slot.late = [], []
 
     def close(self) -> None:
         """No more is put in; `take` returns None once the rest is taken."""
@@ -141,22 +168,23 @@ class Outbox:
             gathered = []
             for slot in queue:
                 slot.queued = False
-                gathered.append((slot, slot.items, slot.answer, slot.before))
+                late: list[bytes] = []
+                if slot.late and slot.answered:
+                    late, slot.late = slot.late, late
+                gathered.append((slot, slot.items, slot.answer, late))
                 slot.items = []
                 slot.answer = None
-            self._bytes = 0
+            self._bytes = self._held
             self._room.notify_all()
         batch = Batch()
-        for slot, items, answer, before in gathered:
-            if answer is None:
-                self._pack(batch, slot, items)
-            else:
-                self._pack(batch, slot, items[:before])
+        for slot, items, answer, late in gathered:
+            self._pack(batch, slot, items)
+            if answer is not None:
                 if not slot.void:
-                    batch.entries.append((slot.partition, answer))
+                    batch.entries.append((slot.partition, slot.run, answer))
                     batch.done.append((slot.pool, slot.entry))
                 batch.finished.append(slot)
-                self._pack(batch, slot, items[before:])
+            self._pack(batch, slot, late)
         return batch
 
     def _enqueue(self, slot: Slot) -> None:
@@ -170,9 +198,9 @@ class Outbox:
         if slot.void:
             return
         for burst in _bursts(items):
-            events = Events(slot.run, slot.task, slot.attempt, slot.executor, slot.n, burst)
+            events = Events(slot.run, slot.task, slot.attempt, slot.executor, slot.n, burst, slot.token)
             slot.n += len(burst)
-            batch.entries.append((slot.partition, wire.encode(self._codec, events)))
+            batch.entries.append((slot.partition, slot.run, wire.encode(self._codec, events)))
 
 
 def _bursts(items: list[bytes]) -> list[list[bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from drumline_graph.constants import START
@@ -13,8 +13,9 @@ from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec, unbox
+from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.codec_types import TypeTable
+from drumline_protocol.errors import DecodeError
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_worker.job import Emit, Job
 
@@ -22,37 +23,55 @@ from drumline_worker.job import Emit, Job
 SHARED_MAX = 1000
 
 
+#: the context of a run whose schema was not called yet
+_UNBUILT = object()
+
+
+@dataclass(slots=True)
+class _Known:
+    """The common part of a run's tasks, and the context made of it."""
+
+    shared: RunShared
+    context: Any = _UNBUILT
+
+
 class NotHeld(DrumlineError):
     """This worker does not hold the graph, or holds another version of it."""
 
 
 class Registry:
-    """Programs by name, and the codec that knows their types."""
+    """Programs by name, and the codec that knows their types. `version` is the protocol that the cluster speaks."""
 
-    def __init__(self, programs: Mapping[str, Program]) -> None:
+    def __init__(self, programs: Mapping[str, Program], version: int = wire.VERSION) -> None:
         self.programs = dict(programs)
         types = TypeTable()
         for program in self.programs.values():
             types = types.with_types(program.schema_types())
-        self.codec = Codec(types)
-        self._shared: OrderedDict[bytes, tuple[RunShared, Any]] = OrderedDict()
+        self.codec = Codec(types, version)
+        self._shared: OrderedDict[bytes, _Known] = OrderedDict()
 
     def fingerprints(self) -> dict[str, str]:
         """Name -> fingerprint of every graph that is held."""
         return {name: program.fingerprint for name, program in self.programs.items()}
 
     def shared(self, message: TaskMessage) -> RunShared:
-        """The part of the message that all tasks of its run have in common."""
-        return self._common(message)[0]
+        """The part of the message that all tasks of its run have in common. Calls no code of the graph."""
+        return self._common(message).shared
 
-    def _common(self, message: TaskMessage) -> tuple[RunShared, Any]:
-        key = message.shared.data
-        known = self._shared.get(key)
+    def _common(self, message: TaskMessage) -> _Known:
+        box = message.shared
+        if type(box) is not Boxed:
+            raise DecodeError("a task must carry the common part of its run, boxed")
+        known = self._shared.get(box.data)
         if known is None:
-            shared = wire.from_row(unbox(message.shared))
-            program = self.programs.get(shared.graph)
-            known = (shared, _context(program, shared.context))
-            self._shared[key] = known
+            shared = wire.from_row(unbox(box))
+            if type(shared) is not RunShared:
+                raise DecodeError(f"a task carries a {type(shared).__name__} in place of its run's common part")
+            try:
+                shared.run_id.encode()  # it becomes part of a key
+            except UnicodeEncodeError:
+                raise DecodeError(f"run id {shared.run_id!r} cannot be written as UTF-8") from None
+            known = self._shared[box.data] = _Known(shared)
             if len(self._shared) > SHARED_MAX:
                 self._shared.popitem(last=False)
         return known
@@ -66,11 +85,14 @@ class Registry:
     ) -> Job:
         """The job that a task message asks for.
 
-        `blob(partition, id)` fetches a large value. Raises NotHeld; whatever the node's schema raises for its input
+        `blob(partition, id)` fetches a large value. Raises NotHeld; whatever the schemas of node and context raise
         passes through.
         """
-        shared, context = self._common(message)
+        known = self._common(message)
+        shared = known.shared
         program, node, above = self._find(shared, message)
+        if known.context is _UNBUILT:
+            known.context = _context(self.programs[shared.graph], shared.context)
         cells = dict(message.cells)
         for key, blob_id in message.blobs.items():
             data = blob(shared.partition, blob_id)
@@ -93,7 +115,7 @@ class Registry:
             triggers=message.triggers,
             phase=message.phase,
             input=_input(program, node, message, cells),
-            context=context,
+            context=known.context,
             cells=cells,
             writes=message.writes,
             emit=emit,
@@ -112,13 +134,20 @@ class Registry:
             )
         above: list[Node] = []
         for segment in message.ns:
-            node = program.nodes[segment.rpartition(":")[0]]
+            node = _node(program, segment.rpartition(":")[0])
             if node.subprogram is None:
                 raise NotHeld(f"node {node.name!r} of graph {shared.graph!r} is no subgraph here")
             above.append(node)
             program = node.subprogram
-        node = program.start if message.node == START else program.nodes[message.node]
+        node = program.start if message.node == START else _node(program, message.node)
         return program, node, tuple(above)
+
+
+def _node(program: Program, name: str) -> Node:
+    node = program.nodes.get(name)
+    if node is None:  # of the very same graph: the message is damaged, and another worker would not do better
+        raise DrumlineError(f"a task names node {name!r}, which graph {program.name!r} does not have: it is damaged")
+    return node
 
 
 def _input(program: Program, node: Node, message: TaskMessage, cells: dict[str, Any]) -> Any:
@@ -133,9 +162,9 @@ def _input(program: Program, node: Node, message: TaskMessage, cells: dict[str, 
     return value if node.mapper is None else node.mapper(value)
 
 
-def _context(program: Program | None, context: Any) -> Any:
+def _context(program: Program, context: Any) -> Any:
     """A dict given as `context` becomes the graph's context schema, if that is a class with fields."""
-    schema = None if program is None else program.context_schema
+    schema = program.context_schema
     if isinstance(context, dict) and (is_dataclass(schema) or hasattr(schema, "model_validate")):
-        return schema(**context)  # type: ignore[operator, misc]
+        return schema(**context)
     return context

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any
+
+from drumline_graph.loaded import loaded
 
 
 def to_line(value: Any) -> str:
@@ -40,10 +41,10 @@ def _plain(value: Any) -> Any:
 
 
 def _object(value: Any) -> Any:
-    codec_types = sys.modules.get("drumline_protocol.codec_types")
+    codec_types = loaded("drumline_protocol.codec_types")
     if codec_types is not None and isinstance(value, codec_types.Opaque):
         return jsonable(value.fields)
-    pydantic = sys.modules.get("pydantic")
+    pydantic = loaded("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):
         return {name: jsonable(item) for name, item in dict(value).items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -61,7 +61,7 @@ def _coordinate(args: Namespace, broker: Any, programs: Mapping[str, Program], n
         _say(f"coordinator {name} ready: {_graphs(programs)}, {broker.partitions} partitions")
 
     chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
-    coordinator = Coordinator(broker, Apps(programs), name, chosen, on_ready=ready)
+    coordinator = Coordinator(broker, Apps(programs, broker.protocol), name, chosen, on_ready=ready)
     with stop_on_signals(coordinator.stop):
         coordinator.run()
     _say(f"coordinator {name} stopped")
@@ -81,7 +81,7 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
         at_once = f"{chosen.concurrency} task{'' if chosen.concurrency == 1 else 's'} at once"
         _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
 
-    worker = Worker(broker, Registry(programs), name, chosen, on_ready=ready)
+    worker = Worker(broker, Registry(programs, broker.protocol), name, chosen, on_ready=ready)
 
     def stop() -> None:
         _say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")

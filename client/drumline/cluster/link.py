@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from drumline_graph.program import Program
@@ -67,18 +68,22 @@ class Link:
 
     def submit(self, request: RunRequest, codec: Codec) -> None:
         """Put a run request into its inbox. EncodeError, with the path in it, for an input that cannot cross."""
+        codec.version = self.broker().protocol
         try:
-            data = wire.encode(codec, request)
+            # The input is opened where the run begins: until then nobody has to decode it.
+            data = wire.encode(codec, replace(request, input=codec.box(request.input, root="input")))
         except EncodeError:
             for part in ("input", "config", "context"):
                 codec.encode(getattr(request, part), root=part)
             raise
-        self.broker().submit(self.partition(request.run_id), data)
+        self.broker().submit(self.partition(request.run_id), request.run_id, data)
 
     def cancel(self, run_id: str, reason: str) -> None:
         """Ask for the end of a run, accepted or not."""
-        message = wire.encode(self.codec(None), CancelRun(run_id, reason))
-        self.broker().submit(self.partition(run_id), message)
+        codec = self.codec(None)
+        codec.version = self.broker().protocol
+        message = wire.encode(codec, CancelRun(run_id, reason))
+        self.broker().submit(self.partition(run_id), run_id, message)
 
     def await_accepted(self, run_id: str) -> None:
         """Wait for the first fact of a run. NoCoordinator, after which the run is cancelled should it ever begin."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from drumline_graph.loaded import loaded
 from drumline_protocol.metadata import metadata_below
 from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext, current, tokens_module
 
@@ -73,7 +73,7 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
 
 def _ambient_callbacks() -> Any:
     """Callbacks of the LangChain runnable, or LangGraph node, that calls a graph; None if there are none."""
-    langchain = sys.modules.get("langchain_core.runnables.config")
+    langchain = loaded("langchain_core.runnables.config")
     variable = getattr(langchain, "var_child_runnable_config", None)
     ambient = None if variable is None else variable.get()
     return (ambient or {}).get("callbacks")

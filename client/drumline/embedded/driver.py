@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -104,11 +105,16 @@ class _Crew:
         if job.needs_loop:
             if self._loop is None:
                 self._loop = shared_loop()
-            self._loop.submit(self._arun(job, self._pool()))
+            self._loop.submit(self._arun(job, self._pool())).add_done_callback(partial(self._loop_ended, job))
             return
         future = self._pool().submit(self._run, job)
         self._sync[future] = None
         future.add_done_callback(lambda ended: self._sync.pop(ended, None))
+
+    def _loop_ended(self, job: Job, future: Future[None]) -> None:
+        """`_arun` answers for whatever the node does; only the death of the loop keeps it from that."""
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self._queue.put((None, failed(job, error)))
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
@@ -139,7 +145,7 @@ class _Crew:
     def close(self) -> None:
         """Cancel async nodes; let sync ones that have a thread run out, and leave out the others."""
         loop = self._loop
-        if loop is not None and self._open and not loop.is_current:
+        if loop is not None and self._open and loop.is_alive and not loop.is_current:
             loop.submit(self._cancel()).result()
         if self._threads is not None:
             for future in list(self._sync)[self._threads_max :]:

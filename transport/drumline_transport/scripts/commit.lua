@@ -2,16 +2,19 @@
 --
 -- KEYS[1]  lease (hash)
 -- KEYS[2]  inbox (stream)
--- KEYS[3..] every other key that the operations name, each once
+-- KEYS[3]  requests (stream)
+-- KEYS[4..] every other key that the operations name, each once
 --
 -- ARGV[1]  nonce of the owner          ARGV[2]  epoch
 -- ARGV[3]  number of this commit - 1   ARGV[4]  number of this commit
--- ARGV[5]  inbox position              ARGV[6]  lowest inbox id to keep, or "" to keep all
--- ARGV[7]  what the keys of task streams begin with (for W: the record itself names the pool)
--- ARGV[8]  expected type of KEYS[3..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
--- ARGV[9..] operations, L first; <k> is an index into KEYS:
+-- ARGV[5]  position in the inbox       ARGV[6]  lowest inbox id to keep, or "" to keep all
+-- ARGV[7]  position in the requests    ARGV[8]  lowest id of the requests to keep, or "" to keep all
+-- ARGV[9]  what the keys of task streams begin with (for W: the record itself names the pool)
+-- ARGV[10] expected type of KEYS[4..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
+-- ARGV[11..] operations, L first; <k> is an index into KEYS:
 --   L <k log> <id> <first> <data>                  append to a run log
---   T <k tasks> <k run> <slot> <pool> <data>       append a task; remember "<pool> <entry id>" in the run record
+--   T <k tasks> <k run> <slot> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
+--                                                  its token in the run record
 --   F <k run> <n> <name> <value> ...               set fields of a run record: n words, an even number
 --   S <k run> <slot>                               forget a slot
 --   W <k run> <slot>                               forget a slot, and delete its entry, delivered or not
@@ -20,7 +23,10 @@
 --   Z <k timers> <due ms> <member>                 set a timer
 --   Y <k timers> <member>                          drop a timer
 --   M <k ctl> <length> <data>                      tell all workers
---   B <k blob> <ttl s> <data>                      keep a value; ttl 0: for ever
+--   B <k blob> <k run> <blob id> <ttl s> <data>    keep a value, and its name in the run record; ttl 0: for ever
+--   X <k blob> <k run> <blob id>                   drop a value
+--   N <k stream> <length> <n> <name> <value> ...   add a note of n words to a stream that keeps about that many
+--   R <k open> <run id> <k run> <k log>            a run of which nothing is to stay
 --
 -- Returns 1 applied; 0 already applied; a text: diverged, and why. An error reply (OOM, MISCONF, READONLY ...)
 -- means that nothing was changed and the same call may be made again.
@@ -40,17 +46,20 @@ if lease[2] ~= ARGV[2] then
 end
 if lease[3] ~= ARGV[3] then
   -- Numbers of an epoch are dense: whatever is not above the last one was applied by this very owner.
-  if tonumber(lease[3]) >= tonumber(ARGV[4]) then
+  local last = tonumber(lease[3] or '')
+  if not last then
+    return 'the last commit is no number'
+  elseif last >= tonumber(ARGV[4]) then
     return 0
   end
   return 'the last commit is ' .. lease[3] .. ', so ' .. ARGV[4] .. ' cannot be next'
 end
 
 -- Look before writing.
-local types, count = ARGV[8], #ARGV
+local types, count = ARGV[10], #ARGV
 local full = { h = 'hash', x = 'stream', s = 'set', z = 'zset' }
-for k = 3, #KEYS do
-  local wanted = full[string.sub(types, k - 2, k - 2)]
+for k = 4, #KEYS do
+  local wanted = full[string.sub(types, k - 3, k - 3)]
   if wanted then
     local found = call('TYPE', KEYS[k]).ok
     if found ~= wanted and found ~= 'none' then
@@ -58,7 +67,7 @@ for k = 3, #KEYS do
     end
   end
 end
-local i = 9
+local i = 11
 while ARGV[i] == 'L' do
   local later = pcall_('XRANGE', KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], '+', 'COUNT', 1)
   if later.err then
@@ -71,12 +80,12 @@ while ARGV[i] == 'L' do
 end
 
 -- The first write tells whether the server takes writes now; if it does not, nothing was changed.
-local probe = pcall_('HSET', KEYS[1], 'commit', ARGV[4], 'position', ARGV[5], 'tries', '')
+local probe = pcall_('HSET', KEYS[1], 'commit', ARGV[4], 'position', ARGV[5], 'requests', ARGV[7], 'tries', '')
 if type(probe) == 'table' and probe.err then
   return probe
 end
 
-i = 9
+i = 11
 while i <= count do
   local op = ARGV[i]
   local key = KEYS[tonumber(ARGV[i + 1])]
@@ -84,25 +93,26 @@ while i <= count do
     call('XADD', key, ARGV[i + 2], 'f', ARGV[i + 3], 'd', ARGV[i + 4])
     i = i + 5
   elseif op == 'T' then
-    local id = call('XADD', key, '*', 'd', ARGV[i + 5])
-    call('HSET', KEYS[tonumber(ARGV[i + 2])], 't:' .. ARGV[i + 3], ARGV[i + 4] .. ' ' .. id)
-    i = i + 6
+    local id = call('XADD', key, '*', 'd', ARGV[i + 6])
+    local slot = ARGV[i + 3]
+    call('HSET', KEYS[tonumber(ARGV[i + 2])], 't:' .. slot, ARGV[i + 4] .. ' ' .. id, 'k:' .. slot, ARGV[i + 5])
+    i = i + 7
   elseif op == 'F' then
     local n = tonumber(ARGV[i + 2])
     call('HSET', key, unpack(ARGV, i + 3, i + 2 + n)) -- n is bounded by the caller
     i = i + 3 + n
   elseif op == 'S' then
-    call('HDEL', key, 't:' .. ARGV[i + 2])
+    call('HDEL', key, 't:' .. ARGV[i + 2], 'k:' .. ARGV[i + 2])
     i = i + 3
   elseif op == 'W' then
     local where = call('HGET', key, 't:' .. ARGV[i + 2])
     if where then
       local pool, id = string.match(where, '^(.*) (%S+)$')
       if pool then
-        pcall_('XACK', ARGV[7] .. pool, 'workers', id)
-        pcall_('XDEL', ARGV[7] .. pool, id)
+        pcall_('XACK', ARGV[9] .. pool, 'workers', id)
+        pcall_('XDEL', ARGV[9] .. pool, id)
       end
-      call('HDEL', key, 't:' .. ARGV[i + 2])
+      call('HDEL', key, 't:' .. ARGV[i + 2], 'k:' .. ARGV[i + 2])
     end
     i = i + 3
   elseif op == 'O' then
@@ -124,16 +134,32 @@ while i <= count do
   elseif op == 'M' then
     call('XADD', key, 'MAXLEN', '~', ARGV[i + 2], '*', 'd', ARGV[i + 3])
     i = i + 4
-  else -- B
-    if ARGV[i + 2] == '0' then
-      call('SET', key, ARGV[i + 3])
+  elseif op == 'B' then
+    if ARGV[i + 4] == '0' then
+      call('SET', key, ARGV[i + 5])
     else
-      call('SET', key, ARGV[i + 3], 'EX', ARGV[i + 2])
+      call('SET', key, ARGV[i + 5], 'EX', ARGV[i + 4])
     end
+    call('HSET', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3], '')
+    i = i + 6
+  elseif op == 'X' then
+    call('DEL', key)
+    call('HDEL', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3])
     i = i + 4
+  elseif op == 'N' then
+    local n = tonumber(ARGV[i + 3])
+    call('XADD', key, 'MAXLEN', '~', ARGV[i + 2], '*', unpack(ARGV, i + 4, i + 3 + n)) -- n is bounded by the caller
+    i = i + 4 + n
+  else -- R
+    call('SREM', key, ARGV[i + 2])
+    call('DEL', KEYS[tonumber(ARGV[i + 3])], KEYS[tonumber(ARGV[i + 4])])
+    i = i + 5
   end
 end
 if ARGV[6] ~= '' then
   pcall_('XTRIM', KEYS[2], 'MINID', ARGV[6])
+end
+if ARGV[8] ~= '' then
+  pcall_('XTRIM', KEYS[3], 'MINID', ARGV[8])
 end
 return 1

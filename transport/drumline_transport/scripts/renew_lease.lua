@@ -3,10 +3,11 @@
 -- KEYS[1] lease (hash)
 -- ARGV[1] nonce   ARGV[2] ttl in ms
 --
--- Returns 1, or 0 when the lease belongs to another.
+-- Returns 1, or 0 when the lease belongs to another. An error reply when it is no hash any more.
 
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then
-  return 0
+local owner = redis.pcall('HGET', KEYS[1], 'owner')
+if owner ~= ARGV[1] then
+  return type(owner) == 'table' and owner or 0
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,0 +1,189 @@
+"""Open runs: in memory, and as they are found in what the broker holds. No IO but the loader that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from drumline_coordinator.apps import Apps
+from drumline_coordinator.dispatch import Dispatcher
+from drumline_coordinator.effects import Effects
+from drumline_coordinator.recovery import recover, slot_of
+from drumline_coordinator.run import Run
+from drumline_graph.errors import DrumlineError
+from drumline_protocol import wire
+from drumline_protocol.codec import Boxed, unbox
+from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
+from drumline_protocol.facts import Fact
+from drumline_protocol.ids import token_digest
+from drumline_protocol.limits import INBOX_BATCH_ENTRIES_MAX
+from drumline_transport.broker import LogEntry
+from drumline_transport.errors import ServerError
+
+#: what `OpenRuns.record` returns for a key that is no hash
+UNREADABLE: Mapping[str, bytes] = {"status": b"unreadable"}
+
+#: ended runs that a partition remembers; more than one batch of the inbox can end
+OVER_MAX = 2 * INBOX_BATCH_ENTRIES_MAX
+
+
+class Loader(Protocol):
+    """What a partition reads when an event is for a run that it does not have in memory."""
+
+    def load_run(self, p: int, run_id: str) -> dict[str, bytes]: ...
+
+    def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]: ...
+
+    def open_runs(self, p: int) -> list[str]: ...
+
+
+@dataclass(slots=True)
+class OpenRun:
+    """An open run in memory: its machine, the number of its last fact, how its tasks are sent."""
+
+    run: Run
+    last: int
+    dispatcher: Dispatcher
+    #: what the tokens of its dispatched attempts hash to, by slot
+    digests: dict[str, str] = field(default_factory=dict)
+    log_bytes: int = 0
+    #: effects that the commit being made must hold
+    effects: list[Effects] = field(default_factory=list)
+
+    def believes(self, message: Any) -> bool:
+        """Whether a worker's message bears the token of the attempt that it speaks for.
+
+        An attempt that is not open is the machine's business: it drops whatever comes for it.
+        """
+        digest = self.digests.get(slot_of(message.task, message.attempt))
+        return not digest or token_digest(message.token) == digest
+
+
+@dataclass(slots=True)
+class Ruin:
+    """An open run that cannot go on, and what of it lies in the broker: its tasks and large values must vanish.
+
+    `last` is the number of its last fact. `readable` is False if its keys are of another type: they must go first.
+    """
+
+    run_id: str
+    graph: str
+    error: Exception
+    last: int = 0
+    slots: list[str] = field(default_factory=list)
+    blobs: list[str] = field(default_factory=list)
+    readable: bool = True
+
+
+class OpenRuns:
+    """The open runs of a partition: those in memory, and those that are to be found in the broker."""
+
+    def __init__(self, loader: Loader, apps: Apps, partition: int) -> None:
+        self._loader = loader
+        self._apps = apps
+        self._partition = partition
+        self.loaded: dict[str, OpenRun] = {}
+        #: those of them whose planned tasks wait for the next window; idle runs must cost nothing
+        self.more: dict[str, OpenRun] = {}
+        #: runs ended under this lease, whose record may still say otherwise: their commits are on the way
+        self.over: dict[str, None] = {}
+
+    def is_known(self, run_id: str) -> bool:
+        """Whether the run was begun or rejected before."""
+        return run_id in self.loaded or run_id in self.over or bool(self.record(run_id))
+
+    def record(self, run_id: str) -> Mapping[str, bytes]:
+        """The run's record; empty if there is none, `UNREADABLE` if there is something else in its place."""
+        try:
+            return self._loader.load_run(self._partition, run_id)
+        except ServerError:
+            return UNREADABLE
+
+    def find(self, run_id: str) -> OpenRun | Ruin | None:
+        """The open run; None if there is none, or if it has ended. Raises NoBroker."""
+        open_run = self.loaded.get(run_id)
+        if open_run is not None or run_id in self.over:
+            return open_run
+        record = self.record(run_id)
+        if record is UNREADABLE:
+            return self.ruin(run_id, DamagedRun(run_id, "its record is a key of another type"))
+        if record.get("status") != b"open":
+            return None
+        try:
+            found = self._recover(run_id, record)
+        except NoBroker:
+            raise
+        except DamagedRun as error:
+            return self.ruin(run_id, error)
+        except (DecodeError, ServerError) as error:
+            return self.ruin(run_id, DamagedRun(run_id, str(error)))
+        except DrumlineError as error:  # its graph is served no more, or in another version
+            return self.ruin(run_id, error)
+        except Exception as error:  # facts that do not fit each other
+            reason = f"its log cannot be folded: {type(error).__name__}: {error}"
+            return self.ruin(run_id, DamagedRun(run_id, reason))
+        self.loaded[run_id] = found
+        if found.run.ready:
+            self.more[run_id] = found
+        return found
+
+    def ruin(self, run_id: str, error: Exception) -> Ruin:
+        """What is left of a run that shall end with `error`, from its record and its log; its facts are not decoded."""
+        record = self.record(run_id)
+        ruin = Ruin(
+            run_id,
+            record.get("graph", b"").decode("utf-8", "replace"),
+            error,
+            slots=[name[2:] for name in record if name.startswith("t:")],
+            blobs=blobs_of(record),
+            readable=record is not UNREADABLE,
+        )
+        try:
+            entries = self._loader.load_log(self._partition, run_id)
+            ruin.last = max(map(last_fact, entries), default=0)
+        except ServerError:
+            ruin.readable = False
+        return ruin
+
+    def forget(self, run_id: str) -> None:
+        """The run is over, and what its machine still wanted is void."""
+        self.more.pop(run_id, None)
+        open_run = self.loaded.pop(run_id, None)
+        if open_run is not None:
+            open_run.effects.clear()
+        self.over[run_id] = None
+        if len(self.over) > OVER_MAX:
+            del self.over[next(iter(self.over))]
+
+    def _recover(self, run_id: str, record: Mapping[str, bytes]) -> OpenRun:
+        codec = self._apps.codec
+        if "shared" not in record:
+            raise DamagedRun(run_id, "its record does not hold what its tasks share")
+        box = Boxed(record["shared"], codec)
+        shared = wire.from_row(unbox(box))
+        program = self._apps.find(shared.graph, shared.fingerprint)
+        facts: list[Fact] = []
+        last = size = 0
+        for entry in self._loader.load_log(self._partition, run_id):
+            if entry.first != last + 1:
+                raise DamagedRun(run_id, f"facts {last + 1} to {entry.first - 1} of its log are missing")
+            facts.extend(wire.decode_facts(codec, entry.data))
+            last = last_fact(entry)
+            size += len(entry.data)
+        if not facts:
+            raise DamagedRun(run_id, "its log is gone")
+        run = recover(program, shared, facts, {name[2:] for name in record if name.startswith("t:")})
+        dispatcher = Dispatcher(codec, run_id, box, blobs_of(record))
+        digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
+        return OpenRun(run, last, dispatcher, digests, size)
+
+
+def blobs_of(record: Mapping[str, bytes]) -> list[str]:
+    """The large values that a run's record names."""
+    return [name[2:] for name in record if name.startswith("b:")]
+
+
+def last_fact(entry: LogEntry) -> int:
+    """The number of the last fact in an entry of a log."""
+    return int(entry.id.rpartition("-")[2])

@@ -1,0 +1,211 @@
+"""Staging: from effects of machines to the one commit that carries them out. No IO.
+
+What a commit may hold is bounded: tasks and bytes of tasks by a window, so that a wide superstep leaves in several
+commits; log entries by size, so that readers take them in portions. Whatever cannot be encoded costs its run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from drumline_coordinator.dispatch import NewToken, Parcel
+from drumline_coordinator.effects import Effects
+from drumline_coordinator.opened import OpenRun, Ruin
+from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.tasks import Task
+from drumline_protocol import wire
+from drumline_protocol.codec import Codec
+from drumline_protocol.errors import RunTooLong
+from drumline_protocol.facts import Fact, RunFinished, RunStarted, TaskFailed, TaskParked, fact_count
+from drumline_protocol.failure import Failure, describe
+from drumline_protocol.ids import token_digest
+from drumline_protocol.limits import (
+    DEAD_DATA_BYTES_MAX,
+    DISPATCH_WINDOW_BYTES_MAX,
+    DISPATCH_WINDOW_ENTRIES_MAX,
+    LOG_ENTRY_BYTES_MAX,
+    LOG_TTL_S,
+    RUN_LOG_BYTES_MAX,
+)
+from drumline_protocol.messages import Cancel
+from drumline_transport.broker import Commit, DeadEntry, FailedRun, LogAppend, TaskAppend
+
+log = logging.getLogger("drumline.coordinator")
+
+#: characters of an error in the list of runs that failed, and of a reason in the dead stream
+TOLD_CHARS_MAX = 500
+
+
+class Stage:
+    """One commit in the making."""
+
+    def __init__(
+        self, commit: Commit, codec: Codec, now_ms: float, new_token: NewToken, log_bytes_max: int = RUN_LOG_BYTES_MAX
+    ) -> None:
+        self.commit = commit
+        self._codec = codec
+        self._now_ms = now_ms
+        self._new_token = new_token
+        self._log_bytes_max = log_bytes_max
+        #: room for tasks
+        self.entries_left = DISPATCH_WINDOW_ENTRIES_MAX
+        self._bytes_left = DISPATCH_WINDOW_BYTES_MAX
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more tasks fit."""
+        return self.entries_left <= 0 or self._bytes_left <= 0
+
+    # -- runs that go on -----------------------------------------------------------------------------
+
+    def run(self, open_run: OpenRun, effects: Sequence[Effects], *, last: bool = False) -> bool:
+        """Put what follows for a run into the commit; True if that was its end.
+
+        Nothing is put in if it raises: EncodeError, RunTooLong (not if these effects are its `last` ones, which end
+        it), or whatever an encoder of the user raises.
+        """
+        facts = [fact for fx in effects for fact in fx.facts]
+        parcels = self._parcels(open_run, effects)
+        appended = self._entries(open_run.run.id, open_run.last + 1, facts)
+        size = open_run.log_bytes + sum(len(append.data) for append in appended)
+        if size > self._log_bytes_max and not last:
+            raise RunTooLong(open_run.run.id, self._log_bytes_max)
+        # From here on nothing can fail.
+        open_run.log_bytes = size
+        self._send(open_run, parcels)
+        self._carry_out(open_run, effects)
+        if not appended:
+            return False
+        self.commit.logs.extend(appended)
+        open_run.last = appended[-1].last
+        if any(type(fact) is TaskParked for fact in facts):
+            self.commit.fields.append((open_run.run.id, {"parked": 1}))
+        end = facts[-1]
+        if not isinstance(end, RunFinished):
+            return False
+        self._close(open_run, end)
+        return True
+
+    def _parcels(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, Parcel]]:
+        """The messages of the tasks that fit; the rest waits for the next window."""
+        parcels: list[tuple[Task, str, Parcel]] = []
+        entries, size = self.entries_left, self._bytes_left
+        for fx in effects:
+            for index, task in enumerate(fx.dispatch):
+                if entries <= 0 or size <= 0:
+                    open_run.run.postpone(fx, fx.dispatch[index:])
+                    break
+                token = self._new_token()
+                parcel = open_run.dispatcher.message(task, token)
+                parcels.append((task, token, parcel))
+                entries -= 1
+                size -= parcel.size
+        return parcels
+
+    def _send(self, open_run: OpenRun, parcels: Sequence[tuple[Task, str, Parcel]]) -> None:
+        run_id, commit = open_run.run.id, self.commit
+        for task, token, parcel in parcels:
+            slot, digest = slot_of(task.id, task.attempt), token_digest(token)
+            open_run.digests[slot] = digest
+            commit.tasks.append(TaskAppend(run_id, slot, task.node.pool, parcel.data, digest))
+            commit.blobs.extend(parcel.blobs)
+            commit.blobs_dropped.extend((run_id, blob_id) for blob_id in parcel.dropped)
+            self.entries_left -= 1
+            self._bytes_left -= parcel.size
+
+    def _carry_out(self, open_run: OpenRun, effects: Sequence[Effects]) -> None:
+        run_id, commit = open_run.run.id, self.commit
+        for fx in effects:
+            for pairs, into in ((fx.settled, commit.settled), (fx.withdrawn, commit.withdrawn)):
+                for task, attempt in pairs:
+                    slot = slot_of(task, attempt)
+                    open_run.digests.pop(slot, None)
+                    into.append((run_id, slot))
+            if fx.cancelled:
+                commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))
+
+    def _close(self, open_run: OpenRun, end: RunFinished) -> None:
+        run_id, commit = open_run.run.id, self.commit
+        commit.blobs_dropped.extend((run_id, blob_id) for blob_id in open_run.dispatcher.leftovers())
+        self._ended(run_id, open_run.run.shared.graph, end, open_run.last)
+
+    # -- runs that end without having gone on --------------------------------------------------------
+
+    def reject(self, run_id: str, graph: str, end: RunFinished, record: Sequence[str] = (), **told: Any) -> None:
+        """A run that cannot begin still has a log, of two facts: a client waits for it."""
+        started = RunStarted(
+            run_id,
+            graph,
+            "",
+            tuple(record),
+            {},
+            told.get("metadata") or {},
+            tuple(told.get("tags") or ()),
+            self._now_ms,
+        )
+        self.commit.logs.extend(self._entries(run_id, 1, [started, end]))
+        self._ended(run_id, graph, end, 2)
+
+    def ruin(self, ruin: Ruin) -> None:
+        """An open run that cannot go on ends as failed, and says why; nobody works for it any more."""
+        self._forget(ruin.run_id, ruin.slots, ruin.blobs)
+        if not ruin.readable:
+            self.commit.deleted.append(ruin.run_id)
+            return
+        end = RunFinished("failed", ruin.error, self._now_ms)
+        self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end]))
+        self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
+
+    def delete(self, run_id: str, slots: Sequence[str], blobs: Sequence[str]) -> None:
+        """Nothing of the run is to stay."""
+        self._forget(run_id, slots, blobs)
+        self.commit.deleted.append(run_id)
+
+    def _forget(self, run_id: str, slots: Sequence[str], blobs: Sequence[str]) -> None:
+        self.commit.withdrawn.extend((run_id, slot) for slot in slots)
+        self.commit.blobs_dropped.extend((run_id, blob_id) for blob_id in blobs)
+        if slots:
+            self.commit.ctl.append(wire.encode(self._codec, Cancel(run_id)))
+
+    def _ended(self, run_id: str, graph: str, end: RunFinished, last: int) -> None:
+        commit = self.commit
+        commit.fields.append((run_id, {"graph": graph, "status": end.status, "facts": last}))
+        commit.closed.append((run_id, LOG_TTL_S))
+        if end.status == "failed":
+            told = _told(end.error)
+            commit.failed.append(FailedRun(run_id, graph, int(self._now_ms), told))
+            log.info("run %s of graph %s failed: %s", run_id, graph, told)
+        else:
+            log.info("run %s of graph %s ended: %s", run_id, graph, end.status)
+
+    # -- entries -------------------------------------------------------------------------------------
+
+    def set_aside(self, source: str, id_: str, run_id: str, reason: str, data: bytes) -> None:
+        """Keep an entry that cannot be handled, for an operator to look at."""
+        if len(data) > DEAD_DATA_BYTES_MAX:
+            reason = f"{reason} (cut: it had {len(data)} bytes)"
+        kept = data[:DEAD_DATA_BYTES_MAX]
+        self.commit.dead.append(DeadEntry(source, id_, run_id, reason[:TOLD_CHARS_MAX], kept))
+
+    def _entries(self, run_id: str, first: int, facts: list[Fact]) -> list[LogAppend]:
+        """Facts as log entries, none of them larger than it must be."""
+        if not facts:
+            return []
+        for fact in facts:
+            if isinstance(fact, (TaskFailed, RunFinished)) and isinstance(fact.error, BaseException):
+                fact.error = describe(fact.error, self._codec)
+        data = wire.encode_facts(self._codec, facts)
+        if len(data) > LOG_ENTRY_BYTES_MAX and len(facts) > 1:
+            middle = len(facts) // 2
+            head = self._entries(run_id, first, facts[:middle])
+            return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:])]
+        return [LogAppend(run_id, first, first - 1 + sum(map(fact_count, facts)), data)]
+
+
+def _told(error: Any) -> str:
+    """An error in one short line."""
+    text = str(error) if isinstance(error, Failure) else type(error).__name__
+    line = next(iter(text.splitlines()), "")
+    return line if len(line) <= TOLD_CHARS_MAX else f"{line[:TOLD_CHARS_MAX]}..."

@@ -1,0 +1,273 @@
+"""The sweep: tasks that nobody holds any more, tasks that nobody will ever get, runs whose record is gone.
+
+Steps of the keeper's turn; each looks at a bounded slice, and none waits.
+
+`stale` looks at entries that their worker has not renewed. Nothing is claimed: it reports, the machine decides.
+
+`lost` compares run records with the task streams. Why its report can do no harm: a slot in a record names an entry. An
+entry leaves its stream in three ways. The worker answered: then the same script stored the answer in the inbox before
+it deleted the entry, so our `Abandoned`, pushed after we saw it missing, stands behind the answer; the machine handles
+the answer first, and drops a report of an attempt that is over. The machine withdrew it: then the same commit forgot
+the slot, and the machine has given up that attempt. Somebody else deleted it: then the report is what was missing. The
+record must have been read before the stream was looked at, else a slot may be older than what we see of the stream.
+To be sparing with reports, a task is reported when two turns one after the other see it missing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from drumline_coordinator.apps import Apps
+from drumline_coordinator.balance import TURNS_PER_LEASE
+from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.troubles import Troubles
+from drumline_graph.errors import DrumlineError
+from drumline_protocol import wire
+from drumline_protocol.codec import unbox
+from drumline_protocol.errors import NoBroker
+from drumline_protocol.limits import CONSUMER_FORGET_MS, LOST_SWEEP_RUNS_MAX, PRESENCE_TTL_MS
+from drumline_protocol.messages import Abandoned, RunDamaged, TaskMessage
+from drumline_transport.broker import SWEEP_START, DeadEntry, StaleTask
+from drumline_transport.errors import ServerError
+from drumline_transport.keeper_verbs import KeeperVerbs
+
+if TYPE_CHECKING:
+    from drumline_coordinator.service import CoordinatorSettings
+
+log = logging.getLogger("drumline.coordinator")
+
+#: pending entries of one pool that one turn looks at
+STALE_COUNT = 200
+#: turns after which what was reported, and is still so, is reported again
+REPORT_AGAIN_TURNS = 32
+#: turns between two looks for consumers to forget
+CONSUMERS_EVERY_TURNS = 200
+
+#: An open run: its partition and id.
+_OpenRun = tuple[int, str]
+
+MISSING_TEXTS = {
+    "gone": "its entry {entry} is not in the stream of pool {pool}: somebody deleted it",
+    "stranded": "its entry {entry} of pool {pool} was delivered, and nobody holds it",
+}
+
+
+class _Stale(NamedTuple):
+    """A task entry that nobody renews, and what it says."""
+
+    pool: str
+    entry: StaleTask
+    message: TaskMessage
+    run: _OpenRun
+
+
+class Sweep:
+    """What a keeper looks at beside leases. `stale` and `consumers` are for one coordinator, `lost` is for each."""
+
+    def __init__(self, broker: KeeperVerbs, apps: Apps, settings: CoordinatorSettings, troubles: Troubles) -> None:
+        self._broker = broker
+        self._codec = apps.codec
+        self._pools = apps.pools()
+        self._task_lease_ms = settings.task_lease_ms
+        self._troubles = troubles
+        self._turn = 0
+        self._cursors = dict.fromkeys(self._pools, SWEEP_START)
+        self._reports = _Reports()
+        self._round_turns = max(1, settings.lost_sweep_ms * TURNS_PER_LEASE // settings.lease_ms)
+        self._round_ends = 0
+        #: open runs that this round has not looked at; how many to take in a turn; partitions known to be ours
+        self._queue: deque[_OpenRun] = deque()
+        self._slice = 1
+        self._known: frozenset[int] = frozenset()
+        #: runs that a turn saw damaged or without a task's entry: the next turn looks again
+        self._suspects: dict[_OpenRun, set[str]] = {}
+        self._consumers_turn = 0
+
+    # -- what nobody renews -------------------------------------------------------------------------
+
+    def stale(self, home: int) -> None:
+        """Report tasks whose worker has not renewed them. What cannot be read is set aside, in partition `home`."""
+        self._reports.turn += 1
+        readable: list[_Stale] = []
+        for pool, found in self._broker.sweep_pools(self._cursors, self._task_lease_ms, STALE_COUNT).items():
+            self._cursors[pool] = found.cursor
+            if found.error:
+                self._troubles.tell(f"pool {pool}", f"the tasks of pool {pool} cannot be looked at: {found.error}")
+            for task in found.stale:
+                self._guard(f"entry {task.id} of pool {pool}", self._sort, home, pool, task, readable)
+        # Records are read after the entries: an entry comes with its name in there.
+        runs = list({stale.run for stale in readable})
+        looks = dict(zip(runs, self._broker.look_at_runs(runs), strict=True))
+        for stale in readable:
+            self._guard(f"run {stale.run[1]}", self._report, stale, looks[stale.run].record)
+
+    def _sort(self, home: int, pool: str, stale: StaleTask, readable: list[_Stale]) -> None:
+        if stale.data is None:
+            # The entry was deleted, and only the note of its delivery is left. `lost` finds whose it was.
+            self._broker.drop_tasks(pool, [stale.id])
+            return
+        try:
+            message, run = self._read(stale.data)
+        except Exception as error:  # bytes from outside may break a decoder in ways of their own
+            reason = str(error) if isinstance(error, DrumlineError) else repr(error)
+            self._broker.set_aside(home, DeadEntry(f"tasks:{pool}", stale.id, "", reason, stale.data))
+            log.error("entry %s of pool %s cannot be read and was set aside: %s", stale.id, pool, reason)
+            self._broker.drop_tasks(pool, [stale.id])
+            return
+        readable.append(_Stale(pool, stale, message, run))
+
+    def _read(self, data: bytes) -> tuple[TaskMessage, _OpenRun]:
+        message = wire.decode(self._codec, data)
+        if not isinstance(message, TaskMessage):
+            raise DrumlineError("it is no task")
+        shared = wire.from_row(unbox(message.shared))
+        run_id, partition = shared.run_id, shared.partition
+        run_id.encode()  # a lone surrogate raises: no key has such a name
+        if not 0 <= partition < self._broker.partitions:
+            raise DrumlineError(f"there is no partition {partition}")
+        return message, (partition, run_id)
+
+    def _report(self, task: _Stale, record: dict[str, bytes]) -> None:
+        """An entry that its run's record does not name is left over from a worker that died between its answer and its
+        acknowledgement, or from an earlier dispatch: it goes.
+        """
+        pool, stale, message, run = task
+        slot = slot_of(message.task, message.attempt)
+        if record.get(f"t:{slot}") != f"{pool} {stale.id}".encode():
+            self._broker.drop_tasks(pool, [stale.id])
+            return
+        if not self._reports.is_new(f"{pool} {stale.id}"):
+            return
+        reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
+        log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
+        self._tell(run, Abandoned(run[1], message.task, message.attempt, reason))
+
+    # -- what nobody will get -----------------------------------------------------------------------
+
+    def lost(self, held: Sequence[int]) -> None:
+        """Look at a slice of the open runs of these partitions: at each about once in `lost_sweep_ms`."""
+        self._turn += 1
+        mine = frozenset(held)
+        if not mine <= self._known:
+            for index in sorted(mine - self._known):  # the former owner may have died of what is wrong
+                self._queue.extendleft((index, run_id) for run_id in self._open_runs(index))
+            self._slice = LOST_SWEEP_RUNS_MAX
+        self._known = mine
+        if not self._queue and self._turn >= self._round_ends:
+            self._round_ends = self._turn + self._round_turns
+            self._queue.extend((index, run_id) for index in held for run_id in self._open_runs(index))
+            self._slice = min(LOST_SWEEP_RUNS_MAX, -(-len(self._queue) // self._round_turns))
+        suspects, self._suspects = self._suspects, {}
+        runs = [run for run in suspects if run[0] in mine]
+        while self._queue and len(runs) < self._slice + len(suspects):
+            run = self._queue.popleft()
+            if run[0] in mine and run not in suspects:
+                runs.append(run)
+        if runs:
+            self._compare(runs, suspects)
+
+    def _open_runs(self, index: int) -> list[str]:
+        try:
+            return self._broker.open_runs(index)
+        except ServerError as error:
+            self._troubles.tell(f"open {index}", f"the open runs of partition {index} cannot be looked at: {error}")
+            return []
+
+    def _compare(self, runs: Sequence[_OpenRun], suspects: dict[_OpenRun, set[str]]) -> None:
+        named: list[tuple[_OpenRun, str, tuple[str, str]]] = []
+        for run, look in zip(runs, self._broker.look_at_runs(list(runs)), strict=True):
+            if not look.is_open:
+                continue
+            if not look.damage:
+                named += [(run, slot, entry) for slot, entry in _slots(look.record)]
+            elif self._seen_twice(run, look.damage, suspects):
+                self._guard(f"run {run[1]}", self._damaged, run, look.damage)
+        missing, unusable = self._broker.missing_tasks(list({entry for _, _, entry in named}))
+        for pool, text in unusable.items():
+            self._troubles.tell(f"pool {pool}", f"the tasks of pool {pool} cannot be looked at: {text}")
+        for run, slot, (pool, entry) in named:
+            why = missing.get((pool, entry))
+            if why is not None and self._seen_twice(run, f"{slot} {entry}", suspects):
+                self._guard(
+                    f"run {run[1]}", self._abandon, run, slot, MISSING_TEXTS[why].format(pool=pool, entry=entry)
+                )
+
+    def _seen_twice(self, run: _OpenRun, what: str, suspects: dict[_OpenRun, set[str]]) -> bool:
+        """Whether the last turn saw it too. What is seen for the first time is noted for the next one."""
+        if what in suspects.get(run, ()):
+            return True
+        self._suspects.setdefault(run, set()).add(what)
+        return False
+
+    def _damaged(self, run: _OpenRun, damage: str) -> None:
+        log.warning("run %s of partition %d cannot go on: %s", run[1], run[0], damage)
+        self._tell(run, RunDamaged(run[1], damage))
+
+    def _abandon(self, run: _OpenRun, slot: str, reason: str) -> None:
+        task, _, attempt = slot.rpartition(":")
+        log.warning("task %s of run %s is lost: %s", task, run[1], reason)
+        self._tell(run, Abandoned(run[1], task, int(attempt), reason))
+
+    # -- consumers ----------------------------------------------------------------------------------
+
+    def consumers(self, workers: dict[str, tuple[bytes, int]]) -> None:
+        """Now and then: forget consumers of workers that are gone. A group keeps them for ever otherwise."""
+        self._consumers_turn += 1
+        if self._consumers_turn % CONSUMERS_EVERY_TURNS != 1:
+            return
+        present = {name for name, (_, age) in workers.items() if age <= PRESENCE_TTL_MS}
+        for pool, name in self._broker.forget_consumers(self._pools, CONSUMER_FORGET_MS, present):
+            log.info("consumer %s of pool %s is forgotten: its worker is gone, and it holds nothing", name, pool)
+
+    # -- both ---------------------------------------------------------------------------------------
+
+    def _tell(self, run: _OpenRun, message: Abandoned | RunDamaged) -> None:
+        self._broker.push_inbox(run[0], run[1], wire.encode(self._codec, message))
+
+    def _guard(self, what: str, step: Callable[..., None], *args: object) -> None:
+        """One entry or run that cannot be handled is told of; the sweep goes on to the others."""
+        try:
+            step(*args)
+        except NoBroker:
+            raise
+        except Exception as error:
+            unexpected = None if isinstance(error, DrumlineError) else error
+            self._troubles.tell(f"sweep of {what}", f"{what} is left alone: {error!r}", error=unexpected)
+
+
+class _Reports:
+    """What was reported lately: while the machine has not answered, the same is seen in every turn."""
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self._told: dict[str, int] = {}
+
+    def is_new(self, what: str) -> bool:
+        """Whether it is time to report this, perhaps again; if so, it counts as reported."""
+        told = self._told.get(what)
+        if told is not None and self.turn - told < REPORT_AGAIN_TURNS:
+            return False
+        self._told.pop(what, None)
+        self._told[what] = self.turn
+        for known in list(self._told):  # in the order of their turns
+            if self.turn - self._told[known] < REPORT_AGAIN_TURNS:
+                break
+            del self._told[known]
+        return True
+
+
+def _slots(record: dict[str, bytes]) -> Collection[tuple[str, tuple[str, str]]]:
+    """The slots of open attempts and the entries that they name. Rubbish is left out."""
+    found = []
+    for name, where in record.items():
+        if not name.startswith("t:"):
+            continue
+        pool, _, entry = where.decode("utf-8", "replace").rpartition(" ")
+        task, _, attempt = name[2:].rpartition(":")
+        ms, _, seq = entry.partition("-")
+        if pool and task and attempt.isdecimal() and ms.isdecimal() and seq.isdecimal():
+            found.append((name[2:], (pool, entry)))
+    return found

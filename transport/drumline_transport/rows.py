@@ -1,0 +1,67 @@
+"""Rows of streams as Redis returns them, as the entries that they are. Pure.
+
+Somebody else may have written them: a row of another form gives an entry without data, which no decoder accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drumline_transport.broker import DeadEntry, Delivery, FailedRun, InboxEntry, LogEntry, Source
+from drumline_transport.connection import Reply
+
+
+def fields(values: Sequence[bytes] | None) -> dict[bytes, bytes]:
+    """The fields of an entry; empty for one that was deleted."""
+    pairs = iter(values or ())
+    return dict(zip(pairs, pairs, strict=False))
+
+
+def text(value: bytes) -> str:
+    """Text of an entry, whoever wrote it."""
+    return value.decode("utf-8", "replace")
+
+
+def inbox_entry(partition: int, source: Source, row_id: bytes, values: Sequence[bytes]) -> InboxEntry:
+    """An entry of one of the two streams of an inbox: `[b"r", run id, b"d", data]`."""
+    if len(values) == 4 and values[0] == b"r" and values[2] == b"d":
+        return InboxEntry(partition, row_id.decode(), values[3], text(values[1]), source)
+    return InboxEntry(partition, row_id.decode(), b"", text(fields(values).get(b"r", b"")), source)
+
+
+def delivery(pool: str, row_id: bytes, values: Sequence[bytes] | None) -> Delivery:
+    """An entry of a task stream: `[b"d", data]`."""
+    return Delivery(pool, row_id.decode(), data_of(values))
+
+
+def data_of(values: Sequence[bytes] | None) -> bytes:
+    """The payload of an entry `[b"d", data]`."""
+    if values and len(values) >= 2 and values[0] == b"d":
+        return values[1]
+    return b""
+
+
+def log_entries(rows: Reply) -> list[LogEntry]:
+    """Log entries from `[[id, [b"f", first, b"d", data]], ...]`."""
+    return [_log_entry(row_id, values) for row_id, values in rows]
+
+
+def _log_entry(row_id: bytes, values: Sequence[bytes]) -> LogEntry:
+    if len(values) == 4 and values[0] == b"f" and values[1].isdigit():
+        return LogEntry(row_id.decode(), int(values[1]), values[3])
+    return LogEntry(row_id.decode(), 0, b"")
+
+
+def dead_entry(values: Sequence[bytes]) -> DeadEntry:
+    """A note of the dead stream."""
+    found = fields(values)
+    source, id_, run, reason = (text(found.get(name, b"")) for name in (b"s", b"i", b"r", b"w"))
+    return DeadEntry(source, id_, run, reason, found.get(b"d", b""))
+
+
+def failed_run(values: Sequence[bytes]) -> FailedRun:
+    """A note of the list of failed runs."""
+    found = fields(values)
+    run_id, graph, error = (text(found.get(name, b"")) for name in (b"r", b"g", b"e"))
+    at = found.get(b"t", b"")
+    return FailedRun(run_id, graph, int(at) if at.isdigit() else 0, error)

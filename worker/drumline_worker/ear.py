@@ -1,0 +1,63 @@
+"""The ear: hears what every worker must hear, on the control stream."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from drumline_protocol import wire
+from drumline_protocol.codec import Codec
+from drumline_protocol.errors import DecodeError, NoBroker
+from drumline_protocol.failure import describe
+from drumline_protocol.messages import Cancel
+from drumline_transport.backoff import Pause
+from drumline_transport.broker import WorkerVerbs
+from drumline_transport.errors import ServerError
+from drumline_worker.table import Table
+
+log = logging.getLogger("drumline.worker")
+
+#: how long one read of the control stream waits
+CTL_BLOCK_MS = 1000
+
+
+class Ear:
+    """`listen` is its step; `run` repeats it. Begins behind the newest message."""
+
+    def __init__(self, broker: WorkerVerbs, codec: Codec, table: Table) -> None:
+        self._broker = broker
+        self._codec = codec
+        self._table = table
+        self._pause = Pause()
+        #: id of the last message that was heard
+        self.heard = broker.last_ctl()
+
+    def run(self, ended: threading.Event) -> None:
+        """Listen until `ended`."""
+        while not ended.is_set():
+            try:
+                self.listen(CTL_BLOCK_MS)
+            except (NoBroker, ServerError) as error:
+                self._pause.warn(log, f"nothing is heard of cancelled tasks: {error}")
+                self._pause.wait(ended)
+            else:
+                self._pause.reset()
+
+    def listen(self, block_ms: int) -> None:
+        """Hear what was said since the last time."""
+        for entry_id, data in self._broker.read_ctl(self.heard, block_ms):
+            self.heard = entry_id
+            try:
+                message = wire.decode(self._codec, data)
+                if not isinstance(message, Cancel):
+                    raise DecodeError(f"a {type(message).__name__} is no control message", len(data))
+                self._cancel(message)
+            except BaseException as error:  # whatever it holds, the next one is to be heard
+                log.error("control message %s is passed over: %s", entry_id, describe(error, self._codec))
+
+    def _cancel(self, message: Cancel) -> None:
+        for slot in self._table.void(self._table.of_run(message.run, message.tasks)):
+            log.info(
+                "attempt %d of node %r, task %s of run %s, is cancelled on worker %s",
+                *(slot.attempt, slot.node, slot.task, slot.run, slot.executor),
+            )
