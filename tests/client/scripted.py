@@ -25,7 +25,7 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.ids import partition_of
 from drumline_protocol.messages import CancelRun, RunRequest
-from drumline_transport.broker import START_POSITION, Commit, Lease, LogAppend
+from drumline_transport.broker import START, Commit, Lease, LogAppend
 from drumline_transport.memory import MemoryBroker, MemoryServer
 
 #: one, so that what clients send has one order
@@ -73,7 +73,7 @@ class Script:
 
     def asked(self) -> list[Any]:
         """What clients have sent, decoded."""
-        entries = self._broker.read_inbox(dict.fromkeys(range(PARTITIONS), START_POSITION), 1000, 0)
+        entries = self._broker.read_inbox(dict.fromkeys(range(PARTITIONS), START), 1000, 0)
         return [wire.decode(self.codec, entry.data) for entry in entries]
 
     def cancels(self) -> list[CancelRun]:
@@ -90,7 +90,7 @@ class Script:
     def _commit(self, run_id: str, **what: Any) -> None:
         lease = self._leases[partition_of(run_id, PARTITIONS)]
         lease.commit += 1
-        commit = Commit(lease.partition, lease.nonce, lease.epoch, lease.commit, START_POSITION, **what)
+        commit = Commit(lease.partition, lease.nonce, lease.epoch, lease.commit, START, **what)
         self._broker.send_commit(commit)
         (reply,) = self._broker.poll_commits()
         assert reply.status == "applied", reply

@@ -14,6 +14,7 @@ from drumline.errors import (
     NoBroker,
     NoCoordinator,
 )
+from drumline_protocol.codec import unbox
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
@@ -39,7 +40,7 @@ def test_a_request_says_what_its_caller_gave(script: Script) -> None:
     }
     request = request_of(script, lambda: list(graph(script).stream({"n": 1}, config, context={"k": 1})))
     assert request.run_id == "mine"
-    assert (request.graph, request.input, request.context) == ("says", {"n": 1}, {"k": 1})
+    assert (request.graph, unbox(request.input), request.context) == ("says", {"n": 1}, {"k": 1})
     assert request.config == {key: value for key, value in config.items() if key != "run_id"}
     assert (request.record, request.subgraphs, request.fingerprint) == (("updates",), False, None)
     assert not request.is_async

@@ -122,8 +122,8 @@ VIEWS: tuple[Mutation, ...] = (
     Mutation(
         "close_leaves_nodes",
         "client/drumline/embedded/driver.py",
-        "if loop is not None and self._open and not loop.is_current:",
-        "if loop is not None and not self._open and not loop.is_current:",
+        "if loop is not None and self._open and loop.is_alive and not loop.is_current:",
+        "if loop is None and not self._open:",
         "tests/embedded",
         "Closing an embedded stream cancels its async nodes.",
     ),
