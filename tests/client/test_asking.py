@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from typing import Any
 
@@ -119,9 +120,19 @@ def test_leaving_the_block_of_a_cluster_closes_it(script: Script) -> None:
         script.opened[0].time_ms()
 
 
-def test_many_threads_share_one_connection(script: Script) -> None:
+def test_many_threads_share_one_connection(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
+    connect, second = script.connect, threading.Event()
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        made = connect(*args, **options)
+        if len(script.opened) > 1:
+            second.set()
+        second.wait(0.05)  # as long as it takes another thread to come in, if it may
+        return made
+
+    monkeypatch.setattr("drumline_transport.connect", slowly)
     cluster = script.cluster()
     with ThreadPoolExecutor(8) as threads:
         brokers = list(threads.map(lambda _: cluster.broker(), range(64)))
