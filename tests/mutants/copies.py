@@ -46,7 +46,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self.tree = folder / "tree"
-        ignored = shutil.ignore_patterns(".*", "__pycache__", "docs")
+        ignored = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__")
         shutil.copytree(ROOT, self.tree, ignore=ignored, symlinks=True)
         self._python = _python_of(folder / "venv", self.tree)
         # Checked by content: two versions of a file may have one size and be written within one second.

@@ -34,7 +34,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/values.py",
         '_RESERVED = frozenset({"__error__", "__interrupt__", "__no_writes__", "__resume__", "__return__"})',
         '_RESERVED = frozenset({"__error__"})',
-        "tests/adapter/test_inside.py tests/adapter/test_embedded.py",
+        "tests/adapter/test_translation.py",
         "What LangGraph's runner notes for itself is no write of the node.",
     ),
     Mutation(
@@ -42,7 +42,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/values.py",
         "if kind in (list, tuple) and any(type(item) in _CONTROL for item in value):",
         "if kind is list and False:",
-        "tests/adapter/test_inside.py tests/adapter/test_embedded.py",
+        "tests/adapter/test_translation.py",
         "Control values in lists become drumline's.",
     ),
     Mutation(
@@ -50,7 +50,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/values.py",
         "update = {key: our_value(value) for key, value in update.items()}",
         "update = dict(update)",
-        "tests/adapter/test_inside.py tests/adapter/test_embedded.py",
+        "tests/adapter/test_translation.py",
         "Control values in the update of a command become drumline's.",
     ),
     Mutation(
@@ -74,7 +74,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/program.py",
         "        and not compiled.retry_policy\n",
         "",
-        "tests/adapter",
+        "tests/adapter/test_translation.py",
         "A subgraph node with retries of its own runs inline.",
     ),
     Mutation(
@@ -90,7 +90,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/reading.py",
         "return copy.copy(cell) if isinstance(cell, (list, dict, set)) else cell",
         "return cell",
-        "tests/adapter",
+        "tests/adapter/test_translation.py",
         "A reducer that changes its value in place does not reach the state.",
     ),
     Mutation(
@@ -98,7 +98,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/reading.py",
         "if key not in known and key not in managed:",
         "if False:",
-        "tests/adapter",
+        "tests/adapter/test_translation.py",
         "A key that did not travel with its task is told by name.",
     ),
     Mutation(
@@ -114,7 +114,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/calls.py",
         "if not isinstance(error, GraphBubbleUp):",
         "if True:",
-        "tests/adapter",
+        "tests/adapter/test_translation.py",
         "A question in a @task is no error of it.",
     ),
     Mutation(
@@ -122,7 +122,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/inline.py",
         '[mode for mode in job.shared.record if mode != "checkpoints"]',
         "list(job.shared.record)",
-        "tests/adapter/test_inside.py tests/adapter/test_embedded.py",
+        "tests/adapter/test_translation.py",
         "Who starts a functional graph need not have a checkpointer.",
     ),
     Mutation(
@@ -130,7 +130,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "client/drumline/langgraph/inline.py",
         '"context": job.context, "stream_mode"',
         '"context": None, "stream_mode"',
-        "tests/adapter",
+        "tests/adapter/test_translation.py",
         "A functional graph gets its context.",
     ),
     Mutation(

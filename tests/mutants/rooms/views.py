@@ -123,7 +123,7 @@ VIEWS: tuple[Mutation, ...] = (
         "close_leaves_nodes",
         "client/drumline/embedded/driver.py",
         "if loop is not None and self._open and loop.is_alive and not loop.is_current:",
-        "if loop is None and not self._open:",
+        "if loop is not None and self._open < 0:",
         "tests/embedded",
         "Closing an embedded stream cancels its async nodes.",
     ),
