@@ -8,7 +8,13 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The oldest LangGraph that the adapter claims: OLDEST in client/drumline/langgraph/versions.py.
 OLDEST_LANGGRAPH := 1.2.0
 
-.PHONY: help demo test test-full test-oldest lint bench clean
+# Of `make chaos`: seconds of each round, servers and rounds with commas between, the seed of all that is drawn.
+SECONDS ?= 60
+SERVERS ?=
+ROUNDS  ?= takeover,chaos,everysec,quiet,hostile
+SEED    ?=
+
+.PHONY: help demo test test-full test-oldest fuzz chaos lint bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +32,9 @@ test-oldest: $(OLD)/.dev  ## the adapter's tests with the oldest LangGraph that 
 	DRUMLINE_DIFF_ENGINES=adapted $(OLD)/bin/python -m pytest -q -m "not full" tests/adapter tests/differential \
 	  -k "adapter or rules or guide or prebuilt"
 
+fuzz: $(VENV)/.dev  ## FRAMES=10000000 mutated frames into every decoder, the coordinator and the worker (some 15 minutes)
+	$(BIN)/python -m tests.fuzz --frames $(or $(FRAMES),10000000) --seed $(or $(SEED),1)
+
 lint: $(VENV)/.dev  ## ruff, mypy, pyright, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,6 +44,10 @@ lint: $(VENV)/.dev  ## ruff, mypy, pyright, import contracts
 
 bench: $(VENV)/.dev  ## the workloads of benchmarks/, with ratios
 	$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.dev  ## kill, stop and cut everything while 100 runs go on: SECONDS= SERVERS= ROUNDS= SEED=
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --servers "$(SERVERS)" --rounds "$(ROUNDS)" \
+	  $(if $(SEED),--seed $(SEED))
 
 clean:  ## remove what tools have left (.venv and .venv-oldest stay: they are yours to delete)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .drumline

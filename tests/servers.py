@@ -102,6 +102,7 @@ class Backend:
             made = MemoryBroker(self.memory)
         else:
             options.setdefault("name", "test")
+            options.setdefault("create", True)
             made = connect(self.url, prefix=self.prefix, **options)
         self._brokers.append(made)
         return made

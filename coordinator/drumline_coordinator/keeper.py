@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.balance import TURNS_PER_LEASE, Balance, View
@@ -21,9 +21,10 @@ from drumline_coordinator.troubles import Troubles
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.errors import NoBroker
-from drumline_protocol.limits import PRESENCE_TTL_MS
+from drumline_protocol.limits import PRESENCE_BYTES_MAX, PRESENCE_TTL_MS
 from drumline_protocol.messages import WorkersChanged
 from drumline_protocol.new_ids import new_run_id
+from drumline_transport.backoff import Pause
 from drumline_transport.broker import Lease
 from drumline_transport.errors import ServerError
 from drumline_transport.keeper_verbs import KeeperVerbs, Survey
@@ -35,8 +36,18 @@ log = logging.getLogger("drumline.coordinator")
 
 #: turns in a row that may end in an error that nobody expected; then the process ends, and says so
 BAD_TURNS_MAX = 40
-#: what a worker may say of itself; more is rubbish that nobody should parse in every turn
-INFO_BYTES_MAX = 1024 * 1024
+
+
+class Renewer(Protocol):
+    """Who renews while this process is too busy to: user code holds the interpreter."""
+
+    def tell(self, info: bytes, held: Sequence[int] = ()) -> None:
+        """This process lives and has just renewed these partitions; `info` is its heartbeat."""
+        ...
+
+    def close(self) -> None:
+        """There is nothing left to renew."""
+        ...
 
 
 class Keeper:
@@ -51,6 +62,7 @@ class Keeper:
         self._nonce = f"{name}#{new_run_id()}"
         self._balance = Balance(name, self._nonce, broker.partitions, settings.lease_ms)
         self._troubles = Troubles(log, time.monotonic)
+        self._pause = Pause()
         self._sweep = Sweep(broker, apps, settings, self._troubles)
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -65,8 +77,15 @@ class Keeper:
         self._workers: frozenset[str] = frozenset()
         #: set when `changes()` has something new
         self.changed = threading.Event()
+        #: who keeps the leases while user code holds the interpreter; None: nobody
+        self.renewer: Renewer | None = None
         #: what ended the keeper, for the main loop to raise
         self.failure: Exception | None = None
+
+    @property
+    def nonce(self) -> str:
+        """Owner of this process's leases."""
+        return self._nonce
 
     # -- called by the main loop ----------------------------------------------------------------------
 
@@ -120,20 +139,24 @@ class Keeper:
     def run(self) -> None:
         """Until stopped: a turn, then a wait of a quarter of a lease."""
         bad_turns = 0
+        turn_s = self._lease_ms / 1000 / TURNS_PER_LEASE
         try:
             while not self._stopped:
                 try:
                     self.turn()
                     bad_turns = 0
+                    self._pause.reset()
                 except NoBroker as error:
-                    self._troubles.tell("broker", f"the keeper waits for the broker: {error}")
+                    self._pause.warn(log, f"the keeper waits for the broker: {error}")
+                    self._pause.wait(self._wake, turn_s)
+                    continue
                 except Exception as error:
                     bad_turns += 1
                     if bad_turns >= BAD_TURNS_MAX:
                         raise
                     kind = f"{type(error).__name__} in a turn"
                     self._troubles.tell(kind, f"the keeper goes on after {error!r}", level=logging.ERROR, error=error)
-                self._wake.wait(self._lease_ms / 1000 / TURNS_PER_LEASE)
+                self._wake.wait(turn_s)
                 self._wake.clear()
         except BaseException as error:
             if not self._stopped:
@@ -148,11 +171,16 @@ class Keeper:
         """One round; `run` repeats it, the simulator calls it by itself."""
         with self._lock:
             held = sorted(self._held)
-        look = self._broker.survey(self._name, self._info(held), self._nonce, held, self._lease_ms)
+        info = self._info(held)
+        look = self._broker.survey(self._name, info, self._nonce, held, self._lease_ms)
         for key, text in look.unusable.items():
             self._troubles.tell(f"unusable {key}", f"key {key} holds something else, and is left alone: {text}")
         self._note_lost([index for index in held if index not in look.kept])
         self._share_out(look)
+        if self.renewer is not None:
+            with self._lock:
+                held = sorted(self._held)
+            self.renewer.tell(info, held)
         self._step(self._watch_workers, look)
         if self._leads(look):
             self._step(self._sweep.stale, min(self._settled(), default=0))
@@ -242,6 +270,8 @@ class Keeper:
     def _release_all(self) -> None:
         with self._lock:
             held = sorted(self._held | self._leaving)
+        if self.renewer is not None:
+            self.renewer.close()  # or it would bring back who has left
         try:
             for index in held:
                 self._broker.release(index, self._nonce)
@@ -252,7 +282,7 @@ class Keeper:
 
 def _graphs(info: bytes) -> Sequence[tuple[str, str]]:
     """The graphs in what a worker says of itself; none if it is not what workers say."""
-    if len(info) > INFO_BYTES_MAX:
+    if len(info) > PRESENCE_BYTES_MAX:
         return []
     try:
         graphs = json.loads(info).get("graphs", {})

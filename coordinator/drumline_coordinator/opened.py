@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Protocol
 
 from drumline_coordinator.apps import Apps
@@ -18,6 +19,7 @@ from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
 from drumline_protocol.facts import Fact
 from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import INBOX_BATCH_ENTRIES_MAX
+from drumline_protocol.messages import Abandoned
 from drumline_transport.broker import LogEntry
 from drumline_transport.errors import ServerError
 
@@ -48,16 +50,20 @@ class OpenRun:
     #: what the tokens of its dispatched attempts hash to, by slot
     digests: dict[str, str] = field(default_factory=dict)
     log_bytes: int = 0
+    #: somebody spoke for one of its tasks who may not
+    doubted: bool = False
     #: effects that the commit being made must hold
     effects: list[Effects] = field(default_factory=list)
 
     def believes(self, message: Any) -> bool:
-        """Whether a worker's message bears the token of the attempt that it speaks for.
+        """Whether a worker's message bears the token of the attempt that it speaks for, a keeper's the token's digest.
 
         An attempt that is not open is the machine's business: it drops whatever comes for it.
         """
         digest = self.digests.get(slot_of(message.task, message.attempt))
-        return not digest or token_digest(message.token) == digest
+        if not digest:
+            return True
+        return digest == (message.proof if isinstance(message, Abandoned) else token_digest(message.token))
 
 
 @dataclass(slots=True)
@@ -108,7 +114,7 @@ class OpenRuns:
         record = self.record(run_id)
         if record is UNREADABLE:
             return self.ruin(run_id, DamagedRun(run_id, "its record is a key of another type"))
-        if record.get("status") != b"open":
+        if not record or record.get("status", b"open") != b"open":
             return None
         try:
             found = self._recover(run_id, record)
@@ -128,6 +134,16 @@ class OpenRuns:
             self.more[run_id] = found
         return found
 
+    def is_damaged(self, run_id: str) -> bool:
+        """Whether an open run's record or log is something else than it should be, or a part of it is gone."""
+        record = self.record(run_id)
+        try:
+            entries = self._loader.load_log(self._partition, run_id)
+        except ServerError:
+            return True
+        ascending = all(b.first == last_fact(a) + 1 for a, b in pairwise(entries))
+        return "shared" not in record or not entries or entries[0].first != 1 or not ascending
+
     def ruin(self, run_id: str, error: Exception) -> Ruin:
         """What is left of a run that shall end with `error`, from its record and its log; its facts are not decoded."""
         record = self.record(run_id)
@@ -142,6 +158,8 @@ class OpenRuns:
         try:
             entries = self._loader.load_log(self._partition, run_id)
             ruin.last = max(map(last_fact, entries), default=0)
+            if entries and not record:
+                ruin.readable = False  # whoever wrote this log, its run has not begun: nothing may be added to it
         except ServerError:
             ruin.readable = False
         return ruin

@@ -18,7 +18,7 @@ from drumline_coordinator.dispatch import Dispatcher, NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.opened import UNREADABLE, Loader, OpenRun, OpenRuns, Ruin, blobs_of
 from drumline_coordinator.run import OPEN, Run
-from drumline_coordinator.staging import Stage
+from drumline_coordinator.staging import WAITS, Stage
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import unbox
@@ -42,6 +42,7 @@ from drumline_protocol.limits import (
     VALUE_BYTES_MAX,
 )
 from drumline_protocol.messages import (
+    Abandoned,
     CancelRun,
     DeleteRun,
     Events,
@@ -65,8 +66,8 @@ log = logging.getLogger("drumline.coordinator")
 #: reach workers that lack its graph
 REFUSALS_AT_ONCE = 3
 
-#: what bears the token of the attempt that it speaks for
-_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused)
+#: what bears the token of the attempt that it speaks for, or a proof in place of it
+_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, Abandoned)
 
 
 class Partition:
@@ -197,7 +198,7 @@ class Partition:
         if isinstance(message, RunRequest):
             self._accept(entry, message, given_up)
         elif isinstance(message, WorkersChanged):
-            self._offer_parked(message)
+            self._offer_waiting(message)
         elif isinstance(message, DeleteRun):
             self._delete(message.run)
         elif isinstance(message, RunDamaged):
@@ -210,8 +211,9 @@ class Partition:
         if open_run is None:
             return
         if isinstance(message, _OF_ATTEMPTS) and not open_run.believes(message):
-            log.warning("run %s: what %s said for task %s is dropped: it does not bear the token of the attempt",
-                        message.run, message.executor, message.task)  # fmt: skip
+            if not open_run.doubted:  # told once a run, so that a forger cannot fill the log
+                open_run.doubted = True
+                log.warning("run %s: what was said of a task bears no proof, and is dropped", message.run)
             return
         self._take(open_run, open_run.run.handle(message, self._now_ms))
         if isinstance(message, Refused):
@@ -225,9 +227,10 @@ class Partition:
                 again = open_run.run.handle(WorkersChanged(self.index), self._now_ms)
                 self._take(open_run, again)
 
-    def _offer_parked(self, message: WorkersChanged) -> None:
+    def _offer_waiting(self, message: WorkersChanged) -> None:
+        """Parked tasks may find a worker now. A new owner is told this too: so it finds what waited for a window."""
         for run_id in self._loader.open_runs(self.index):
-            if run_id not in self._runs.loaded and "parked" not in self._runs.record(run_id):
+            if run_id not in self._runs.loaded and WAITS not in self._runs.record(run_id):
                 continue  # it need not be recovered for this
             open_run = self._find(run_id)
             if open_run is not None:
@@ -306,7 +309,8 @@ class Partition:
         if run_id in self._runs.over:
             return
         if self._runs.record(run_id):
-            self._end_unread(run_id, DamagedRun(run_id, message.reason))
+            if self._runs.is_damaged(run_id):  # a worker may say it of any run
+                self._end_unread(run_id, DamagedRun(run_id, message.reason))
         else:
             log.error("run %s is forgotten: %s", run_id, message.reason)
             self._delete(run_id)
@@ -316,10 +320,13 @@ class Partition:
         if run_id in self._runs.over:
             return
         record = self._runs.record(run_id)
-        if not record:
+        if record and record is not UNREADABLE and record.get("status", b"open") != b"open":
+            return
+        ruin = self._runs.ruin(run_id, error)
+        if not record and ruin.readable:
             self._reject(run_id, "", error)
-        elif record is UNREADABLE or record.get("status") == b"open":
-            self._end_ruin(self._runs.ruin(run_id, error))
+        else:
+            self._end_ruin(ruin)
 
     def _end_ruin(self, ruin: Ruin) -> None:
         log.error("run %s cannot go on: %s", ruin.run_id, ruin.error)

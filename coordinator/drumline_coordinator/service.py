@@ -13,27 +13,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.intake import Intake
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.partition import Partition
+from drumline_coordinator.troubles import Troubles
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import (
     COORDINATOR_LEASE_MS,
-    INBOX_BATCH_BYTES_MAX,
-    INBOX_BATCH_ENTRIES_MAX,
     LOST_SWEEP_MS,
     POISON_TRIES_MAX,
+    RUN_LOG_BYTES_MAX,
     TASK_LEASE_MS,
 )
+from drumline_transport.backoff import Pause
 from drumline_transport.broker import REQUESTS, CommitReply, InboxEntry, Lease, Position
+from drumline_transport.errors import ServerError
 from drumline_transport.keeper_verbs import KeeperVerbs
 
 log = logging.getLogger("drumline.coordinator")
 
 #: how long one read of the inboxes waits: also how soon a refused commit or a new partition is noticed
 READ_BLOCK_MS = 200
-
-#: entries of a first read, when nobody knows how large they are
-READ_COUNT_FIRST = 16
 
 #: an id that is further ahead of the broker's clock than this was not given by it
 FUTURE_MS = 60_000
@@ -50,6 +50,8 @@ class CoordinatorSettings:
     task_lease_ms: int = TASK_LEASE_MS
     #: how often each open run is looked at for lost tasks
     lost_sweep_ms: int = LOST_SWEEP_MS
+    #: bytes of events and state that one run may write
+    run_log_bytes: int = RUN_LOG_BYTES_MAX
 
 
 class Coordinator:
@@ -66,14 +68,14 @@ class Coordinator:
         clock_ms: Callable[[], float] | None = None,
     ) -> None:
         self._broker = broker
+        self._troubles = Troubles(log, time.monotonic)
+        self._intake = Intake(broker, self._troubles, time.monotonic)
         self._now_ms = clock_ms or now_ms
         self._apps = apps
         self._settings = settings or CoordinatorSettings()
         self._partitions: dict[int, Partition] = {}
         #: partitions just taken over: their first batch is handled with care
         self._careful: set[int] = set()
-        #: entries that the next read takes of each stream: grows while they are small
-        self._read_count = READ_COUNT_FIRST
         self._stopping = threading.Event()
         self._on_ready = on_ready
         self.keeper = Keeper(broker, apps, name, self._settings)
@@ -84,17 +86,20 @@ class Coordinator:
         self.keeper.wake()
 
     def run(self) -> None:
-        """Serve until stopped. A broker that is away is waited for. Raises `ProtocolTooNew`, `ServerError`, ..."""
+        """Serve until stopped. A broker that is away is waited for. Raises what ended the keeper."""
         keeper = threading.Thread(target=self.keeper.run, name="drumline-keeper", daemon=True)
         keeper.start()
+        pause = Pause()
         try:
             self._on_ready()
             while not self._stopping.is_set():
                 try:
                     if not self.turn():
                         self.keeper.changed.wait(READ_BLOCK_MS / 1000)
-                except NoBroker as error:  # the verbs have been patient already
-                    log.warning("waiting for the broker: %s", error)
+                    pause.reset()
+                except (NoBroker, ServerError) as error:
+                    pause.warn(log, f"the coordinator waits for the broker: {error}")
+                    pause.wait(self._stopping)
         finally:
             self._flush()
             self.keeper.stop()
@@ -115,7 +120,7 @@ class Coordinator:
             return False
         waiting = any(partition.has_more for partition in self._partitions.values())
         after = {index: partition.position for index, partition in self._partitions.items()}
-        entries = self._read(after, 0 if waiting else READ_BLOCK_MS)
+        entries = self._intake.read(after, 0 if waiting else READ_BLOCK_MS)
         batches: dict[int, list[InboxEntry]] = {}
         for entry in entries:
             batches.setdefault(entry.partition, []).append(entry)
@@ -129,14 +134,6 @@ class Coordinator:
         self._hear_replies(READ_BLOCK_MS if full else 0)
         return True
 
-    def _read(self, after: dict[int, Position], block_ms: int) -> list[InboxEntry]:
-        """About as many entries as `INBOX_BATCH_BYTES_MAX` allows, judged by the size of the last ones."""
-        entries = self._broker.read_inbox(after, self._read_count, block_ms)
-        size = sum(len(entry.data) for entry in entries)
-        fitting = INBOX_BATCH_BYTES_MAX * len(entries) // size if size else INBOX_BATCH_ENTRIES_MAX
-        self._read_count = max(1, min(fitting, 2 * self._read_count, INBOX_BATCH_ENTRIES_MAX))
-        return entries
-
     def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:
         try:
             commit = partition.handle(batch, self._now_ms())
@@ -145,9 +142,10 @@ class Coordinator:
         except NoBroker:
             self._forget(partition.index)
             raise
-        except Exception:
+        except Exception as error:
             # The entries are handled again, one by one: whichever is to blame is found and set aside.
-            log.exception("partition %d is read again after an error", partition.index)
+            text = f"partition {partition.index} is read again after {error!r}"
+            self._troubles.tell(f"{partition.index} {error!r}", text, level=logging.ERROR, error=error)
             self._forget(partition.index)
             return
         forged = [entry for entry in batch if entry.source == REQUESTS and self._is_of_the_future(entry)]
@@ -172,7 +170,11 @@ class Coordinator:
         index = partition.index
         for entry in batch:
             lease = partition.lease
-            tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.name)
+            try:
+                tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.name)
+            except ServerError as error:
+                self._troubles.tell(f"lease {index}", f"the lease of partition {index} cannot be written: {error.text}")
+                tries = 0
             if tries == 0:
                 self._forget(index)
                 return
@@ -212,6 +214,7 @@ class Coordinator:
                     self._broker,
                     holders=self.keeper.holders,
                     retry_later=self.keeper.retry_later,
+                    log_bytes_max=self._settings.run_log_bytes,
                 )
                 self._careful.add(index)
             else:

@@ -34,6 +34,9 @@ from drumline_transport.broker import Commit, DeadEntry, FailedRun, LogAppend, T
 
 log = logging.getLogger("drumline.coordinator")
 
+#: the field of a run record that says: tasks of it wait without an entry, so that a new owner must look at it by itself
+WAITS = "waits"
+
 #: characters of an error in the list of runs that failed, and of a reason in the dead stream
 TOLD_CHARS_MAX = 500
 
@@ -80,8 +83,8 @@ class Stage:
             return False
         self.commit.logs.extend(appended)
         open_run.last = appended[-1].last
-        if any(type(fact) is TaskParked for fact in facts):
-            self.commit.fields.append((open_run.run.id, {"parked": 1}))
+        if any(fx.more for fx in effects) or any(type(fact) is TaskParked for fact in facts):
+            self.commit.fields.append((open_run.run.id, {WAITS: 1}))
         end = facts[-1]
         if not isinstance(end, RunFinished):
             return False

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.balance import TURNS_PER_LEASE
 from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.staging import WAITS
 from drumline_coordinator.troubles import Troubles
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
@@ -143,7 +144,7 @@ class Sweep:
             return
         reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
         log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
-        self._tell(run, Abandoned(run[1], message.task, message.attempt, reason))
+        self._tell(run, Abandoned(run[1], message.task, message.attempt, reason, _proof(record, slot)))
 
     # -- what nobody will get -----------------------------------------------------------------------
 
@@ -177,23 +178,25 @@ class Sweep:
             return []
 
     def _compare(self, runs: Sequence[_OpenRun], suspects: dict[_OpenRun, set[str]]) -> None:
-        named: list[tuple[_OpenRun, str, tuple[str, str]]] = []
+        named: list[tuple[_OpenRun, str, str, tuple[str, str]]] = []
         for run, look in zip(runs, self._broker.look_at_runs(list(runs)), strict=True):
             if not look.is_open:
                 continue
             if not look.damage:
-                named += [(run, slot, entry) for slot, entry in _slots(look.record)]
+                slots = _slots(look.record)
+                named += [(run, slot, _proof(look.record, slot), entry) for slot, entry in slots]
+                if not slots and WAITS not in look.record and self._seen_twice(run, "idle", suspects):
+                    self._guard(f"run {run[1]}", self._wake, run)
             elif self._seen_twice(run, look.damage, suspects):
                 self._guard(f"run {run[1]}", self._damaged, run, look.damage)
-        missing, unusable = self._broker.missing_tasks(list({entry for _, _, entry in named}))
+        missing, unusable = self._broker.missing_tasks(list({entry for *_, entry in named}))
         for pool, text in unusable.items():
             self._troubles.tell(f"pool {pool}", f"the tasks of pool {pool} cannot be looked at: {text}")
-        for run, slot, (pool, entry) in named:
+        for run, slot, proof, (pool, entry) in named:
             why = missing.get((pool, entry))
             if why is not None and self._seen_twice(run, f"{slot} {entry}", suspects):
-                self._guard(
-                    f"run {run[1]}", self._abandon, run, slot, MISSING_TEXTS[why].format(pool=pool, entry=entry)
-                )
+                reason = MISSING_TEXTS[why].format(pool=pool, entry=entry)
+                self._guard(f"run {run[1]}", self._abandon, run, slot, reason, proof)
 
     def _seen_twice(self, run: _OpenRun, what: str, suspects: dict[_OpenRun, set[str]]) -> bool:
         """Whether the last turn saw it too. What is seen for the first time is noted for the next one."""
@@ -206,10 +209,16 @@ class Sweep:
         log.warning("run %s of partition %d cannot go on: %s", run[1], run[0], damage)
         self._tell(run, RunDamaged(run[1], damage))
 
-    def _abandon(self, run: _OpenRun, slot: str, reason: str) -> None:
+    def _wake(self, run: _OpenRun) -> None:
+        """Nobody has a task of the run, so nobody will speak of it: its owner may have died between two commits, one
+        that gave an attempt up and one that was to send the next. A report of no task makes the owner load the run.
+        """
+        self._tell(run, Abandoned(run[1], "", 0, "no task of the run is in a stream"))
+
+    def _abandon(self, run: _OpenRun, slot: str, reason: str, proof: str) -> None:
         task, _, attempt = slot.rpartition(":")
         log.warning("task %s of run %s is lost: %s", task, run[1], reason)
-        self._tell(run, Abandoned(run[1], task, int(attempt), reason))
+        self._tell(run, Abandoned(run[1], task, int(attempt), reason, proof))
 
     # -- consumers ----------------------------------------------------------------------------------
 
@@ -257,6 +266,11 @@ class _Reports:
                 break
             del self._told[known]
         return True
+
+
+def _proof(record: dict[str, bytes], slot: str) -> str:
+    """What shows that a report of this attempt comes from somebody who may read run records."""
+    return record.get(f"k:{slot}", b"").decode("ascii", "replace")
 
 
 def _slots(record: dict[str, bytes]) -> Collection[tuple[str, tuple[str, str]]]:

@@ -26,6 +26,7 @@ from drumline_graph.channels import Channel
 from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, START
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError, NotANodeError
 from drumline_graph.schema import Schema, merge_channels, name_of, read_schema
+from drumline_graph.texts import is_encodable
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -208,6 +209,10 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if name in RESERVED_NAMES:
             raise GraphDefinitionError(
                 f"Node name {name!r} is reserved for the virtual start or end. Choose another name."
+            )
+        if not is_encodable(name):
+            raise GraphDefinitionError(
+                f"Node name {name!r} holds a lone surrogate, which cannot be written as UTF-8. Leave it out."
             )
         for character in RESERVED_CHARACTERS:
             if character in name:

@@ -31,6 +31,7 @@ from drumline_graph.node import Branch, Node
 from drumline_graph.program import Program
 from drumline_graph.schema import Schema
 from drumline_graph.superstep import path_key_of
+from drumline_graph.texts import is_encodable
 from drumline_graph.types import Send, ensure_valid_checkpointer
 from drumline_graph.validate import validate
 from drumline_graph.writes import input_reader_of
@@ -225,6 +226,10 @@ def pool_of(name: str, metadata: Mapping[str, Any] | None) -> str:
     if not isinstance(pool, str) or not pool:
         raise GraphDefinitionError(
             f"metadata['pool'] of node {name!r} names a worker pool and must be a non-empty string, got {pool!r}."
+        )
+    if not is_encodable(pool):
+        raise GraphDefinitionError(
+            f"metadata['pool'] of node {name!r} holds a lone surrogate, which no key in Redis can: {pool!r}."
         )
     return pool
 

@@ -18,10 +18,8 @@ so that one may be shared by threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
-
-from msgpack import Packer, Unpacker, unpackb  # type: ignore[import-untyped]
 
 from drumline_graph.message_types import Message, MessageChunk
 from drumline_graph.types import Command, Interrupt, Overwrite, Send, TimeoutPolicy
@@ -29,7 +27,7 @@ from drumline_protocol.codec_builtin import (
     BOXED,
     DUMPERS,
     LOADERS,
-    NAMES,
+    NESTED,
     TAGGED,
     Pack,
     Unpack,
@@ -37,9 +35,19 @@ from drumline_protocol.codec_builtin import (
     dump_zone,
     ext,
 )
+from drumline_protocol.codec_chain import (
+    Dumper,
+    DumpHook,
+    LoadHook,
+    dump_hook,
+    heap_unpacker,
+    load_hook,
+    packer,
+    unpacker,
+)
+from drumline_protocol.codec_count import COUNT_FROM_BYTES, LongContainer, check_size
 from drumline_protocol.codec_langchain import TAG_PREFIX, langchain_types
 from drumline_protocol.codec_types import (
-    Misfit,
     Opaque,
     TypeTable,
     WireType,
@@ -48,13 +56,11 @@ from drumline_protocol.codec_types import (
     structure,
 )
 from drumline_protocol.errors import DecodeError, EncodeError
-from drumline_protocol.failure import Failure
-from drumline_protocol.limits import CONTAINER_ITEMS_MAX, TYPED_NESTING_MAX, VALUE_BYTES_MAX
+from drumline_protocol.failure import Failure, reason_of
+from drumline_protocol.limits import TYPED_NESTING_MAX, VALUE_BYTES_MAX
 
-Dumper = Callable[[Any, Pack], Any]
-
-#: From this level on an unpacker lives on the heap. msgpack's `unpackb` takes 40 KB of C stack, and
-#: 64 of them inside one another would be too much for a thread with a small stack.
+#: From this level on an unpacker lives on the heap: 64 of those that live on the stack, inside one another, would be
+#: too much for a thread with a small stack.
 _HEAP_LEVEL = 4
 
 _unset = object()
@@ -115,7 +121,16 @@ class Codec:
     known without it.
     """
 
-    __slots__ = ("_by_tag", "_dumpers", "_encode", "_encode_surrogates", "_types", "_unpack", "version")
+    __slots__ = (
+        "_by_tag",
+        "_dumpers",
+        "_encode",
+        "_encode_surrogates",
+        "_types",
+        "_unpack",
+        "_unpack_counted",
+        "version",
+    )
 
     def __init__(self, types: TypeTable | None = None, version: int = 1) -> None:
         #: the protocol version in which messages are written with this codec
@@ -129,7 +144,7 @@ class Codec:
         }
         self._encode = self._packers(None)
         self._encode_surrogates = self._packers("surrogatepass")
-        self._unpack = self._unpackers()
+        self._unpack, self._unpack_counted = self._unpackers()
 
     @property
     def types(self) -> TypeTable:
@@ -149,12 +164,14 @@ class Codec:
         """
         try:
             data = self._encode(value)
+        except KeyboardInterrupt:
+            raise
         except UnicodeEncodeError:
             data = self._encode_slowly(value, root)
-        except Exception as exc:
+        except BaseException as exc:  # user code: even SystemExit from a `to_fields` must not get out
             raise self._explained(value, root, exc) from exc
-        if len(data) > CONTAINER_ITEMS_MAX:
-            self._check_bounds(value, root, len(data))
+        if len(data) > COUNT_FROM_BYTES:
+            self._check_bounds(value, root, data)
         return data
 
     def box(self, value: Any, root: str = "value") -> Boxed:
@@ -165,22 +182,28 @@ class Codec:
         # Lone surrogates are rare, and letting them pass costs half as much again on every text.
         try:
             return self._encode_surrogates(value)
-        except Exception as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             raise self._explained(value, root, exc) from exc
 
-    def _explained(self, value: Any, root: str, exc: Exception) -> EncodeError:
+    def _explained(self, value: Any, root: str, exc: BaseException) -> EncodeError:
         from drumline_protocol.codec_explain import explain
 
         return exc if isinstance(exc, EncodeError) else explain(value, root, exc, self.wire_type)
 
-    def _check_bounds(self, value: Any, root: str, size: int) -> None:
-        from drumline_protocol.codec_explain import explain, has_long_container, type_name
+    def _check_bounds(self, value: Any, root: str, data: bytes) -> None:
+        from drumline_protocol.codec_explain import type_name
 
-        if size > VALUE_BYTES_MAX:
-            reason = f"it takes {size} bytes; the limit is {VALUE_BYTES_MAX}"
+        if len(data) > VALUE_BYTES_MAX:
+            reason = f"it takes {len(data)} bytes; the limit is {VALUE_BYTES_MAX}"
             raise EncodeError(root, type_name(value), reason)
-        if has_long_container(value, self.wire_type):
-            raise explain(value, root, ValueError("a container is too long"), self.wire_type)
+        try:
+            check_size(data, NESTED, TAGGED)
+        except LongContainer as exc:
+            raise self._explained(value, root, exc) from exc
+        except ValueError as exc:
+            raise EncodeError(root, type_name(value), str(exc)) from exc
 
     def _packers(self, unicode_errors: str | None) -> Pack:
         """The chain of packers: the function for the outermost level."""
@@ -189,10 +212,10 @@ class Codec:
             raise ValueError(f"more than {TYPED_NESTING_MAX} typed values inside one another")
 
         dumpers, find = self._dumpers, self._find_dumper
-        hook: Callable[[Any], Any] = refuse
+        hook: DumpHook = refuse
         for _ in range(TYPED_NESTING_MAX):
-            hook = _dump_hook(dumpers, find, _packer(hook, unicode_errors))
-        return _packer(hook, unicode_errors)
+            hook = dump_hook(dumpers, find, packer(hook, unicode_errors))
+        return packer(hook, unicode_errors)
 
     def _find_dumper(self, cls: type) -> Dumper:
         wire_type = self.wire_type(cls)
@@ -216,30 +239,35 @@ class Codec:
     # -- decoding ----------------------------------------------------------------------------------
 
     def decode(self, data: bytes) -> Any:
-        """The value that `data` encodes; DecodeError, whatever is wrong with it."""
+        """The value that `data` encodes; DecodeError, whatever is wrong with it.
+
+        A KeyboardInterrupt passes, since it may be the user's; whatever else registered classes raise does not.
+        """
         try:
+            if len(data) <= COUNT_FROM_BYTES:
+                return self._unpack(data)
             if len(data) > VALUE_BYTES_MAX:
                 raise ValueError(f"the limit is {VALUE_BYTES_MAX} bytes")
-            return self._unpack(data)
-        except DecodeError:
+            check_size(data, NESTED, TAGGED)
+            return self._unpack_counted(data)
+        except (DecodeError, KeyboardInterrupt):
             raise
-        except Exception as exc:
-            reason = str(exc) or type(exc).__name__
+        except BaseException as exc:  # user code: even SystemExit from a `from_fields` must not get out
             size = len(data) if isinstance(data, (bytes, bytearray, memoryview)) else 0
-            raise DecodeError(reason[:1000], size) from exc
+            raise DecodeError(reason_of(exc), size) from exc
 
-    def _unpackers(self) -> Unpack:
-        """The chain of unpackers: the function for the outermost level."""
+    def _unpackers(self) -> tuple[Unpack, Unpack]:
+        """The chain of unpackers: the functions for the outermost level, of which one takes data that were counted."""
 
         def refuse(_code: int, _payload: bytes) -> Any:
             raise ValueError(f"more than {TYPED_NESTING_MAX} typed values inside one another")
 
         loaders = {**LOADERS, BOXED: lambda payload, _inner: Boxed(payload, self)}
-        hook: Callable[[int, bytes], Any] = refuse
+        hook: LoadHook = refuse
         for level in reversed(range(1, TYPED_NESTING_MAX + 1)):
-            unpack = _heap_unpacker(hook) if level >= _HEAP_LEVEL else _unpacker(hook)
-            hook = _load_hook(loaders, self._find_tag, unpack)
-        return _unpacker(hook)
+            unpack = heap_unpacker(hook) if level >= _HEAP_LEVEL else unpacker(hook)
+            hook = load_hook(loaders, self._find_tag, unpack)
+        return unpacker(hook), unpacker(hook, counted=True)
 
     def _find_tag(self, tag: str) -> WireType | None:
         found = registered.tags().get(tag) or self._by_tag.get(tag)
@@ -251,96 +279,3 @@ class Codec:
                 self._by_tag[tag] = found
             return found
         return registered.find_tag(tag) or self._types.find_tag(tag)
-
-
-# -- links of the two chains -----------------------------------------------------------------------
-
-
-def _packer(hook: Callable[[Any], Any], unicode_errors: str | None) -> Pack:
-    # A packer is neither reentrant nor thread-safe, and with a small buffer a new one costs no more
-    # than a pool of them.
-    def pack(value: Any) -> bytes:
-        packer = Packer(default=hook, strict_types=True, buf_size=512, unicode_errors=unicode_errors)
-        # Inside a list, which is cut off again: so the packer, which nests one level deeper
-        # than the unpacker, refuses what could not be read.
-        data: bytes = packer.pack([value])
-        return data[1:]
-
-    return pack
-
-
-def _dump_hook(dumpers: dict[type, Dumper], find: Callable[[type], Dumper], inner: Pack) -> Callable[[Any], Any]:
-    def hook(obj: Any) -> Any:
-        dump = dumpers.get(type(obj))
-        if dump is None:
-            dump = find(type(obj))
-        return dump(obj, inner)
-
-    return hook
-
-
-def _unpacker(hook: Callable[[int, bytes], Any]) -> Unpack:
-    def unpack(data: bytes) -> Any:
-        if len(data) <= CONTAINER_ITEMS_MAX:  # a count beyond the number of bytes is refused anyway
-            return unpackb(data, ext_hook=hook, raw=False, strict_map_key=False, unicode_errors="surrogatepass")
-        return unpackb(
-            data,
-            ext_hook=hook,
-            raw=False,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-            max_array_len=CONTAINER_ITEMS_MAX,
-            max_map_len=CONTAINER_ITEMS_MAX,
-        )
-
-    return unpack
-
-
-def _heap_unpacker(hook: Callable[[int, bytes], Any]) -> Unpack:
-    def unpack(data: bytes) -> Any:
-        size = len(data)
-        unpacker = Unpacker(
-            ext_hook=hook,
-            raw=False,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-            max_buffer_size=max(size, 1),
-            max_array_len=min(size, CONTAINER_ITEMS_MAX),
-            max_map_len=min(size, CONTAINER_ITEMS_MAX),
-        )
-        unpacker.feed(data)
-        value = unpacker.unpack()
-        if unpacker.tell() != size:
-            raise ValueError("bytes are left over")
-        return value
-
-    return unpack
-
-
-def _load_hook(
-    loaders: dict[int, Callable[[bytes, Unpack], Any]],
-    find_tag: Callable[[str], WireType | None],
-    inner: Unpack,
-) -> Callable[[int, bytes], Any]:
-    def hook(code: int, payload: bytes) -> Any:
-        if code == TAGGED:
-            parts = inner(payload)
-            if type(parts) is not list or len(parts) < 2 or type(parts[0]) is not str:
-                raise ValueError("not a tag and fields")
-            tag = parts[0]
-            wire_type = find_tag(tag)
-            if wire_type is not None:
-                try:
-                    return wire_type.load(parts[1:])
-                except Misfit:
-                    pass
-            return Opaque(tag, parts[1], TAGGED, payload)
-        load = loaders.get(code)
-        if load is None:
-            return Opaque(f"ext:{code}", payload, code, payload)
-        try:
-            return load(payload, inner)
-        except Misfit:
-            return Opaque(NAMES[code], inner(payload), code, payload)
-
-    return hook

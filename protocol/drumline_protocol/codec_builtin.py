@@ -20,13 +20,15 @@ from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from msgpack import ExtType, Packer  # type: ignore[import-untyped]
 
+from drumline_protocol.codec_count import check_hashes
 from drumline_protocol.codec_types import Misfit
-from drumline_protocol.limits import BIG_INT_BYTES_MAX, DECIMAL_CHARS_MAX
+from drumline_protocol.limits import BIG_INT_BYTES_MAX, DECIMAL_CHARS_MAX, EQUAL_HASHES_MAX
 
 Pack = Callable[[Any], bytes]
 Unpack = Callable[[bytes], Any]
@@ -45,6 +47,9 @@ _PAIR = struct.Struct(">dd")
 #: A time zone is looked up by name in the reader's own database, so the name must be no path.
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}")
 
+#: Parts of the database that its list of names leaves out.
+_PART = re.compile(r"^(posix|right)/")
+
 
 def ext(code: int, payload: bytes) -> Any:
     """A msgpack ext value, built without the checks of its constructor."""
@@ -61,6 +66,8 @@ def _dump_tuple(obj: tuple[Any, ...], inner: Pack) -> Any:
 def _members(obj: set[Any] | frozenset[Any], inner: Pack) -> bytes:
     # Sorted by their bytes: the order of a set differs between processes, and equal values should
     # have equal bytes.
+    if len(obj) > EQUAL_HASHES_MAX:
+        check_hashes(obj)  # what is written must be readable
     header: bytes = Packer().pack_array_header(len(obj))
     return b"".join([header, *sorted(map(inner, obj))])
 
@@ -71,6 +78,13 @@ def _dump_set(obj: set[Any], inner: Pack) -> Any:
 
 def _dump_frozenset(obj: frozenset[Any], inner: Pack) -> Any:
     return ext(FROZENSET, _members(obj, inner))
+
+
+def _hashable(payload: bytes, inner: Unpack) -> list[Any]:
+    members = _list(payload, inner)
+    if len(members) > EQUAL_HASHES_MAX:
+        check_hashes(members)
+    return members
 
 
 def _dump_deque(obj: deque[Any], inner: Pack) -> Any:
@@ -159,6 +173,8 @@ def _zone(fields: Any) -> tzinfo | None:
             raise ValueError("not the name of a time zone")
         from zoneinfo import ZoneInfo
 
+        if _PART.sub("", fields) not in _zone_names():
+            raise Misfit(fields)
         try:
             return ZoneInfo(fields)
         except Exception as exc:
@@ -168,6 +184,14 @@ def _zone(fields: Any) -> tzinfo | None:
         raise ValueError("not the parts of a time zone")
     offset = timedelta(microseconds=micros)
     return timezone(offset) if name is None else timezone(offset, name)
+
+
+@cache
+def _zone_names() -> set[str]:
+    # Looking for a zone that is not there takes a hundred microseconds, and bytes may name many.
+    from zoneinfo import available_timezones
+
+    return available_timezones()
 
 
 def _dump_datetime(obj: datetime, inner: Pack) -> Any:
@@ -266,8 +290,8 @@ DUMPERS: dict[type, Callable[[Any, Pack], Any]] = {
 
 LOADERS: dict[int, Callable[[bytes, Unpack], Any]] = {
     TUPLE: lambda payload, inner: tuple(_list(payload, inner)),
-    SET: lambda payload, inner: set(_list(payload, inner)),
-    FROZENSET: lambda payload, inner: frozenset(_list(payload, inner)),
+    SET: lambda payload, inner: set(_hashable(payload, inner)),
+    FROZENSET: lambda payload, inner: frozenset(_hashable(payload, inner)),
     BIG_INT: _load_int,
     COMPLEX: lambda payload, _inner: complex(*_PAIR.unpack(payload)),
     DECIMAL: _load_decimal,
@@ -280,6 +304,9 @@ LOADERS: dict[int, Callable[[bytes, Unpack], Any]] = {
     DEQUE: _load_deque,
     RANGE: _load_range,
 }
+
+#: Codes whose payload is a value in this format: what lies inside it counts.
+NESTED = frozenset({TUPLE, SET, FROZENSET, DATETIME, TIME, TIMEDELTA, TIMEZONE, DEQUE, RANGE, TAGGED})
 
 #: Names of the codes, for the tag of an `Opaque`.
 NAMES = {

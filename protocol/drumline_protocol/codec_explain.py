@@ -19,6 +19,7 @@ from drumline_protocol.codec import Boxed
 from drumline_protocol.codec_builtin import DUMPERS
 from drumline_protocol.codec_types import Opaque, WireType
 from drumline_protocol.errors import EncodeError
+from drumline_protocol.failure import class_name_of, text_of
 from drumline_protocol.limits import CONTAINER_ITEMS_MAX, NESTING_MAX, TYPED_NESTING_MAX
 
 FindType = Callable[[type], "WireType | None"]
@@ -37,17 +38,19 @@ STRUCTURED = (
 )
 
 
-def explain(value: Any, root: str, exc: Exception, find: FindType) -> EncodeError:
+def explain(value: Any, root: str, exc: BaseException, find: FindType) -> EncodeError:
     """The error for a `value` whose encoding failed with `exc`.
 
     `find` gives the wire type of a class.
     """
     try:
         found = _culprit(value, find)
-    except Exception:  # a hostile object: the first exception tells more than this one
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a hostile object: the first exception tells more than this one
         found = None
     if found is None:
-        deep = "recursion limit" in str(exc) or isinstance(exc, RecursionError)
+        deep = "recursion limit" in text_of(exc) or isinstance(exc, RecursionError)
         return EncodeError(root, type_name(value), TOO_DEEP if deep else _text(exc))
     path, culprit, reason = found
     return EncodeError(root + _shown(path), type_name(culprit), reason)
@@ -55,16 +58,11 @@ def explain(value: Any, root: str, exc: Exception, find: FindType) -> EncodeErro
 
 def type_name(value: Any) -> str:
     """The type of `value` for a message: `socket.socket`, or `dict` for a builtin."""
-    cls = type(value)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return class_name_of(type(value))
 
 
 def _text(exc: BaseException) -> str:
-    try:
-        text = str(exc)
-    except Exception:
-        text = ""
-    return f"{type(exc).__name__}: {text[:500]}" if text else type(exc).__name__
+    return f"{class_name_of(type(exc))}: {text_of(exc, 500)}".removesuffix(": ")
 
 
 def _shown(path: Path) -> str:
@@ -102,7 +100,12 @@ def _culprit(value: Any, find: FindType) -> tuple[Path, Any, str] | None:
             continue
         if id(here) in inside:
             return path, here, "it contains itself"
-        reason, children, is_typed = _look(here, find)
+        try:
+            reason, children, is_typed = _look(here, find)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # it raises wherever it is touched
+            return path, here, UNKNOWN
         if reason is None:
             depth, typed = (0, typed + 1) if is_typed else (depth + 1, typed)
             reason = _too_deep(depth, typed)
@@ -134,7 +137,9 @@ def _look(value: Any, find: FindType) -> tuple[str | None, Iterator[tuple[str, A
     if wire_type is not None:
         try:
             return None, _fields(wire_type.dump(value)), True
-        except Exception as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             return f"its fields cannot be read: {_text(exc)}", nothing, True
     unknown = _unknown(value)
     if unknown is not None:
@@ -147,7 +152,9 @@ def _look(value: Any, find: FindType) -> tuple[str | None, Iterator[tuple[str, A
     if dump is not None:
         try:
             dump(value, lambda _value: b"")
-        except Exception as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             return _text(exc), nothing, True
     return None, nothing, False
 
@@ -184,21 +191,3 @@ def _fields(parts: list[Any]) -> Iterator[tuple[str, Any]]:
                 yield f".{name}", child
         else:
             yield "", part
-
-
-def has_long_container(value: Any, find: FindType) -> bool:
-    """Whether a container inside `value`, which could be encoded, has too many items."""
-    stack = [value]
-    while stack:
-        here = stack.pop()
-        if isinstance(here, dict):
-            children: Any = (*here, *here.values())
-        elif isinstance(here, _SEQUENCES):
-            children = here
-        else:
-            wire_type = find(type(here))
-            children = () if wire_type is None else wire_type.dump(here)
-        if len(children) > (2 if isinstance(here, dict) else 1) * CONTAINER_ITEMS_MAX:
-            return True
-        stack.extend(child for child in children if type(child) not in _ATOMS and type(child) is not int)
-    return False

@@ -11,6 +11,8 @@ error.
         EvictingBroker          Redis may delete what it should keep  (fault: Redis' settings)
         PartitionMismatch       another number of partitions          (fault: our settings)
         NoCoordinator           nobody accepts runs                   (fault: the deployment)
+          NoCluster             no coordinator was ever there         (fault: the deployment, or the prefix)
+          NotDeleted            nobody deletes a run                  (fault: the deployment)
         NoWorker                nobody takes tasks: a warning         (fault: the deployment)
         UnknownGraph            no worker holds such a graph          (fault: name or deployment)
         GraphMismatch           workers hold another version of it    (fault: the deployment)
@@ -172,7 +174,8 @@ class PartitionMismatch(ClusterError):
 
     The number is fixed when a cluster is first used, since it decides where every thread lives.
     Leave the setting out (the stored number is then taken), or use another key prefix for a new
-    cluster.
+    cluster. To make this one anew with another number, give up all that it holds: stop every process
+    of it, then delete its keys (`docs/deployment.md`, "Partitions").
     """
 
     def __init__(self, wanted: int, stored: int) -> None:
@@ -183,7 +186,8 @@ class PartitionMismatch(ClusterError):
     def __str__(self) -> str:
         return (
             f"this cluster has {self.stored} partitions, not {self.wanted}. Leave the number out, "
-            "or choose another prefix."
+            "or choose another prefix; or stop all its processes and delete its keys, with every run in them "
+            "(docs/deployment.md, Partitions)."
         )
 
 
@@ -204,6 +208,48 @@ class NoCoordinator(ClusterError):
         where = "" if self.partition is None else f" for partition {self.partition}"
         return (
             f"no coordinator{where} accepted the run within {self.waited_s:g} s. "
+            "Start one with `drumline coordinator`; `drumline ps` shows who is there."
+        )
+
+
+class NoCluster(NoCoordinator):
+    """Nothing lies in Redis under this key prefix: no coordinator was ever started there. Nothing was
+    written.
+
+    The first coordinator creates the cluster; workers, and calls that start a run, wait for that a
+    while (`waited_s`; 0: this call did not wait, since it only looks). Start one with `drumline
+    coordinator --app ...`, or check the prefix and the number of the database in the address.
+    """
+
+    def __init__(self, url: str, prefix: str, waited_s: float = 0) -> None:
+        super().__init__(waited_s)
+        self.url = without_password(url)
+        self.prefix = prefix
+        self.args = (self.url, prefix, waited_s)
+
+    def __str__(self) -> str:
+        waited = f" (waited {self.waited_s:g} s)" if self.waited_s else ""
+        return (
+            f"no cluster with prefix {self.prefix!r} in Redis at {self.url}{waited}: the first coordinator creates it. "
+            "Start one with `drumline coordinator --app ...`, or check prefix and address."
+        )
+
+
+class NotDeleted(NoCoordinator):
+    """No coordinator deleted the run in time, though it was asked to. It will be when one comes.
+
+    `drumline ps` shows whether somebody holds the run's partition. A coordinator of an older version
+    does not know how to.
+    """
+
+    def __init__(self, run_id: str, waited_s: float) -> None:
+        super().__init__(waited_s)
+        self.run_id = run_id
+        self.args = (run_id, waited_s)
+
+    def __str__(self) -> str:
+        return (
+            f"no coordinator deleted run {self.run_id!r} within {self.waited_s:g} s. "
             "Start one with `drumline coordinator`; `drumline ps` shows who is there."
         )
 

@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from drumline_graph.errors import DrumlineError
-from drumline_protocol.errors import RemoteError
+from drumline_protocol.errors import RemoteError, WireError
 from drumline_protocol.limits import (
     FAILURE_ARGS_BYTES_MAX,
     FAILURE_MESSAGE_CHARS_MAX,
@@ -37,13 +37,13 @@ class Failure:
     """An exception as data.
 
     `class_name` is `ValueError` for a builtin, else `module.QualName`. `args` builds the exception
-    again; None if the arguments could not be encoded. `traceback` is the text that Python prints,
-    `notes` are those of PEP 678.
+    again: a list, or `Boxed` as `describe` makes it; None if the arguments could not be encoded.
+    `traceback` is the text that Python prints, `notes` are those of PEP 678.
     """
 
     class_name: str
     message: str
-    args: list[Any] | None = None
+    args: Any = None
     traceback: str = ""
     notes: list[str] | None = None
 
@@ -53,7 +53,10 @@ class Failure:
 
 def class_name_of(cls: type) -> str:
     """The name under which a class of exceptions travels."""
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    try:
+        return f"{cls.__qualname__}" if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    except BaseException:  # its metaclass raises
+        return "<a class that does not tell its name>"
 
 
 # -- to data ---------------------------------------------------------------------------------------
@@ -63,19 +66,25 @@ def describe(exc: BaseException, codec: Codec) -> Failure:
     """`exc` as data that `codec` can encode. Never raises, whatever the exception does."""
     return Failure(
         class_name=class_name_of(type(exc)),
-        message=_message(exc),
+        message=text_of(exc),
         args=_arguments(exc, codec),
         traceback=_traceback(exc),
         notes=_notes(exc),
     )
 
 
-def _message(exc: BaseException) -> str:
+def text_of(exc: BaseException, chars_max: int = FAILURE_MESSAGE_CHARS_MAX) -> str:
+    """What `exc` says of itself, cut to a length. Never raises."""
     try:
         text = str.__str__(str(exc))
     except BaseException as inner:  # user code: even SystemExit from a __str__ must not get out
-        text = f"<its message cannot be shown: {type(inner).__name__} in __str__>"
-    return _head(text, FAILURE_MESSAGE_CHARS_MAX)
+        text = f"<its message cannot be shown: {class_name_of(type(inner))} in __str__>"
+    return _head(text, chars_max)
+
+
+def reason_of(exc: BaseException) -> str:
+    """What `exc` says as the reason of an error of ours: its class if it says nothing. Never raises."""
+    return text_of(exc, 1000) or class_name_of(type(exc))
 
 
 def _head(text: str, chars_max: int) -> str:
@@ -83,15 +92,20 @@ def _head(text: str, chars_max: int) -> str:
     return text if cut <= 0 else f"{text[:chars_max]}... ({cut} more characters)"
 
 
-def _arguments(exc: BaseException, codec: Codec) -> list[Any] | None:
-    """What builds an equal exception: what the exception itself says, else its `args`."""
+def _arguments(exc: BaseException, codec: Codec) -> Any:
+    """What builds an equal exception, boxed: what the exception itself says, else its `args`.
+
+    Boxed, so that what could be encoded once need not be encoded again, by methods of the user that may raise then, and
+    so that only who builds the exception reads them.
+    """
     try:
         made_of: Any = exc.__reduce__()
         parts: list[Any] = list(made_of) if isinstance(made_of, tuple) else []
         fits = len(parts) > 1 and parts[0] is type(exc)
         args = list(parts[1] if fits else exc.args)
-        if len(codec.encode(args)) <= FAILURE_ARGS_BYTES_MAX:
-            return args
+        box = codec.box(args)
+        if len(box.data) <= FAILURE_ARGS_BYTES_MAX:
+            return box
     except BaseException:
         pass
     return None
@@ -168,16 +182,19 @@ def rebuild(failure: Failure, known: Known = ()) -> BaseException:
 
 def _sane(failure: Failure) -> Failure:
     """A copy whose fields have the types that they should have: these came from outside."""
+    from drumline_protocol.codec import unbox
 
     def text(value: Any) -> str:
         return value if type(value) is str else ""
 
-    args = failure.args if type(failure.args) is list else None
+    args: Any = None
+    with suppress(WireError):
+        args = unbox(failure.args)
     notes = failure.notes if type(failure.notes) is list else []
     return Failure(
         class_name=text(failure.class_name) or "<unknown>",
         message=text(failure.message),
-        args=args,
+        args=args if type(args) is list else None,
         traceback=text(failure.traceback),
         notes=[note for note in notes if type(note) is str],
     )
@@ -210,12 +227,12 @@ def _build(cls: ErrorClass, failure: Failure) -> BaseException | None:
     """A `cls` that says what `failure` says: from its arguments, else without `__init__`."""
     if failure.args is not None:
         built = _called(cls, failure.args)
-        if built is not None and (_message(built) == failure.message or isinstance(built, OSError)):
+        if built is not None and (text_of(built) == failure.message or isinstance(built, OSError)):
             return built
     for args in (failure.args, [failure.message]):
         if args is not None:
             bare = _bare(cls, args)
-            if bare is not None and _message(bare) == failure.message:
+            if bare is not None and text_of(bare) == failure.message:
                 return bare
     return _bare(cls, [failure.message])
 

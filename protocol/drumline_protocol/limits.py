@@ -34,6 +34,17 @@ TYPED_NESTING_MAX = 64
 #: out to be missing.
 CONTAINER_ITEMS_MAX = 2**20
 
+#: Items of a whole value: every scalar, list, dict and key of it, at all levels together. A byte may be an item, and an
+#: item takes up to a hundred bytes in memory, so that bytes alone bound neither memory nor time.
+VALUE_ITEMS_MAX = 2**21
+
+#: Typed values (tuples, sets, dates, objects, ...) in a whole value; an object of a class counts twice. They take more
+#: time and memory than plain items.
+VALUE_TYPED_MAX = 2**18
+
+#: Keys of one dict, or members of one set, that have the hash of another one. Looking them up takes quadratic time.
+EQUAL_HASHES_MAX = 256
+
 #: An int beyond 64 bits, in two's complement.
 BIG_INT_BYTES_MAX = 4096
 
@@ -112,6 +123,10 @@ TASK_RENEW_MS = TASK_LEASE_MS // 4
 #: A coordinator that does not renew its partition for this long has lost it.
 COORDINATOR_LEASE_MS = 1_200
 
+#: A process whose user code holds the interpreter for longer than this counts as stuck, and its leases run out. Until
+#: then its renewer speaks for it.
+BUSY_MS_MAX = 900_000
+
 #: A lease that claims to run for longer than this is damaged (nobody takes one for so long): it counts as run out,
 #: since otherwise one wrong number would leave a partition without an owner for ever.
 LEASE_MS_MAX = 600_000
@@ -141,6 +156,16 @@ BLOB_TTL_S = 7 * 86_400
 
 #: A worker or coordinator that was not heard of for this long is no longer listed as present.
 PRESENCE_TTL_MS = 15_000
+
+#: What a worker or coordinator says of itself, as JSON. More is not read by those who look around.
+PRESENCE_BYTES_MAX = 1024 * 1024
+
+#: How far the stamp of a presence may be ahead of Redis TIME, which a change of the primary may set back a little. One
+#: that is further ahead was not written by us, and counts as gone: it would never grow old.
+PRESENCE_AHEAD_MS_MAX = 5_000
+
+#: How long a client waits for a run that it deletes to be gone before it raises `NotDeleted`.
+DELETE_TIMEOUT_MS = 10_000
 
 # -- memory ----------------------------------------------------------------------------------------
 

@@ -146,12 +146,17 @@ class Refused:
 
 @dataclass(slots=True)
 class Abandoned:
-    """Nobody renewed the entry of this attempt for longer than a lease."""
+    """Nobody renewed the entry of this attempt for longer than a lease, or the entry is gone.
+
+    `proof` is the digest of the attempt's token, as the run record has it: workers, who may write into an inbox too,
+    cannot read that.
+    """
 
     run: str
     task: str
     attempt: int
     reason: str
+    proof: str = ""
 
 
 @dataclass(slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from drumline_graph.texts import is_encodable
 from drumline_protocol.errors import InvalidRequest
 from drumline_protocol.messages import RunRequest
+from drumline_protocol.names import fault_of_name
 
 
 @cache
@@ -28,12 +30,33 @@ def _config_model() -> Any:
     return RunConfig
 
 
+def check_names(request: RunRequest) -> None:
+    """InvalidRequest for an id, a graph or a tag that cannot be one. What a client checks before it sends."""
+    faults = [
+        f"{field} {fault}"
+        for field, value in (("run_id", request.run_id), ("graph", request.graph))
+        if (fault := fault_of_name(value)) is not None
+    ]
+    tags = request.config.get("tags")
+    for index, tag in enumerate(tags if isinstance(tags, (list, tuple)) else ()):
+        if isinstance(tag, str) and not is_encodable(tag):
+            faults.append(f"config.tags.{index} holds a lone surrogate: {tag!r}")
+    if faults:
+        raise InvalidRequest("; ".join(faults))
+
+
+def check_run_id(run_id: str) -> None:
+    """InvalidRequest for an id that no run can have."""
+    fault = fault_of_name(run_id)
+    if fault is not None:
+        raise InvalidRequest(f"run_id {fault}")
+
+
 def check_request(request: RunRequest) -> None:
     """InvalidRequest, naming each field that cannot be, for a request that no run can be started from."""
     from pydantic import ValidationError
 
-    if not request.run_id or len(request.run_id) > 200:
-        raise InvalidRequest("run_id must have 1 to 200 characters")
+    check_names(request)
     if not all(isinstance(mode, str) for mode in request.record):
         raise InvalidRequest("record must be a list of stream modes")
     try:

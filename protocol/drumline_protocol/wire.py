@@ -16,13 +16,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
+from drumline_graph.types import Command, Interrupt
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
-from drumline_protocol.codec import Codec
+from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError, ProtocolTooNew
+from drumline_protocol.wire_shapes import Misshapen, opened_command, opened_interrupts, opened_writes, shape_of
 
 #: the newest version that this drumline reads and writes; a change that old readers cannot skip raises it
 VERSION = 1
@@ -63,14 +65,11 @@ _CODES: dict[int, type] = {
 }
 
 Convert = Callable[[Any], Any]
+T = TypeVar("T")
 
 
 def _tasks_out(tasks: Sequence[f.PlannedTask]) -> list[Any]:
     return [[t.id, t.name, list(t.path), list(t.triggers), t.arg, t.hidden] for t in tasks]
-
-
-def _tasks_in(rows: Sequence[Any]) -> list[f.PlannedTask]:
-    return [f.PlannedTask(r[0], r[1], tuple(r[2]), tuple(r[3]), r[4], r[5]) for r in rows]
 
 
 def sketches_out(sketches: Any) -> Any:
@@ -89,22 +88,6 @@ def sketches_out(sketches: Any) -> Any:
     }
 
 
-def sketches_in(rows: Any) -> Any:
-    """The reverse of `sketches_out`."""
-    if rows is None:
-        return None
-    return {
-        path: f.Sketch(
-            name=row[0],
-            stream_keys=row[1],
-            output_keys=row[2],
-            nodes={name: f.NodeSketch(n[0], tuple(n[1]), n[2], n[3], tuple(n[4])) for name, n in row[3].items()},
-            managed=row[4],
-        )
-        for path, row in rows.items()
-    }
-
-
 def _writes_out(writes: Any) -> Any:
     return [list(pair) for pair in writes] if type(writes) is list else writes
 
@@ -113,51 +96,24 @@ def _changes_out(changes: dict[str, Any]) -> dict[str, Any]:
     return {channel: list(change) for channel, change in changes.items()}
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-#: fields that are not plain data: how they go out and how they come in
-_CONVERTED: dict[str, tuple[Convert, Convert]] = {
-    "ns": (list, tuple),
-    "record": (list, tuple),
-    "tags": (list, tuple),
-    "written": (list, tuple),
-    "path": (
-        lambda p: p if isinstance(p, str) else list(p),
-        lambda p: p if isinstance(p, str) else tuple(p),
-    ),
-    "triggers": (list, tuple),
-    "changes": (_changes_out, _same),
-    "sketches": (sketches_out, sketches_in),
-    "writes": (_writes_out, _same),
-}
-_SPECIAL: dict[tuple[type, str], tuple[Convert, Convert]] = {
-    (f.PlanMade, "tasks"): (_tasks_out, _tasks_in),
-    (m.Cancel, "tasks"): (list, tuple),
+#: fields that are not plain data: how they go out (`wire_shapes` says how they come in)
+_OUTS: dict[Any, Convert | None] = {
+    **dict.fromkeys(("ns", "record", "tags", "written", "triggers", "path"), list),
+    (f.GraphEntered, "path"): None,
+    "changes": _changes_out,
+    "sketches": sketches_out,
+    "writes": _writes_out,
+    (f.PlanMade, "tasks"): _tasks_out,
+    (m.Cancel, "tasks"): list,
 }
 #: fields that stay in the process
 _LOCAL = {(f.PlanMade, "inputs")}
 
 
-#: annotations that are checked on the way in: bytes from outside are data of any shape
-_CHECKED: dict[Any, type] = {
-    "str": str,
-    "int": int,
-    "bool": bool,
-    "list[Any]": list,
-    "dict[str, Any]": dict,
-    "dict[str, str]": dict,
-    "tuple[Any, ...]": list,
-    "tuple[str, ...]": list,
-    "Namespace": list,
-}
-
-
 class _Layout:
-    """How one class is laid out: its code, its fields in order, and which of them are converted."""
+    """How one class is laid out: its code, its fields in order, how each of them goes out and comes in."""
 
-    __slots__ = ("checks", "cls", "code", "ins", "names", "outs", "read", "required", "since")
+    __slots__ = ("cls", "code", "names", "outs", "read", "required", "shapes", "since")
 
     def __init__(self, code: int, cls: type) -> None:
         self.code = code
@@ -169,17 +125,10 @@ class _Layout:
         #: the version that each field came with
         self.since = tuple(int(x.metadata.get("since", 1)) for x in mine)
         self.required = sum(x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine)
-        #: fields that must be of exactly this type as they come from the wire
-        self.checks = [(index, _CHECKED[x.type]) for index, x in enumerate(mine) if x.type in _CHECKED]
-        self.outs: list[tuple[int, Convert]] = []
-        self.ins: list[tuple[int, Convert]] = []
-        for index, name in enumerate(self.names):
-            pair = _SPECIAL.get((cls, name)) or _CONVERTED.get(name)
-            if pair is not None:
-                out, in_ = pair
-                self.outs.append((index + 1, out))
-                if in_ is not _same:
-                    self.ins.append((index, in_))
+        #: what each field must be as it comes from the wire
+        self.shapes = tuple(shape_of(cls, name) for name in self.names)
+        outs = [(index, _OUTS.get((cls, name), _OUTS.get(name))) for index, name in enumerate(self.names, 1)]
+        self.outs = [(index, out) for index, out in outs if out is not None]
 
 
 _LAYOUTS = {code: _Layout(code, cls) for code, cls in _CODES.items()}
@@ -208,19 +157,14 @@ def from_row(row: Any) -> Any:
     values = row[1 : len(layout.names) + 1]
     if len(values) < layout.required:
         raise DecodeError(f"{layout.cls.__name__} has {len(values)} fields, at least {layout.required} are needed")
-    for index, expected in layout.checks:
-        if index < len(values) and type(values[index]) is not expected:
-            raise DecodeError(
-                f"{layout.cls.__name__}.{layout.names[index]} must be a {expected.__name__}, "
-                f"not a {type(values[index]).__name__}"
-            )
+    index = 0
     try:
-        for index, convert in layout.ins:
-            if index < len(values):
-                values[index] = convert(values[index])
-        return layout.cls(*values)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise DecodeError(f"{layout.cls.__name__} has a malformed field: {error}") from error
+        for index, shape in enumerate(layout.shapes[: len(values)]):
+            values[index] = shape(values[index])
+    except Misshapen as error:
+        found = type(values[index]).__name__
+        raise DecodeError(f"{layout.cls.__name__}.{layout.names[index]} {error} (it is a {found})") from error
+    return layout.cls(*values)
 
 
 def encode(codec: Codec, thing: Any) -> bytes:
@@ -263,6 +207,29 @@ def decode_facts(codec: Codec, data: bytes) -> list[Any]:
     return [from_row(row) for row in rows]
 
 
+def _is_dict(header: Any) -> bool:
+    return type(header) is dict and all(type(key) is str for key in header)
+
+
+def _is_sequence(value: Any, length: int) -> bool:
+    return type(value) in (list, tuple) and len(value) == length
+
+
+#: kinds of events: whether a payload and a header can be of that kind
+_ITEMS: dict[int, Callable[[Any, Any], bool]] = {
+    f.CUSTOM: lambda _payload, header: header is None or _is_dict(header),
+    f.MESSAGE: lambda payload, header: _is_dict(header) and (payload is None or _is_sequence(payload, 2)),
+    f.NESTED: lambda _payload, header: header is None or _is_dict(header),
+    f.STREAMED: lambda payload, header: (
+        (header is None or _is_dict(header))
+        and _is_sequence(payload, 3)
+        and type(payload[0]) in (list, tuple)
+        and all(type(part) is str for part in payload[0])
+        and type(payload[1]) is str
+    ),
+}
+
+
 def encode_item(codec: Codec, kind: int, payload: Any, header: Any) -> bytes:
     """One event of a task. A NESTED payload is a fact."""
     if kind == f.NESTED:
@@ -274,6 +241,36 @@ def decode_item(codec: Codec, data: bytes) -> tuple[int, Any, Any]:
     """`(kind, payload, header)` of one event."""
     item = codec.decode(data)
     if type(item) is not list or len(item) < 2:
-        raise DecodeError("this is no event of a task")
-    payload = from_row(item[1]) if item[0] == f.NESTED else item[1]
-    return item[0], payload, item[2] if len(item) > 2 else None
+        raise DecodeError("this is no event of a task", len(data))
+    kind, payload, header = item[0], item[1], item[2] if len(item) > 2 else None
+    if type(kind) is not int or kind not in _ITEMS:
+        raise DecodeError("this event of a task is of no kind that is known here", len(data))
+    if not _ITEMS[kind](payload, header):
+        raise DecodeError(f"this event of a task, of kind {kind}, is malformed", len(data))
+    return kind, from_row(payload) if kind == f.NESTED else payload, header
+
+
+# -- values that stay boxed until they are needed --------------------------------------------------
+
+
+def decode_writes(boxed: Any) -> list[tuple[str, Any]]:
+    """The writes of a task, boxed or open, as pairs of channel and value. DecodeError if they are none."""
+    return _opened(boxed, "the writes of a task", opened_writes)
+
+
+def decode_interrupts(boxed: Any) -> list[Interrupt[Any]]:
+    """What a task asks its caller. DecodeError if it is no list of Interrupts."""
+    return _opened(boxed, "the interrupts of a task", opened_interrupts)
+
+
+def decode_command(boxed: Any) -> Command[Any]:
+    """The command that a task has for the graph above. DecodeError if it is none."""
+    return _opened(boxed, "the command of a task", opened_command)
+
+
+def _opened(boxed: Any, what: str, shape: Callable[[Any], T]) -> T:
+    try:
+        return shape(unbox(boxed))
+    except Misshapen as error:
+        size = len(boxed.data) if type(boxed) is Boxed else 0
+        raise DecodeError(f"{what} {error}", size) from error

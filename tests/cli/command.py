@@ -19,6 +19,10 @@ from drumline.cli.guardian import Watched
 ROOT = Path(__file__).parents[2]
 SERVED = f"{ROOT}/tests/cli/served.py:GRAPHS"
 WAIT_S = 40.0
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs the tests in its background lets them ignore Ctrl-C, and they would hand that down to every
+    # command: it would never hear the signal that `Started.end` sends. A handler is not handed down.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 _COMMAND = [sys.executable, "-m", "drumline.cli.main"]
 
 

@@ -196,7 +196,7 @@ def test_a_version_that_no_worker_holds(server: LocalServer, folder: Path) -> No
 
 @pytest.mark.cluster
 def test_another_number_of_partitions(server: LocalServer, folder: Path) -> None:
-    connect(server.url, prefix="parts", partitions=4).close()
+    connect(server.url, prefix="parts", partitions=4, create=True).close()
     words = ("coordinator", SERVED, "--broker", server.url, "--prefix", "parts", "--partitions", "5")
     done = drumline(*words, cwd=folder)
     assert done.returncode == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.processes import Processes
+from tests.cluster.processes import Processes, living
 
 from drumline import Cluster
 from drumline_transport.local_server import LocalServer, find_server
@@ -48,9 +48,21 @@ def cluster_of(server: LocalServer) -> Iterator[Callable[..., tuple[Processes, C
         return processes, cluster
 
     yield make
-    for processes, cluster in made:
-        cluster.close()
-        processes.close()
+    try:
+        for processes, _ in made:
+            processes.assert_nothing_left()
+    finally:
+        for processes, cluster in made:
+            cluster.close()
+            processes.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """After each test, in clusters that several tests share; `cluster_of` looks at its own before it ends them."""
+    yield
+    for processes in list(living):
+        processes.assert_nothing_left()
 
 
 @pytest.fixture

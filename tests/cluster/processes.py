@@ -11,12 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
+
+import redis
+from tests.leftovers import await_nothing_left
 
 ROOT = Path(__file__).parents[2]
 
 #: leases of test clusters: short, so that a takeover is quick, and long enough for a loaded machine
 LEASE_MS = 1000
 TASK_LEASE_MS = 1200
+#: how long a cluster may take to clear up behind its last run: a lease, a sweep, and what a loaded machine needs
+CLEARED_S = 20.0
+
+#: clusters whose processes run
+living: list[Processes] = []
 
 
 @dataclass
@@ -48,6 +57,7 @@ class Processes:
         self.prefix = prefix
         self._apps = [app] if isinstance(app, str) else list(app)
         self.roles: dict[str, Role] = {}
+        living.append(self)
 
     def start(self, kind: str, name: str, *args: str) -> Role:
         """Start a role and wait until it says that it is ready."""
@@ -93,8 +103,20 @@ class Processes:
         """The role that runs as `pid`."""
         return next(role for role in self.roles.values() if role.process.pid == pid)
 
+    def assert_nothing_left(self) -> None:
+        """Ended runs leave their log and their record, with a time to live, and nothing else."""
+        client: Any = redis.Redis.from_url(self.url, protocol=2, socket_timeout=10)
+        client.response_callbacks.clear()
+        try:
+            left = await_nothing_left(client.execute_command, self.prefix, CLEARED_S)
+        finally:
+            client.close()
+        assert not left, "runs that ended left this behind:\n" + "\n".join(left)
+
     def close(self) -> None:
         """End every process, paused ones too."""
+        if self in living:
+            living.remove(self)
         for role in self.roles.values():
             if role.process.poll() is None:
                 role.process.kill()

@@ -22,7 +22,6 @@ from drumline.errors import (
     InvalidUpdateError,
     ModeNotRecorded,
     NoBroker,
-    NoCoordinator,
     NoWorker,
     RemoteError,
     RunCancelled,
@@ -204,12 +203,28 @@ def test_unknown_run(cluster: Cluster) -> None:
 
 def test_positions_that_no_stream_gave(cluster: Cluster) -> None:
     run_id = cluster.graph("joke").start({"topic": "x"})
-    for position in ("-1", "abc", "1", "1.x", ""):
-        with pytest.raises(InvalidPosition):
-            cluster.join(run_id, after=position)
+    position = cluster.join(run_id).position
+    fact, items, tag = position.split(".")
+    mended = (f"{fact}.{items}.", f"{fact}.-1.{tag}", f"{'9' * 5000}.1.{tag}", f"\u0663.1.{tag}")
+    for wrong in ("-1", "abc", "1", "1.x", "", "1.1", *mended):
+        with pytest.raises(InvalidPosition, match="not a position that a stream gave out"):
+            cluster.join(run_id, after=wrong)
     assert cluster.result(run_id)
-    with pytest.raises(InvalidPosition, match="ended with fact"):
-        list(cluster.join(run_id, after="999.1"))
+    with pytest.raises(InvalidPosition, match=r"'999\.1\..*ended with fact"):
+        list(cluster.join(run_id, after=f"999.1.{tag}"))
+
+
+def test_a_position_of_another_run(cluster: Cluster) -> None:
+    graph = cluster.graph("joke")
+    first, second = graph.start({"topic": "x"}), graph.start({"topic": "y"})
+    stream = cluster.join(first)
+    next(stream)
+    assert len(stream.position) < 20
+    with pytest.raises(InvalidPosition, match=f"another run gave it out, not one of '{second}'"):
+        cluster.join(second, after=stream.position)
+    with pytest.raises(InvalidPosition, match="another run"):
+        cluster.ajoin(second, after=stream.position)
+    assert list(cluster.join(first, after=stream.position)) == list(stream)
 
 
 def test_a_mode_that_was_not_recorded(cluster: Cluster) -> None:
@@ -256,13 +271,6 @@ def test_no_worker_for_a_pool_is_a_warning_and_the_run_waits(server: LocalServer
         assert started == [{"train": {"joke": "trained"}}]
     finally:
         processes.close()
-
-
-def test_no_coordinator(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drumline.cluster.stream.ACCEPT_TIMEOUT_MS", 300)
-    monkeypatch.setattr("drumline.cluster.stream.READ_BLOCK_MS", 100)
-    with Cluster(server.url, prefix="nobody") as client, pytest.raises(NoCoordinator):
-        client.graph("joke").invoke({"topic": "x"})
 
 
 def test_no_broker() -> None:

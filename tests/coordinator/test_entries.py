@@ -15,6 +15,8 @@ from drumline_protocol.facts import RunFinished
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DEAD_DATA_BYTES_MAX
 from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_transport.broker import InboxEntry
+from drumline_transport.errors import ServerError
+from drumline_transport.memory_streams import Stream
 
 
 @pytest.fixture
@@ -161,6 +163,38 @@ def test_poison_of_a_run_that_never_began_is_answered(seat: Seat) -> None:
     seat.apply(seat.partition.poison(seat.entries()[0], 3, 0.0))
     end = seat.end()
     assert end is not None and "PoisonedRun" in end.error.class_name
+
+
+def a_log_beyond(seat: Seat, _monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream to which no owner of today can append."""
+    log = seat.server.partition(0).logs["r1"] = Stream()
+    log.append((10**15, 7), (1, b"junk"))
+
+
+def a_log_of_another_type(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = seat.broker.load_log
+
+    def refuse(p: int, run_id: str, *rest: Any) -> Any:
+        if not seat.commits:
+            raise ServerError("WRONGTYPE Operation against a key holding the wrong kind of value")
+        return read(p, run_id, *rest)
+
+    monkeypatch.setattr(seat.broker, "load_log", refuse)
+
+
+@pytest.mark.parametrize("taken", [a_log_beyond, a_log_of_another_type])
+def test_a_run_whose_log_somebody_else_has_taken_costs_nobody_else(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch, taken: Any
+) -> None:
+    """No commit that appends to that log can ever be applied: it must go before the run's end is written."""
+    taken(seat, monkeypatch)
+    seat.say(RunRequest("r1", "g", {"l": []}))
+    seat.apply(seat.partition.poison(seat.entries()[0], 3, 0.0))
+    assert seat.commits[0].deleted == ["r1"] and not seat.commits[0].logs
+    seat.settle()
+    end = seat.end()
+    assert end is not None and "PoisonedRun" in end.error.class_name
+    assert seat.start("r2") != []
 
 
 def test_a_request_that_was_given_up_never_runs(seat: Seat) -> None:

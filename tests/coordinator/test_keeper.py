@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ from tests.coordinator.keepers import APPS, TURN_MS, House
 
 from drumline_coordinator import keeper as keeper_module
 from drumline_coordinator.balance import TURNS_PER_LEASE
-from drumline_coordinator.keeper import INFO_BYTES_MAX, Keeper, _graphs
+from drumline_coordinator.keeper import Keeper, _graphs
 from drumline_coordinator.service import CoordinatorSettings
 from drumline_protocol.errors import NoBroker
-from drumline_protocol.limits import COORDINATOR_LEASE_MS, PRESENCE_TTL_MS
+from drumline_protocol.limits import COORDINATOR_LEASE_MS, PRESENCE_BYTES_MAX, PRESENCE_TTL_MS
 from drumline_protocol.messages import WorkersChanged
 from drumline_transport.errors import ServerError
 from drumline_transport.memory import MemoryBroker, MemoryServer
@@ -206,7 +207,7 @@ def test_who_holds_a_graph_is_counted_while_it_is_heard_of() -> None:
         b'{"graphs": []}',
         b'{"graphs": {"g": {}}}',
         b"[" * 200_000,
-        b'"' + b"x" * INFO_BYTES_MAX + b'"',
+        b'"' + b"x" * PRESENCE_BYTES_MAX + b'"',
     ],
     ids=["empty", "bytes", "list", "null", "list inside", "no fingerprint", "deep", "huge"],
 )
@@ -215,6 +216,35 @@ def test_what_is_no_workers_word_holds_no_graph(info: bytes) -> None:
 
 
 # -- trouble ---------------------------------------------------------------------------------------
+
+
+class Renewer:
+    """Hears what a keeper tells."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[bytes, list[int]]] = []
+
+    def tell(self, info: bytes, held: Sequence[int] = ()) -> None:
+        self.heard.append((info, list(held)))
+
+
+def test_the_renewer_hears_in_each_turn_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(2)
+    one = house.start("one")
+    one.keeper.renewer = renewer = Renewer()
+    house.go_on(2)
+    assert [held for _, held in renewer.heard] == [[0, 1], [0, 1]], "what was gained in a turn too"
+    assert renewer.heard[1][0] == house.broker.members("coordinators")["one"][0]
+    assert {row["owner"] for row in house.broker.lease_owners()} == {one.keeper.nonce}
+
+    # And nothing when nothing was renewed: it must do so itself then
+    def refuse(*_args: Any) -> None:
+        raise NoBroker("memory://", "gone for a moment")
+
+    monkeypatch.setattr(one.broker, "survey", refuse)
+    with pytest.raises(NoBroker):
+        one.keeper.turn()
+    assert len(renewer.heard) == 2
 
 
 class Script:

@@ -269,6 +269,20 @@ def test_a_run_whose_record_or_log_was_deleted_leaves_nothing_behind(part: str) 
         assert entries(house) == []
 
 
+def test_a_run_of_which_no_task_is_in_a_stream_goes_on() -> None:
+    # Given an owner that died between the commit that withdrew an attempt and the one that was to send the next
+    house, one = running()
+    house.kill(one)
+    record = house.server.partitions[0].runs["r1"]
+    for name in [name for name in record if name[:2] in ("t:", "k:")]:
+        del record[name]
+    house.server.pool(POOL).drop(parse_id(entries(house)[0]))
+    house.server.now_ms += 5_000
+    house.start("two")
+    house.go_on(4)
+    assert task_of(take(house)).node == "a"
+
+
 def test_damage_is_reported_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     house, one = running(lost_sweep_ms=1)
     said = heard(one, monkeypatch)

@@ -41,7 +41,7 @@ def threads_cluster(url: str, apps: list[str], folder: Path, workers: int) -> It
     settings = CoordinatorSettings(task_lease_ms=TASK_LEASE_MS)
     roles: list[Any] = [
         Worker(
-            connect(url, name=f"worker-{n}"),
+            connect(url, name=f"worker-{n}", create=True),
             Registry(programs),
             f"worker-{n}",
             WorkerSettings(task_lease_ms=TASK_LEASE_MS),
@@ -49,7 +49,7 @@ def threads_cluster(url: str, apps: list[str], folder: Path, workers: int) -> It
         )
         for n in range(1, workers + 1)
     ]
-    coordinator = connect(url, name="coordinator-1")
+    coordinator = connect(url, name="coordinator-1", create=True)
     roles.append(Coordinator(coordinator, Apps(programs), "coordinator-1", settings, on_ready=ready.release))
     threads = [threading.Thread(target=role.run, daemon=True) for role in roles]
     for thread in threads:

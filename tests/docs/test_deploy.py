@@ -18,7 +18,7 @@ from tests.servers import program
 from drumline import Cluster
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.service import Coordinator
-from drumline_protocol.errors import NoBroker
+from drumline_protocol.errors import NoBroker, NoCluster
 from drumline_transport import connect
 from drumline_transport.local_server import free_port
 from drumline_worker.registry import Registry
@@ -101,7 +101,9 @@ def served(guarded: Guarded) -> Iterator[Guarded]:
     """The same with a coordinator and a worker, each as its own user."""
     programs = {name: graph.program for name, graph in deploy_app.GRAPHS.items()}
     ready = threading.Semaphore(0)
-    brokers = {role: connect(guarded.url(role), name=role) for role in ("coordinator", "worker")}
+    brokers = {
+        role: connect(guarded.url(role), name=role, create=role == "coordinator") for role in ("coordinator", "worker")
+    }
     settings = WorkerSettings(pools=["default", "gpu"])
     roles: list[Any] = [
         Worker(brokers["worker"], Registry(programs), "w1", settings, on_ready=ready.release),
@@ -275,9 +277,11 @@ def test_only_a_coordinator_creates_a_cluster(tmp_path: Path) -> None:
     guarded = Guarded(program("valkey9"), tmp_path, render("fresh"))
     try:
         for role in ("client", "worker"):
-            with pytest.raises(NoBroker, match="NOPERM"):
+            with pytest.raises(NoCluster):
                 connect(guarded.url(role), prefix="fresh")
-        connect(guarded.url("coordinator"), prefix="fresh").close()
+            with pytest.raises(NoBroker, match="NOPERM"):
+                connect(guarded.url(role), prefix="fresh", create=True)
+        connect(guarded.url("coordinator"), prefix="fresh", create=True).close()
         connect(guarded.url("client"), prefix="fresh").close()
     finally:
         guarded.close()
@@ -301,7 +305,7 @@ def test_a_server_starts_with_redis_conf(name: str, tmp_path: Path) -> None:
         assert raw.info("memory")["maxmemory_policy"] == "noeviction"
         assert raw.info("memory")["maxmemory"] == 1024**3
         assert raw.info("persistence")["aof_enabled"] == 1
-        connect(started.url()).close()
+        connect(started.url(), create=True).close()
     finally:
         started.close()
 

@@ -278,6 +278,8 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.EvictingBroker: ("allkeys-lru",),
         errors.PartitionMismatch: (4, 16),
         errors.NoCoordinator: (10.0, 3),
+        errors.NoCluster: ("redis://h:1/0", "drumline", 10.0),
+        errors.NotDeleted: ("run-1", 10.0),
         errors.NoWorker: ("gpu", "chat"),
         errors.UnknownGraph: ("chat", ["a", "b"]),
         errors.GraphMismatch: ("chat", "f1", ["f2"]),

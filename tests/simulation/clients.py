@@ -9,6 +9,7 @@ from drumline.cluster.reader import RunReader
 from drumline.embedded.call import mappers_of, output_coercion
 from drumline.views import View
 from drumline_protocol import wire
+from drumline_protocol.errors import DecodeError, LogGap, RunExpired
 from drumline_protocol.ids import partition_of
 from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_transport.memory import MemoryBroker
@@ -30,6 +31,10 @@ class SimRun:
     submits_left: int = 1
     cancels_left: int = 0
     submitted_ms: int = 0
+    #: somebody changed what the broker holds of it
+    damaged: bool = False
+    #: its reader met an error, and reads no more
+    told: bool = False
     poison: bool = False
     items: Items = field(default_factory=list)
     ended: bool = False
@@ -71,16 +76,25 @@ class SimClient:
     @property
     def has_news(self) -> bool:
         log = self.server.partitions[self.run.partition].logs.get(self.run.id)
+        if log is None:  # a reader looks now and then whether there still is one
+            return self.run.damaged and not self.run.ended
         first, _, second = self.reader.after.partition("-")
-        return log is not None and log.last > (int(first), int(second))
+        return log.last > (int(first), int(second)) and not self.run.told
 
     def read(self) -> str:
         """Read a piece of the log; now and then over a new connection."""
         run = self.run
+        if run.damaged and run.id not in self.server.partitions[run.partition].logs:
+            run.ended, run.failure, run.told = True, RunExpired(run.id), True
+            return "finds no log any more"
         if run.items and self.rng.random() < self.drop_reader:
             self.reader = self.new_reader(run.items[-1][1])
             return f"joins again at {run.items[-1][1]}"
-        items = self.read_piece(self.reader, self.rng.randint(1, 6))
+        try:
+            items = self.read_piece(self.reader, self.rng.randint(1, 6))
+        except (DecodeError, LogGap) as error:
+            run.ended, run.failure, run.told = True, error, True
+            return f"is told: {error}"
         run.items += items
         run.ended, run.failure = self.reader.ended, self.reader.failure
         return f"reads {len(items)} items"

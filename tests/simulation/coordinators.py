@@ -51,7 +51,7 @@ class SimCoordinator:
             if partition.has_more or partition.lease.server != self.server.run_id:
                 return True
             part, position = self.server.partitions[index], partition.position
-            if part.inbox.last > _id(position.inbox) or part.requests.last > _id(position.requests):
+            if part.inbox.after(_id(position.inbox), 1) or part.requests.after(_id(position.requests), 1):
                 return True
         return False
 

@@ -18,6 +18,14 @@ class Faults:
     pause_worker: float = 0.0
     restart_broker: float = 0.0
 
+    #: an entry of an inbox vanishes; a task entry is deleted, or a whole task stream
+    lose_entry: float = 0.0
+    lose_task: float = 0.0
+    #: somebody writes bytes that nobody can read
+    hostile: float = 0.0
+    #: the log or the record of an open run is changed or deleted
+    damage: float = 0.0
+
     #: a restarted broker forgot to whom it had delivered its newest task entries: it delivers them again
     forget_deliveries: float = 0.0
     #: how much slower than all else commits are on their way
@@ -67,6 +75,10 @@ _RANGES = {
     "pause_coordinator": (0.002, 0.05),
     "pause_worker": (0.002, 0.02),
     "restart_broker": (0.001, 0.02),
+    "lose_entry": (0.002, 0.03),
+    "lose_task": (0.001, 0.02),
+    "hostile": (0.005, 0.1),
+    "damage": (0.0005, 0.01),
     "forget_deliveries": (0.1, 0.9),
     "slow_wire": (0.5, 0.97),
     "lose_reply": (0.01, 0.3),

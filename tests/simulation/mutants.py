@@ -12,10 +12,12 @@ from drumline.views.graphs import OpenTask
 from drumline_coordinator import opened, recovery, run
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.opened import OpenRuns
+from drumline_coordinator.partition import Partition
 from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.run import Run
 from drumline_coordinator.sweep import Sweep
 from drumline_coordinator.tasks import DONE, RUNNING
+from drumline_protocol import wire
 from drumline_protocol.facts import Emitted
 from drumline_protocol.messages import Events
 from drumline_transport.broker import Commit, CommitReply
@@ -149,6 +151,51 @@ def newcomers_not_told() -> AbstractContextManager[None]:
     return patched(Keeper, "_tell_of_workers", lambda _self, _index: None)
 
 
+def junk_ends_the_batch() -> AbstractContextManager[None]:
+    """An entry that cannot be read is no business of its own: it takes its batch with it, for ever."""
+
+    def decode(self: Partition, entry: Any) -> Any:
+        return wire.decode(self._codec, entry.data)
+
+    return patched(Partition, "_decode", decode)
+
+
+def gaps_not_noticed() -> AbstractContextManager[None]:
+    """Events that are missing between two that came are not missed."""
+
+    def on_events(self: Run, event: Any) -> None:
+        task = self._bound(event)
+        if task is not None and event.items:
+            items = event.items[max(0, task.n - event.n) :]
+            if items:
+                self._fx.facts.append(Emitted(task.id, task.attempt, task.n, event.executor, items))
+                task.n += len(items)
+
+    return patched(run, "_HANDLERS", run._HANDLERS | {Events: on_events})
+
+
+def counts_not_compared() -> AbstractContextManager[None]:
+    """A result is taken whatever it says of the events before it."""
+    genuine = Run._answered
+
+    def answered(self: Run, event: Any) -> Any:
+        if hasattr(event, "events"):
+            event.events = -1
+        return genuine(self, event)
+
+    return patched(Run, "_answered", answered)
+
+
+def lost_tasks_not_looked_for() -> AbstractContextManager[None]:
+    """Nobody compares run records with the task streams."""
+    return patched(Sweep, "lost", lambda _self, _held: None)
+
+
+def waiting_runs_not_looked_for() -> AbstractContextManager[None]:
+    """A new owner does not look for tasks that waited for a window."""
+    return patched(Partition, "_offer_waiting", lambda _self, _message: None)
+
+
 @dataclass(slots=True)
 class Mutant:
     """A rule to take away, the faults that bring it to light, and in how many seeds they must."""
@@ -166,7 +213,16 @@ _CRASHES = Faults(crash_worker=0.06, crash_coordinator=0.03, split_publish=1.0)
 _CANCELS = Faults(cancel=1.0, slow_wire=0.97, repeat_publish=0.5)
 _STRANGERS = Faults(stranger=0.6, crash_worker=0.03, crash_coordinator=0.02)
 
+_LOSSES = Faults(lose_entry=0.08)
+_DELETIONS = Faults(lose_task=0.05)
+_HOSTILE = Faults(hostile=0.1)
+
 MUTANTS = (
+    Mutant(junk_ends_the_batch, _HOSTILE),
+    Mutant(gaps_not_noticed, _LOSSES),
+    Mutant(counts_not_compared, _LOSSES),
+    Mutant(lost_tasks_not_looked_for, _DELETIONS),
+    Mutant(waiting_runs_not_looked_for, _COUPS),
     Mutant(fence_ignored, _COUPS),
     Mutant(numbers_ignored, _LOSSY),
     Mutant(attempts_not_compared, _ZOMBIES),

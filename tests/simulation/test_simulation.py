@@ -76,6 +76,17 @@ def test_everything_happens() -> None:
 
 
 HAPPENINGS = (
+    "loses Events",
+    "loses TaskResult",
+    "deletes a task",
+    "deletes the stream",
+    "writes junk into requests",
+    "writes junk into inbox",
+    "writes junk into tasks",
+    "writes junk into ctl",
+    "damages the log",
+    "damages the record",
+    "damages the byte",
     "crashes, a batch on the wire",
     "is stopped",
     "goes on",

@@ -13,19 +13,20 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from drumline_coordinator import dispatch, run, service, staging
+from drumline_coordinator import dispatch, intake, run, staging
 from drumline_coordinator.apps import Apps
 from drumline_worker import crew, outbox
 from drumline_worker.registry import Registry
 
 from . import graphs
-from .checks import Violation, Watch, check_rest, check_run, demand
+from .checks import LogWatch, Violation, Watch, check_rest, check_run, demand
 from .clients import SimClient, new_run
 from .coordinators import SimCoordinator
 from .ears import Ears
 from .faults import Faults
 from .network import SimServer
 from .trouble import Ghost, Trouble
+from .vandals import Vandals
 from .workers import SimWorker
 
 #: steps in which things may go wrong; and how much the cluster needs at most from then on
@@ -40,7 +41,7 @@ MODES = ("values", "updates", "custom", "tasks")
 _NO_GRAPHS = Registry({})
 #: bounds that a small graph would never reach, and what is drawn for them
 _LIMITS = (
-    (service, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
+    (intake, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
     (run, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
@@ -81,6 +82,7 @@ class World:
         self.coming: list[tuple[int, Callable[[], None]]] = []
         self.ghosts: list[Ghost] = []
         self.trouble = Trouble(self)
+        self.vandals = Vandals(self)
         #: the services' own bounds, often so small that they matter
         self.limits = [(module, name, rng.choice(values)) for module, name, values in _LIMITS]
         self.healed = False
@@ -212,6 +214,7 @@ class World:
         """One step of somebody, or a tick of the clock."""
         if not self.healed:
             self.trouble.strike()
+            self.vandals.strike()
         now = self.server.now_ms
         due = self._due()
         for at, happen in due:
@@ -249,14 +252,18 @@ class World:
             demand(not unexpected, f"a service logged an error: {unexpected}")
             check_rest(self.server)
             for client in self.clients:
-                log = self.watch.logs[client.run.id]
+                log = self.watch.logs.get(client.run.id) or LogWatch(client.run.id)
                 demand(not log.noticed or self.drawn.late_event > 0, "nothing was late, but the log notices something")
                 self.outcomes.append(check_run(client, log))
 
     def _explains(self, line: str) -> bool:
         """Whether an error in the log of a service is what a fault of this world must lead to."""
         drawn = self.drawn
-        return drawn.poison > 0 and "brought its coordinator down" in line
+        if "brought its coordinator down" in line or "PoisonedRun" in line or "kills" in line:
+            return drawn.poison > 0
+        if any(words in line for words in ("set aside", "left to the coordinator", "passed over")):
+            return drawn.hostile > 0
+        return drawn.damage > 0 and ("damaged" in line or "is forgotten" in line)
 
     def _bring_to_end(self, reached: Callable[[], bool], ms_max: int, otherwise: str) -> None:
         until_ms = self.server.now_ms + ms_max
@@ -277,7 +284,7 @@ class World:
             not self.ghosts
             and not any(w.running or w.queued or w.sending for w in self.workers)
             and not any(c.broker.in_flight or c.has_news for c in self.coordinators)
-            and not any(len(part.inbox) or len(part.requests) for part in server.partitions)
+            and not any(len(part.inbox) or len(part.requests) or part.open for part in server.partitions)
             and not any(len(tasks.stream) or tasks.pending for tasks in server.tasks.values())
             and not any(client.has_news for client in self.clients)
         )
@@ -287,6 +294,11 @@ class World:
         return ", ".join(
             [
                 *(f"run {client.run.id} is open" for client in self.clients if not client.run.ended),
+                *(
+                    f"partition {i} keeps {sorted(part.open)} open"
+                    for i, part in enumerate(server.partitions)
+                    if part.open
+                ),
                 *(f"inbox {i} holds {len(part.inbox)}" for i, part in enumerate(server.partitions) if len(part.inbox)),
                 *(
                     f"pool {pool} holds {len(tasks.stream)}, pending {sorted(tasks.pending.items())}"

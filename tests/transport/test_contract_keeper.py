@@ -353,7 +353,7 @@ def test_a_survey_is_refused_as_a_whole_when_the_server_takes_no_writes():
 
 
 def test_a_full_server_refuses_a_survey_as_a_whole(own_server):
-    broker = connect(own_server.url)
+    broker = connect(own_server.url, create=True)
     broker.survey("a", b"", "A", [], 1_000)
     client = redis.Redis.from_url(own_server.url)
     client.config_set("maxmemory", 1)

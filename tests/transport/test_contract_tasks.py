@@ -144,6 +144,27 @@ def test_renew_answers_only_what_is_still_owned(broker):
     assert broker.queue_depths(["a", "b"]) == {"a": (0, 1), "b": (0, 1)}
 
 
+def test_renew_all_finds_what_a_consumer_owns(backend):
+    # Given entries of two workers in two pools
+    broker = backend.connect()
+    for pool in ("a", "b"):
+        broker.ensure_pool(pool)
+    lease = dispatch(broker, task("r", "1", pool="a"), task("r", "2", pool="b"), task("r", "3", pool="a"))
+    mine = broker.take(["a"], "me", 1, 0) + broker.take(["b"], "me", 1, 0)
+    broker.take(["a"], "you", 1, 0)
+    backend.elapse(300)
+    # When one renews all that it owns, also in a pool that nobody has made
+    assert broker.renew_all("me", ["a", "b", "no such pool"]) == 2
+    # Then only the other one's entry is stale
+    stale = [row.consumer for pool in ("a", "b") for row in broker.stale_tasks(pool, 200, "-", 10)[0]]
+    assert stale == ["you"]
+    # And what is withdrawn is not brought back
+    settle(broker, commit_of(lease, 2, withdrawn=[("r", "1")]))
+    assert broker.renew_all("me", ["a", "b"]) == 1
+    assert broker.renew("me", [(d.pool, d.id) for d in mine]) == {(mine[1].pool, mine[1].id)}
+    assert broker.renew_all("me", []) == 0
+
+
 def test_an_entry_deleted_behind_our_back_is_not_owned(backend):
     # Trimmed or deleted by hand: Redis 6.2 leaves it pending, and XCLAIM would still answer for it.
     if backend.memory is not None:

@@ -33,7 +33,7 @@ def test_none_found_is_said_clearly(monkeypatch):
 def test_data_survives_stop_and_start(tmp_path):
     with LocalServer(directory=tmp_path / "data") as server:
         assert server.url == f"redis://127.0.0.1:{server.port}/0"
-        broker = connect(server.url)
+        broker = connect(server.url, create=True)
         broker.push_inbox(0, "", b"kept")
         port = server.port
         server.stop()
@@ -70,7 +70,7 @@ def test_a_port_that_is_taken_is_refused_when_asked_for():
         with pytest.raises(NoBroker, match=r"(?i)in use"):
             second.start()
         second.close()
-        connect(first.url).close()
+        connect(first.url, create=True).close()
 
 
 @pytest.mark.parametrize("signal", ["", "SIGTERM", "SIGKILL"])

@@ -268,13 +268,13 @@ def test_results_are_not_acknowledged_when_they_cannot_be_stored(real_backend):
 
 
 def test_a_full_server_makes_commits_wait_and_loses_none(own_server):
-    broker = connect(own_server.url, name="test", patience_s=0.2)
+    broker = connect(own_server.url, create=True, name="test", patience_s=0.2)
     lease = lease_of(broker)
     settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1)]))
     broker.ensure_pool("a")
     settle(broker, commit_of(lease, 2, tasks=[task("r", "s", pool="a")]))
     [taken] = broker.take(["a"], "w", 1, 0)
-    admin = connect(own_server.url, name="admin")
+    admin = connect(own_server.url, create=True, name="admin")
     # Given a server without memory
     admin._any.call("CONFIG", "SET", "maxmemory", "1")
     for n in (3, 4, 5):
@@ -300,7 +300,7 @@ def test_a_full_server_makes_commits_wait_and_loses_none(own_server):
 
 
 def test_a_restarted_server_is_found_again(own_server):
-    broker = connect(own_server.url, name="test")
+    broker = connect(own_server.url, create=True, name="test")
     before = broker.server_id()
     lease = lease_of(broker)
     broker.push_inbox(0, "", b"kept")
@@ -327,7 +327,7 @@ def test_a_restarted_server_is_found_again(own_server):
 
 
 def test_waits_survive_a_restart(own_server):
-    broker = connect(own_server.url, name="test")
+    broker = connect(own_server.url, create=True, name="test")
 
     async def wait_async():
         reader = broker.alog_reader(0, "r")
@@ -368,7 +368,7 @@ def test_no_server_says_so():
 
 
 def test_a_server_that_goes_away_is_reported_after_patience(own_server):
-    broker = connect(own_server.url, patience_s=0.1)
+    broker = connect(own_server.url, create=True, patience_s=0.1)
     own_server.kill()
     for verb in (broker.time_ms, broker.log_reader(0, "r").exists, lambda: broker.submit(0, "", b"")):
         with pytest.raises(NoBroker, match=r"127\.0\.0\.1"):
@@ -421,8 +421,8 @@ def test_two_who_create_a_cluster_at_once_agree(real_backend):
 @pytest.mark.parametrize("user", ["default", "drum"])
 def test_passwords_and_acl_users(real_backend, user):
     with LocalServer(program=_program(real_backend), password="s3cret p@ss") as server:
-        assert connect(server.url).time_ms() > 0
-        admin = connect(server.url)
+        assert connect(server.url, create=True).time_ms() > 0
+        admin = connect(server.url, create=True)
         if user == "drum":
             admin._any.call(
                 *("ACL", "SETUSER", "drum", "on", ">pw", "~drumline:*", "~{drumline:*", "+@all", "-@dangerous"),
@@ -431,7 +431,7 @@ def test_passwords_and_acl_users(real_backend, user):
             url = f"redis://drum:pw@127.0.0.1:{server.port}/0"
         else:
             url = server.url
-        broker = connect(url)
+        broker = connect(url, create=True)
         settle(broker, commit_of(lease_of(broker), 1, logs=[log("r", 1, 1)]))
         for wrong in (f"redis://127.0.0.1:{server.port}", f"redis://drum:no@127.0.0.1:{server.port}"):
             with pytest.raises(NoBroker) as caught:
@@ -458,7 +458,7 @@ def test_a_server_that_is_too_old_is_refused():
 def test_a_unix_socket(real_backend, tmp_path):
     path = tmp_path / "s"
     with LocalServer(program=_program(real_backend), options=("--unixsocket", str(path))):
-        broker = connect(f"unix://{path}")
+        broker = connect(f"unix://{path}", create=True)
         settle(broker, commit_of(lease_of(broker), 1, logs=[log("r", 1, 1)]))
         assert len(broker.load_log(0, "r")) == 1
         broker.close()

@@ -76,7 +76,7 @@ def tls_url(tmp_path_factory) -> Iterator[str]:
 
 
 def test_all_kinds_of_waits_through_tls(tls_url):
-    broker = connect(tls_url, prefix="tls")
+    broker = connect(tls_url, prefix="tls", create=True)
     broker.ensure_pool("a")
     lease = lease_of(broker)
     big = b"x" * 3_000_000

@@ -19,8 +19,11 @@ def connect(
     partitions: int | None = None,
     name: str = "drumline",
     patience_s: float = 10.0,
+    create: bool = False,
 ) -> RedisBroker:
     """See `drumline_transport.redis_broker.connect`; imports redis-py only when called."""
     from drumline_transport import redis_broker
 
-    return redis_broker.connect(url, prefix=prefix, partitions=partitions, name=name, patience_s=patience_s)
+    return redis_broker.connect(
+        url, prefix=prefix, partitions=partitions, name=name, patience_s=patience_s, create=create
+    )

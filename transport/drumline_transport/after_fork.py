@@ -10,7 +10,9 @@ tells what was chosen and why.
 from __future__ import annotations
 
 import os
+import threading
 import weakref
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -19,9 +21,10 @@ class Forkable(Protocol):
 
     def after_fork(self) -> None:
         """In the child: be as new. Say nothing on what is shared with the parent, and take no lock."""
-        ...
 
 
+_forks = 0
+_importing = threading.RLock()
 _things: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
@@ -30,10 +33,37 @@ def renew_after_fork(thing: Forkable) -> None:
     _things.add(thing)
 
 
+def forks() -> int:
+    """How many forks lie between this process and the one that loaded this module.
+
+    Who keeps the number tells by it whether it still lives in the process that made it.
+    """
+    return _forks
+
+
+def late_import() -> AbstractContextManager[object]:
+    """Hold this around an import inside a function: a fork waits until it is done.
+
+    Python's lock of a module that another thread was just importing would stay locked in the child for ever.
+    """
+    return _importing
+
+
+def _before() -> None:
+    _importing.acquire()
+
+
+def _in_parent() -> None:
+    _importing.release()
+
+
 def _in_child() -> None:
+    global _forks, _importing
+    _forks += 1
+    _importing = threading.RLock()
     for thing in list(_things):
         thing.after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

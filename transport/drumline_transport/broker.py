@@ -28,7 +28,8 @@ of one group apart, so the only harm of a wrong thread is waiting for another's 
 | keeper | `renew`, `renew_leases`, `stale_tasks`, `beat`, `leave` | a keeper thread |
 | any | all others | any |
 
-A broker is not shared across `fork`.
+In the child of a `fork` a broker is as new: it drops what connections there were, without a word on them, and opens its
+own. Its outstanding commits stay the parent's.
 """
 
 from __future__ import annotations
@@ -350,7 +351,8 @@ class CommonVerbs(Protocol):
     def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
         """`name -> (info, ms since its last beat, by Redis TIME)`.
 
-        Forgets those silent for `MEMBER_FORGET_MS`.
+        Forgets those silent for `MEMBER_FORGET_MS`, and those whose beat has no stamp of Redis TIME or one of the
+        future: they would never grow old.
         """
         ...
 
@@ -531,6 +533,12 @@ class WorkerVerbs(CommonVerbs, Protocol):
 
         An entry that was withdrawn, or that belongs to another consumer, is not among them and is
         not brought back.
+        """
+        ...
+
+    def renew_all(self, consumer: str, pools: list[str]) -> int:
+        """Reset the idle time of all entries of these pools that the consumer owns, also of those that it does not
+        know of yet; how many there are. An entry that was withdrawn is not brought back.
         """
         ...
 

@@ -331,11 +331,11 @@ class Dialer:
         commands = [pack("CLIENT", "SETNAME", f"{self.name}:{role}"), pack("INFO", "server")]
         named, info = connection.calls(commands, timeout_s)
         for reply in (named, info):
-            if isinstance(reply, ServerError) and reply.code in ("NOAUTH", "LOADING"):
+            if isinstance(reply, ServerError) and reply.code in ("NOAUTH", "WRONGPASS", "LOADING"):
                 connection.close()
-                if reply.code == "NOAUTH":
-                    raise NoBroker(self.url, reply.text)
-                raise Lost(reply.text)
+                if reply.code == "LOADING":
+                    raise Lost(reply.text)
+                raise NoBroker(self.url, reply.text)
         if isinstance(info, bytes):
             self.server_id = connection.server_id = info_field(info, "run_id")
             self.server_version = info_field(info, "redis_version")

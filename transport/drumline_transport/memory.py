@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from drumline_protocol.errors import NoBroker
-from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX, INBOX_BYTES_MAX
+from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX, INBOX_BYTES_MAX, PRESENCE_AHEAD_MS_MAX
 from drumline_protocol.wire import VERSION
 from drumline_transport.broker import (
     INBOX,
@@ -290,10 +290,10 @@ class MemoryBroker(MemoryKeeper):
     def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
         server = self._reach()
         rows = server.members[kind]
-        ages = {name: max(0, server.now_ms - at) for name, (_, at) in rows.items()}
-        for name in [name for name, age in ages.items() if age > MEMBER_FORGET_MS]:
+        ages = {name: server.now_ms - at for name, (_, at) in rows.items()}
+        for name in [name for name, age in ages.items() if not -PRESENCE_AHEAD_MS_MAX <= age <= MEMBER_FORGET_MS]:
             del rows[name]
-        return {name: (info, ages[name]) for name, (info, _) in rows.items()}
+        return {name: (info, max(0, ages[name])) for name, (info, _) in rows.items()}
 
     def put_graph(self, name: str, data: bytes) -> None:
         self._reach(write=True).graphs[name] = data
@@ -499,6 +499,16 @@ class MemoryBroker(MemoryKeeper):
                 row.since_ms = server.now_ms
                 owned.add((pool, entry))
         return owned
+
+    def renew_all(self, consumer: str, pools: list[str]) -> int:
+        server = self._reach()
+        owned = [
+            (pool, format_id(entry_id))
+            for pool in pools
+            for entry_id, row in server.pool(pool).pending.items()
+            if row.consumer == consumer
+        ]
+        return len(self.renew(consumer, owned))
 
     def last_ctl(self) -> str:
         ctl = self._reach().ctl

@@ -5,6 +5,7 @@ from __future__ import annotations
 from drumline_protocol.errors import (
     EvictingBroker,
     NoBroker,
+    NoCluster,
     PartitionMismatch,
     ProtocolTooNew,
 )
@@ -43,14 +44,16 @@ def connect(
     partitions: int | None = None,
     name: str = "drumline",
     patience_s: float = PATIENCE_S,
+    create: bool = False,
 ) -> RedisBroker:
-    """Connect to the cluster `prefix` at `url` (`redis://`, `rediss://` or `unix://`), creating it
-    if it is new.
+    """Connect to the cluster `prefix` at `url` (`redis://`, `rediss://` or `unix://`).
 
-    `partitions` matters for a new cluster only (None: `PARTITIONS_DEFAULT`); otherwise it is
-    compared with what is stored. `name` shows in `CLIENT LIST`. Tries once, without patience:
-    raises `NoBroker` when nobody answers or lets us in, `EvictingBroker`, `PartitionMismatch`, or
-    `ProtocolTooNew` when a newer drumline created the cluster.
+    With `create` the cluster is made if it is new: coordinators do that, for the number of
+    partitions stays for ever. Without, nothing is written. `partitions` matters for a new cluster
+    only (None: `PARTITIONS_DEFAULT`); otherwise it is compared with what is stored. `name` shows in
+    `CLIENT LIST`. Tries once, without patience: raises `NoBroker` when nobody answers or lets us in,
+    `NoCluster`, `EvictingBroker`, `PartitionMismatch`, or `ProtocolTooNew` when a newer drumline
+    created the cluster.
     """
     keys = Keys(prefix)
     if partitions is not None and partitions < 1:
@@ -60,7 +63,9 @@ def connect(
         connection = dialer.dial("connect")
         try:
             _check_version(url, dialer.server_version)
-            stored, protocol = _inspect(connection, keys.meta(), partitions or PARTITIONS_DEFAULT)
+            stored, protocol = _inspect(connection, keys.meta(), partitions or PARTITIONS_DEFAULT if create else 0)
+            if not stored:
+                raise NoCluster(url, prefix)
         finally:
             dialer.hang_up(connection)
     except Lost as lost:
@@ -84,9 +89,9 @@ def _check_version(url: str, version: str) -> None:
 
 
 def _inspect(connection: Connection, meta: str, partitions: int) -> tuple[int, int]:
-    """Refuse a server that may evict; create `meta` if it is missing.
+    """Refuse a server that may evict; create `meta` if it is missing and `partitions` is not 0.
 
-    Returns the number of partitions, and the protocol version that the cluster speaks.
+    Returns the number of partitions (0: there is no cluster), and the protocol version that the cluster speaks.
     """
     # INFO, not CONFIG: managed servers forbid the latter. A server that forbids INFO too is taken
     # at its word.
@@ -94,15 +99,14 @@ def _inspect(connection: Connection, meta: str, partitions: int) -> tuple[int, i
     policy = info_field(info, "maxmemory_policy") if isinstance(info, bytes) else ""
     if policy not in ("", "noeviction"):
         raise EvictingBroker(policy)
+    creating = [pack("HSETNX", meta, "partitions", partitions), pack("HSETNX", meta, "protocol", VERSION)]
     *written, stored = connection.calls(
-        [
-            pack("HSETNX", meta, "partitions", partitions),
-            pack("HSETNX", meta, "protocol", VERSION),
-            pack("HMGET", meta, "partitions", "protocol"),
-        ]
+        [*(creating if partitions else ()), pack("HMGET", meta, "partitions", "protocol")]
     )
     if isinstance(stored, ServerError):
         raise stored
+    if stored[0] is None and not partitions:
+        return 0, VERSION
     if stored[0] is None:  # nothing there, and the server takes no writes
         refused: list[Reply] = [reply for reply in written if isinstance(reply, ServerError)]
         raise refused[0] if refused else ServerError(f"ERR {meta} is not complete")

@@ -8,7 +8,6 @@ to no event loop and outlives them. The async reader waits for its socket with t
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
-from drumline_transport.after_fork import renew_after_fork
+from drumline_transport.after_fork import forks, renew_after_fork
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import START_POSITION, DeadEntry, FailedRun, LogEntry
 from drumline_transport.connection import (
@@ -54,6 +53,8 @@ class _Pool:
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._pause = Pause()
+        #: the latest attempt of some reader failed; no new connection is opened before `_not_before`
+        self.troubled = False
         self._not_before = 0.0
         renew_after_fork(self)
 
@@ -61,7 +62,7 @@ class _Pool:
         """The connections are the parent's, and nobody in this process holds the lock."""
         self._idle = []
         self._lock = threading.Lock()
-        self._pause, self._not_before = Pause(), 0.0
+        self._pause, self.troubled = Pause(), False
 
     def idle(self) -> Connection | None:
         with self._lock:
@@ -69,16 +70,25 @@ class _Pool:
 
     def open(self) -> Connection:
         """A new connection; after one that failed not at once, however many readers ask."""
-        if self._pause.failures:
+        if self.troubled:
             self.dialer.closed.wait(max(0.0, self._not_before - time.monotonic()))
         try:
-            connection = self.dialer.dial("log")
+            return self.dialer.dial("log")
         except (Lost, NoBroker):
-            with self._lock:
-                self._not_before = time.monotonic() + self._pause.seconds()
+            self.failed()
             raise
-        self._pause.reset()
-        return connection
+
+    def failed(self) -> None:
+        """A connection broke, did not open, or was refused."""
+        with self._lock:
+            self.troubled = True
+            self._not_before = time.monotonic() + self._pause.seconds()
+
+    def went_well(self) -> None:
+        """A command had its reply."""
+        with self._lock:
+            self.troubled = False
+            self._pause.reset()
 
     def give_back(self, connection: Connection) -> None:
         if not connection.busy and not self.dialer.closed.is_set():
@@ -173,6 +183,7 @@ class _Reader:
             cause = error.text
             if error.code not in PASSING | UNWELCOME:
                 raise error
+            self._pool.failed()
             final = final or error.code in UNWELCOME
         else:
             cause = str(error)
@@ -202,6 +213,8 @@ class RedisLogReader(_Reader):
         while True:
             reply = self._ask_once(packed, check, REPLY_TIMEOUT_S + block_ms / 1000)
             if not isinstance(reply, (Lost, ServerError)):
+                if self._pool.troubled:
+                    self._pool.went_well()
                 return reply
             self._pool.dialer.closed.wait(self._judge(reply))
 
@@ -240,6 +253,8 @@ class RedisAsyncLogReader(_Reader):
         while True:
             reply = await self._ask_once(packed, check, REPLY_TIMEOUT_S + block_ms / 1000)
             if not isinstance(reply, (Lost, ServerError)):
+                if self._pool.troubled:
+                    self._pool.went_well()
                 return reply
             await asyncio.sleep(self._judge(reply))
 
@@ -292,7 +307,7 @@ async def _arrival(loop: asyncio.AbstractEventLoop, connection: Connection, time
         if not arrived.done():
             arrived.set_exception(Lost(f"no answer within {timeout_s:g} s"))
 
-    fd, process = connection.fileno(), os.getpid()
+    fd, process = connection.fileno(), forks()
     loop.add_reader(fd, look)
     timer = loop.call_later(timeout_s, give_up)
     try:
@@ -300,6 +315,6 @@ async def _arrival(loop: asyncio.AbstractEventLoop, connection: Connection, time
     finally:
         # In the child of a fork this may run when garbage is collected, and the loop's list of sockets (its epoll)
         # is the parent's, who still waits.
-        if os.getpid() == process:
+        if forks() == process:
             timer.cancel()
             loop.remove_reader(fd)

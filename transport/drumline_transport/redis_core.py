@@ -5,7 +5,7 @@ use.
 from __future__ import annotations
 
 from drumline_protocol.keys import Keys
-from drumline_protocol.limits import COORDINATOR_LEASE_MS, TASK_LEASE_MS
+from drumline_protocol.limits import COORDINATOR_LEASE_MS, PRESENCE_AHEAD_MS_MAX, TASK_LEASE_MS
 from drumline_protocol.wire import VERSION
 from drumline_transport.broker import Kind
 from drumline_transport.connection import Dialer, Reply, pack
@@ -20,6 +20,10 @@ GROUP = "workers"
 KEEPER_TIMEOUT_S = min(COORDINATOR_LEASE_MS, TASK_LEASE_MS) / 3000
 #: A member that was silent for this long is taken off the list by whoever reads it.
 MEMBER_FORGET_MS = 3_600_000
+#: Digits of a stamp in ms: enough for a thousand centuries.
+_STAMP_DIGITS_MAX = 16
+#: Members that one HDEL takes off the list.
+_FORGET_WORDS_MAX = 1000
 
 
 class RedisCore:
@@ -63,13 +67,14 @@ class RedisCore:
         forgotten: list[str] = []
         for name, value in _pairs(rows).items():
             at, _, info = value.partition(b" ")
-            age = max(0, now - int(at)) if at.isdigit() else MEMBER_FORGET_MS + 1
-            if age > MEMBER_FORGET_MS:
-                forgotten.append(name)
+            age = now - int(at) if at.isdigit() and len(at) <= _STAMP_DIGITS_MAX else MEMBER_FORGET_MS + 1
+            if -PRESENCE_AHEAD_MS_MAX <= age <= MEMBER_FORGET_MS:
+                found[name] = (info, max(0, age))
             else:
-                found[name] = (info, age)
-        if forgotten:
-            self._any.call("HDEL", key, *forgotten)
+                forgotten.append(name)
+        for start in range(0, len(forgotten), _FORGET_WORDS_MAX):
+            names = (name.encode("utf-8", "surrogateescape") for name in forgotten[start : start + _FORGET_WORDS_MAX])
+            self._any.call("HDEL", key, *names)
         return found
 
     def put_graph(self, name: str, data: bytes) -> None:

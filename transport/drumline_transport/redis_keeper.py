@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drumline_protocol.limits import DEAD_DATA_BYTES_MAX, DEAD_ENTRIES_MAX, LEASE_MS_MAX
+from drumline_protocol.limits import DEAD_DATA_BYTES_MAX, DEAD_ENTRIES_MAX, LEASE_MS_MAX, PRESENCE_AHEAD_MS_MAX
 from drumline_transport.broker import SWEEP_START, DeadEntry, Lease, StaleTask
 from drumline_transport.connection import PASSING, UNWELCOME, Argument, Connection, Lost, Reply, pack
 from drumline_transport.errors import ServerError
@@ -22,8 +22,6 @@ from drumline_transport.scripts import ACQUIRE, BEAT, MISSING, QUIT, RENEW_LEASE
 _LOADS_MAX = 3
 #: Entry ids that one call of the missing script looks at: so long it holds the server.
 _MISSING_PAGE = 200
-#: A beat this far in the future is a clock that was set back, or rubbish: nobody is there because of it.
-_BEAT_AHEAD_MS_MAX = 5_000
 
 
 class RedisKeeper(RedisCoordinator):
@@ -214,7 +212,7 @@ def members_in(rows: Reply, now_ms: int) -> dict[str, tuple[bytes, int]]:
     for name, value in _pairs(rows).items():
         at, _, info = value.partition(b" ")
         age = now_ms - number_in(at.decode("utf-8", "replace"))
-        if -_BEAT_AHEAD_MS_MAX <= age <= MEMBER_FORGET_MS:
+        if -PRESENCE_AHEAD_MS_MAX <= age <= MEMBER_FORGET_MS:
             found[name] = (info, max(0, age))
     return found
 

@@ -13,11 +13,13 @@ from drumline_transport.line import Line
 from drumline_transport.redis_coordinator import make_group
 from drumline_transport.redis_core import GROUP, RedisCore
 from drumline_transport.rows import data_of, delivery
-from drumline_transport.scripts import PUBLISH, QUIT, RENEW_TASKS
+from drumline_transport.scripts import PUBLISH, QUIT, RENEW_ALL, RENEW_TASKS
 
 #: What one call of the publish script carries at most; a bigger burst goes in several, in order.
 _PUBLISH_ENTRIES_MAX = 500
 _PUBLISH_BYTES_MAX = 1024 * 1024
+#: Entries of one pool that one call renews: more than any worker runs at once.
+_RENEWED_MAX = 10_000
 #: Control messages read at once.
 _CTL_PAGE = 1000
 
@@ -102,6 +104,11 @@ class RedisWorker(RedisCore):
         calls = [([self._keys.tasks(pool)], [consumer, *ids]) for pool, ids in by_pool.items()]
         replies = self._keeper.scripts(RENEW_TASKS, calls)
         return {(pool, entry_id.decode()) for pool, owned in zip(by_pool, replies, strict=True) for entry_id in owned}
+
+    def renew_all(self, consumer: str, pools: list[str]) -> int:
+        arguments: list[Argument] = [consumer, _RENEWED_MAX]
+        calls = [([self._keys.tasks(pool)], arguments) for pool in pools]
+        return sum(int(count) for count in self._keeper.scripts(RENEW_ALL, calls)) if calls else 0
 
     def leave(self, kind: Kind, name: str) -> None:
         super().leave(kind, name)

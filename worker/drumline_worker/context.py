@@ -6,6 +6,7 @@ The variable is set around *every* call of user code, sync or async, and the wri
 
 from __future__ import annotations
 
+import os
 import threading
 from contextvars import ContextVar
 from functools import cache
@@ -26,6 +27,16 @@ TASK_KEY = "__pregel_task_id"
 CONTEXT_KEY = "__drumline_task"
 
 _building = threading.RLock()
+
+
+def _after_fork() -> None:
+    """In the child of a fork nobody holds the lock."""
+    global _building
+    _building = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class TaskContext:

@@ -27,6 +27,10 @@ class Renewer(Protocol):
         """This process lives and has just renewed; `info` is its heartbeat."""
         ...
 
+    def close(self) -> None:
+        """There is nothing left to renew."""
+        ...
+
 
 class Keeper:
     """`renew` and `beat` are its steps; `run` repeats them each quarter of a lease."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, InvalidStateError
@@ -128,3 +129,20 @@ def shared_loop() -> LoopThread:
         if not _shared[level].is_alive:
             _shared[level] = LoopThread(f"drumline-loop-{level}", level)
         return _shared[level]
+
+
+#: loops of a parent process: their threads do not run here, and closing one would touch what it shares with the parent
+_inherited: list[LoopThread] = []
+
+
+def _after_fork() -> None:
+    """In the child of a fork: no loop runs here, and nobody holds the lock."""
+    global _lock
+    _inherited.extend(_shared)
+    _shared.clear()
+    _lock = threading.Lock()
+    _level.set(0)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_after_fork)

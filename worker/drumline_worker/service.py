@@ -71,6 +71,7 @@ class Worker:
         self._name = name
         self._settings = settings = settings or WorkerSettings()
         self._on_ready = on_ready
+        self._renewer = renewer
         self._told: SimpleQueue[None] = SimpleQueue()
         self._ended = threading.Event()
         self._failure: BaseException | None = None
@@ -106,6 +107,8 @@ class Worker:
             self.outbox.close()
             sending.join(timeout=LAST_WORDS_S)
             self._ended.set()
+            if self._renewer is not None:
+                self._renewer.close()  # or it would bring back who has left
             self._leave()
         if self._failure is not None:
             raise self._failure

@@ -6,12 +6,11 @@ import os
 import socket
 import sys
 from argparse import Namespace
-from typing import Any
 
 from drumline.cli.config import Settings
-from drumline.cli.survey import members
 from drumline_protocol.errors import ClusterError, WireError
 from drumline_protocol.limits import PRESENCE_TTL_MS
+from drumline_protocol.presence import Presence, presences
 
 
 def run(args: Namespace) -> int:
@@ -22,7 +21,8 @@ def run(args: Namespace) -> int:
     try:
         broker = connect(settings.broker(), prefix=settings.prefix(), name="health")
         try:
-            told = why_not(args.kind, args.name or os.environ.get("DRUMLINE_NAME"), members(broker, f"{args.kind}s"))
+            found = presences(broker.members("workers" if args.kind == "worker" else "coordinators"))
+            told = why_not(args.kind, args.name or os.environ.get("DRUMLINE_NAME"), found)
         finally:
             broker.close()
     except (ClusterError, WireError) as error:
@@ -33,19 +33,19 @@ def run(args: Namespace) -> int:
     return 1
 
 
-def why_not(kind: str, name: str | None, found: list[tuple[str, dict[str, Any], int]]) -> str | None:
+def why_not(kind: str, name: str | None, found: list[Presence]) -> str | None:
     """Why the member is not well; None if it is. `name` None: the one whose name begins with this host's."""
     host = socket.gethostname()
-    mine = [row for row in found if (row[0] == name if name else row[0].startswith(f"{host}-"))]
+    mine = [row for row in found if (row.name == name if name else row.name.startswith(f"{host}-"))]
     if not mine:
         who = f"named {name!r}" if name else f"on host {host!r}"
-        return f"no {kind} {who} has registered; there are {', '.join(row[0] for row in found) or 'none'}"
-    heard_name, info, age_ms = min(mine, key=lambda row: row[2])
-    if age_ms > PRESENCE_TTL_MS:
-        return f"{heard_name} was last heard of {age_ms / 1000:.1f} s ago (bound: {PRESENCE_TTL_MS / 1000:g} s)"
-    if kind == "coordinator" and not info.get("partitions"):
+        return f"no {kind} {who} has registered; there are {', '.join(row.name for row in found) or 'none'}"
+    heard = min(mine, key=lambda row: row.age_ms)
+    if heard.age_ms > PRESENCE_TTL_MS:
+        return f"{heard.name} was last heard of {heard.age_ms / 1000:.1f} s ago (bound: {PRESENCE_TTL_MS / 1000:g} s)"
+    if kind == "coordinator" and not heard.partitions:
         # standing by is well, as long as there is somebody to stand by for
-        others = [row for row in found if row[2] <= PRESENCE_TTL_MS and row[1].get("partitions")]
+        others = [row for row in found if row.age_ms <= PRESENCE_TTL_MS and row.partitions]
         if not others:
-            return f"{heard_name} holds no partition, and nobody else does"
+            return f"{heard.name} holds no partition, and nobody else does"
     return None

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.apps import load_programs
@@ -19,6 +19,10 @@ from drumline.cluster.environment import serve_here
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
+    from drumline_transport.redis_broker import RedisBroker
+    from drumline_transport.renewer_process import RenewerProcess
+
+log = logging.getLogger("drumline.worker")
 
 #: graphs that the line of readiness names; of more it gives the number only
 _NAMED_MAX = 5
@@ -39,13 +43,19 @@ def run(args: Namespace) -> int:
     programs = load_programs(settings.apps(), version=settings.version())
     name = args.name or os.environ.get("DRUMLINE_NAME") or new_name()
 
-    from drumline_transport import connect
+    if args.command == "coordinator":
+        from drumline_transport import connect
 
-    wanted = settings.partitions() if args.command == "coordinator" else None
-    broker = connect(url, prefix=prefix, partitions=wanted, name=name)
+        broker = connect(url, prefix=prefix, partitions=settings.partitions(), name=name, create=True)
+    else:
+        found = _await_cluster(url, prefix, name)
+        if found is None:
+            _say(f"worker {name} stopped")
+            return 0
+        broker = found
     try:
         if args.command == "coordinator":
-            _coordinate(args, broker, programs, name)
+            _coordinate(args, settings, broker, programs, name)
         else:
             _work(args, settings, broker, programs, name)
     finally:
@@ -53,7 +63,24 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _coordinate(args: Namespace, broker: Any, programs: Mapping[str, Program], name: str) -> None:
+def _await_cluster(url: str, prefix: str, name: str) -> RedisBroker | None:
+    """The broker of a worker, as soon as a coordinator has created the cluster. None: told to stop before that."""
+    from drumline_protocol.errors import NoCluster
+    from drumline_transport import connect
+    from drumline_transport.backoff import Pause
+
+    pause, stopped = Pause(), threading.Event()
+    with stop_on_signals(stopped.set):
+        while not stopped.is_set():
+            try:
+                return connect(url, prefix=prefix, name=name)
+            except NoCluster as absent:
+                pause.warn(log, f"waiting for the first coordinator: {absent}")
+            pause.wait(stopped)
+    return None
+
+
+def _coordinate(args: Namespace, settings: Settings, broker: Any, programs: Mapping[str, Program], name: str) -> None:
     from drumline_coordinator.apps import Apps
     from drumline_coordinator.service import Coordinator, CoordinatorSettings
 
@@ -62,8 +89,13 @@ def _coordinate(args: Namespace, broker: Any, programs: Mapping[str, Program], n
 
     chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
     coordinator = Coordinator(broker, Apps(programs, broker.protocol), name, chosen, on_ready=ready)
-    with stop_on_signals(coordinator.stop):
-        coordinator.run()
+    renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
+    coordinator.keeper.renewer = renewer
+    try:
+        with stop_on_signals(coordinator.stop):
+            coordinator.run()
+    finally:
+        renewer.close()
     _say(f"coordinator {name} stopped")
 
 
@@ -81,7 +113,9 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
         at_once = f"{chosen.concurrency} task{'' if chosen.concurrency == 1 else 's'} at once"
         _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
 
-    worker = Worker(broker, Registry(programs, broker.protocol), name, chosen, on_ready=ready)
+    renewer = _renewer("workers", name, name, settings, broker, chosen.task_lease_ms, pools)
+    registry = Registry(programs, broker.protocol)
+    worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer)
 
     def stop() -> None:
         _say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
@@ -93,8 +127,23 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
     except BaseException:
         _exit_for_sure(1)
         raise
+    finally:
+        renewer.close()
     _exit_for_sure(0)
     _say(f"worker {name} stopped")
+
+
+def _renewer(
+    kind: str, name: str, owner: str, settings: Settings, broker: Any, lease_ms: int, pools: Sequence[str] = ()
+) -> RenewerProcess:
+    """The process that keeps this one's leases while user code holds the interpreter."""
+    from drumline_transport.renewer import Charge
+    from drumline_transport.renewer_process import RenewerProcess
+
+    url, prefix = settings.broker(), settings.prefix()
+    return RenewerProcess(
+        Charge(os.getpid(), kind, name, owner, url, prefix, broker.partitions, lease_ms, list(pools))  # type: ignore[arg-type]
+    )
 
 
 def _exit_for_sure(code: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from drumline_protocol.errors import UnknownRun, without_password
 from drumline_protocol.limits import PRESENCE_TTL_MS
+from drumline_protocol.presence import Presence, presences
 
 if TYPE_CHECKING:
     from drumline.cluster import Cluster
@@ -26,21 +26,21 @@ def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
     """
     broker = cluster.broker()
     coordinators = [
-        {"name": name, "partitions": info.get("partitions", []), "graphs": sorted(info.get("graphs", {})), **age}
-        for name, info, age in _members(broker, "coordinators")
+        {"name": row.name, "partitions": row.partitions, "graphs": sorted(row.graphs), **_age(row)}
+        for row in members(broker, "coordinators")
     ]
     workers = [
         {
-            "name": name,
-            "pools": info.get("pools", []),
-            "running": info.get("running", 0),
-            "concurrency": info.get("concurrency", 0),
-            "graphs": sorted(info.get("graphs", {})),
-            "host": info.get("host", ""),
-            "pid": info.get("pid", 0),
-            **age,
+            "name": row.name,
+            "pools": row.pools,
+            "running": row.running,
+            "concurrency": row.concurrency,
+            "graphs": sorted(row.graphs),
+            "host": row.host,
+            "pid": row.pid,
+            **_age(row),
         }
-        for name, info, age in _members(broker, "workers")
+        for row in members(broker, "workers")
     ]
     served: dict[str, int] = {}
     for pool in (pool for worker in workers if worker["alive"] for pool in worker["pools"]):
@@ -62,22 +62,13 @@ def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
     }
 
 
-def members(broker: Any, kind: str) -> list[tuple[str, dict[str, Any], int]]:
-    """`(name, info, ms since it was heard)` of all coordinators or workers, by name."""
-    return [(name, _parsed(info), age) for name, (info, age) in sorted(broker.members(kind).items())]
+def members(broker: Any, kind: str) -> list[Presence]:
+    """All coordinators or workers, by name."""
+    return presences(broker.members(kind))
 
 
-def _members(broker: Any, kind: str) -> Iterable[tuple[str, dict[str, Any], dict[str, Any]]]:
-    for name, info, age_ms in members(broker, kind):
-        yield name, info, {"age_ms": age_ms, "alive": age_ms <= PRESENCE_TTL_MS}
-
-
-def _parsed(info: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(info)
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
+def _age(row: Presence) -> dict[str, Any]:
+    return {"age_ms": row.age_ms, "alive": row.age_ms <= PRESENCE_TTL_MS}
 
 
 def _pools(broker: Any, served: Mapping[str, int], wanted: Iterable[str]) -> list[dict[str, Any]]:

@@ -108,12 +108,10 @@ def _broker(args: Namespace, console: Console, guardian: Guardian) -> Iterator[t
 
 
 def _create(url: str, settings: Settings) -> None:
-    """Make the cluster with the partitions that were asked for, before a worker makes it with the usual number."""
-    partitions = settings.partitions()
-    if partitions is not None:
-        from drumline_transport import connect
+    """Make the cluster, so that no worker has to wait for the coordinator to do it."""
+    from drumline_transport import connect
 
-        connect(url, prefix=settings.prefix(), partitions=partitions, name="up").close()
+    connect(url, prefix=settings.prefix(), partitions=settings.partitions(), name="up", create=True).close()
 
 
 def _children(

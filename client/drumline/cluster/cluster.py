@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from drumline.cluster.link import Link
 from drumline.cluster.opening import Opening
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from drumline.cluster.remote import ClusterGraph
     from drumline.graph.state import CompiledStateGraph
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class Cluster:
     """A drumline cluster, reached through its broker.
 
-    Connects when first used; close it, or use it as a context manager.
+    Connects when first used; close it, or use it as a context manager. It works in the children of a fork too: each
+    connects for itself.
 
     `url` is `redis://[user:password@]host:port/db` or `rediss://` for TLS (default: the environment's
     `DRUMLINE_BROKER`). `prefix` tells clusters on one broker apart. `types` are dataclass, pydantic or Enum classes and
@@ -136,6 +140,21 @@ class Cluster:
         self.link.record(run_id)
         self.link.cancel(run_id, reason)
 
+    async def acancel(self, run_id: str, reason: str = "") -> None:
+        """The twin of `cancel` for an event loop."""
+        await _in_thread(self.cancel, run_id, reason)
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run: its record, its log and the values of both. One that has not ended is cancelled first.
+
+        Returns when they are gone. UnknownRun if there is none; NotDeleted if no coordinator does it within 10 s.
+        """
+        self.link.delete(run_id)
+
+    async def adelete(self, run_id: str) -> None:
+        """The twin of `delete` for an event loop."""
+        await _in_thread(self.delete, run_id)
+
     def status(self, run_id: str) -> dict[str, Any]:
         """What is known of a run, without waiting.
 
@@ -145,10 +164,14 @@ class Cluster:
         """
         return run_status(self.link, run_id)
 
+    async def astatus(self, run_id: str) -> dict[str, Any]:
+        """The twin of `status` for an event loop."""
+        return await _in_thread(self.status, run_id)
+
     # -- the connection -------------------------------------------------------------------------------
 
     def broker(self) -> Any:
-        """The broker behind the cluster, connected: for tools. NoBroker, EvictingBroker, ProtocolTooNew."""
+        """The broker behind the cluster, connected: for tools. NoBroker, NoCluster, EvictingBroker, ProtocolTooNew."""
         return self.link.broker()
 
     def close(self) -> None:
@@ -163,3 +186,9 @@ class Cluster:
 
     def __repr__(self) -> str:
         return f"<Cluster {without_password(self.url)} prefix {self.prefix!r}>"
+
+
+async def _in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    import asyncio  # only callers that have a loop pay for it
+
+    return await asyncio.to_thread(call, *args, **kwargs)

@@ -12,6 +12,16 @@ _clusters: dict[tuple[str, str], Cluster] = {}
 _serving = False
 
 
+def _after_fork() -> None:
+    """In the child of a fork nobody holds the lock; the clusters themselves connect again when used."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def serve_here() -> None:
     """This process is a coordinator or a worker: graphs that it runs do not go to a cluster again."""
     global _serving

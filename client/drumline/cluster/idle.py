@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 
 from drumline.cluster.link import Link
 from drumline.cluster.status import run_status
-from drumline_protocol.errors import NoWorker
+from drumline_protocol.errors import NoWorker, RunExpired, UnknownRun
 from drumline_protocol.limits import PRESENCE_TTL_MS
+from drumline_protocol.presence import presences
 
 #: of this many empty reads of a log, one looks whether the run is still there
 CHECK_EVERY = 5
@@ -34,11 +34,14 @@ class Idle:
             self._link.check_readable(self._run_id)
 
     def _warn_of_missing_workers(self) -> None:
-        status = run_status(self._link, self._run_id)
+        try:
+            status = run_status(self._link, self._run_id)
+        except UnknownRun:  # it was there: somebody reads its log
+            raise RunExpired(self._run_id) from None
         waiting = {task["pool"] for task in status["open_tasks"]}
         served: set[str] = set()
-        for info, age in self._link.broker().members("workers").values():
-            if age <= PRESENCE_TTL_MS:
-                served.update(json.loads(info).get("pools", ()))
+        for worker in presences(self._link.broker().members("workers")):
+            if worker.age_ms <= PRESENCE_TTL_MS:
+                served.update(worker.pools)
         for pool in sorted(waiting - served):
-            warnings.warn(NoWorker(pool, status["graph"]), stacklevel=5)
+            warnings.warn(NoWorker(pool, status["graph"]), stacklevel=7)

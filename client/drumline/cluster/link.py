@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,12 @@ from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
-from drumline_protocol.errors import EncodeError, NoCoordinator, RunExpired, UnknownRun
+from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotDeleted, RunExpired, UnknownRun
 from drumline_protocol.ids import partition_of
-from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
-from drumline_protocol.messages import CancelRun, RunRequest
+from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
+from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
+from drumline_protocol.requests import check_names, check_run_id
+from drumline_transport.after_fork import late_import, renew_after_fork
 
 
 class Link:
@@ -28,19 +31,48 @@ class Link:
         self._codecs: dict[Program | None, Codec] = {}
         self._lock = threading.Lock()
         self._broker: Any = None
+        #: set by `close`: ends the waits of calls in other threads
+        self._closed = threading.Event()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Nobody in this process holds the lock or waits. The broker drops its connections by itself."""
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
 
     def broker(self) -> Any:
-        """The broker, connected. NoBroker, EvictingBroker, ProtocolTooNew."""
+        """The broker, connected. NoBroker, NoCluster, EvictingBroker, ProtocolTooNew."""
         with self._lock:
             if self._broker is None:
-                from drumline_transport import connect
+                with late_import():
+                    from drumline_transport.redis_broker import connect
 
                 self._broker = connect(self.url, prefix=self.prefix, name="client")
             return self._broker
 
+    def await_cluster(self) -> None:
+        """Wait for the first coordinator to create the cluster, as long as for the acceptance of a run. NoCluster."""
+        if self._broker is not None:
+            return
+        with late_import():
+            from drumline_transport.backoff import Pause
+
+        closed, pause, deadline = self._closed, Pause(), time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
+        while True:
+            try:
+                self.broker()
+                return
+            except NoCluster:
+                left = deadline - time.monotonic()
+                if left <= 0 or closed.is_set():
+                    raise NoCluster(self.url, self.prefix, ACCEPT_TIMEOUT_MS / 1000) from None
+            pause.wait(closed, left)
+
     def close(self) -> None:
         """Close all connections. The next use connects again."""
         with self._lock:
+            self._closed.set()
+            self._closed = threading.Event()
             if self._broker is not None:
                 self._broker.close()
                 self._broker = None
@@ -56,7 +88,8 @@ class Link:
     # -- runs -----------------------------------------------------------------------------------------
 
     def partition(self, run_id: str) -> int:
-        """Where a run lives."""
+        """Where a run lives. InvalidRequest for an id that no run can have."""
+        check_run_id(run_id)
         return partition_of(run_id, self.broker().partitions)
 
     def record(self, run_id: str) -> dict[str, bytes]:
@@ -67,7 +100,12 @@ class Link:
         return record
 
     def submit(self, request: RunRequest, codec: Codec) -> None:
-        """Put a run request into its inbox. EncodeError, with the path in it, for an input that cannot cross."""
+        """Put a run request into its inbox.
+
+        EncodeError, with the path in it, for an input that cannot cross; InvalidRequest for a name that cannot be one.
+        """
+        check_names(request)
+        self.await_cluster()
         codec.version = self.broker().protocol
         try:
             # The input is opened where the run begins: until then nobody has to decode it.
@@ -76,14 +114,37 @@ class Link:
             for part in ("input", "config", "context"):
                 codec.encode(getattr(request, part), root=part)
             raise
-        self.broker().submit(self.partition(request.run_id), request.run_id, data)
+        self._ask(request.run_id, data)
+
+    def _ask(self, run_id: str, data: bytes) -> None:
+        self.broker().submit(self.partition(run_id), run_id, data)
+
+    def _ask_by(self, run_id: str, message: CancelRun | DeleteRun) -> None:
+        codec = self.codec(None)
+        codec.version = self.broker().protocol
+        self._ask(run_id, wire.encode(codec, message))
 
     def cancel(self, run_id: str, reason: str) -> None:
         """Ask for the end of a run, accepted or not."""
-        codec = self.codec(None)
-        codec.version = self.broker().protocol
-        message = wire.encode(codec, CancelRun(run_id, reason))
-        self.broker().submit(self.partition(run_id), run_id, message)
+        self._ask_by(run_id, CancelRun(run_id, reason))
+
+    def delete(self, run_id: str) -> None:
+        """Ask for a run to be deleted and wait until nothing is left of it. UnknownRun, NotDeleted."""
+        from drumline_transport.backoff import Pause
+
+        self.record(run_id)
+        partition, broker = self.partition(run_id), self.broker()
+        self._ask_by(run_id, DeleteRun(run_id))
+        closed, pause, deadline = self._closed, Pause(), time.monotonic() + DELETE_TIMEOUT_MS / 1000
+        log = broker.log_reader(partition, run_id)
+        try:
+            while broker.load_run(partition, run_id) or log.exists():
+                left = deadline - time.monotonic()
+                if left <= 0 or closed.is_set():
+                    raise NotDeleted(run_id, DELETE_TIMEOUT_MS / 1000)
+                pause.wait(closed, left)
+        finally:
+            log.close()
 
     def await_accepted(self, run_id: str) -> None:
         """Wait for the first fact of a run. NoCoordinator, after which the run is cancelled should it ever begin."""

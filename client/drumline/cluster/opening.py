@@ -22,13 +22,15 @@ class Opening:
     """What a reader of a run asked for.
 
     `begin` is called before the first read (it submits the run, or makes sure that it exists), `cancel` when the stream
-    is closed before the run's end (None: the run goes on). `outputs` narrows the state to the output schema.
+    is closed before the run's end (None: the run goes on), `withdraw` when nobody accepted the run (None: it was there
+    before). `outputs` narrows the state to the output schema.
     """
 
     run_id: str
     modes: str | Sequence[str]
     begin: Callable[[], None]
     cancel: Callable[[], None] | None = None
+    withdraw: Callable[[], None] | None = None
     after: str | None = None
     subgraphs: bool = False
     output_keys: str | Sequence[str] | None = None
@@ -56,8 +58,14 @@ class Opening:
         )
 
     def _rest(self, link: Link) -> dict[str, Any]:
-        start = parse_position(self.after)
-        return {"begin": self.begin, "cancel": self.cancel, "idle": Idle(link, self.run_id), "start": start}
+        start = parse_position(self.after, self.run_id)
+        return {
+            "begin": self.begin,
+            "cancel": self.cancel,
+            "withdraw": self.withdraw,
+            "idle": Idle(link, self.run_id),
+            "start": start,
+        }
 
     def _reader(self, link: Link) -> RunReader:
         modes, listed = parse_modes(self.modes)
@@ -84,7 +92,7 @@ class Opening:
             wanted,
             known=known,
             subgraphs=self.subgraphs,
-            start=parse_position(self.after),
+            start=parse_position(self.after, self.run_id),
             raised_as=None if program is None else program.raised_as,
         )
 

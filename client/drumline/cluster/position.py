@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 from drumline_protocol.errors import InvalidPosition
+
+#: digits that a fact number or a count of items may have: more than any run has facts
+_DIGITS_MAX = 18
 
 
 class Position(NamedTuple):
@@ -13,19 +17,32 @@ class Position(NamedTuple):
     fact: int
     items: int
 
-    def __str__(self) -> str:
-        return f"{self.fact}.{self.items}"
-
 
 #: before everything
 BEGINNING = Position(0, 0)
 
 
-def parse_position(text: str | None) -> Position:
-    """The position that `str(position)` gave. None is the beginning. InvalidPosition for anything else."""
+def run_tag(run_id: str) -> str:
+    """What marks the positions of one run: short, so not secret; it catches mistakes, not forgers."""
+    return hashlib.blake2s(run_id.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+
+
+def position_text(position: Position, tag: str) -> str:
+    """The text that users keep."""
+    return f"{position.fact}.{position.items}.{tag}"
+
+
+def parse_position(text: str | None, run_id: str) -> Position:
+    """The position that `position_text` wrote for this run. None is the beginning. InvalidPosition for all else."""
     if text is None:
         return BEGINNING
-    fact, dot, items = str(text).partition(".")
-    if dot and fact.isdecimal() and items.isdecimal():
-        return Position(int(fact), int(items))
-    raise InvalidPosition(str(text), "it is not a position that a stream gave out")
+    fact, items, tag = (*str(text).split(".", 2), "", "")[:3]
+    if not (_is_number(fact) and _is_number(items) and tag):
+        raise InvalidPosition(str(text), "it is not a position that a stream gave out")
+    if tag != run_tag(run_id):
+        raise InvalidPosition(str(text), f"a stream of another run gave it out, not one of {run_id!r}")
+    return Position(int(fact), int(items))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX

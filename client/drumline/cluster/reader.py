@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from drumline.cluster.position import BEGINNING, Position
+from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.views import View
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -95,7 +95,8 @@ class RunReader:
         elif kind is RunFinished:
             self.ended = True
             if self._start.fact >= self._next:
-                raise InvalidPosition(str(self._start), f"the run ended with fact {self._next - 1}")
+                text = position_text(self._start, run_tag(self._run_id))
+                raise InvalidPosition(text, f"the run ended with fact {self._next - 1}")
             if fact.error is not None:
                 failure = rebuild(fact.error, self._known)
                 self.failure = failure if self._raised_as is None else self._raised_as(failure)
@@ -110,4 +111,4 @@ class RunReader:
             raise ModeNotRecorded(missing, fact.record)
 
     def _tell(self, text: str) -> None:
-        warnings.warn(f"run {self._run_id}: {text}", RuntimeWarning, stacklevel=5)
+        warnings.warn(f"run {self._run_id}: {text}", RuntimeWarning, stacklevel=6)

@@ -160,6 +160,7 @@ class ClusterGraph:
             run_id,
             list(call.modes) if call.listed else call.modes[0],
             begin=lambda: link.submit(request, link.codec(self._program)),
+            withdraw=lambda: link.cancel(run_id, "nobody accepted it in time"),
             cancel=(lambda: link.cancel(run_id, "its stream was closed")) if on_close == "cancel" else None,
             subgraphs=call.subgraphs,
             output_keys=call.output_keys,

@@ -43,6 +43,7 @@ def run_status(link: Link, run_id: str) -> dict[str, Any]:
 
 
 def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> dict[str, dict[str, Any]]:
+    """The tasks that the facts leave open. Of a log that lost its beginning: those that can be told."""
     tasks: dict[str, dict[str, Any]] = {}
     paths: dict[tuple[str, ...], str] = {}
     sketches: dict[str, Any] = {}
@@ -54,7 +55,8 @@ def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> dict[str, dict[str, An
             elif kind is GraphEntered:
                 paths[fact.ns] = fact.path
             elif kind is PlanMade:
-                nodes = sketches[paths[fact.ns]].nodes
+                sketch = sketches.get(paths.get(fact.ns, ""))
+                nodes = {} if sketch is None else sketch.nodes
                 for task in fact.tasks:
                     node = nodes.get(task.name)
                     tasks[task.id] = {
@@ -66,9 +68,9 @@ def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> dict[str, dict[str, An
                         "state": "planned",
                         "reason": "",
                     }
-            elif kind is AttemptRetracted:
+            elif kind is AttemptRetracted and fact.task in tasks:
                 tasks[fact.task].update(attempt=fact.attempt + 1, state="planned", reason=fact.reason)
-            elif kind is TaskParked:
+            elif kind is TaskParked and fact.task in tasks:
                 tasks[fact.task].update(state="parked", reason=fact.reason)
             elif kind in (TaskFinished, TaskFailed, TaskInterrupted, TaskLeft):
                 tasks.pop(fact.task, None)

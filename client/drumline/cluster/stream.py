@@ -7,19 +7,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from drumline.cluster.position import BEGINNING, Position
+from drumline.cluster.appetite import Appetite
+from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.cluster.reader import RunReader
 from drumline_protocol.errors import NoCoordinator
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
-from drumline_transport.broker import AsyncLogReader, LogReader
+from drumline_transport.after_fork import forks
+from drumline_transport.broker import AsyncLogReader, LogEntry, LogReader
 
-#: how long one read of the log waits, and how many entries it takes
+#: how long one read of the log waits
 READ_BLOCK_MS = 1000
-READ_COUNT = 1000
 
 
 class _Stream:
-    """What both kinds of stream share: the items read and not yet yielded, and how the stream ends."""
+    """What both kinds of stream share: what was read and not yet yielded, and how the stream ends."""
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class _Stream:
         *,
         begin: Callable[[], None] | None,
         cancel: Callable[[], None] | None,
+        withdraw: Callable[[], None] | None = None,
         idle: Callable[[], None],
         start: Position = BEGINNING,
     ) -> None:
@@ -35,31 +37,50 @@ class _Stream:
         self._reader = reader
         self._begin = begin
         self._cancel = cancel
+        self._withdraw = withdraw
         self._idle = idle
+        #: read and not decoded: one entry at a time is, when somebody asks for its items
+        self._entries: deque[LogEntry] = deque()
         self._ready: deque[tuple[Any, Position]] = deque()
+        self._appetite = Appetite()
         self._position = start
+        self._tag = run_tag(run_id)
         self._deadline = 0.0
         self._closed = False
+        #: the process in which the run was begun: a copy in the child of a fork cancels nothing
+        self._process = forks()
 
     @property
     def position(self) -> str:
         """Where the stream is: give it to `join(run_id, after=...)` to go on behind the last item yielded."""
-        return str(self._position)
+        return position_text(self._position, self._tag)
 
     def _start(self) -> None:
         begin, self._begin = self._begin, None
-        self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
+        self._process = forks()
         if begin is not None:
             begin()
+        self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
 
     def _next_ready(self) -> Any:
         item, self._position = self._ready.popleft()
         return item
 
+    def _decode_next(self) -> None:
+        self._ready.extend(self._reader.feed((self._entries.popleft(),)))
+
+    def _took(self, entries: list[LogEntry]) -> None:
+        if entries:
+            self._appetite.took(entries)
+            self._entries.extend(entries)
+        else:
+            self._took_nothing()
+
     def _took_nothing(self) -> None:
         """A read came back empty: say so if nobody has accepted the run, or nobody is there to run its tasks."""
         if not self._reader.accepted:
             if time.monotonic() >= self._deadline:
+                self._cancel, self._withdraw = self._withdraw, None
                 self._give_up()
                 raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
         else:
@@ -67,7 +88,7 @@ class _Stream:
 
     def _give_up(self) -> None:
         cancel, self._cancel = self._cancel, None
-        if cancel is not None:
+        if cancel is not None and self._process == forks():
             cancel()
 
     def _abandon(self) -> None:
@@ -111,7 +132,10 @@ class RunStream(_Stream):
                 self._end()
                 raise StopIteration
             try:
-                self._read()
+                if self._entries:
+                    self._decode_next()
+                else:
+                    self._read()
             except BaseException as error:
                 self._close_log()
                 self._closed = True
@@ -123,11 +147,7 @@ class RunStream(_Stream):
         if self._log is None:
             self._start()
             self._log = self._open_log()
-        entries = self._log.read(self._reader.after, READ_COUNT, READ_BLOCK_MS)
-        if entries:
-            self._ready.extend(self._reader.feed(entries))
-        else:
-            self._took_nothing()
+        self._took(self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS))
 
     def close(self) -> None:
         """Stop reading. A run that this stream started is cancelled, unless it has ended."""
@@ -143,7 +163,8 @@ class RunStream(_Stream):
 
     def __del__(self) -> None:
         try:
-            self.close()
+            if self._process == forks():
+                self.close()
         except Exception:  # the interpreter may be going down; a vanished client cancels nothing
             return
 
@@ -174,7 +195,10 @@ class AsyncRunStream(_Stream):
                 self._end()
                 raise StopAsyncIteration
             try:
-                await self._read()
+                if self._entries:
+                    self._decode_next()
+                else:
+                    await self._read()
             except BaseException as error:
                 await self._close_log()
                 self._closed = True
@@ -188,11 +212,7 @@ class AsyncRunStream(_Stream):
 
             await asyncio.to_thread(self._start)
             self._log = self._open_log()
-        entries = await self._log.read(self._reader.after, READ_COUNT, READ_BLOCK_MS)
-        if entries:
-            self._ready.extend(self._reader.feed(entries))
-        else:
-            self._took_nothing()
+        self._took(await self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS))
 
     async def aclose(self) -> None:
         """Stop reading. A run that this stream started is cancelled, unless it has ended."""

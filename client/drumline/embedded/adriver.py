@@ -13,6 +13,7 @@ from drumline.embedded.jobs import Embedded
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
+from drumline_transport.after_fork import forks
 from drumline_worker.job import Job
 from drumline_worker.node import Answer, arun_job, failed
 
@@ -45,6 +46,7 @@ class _Crew:
         self._things: deque[tuple[Task | None, Any]] = deque()
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
+        self._process = forks()
 
     async def next_effects(self, effects: Effects) -> Effects:
         """Start what is to be started, then take in the next answer or burst of events."""
@@ -90,6 +92,8 @@ class _Crew:
 
     async def close(self) -> None:
         """Cancel what still runs, and wait until it has ended."""
+        if self._process != forks():
+            return  # a copy in the child of a fork: nothing of it runs here
         running = list(self._running)
         for task in running:
             task.cancel()

@@ -20,6 +20,7 @@ from drumline.embedded.jobs import Embedded
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
+from drumline_transport.after_fork import forks
 from drumline_worker.job import Job
 from drumline_worker.loop import LoopThread, shared_loop
 from drumline_worker.node import Answer, arun_job, failed, run_job
@@ -56,9 +57,12 @@ class _Crew:
         self._sync: dict[Future[None], None] = {}
         self._loop: LoopThread | None = None
         self._async: set[asyncio.Task[None]] = set()
+        self._process = forks()
 
     def next_effects(self, effects: Effects) -> Effects:
         """Start what is to be started, then take in the next answer or burst of events."""
+        if self._process != forks():
+            self._move_in()
         embedded = self._embedded
         tasks = effects.dispatch
         if len(tasks) == 1 and not self._open and not self._live:
@@ -142,8 +146,21 @@ class _Crew:
             self._async.discard(running)
         self._queue.put((None, answer))
 
+    def _move_in(self) -> None:
+        """This process is the child of a fork, and has no thread of the crew."""
+        if self._open:
+            raise RuntimeError(
+                "this stream's nodes were running when the process forked; they run in the parent only. "
+                "Read the stream there, or call the graph again in the child"
+            )
+        self._threads = self._loop = None
+        self._queue = SimpleQueue()
+        self._process = forks()
+
     def close(self) -> None:
         """Cancel async nodes; let sync ones that have a thread run out, and leave out the others."""
+        if self._process != forks():
+            return  # a copy in the child of a fork: nothing of it runs here
         loop = self._loop
         if loop is not None and self._open and loop.is_alive and not loop.is_current:
             loop.submit(self._cancel()).result()

@@ -176,10 +176,10 @@ class OpenTask:
     `output` is what the subgraph in it returned. After a retraction the new attempt's events are left out as long as
     they repeat the old ones byte for byte. `calls` holds the metadata of its model calls by their number; they stay
     over a retraction, because the item that brings them may be one of those left out. `taken_back` are ids of messages
-    that only events beyond the first difference had shown.
+    that only events beyond the first difference had shown. `calls_graphs` tells that its node has called a graph.
     """
 
-    __slots__ = ("_repeat", "_shown", "_told", "calls", "graph", "output", "planned", "taken_back")
+    __slots__ = ("_repeat", "_shown", "_told", "calls", "calls_graphs", "graph", "output", "planned", "taken_back")
 
     def __init__(self, graph: GraphView, planned: PlannedTask) -> None:
         self.graph = graph
@@ -187,6 +187,7 @@ class OpenTask:
         self.output: Any = None
         self.calls: dict[int, dict[str, Any]] = {}
         self.taken_back: list[str] = []
+        self.calls_graphs = False
         self._shown: dict[int, str] = {}
         self._told: list[int] | None = None
         self._repeat = -1

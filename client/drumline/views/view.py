@@ -26,6 +26,7 @@ from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     CUSTOM,
     MESSAGE,
+    NESTED,
     STREAMED,
     AttemptRetracted,
     Emitted,
@@ -214,6 +215,8 @@ class View:
         for raw in fact.items:
             if type(raw) is bytes:
                 if task.repeats(raw):
+                    if task.calls_graphs:
+                        self._fold_silently(raw)
                     continue
                 if task.taken_back and self._messages is not None:
                     self._messages.forget(task.taken_back)
@@ -231,8 +234,18 @@ class View:
             elif kind == STREAMED:
                 self._pass_on(task, payload, header, fact.attempt)
             else:
+                task.calls_graphs = True
                 out.extend(self.fold(payload))
                 self._out = out
+
+    def _fold_silently(self, raw: bytes) -> None:
+        """A fact of a called graph that was told already: that graph begins anew with it, though nothing is shown."""
+        assert self._decode_item is not None
+        kind, payload, _header = self._decode_item(raw)
+        if kind == NESTED:
+            out = self._out
+            self.fold(payload)
+            self._out = out
 
     def _on_message(
         self, task: OpenTask, seen: SeenMessages, payload: Any, header: dict[str, Any], attempt: int

@@ -1,0 +1,140 @@
+"""The links of the codec's two chains: one packer, or unpacker, for each level of typed values.
+
+Each link is a function that holds the hook of the next one. Nothing in it changes, so that a codec may be shared by
+threads, and the innermost hook refuses, so that nesting is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgpack import Packer, Unpacker, unpackb  # type: ignore[import-untyped]
+
+from drumline_protocol.codec_builtin import NAMES, TAGGED, Pack, Unpack
+from drumline_protocol.codec_count import check_counts, checked_dict, has_counts, has_long_dicts
+from drumline_protocol.codec_types import Misfit, Opaque, WireType
+from drumline_protocol.failure import reason_of
+from drumline_protocol.limits import CONTAINER_ITEMS_MAX
+
+Dumper = Callable[[Any, Pack], Any]
+DumpHook = Callable[[Any], Any]
+LoadHook = Callable[[int, bytes], Any]
+
+
+def packer(hook: DumpHook, unicode_errors: str | None) -> Pack:
+    """A link that writes."""
+
+    # A packer is neither reentrant nor thread-safe, and with a small buffer a new one costs no more
+    # than a pool of them.
+    def pack(value: Any) -> bytes:
+        packer = Packer(default=hook, strict_types=True, buf_size=512, unicode_errors=unicode_errors)
+        # Inside a list, which is cut off again: so the packer, which nests one level deeper
+        # than the unpacker, refuses what could not be read.
+        data: bytes = packer.pack([value])
+        return data[1:]
+
+    return pack
+
+
+def dump_hook(dumpers: dict[type, Dumper], find: Callable[[type], Dumper], inner: Pack) -> DumpHook:
+    """What a packer asks for objects that msgpack does not have; `inner` writes what lies inside them."""
+
+    def hook(obj: Any) -> Any:
+        dump = dumpers.get(type(obj))
+        if dump is None:
+            dump = find(type(obj))
+        return dump(obj, inner)
+
+    return hook
+
+
+def unpacker(hook: LoadHook, counted: bool = False) -> Unpack:
+    """A link that reads; `counted` tells that `check_size` has seen the data, all of them large."""
+
+    def unpack(data: bytes) -> Any:
+        if not counted and has_counts(data):
+            check_counts(data)
+        made = checked_dict if has_long_dicts(data) else None
+        if len(data) <= CONTAINER_ITEMS_MAX:  # a count beyond the number of bytes is refused anyway
+            return unpackb(
+                data,
+                ext_hook=hook,
+                raw=False,
+                strict_map_key=False,
+                unicode_errors="surrogatepass",
+                object_pairs_hook=made,
+            )
+        return unpackb(
+            data,
+            ext_hook=hook,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            object_pairs_hook=made,
+            max_array_len=CONTAINER_ITEMS_MAX,
+            max_map_len=CONTAINER_ITEMS_MAX,
+        )
+
+    return unpack
+
+
+def heap_unpacker(hook: LoadHook) -> Unpack:
+    """A link that reads and lies on the heap: msgpack's `unpackb` takes 40 KB of C stack."""
+
+    def unpack(data: bytes) -> Any:
+        size = len(data)
+        if has_counts(data):
+            check_counts(data)
+        unpacker = Unpacker(
+            ext_hook=hook,
+            raw=False,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            object_pairs_hook=checked_dict if has_long_dicts(data) else None,
+            max_buffer_size=max(size, 1),
+            max_array_len=min(size, CONTAINER_ITEMS_MAX),
+            max_map_len=min(size, CONTAINER_ITEMS_MAX),
+        )
+        unpacker.feed(data)
+        value = unpacker.unpack()
+        if unpacker.tell() != size:
+            raise ValueError("bytes are left over")
+        return value
+
+    return unpack
+
+
+def load_hook(
+    loaders: dict[int, Callable[[bytes, Unpack], Any]],
+    find_tag: Callable[[str], WireType | None],
+    inner: Unpack,
+) -> LoadHook:
+    """What an unpacker asks for ext values; `inner` reads what lies inside them."""
+
+    def hook(code: int, payload: bytes) -> Any:
+        if code == TAGGED:
+            parts = inner(payload)
+            if type(parts) is not list or len(parts) < 2 or type(parts[0]) is not str:
+                raise ValueError("not a tag and fields")
+            tag = parts[0]
+            wire_type = find_tag(tag)
+            if wire_type is not None:
+                try:
+                    return wire_type.load(parts[1:])
+                except Misfit:
+                    pass
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as exc:  # user code: a `from_fields`, a default factory, an Enum's `_missing_`
+                    raise ValueError(f"a value of type {tag!r} cannot be built: {reason_of(exc)}") from exc
+            return Opaque(tag, parts[1], TAGGED, payload)
+        load = loaders.get(code)
+        if load is None:
+            return Opaque(f"ext:{code}", payload, code, payload)
+        try:
+            return load(payload, inner)
+        except Misfit:
+            return Opaque(NAMES[code], inner(payload), code, payload)
+
+    return hook

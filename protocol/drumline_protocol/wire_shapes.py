@@ -1,0 +1,317 @@
+"""What each field of a fact or message must be, as it comes from the wire: a table of shapes.
+
+A shape is a function that gives the value as the class has it, and raises `Misshapen` for anything else. What has
+passed can be relied on: texts that become keys can be encoded, numbers are not negative where they count, what is
+iterated over is a list of what its annotation says. Values of the user (`Any`) are not looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from drumline_graph.texts import is_encodable
+from drumline_graph.types import Command, Interrupt, Send
+from drumline_protocol import facts as f
+from drumline_protocol import messages as m
+from drumline_protocol.codec import Boxed
+from drumline_protocol.failure import Failure
+from drumline_protocol.limits import NAME_CHARS_MAX
+
+Shape = Callable[[Any], Any]
+
+#: Numbers of steps, attempts and events stay where every program can count.
+_INT_MAX = 2**53
+
+
+class Misshapen(ValueError):
+    """A value is not of the shape that its place asks for; the text says what it must be."""
+
+
+# -- scalars ---------------------------------------------------------------------------------------
+
+
+def text(value: Any) -> str:
+    """Any text that can be encoded."""
+    if type(value) is str and is_encodable(value):
+        return value
+    raise Misshapen("must be a text without lone surrogates")
+
+
+def free_text(value: Any) -> str:
+    """Any text at all: reasons and the like, which may hold what users wrote."""
+    if type(value) is str:
+        return value
+    raise Misshapen("must be a text")
+
+
+def name(value: Any) -> str:
+    """An id or a name: what may become a part of a key."""
+    if type(value) is str and 0 < len(value) <= NAME_CHARS_MAX and is_encodable(value):
+        return value
+    raise Misshapen(f"must be a name of 1 to {NAME_CHARS_MAX} characters, without lone surrogates")
+
+
+def number(least: int) -> Shape:
+    """A whole number from `least` on."""
+
+    def shape(value: Any) -> int:
+        if type(value) is int and least <= value <= _INT_MAX:
+            return value
+        raise Misshapen(f"must be a whole number from {least} to 2**53")
+
+    return shape
+
+
+def flag(value: Any) -> bool:
+    """True or False."""
+    if type(value) is bool:
+        return value
+    raise Misshapen("must be true or false")
+
+
+def moment(value: Any) -> float:
+    """A point in time, in milliseconds."""
+    if type(value) in (float, int) and 0 <= value < 2**63:
+        number: float = value
+        return number
+    raise Misshapen("must be a time in milliseconds")
+
+
+# -- containers ------------------------------------------------------------------------------------
+
+
+def tuple_of(item: Shape) -> Shape:
+    """A list from the wire, as a tuple."""
+
+    def shape(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise Misshapen("must be a list")
+        return tuple([item(each) for each in value])
+
+    return shape
+
+
+def dict_of(item: Shape | None = None) -> Shape:
+    """A dict with texts as its keys."""
+
+    def shape(value: Any) -> dict[str, Any]:
+        if type(value) is not dict or not all(type(key) is str for key in value):
+            raise Misshapen("must be a dict with texts as its keys")
+        return value if item is None else {key: item(each) for key, each in value.items()}
+
+    return shape
+
+
+def optional(inner: Shape) -> Shape:
+    """None, or that."""
+    return lambda value: None if value is None else inner(value)
+
+
+def _pair(value: Any) -> bool:
+    return type(value) in (list, tuple) and len(value) == 2 and type(value[0]) is str
+
+
+def boxed(value: Any) -> Boxed:
+    """A value that is still encoded."""
+    if type(value) is Boxed:
+        return value
+    raise Misshapen("must be a boxed value")
+
+
+def writes(value: Any) -> Any:
+    """Pairs of a channel and a value, boxed or open."""
+    if type(value) is Boxed or (type(value) is list and all(map(_pair, value))):
+        return value
+    raise Misshapen("must be a list of pairs of channel and value")
+
+
+def interrupts(value: Any) -> Any:
+    """What a task asks its caller, boxed or open."""
+    if type(value) is Boxed or (type(value) is list and all(type(each) is Interrupt for each in value)):
+        return value
+    raise Misshapen("must be a list of Interrupts")
+
+
+def failure(value: Any) -> Failure:
+    """An exception as data."""
+    if type(value) is not Failure or not all(
+        type(part) is str for part in (value.class_name, value.message, value.traceback)
+    ):
+        raise Misshapen("must be a Failure")
+    return value
+
+
+def _path_part(part: Any, depth: int = 0) -> bool:
+    if type(part) is tuple:
+        return depth < 16 and all(_path_part(each, depth + 1) for each in part)
+    return type(part) in (str, int, bool)
+
+
+def task_path(value: Any) -> tuple[Any, ...]:
+    """Where a task stands in its plan: texts and numbers, and paths inside it."""
+    if type(value) is list and value and all(map(_path_part, value)):
+        return tuple(value)
+    raise Misshapen("must be the path of a task")
+
+
+def keys(value: Any) -> Any:
+    """One key of the state, or several."""
+    if type(value) is str or (type(value) in (list, tuple) and all(type(each) is str for each in value)):
+        return value
+    raise Misshapen("must be a key or a list of keys")
+
+
+def change(value: Any) -> list[Any]:
+    """What changed in a channel (`drumline_graph.delta`)."""
+    if type(value) is list and value and type(value[0]) is str:
+        return value
+    raise Misshapen("must be a change of a channel")
+
+
+def bursts(value: Any) -> list[bytes]:
+    """Events as a worker sends them."""
+    if type(value) is list and all(type(each) is bytes for each in value):
+        return value
+    raise Misshapen("must be a list of encoded events")
+
+
+def emitted(value: Any) -> list[Any]:
+    """Events as a log has them: encoded, or open in what a node's own graph emitted."""
+    if type(value) is list and all(type(each) is bytes or _is_item(each) for each in value):
+        return value
+    raise Misshapen("must be a list of events")
+
+
+def _is_item(value: Any) -> bool:
+    return type(value) in (list, tuple) and len(value) == 3 and type(value[0]) is int
+
+
+# -- rows inside of rows ---------------------------------------------------------------------------
+
+
+def row(cls: type, *shapes: Shape) -> Shape:
+    """A list from the wire as an object of `cls`; fields that a newer drumline added are left out."""
+
+    def shape(value: Any) -> Any:
+        if type(value) is not list or len(value) < len(shapes):
+            raise Misshapen(f"must be a list of {len(shapes)} or more for a {cls.__name__}")
+        return cls(*[each(part) for each, part in zip(shapes, value, strict=False)])
+
+    return shape
+
+
+def anything(value: Any) -> Any:
+    """A value of the user's."""
+    return value
+
+
+planned_task = row(f.PlannedTask, name, text, task_path, tuple_of(free_text), anything, flag)
+node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text))
+sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))
+
+
+def tasks(value: Any) -> list[f.PlannedTask]:
+    """The tasks of a plan."""
+    return list(tuple_of(planned_task)(value))
+
+
+def command(value: Any) -> Any:
+    """A `Command` for the graph above."""
+    if type(value) in (Boxed, Command):
+        return value
+    raise Misshapen("must be a Command")
+
+
+# -- the table -------------------------------------------------------------------------------------
+
+#: By class and field, or by field where it is the same in all classes.
+FIELDS: dict[Any, Shape] = {
+    **dict.fromkeys(("run", "run_id", "task", "executor"), name),
+    (f.Emitted, "executor"): text,  # empty for a graph that a node called
+    (f.TaskFinished, "executor"): text,
+    "graph": name,
+    (f.RunStarted, "graph"): text,  # empty for a run that was rejected
+    "node": text,
+    "ns": tuple_of(text),
+    "triggers": tuple_of(free_text),
+    "record": tuple_of(text),
+    "written": tuple_of(free_text),
+    "tags": tuple_of(free_text),
+    (f.GraphEntered, "path"): text,
+    "path": task_path,
+    "attempt": number(1),
+    "n": number(0),
+    "events": number(-1),
+    "step": number(-1),
+    "stop": number(0),
+    "partition": number(0),
+    "at_ms": moment,
+    "token": text,
+    "phase": text,
+    "status": text,
+    "reason": free_text,
+    (f.Noticed, "text"): free_text,
+    "metadata": optional(dict_of()),
+    (f.RunStarted, "metadata"): dict_of(),
+    "config": dict_of(),
+    "cells": dict_of(),
+    "blobs": dict_of(text),
+    "changes": dict_of(change),
+    "sketches": optional(dict_of(sketch)),
+    "keys": optional(keys),
+    (m.TaskMessage, "writes"): optional(writes),
+    "writes": writes,
+    "interrupts": interrupts,
+    "command": command,
+    (f.RunFinished, "error"): optional(failure),
+    "error": failure,
+    "shared": boxed,
+    (m.Events, "items"): bursts,
+    "items": emitted,
+    (f.PlanMade, "tasks"): tasks,
+    (m.Cancel, "tasks"): tuple_of(name),
+    "fingerprint": optional(text),
+    (f.RunStarted, "fingerprint"): text,
+    (m.RunShared, "fingerprint"): text,
+    "subgraphs": flag,
+    "is_async": flag,
+    "input": anything,
+    "context": anything,
+    "arg": anything,
+}
+
+
+def shape_of(cls: type, field: str) -> Shape:
+    """The shape of one field. LookupError for a field that has none: every field needs one."""
+    return FIELDS.get((cls, field)) or FIELDS[field]
+
+
+# -- values that are read later --------------------------------------------------------------------
+
+
+def opened_writes(value: Any) -> list[tuple[str, Any]]:
+    """Writes that were boxed, as pairs."""
+    return [(channel, written) for channel, written in _opened(writes, value)]
+
+
+def opened_interrupts(value: Any) -> list[Interrupt[Any]]:
+    """Interrupts that were boxed."""
+    found: list[Interrupt[Any]] = _opened(interrupts, value)
+    return found
+
+
+def opened_command(value: Any) -> Command[Any]:
+    """A command that was boxed. Where it goes must be nodes."""
+    found: Command[Any] = _opened(command, value)
+    goto = found.goto
+    for each in goto if isinstance(goto, (list, tuple, set, frozenset)) else (goto,):
+        if not (isinstance(each, str) or (type(each) is Send and type(each.node) is str)):
+            raise Misshapen("must be a Command that goes to nodes")
+    return found
+
+
+def _opened(shape: Shape, value: Any) -> Any:
+    if type(value) is Boxed:
+        raise Misshapen("must not be boxed twice")
+    return shape(value)

@@ -1,0 +1,89 @@
+"""One valid sample, at least, of every fact and message, and of what travels inside of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.protocol.samples import CODEC, Frozen, Point
+
+from drumline_graph.types import Command, Interrupt, Send
+from drumline_protocol import facts as f
+from drumline_protocol import messages as m
+from drumline_protocol import wire
+from drumline_protocol.failure import describe
+
+RUN, TASK, WORKER, TOKEN = "run-1", "27d28716-79b1-920c-9b37-e7632a7f95c2", "worker-1", "token"
+ATTEMPT = (RUN, TASK, 1, WORKER)
+NS = ("sub:27d28716-79b1-920c-9b37-e7632a7f95c2",)
+
+FAILURE = describe(ValueError("boom", 1), CODEC)
+SKETCH = f.Sketch(
+    "g", "text", ["text"], {"a": f.NodeSketch(["text"], ("branch:to:a",), "gpu", {"k": 1}, ("t",))}, {"left": "Steps"}
+)
+WRITES = [("text", "x"), ("docs", [Point(1, Frozen("f"))]), ("__tasks__", Send("a", {"n": 1}))]
+ITEM = wire.encode_item(CODEC, f.CUSTOM, {"token": "hi"}, None)
+PLANNED = [
+    f.PlannedTask(TASK, "a", ("__pregel_pull", "a"), ("branch:to:a",)),
+    f.PlannedTask(TASK, "b", ("__pregel_push", ("__pregel_pull", "a"), 2, False), ("__tasks__",), {"n": 1}, True),
+]
+SHARED = m.RunShared(RUN, "g", "fp", 3, {"tags": ["t"], "recursion_limit": 25}, None, ("values",), True)
+
+INBOX: list[Any] = [
+    m.RunRequest(
+        RUN, "g", {"text": "x"}, {"tags": ["t"], "metadata": {"k": 1}}, None, ("values", "custom"), True, "fp"
+    ),
+    m.RunRequest(RUN, "g", CODEC.box({"text": "x"}), {"configurable": {"thread_id": "1"}}),
+    m.CancelRun(RUN, "enough \ud800"),
+    m.DeleteRun(RUN),
+    m.Events(*ATTEMPT, 0, [ITEM, ITEM], TOKEN),
+    m.TaskResult(*ATTEMPT, CODEC.box([list(pair) for pair in WRITES]), TOKEN, 2),
+    m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0),
+    m.TaskBubbled(*ATTEMPT, CODEC.box(Command(goto="b", update={"text": "y"}, graph=Command.PARENT)), TOKEN, 0),
+    m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0),
+    m.Refused(*ATTEMPT, "no such graph", TOKEN),
+    m.Abandoned(RUN, TASK, 1, "nobody renewed it"),
+    m.WorkersChanged(3),
+    m.RunDamaged(RUN, "its log is gone"),
+]
+TASKS: list[Any] = [
+    m.TaskMessage(
+        CODEC.box(wire.to_row(SHARED)), (), "a", TASK, 1, 1, 25, ("__pregel_pull", "a"), ("branch:to:a",), "run",
+        {"text": CODEC.box("x")}, None, None, {"docs": "blob-1"}, TOKEN,
+    ),
+    m.TaskMessage(
+        CODEC.box(wire.to_row(SHARED)), NS, "b", TASK, 2, 3, 25, ("__pregel_push", 0, False), (), "route",
+        {}, {"n": 1}, [list(pair) for pair in WRITES],
+    ),
+]  # fmt: skip
+CTL: list[Any] = [m.Cancel(RUN, (TASK,)), m.Cancel(RUN)]
+SHAREDS: list[Any] = [SHARED]
+FACTS: list[Any] = [
+    f.RunStarted(RUN, "g", "fp", ("values",), {"": SKETCH, "sub": SKETCH}, {"k": 1}, ("t",), 1.5),
+    f.GraphEntered((), "", {"text": "x"}),
+    f.GraphEntered(NS, "sub", {}, {"sub": SKETCH}, {"k": 1}, ("t",), ["text"]),
+    f.PlanMade(NS, 1, 25, PLANNED, 2.0),
+    f.Emitted(TASK, 1, 0, WORKER, [ITEM]),
+    f.Emitted(TASK, 1, 0, "", [(f.CUSTOM, 1, None)]),
+    f.TaskFinished((), TASK, 1, WORKER, CODEC.box([list(pair) for pair in WRITES]), 3),
+    f.TaskFinished((), TASK, 1, "", [list(pair) for pair in WRITES], 3.0),
+    f.TaskFailed((), TASK, 1, FAILURE, 3.0),
+    f.TaskInterrupted((), TASK, 1, [Interrupt("sure?", "id")], 3.0),
+    f.TaskLeft(NS, TASK),
+    f.AttemptRetracted((), TASK, 1, "its worker vanished"),
+    f.TaskParked((), TASK, "no worker"),
+    f.StepCommitted((), 1, {"text": ("s", "x"), "docs": ("+", [1]), "gone": ("x",)}, ("text", "docs"), 4.0),
+    f.GraphLeft(NS),
+    f.TailOpened(NS, TASK, [["text", "x"]]),
+    f.Noticed("late events"),
+    f.RunFinished("done", None, 5.0),
+    f.RunFinished("failed", FAILURE, 5.0),
+]
+ITEMS: list[tuple[int, Any, Any]] = [
+    (f.CUSTOM, {"token": "hi"}, None),
+    (f.CUSTOM, [Point(1)], {"own": True}),
+    (f.MESSAGE, None, {"kind": "given", "ids": ["1"]}),
+    (f.MESSAGE, [{"content": "hi"}, {"k": 1}], {"kind": "chunk", "id": "1", "call": "c"}),
+    (f.STREAMED, (NS, "values", {"text": "x"}), None),
+    *[(f.NESTED, fact, None) for fact in FACTS],
+]
+EVERYTHING = [*INBOX, *TASKS, *CTL, *SHAREDS, *FACTS]

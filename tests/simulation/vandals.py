@@ -1,0 +1,138 @@
+"""Faults of what the broker holds: entries that get lost, bytes that somebody else writes, keys that somebody deletes.
+
+A vandal knows no rule of the protocol. What he does may cost the run that he hits, told by name; never another one.
+"""
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from drumline_protocol import wire
+from drumline_transport.memory_streams import Stream
+
+if TYPE_CHECKING:
+    from .clients import SimClient
+    from .world import World
+
+JUNK = (
+    b"",
+    b"\xc1",
+    b"junk",
+    b"\x92\x01\x90",
+    b"\x92\x01\x91\x22",
+    b"\xdd\xff\xff\xff\xff" * 3,
+    b"\x92\x01\x92\x22\x01",
+)
+
+
+class Vandals:
+    """Whoever reaches into the keys of one world."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.rng: Random = world.rng
+
+    def strike(self) -> None:
+        """Perhaps somebody does something before the next step."""
+        rng, faults = self.rng, self.world.faults
+        if rng.random() < faults.lose_entry:
+            self._lose_entry()
+        if rng.random() < faults.lose_task:
+            self._lose_task()
+        if rng.random() < faults.hostile:
+            self._write_junk()
+        if rng.random() < faults.damage:
+            self._damage_run()
+
+    def _lose_entry(self) -> None:
+        """A worker's entry vanishes, as when the tail of an AOF is cut."""
+        world = self.world
+        inboxes = [(index, part.inbox) for index, part in enumerate(world.server.partitions) if len(part.inbox)]
+        if inboxes:
+            index, inbox = self.rng.choice(inboxes)
+            at = self.rng.randrange(len(inbox))
+            kind = type(_read(world, inbox._rows[at][1])).__name__
+            if kind == "WorkersChanged":  # a broker that lost it has restarted: then it is said again
+                return
+            inbox.delete(inbox._ids[at])
+            world.note("vandal", f"loses {kind} of inbox {index}")
+
+    def _lose_task(self) -> None:
+        """A task entry is deleted, or all of them."""
+        world, rng = self.world, self.rng
+        pools = [(pool, tasks) for pool, tasks in world.server.tasks.items() if len(tasks.stream)]
+        if not pools:
+            return
+        pool, tasks = rng.choice(pools)
+        if rng.random() < 0.2:
+            del world.server.tasks[pool]
+            world.note("vandal", f"deletes the stream of pool {pool}")
+            return
+        entry = rng.choice(tasks.stream._ids)
+        tasks.stream.delete(entry)
+        if rng.random() < 0.5:
+            tasks.pending.pop(entry, None)
+        world.note("vandal", f"deletes a task of pool {pool}")
+
+    def _write_junk(self) -> None:
+        """Bytes that nobody can read, under the name of a run that is there, or of none."""
+        world, rng = self.world, self.rng
+        server = world.server
+        index = rng.randrange(len(server.partitions))
+        part = server.partitions[index]
+        begun = [client.run.id for client in world.clients if client.run.id in part.logs]
+        run_id = rng.choice(["", f"nobody-{rng.getrandbits(32)}", *begun])
+        data = self._junk()
+        where = rng.choice(("requests", "inbox", "tasks", "ctl"))
+        stream: Stream[tuple[str, bytes]] | Stream[bytes]
+        if where == "tasks":
+            stream = server.pool("default").stream
+            stream.append(stream.next_id(server.now_ms), data)
+        elif where == "ctl":
+            server.ctl.append(server.ctl.next_id(server.now_ms), data)
+        else:
+            stream = part.requests if where == "requests" else part.inbox
+            stream.append(stream.next_id(server.now_ms), (run_id, data))
+        world.note("vandal", f"writes junk into {where}")
+
+    def _junk(self) -> bytes:
+        """Rubbish, or a genuine entry with something wrong about it."""
+        rng = self.rng
+        genuine = [row for part in self.world.server.partitions for _, row in part.inbox._rows]
+        if not genuine or rng.random() < 0.5:
+            return rng.choice(JUNK)
+        data = rng.choice(genuine)
+        if rng.random() < 0.3:
+            return data[:1] + bytes([wire.VERSION + 1]) + data[2:]
+        return data[: rng.randrange(len(data) + 1)]
+
+    def _damage_run(self) -> None:
+        """A byte of an open run's log is flipped, or a key of it is deleted."""
+        world, rng = self.world, self.rng
+        open_runs: list[SimClient] = [
+            client for client in world.clients if client.run.id in world.server.partitions[client.run.partition].open
+        ]
+        if not open_runs:
+            return
+        run = rng.choice(open_runs).run
+        part = world.server.partitions[run.partition]
+        run.damaged = True
+        world.watch.damaged.add(run.id)
+        what = rng.choice(("log", "record", "byte", "byte"))
+        if what == "byte" and run.id in part.logs and len(part.logs[run.id]):
+            rows = part.logs[run.id]._rows
+            at = rng.randrange(len(rows))
+            first, data = rows[at]
+            flipped = rng.randrange(len(data))
+            rows[at] = (first, data[:flipped] + bytes([data[flipped] ^ 1 << rng.randrange(8)]) + data[flipped + 1 :])
+        elif what == "record":
+            part.runs.pop(run.id, None)
+        else:
+            part.logs.pop(run.id, None)
+        world.note("vandal", f"damages the {what} of {run.id}")
+
+
+def _read(world: "World", data: bytes) -> object:
+    try:
+        return wire.decode(world.apps.codec, data)
+    except Exception:
+        return data
