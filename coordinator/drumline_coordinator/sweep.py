@@ -47,6 +47,9 @@ REPORT_AGAIN_TURNS = 32
 #: turns between two looks for consumers to forget
 CONSUMERS_EVERY_TURNS = 200
 
+#: The id of no task: a report of it wakes its run and does nothing else.
+NO_TASK = "none"
+
 #: An open run: its partition and id.
 _OpenRun = tuple[int, str]
 
@@ -213,7 +216,7 @@ class Sweep:
         """Nobody has a task of the run, so nobody will speak of it: its owner may have died between two commits, one
         that gave an attempt up and one that was to send the next. A report of no task makes the owner load the run.
         """
-        self._tell(run, Abandoned(run[1], "", 0, "no task of the run is in a stream"))
+        self._tell(run, Abandoned(run[1], NO_TASK, 1, "no task of the run is in a stream"))
 
     def _abandon(self, run: _OpenRun, slot: str, reason: str, proof: str) -> None:
         task, _, attempt = slot.rpartition(":")

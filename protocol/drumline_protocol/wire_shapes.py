@@ -248,6 +248,7 @@ FIELDS: dict[Any, Shape] = {
     "partition": number(0),
     "at_ms": moment,
     "token": text,
+    "proof": text,
     "phase": text,
     "status": text,
     "reason": free_text,
