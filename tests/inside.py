@@ -65,7 +65,11 @@ class Inside:
         broker = self._broker(name)
         return self._add(
             Service(
-                name, broker, lambda ready: Coordinator(broker, Apps(self._programs), name, settings, on_ready=ready)
+                name,
+                broker,
+                lambda ready: Coordinator(
+                    broker, Apps(self._programs, broker.protocol), name, settings, on_ready=ready
+                ),
             )
         )
 
@@ -76,7 +80,9 @@ class Inside:
         settings = WorkerSettings(pools=pools, concurrency=concurrency, drain_s=drain_s)
         return self._add(
             Service(
-                name, broker, lambda ready: Worker(broker, Registry(self._programs), name, settings, on_ready=ready)
+                name,
+                broker,
+                lambda ready: Worker(broker, Registry(self._programs, broker.protocol), name, settings, on_ready=ready),
             )
         )
 
@@ -86,7 +92,7 @@ class Inside:
         return self._clients[-1]
 
     def _broker(self, name: str) -> Any:
-        return connect(self.url, prefix=self.prefix, partitions=PARTITIONS, name=name)
+        return connect(self.url, prefix=self.prefix, partitions=PARTITIONS, name=name, create=True)
 
     def _add(self, service: Service) -> Service:
         self._services.append(service)

@@ -41,7 +41,7 @@ def cluster(inside: Inside) -> Cluster:
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     """The double in place of a broker, and no service on it: the test says what a coordinator would."""
     made = Script()
-    monkeypatch.setattr("drumline_transport.connect", made.connect)
+    monkeypatch.setattr("drumline_transport.redis_broker.connect", made.connect)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.client.graphs import GRAPHS
@@ -25,11 +25,33 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.ids import partition_of
 from drumline_protocol.messages import CancelRun, RunRequest
-from drumline_transport.broker import START, Commit, Lease, LogAppend
-from drumline_transport.memory import MemoryBroker, MemoryServer
+from drumline_transport.broker import START, Commit, Lease, LogAppend, LogEntry
+from drumline_transport.memory import MemoryBroker, MemoryLogReader, MemoryServer
 
 #: one, so that what clients send has one order
 PARTITIONS = 1
+
+
+class Waiting(MemoryBroker):
+    """The double for a client that waits for a log: what happens meanwhile happens at one of its empty reads."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script.server)
+        self._script = script
+
+    def log_reader(self, p: int, run_id: str) -> MemoryLogReader:
+        reader, script = super().log_reader(p, run_id), self._script
+        look = reader.read
+
+        def read(after: str, count: int, block_ms: int) -> list[LogEntry]:
+            entries = look(after, count, block_ms)
+            if not entries:
+                script.empty_reads += 1
+                script.meanwhile.pop(script.empty_reads, lambda: None)()
+            return entries
+
+        reader.read = read  # type: ignore[method-assign]
+        return reader
 
 
 class Script:
@@ -40,13 +62,19 @@ class Script:
         self.codec = Codec()
         #: brokers that clients have opened
         self.opened: list[MemoryBroker] = []
+        self.empty_reads = 0
+        self.meanwhile: dict[int, Callable[[], None]] = {}
         self._broker = MemoryBroker(self.server)
         self._leases = [self._lease(p) for p in range(PARTITIONS)]
 
     def connect(self, _url: str, **_options: Any) -> MemoryBroker:
-        """In place of `drumline_transport.connect`."""
-        self.opened.append(MemoryBroker(self.server))
+        """In place of `drumline_transport.redis_broker.connect`."""
+        self.opened.append(Waiting(self))
         return self.opened[-1]
+
+    def at_empty_read(self, number: int, action: Callable[[], None]) -> None:
+        """Do this when clients have found nothing in their logs so often."""
+        self.meanwhile[number] = action
 
     def cluster(self, **options: Any) -> Cluster:
         """A client of it."""

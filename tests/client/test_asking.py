@@ -132,7 +132,7 @@ def test_many_threads_share_one_connection(script: Script, monkeypatch: pytest.M
         second.wait(0.05)  # as long as it takes another thread to come in, if it may
         return made
 
-    monkeypatch.setattr("drumline_transport.connect", slowly)
+    monkeypatch.setattr("drumline_transport.redis_broker.connect", slowly)
     cluster = script.cluster()
     with ThreadPoolExecutor(8) as threads:
         brokers = list(threads.map(lambda _: cluster.broker(), range(64)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from typing import Any
 
 import pytest
 from tests.client.scripted import PROGRAM, Script, begun, committed, events, finished_run, planned
 
+from drumline.cluster.position import Position, position_text, run_tag
 from drumline.errors import (
     InvalidPosition,
     LogGap,
@@ -20,6 +20,12 @@ from drumline_protocol.facts import (
     TaskFinished,
 )
 
+
+def at(fact: int, items: int, run_id: str = "r") -> str:
+    """The position behind so many items of a fact."""
+    return position_text(Position(fact, items), run_tag(run_id))
+
+
 # -- positions -------------------------------------------------------------------------------------
 
 
@@ -28,12 +34,13 @@ def test_a_reader_behind_a_position_gets_what_stands_behind_it(script: Script) -
     cluster = script.cluster()
     stream = cluster.join("r", stream_mode=["custom", "updates"])
     items, positions = [], []
-    assert stream.position == "0.0"
+    beginning = stream.position
     for item in stream:
         items.append(item)
         positions.append(stream.position)
     assert items == [("custom", "a"), ("custom", "b"), ("custom", "c"), ("updates", {"says": {"out": 3}})]
     assert len(set(positions)) == 4
+    assert list(cluster.join("r", after=beginning, stream_mode=["custom", "updates"])) == items
     for index, position in enumerate(positions):
         again = cluster.join("r", after=position, stream_mode=["custom", "updates"])
         assert again.position == position, "a stream that has yielded nothing is where it was opened"
@@ -44,20 +51,34 @@ def test_a_position_holds_for_another_mode_too(script: Script) -> None:
     """A position tells how far the run was seen; a position behind a whole fact is behind all that it gives."""
     finished_run(script)
     cluster = script.cluster()
-    assert list(cluster.join("r", after="6.3", stream_mode="custom")) == []
-    assert list(cluster.join("r", after="7.0", stream_mode="updates")) == [{"says": {"out": 3}}]
-    assert list(cluster.join("r", after="7.1", stream_mode="updates")) == []
+    assert list(cluster.join("r", after=at(6, 3), stream_mode="custom")) == []
+    assert list(cluster.join("r", after=at(7, 0), stream_mode="updates")) == [{"says": {"out": 3}}]
+    assert list(cluster.join("r", after=at(7, 1), stream_mode="updates")) == []
 
 
 def test_the_state_before_a_position_is_folded_silently(script: Script) -> None:
     script.write("r", 1, *begun(PROGRAM), planned(1, "says"), committed(1, what="x", n=1))
     script.write("r", 5, planned(2, "says"), committed(2, out=2))
     script.finish("r", 7)
-    assert list(script.cluster().join("r", after="4.1", stream_mode="values")) == [{"what": "x", "n": 1, "out": 2}]
+    assert list(script.cluster().join("r", after=at(4, 1), stream_mode="values")) == [{"what": "x", "n": 1, "out": 2}]
 
 
-@pytest.mark.parametrize("position", ["-1", "abc", "1", "1.x", "", "1.2.3", "1.-2", " 1.1", "\u0661.x", "+1.1"])
-def test_what_no_stream_gave_out_is_no_position(script: Script, position: str) -> None:
+TAG = run_tag("r")
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        *("", "1", "abc", "1.2", "1.2."),
+        *(
+            f"{numbers}.{TAG}"
+            for numbers in ("1", "-1.0", "1.-2", "1.x", " 1.1", "\u0661.1", "+1.1", "1.1.1", "1" * 40)
+        ),
+        f"1.1.{TAG}x",
+        at(1, 1, "another"),
+    ],
+)
+def test_what_no_stream_of_the_run_gave_out_is_no_position(script: Script, position: str) -> None:
     finished_run(script)
     with pytest.raises(InvalidPosition):
         script.cluster().join("r", after=position)
@@ -65,8 +86,8 @@ def test_what_no_stream_gave_out_is_no_position(script: Script, position: str) -
 
 def test_a_position_behind_the_end_is_refused(script: Script) -> None:
     finished_run(script)
-    assert list(script.cluster().join("r", after="9.0", stream_mode="custom")) == []
-    for position in ("10.0", "999.1"):
+    assert list(script.cluster().join("r", after=at(9, 0), stream_mode="custom")) == []
+    for position in (at(10, 0), at(999, 1)):
         with pytest.raises(InvalidPosition, match="ended with fact 9"):
             list(script.cluster().join("r", after=position))
 
@@ -99,30 +120,23 @@ def test_a_burst_counts_as_many_facts_as_it_has_events(script: Script) -> None:
     assert list(script.cluster().join("r", stream_mode="custom")) == list(range(7))
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore::drumline.errors.NoWorker")
 @pytest.mark.parametrize("gone", [{"log": True}, {"record": True}, {"log": True, "record": True}])
-def test_a_reader_does_not_wait_for_a_run_that_somebody_deleted(script: Script, gone: dict[str, bool]) -> None:
+@pytest.mark.parametrize("at", [1, 2, 30])
+def test_a_reader_does_not_wait_for_a_run_that_somebody_deleted(script: Script, gone: dict[str, bool], at: int) -> None:
     script.write("r", 1, *begun(PROGRAM), planned(1, "says"))
-    stream = script.cluster().join("r")
-    idle: Any = stream._idle
-    while not stream._reader.accepted:
-        stream._read()
-    idle()
-    script.forget("r", **gone)
+    script.at_empty_read(at, lambda: script.forget("r", **gone))
+    script.at_empty_read(at + 20, lambda: pytest.fail("it waits on"))
     with pytest.raises(RunExpired, match="'r'"):
-        next(stream)
+        next(script.cluster().join("r"))
 
 
+@pytest.mark.filterwarnings("ignore::drumline.errors.NoWorker")
 def test_a_run_that_is_there_is_waited_for(script: Script) -> None:
     """However often nothing comes: whoever reads an open run waits."""
     script.write("r", 1, *begun(PROGRAM), planned(1, "says"))
-    stream = script.cluster().join("r")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for _ in range(50):
-            stream._read()
-    script.finish("r", 4)
-    assert list(stream) == []
+    script.at_empty_read(50, lambda: script.finish("r", 4))
+    assert list(script.cluster().join("r")) == []
 
 
 def test_unknown_runs_are_told_at_the_first_item(script: Script) -> None:

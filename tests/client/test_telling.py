@@ -52,12 +52,8 @@ def test_a_pool_that_nobody_serves_is_told_once(script: Script, pools: list[str]
     cluster.broker().beat("workers", "w", json.dumps({"pools": pools}).encode())
     script.server.now_ms += age_ms
     script.write("r", 1, *begun(PROGRAM), planned(1, "says"))
-    stream = cluster.join("r")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(20):
-            stream._read()
-    found = [entry.message for entry in caught if isinstance(entry.message, NoWorker)]
+    script.at_empty_read(20, lambda: script.finish("r", 4))
+    found = [warning for warning in warned(cluster.join("r")) if isinstance(warning, NoWorker)]
     assert [(warning.pool, warning.graph) for warning in found] == ([("default", "")] if missing else [])
 
 

@@ -183,7 +183,7 @@ def test_fields_that_are_not_known_are_left_out_and_those_with_defaults_may_lack
     assert wire.decode(CODEC, entry(wire.VERSION, 33, "r")) == CancelRun("r")
     with pytest.raises(DecodeError, match="at least 1"):
         wire.decode(CODEC, entry(wire.VERSION, 33))
-    with pytest.raises(DecodeError, match=r"CancelRun\.run must be a str"):
+    with pytest.raises(DecodeError, match=r"CancelRun\.run must be"):
         wire.decode(CODEC, entry(wire.VERSION, 33, 7))
     with pytest.raises(DecodeError, match="unknown message code"):
         wire.decode(CODEC, entry(wire.VERSION, 9999, "r"))

@@ -88,7 +88,7 @@ PROTOCOL: tuple[Mutation, ...] = (
     Mutation(
         "built_whatever_it_says",
         "protocol/drumline_protocol/failure.py",
-        "(_message(built) == failure.message or isinstance(built, OSError))",
+        "(text_of(built) == failure.message or isinstance(built, OSError))",
         "True",
         "tests/protocol/test_promises.py tests/protocol/test_failure.py",
         "A rebuilt error says what the original said.",
@@ -104,8 +104,8 @@ PROTOCOL: tuple[Mutation, ...] = (
     Mutation(
         "arguments_without_bound",
         "protocol/drumline_protocol/failure.py",
-        "if len(codec.encode(args)) <= FAILURE_ARGS_BYTES_MAX:",
-        "if codec.encode(args):",
+        "if len(box.data) <= FAILURE_ARGS_BYTES_MAX:",
+        "if box.data:",
         "tests/protocol/test_promises.py tests/protocol/test_failure.py",
         "Large arguments of an error stay behind.",
     ),
