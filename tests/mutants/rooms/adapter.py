@@ -124,6 +124,7 @@ ADAPTER: tuple[Mutation, ...] = (
         "list(job.shared.record)",
         "tests/adapter/test_translation.py",
         "Who starts a functional graph need not have a checkpointer.",
+        "LangGraph gives no items of that mode where there is no checkpointer, so none can be left over",
     ),
     Mutation(
         "context_not_given",

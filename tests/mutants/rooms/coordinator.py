@@ -5,16 +5,17 @@ from __future__ import annotations
 from ..mutation import Mutation
 
 _MACHINE = (
-    "tests/coordinator/test_run.py tests/coordinator/test_partition.py tests/coordinator/test_entries.py "
-    "tests/client/test_whole.py tests/simulation/test_simulation.py::test_no_invariant_is_violated"
+    "tests/coordinator/test_kept_rules.py tests/coordinator/test_run.py tests/coordinator/test_partition.py "
+    "tests/coordinator/test_entries.py tests/services tests/simulation/test_simulation.py::test_no_invariant_is_violated"
 )
 _PARTITION = (
-    "tests/coordinator/test_partition.py tests/coordinator/test_entries.py tests/coordinator/test_dispatch.py "
-    "tests/coordinator/test_sweep.py tests/client/test_whole.py "
+    "tests/coordinator/test_kept_rules.py tests/coordinator/test_partition.py tests/coordinator/test_entries.py "
+    "tests/coordinator/test_dispatch.py tests/coordinator/test_sweep.py tests/services "
     "tests/simulation/test_simulation.py::test_no_invariant_is_violated"
 )
 _SERVICE = (
-    "tests/coordinator/test_keeper.py tests/coordinator/test_sweep.py tests/coordinator/test_keeper_balance.py "
+    "tests/coordinator/test_kept_rules.py tests/coordinator/test_keeper.py tests/coordinator/test_sweep.py "
+    "tests/coordinator/test_keeper_balance.py "
     "tests/simulation/test_simulation.py::test_no_invariant_is_violated"
 )
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from ..mutation import Mutation
 
-_WORKER = (
-    "tests/worker tests/client/test_whole.py tests/services "
-    "tests/simulation/test_simulation.py::test_no_invariant_is_violated"
-)
+_WORKER = "tests/worker tests/services tests/simulation/test_simulation.py::test_no_invariant_is_violated"
 _NODE = "tests/worker tests/differential/test_rules_routing.py tests/services"
 
 WORKER: tuple[Mutation, ...] = (
