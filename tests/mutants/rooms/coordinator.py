@@ -6,7 +6,8 @@ from ..mutation import Mutation
 
 _MACHINE = (
     "tests/coordinator/test_kept_rules.py tests/coordinator/test_run.py tests/coordinator/test_partition.py "
-    "tests/coordinator/test_entries.py tests/services tests/simulation/test_simulation.py::test_no_invariant_is_violated"
+    "tests/coordinator/test_entries.py tests/services "
+    "tests/simulation/test_simulation.py::test_no_invariant_is_violated"
 )
 _PARTITION = (
     "tests/coordinator/test_kept_rules.py tests/coordinator/test_partition.py tests/coordinator/test_entries.py "
