@@ -36,7 +36,7 @@ class Ran:
         if self.code is None:
             return "(hangs)"
         for line in self.output.splitlines():
-            if line.startswith(("FAILED ", "ERROR ")):
+            if line.startswith(("FAILED tests/", "ERROR tests/")):
                 return line.split(" - ")[0].split(" ", 1)[1]
         return f"(pytest ended with {self.code})"
 

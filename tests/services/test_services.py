@@ -188,6 +188,18 @@ def test_a_worker_takes_no_more_tasks_than_it_has_slots(server: LocalServer, who
         assert client.result(run_id)["grown"] == list(range(5))
 
 
+def test_a_slot_that_is_freed_is_filled_at_once(server: LocalServer, who: str) -> None:
+    graphs.gates[who].set()
+    with Inside(server.url, GRAPHS) as made:
+        made.coordinator()
+        made.worker(concurrency=1)
+        client = made.client()
+        client.graph("emits").invoke({"what": 1})
+        begun = time.monotonic()
+        assert client.graph("fans").invoke({"who": who, "what": 10})["grown"] == list(range(10))
+        assert time.monotonic() - begun < 3.0, "no slot stays empty until a wait runs out"
+
+
 # -- starting and stopping --------------------------------------------------------------------------
 
 

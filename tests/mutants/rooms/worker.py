@@ -151,6 +151,7 @@ WORKER: tuple[Mutation, ...] = (
         "            if not slot.sealed:",
         _WORKER,
         "What a void attempt emits takes no room.",
+        equivalent="it would take room only until the sender takes it next, and drops it",
     ),
     Mutation(
         "writer_never_blocks",
