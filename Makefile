@@ -25,7 +25,7 @@ demo: $(VENV)/.demo  ## a broker, a coordinator, three workers as processes; end
 test: $(VENV)/.dev  ## all tests but the long figures; starts the servers that it needs
 	$(BIN)/python -m pytest -q -m "not full"
 
-test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 1,000 simulation seeds
+test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 5,000 simulation seeds
 	DRUMLINE_FULL=1 $(BIN)/python -m pytest -q -m "" --timeout=3600
 
 test-oldest: $(OLD)/.dev  ## the adapter's tests with the oldest LangGraph that it claims

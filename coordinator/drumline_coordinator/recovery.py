@@ -132,6 +132,7 @@ class _Folder:
     def _finished(self, fact: TaskFinished) -> None:
         task = self._run.tasks[fact.task]
         task.status = DONE
+        task.n += 1  # the answer has a number too
         task.writes = unbox(fact.writes)
         task.scope.open -= 1
 

@@ -263,6 +263,8 @@ class Run:
         if not isinstance(event, Refused) and event.events > task.n:
             self._lose(task, f"events {task.n + 1} to {event.events} of it were lost on their way")
             return None
+        if not isinstance(event, Refused) and event.events >= 0:
+            task.n = event.events + 1  # the answer has a number too
         self._fx.settled.append((task.id, task.attempt))
         self.running -= 1
         return task

@@ -75,7 +75,7 @@ class Coordinator:
         self._settings = settings or CoordinatorSettings()
         self._partitions: dict[int, Partition] = {}
         #: partitions just taken over: their first batch is handled with care
-        self._careful: set[int] = set()
+        self._fresh: set[int] = set()
         self._stopping = threading.Event()
         self._on_ready = on_ready
         self.keeper = Keeper(broker, apps, name, self._settings)
@@ -126,8 +126,8 @@ class Coordinator:
             batches.setdefault(entry.partition, []).append(entry)
         for index, partition in list(self._partitions.items()):
             batch = batches.get(index, [])
-            if batch and index in self._careful:
-                self._handle_carefully(partition, batch)
+            if batch and index in self._fresh:
+                self._handle_first(partition, batch)
             elif batch or partition.has_more:
                 self._handle(partition, batch)
         full = self._broker.outstanding > COMMITS_OUTSTANDING_MAX
@@ -165,18 +165,21 @@ class Coordinator:
             log.warning("the requests of partition %d begin anew: somebody wrote %s", partition.index, entry.name)
             partition.position = Position(partition.position.inbox)
 
-    def _handle_carefully(self, partition: Partition, batch: list[InboxEntry]) -> None:
-        """After a takeover: one entry at a time, its tries counted, so that poison is found and set aside."""
+    def _handle_first(self, partition: Partition, batch: list[InboxEntry]) -> None:
+        """The first batch after a takeover. The former owner may have died of it, so that it is tried is noted first.
+
+        If a batch that begins here was tried before, its entries are handled one at a time, each with a count of its
+        own: so poison is found and set aside.
+        """
         index = partition.index
+        self._fresh.discard(index)
+        if not partition.lease.tries:
+            if self._note_try(partition, batch[0]):
+                self._handle(partition, batch)
+            return
         for entry in batch:
-            lease = partition.lease
-            try:
-                tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.name)
-            except ServerError as error:
-                self._troubles.tell(f"lease {index}", f"the lease of partition {index} cannot be written: {error.text}")
-                tries = 0
-            if tries == 0:
-                self._forget(index)
+            tries = self._note_try(partition, entry)
+            if not tries:
                 return
             if tries >= POISON_TRIES_MAX:
                 self._broker.send_commit(partition.poison(entry, tries, self._now_ms()))
@@ -185,7 +188,18 @@ class Coordinator:
             self._await_replies()
             if index not in self._partitions:
                 return
-        self._careful.discard(index)
+
+    def _note_try(self, partition: Partition, entry: InboxEntry) -> int:
+        """Count a try of an entry; 0, and the partition is given up, if the lease is not held any more."""
+        index, lease = partition.index, partition.lease
+        try:
+            tries = self._broker.note_try(index, lease.nonce, lease.epoch, entry.name)
+        except ServerError as error:
+            self._troubles.tell(f"lease {index}", f"the lease of partition {index} cannot be written: {error.text}")
+            tries = 0
+        if not tries:
+            self._forget(index)
+        return tries
 
     def _await_replies(self) -> None:
         while self._broker.outstanding and not self._stopping.is_set():
@@ -216,7 +230,7 @@ class Coordinator:
                     retry_later=self.keeper.retry_later,
                     log_bytes_max=self._settings.run_log_bytes,
                 )
-                self._careful.add(index)
+                self._fresh.add(index)
             else:
                 if self._partitions.pop(change, None) is not None:
                     self._await_replies()

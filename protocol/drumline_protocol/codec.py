@@ -39,13 +39,14 @@ from drumline_protocol.codec_chain import (
     Dumper,
     DumpHook,
     LoadHook,
+    counted_unpacker,
     dump_hook,
     heap_unpacker,
     load_hook,
     packer,
     unpacker,
 )
-from drumline_protocol.codec_count import COUNT_FROM_BYTES, LongContainer, check_size
+from drumline_protocol.codec_count import LongContainer, check_size, may_exceed
 from drumline_protocol.codec_langchain import TAG_PREFIX, langchain_types
 from drumline_protocol.codec_types import (
     Opaque,
@@ -170,7 +171,7 @@ class Codec:
             data = self._encode_slowly(value, root)
         except BaseException as exc:  # user code: even SystemExit from a `to_fields` must not get out
             raise self._explained(value, root, exc) from exc
-        if len(data) > COUNT_FROM_BYTES:
+        if may_exceed(data):
             self._check_bounds(value, root, data)
         return data
 
@@ -244,20 +245,20 @@ class Codec:
         A KeyboardInterrupt passes, since it may be the user's; whatever else registered classes raise does not.
         """
         try:
-            if len(data) <= COUNT_FROM_BYTES:
+            if not may_exceed(data):
                 return self._unpack(data)
             if len(data) > VALUE_BYTES_MAX:
                 raise ValueError(f"the limit is {VALUE_BYTES_MAX} bytes")
-            check_size(data, NESTED, TAGGED)
-            return self._unpack_counted(data)
+            guarded = check_size(data, NESTED, TAGGED)
+            return self._unpack_counted[guarded](data)
         except (DecodeError, KeyboardInterrupt):
             raise
         except BaseException as exc:  # user code: even SystemExit from a `from_fields` must not get out
             size = len(data) if isinstance(data, (bytes, bytearray, memoryview)) else 0
             raise DecodeError(reason_of(exc), size) from exc
 
-    def _unpackers(self) -> tuple[Unpack, Unpack]:
-        """The chain of unpackers: the functions for the outermost level, of which one takes data that were counted."""
+    def _unpackers(self) -> tuple[Unpack, tuple[Unpack, Unpack]]:
+        """The chain of unpackers: the functions for the outermost level; the pair takes data that were counted."""
 
         def refuse(_code: int, _payload: bytes) -> Any:
             raise ValueError(f"more than {TYPED_NESTING_MAX} typed values inside one another")
@@ -267,7 +268,7 @@ class Codec:
         for level in reversed(range(1, TYPED_NESTING_MAX + 1)):
             unpack = heap_unpacker(hook) if level >= _HEAP_LEVEL else unpacker(hook)
             hook = load_hook(loaders, self._find_tag, unpack)
-        return unpacker(hook), unpacker(hook, counted=True)
+        return unpacker(hook), (counted_unpacker(hook, False), counted_unpacker(hook, True))
 
     def _find_tag(self, tag: str) -> WireType | None:
         found = registered.tags().get(tag) or self._by_tag.get(tag)

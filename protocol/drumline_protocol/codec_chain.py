@@ -12,7 +12,7 @@ from typing import Any
 from msgpack import Packer, Unpacker, unpackb  # type: ignore[import-untyped]
 
 from drumline_protocol.codec_builtin import NAMES, TAGGED, Pack, Unpack
-from drumline_protocol.codec_count import check_counts, checked_dict, has_counts, has_long_dicts
+from drumline_protocol.codec_count import HARMLESS_BYTES, check_counts, checked_dict, may_collide, may_forge
 from drumline_protocol.codec_types import Misfit, Opaque, WireType
 from drumline_protocol.failure import reason_of
 from drumline_protocol.limits import CONTAINER_ITEMS_MAX
@@ -49,13 +49,25 @@ def dump_hook(dumpers: dict[type, Dumper], find: Callable[[type], Dumper], inner
     return hook
 
 
-def unpacker(hook: LoadHook, counted: bool = False) -> Unpack:
-    """A link that reads; `counted` tells that `check_size` has seen the data, all of them large."""
+def unpacker(hook: LoadHook) -> Unpack:
+    """A link that reads."""
+    counted = {guarded: counted_unpacker(hook, guarded) for guarded in (False, True)}
 
     def unpack(data: bytes) -> Any:
-        if not counted and has_counts(data):
+        if len(data) <= HARMLESS_BYTES:
+            return unpackb(data, ext_hook=hook, raw=False, strict_map_key=False, unicode_errors="surrogatepass")
+        if may_forge(data):
             check_counts(data)
-        made = checked_dict if has_long_dicts(data) else None
+        return counted[may_collide(data)](data)
+
+    return unpack
+
+
+def counted_unpacker(hook: LoadHook, guarded: bool) -> Unpack:
+    """A link that reads data whose counts are known to be true; `guarded` against keys of equal hashes."""
+    made = checked_dict if guarded else None
+
+    def unpack(data: bytes) -> Any:
         if len(data) <= CONTAINER_ITEMS_MAX:  # a count beyond the number of bytes is refused anyway
             return unpackb(
                 data,
@@ -84,14 +96,15 @@ def heap_unpacker(hook: LoadHook) -> Unpack:
 
     def unpack(data: bytes) -> Any:
         size = len(data)
-        if has_counts(data):
+        large = size > HARMLESS_BYTES
+        if large and may_forge(data):
             check_counts(data)
         unpacker = Unpacker(
             ext_hook=hook,
             raw=False,
             strict_map_key=False,
             unicode_errors="surrogatepass",
-            object_pairs_hook=checked_dict if has_long_dicts(data) else None,
+            object_pairs_hook=checked_dict if large and may_collide(data) else None,
             max_buffer_size=max(size, 1),
             max_array_len=min(size, CONTAINER_ITEMS_MAX),
             max_map_len=min(size, CONTAINER_ITEMS_MAX),

@@ -20,6 +20,9 @@ from drumline_protocol.limits import CONTAINER_ITEMS_MAX, EQUAL_HASHES_MAX, VALU
 #: Values up to this size are within all bounds: a typed value takes at least three bytes.
 COUNT_FROM_BYTES = min(CONTAINER_ITEMS_MAX, 3 * VALUE_TYPED_MAX)
 
+#: What every typed value begins with.
+_EXT_HEADS = bytes([0xC7, 0xC8, 0xC9, 0xD4, 0xD5, 0xD6, 0xD7, 0xD8])
+
 #: From this many items on a list is tried for being all numbers, which are then counted at once.
 _RUN_ITEMS = 64
 
@@ -55,25 +58,36 @@ _SINGLES = bytes(first for first in range(256) if _STEPS[first] == 1 and _MORE[f
 #: Texts, bytes and ext values with a length: bytes of the length.
 _LENGTHS = {0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
 _FIXED_EXT = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
-_EXT = frozenset({0xC7, 0xC8, 0xC9, *_FIXED_EXT})
+_EXT = frozenset(_EXT_HEADS)
 
 #: Lists and dicts with a count: bytes of the count, and tokens of one item.
 _COUNTS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 
 
-def check_size(data: bytes, nested: frozenset[int], objects: int) -> None:
-    """ValueError if the value in `data` has too many items.
+def may_exceed(data: bytes) -> bool:
+    """Whether `data` may hold more than the bounds allow, so that `check_size` must look: a guess that costs little."""
+    size = len(data)
+    if size <= COUNT_FROM_BYTES:
+        return False
+    if size > VALUE_ITEMS_MAX or b"\xdd\x00" in data or b"\xdf\x00" in data:  # a list or dict of 65,536 or more
+        return True
+    return size - len(data.translate(None, _EXT_HEADS)) > VALUE_TYPED_MAX // 2
+
+
+def check_size(data: bytes, nested: frozenset[int], objects: int) -> bool:
+    """ValueError if the value in `data` has too many items. Whether keys of a long dict in it may be typed values.
 
     `nested` are the ext codes whose payload is a value in this format; `objects` is the one of them that objects of
     classes have. What is no msgpack at all passes, up to where it ceases to be: the decoder will stop there too.
     """
     pos, left, at_once, typed = 0, 1, 0, 0
+    long_dict = False
     try:
         for visited in range(VALUE_ITEMS_MAX + 1):
             if left <= 0:
                 if visited + at_once > VALUE_ITEMS_MAX:
                     break
-                return
+                return long_dict and typed > EQUAL_HASHES_MAX
             first = data[pos]
             step = _STEPS[first]
             if step:
@@ -92,6 +106,7 @@ def check_size(data: bytes, nested: frozenset[int], objects: int) -> None:
             elif first in _COUNTS:
                 pos, count, tokens = _head(data, pos, first)
                 run = _numbers(data, pos, count) if tokens == 1 else 0
+                long_dict = long_dict or (tokens == 2 and count > EQUAL_HASHES_MAX)
                 at_once += count if run else 0
                 left += -1 if run else count * tokens - 1
                 pos += run
@@ -102,7 +117,7 @@ def check_size(data: bytes, nested: frozenset[int], objects: int) -> None:
                 left -= 1
         raise ValueError(_too_many("items", VALUE_ITEMS_MAX))
     except LookupError:
-        return
+        return True
 
 
 def _too_many(what: str, most: int) -> str:
@@ -148,17 +163,19 @@ def _numbers(data: bytes, pos: int, count: int) -> int:
 # -- small data ------------------------------------------------------------------------------------
 
 #: In less data than this forged counts claim little, and keys of equal hashes are few.
-_HARMLESS_BYTES = 1024
+HARMLESS_BYTES = 1024
 
 
-def has_counts(data: bytes) -> bool:
-    """Whether counts in `data` may claim more room than it has bytes: a long list may be among it."""
-    return len(data) > _HARMLESS_BYTES and (b"\xdc" in data or b"\xdd" in data)
+def may_forge(data: bytes) -> bool:
+    """Whether a long list may be in `data`: its count may claim more room than there are bytes."""
+    return b"\xdc" in data or b"\xdd" in data
 
 
-def has_long_dicts(data: bytes) -> bool:
-    """Whether a dict of 16 keys or more may be in `data`."""
-    return len(data) > _HARMLESS_BYTES and (b"\xde" in data or b"\xdf" in data)
+def may_collide(data: bytes) -> bool:
+    """Whether `data` may hold a long dict whose keys are typed values: only their hashes can be chosen."""
+    if b"\xde" not in data and b"\xdf" not in data:
+        return False
+    return len(data) - len(data.translate(None, _EXT_HEADS)) > EQUAL_HASHES_MAX
 
 
 def check_counts(data: bytes) -> None:

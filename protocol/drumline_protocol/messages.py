@@ -23,7 +23,8 @@ The embedded mode hands the same objects to the machine with live values inside.
 
 What a worker says of an attempt carries the `token` of that attempt, which came with its `TaskMessage`: who does not
 have the entry cannot speak for the task. An answer tells in `events` how many events the attempt emitted before it, so
-that a lost burst is noticed (-1: they are not counted, as in the embedded mode).
+that a lost burst is noticed (-1: they are not counted, as in the embedded mode). The answer takes a number among the
+events, so that events which come behind a lost answer are a gap.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class _Layout:
         self.since = tuple(int(x.metadata.get("since", 1)) for x in mine)
         self.required = sum(x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine)
         #: what each field must be as it comes from the wire
-        self.shapes = tuple(shape_of(cls, name) for name in self.names)
+        self.shapes = tuple(shape_of(cls, x.name, x.type) for x in mine)
         outs = [(index, _OUTS.get((cls, name), _OUTS.get(name))) for index, name in enumerate(self.names, 1)]
         self.outs = [(index, out) for index, out in outs if out is not None]
 
@@ -159,8 +159,8 @@ def from_row(row: Any) -> Any:
         raise DecodeError(f"{layout.cls.__name__} has {len(values)} fields, at least {layout.required} are needed")
     index = 0
     try:
-        for index, shape in enumerate(layout.shapes[: len(values)]):
-            values[index] = shape(values[index])
+        for index, (shape, value) in enumerate(zip(layout.shapes, values, strict=False)):
+            values[index] = shape(value)
     except Misshapen as error:
         found = type(values[index]).__name__
         raise DecodeError(f"{layout.cls.__name__}.{layout.names[index]} {error} (it is a {found})") from error

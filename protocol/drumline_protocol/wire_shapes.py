@@ -33,7 +33,7 @@ class Misshapen(ValueError):
 
 def text(value: Any) -> str:
     """Any text that can be encoded."""
-    if type(value) is str and is_encodable(value):
+    if type(value) is str and (value.isascii() or is_encodable(value)):
         return value
     raise Misshapen("must be a text without lone surrogates")
 
@@ -47,9 +47,14 @@ def free_text(value: Any) -> str:
 
 def name(value: Any) -> str:
     """An id or a name: what may become a part of a key."""
-    if type(value) is str and 0 < len(value) <= NAME_CHARS_MAX and is_encodable(value):
+    if type(value) is str and 0 < len(value) <= NAME_CHARS_MAX and (value.isascii() or is_encodable(value)):
         return value
     raise Misshapen(f"must be a name of 1 to {NAME_CHARS_MAX} characters, without lone surrogates")
+
+
+def name_or_none(value: Any) -> str:
+    """A name, or nothing."""
+    return "" if type(value) is str and not value else name(value)
 
 
 def number(least: int) -> Shape:
@@ -150,7 +155,7 @@ def _path_part(part: Any, depth: int = 0) -> bool:
 
 def task_path(value: Any) -> tuple[Any, ...]:
     """Where a task stands in its plan: texts and numbers, and paths inside it."""
-    if type(value) is list and value and all(map(_path_part, value)):
+    if type(value) is list and all(map(_path_part, value)):
         return tuple(value)
     raise Misshapen("must be the path of a task")
 
@@ -171,7 +176,7 @@ def change(value: Any) -> list[Any]:
 
 def bursts(value: Any) -> list[bytes]:
     """Events as a worker sends them."""
-    if type(value) is list and all(type(each) is bytes for each in value):
+    if type(value) is list and {bytes}.issuperset(map(type, value)):
         return value
     raise Misshapen("must be a list of encoded events")
 
@@ -228,36 +233,26 @@ def command(value: Any) -> Any:
 #: By class and field, or by field where it is the same in all classes.
 FIELDS: dict[Any, Shape] = {
     **dict.fromkeys(("run", "run_id", "task", "executor"), name),
+    (m.Abandoned, "task"): name_or_none,  # none, with attempt 0: its run shall be looked at
+    (m.Abandoned, "attempt"): number(0),
     (f.Emitted, "executor"): text,  # empty for a graph that a node called
     (f.TaskFinished, "executor"): text,
     "graph": name,
     (f.RunStarted, "graph"): text,  # empty for a run that was rejected
-    "node": text,
+    (m.TaskMessage, "node"): free_text,  # a worker answers that it has no such node
     "ns": tuple_of(text),
     "triggers": tuple_of(free_text),
-    "record": tuple_of(text),
     "written": tuple_of(free_text),
     "tags": tuple_of(free_text),
     (f.GraphEntered, "path"): text,
     "path": task_path,
     "attempt": number(1),
-    "n": number(0),
     "events": number(-1),
     "step": number(-1),
-    "stop": number(0),
-    "partition": number(0),
-    "at_ms": moment,
-    "token": text,
-    "proof": text,
-    "phase": text,
-    "status": text,
     "reason": free_text,
     (f.Noticed, "text"): free_text,
     "metadata": optional(dict_of()),
     (f.RunStarted, "metadata"): dict_of(),
-    "config": dict_of(),
-    "cells": dict_of(),
-    "blobs": dict_of(text),
     "changes": dict_of(change),
     "sketches": optional(dict_of(sketch)),
     "keys": optional(keys),
@@ -272,20 +267,31 @@ FIELDS: dict[Any, Shape] = {
     "items": emitted,
     (f.PlanMade, "tasks"): tasks,
     (m.Cancel, "tasks"): tuple_of(name),
-    "fingerprint": optional(text),
-    (f.RunStarted, "fingerprint"): text,
-    (m.RunShared, "fingerprint"): text,
-    "subgraphs": flag,
-    "is_async": flag,
     "input": anything,
     "context": anything,
     "arg": anything,
 }
 
 
-def shape_of(cls: type, field: str) -> Shape:
-    """The shape of one field. LookupError for a field that has none: every field needs one."""
-    return FIELDS.get((cls, field)) or FIELDS[field]
+#: By annotation, for fields that the table above leaves out. Not for `Any`: what such a field is must be said.
+ANNOTATED: dict[str, Shape] = {
+    "str": text,
+    "str | None": optional(text),
+    "int": number(0),
+    "bool": flag,
+    "float": moment,
+    "tuple[str, ...]": tuple_of(text),
+    "dict[str, Any]": dict_of(),
+    "dict[str, str]": dict_of(text),
+}
+
+
+def shape_of(cls: type, field: str, annotation: Any) -> Shape:
+    """The shape of one field. LookupError for one that neither table has: add it."""
+    found = FIELDS.get((cls, field)) or FIELDS.get(field) or ANNOTATED.get(annotation)
+    if found is None:
+        raise LookupError(f"{cls.__name__}.{field}: {annotation} has no shape; name it in FIELDS")
+    return found
 
 
 # -- values that are read later --------------------------------------------------------------------

@@ -28,8 +28,8 @@ LIMIT_S = 30
 
 def renewers_of(role: Role) -> list[int]:
     """The children of a service process."""
-    children = Path(f"/proc/{role.process.pid}/task/{role.process.pid}/children")
-    return [int(pid) for pid in children.read_text().split()]
+    threads = Path(f"/proc/{role.process.pid}/task").glob("*/children")  # each thread has its own
+    return [int(pid) for children in threads for pid in children.read_text().split()]
 
 
 def is_there(pid: int) -> bool:
@@ -67,7 +67,7 @@ def test_a_busy_worker_stays_listed_and_its_other_tasks_are_kept(cluster_of: Mak
     time.sleep(LONG_S - 1)  # the premise: the interpreter is held for so long
     [(_, age_ms)] = cluster.broker().members("workers").values()
     assert age_ms < TASK_LEASE_MS
-    assert busy.result()["out"] == "busy for long"
+    assert cluster.result(busy)["out"] == "busy for long"
 
 
 def test_a_reducer_that_holds_the_interpreter_keeps_its_partition(cluster_of: Make) -> None:
@@ -89,7 +89,7 @@ def test_a_stopped_worker_is_taken_over(cluster_of: Make, mark: Path) -> None:
     assert took_s < TAKEOVER_S + 1
     assert renewers_of(stopped), "its renewer waits for it"
     stopped.resume()
-    assert run.result()["out"] == "busy for long"
+    assert cluster.result(run)["out"] == "busy for long"
 
 
 def test_a_killed_worker_leaves_no_renewer_and_is_taken_over_at_once(cluster_of: Make, mark: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_killed_worker_leaves_no_renewer_and_is_taken_over_at_once(cluster_of:
         assert wait_until(lambda pid=renewer: not is_there(pid)) < 1.0
         wait_until(lambda seen=seen: len(pids_in(mark)) > seen + 1)
         times.append(time.monotonic() - began)
-        assert run.result()["out"] == "busy for long"
+        assert cluster.result(run)["out"] == "busy for long"
     print(f"takeover of a killed worker: p50 {statistics.median(times):.2f} s, max {max(times):.2f} s")
     assert max(times) < TAKEOVER_S + 1
 

@@ -44,7 +44,7 @@ def test_a_worker_whose_event_loop_died_ends_loudly(cluster_of: Make, mark: Path
     victim = processes.roles["w0"].process
     assert victim.wait(LIMIT_S) != 0
     assert any("drumline-nodes" in line for line in processes.roles["w0"].lines)
-    run.cancel()
+    cluster.cancel(run)
     assert len(pids_in(mark)) >= 1
 
 

@@ -284,3 +284,24 @@ def test_a_subgraph_is_a_scope_of_the_same_run() -> None:
     (end,) = fx.dispatch
     assert end.name == "end"
     assert run.root is not None and run.root.state.cells["l"] == ["i", "i", "x"]
+
+
+def test_what_comes_behind_a_lost_answer_is_a_gap() -> None:
+    # Given a node that goes on to emit behind its return, and an answer that was lost on its way
+    run, fx = begin(graph((START, "a")))
+    (a,) = fx.dispatch
+    run.handle(events(a, 0, 2), 1.0)
+    fx = run.handle(events(a, 3, 1), 2.0)
+    # Then the late event does not pass for one of the node's
+    assert kinds(fx) == ["AttemptRetracted"] and fx.dispatch == [a]
+
+
+def test_late_events_are_counted_behind_the_answers_number() -> None:
+    run, fx = begin(graph((START, "a"), (START, "b")))
+    a, _ = fx.dispatch
+    run.handle(events(a, 0, 2), 1.0)
+    done = result(a)
+    done.events = 2
+    run.handle(done, 2.0)
+    assert kinds(run.handle(events(a, 3, 2), 3.0)) == ["Noticed"]
+    assert run.late == 2

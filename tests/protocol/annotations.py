@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from drumline_graph.types import Interrupt
 from drumline_protocol import facts as f
+from drumline_protocol import messages as m
 from drumline_protocol.codec import Boxed
 from drumline_protocol.failure import Failure
 from drumline_protocol.limits import NAME_CHARS_MAX
@@ -44,14 +45,13 @@ NAMES = ("run", "run_id", "task", "id")
 
 
 def _rule(thing: Any, name: str, value: Any) -> bool:
+    least = 0 if type(thing) is m.Abandoned else 1  # of no task at all: empty, and attempt 0
     if name in NUMBERS and value is not None:
-        return NUMBERS[name] <= value <= 2**53
+        return NUMBERS[name] - (name == "attempt" and not least) <= value <= 2**53
     if name in NAMES:
-        return 0 < len(value) <= NAME_CHARS_MAX and bool(value.encode())
+        return (least if name == "task" else 1) <= len(value) <= NAME_CHARS_MAX and value.encode() is not None
     if name == "items":
         return all(type(each) is bytes or (type(thing) is f.Emitted and len(each) == 3) for each in value)
-    if name == "path" and type(thing) is not f.GraphEntered:
-        return len(value) > 0
     if name == "error":
         return value is None or (type(value) is Failure and all(type(x) is str for x in (value.message, str(value))))
     if name == "writes" and value is not None:

@@ -42,6 +42,7 @@ INBOX: list[Any] = [
     m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0),
     m.Refused(*ATTEMPT, "no such graph", TOKEN),
     m.Abandoned(RUN, TASK, 1, "nobody renewed it"),
+    m.Abandoned(RUN, "", 0, "no task of the run is in a stream"),
     m.WorkersChanged(3),
     m.RunDamaged(RUN, "its log is gone"),
 ]

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgpack
 import pytest
+from langchain_core.messages import AIMessage
 from tests.protocol.bombs import MANY, REFUSED, Many, array, equal_hashes, ext, mapping, rows
 from tests.protocol.samples import CODEC, Frozen
 
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_builtin import LOADERS, NESTED, TAGGED
-from drumline_protocol.codec_count import check_size
+from drumline_protocol.codec_count import check_size, may_exceed
 from drumline_protocol.errors import DecodeError, EncodeError
 from drumline_protocol.limits import (
     CONTAINER_ITEMS_MAX,
@@ -40,7 +41,8 @@ def test_as_many_pass_as_the_bounds_say_and_no_more(name: str) -> None:
 def unbuilding(monkeypatch: pytest.MonkeyPatch) -> Codec:
     """A codec that may refuse large data, but not begin to read them."""
     codec = Codec()
-    monkeypatch.setattr(codec, "_unpack_counted", lambda _data: pytest.fail("it began to build"))
+    reader = lambda _data: pytest.fail("it began to build")  # noqa: E731
+    monkeypatch.setattr(codec, "_unpack_counted", (reader, reader))
     return codec
 
 
@@ -150,6 +152,21 @@ def test_pairs_and_other_ordinary_keys_are_not_meant() -> None:
     ):
         assert CODEC.decode(CODEC.encode(dict.fromkeys(keys))) == dict.fromkeys(keys)
         assert CODEC.decode(CODEC.encode(set(keys))) == set(keys)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_whatever_exceeds_the_bounds_is_counted(name: str) -> None:
+    many = MANY[name]
+    assert may_exceed(rows(many.item, many.most() + 3))
+    assert may_exceed(array(CONTAINER_ITEMS_MAX + 1) + b"\xc0" * (CONTAINER_ITEMS_MAX + 1))
+    assert may_exceed(mapping(CONTAINER_ITEMS_MAX + 1) + b"\xc0" * (CONTAINER_ITEMS_MAX + 1))
+
+
+def test_ordinary_values_of_a_megabyte_are_not_counted() -> None:
+    messages = CODEC.encode([AIMessage("hello world " * 30, id=str(n)) for n in range(2500)])
+    assert len(messages) > 900_000
+    assert not may_exceed(messages)
+    assert not may_exceed(CODEC.encode({"text": "x" * 2_000_000}))
 
 
 @pytest.mark.parametrize("cut", [1, 5, 9, 100, 50_000])

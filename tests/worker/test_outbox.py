@@ -55,7 +55,9 @@ def test_what_is_emitted_while_the_answer_is_written_goes_out_behind_it() -> Non
     outbox.event(slot, b"after")
     result, late = messages(outbox.take())
     assert isinstance(result, TaskResult) and result.events == 1
-    assert isinstance(late, Events) and (late.n, late.items) == (1, [b"meanwhile", b"after"])
+    assert isinstance(late, Events) and (late.n, late.items) == (2, [b"meanwhile", b"after"]), (
+        "1 is the number of the answer"
+    )
 
 
 def test_an_answer_is_acknowledged_behind_all_events_of_its_task() -> None:

@@ -183,6 +183,7 @@ class Outbox:
                 if not slot.void:
                     batch.entries.append((slot.partition, slot.run, answer))
                     batch.done.append((slot.pool, slot.entry))
+                    slot.n += 1  # the answer has a number too: what is emitted behind a lost one does not pass for it
                 batch.finished.append(slot)
             self._pack(batch, slot, late)
         return batch
