@@ -14,7 +14,7 @@ SERVERS ?=
 ROUNDS  ?= takeover,chaos,everysec,quiet,hostile
 SEED    ?=
 
-.PHONY: help demo test test-full test-oldest fuzz chaos lint bench clean
+.PHONY: help demo test test-full test-oldest fuzz chaos mutants lint bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,9 @@ bench: $(VENV)/.dev  ## the workloads of benchmarks/, with ratios
 chaos: $(VENV)/.dev  ## kill, stop and cut everything while 100 runs go on: SECONDS= SERVERS= ROUNDS= SEED=
 	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --servers "$(SERVERS)" --rounds "$(ROUNDS)" \
 	  $(if $(SEED),--seed $(SEED))
+
+mutants: $(VENV)/.dev  ## break one rule after another and see whether a test notices: ROOMS="graph worker" JOBS=2
+	$(BIN)/python -m tests.mutants $(foreach room,$(ROOMS),--room $(room)) --jobs $(or $(JOBS),2)
 
 clean:  ## remove what tools have left (.venv and .venv-oldest stay: they are yours to delete)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .drumline

@@ -51,7 +51,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     versions.check_version.cache_clear()
 
 
-@pytest.mark.parametrize("number", ["0.6.11", "1.1.10", "1.3.0", "1.3.0rc1", "2.0"])
+@pytest.mark.parametrize("number", ["0.6.11", "1.1.10", "1.3", "1.3.0", "1.3.0rc1", "2.0"])
 def test_another_version_is_refused(installed: list[str], number: str) -> None:
     installed.append(number)
     with pytest.raises(UnsupportedLangGraph) as caught:

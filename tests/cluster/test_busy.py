@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def test_a_busy_worker_stays_listed_and_its_other_tasks_are_kept(cluster_of: Mak
 
 def test_a_reducer_that_holds_the_interpreter_keeps_its_partition(cluster_of: Make) -> None:
     processes, cluster = cluster_of(app=APP, coordinators=2, workers=1)
+    wait_until(lambda: sorted(Counter(row["owner"] for row in cluster.broker().lease_owners()).values()) == [4, 4])
     epochs = {row["partition"]: row["epoch"] for row in cluster.broker().lease_owners()}
     seconds = 5 * LEASE_MS // 1000
     assert cluster.graph("slow_reducer").invoke({"seconds": seconds})["total"] == seconds

@@ -54,7 +54,7 @@ class ClusterGraph:
         **options: Any,
     ) -> Any:
         """Run the graph to its end and return its output, as `CompiledStateGraph.invoke` does."""
-        outputs = stream_mode == "values" and options.get("output_keys") is None
+        outputs = options.get("output_keys") is None
         items = self.stream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
         if stream_mode != "values":
             return list(items)
@@ -72,7 +72,7 @@ class ClusterGraph:
         **options: Any,
     ) -> Any:
         """The twin of `invoke` for an event loop."""
-        outputs = stream_mode == "values" and options.get("output_keys") is None
+        outputs = options.get("output_keys") is None
         items = self.astream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
         if stream_mode != "values":
             return [item async for item in items]

@@ -1,0 +1,24 @@
+"""The mutations, room by room."""
+
+from __future__ import annotations
+
+from ..mutation import Mutation
+from .adapter import ADAPTER
+from .cluster import CLUSTER
+from .coordinator import COORDINATOR
+from .graph import GRAPH
+from .protocol import PROTOCOL
+from .transport import TRANSPORT
+from .views import VIEWS
+from .worker import WORKER
+
+ROOMS: dict[str, tuple[Mutation, ...]] = {
+    "graph": GRAPH,
+    "protocol": PROTOCOL,
+    "transport": TRANSPORT,
+    "coordinator": COORDINATOR,
+    "worker": WORKER,
+    "cluster": CLUSTER,
+    "views": VIEWS,
+    "adapter": ADAPTER,
+}
