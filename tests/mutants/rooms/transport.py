@@ -364,7 +364,7 @@ TRANSPORT: tuple[Mutation, ...] = (
     ),
     Mutation(
         "double_ignores_epochs",
-        "transport/drumline_transport/memory.py",
+        "transport/drumline_transport/memory_server.py",
         "        elif lease.epoch != commit.epoch:",
         "        elif lease.epoch < commit.epoch:",
         _COMMIT,
