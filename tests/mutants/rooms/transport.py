@@ -269,8 +269,8 @@ TRANSPORT: tuple[Mutation, ...] = (
     Mutation(
         "script_loaded_never",
         "transport/drumline_transport/line.py",
-        'connection.call("SCRIPT", "LOAD", script.text, timeout_s=self._timeout_s)',
-        'connection.call("PING", timeout_s=self._timeout_s)',
+        'connection.call("SCRIPT", "LOAD", script.text, timeout_s=timeout_s)',
+        'connection.call("PING", timeout_s=timeout_s)',
         _REAL,
         "A script that the server forgot is loaded again.",
     ),
