@@ -69,6 +69,9 @@ REFUSALS_AT_ONCE = 3
 #: what bears the token of the attempt that it speaks for, or a proof in place of it
 _OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, Abandoned)
 
+#: what clients may say; they read run records, and so the proofs of keepers
+_OF_CLIENTS = (RunRequest, CancelRun, DeleteRun)
+
 
 class Partition:
     """The runs of one partition, as long as this process holds its lease."""
@@ -155,6 +158,8 @@ class Partition:
             named = getattr(message, "run", None) or getattr(message, "run_id", "")
             if named != entry.run:
                 raise DecodeError(f"it is of run {named!r}, and lies here as one of run {entry.run!r}", len(entry.data))
+            if entry.source == REQUESTS and not isinstance(message, _OF_CLIENTS):
+                raise DecodeError(f"a client may not say {type(message).__name__}", len(entry.data))
             return message
         except WireError as error:
             self._set_aside(entry, str(error))

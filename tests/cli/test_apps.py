@@ -209,7 +209,9 @@ def test_a_graph_of_langgraph_that_is_refused_is_told_without_a_traceback(
     """By every command that loads apps, without a broker; with the exit code of other mistakes in an app."""
     folder = write("app_t.py", text, base=LANGGRAPH).parent
     for command in ("worker", "coordinator", "up"):
-        done = drumline(command, spec, cwd=folder, env=environment(DRUMLINE_BROKER="redis://127.0.0.1:1"))
+        # `up` makes the cluster before it starts others: it needs a broker, its own
+        env = environment() if command == "up" else environment(DRUMLINE_BROKER="redis://127.0.0.1:1")
+        done = drumline(command, spec, cwd=folder, env=env)
         said = done.stdout + done.stderr  # `up` passes on what its children say
         assert done.returncode == 1, said
         assert "Traceback" not in said

@@ -140,6 +140,7 @@ def test_a_cluster_of_a_newer_protocol(server: LocalServer, folder: Path) -> Non
 
 @pytest.mark.cluster
 def test_no_coordinator_there(server: LocalServer, folder: Path) -> None:
+    connect(server.url, prefix="lonely", create=True).close()
     done = drumline("run", "joke", "--broker", server.url, "--prefix", "lonely", cwd=folder)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
