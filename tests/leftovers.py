@@ -69,7 +69,9 @@ def _of_no_run(raw: Any, by_kind: dict[str, list[str]]) -> Iterable[str]:
             yield f"{key}: {pending} entries are taken and not acknowledged"
     for kind in _TO_DO:
         for key in by_kind.get(kind, []):
-            length = raw("XLEN", key)
+            rows = raw("XRANGE", key, "-", "+", "COUNT", 10_000)
+            # What a keeper says of no run (a worker came) waits for the next coordinator.
+            length = sum(1 for _, fields in rows if fields[0] != b"r" or fields[1])
             if length:
                 yield f"{key}: {length} entries, and no run is open"
     for key in by_kind.get("blob", []):

@@ -22,7 +22,6 @@ from drumline_protocol.facts import Fact, RunFinished, RunStarted, TaskFailed, T
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import (
-    DEAD_DATA_BYTES_MAX,
     DISPATCH_WINDOW_BYTES_MAX,
     DISPATCH_WINDOW_ENTRIES_MAX,
     LOG_ENTRY_BYTES_MAX,
@@ -30,7 +29,8 @@ from drumline_protocol.limits import (
     RUN_LOG_BYTES_MAX,
 )
 from drumline_protocol.messages import Cancel
-from drumline_transport.broker import Commit, DeadEntry, FailedRun, LogAppend, TaskAppend
+from drumline_transport.broker import Commit, LogAppend, TaskAppend
+from drumline_transport.dead import DeadEntry, FailedRun
 
 log = logging.getLogger("drumline.coordinator")
 
@@ -187,10 +187,7 @@ class Stage:
 
     def set_aside(self, source: str, id_: str, run_id: str, reason: str, data: bytes) -> None:
         """Keep an entry that cannot be handled, for an operator to look at."""
-        if len(data) > DEAD_DATA_BYTES_MAX:
-            reason = f"{reason} (cut: it had {len(data)} bytes)"
-        kept = data[:DEAD_DATA_BYTES_MAX]
-        self.commit.dead.append(DeadEntry(source, id_, run_id, reason[:TOLD_CHARS_MAX], kept))
+        self.commit.dead.append(DeadEntry(source, id_, run_id, reason[:TOLD_CHARS_MAX], data).as_kept())
 
     def _entries(self, run_id: str, first: int, facts: list[Fact]) -> list[LogAppend]:
         """Facts as log entries, none of them larger than it must be."""

@@ -31,7 +31,8 @@ from drumline_protocol.codec import unbox
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import CONSUMER_FORGET_MS, LOST_SWEEP_RUNS_MAX, PRESENCE_TTL_MS
 from drumline_protocol.messages import Abandoned, RunDamaged, TaskMessage
-from drumline_transport.broker import SWEEP_START, DeadEntry, StaleTask
+from drumline_transport.broker import SWEEP_START, StaleTask
+from drumline_transport.dead import DeadEntry
 from drumline_transport.errors import ServerError
 from drumline_transport.keeper_verbs import KeeperVerbs
 

@@ -97,10 +97,10 @@ class DecodeError(WireError):
 
 
 class ProtocolTooNew(WireError):
-    """An entry was written by a newer drumline than this process can read. It was left in place.
+    """A newer drumline than this one wrote an entry, or raised the version that the cluster speaks.
 
-    Upgrade this process; in a rolling deployment upgrade coordinators and workers before the
-    clients.
+    Upgrade this process. In a rolling deployment raise the version (`drumline protocol --raise`) when no older process
+    is left.
     """
 
     def __init__(self, found: int, spoken: int) -> None:

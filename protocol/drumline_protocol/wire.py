@@ -24,7 +24,16 @@ from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError, ProtocolTooNew
-from drumline_protocol.wire_shapes import Misshapen, opened_command, opened_interrupts, opened_writes, shape_of
+from drumline_protocol.limits import NAME_CHARS_MAX
+from drumline_protocol.wire_shapes import (
+    Misshapen,
+    anything,
+    name,
+    opened_command,
+    opened_interrupts,
+    opened_writes,
+    shape_of,
+)
 
 #: the newest version that this drumline reads and writes; a change that old readers cannot skip raises it
 VERSION = 1
@@ -113,7 +122,7 @@ _LOCAL = {(f.PlanMade, "inputs")}
 class _Layout:
     """How one class is laid out: its code, its fields in order, how each of them goes out and comes in."""
 
-    __slots__ = ("cls", "code", "names", "outs", "read", "required", "shapes", "since")
+    __slots__ = ("cls", "code", "named", "names", "outs", "read", "required", "shapes", "since")
 
     def __init__(self, code: int, cls: type) -> None:
         self.code = code
@@ -125,8 +134,10 @@ class _Layout:
         #: the version that each field came with
         self.since = tuple(int(x.metadata.get("since", 1)) for x in mine)
         self.required = sum(x.default is NO_DEFAULT and x.default_factory is NO_DEFAULT for x in mine)
-        #: what each field must be as it comes from the wire
-        self.shapes = tuple(shape_of(cls, x.name, x.type) for x in mine)
+        #: what fields must be as they come from the wire: first those that are names, then the others
+        shapes = [(index, shape_of(cls, x.name, x.type)) for index, x in enumerate(mine)]
+        self.named = tuple(index for index, shape in shapes if shape is name and index < self.required)
+        self.shapes = [(i, shape) for i, shape in shapes if i not in self.named and shape is not anything]
         outs = [(index, _OUTS.get((cls, name), _OUTS.get(name))) for index, name in enumerate(self.names, 1)]
         self.outs = [(index, out) for index, out in outs if out is not None]
 
@@ -159,8 +170,13 @@ def from_row(row: Any) -> Any:
         raise DecodeError(f"{layout.cls.__name__} has {len(values)} fields, at least {layout.required} are needed")
     index = 0
     try:
-        for index, (shape, value) in enumerate(zip(layout.shapes, values, strict=False)):
-            values[index] = shape(value)
+        for index in layout.named:  # most fields of most messages: the call is spared where it would only agree
+            value = values[index]
+            if type(value) is not str or not value.isascii() or not 0 < len(value) <= NAME_CHARS_MAX:
+                name(value)
+        for index, shape in layout.shapes:
+            if index < len(values):
+                values[index] = shape(values[index])
     except Misshapen as error:
         found = type(values[index]).__name__
         raise DecodeError(f"{layout.cls.__name__}.{layout.names[index]} {error} (it is a {found})") from error

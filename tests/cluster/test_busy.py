@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def test_a_busy_worker_stays_listed_and_its_other_tasks_are_kept(cluster_of: Mak
 
 def test_a_reducer_that_holds_the_interpreter_keeps_its_partition(cluster_of: Make) -> None:
     processes, cluster = cluster_of(app=APP, coordinators=2, workers=1)
+    wait_until(lambda: sorted(Counter(row["owner"] for row in cluster.broker().lease_owners()).values()) == [4, 4])
     epochs = {row["partition"]: row["epoch"] for row in cluster.broker().lease_owners()}
     seconds = 5 * LEASE_MS // 1000
     assert cluster.graph("slow_reducer").invoke({"seconds": seconds})["total"] == seconds
@@ -97,11 +99,11 @@ def test_a_killed_worker_leaves_no_renewer_and_is_taken_over_at_once(cluster_of:
     times = []
     for number in range(5):
         seen = len(pids_in(mark))
+        processes.start("worker", f"next{number}")
         run = cluster.graph("busy").start({"mark": str(mark), "seconds": 1})
         wait_until(lambda seen=seen: len(pids_in(mark)) > seen)
         victim = processes.by_pid(pids_in(mark)[-1])
         [renewer] = renewers_of(victim)
-        processes.start("worker", f"next{number}")
         began = time.monotonic()
         victim.kill()
         assert wait_until(lambda pid=renewer: not is_there(pid)) < 1.0
@@ -113,7 +115,7 @@ def test_a_killed_worker_leaves_no_renewer_and_is_taken_over_at_once(cluster_of:
 
 
 def test_a_renewer_that_dies_is_started_anew(cluster_of: Make) -> None:
-    processes, _ = cluster_of(app=APP, coordinators=0, workers=1)
+    processes, _ = cluster_of(app=APP, coordinators=1, workers=1)
     [first] = renewers_of(processes.roles["w0"])
     os.kill(first, 9)
     wait_until(lambda: renewers_of(processes.roles["w0"]) not in ([], [first]))

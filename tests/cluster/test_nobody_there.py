@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 import uuid
@@ -149,7 +150,7 @@ def test_a_worker_that_waits_for_a_cluster_stops_when_told(server: LocalServer, 
     worker = Started(*words, cwd=Path(__file__).parents[2], env=environment())
     try:
         worker.await_line("waiting for the first coordinator")
-        assert worker.end(10) == 0
+        assert worker.end(signal.SIGTERM) == 0
     finally:
         worker.close()
     assert keys_of(server, prefix) == []

@@ -60,9 +60,11 @@ class Reader(threading.Thread):
 
 @pytest.mark.timeout(300)
 def test_takeover_of_a_killed_coordinator(cluster_of: Make, mark: Path) -> None:
-    processes, cluster = cluster_of(coordinators=0, workers=2)
+    processes, cluster = cluster_of(coordinators=0, workers=0)
     for name in ("k0", "k1"):
         processes.start("coordinator", name, *LEASES)
+    for name in ("w0", "w1"):
+        processes.start("worker", name)
     took = []
     for number in range(KILLS):
         stream = cluster.graph("tokens").stream({**LONG, "mark": str(mark)}, stream_mode="custom")
@@ -80,8 +82,10 @@ def test_takeover_of_a_killed_coordinator(cluster_of: Make, mark: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_takeover_of_a_killed_worker(cluster_of: Make, tmp_path: Path) -> None:
-    processes, cluster = cluster_of(coordinators=0, workers=2)
+    processes, cluster = cluster_of(coordinators=0, workers=0)
     processes.start("coordinator", "k0", *LEASES)
+    for name in ("w0", "w1"):
+        processes.start("worker", name)
     took = []
     for number in range(KILLS):
         mark = tmp_path / f"pids{number}"

@@ -34,6 +34,10 @@ async def wait(_state: State) -> None:
     await asyncio.sleep(60)
 
 
+def fails(_state: State) -> None:
+    raise ValueError("of the node")
+
+
 _inner = StateGraph(State).add_node(inner).add_edge(START, "inner").compile()
 GRAPHS: dict[str, Any] = {
     "all": StateGraph(State)
@@ -43,5 +47,10 @@ GRAPHS: dict[str, Any] = {
     .add_conditional_edges("child", route, ["measure"])
     .add_edge("measure", END)
     .compile(name="all"),
+    "lonely": StateGraph(State)
+    .add_node("measure", measure, metadata={"pool": "rare"})
+    .add_edge(START, "measure")
+    .compile(name="lonely"),
+    "fails": StateGraph(State).add_node(fails).add_edge(START, "fails").compile(name="fails"),
     "wait": StateGraph(State).add_node(wait).add_edge(START, "wait").compile(name="wait"),
 }

@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from drumline import Cluster
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.service import Coordinator
 from drumline_protocol.errors import NoBroker, NoCluster
+from drumline_protocol.keys import Keys
 from drumline_transport import connect
+from drumline_transport.backoff import Pause
 from drumline_transport.local_server import free_port
+from drumline_transport.scripts import ALL
 from drumline_worker.registry import Registry
 from drumline_worker.service import Worker, WorkerSettings
 
@@ -28,6 +32,9 @@ from . import deploy_app
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PASSWORDS = {role: f"pass-of-{role}" for role in ("coordinator", "worker", "client")}
+
+#: not of the template: what tests themselves ask of a server
+ADMIN = "user admin on nopass ~* &* +@all\n"
 
 #: servers that know selectors and %R~; 6.2 does not
 SERVERS = ["redis8", "valkey9"]
@@ -53,7 +60,7 @@ class Guarded:
         words = [str(server), str(DEPLOY / "redis.conf"), "--dir", str(folder), "--port", str(self.port)]
         words += ["--bind", "127.0.0.1"]
         if acl is not None:
-            (folder / "users.acl").write_text(acl, encoding="utf-8")
+            (folder / "users.acl").write_text(acl + ADMIN, encoding="utf-8")
             words += ["--aclfile", str(folder / "users.acl")]
         self._log = (folder / "server.log").open("w+b")
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
@@ -82,6 +89,9 @@ class Guarded:
     def raw(self, role: str | None = None) -> redis.Redis:
         return redis.Redis.from_url(self.url(role), protocol=2, socket_timeout=10)
 
+    def admin(self) -> redis.Redis:
+        return redis.Redis(port=self.port, protocol=2, username="admin", password="none", socket_timeout=10)
+
     def close(self) -> None:
         self.health.close()
         self._process.kill()
@@ -94,6 +104,38 @@ def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     started = Guarded(program(request.param), tmp_path_factory.mktemp("acl"), render())
     yield started
     started.close()
+
+
+@contextlib.contextmanager
+def _broker(guarded: Guarded, role: str, name: str) -> Iterator[Any]:
+    broker = connect(guarded.url(role), name=name)
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+@contextlib.contextmanager
+def _worker(guarded: Guarded, name: str, pools: list[str]) -> Iterator[None]:
+    """Another worker, as its user, for as long as the block runs."""
+    programs = {name: graph.program for name, graph in deploy_app.GRAPHS.items()}
+    with _broker(guarded, "worker", name) as broker:
+        worker = Worker(broker, Registry(programs), name, WorkerSettings(pools=pools))
+        thread = threading.Thread(target=worker.run, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            worker.stop()
+            thread.join(30)
+
+
+def wait_until(holds: Callable[[], bool], limit_s: float = 30) -> None:
+    """Look until it holds: what others do to a server is told by nothing else."""
+    deadline, pause = time.monotonic() + limit_s, Pause()
+    while not holds():
+        assert time.monotonic() < deadline
+        pause.wait()
 
 
 @pytest.fixture(scope="module")
@@ -188,82 +230,252 @@ def test_health_may_ping_and_no_more(guarded: Guarded) -> None:
         health.get("drumline:meta")
 
 
+# -- the whole life of runs, each role under its user -------------------------------------------------
+
+
+def test_the_task_of_a_dead_worker_is_given_to_another(served: Guarded) -> None:
+    with Cluster(served.url("client")) as cluster, _broker(served, "worker", "dead") as dead:
+        run_id = cluster.graph("lonely").start({"text": "abc"})
+        assert len(dead.take(["rare"], "dead", 1, 10_000)) == 1
+        with _worker(served, "w2", ["rare"]):
+            assert cluster.result(run_id)["length"] == 3
+
+
+def test_a_renewer_speaks_for_a_busy_worker(served: Guarded) -> None:
+    with Cluster(served.url("client")) as cluster, _broker(served, "worker", "busy") as busy:
+        run_id = cluster.graph("lonely").start({"text": "abc"})
+        [task] = busy.take(["rare"], "busy", 1, 10_000)
+        assert busy.renew_all("busy", ["rare"]) == 1
+        assert busy.renew("busy", [("rare", task.id)]) == {("rare", task.id)}
+        busy.beat("workers", "busy", b"{}")
+        busy.leave("workers", "busy")
+        cluster.cancel(run_id)
+
+
+def test_a_run_is_deleted(served: Guarded) -> None:
+    with Cluster(served.url("client")) as cluster:
+        run_id = cluster.graph("all").start({"text": "abc"})
+        cluster.result(run_id)
+        cluster.delete(run_id)
+    assert [key for key in served.admin().scan_iter("*") if run_id.encode() in key] == []
+
+
+def test_failed_runs_and_entries_that_were_set_aside_are_listed(
+    served: Guarded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from drumline.cli.main import main
+
+    with Cluster(served.url("client")) as cluster, _broker(served, "client", "ps") as client:
+        with pytest.raises(ValueError, match="of the node"):
+            cluster.graph("fails").invoke({})
+        served.raw("client").xadd("{drumline:0}:requests", {"r": "", "d": b"junk"})
+        served.raw("coordinator").xadd("drumline:tasks:default", {"d": b"junk"})
+        served.raw("worker").xadd("{drumline:1}:inbox", {"r": "", "d": b"junk"})
+        wait_until(lambda: sum(len(client.dead(p, 9)) for p in range(client.partitions)) == 3)
+        assert [run.error for p in range(client.partitions) for run in client.failed(p, 9)] == [
+            "ValueError: of the node"
+        ]
+    where = ("--broker", served.url("client"))
+    assert main(["dead", "list", *where]) == 0
+    listed = capsys.readouterr().out
+    assert "requests" in listed and "inbox" in listed and "tasks:default" in listed
+    assert main(["ps", *where]) == 0
+    assert "of the node" in capsys.readouterr().out
+    assert main(["dead", "drop", "--all", *where]) == 1, "a client may look, and no more"
+    assert "NOPERM" in capsys.readouterr().err
+    assert main(["dead", "drop", "--all", "--broker", served.url("coordinator")]) == 0
+    assert "dropped 3 entries" in capsys.readouterr().out
+
+
+def test_a_forged_highest_id_holds_no_partition_up(served: Guarded) -> None:
+    """A client may give its request any id. Behind the highest one no other client could add anything."""
+    raw = served.raw("client")
+    for p in range(8):
+        raw.execute_command("XADD", f"{{drumline:{p}}}:requests", f"{2**64 - 1}-{2**64 - 1}", "r", "", "d", "junk")
+    admin = served.admin()
+    wait_until(lambda: not any(admin.exists(f"{{drumline:{p}}}:requests") for p in range(8)))
+    with Cluster(served.url("client")) as cluster:
+        assert cluster.graph("all").invoke({"text": "abc"})["length"] == 3
+    for p in range(8):
+        admin.delete(f"{{drumline:{p}}}:dead")
+
+
+def test_flushed_scripts_are_loaded_again_by_the_coordinator(served: Guarded) -> None:
+    admin = served.admin()
+    with Cluster(served.url("client")) as cluster:
+        for _ in range(5):
+            admin.script_flush()
+            assert cluster.graph("all").invoke({"text": "abc"})["length"] == 3
+    admin.script_flush()
+    wait_until(lambda: all(admin.script_exists(*(script.sha for script in ALL))))
+
+
+def test_scripts_are_installed_by_who_may(served: Guarded, capsys: pytest.CaptureFixture[str]) -> None:
+    from drumline.cli.main import main
+
+    assert main(["install-scripts", "--broker", served.url("coordinator")]) == 0
+    assert f"loaded {len(ALL)} scripts" in capsys.readouterr().out
+    for role in ("worker", "client"):
+        assert main(["install-scripts", "--broker", served.url(role)]) == 1
+        assert "may not load it" in capsys.readouterr().err
+
+
 # -- what it must not be able to do -----------------------------------------------------------------
 
-LOG, RUN, LEASE = "{drumline:3}:log:r", "{drumline:3}:run:r", "{drumline:3}:lease"
-FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
-    "client": [
-        ("XADD", LOG, "*", "d", "x"),
-        ("DEL", LOG),
-        ("XTRIM", LOG, "MAXLEN", "0"),
-        ("HSET", RUN, "status", "done"),
-        ("HSET", LEASE, "owner", "me"),
-        ("HSET", "drumline:meta", "partitions", "1"),
-        ("XREAD", "STREAMS", "{drumline:3}:inbox", "0"),
-        ("XADD", "drumline:tasks:default", "*", "d", "x"),
-        ("XREADGROUP", "GROUP", "workers", "me", "STREAMS", "drumline:tasks:default", ">"),
-        ("XADD", "drumline:ctl", "*", "d", "x"),
-        ("HSET", "drumline:workers", "me", "1 {}"),
-        ("GET", "{drumline:3}:blob:b"),
-        ("EVAL", "return 1", "0"),
-        ("SCRIPT", "LOAD", "return 1"),
-    ],
-    "worker": [
-        ("XADD", LOG, "*", "d", "x"),
-        ("XRANGE", LOG, "-", "+"),
-        ("HGETALL", RUN),
-        ("HSET", RUN, "status", "done"),
-        ("HSET", LEASE, "owner", "me"),
-        ("HSET", "drumline:meta", "partitions", "1"),
-        ("XREAD", "STREAMS", "{drumline:3}:inbox", "0"),
-        ("XTRIM", "{drumline:3}:inbox", "MAXLEN", "0"),
-        ("XADD", "drumline:tasks:default", "*", "d", "x"),
-        ("XADD", "drumline:ctl", "*", "d", "x"),
-        ("SET", "{drumline:3}:blob:b", "x"),
-        ("HSET", "drumline:coordinators", "me", "1 {}"),
-        ("EVAL", "return redis.call('HSET', KEYS[1], 'a', 'b')", "1", RUN),
-    ],
-    "coordinator": [
-        ("XADD", "another:inbox", "*", "d", "x"),
-        ("GET", "secret"),
-        ("EVAL", "return 1", "0"),
-        ("XREADGROUP", "GROUP", "workers", "me", "STREAMS", "drumline:tasks:default", ">"),
-    ],
+#: every key, by the method of `Keys` that makes it
+KEYS: dict[str, str] = {
+    **{name: getattr(Keys(), name)() for name in ("meta", "ctl", "workers", "coordinators", "graphs")},
+    **{name: getattr(Keys(), name)(3) for name in ("requests", "inbox", "dead", "failed", "lease", "open", "timers")},
+    **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "log", "blob")},
+    "tasks": Keys().tasks("default"),
+    "tasks of a partition": Keys().tasks("default", 3),
 }
+#: what can be done to a key: all that a role may do, and what somebody would do who means harm
+COMMANDS: dict[str, list[str]] = {
+    command: words.split()
+    for command, words in {
+        "XADD": "KEY MAXLEN 0 * d x",
+        "XTRIM": "KEY MAXLEN 0",
+        "XDEL": "KEY 1-1",
+        "XSETID": "KEY 9-9",
+        "XLEN": "KEY",
+        "XREAD": "STREAMS KEY 0",
+        "XRANGE": "KEY - +",
+        "XREVRANGE": "KEY + -",
+        "XREADGROUP": "GROUP workers me STREAMS KEY >",
+        "XACK": "KEY workers 1-1",
+        "XCLAIM": "KEY workers me 0 1-1",
+        "XAUTOCLAIM": "KEY workers me 0 0",
+        "XPENDING": "KEY workers",
+        "XGROUP CREATE": "KEY workers 0 MKSTREAM",
+        "XGROUP DELCONSUMER": "KEY workers me",
+        "XGROUP SETID": "KEY workers 0",
+        "XGROUP DESTROY": "KEY workers",
+        "XINFO GROUPS": "KEY",
+        "XINFO CONSUMERS": "KEY workers",
+        "XINFO STREAM": "KEY FULL",
+        "HSET": "KEY a b",
+        "HSETNX": "KEY a b",
+        "HDEL": "KEY a",
+        "HGET": "KEY a",
+        "HMGET": "KEY a",
+        "HGETALL": "KEY",
+        "GET": "KEY",
+        "SET": "KEY x",
+        "DEL": "KEY",
+        "UNLINK": "KEY",
+        "EXISTS": "KEY",
+        "TYPE": "KEY",
+        "DUMP": "KEY",
+        "RESTORE": "KEY 0 x",
+        "RENAME": "KEY KEY",
+        "COPY": "KEY KEY",
+        "EXPIRE": "KEY 1",
+        "MEMORY USAGE": "KEY",
+        "SADD": "KEY a",
+        "SREM": "KEY a",
+        "SMEMBERS": "KEY",
+        "SISMEMBER": "KEY a",
+        "ZADD": "KEY 1 a",
+        "ZREM": "KEY a",
+        "ZRANGEBYSCORE": "KEY 0 1",
+        "EVALSHA": "0123 1 KEY",
+        "EVAL": "text 1 KEY",
+    }.items()
+}
+#: the whole of what clients and workers may do to which key. EVALSHA: the script has no rights beyond the others here
+MAY: dict[str, dict[str, str]] = {
+    "client": {
+        "meta": "HMGET",
+        "requests": "XADD",
+        "failed": "XREVRANGE",
+        "dead": "XREVRANGE",
+        "log": "XREAD XRANGE EXISTS",
+        "run": "HGETALL",
+        "workers": "HGETALL HDEL",
+        "coordinators": "HGETALL HDEL",
+        "graphs": "HGETALL",
+        "lease": "HMGET",
+        "open": "SMEMBERS",
+        "tasks": "XLEN XPENDING",
+    },
+    "worker": {
+        "meta": "HMGET",
+        "inbox": "XADD TYPE XLEN MEMORY_USAGE EVALSHA",
+        "tasks": "XREADGROUP XGROUP_CREATE XGROUP_DELCONSUMER XACK XDEL XPENDING XRANGE XCLAIM EVALSHA",
+        "workers": "HSET HDEL HGETALL EVALSHA",
+        "ctl": "XREAD XREVRANGE",
+        "blob": "GET",
+    },
+}
+#: beyond keys
 NOBODY: list[tuple[str, ...]] = [
+    ("EVAL", "return 1", "0"),
+    ("EVAL_RO", "return 1", "0"),
+    ("FUNCTION", "LOAD", "x"),
     ("FLUSHALL",),
     ("FLUSHDB",),
     ("KEYS", "*"),
+    ("SCAN", "0"),
     ("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"),
     ("ACL", "LIST"),
     ("SHUTDOWN",),
     ("SCRIPT", "FLUSH"),
+    ("SCRIPT", "KILL"),
     ("CLIENT", "KILL", "ID", "1"),
+    ("CLIENT", "LIST"),
     ("MONITOR",),
+    ("DEBUG", "SLEEP", "1"),
+    ("REPLICAOF", "a", "1"),
+    ("SWAPDB", "0", "1"),
+    ("XADD", "another:inbox", "*", "d", "x"),
+    ("GET", "secret"),
 ]
 
 
+def test_the_matrix_has_every_key() -> None:
+    made = {name for name, value in vars(Keys).items() if not name.startswith("_") and callable(value)}
+    assert {*KEYS} - {"tasks of a partition"} == made - {"tag"}
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_users_may_do_no_more_than_they_need(guarded: Guarded, role: str) -> None:
+    """Each command on each key, as the server itself judges it."""
+    admin = guarded.admin()
+    may = {(name.replace("_", " "), key) for key, names in MAY[role].items() for name in names.split()}
+    found = {
+        (command, name)
+        for command, words in COMMANDS.items()
+        for name, key in KEYS.items()
+        if _may(admin, role, *command.split(), *(key if word == "KEY" else word for word in words))
+    }
+    assert found == may
+
+
 @pytest.mark.parametrize("role", PASSWORDS)
-def test_users_may_do_no_more_than_they_need(served: Guarded, role: str) -> None:
-    raw = served.raw(role)
-    assert [command for command in (*FORBIDDEN[role], *NOBODY) if _may(raw, command)] == []
+def test_nobody_may_harm_the_server(guarded: Guarded, role: str) -> None:
+    admin = guarded.admin()
+    assert [command for command in NOBODY if _may(admin, role, *command)] == []
+    for script in (("SCRIPT", "LOAD", "x"), ("SCRIPT", "EXISTS", "x")):
+        assert _may(admin, role, *script) == (role == "coordinator")
 
 
-def _may(raw: redis.Redis, command: tuple[str, ...]) -> bool:
-    try:
-        raw.execute_command(*command)
-    except redis.exceptions.NoPermissionError:
-        return False
-    return True
+def test_a_coordinator_reads_no_tasks_as_workers_do(guarded: Guarded) -> None:
+    words = ("XREADGROUP", "GROUP", "workers", "me", "STREAMS", KEYS["tasks"], ">")
+    assert not _may(guarded.admin(), "coordinator", *words)
+
+
+def _may(admin: redis.Redis, role: str, *command: str) -> bool:
+    admin.response_callbacks.clear()
+    return bool(admin.execute_command("ACL", "DRYRUN", role, *command) == b"OK")
 
 
 def test_a_script_gives_a_worker_no_rights_of_its_own(served: Guarded) -> None:
-    """SCRIPT LOAD takes any text, but what it calls is checked against the caller."""
-    raw = served.raw("worker")
-    sha = raw.script_load(f"return redis.call('HSET', '{RUN}', 'status', 'done')")
+    """What a script calls is checked against its caller."""
+    sha = served.raw("coordinator").script_load(f"return redis.call('HSET', '{KEYS['run']}', 'status', 'done')")
     with pytest.raises(redis.exceptions.ResponseError, match=r"ACL|NOPERM|permission|can't run"):
-        raw.evalsha(sha, 0)
-    assert served.raw("coordinator").exists(RUN) == 0
+        served.raw("worker").evalsha(sha, 0)
+    assert served.raw("coordinator").exists(KEYS["run"]) == 0
 
 
 def test_nobody_gets_in_without_a_name(guarded: Guarded) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from drumline.cli.main import _parser
-from drumline_protocol import codec_builtin, facts, keys, messages, wire
+from drumline_protocol import codec_builtin, facts, keys, limits, messages, wire
 from drumline_protocol.keys import Keys
 from drumline_transport.local_server import find_server
 
@@ -93,9 +93,15 @@ def test_keys_in_the_table_are_made_by_the_code() -> None:
     named = {_names(row[0])[0] for row in _rows("key")}
     assert named == {
         *(made.meta(), made.tasks("<pool>"), made.ctl(), made.workers(), made.coordinators(), made.graphs()),
+        *(made.requests(3), made.dead(3), made.failed(3)),
         *(made.inbox(3), made.lease(3), made.open(3), made.timers(3), made.run(3, "<run id>")),
         *(made.thread(3, "<id>"), made.log(3, "<run id>"), made.blob(3, "<blob id>"), made.tasks("<pool>", 3)),
     }
+
+
+def test_table_of_bounds_is_that_of_the_code() -> None:
+    told = {_names(row[0])[0]: int(row[1].replace(",", "")) for row in _rows("bound")}
+    assert told == {name: value for name, value in vars(limits).items() if name.isupper()}
 
 
 def test_ext_codes_of_the_protocol_page() -> None:

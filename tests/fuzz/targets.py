@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import operator
 from collections.abc import Callable
 from random import Random
@@ -256,7 +255,6 @@ SHARES = {
 
 def targets() -> dict[str, Target]:
     """All targets, made anew: what they did before must not be seen in what they do next."""
-    logging.getLogger("drumline").setLevel(logging.CRITICAL + 1)
     return {
         "inbox": _decode("inbox"),
         "tasks": _decode("tasks"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.transport.commits import commit_of, lease_of, log, replies_of, settle, statuses, task
 
-from drumline_transport.broker import START, BlobPut, Commit, DeadEntry, FailedRun
+from drumline_protocol.limits import DEAD_DATA_BYTES_MAX
+from drumline_transport.broker import START, BlobPut, Commit
+from drumline_transport.dead import DeadEntry, FailedRun
 
 
 def test_numbers_apply_once_and_in_order(broker):
@@ -361,6 +363,48 @@ def test_what_was_set_aside_can_be_looked_at_and_dropped(broker):
     assert [entry for _, entry in broker.dead(0, 1)] == [dead[2]]
     assert len(broker.dead(0, 10)) == 2
     assert broker.dead(1, 10) == []
+
+
+def test_notes_are_read_from_one_of_them_on(broker):
+    lease = lease_of(broker, 0)
+    dead = [DeadEntry("inbox", f"{n}-0", "r", "it is junk", b"") for n in (1, 2, 3)]
+    settle(broker, commit_of(lease, 1, dead=dead))
+    second = broker.dead(0, 10)[1][0]
+    assert [entry for _, entry in broker.dead(0, 10, second)] == [dead[1], dead[0]]
+    assert [entry for _, entry in broker.dead(0, 1, second)] == [dead[1]]
+
+
+def test_an_entry_goes_back_to_where_it_lay(broker):
+    broker.put_back(1, DeadEntry("inbox", "1-0", "run a", "why", b"of a worker"))
+    broker.put_back(1, DeadEntry("requests", "1-0", "run b", "why", b"of a client"))
+    found = [(entry.source, entry.run, entry.data) for entry in broker.read_inbox({1: START}, 10, 0)]
+    assert found == [("requests", "run b", b"of a client"), ("inbox", "run a", b"of a worker")]
+    broker.put_back(0, DeadEntry("tasks:a:b", "1-0", "", "why", b"a task"))
+    assert [(task.pool, task.data) for task in broker.take(["a:b"], "w", 10, 0)] == [("a:b", b"a task")]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        DeadEntry("inbox", "1-0", "r", "why", b"the beginning", 100),
+        DeadEntry("log:r", "1-0", "r", "why", b""),
+        DeadEntry("tasks:", "1-0", "r", "why", b""),
+        DeadEntry("", "", "", "", b""),
+    ],
+)
+def test_an_entry_that_cannot_go_back_is_refused(broker, entry):
+    with pytest.raises(ValueError, match=r"bytes were kept|nothing can be put back"):
+        broker.put_back(0, entry)
+    assert broker.read_inbox({0: START}, 10, 0) == []
+
+
+def test_a_note_of_a_large_entry_says_that_it_is_cut(broker):
+    lease = lease_of(broker, 0)
+    settle(broker, commit_of(lease, 1, dead=[DeadEntry("inbox", "1-0", "r", "why", b"x" * (DEAD_DATA_BYTES_MAX + 1))]))
+    [(_, entry)] = broker.dead(0, 10)
+    assert (len(entry.data), entry.whole_bytes) == (DEAD_DATA_BYTES_MAX, DEAD_DATA_BYTES_MAX + 1)
+    settle(broker, commit_of(lease, 2, dead=[DeadEntry("inbox", "2-0", "r", "why", b"x" * DEAD_DATA_BYTES_MAX)]))
+    assert broker.dead(0, 1)[0][1].whole_bytes == 0
 
 
 def test_runs_that_failed_are_listed(broker):

@@ -8,7 +8,8 @@ from tests.transport.commits import commit_of, lease_of, log, settle, task
 
 from drumline_protocol.limits import DEAD_DATA_BYTES_MAX, LEASE_MS_MAX
 from drumline_transport import connect
-from drumline_transport.broker import START, DeadEntry
+from drumline_transport.broker import START
+from drumline_transport.dead import DeadEntry
 from drumline_transport.errors import BrokerRefuses
 from drumline_transport.memory import MemoryBroker, MemoryServer
 
@@ -322,7 +323,7 @@ def test_what_is_set_aside_is_kept_and_bounded(backend):
     broker.set_aside(1, DeadEntry("tasks:a", "5-2", "r", "it is no task", b"\xff"))
     assert [entry for _, entry in broker.dead(1, 10)] == [
         DeadEntry("tasks:a", "5-2", "r", "it is no task", b"\xff"),
-        DeadEntry("tasks:a", "5-1", "", "it cannot be read", b"x" * DEAD_DATA_BYTES_MAX),
+        DeadEntry("tasks:a", "5-1", "", "it cannot be read", b"x" * DEAD_DATA_BYTES_MAX, DEAD_DATA_BYTES_MAX + 1),
     ]
     for number in range(1_300):
         broker.set_aside(0, DeadEntry("tasks:a", f"{number}-0", "", "", b""))

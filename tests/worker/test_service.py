@@ -18,6 +18,7 @@ from drumline_protocol import wire
 from drumline_protocol.facts import CUSTOM
 from drumline_protocol.messages import Events, RunShared, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
+from drumline_transport.errors import BrokerRefuses
 from drumline_worker.context import current
 from drumline_worker.registry import Registry
 from drumline_worker.service import Worker, WorkerSettings
@@ -163,10 +164,12 @@ def test_async_nodes_take_slots_and_no_threads(beds: Any) -> None:
         await event.wait()
         return state
 
+    others = set(threading.enumerate())
     bed = beds(node, 50)
     bed.give(*range(60))
     waiting = [begun.get(timeout=LIMIT_S) for _ in range(50)]
-    assert [thread.name for thread in threading.enumerate()].count("drumline-node") == 1
+    mine = [thread.name for thread in threading.enumerate() if thread not in others]
+    assert mine.count("drumline-node") == 1
     for _ in range(60):
         loops[0].call_soon_threadsafe((waiting.pop() if waiting else begun.get(timeout=LIMIT_S)).set)
     assert len({bed.heard().task for _ in range(60)}) == 60
@@ -207,3 +210,43 @@ def test_a_worker_that_is_stopped_finishes_what_it_took_and_takes_no_more(beds: 
     assert bed.broker.left.wait(LIMIT_S)
     assert bed.broker.done == [("default", "1-1")]
     assert bed.broker.tasks.qsize() == 1
+
+
+# -- a broker that is not ready when the worker is ------------------------------------------------------
+
+
+class LateBroker(ListBroker):
+    """Takes no beat at first, as a server without the scripts."""
+
+    def __init__(self, refusals: float) -> None:
+        super().__init__()
+        self.refusals = refusals
+        self.refused = threading.Event()
+
+    def beat(self, _kind: str, _name: str, _info: bytes) -> None:
+        if self.refusals > 0:
+            self.refusals -= 1
+            self.refused.set()
+            raise BrokerRefuses("redis://late", "UNLOADED the script 'beat' is not loaded")
+
+
+def test_a_worker_waits_for_a_broker_that_is_not_ready() -> None:
+    broker, ready = LateBroker(3), threading.Event()
+    worker = Worker(broker, Registry({}), "w", WorkerSettings(), on_ready=ready.set)  # type: ignore[arg-type]
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    assert ready.wait(LIMIT_S) and broker.refusals == 0
+    worker.stop()
+    thread.join(LIMIT_S)
+    assert not thread.is_alive()
+
+
+def test_a_worker_that_waits_for_its_broker_can_be_stopped() -> None:
+    broker = LateBroker(float("inf"))
+    worker = Worker(broker, Registry({}), "w", WorkerSettings(), on_ready=lambda: pytest.fail("it is not ready"))  # type: ignore[arg-type]
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    assert broker.refused.wait(LIMIT_S)
+    worker.stop()
+    thread.join(LIMIT_S)
+    assert not thread.is_alive()

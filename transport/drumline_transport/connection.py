@@ -55,11 +55,14 @@ class _Nothing:
 #: What `Connection.poll` returns when no whole reply is there.
 NOTHING = _Nothing()
 
+#: A code of our own: a script is not loaded, and this user may not load it. Somebody else does.
+UNLOADED = "UNLOADED"
+
 #: Refusals that pass: the command changed nothing and may be sent again.
 PASSING = frozenset(
     {
         *("OOM", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "READONLY"),
-        *("CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "INBOXFULL"),
+        *("CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "INBOXFULL", UNLOADED),
     }
 )
 #: Refusals after which another connection may lead to the right server, or log in again.

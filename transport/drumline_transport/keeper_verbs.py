@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from drumline_transport.broker import CoordinatorVerbs, DeadEntry, Lease, StaleTask
+from drumline_transport.broker import CoordinatorVerbs, Lease, StaleTask
+from drumline_transport.dead import DeadEntry
 
 #: Why a task entry will not be run: it is not in its stream, or it is there, delivered, and nobody holds it.
 Missing = Literal["gone", "stranded"]

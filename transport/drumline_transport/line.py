@@ -19,6 +19,7 @@ from drumline_transport.connection import (
     ELSEWHERE,
     PASSING,
     REPLY_TIMEOUT_S,
+    UNLOADED,
     UNWELCOME,
     Argument,
     Connection,
@@ -166,23 +167,26 @@ class Line:
 
         return self.run(use)
 
-    def calls(self, commands: Sequence[bytes], tolerated: str = "") -> list[Reply]:
+    def calls(self, commands: Sequence[bytes], tolerated: Container[str] = ()) -> list[Reply]:
         """Packed commands in one write; their replies.
 
-        Error replies are raised, unless their code is `tolerated`.
+        Error replies are raised, unless their code is among those `tolerated`.
         """
 
         def use(connection: Connection) -> list[Reply]:
             replies = connection.calls(commands, self._timeout_s)
             for reply in replies:
-                if isinstance(reply, ServerError) and reply.code != tolerated:
+                if isinstance(reply, ServerError) and reply.code not in tolerated:
                     raise reply
             return replies
 
         return self.run(use)
 
     def script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Reply:
-        """One call of a Lua script, loaded when the server does not know it."""
+        """One call of a Lua script, loaded when the server does not know it.
+
+        Who may not load it waits until somebody has: a coordinator's keeper does so in each of its turns.
+        """
         return self.scripts(script, [(keys, arguments)])[0]
 
     def scripts(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Reply]:
@@ -201,10 +205,23 @@ class Line:
                 others = [error for error in errors if error.code != "NOSCRIPT"]
                 if others:
                     raise others[0]
-                connection.call("SCRIPT", "LOAD", script.text, timeout_s=self._timeout_s)
+                load_script(connection, script, self._timeout_s)
             raise Lost(f"the server forgets script {script.name!r} as soon as it is loaded")
 
         return self.run(use)
+
+
+def load_script(connection: Connection, script: Script, timeout_s: float = REPLY_TIMEOUT_S) -> None:
+    """Load a script that the server does not know. Raises a `ServerError` that passes if this user may not."""
+    try:
+        connection.call("SCRIPT", "LOAD", script.text, timeout_s=timeout_s)
+    except ServerError as refusal:
+        if refusal.code != "NOPERM":
+            raise
+        raise ServerError(
+            f"{UNLOADED} the script {script.name!r} is not loaded, and this user may not load it. A coordinator does, "
+            "or `drumline install-scripts`"
+        ) from None
 
 
 def check_streams(reply: Reply, names: Container[bytes]) -> None:

@@ -9,24 +9,18 @@ runs on it and on real servers.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TypeVar
 
 from drumline_protocol.errors import NoBroker
-from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX, INBOX_BYTES_MAX, PRESENCE_AHEAD_MS_MAX
-from drumline_protocol.wire import VERSION
+from drumline_protocol.limits import INBOX_BYTES_MAX, PRESENCE_AHEAD_MS_MAX
 from drumline_transport.broker import (
     INBOX,
     REQUESTS,
-    START,
     START_POSITION,
     SWEEP_START,
     Broker,
     Commit,
     CommitReply,
-    DeadEntry,
     Delivery,
-    FailedRun,
     InboxEntry,
     Kind,
     Lease,
@@ -37,9 +31,10 @@ from drumline_transport.broker import (
     StaleTask,
 )
 from drumline_transport.errors import BrokerRefuses
+from drumline_transport.memory_dead import MemoryDead
 from drumline_transport.memory_keeper import MemoryKeeper
+from drumline_transport.memory_server import MEMBER_FORGET_MS, MemoryServer
 from drumline_transport.memory_streams import (
-    ZERO,
     EntryId,
     Stream,
     TaskStream,
@@ -47,210 +42,10 @@ from drumline_transport.memory_streams import (
     parse_id,
 )
 
-T = TypeVar("T")
-
-#: Silent members are forgotten after this long, control messages beyond this many: as on Redis.
-MEMBER_FORGET_MS = 3_600_000
-CTL_LENGTH_MAX = 10_000
+__all__ = ["MemoryAsyncLogReader", "MemoryBroker", "MemoryLogReader", "MemoryServer"]
 
 
-@dataclass(slots=True)
-class _LeaseRecord:
-    owner: str = ""
-    epoch: int = 0
-    commit: int = 0
-    position: Position = START
-    until_ms: int = 0
-    tried: str = ""
-    tries: int = 0
-
-
-@dataclass(slots=True)
-class _Partition:
-    lease: _LeaseRecord = field(default_factory=_LeaseRecord)
-    #: `(run id, data)`
-    requests: Stream[tuple[str, bytes]] = field(default_factory=Stream)
-    inbox: Stream[tuple[str, bytes]] = field(default_factory=Stream)
-    dead: Stream[DeadEntry] = field(default_factory=Stream)
-    failed: Stream[FailedRun] = field(default_factory=Stream)
-    open: set[str] = field(default_factory=set)
-    timers: dict[str, int] = field(default_factory=dict)
-    runs: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    logs: dict[str, Stream[tuple[int, bytes]]] = field(default_factory=dict)
-    blobs: dict[str, bytes] = field(default_factory=dict)
-    #: `(kind, id) -> ms` at which a run record, log or blob vanishes
-    expiry: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    @property
-    def inbox_bytes(self) -> int:
-        """What the inbox holds."""
-        return sum(len(data) for _, (_, data) in self.inbox.after(ZERO))
-
-    def forget_expired(self, now_ms: int) -> None:
-        if not self.expiry:
-            return
-        for kind, name in [key for key, at in self.expiry.items() if at <= now_ms]:
-            del self.expiry[(kind, name)]
-            if kind == "run":
-                self.runs.pop(name, None)
-            elif kind == "log":
-                self.logs.pop(name, None)
-            else:
-                self.blobs.pop(name, None)
-
-
-class MemoryServer:
-    """What a Redis would hold. `now_ms` is its TIME; only the owner moves it."""
-
-    def __init__(self, partitions: int = 8, *, now_ms: int = 1_700_000_000_000) -> None:
-        self.now_ms = now_ms
-        self.run_id = "memory-1"
-        #: While set, writes are refused with this text, as by a server without memory: "OOM ..."
-        self.refusing = ""
-        self.partitions = [_Partition() for _ in range(partitions)]
-        self.tasks: dict[str, TaskStream] = {}
-        self.ctl: Stream[bytes] = Stream()
-        self.members: dict[Kind, dict[str, tuple[bytes, int]]] = {"workers": {}, "coordinators": {}}
-        self.graphs: dict[str, bytes] = {}
-        self.protocol = VERSION
-        self._restarts = 1
-
-    def restart(self) -> None:
-        """Come back under a new `run_id`, with nothing lost."""
-        self._restarts += 1
-        self.run_id = f"memory-{self._restarts}"
-
-    def partition(self, p: int) -> _Partition:
-        partition = self.partitions[p]
-        partition.forget_expired(self.now_ms)
-        return partition
-
-    def pool(self, pool: str) -> TaskStream:
-        stream = self.tasks.get(pool)
-        if stream is None:
-            stream = self.tasks[pool] = TaskStream()
-        return stream
-
-    # -- commits ---------------------------------------------------------------------------------
-
-    def commit(self, commit: Commit) -> CommitReply:
-        """Apply as a whole, or change nothing: the twin of `commit.lua`."""
-        part = self.partition(commit.partition)
-        lease = part.lease
-        if lease.owner != commit.nonce:
-            detail = f"the lease is held by {lease.owner}, not by {commit.nonce}"
-        elif lease.epoch != commit.epoch:
-            detail = f"the epoch is {lease.epoch}, not {commit.epoch}"
-        elif commit.number <= lease.commit:
-            return CommitReply(commit.partition, commit.number, "already")
-        elif commit.number != lease.commit + 1:
-            detail = f"the last commit is {lease.commit}, so {commit.number} cannot be next"
-        else:
-            detail = self._refuse_logs(part, commit)
-        if detail:
-            return CommitReply(commit.partition, commit.number, "diverged", detail)
-        lease.commit, lease.position = commit.number, commit.position
-        lease.tried, lease.tries = "", 0
-        self._write(part, commit)
-        part.inbox.trim(parse_id(commit.position.inbox))
-        part.requests.trim(parse_id(commit.position.requests))
-        return CommitReply(commit.partition, commit.number, "applied")
-
-    @staticmethod
-    def _refuse_logs(part: _Partition, commit: Commit) -> str:
-        for log in commit.logs:
-            known = part.logs.get(log.run_id)
-            entry_id = (commit.epoch, log.last)
-            if known is not None and known.last >= entry_id:
-                return (
-                    f"the log {log.run_id} already holds {format_id(known.last)}, "
-                    f"so {format_id(entry_id)} cannot be appended"
-                )
-        return ""
-
-    def _write(self, part: _Partition, commit: Commit) -> None:
-        for log in commit.logs:
-            stream = part.logs.setdefault(log.run_id, Stream())
-            stream.append((commit.epoch, log.last), (log.first, log.data))
-        for task in commit.tasks:
-            tasks = self.pool(task.pool).stream
-            entry_id = tasks.next_id(self.now_ms)
-            tasks.append(entry_id, task.data)
-            record = part.runs.setdefault(task.run_id, {})
-            record["t:" + task.slot] = f"{task.pool} {format_id(entry_id)}".encode()
-            record["k:" + task.slot] = task.digest.encode()
-        for run_id, values in commit.fields:
-            if values:
-                record = part.runs.setdefault(run_id, {})
-                record.update({name: _to_bytes(value) for name, value in values.items()})
-        for run_id, slot in commit.settled:
-            self._forget_slot(part, run_id, slot)
-        for run_id, slot in commit.withdrawn:
-            entry_of = self._forget_slot(part, run_id, slot)
-            if entry_of:
-                pool, _, entry = entry_of.decode().rpartition(" ")
-                self.pool(pool).drop(parse_id(entry))
-        part.open.update(commit.opened)
-        for run_id, ttl_s in commit.closed:
-            part.open.discard(run_id)
-            if ttl_s:
-                until = self.now_ms + ttl_s * 1000
-                for kind, kept in (("run", part.runs), ("log", part.logs)):
-                    if run_id in kept:
-                        part.expiry[(kind, run_id)] = until
-        part.timers.update(commit.timers)
-        for member in commit.timers_done:
-            part.timers.pop(member, None)
-        for message in commit.ctl:
-            self.ctl.append(self.ctl.next_id(self.now_ms), message)
-            self.ctl.keep_last(CTL_LENGTH_MAX)
-        for blob in commit.blobs:
-            self.put_blob(part, blob.blob_id, blob.data, blob.ttl_s)
-            part.runs.setdefault(blob.run_id, {})["b:" + blob.blob_id] = b""
-        for run_id, blob_id in commit.blobs_dropped:
-            part.blobs.pop(blob_id, None)
-            part.expiry.pop(("blob", blob_id), None)
-            self._forget_field(part, run_id, "b:" + blob_id)
-        for run_id in commit.deleted:
-            part.open.discard(run_id)
-            for kind, kept in (("run", part.runs), ("log", part.logs)):
-                kept.pop(run_id, None)
-                part.expiry.pop((kind, run_id), None)
-        self._note(part.dead, commit.dead, DEAD_ENTRIES_MAX)
-        self._note(part.failed, commit.failed, FAILED_RUNS_MAX)
-
-    def _note(self, stream: Stream[T], rows: list[T], length_max: int) -> None:
-        for row in rows:
-            stream.append(stream.next_id(self.now_ms), row)
-            stream.keep_last(length_max)
-
-    @classmethod
-    def _forget_slot(cls, part: _Partition, run_id: str, slot: str) -> bytes | None:
-        cls._forget_field(part, run_id, "k:" + slot)
-        return cls._forget_field(part, run_id, "t:" + slot)
-
-    @staticmethod
-    def _forget_field(part: _Partition, run_id: str, name: str) -> bytes | None:
-        record = part.runs.get(run_id)
-        if record is None:
-            return None
-        value = record.pop(name, None)
-        if not record:
-            del part.runs[run_id]
-        return value
-
-    def put_blob(self, part: _Partition, blob_id: str, data: bytes, ttl_s: int) -> None:
-        part.blobs[blob_id] = data
-        part.expiry.pop(("blob", blob_id), None)
-        if ttl_s:
-            part.expiry[("blob", blob_id)] = self.now_ms + ttl_s * 1000
-
-
-def _to_bytes(value: str | bytes | int) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
-
-
-class MemoryBroker(MemoryKeeper):
+class MemoryBroker(MemoryKeeper, MemoryDead):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:
@@ -524,19 +319,6 @@ class MemoryBroker(MemoryKeeper):
         server = self._reach(write=True)
         requests = server.partition(p).requests
         requests.append(requests.next_id(server.now_ms), (run_id, data))
-
-    def dead(self, p: int, count: int) -> list[tuple[str, DeadEntry]]:
-        rows = self._reach().partition(p).dead.after(ZERO)
-        return [(format_id(entry_id), entry) for entry_id, entry in reversed(rows)][:count]
-
-    def drop_dead(self, p: int, ids: list[str]) -> None:
-        dead = self._reach(write=True).partition(p).dead
-        for entry_id in ids:
-            dead.delete(parse_id(entry_id))
-
-    def failed(self, p: int, count: int) -> list[FailedRun]:
-        rows = self._reach().partition(p).failed.after(ZERO)
-        return [run for _, run in reversed(rows)][:count]
 
     def log_reader(self, p: int, run_id: str) -> MemoryLogReader:
         return MemoryLogReader(self, p, run_id)

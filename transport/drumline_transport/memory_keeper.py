@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from drumline_protocol.limits import DEAD_DATA_BYTES_MAX, DEAD_ENTRIES_MAX
-from drumline_transport.broker import SWEEP_START, DeadEntry, Lease
+from drumline_protocol.limits import DEAD_ENTRIES_MAX
+from drumline_transport.broker import SWEEP_START, Lease
+from drumline_transport.dead import DeadEntry
 from drumline_transport.keeper_verbs import LeaseState, Missing, PoolSweep, RunLook, Survey
 from drumline_transport.memory_streams import parse_id
 
@@ -80,7 +80,7 @@ class MemoryKeeper(_Double):
     def set_aside(self, p: int, entry: DeadEntry) -> None:
         server = self._reach(write=True)
         dead = server.partition(p).dead
-        dead.append(dead.next_id(server.now_ms), replace(entry, data=entry.data[:DEAD_DATA_BYTES_MAX]))
+        dead.append(dead.next_id(server.now_ms), entry.as_kept())
         dead.keep_last(DEAD_ENTRIES_MAX)
 
     def forget_consumers(self, pools: list[str], idle_ms: int, present: set[str]) -> list[tuple[str, str]]:

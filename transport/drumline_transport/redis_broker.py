@@ -14,12 +14,18 @@ from drumline_protocol.wire import VERSION
 from drumline_transport.broker import Broker
 from drumline_transport.connection import Connection, Dialer, Lost, Reply, info_field, pack
 from drumline_transport.errors import ServerError
+from drumline_transport.line import load_script
 from drumline_transport.redis_client import RedisClient
+from drumline_transport.redis_coordinator import number_in
 from drumline_transport.redis_keeper import RedisKeeper
 from drumline_transport.redis_worker import RedisWorker
+from drumline_transport.rows import text
+from drumline_transport.scripts import ALL
 
 #: Partitions of a cluster that is created without saying how many.
 PARTITIONS_DEFAULT = 8
+#: A number beyond this was not written by us: each process would make a list of them all.
+PARTITIONS_MAX = 65_536
 #: The oldest Redis that has the commands that we use (XPENDING IDLE, XTRIM MINID, exclusive ranges).
 SERVER_VERSION_MIN = (6, 2)
 #: How long a verb that may be repeated tries to reach the broker before it raises `NoBroker`.
@@ -56,8 +62,8 @@ def connect(
     created the cluster.
     """
     keys = Keys(prefix)
-    if partitions is not None and partitions < 1:
-        raise ValueError(f"a cluster needs at least 1 partition, not {partitions}")
+    if partitions is not None and not 0 < partitions <= PARTITIONS_MAX:
+        raise ValueError(f"a cluster has 1 to {PARTITIONS_MAX} partitions, not {partitions}")
     dialer = Dialer(url, name, patience_s)
     try:
         connection = dialer.dial("connect")
@@ -77,6 +83,26 @@ def connect(
     broker = RedisBroker(dialer, keys, stored)
     broker.protocol = protocol
     return broker
+
+
+def install_scripts(url: str, *, name: str = "drumline") -> int:
+    """Load all Lua scripts into the server at `url`, for roles that may call them and load none; how many there are.
+
+    Tries once, and needs no cluster. Raises `NoBroker`, also for a user that may not load scripts.
+    """
+    dialer = Dialer(url, name, 0.0)
+    try:
+        connection = dialer.dial("scripts")
+        try:
+            for script in ALL:
+                load_script(connection, script)
+        finally:
+            dialer.hang_up(connection)
+    except Lost as lost:
+        raise NoBroker(url, str(lost)) from None
+    except ServerError as refusal:
+        raise NoBroker(url, refusal.text) from None
+    return len(ALL)
 
 
 def _check_version(url: str, version: str) -> None:
@@ -110,6 +136,9 @@ def _inspect(connection: Connection, meta: str, partitions: int) -> tuple[int, i
     if stored[0] is None:  # nothing there, and the server takes no writes
         refused: list[Reply] = [reply for reply in written if isinstance(reply, ServerError)]
         raise refused[0] if refused else ServerError(f"ERR {meta} is not complete")
-    if int(stored[1] or 0) > VERSION:
-        raise ProtocolTooNew(int(stored[1]), VERSION)
-    return int(stored[0]), int(stored[1] or 1)
+    known, spoken = number_in(text(stored[0])), number_in(text(stored[1] or b"1"))
+    if not 0 < known <= PARTITIONS_MAX or not spoken:
+        raise ServerError(f"ERR {meta} is damaged: partitions {stored[0]!r}, protocol {stored[1]!r}")
+    if spoken > VERSION:
+        raise ProtocolTooNew(spoken, VERSION)
+    return known, spoken

@@ -17,7 +17,7 @@ from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
 from drumline_transport.after_fork import forks, renew_after_fork
 from drumline_transport.backoff import Pause
-from drumline_transport.broker import START_POSITION, DeadEntry, FailedRun, LogEntry
+from drumline_transport.broker import REQUESTS, START_POSITION, LogEntry
 from drumline_transport.connection import (
     NOTHING,
     PASSING,
@@ -30,6 +30,7 @@ from drumline_transport.connection import (
     Reply,
     pack,
 )
+from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.line import check_streams
 from drumline_transport.redis_core import RedisCore
@@ -115,9 +116,18 @@ class RedisClient(RedisCore):
     def submit(self, p: int, run_id: str, data: bytes) -> None:
         self._any.call("XADD", self._keys.requests(p), "*", "r", run_id, "d", data)
 
-    def dead(self, p: int, count: int) -> list[tuple[str, DeadEntry]]:
-        rows = self._any.call("XREVRANGE", self._keys.dead(p), "+", "-", "COUNT", count)
+    def dead(self, p: int, count: int, newest: str = "+") -> list[tuple[str, DeadEntry]]:
+        rows = self._any.call("XREVRANGE", self._keys.dead(p), newest, "-", "COUNT", count)
         return [(row_id.decode(), dead_entry(values)) for row_id, values in rows]
+
+    def put_back(self, p: int, entry: DeadEntry) -> None:
+        pool = entry.pool_to_return_to()
+        if pool is not None:
+            self._any.call("XADD", self._keys.tasks(pool), "*", "d", entry.data)
+        elif entry.source == REQUESTS:
+            self.submit(p, entry.run, entry.data)
+        else:
+            self.push_inbox(p, entry.run, entry.data)
 
     def drop_dead(self, p: int, ids: list[str]) -> None:
         if ids:

@@ -24,6 +24,7 @@ from drumline_transport.connection import (
     NOTHING,
     PASSING,
     REPLY_TIMEOUT_S,
+    UNLOADED,
     UNWELCOME,
     Argument,
     Connection,
@@ -32,6 +33,8 @@ from drumline_transport.connection import (
     Reply,
 )
 from drumline_transport.errors import ServerError
+from drumline_transport.line import load_script
+from drumline_transport.rows import dead_words
 from drumline_transport.scripts import COMMIT
 
 #: Words of one HSET inside the commit script (Lua's `unpack` fails at several thousand).
@@ -104,7 +107,7 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
         run, log_key = key(keys.run(p, run_id), "h"), key(keys.log(p, run_id), "-")
         add(("R", key(keys.open(p), "s"), run_id, run, log_key))
     for dead in commit.dead:
-        words = ["s", dead.source, "i", dead.id, "r", dead.run, "w", dead.reason, "d", dead.data]
+        words = dead_words(dead)
         add(("N", key(keys.dead(p), "x"), DEAD_ENTRIES_MAX, len(words), *words))
     for failed in commit.failed:
         words = ["r", failed.run_id, "g", failed.graph, "t", failed.at_ms, "e", failed.error]
@@ -150,6 +153,7 @@ class CommitQueue:
         self._retry_at = 0.0
         self._heard_at = 0.0
         self._script_lost = False
+        self._may_load = True
         self._loads = 0
         self.stalled = ""
         renew_after_fork(self)
@@ -201,8 +205,7 @@ class CommitQueue:
         try:
             connection = self._connection or self._connect()
             if self._script_lost:
-                connection.call("SCRIPT", "LOAD", COMMIT.text)
-                self._script_lost = False
+                self._load(connection)
             if not self._in_flight:
                 self._heard_at = time.monotonic()
             batch = b"".join(sent.packed for sent in self._queue)
@@ -215,6 +218,16 @@ class CommitQueue:
             self._lose(refused.cause)
         except ServerError as refusal:
             self._lose(refusal.text)
+
+    def _load(self, connection: Connection) -> None:
+        try:
+            load_script(connection, COMMIT)
+            self._may_load = True
+        except ServerError as refusal:
+            if refusal.code != UNLOADED:
+                raise
+            self._may_load = False  # it may be there all the same: somebody else loads it
+        self._script_lost = False
 
     def _connect(self) -> Connection:
         connection = self._connection = self._dialer.dial("commit")
@@ -263,7 +276,7 @@ class CommitQueue:
         if code == "NOSCRIPT":
             self._script_lost = True
             self._loads += 1
-            if self._loads <= _LOADS_MAX:
+            if self._may_load and self._loads <= _LOADS_MAX:
                 return
         if code in ELSEWHERE:
             raise Lost(text)

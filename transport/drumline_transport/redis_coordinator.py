@@ -80,7 +80,7 @@ class RedisCoordinator(RedisCore):
         names = ("owner", "epoch", "commit", "position", "requests", "until", "tries")
         partitions = range(self.partitions)
         commands = [pack("HMGET", self._keys.lease(p), *names) for p in partitions]
-        time, *replies = self._any.calls([pack("TIME"), *commands], tolerated="WRONGTYPE")
+        time, *replies = self._any.calls([pack("TIME"), *commands], tolerated=("WRONGTYPE",))
         now = _milliseconds(time)
         rows: list[LeaseRow] = []
         for p, reply in zip(partitions, replies, strict=True):

@@ -90,13 +90,14 @@ class RedisCore:
             commands += [pack("XLEN", key), pack("XPENDING", key, GROUP)]
         if not commands:
             return {}
-        replies = self._any.calls(commands, tolerated="NOGROUP")
+        replies = self._any.calls(commands, tolerated=("NOGROUP", "WRONGTYPE"))
         depths: dict[str, tuple[int, int]] = {}
         for pool, length, summary in zip(pools, replies[::2], replies[1::2], strict=True):
             pending = 0 if isinstance(summary, ServerError) or not summary else int(summary[0])
             # An acknowledged entry is deleted in the same step, so what is not pending was not
             # delivered.
-            depths[pool] = (max(0, int(length) - pending), pending)
+            waiting = 0 if isinstance(length, ServerError) else int(length) - pending
+            depths[pool] = (max(0, waiting), pending)
         return depths
 
     # -- blobs and inbox -------------------------------------------------------------------------

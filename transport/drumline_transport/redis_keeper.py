@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drumline_protocol.limits import DEAD_DATA_BYTES_MAX, DEAD_ENTRIES_MAX, LEASE_MS_MAX, PRESENCE_AHEAD_MS_MAX
-from drumline_transport.broker import SWEEP_START, DeadEntry, Lease, StaleTask
+from drumline_protocol.limits import DEAD_ENTRIES_MAX, LEASE_MS_MAX, PRESENCE_AHEAD_MS_MAX
+from drumline_transport.broker import SWEEP_START, Lease, StaleTask
 from drumline_transport.connection import PASSING, UNWELCOME, Argument, Connection, Lost, Reply, pack
+from drumline_transport.dead import DeadEntry
 from drumline_transport.errors import ServerError
 from drumline_transport.keeper_verbs import KeeperVerbs, LeaseState, Missing, PoolSweep, RunLook, Survey
+from drumline_transport.line import load_script
 from drumline_transport.redis_coordinator import RedisCoordinator, make_group, number_in
-from drumline_transport.redis_core import GROUP, MEMBER_FORGET_MS, _milliseconds, _pairs
-from drumline_transport.rows import data_of
-from drumline_transport.scripts import ACQUIRE, BEAT, MISSING, QUIT, RENEW_LEASE, Script
+from drumline_transport.redis_core import GROUP, KEEPER_TIMEOUT_S, MEMBER_FORGET_MS, _milliseconds, _pairs
+from drumline_transport.rows import data_of, dead_words
+from drumline_transport.scripts import ACQUIRE, ALL, BEAT, MISSING, QUIT, RENEW_LEASE, Script
 
 #: How often a script that the server forgot is loaded again within one call.
 _LOADS_MAX = 3
 #: Entry ids that one call of the missing script looks at: so long it holds the server.
 _MISSING_PAGE = 200
+#: Asks which of the scripts the server knows: a part of each survey.
+_WHICH_SCRIPTS = pack("SCRIPT", "EXISTS", *(script.sha for script in ALL))
 
 
 class RedisKeeper(RedisCoordinator):
@@ -41,8 +45,10 @@ class RedisKeeper(RedisCoordinator):
             *(pack("HMGET", keys.lease(p), "owner", "until") for p in others),
             *(pack("HGETALL", key) for key in member_keys),
             pack("TIME"),
+            _WHICH_SCRIPTS,
         ]
-        *replies, time = self._ask([RENEW_LEASE, BEAT], commands)
+        *replies, time, known = self._ask([RENEW_LEASE, BEAT], commands, spared=1)
+        self._install(known)
         unusable = {key: r.text for key, r in zip(used, replies, strict=True) if isinstance(r, ServerError)}
         now = _milliseconds(time)
         kept = {p for p, reply in zip(held, replies, strict=False) if reply == 1}
@@ -55,6 +61,14 @@ class RedisKeeper(RedisCoordinator):
         self._forget(list(zip(member_keys, looks[-2:], members, strict=True)))
         unserved = {p for p in range(self.partitions) if keys.lease(p) in unusable}
         return Survey(now, kept, leases, unserved, members[0], members[1], unusable)
+
+    def _install(self, known: Reply) -> None:
+        """Load the scripts that the server does not know: other roles call them and may not load them. Who may not ask
+        or load leaves that to whoever may.
+        """
+        if isinstance(known, list):
+            missing = [script for script, there in zip(ALL, known, strict=True) if not there]
+            self._ask([], [pack("SCRIPT", "LOAD", script.text) for script in missing], spared=len(missing))
 
     def _forget(self, hashes: list[tuple[str, Reply, dict[str, tuple[bytes, int]]]]) -> None:
         """Take those off the lists who are silent for so long that nobody counts them, and what is no beat at all."""
@@ -146,9 +160,7 @@ class RedisKeeper(RedisCoordinator):
         return missing, unusable
 
     def set_aside(self, p: int, entry: DeadEntry) -> None:
-        fields = ("s", entry.source, "i", entry.id, "r", entry.run, "w", entry.reason)
-        data = entry.data[:DEAD_DATA_BYTES_MAX]
-        self._keeper.call("XADD", self._keys.dead(p), "MAXLEN", "~", DEAD_ENTRIES_MAX, "*", *fields, "d", data)
+        self._keeper.call("XADD", self._keys.dead(p), "MAXLEN", "~", DEAD_ENTRIES_MAX, "*", *dead_words(entry))
 
     def forget_consumers(self, pools: list[str], idle_ms: int, present: set[str]) -> list[tuple[str, str]]:
         replies = self._ask([], [pack("XINFO", "CONSUMERS", self._keys.tasks(pool), GROUP) for pool in pools])
@@ -167,10 +179,11 @@ class RedisKeeper(RedisCoordinator):
 
     # -- one write, each reply for itself --------------------------------------------------------
 
-    def _ask(self, scripts: Sequence[Script], commands: Sequence[bytes]) -> list[Reply]:
+    def _ask(self, scripts: Sequence[Script], commands: Sequence[bytes], *, spared: int = 0) -> list[Reply]:
         """The replies of packed commands that were sent in one write; refusals of single keys are among them.
 
-        A refusal that concerns the server as a whole is raised. When a script is missing, all are sent again.
+        A refusal that concerns the server as a whole is raised, unless it came to one of the last `spared` commands,
+        which are of use but not needed. When a script is missing, all are sent again.
         """
         if not commands:
             return []
@@ -178,14 +191,15 @@ class RedisKeeper(RedisCoordinator):
         def use(connection: Connection) -> list[Reply]:
             for _ in range(_LOADS_MAX):
                 replies = connection.calls(commands)
-                errors = [reply for reply in replies if isinstance(reply, ServerError)]
+                judged = replies[: len(replies) - spared]
+                errors = [reply for reply in judged if isinstance(reply, ServerError)]
                 for error in errors:
                     if error.code in PASSING or error.code in UNWELCOME:
                         raise error
                 if not any(error.code == "NOSCRIPT" for error in errors):
                     return replies
                 for script in scripts:
-                    connection.call("SCRIPT", "LOAD", script.text)
+                    load_script(connection, script, KEEPER_TIMEOUT_S)
             raise Lost("the server forgets scripts as soon as they are loaded")
 
         return self._keeper.run(use)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drumline_transport.broker import DeadEntry, Delivery, FailedRun, InboxEntry, LogEntry, Source
-from drumline_transport.connection import Reply
+from drumline_transport.broker import Delivery, InboxEntry, LogEntry, Source
+from drumline_transport.connection import Argument, Reply
+from drumline_transport.dead import DeadEntry, FailedRun
 
 
 def fields(values: Sequence[bytes] | None) -> dict[bytes, bytes]:
@@ -52,11 +53,18 @@ def _log_entry(row_id: bytes, values: Sequence[bytes]) -> LogEntry:
     return LogEntry(row_id.decode(), 0, b"")
 
 
+def dead_words(entry: DeadEntry) -> list[Argument]:
+    """The fields of a note of the dead stream. A large payload is cut, and the note says how large it was."""
+    kept = entry.as_kept()
+    return ["s", kept.source, "i", kept.id, "r", kept.run, "w", kept.reason, "n", kept.whole_bytes, "d", kept.data]
+
+
 def dead_entry(values: Sequence[bytes]) -> DeadEntry:
     """A note of the dead stream."""
     found = fields(values)
-    source, id_, run, reason = (text(found.get(name, b"")) for name in (b"s", b"i", b"r", b"w"))
-    return DeadEntry(source, id_, run, reason, found.get(b"d", b""))
+    source, id_, run, reason, size = (text(found.get(name, b"")) for name in (b"s", b"i", b"r", b"w", b"n"))
+    whole = int(size) if size.isascii() and size.isdigit() and len(size) <= 15 else 0
+    return DeadEntry(source, id_, run, reason, found.get(b"d", b""), whole)
 
 
 def failed_run(values: Sequence[bytes]) -> FailedRun:

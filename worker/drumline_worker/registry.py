@@ -165,6 +165,5 @@ def _input(program: Program, node: Node, message: TaskMessage, cells: dict[str, 
 def _context(program: Program, context: Any) -> Any:
     """A dict given as `context` becomes the graph's context schema, if that is a class with fields."""
     schema: Any = program.context_schema
-    if isinstance(context, dict) and (is_dataclass(schema) or hasattr(schema, "model_validate")):
-        return schema(**context)
-    return context
+    has_fields = is_dataclass(schema) or hasattr(schema, "model_validate")
+    return schema(**context) if has_fields and isinstance(context, dict) else context

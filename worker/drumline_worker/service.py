@@ -10,14 +10,16 @@ No thread that serves ends alone: what it cannot go on from ends the worker, wit
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import TASK_LEASE_MS
+from drumline_transport.backoff import Pause
 from drumline_transport.broker import WorkerVerbs
 from drumline_transport.errors import ServerError
 from drumline_worker.blobs import BlobCache
@@ -91,8 +93,9 @@ class Worker:
 
     def run(self) -> None:
         """Serve until stopped. A broker that is away is waited for. Raises what a thread could not go on from."""
+        if not self._arrive():
+            return
         loop = LoopThread("drumline-nodes", on_death=self._fail)
-        self.keeper.beat()
         sending = self._thread("drumline-send", self.sender.run)
         interval_s = self._settings.task_lease_ms / (RENEWALS * 1000)
         self._thread("drumline-keeper", lambda: self.keeper.run(interval_s, self._ended))
@@ -112,6 +115,19 @@ class Worker:
             self._leave()
         if self._failure is not None:
             raise self._failure
+
+    def _arrive(self) -> bool:
+        """Beat once, so that coordinators know of this worker before it is ready. False: it was told to stop."""
+        pause = Pause()
+        while True:
+            try:
+                self.keeper.beat()
+                return True
+            except NoBroker as error:  # also: no coordinator has loaded the scripts yet
+                pause.warn(log, f"the worker waits for the broker: {error}")
+            with contextlib.suppress(Empty):
+                self._told.get(timeout=pause.seconds())
+                return False
 
     def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:

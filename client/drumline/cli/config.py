@@ -38,6 +38,7 @@ _KEYS: dict[str, tuple[type, str]] = {
     "version": (str, "a string"),
     "pools": (list, _LIST_OF_TEXT),
     "concurrency": (int, "a number"),
+    "run_log_bytes": (int, "a number"),
 }
 DEFAULT_PREFIX = "drumline"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -168,6 +169,10 @@ class Settings:
     def concurrency(self) -> int | None:
         """Tasks at once in a worker; None: the worker's default."""
         return self._number("concurrency", "DRUMLINE_CONCURRENCY")
+
+    def run_log_bytes(self) -> int | None:
+        """Bytes that one run may write; None: the coordinator's default."""
+        return self._number("run_log_bytes", "DRUMLINE_RUN_LOG_BYTES")
 
     def _number(self, key: str, variable: str | None) -> int | None:
         value = self._given(key, variable, key)

@@ -62,9 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     up.description = _UP
     _add_up(up)
     _add_run(_command(commands, "run", "run", "run a graph and print its stream"))
-    _add_ps(_command(commands, "ps", "ps", "show coordinators, workers, pools and open runs"))
+    _add_ps(_command(commands, "ps", "ps", "show coordinators, workers, pools, open runs, and runs that failed"))
     _add_coordinator(_command(commands, "coordinator", "serve", "serve graphs: plan supersteps, keep runs"))
     _add_worker(_command(commands, "worker", "serve", "serve graphs: run their nodes"))
+    _add_dead(_command(commands, "dead", "dead", "list, show, retry or drop entries that could not be handled"))
+    protocol = _command(commands, "protocol", "admin", "show the protocol version of the cluster, or raise it")
+    protocol.add_argument(
+        "--raise", dest="raise_it", action="store_true", help="to the latest that this drumline knows"
+    )
+    _add_cluster(protocol)
+    _add_cluster(_command(commands, "install-scripts", "admin", "load all Lua scripts, for users that may not do so"))
     _add_health(_command(commands, "health", "health", "exit 0 if a coordinator or worker is alive, else 1"))
     return parser
 
@@ -109,6 +116,11 @@ def _add_coordinator(parser: argparse.ArgumentParser) -> None:
     _add_role(parser)
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
     parser.add_argument("--lease-ms", type=_positive, metavar="MS", help="silence after which another one takes over")
+    _add_run_log_bytes(parser)
+
+
+def _add_run_log_bytes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run-log-bytes", type=_positive, metavar="N", help="what one run may write (default: 1 GiB)")
 
 
 def _add_worker(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +148,7 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
     parser.add_argument("--lease-ms", type=_positive, metavar="MS", help="see `drumline coordinator`")
     parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="see `drumline coordinator`")
+    _add_run_log_bytes(parser)
     _add_log_level(parser)
 
 
@@ -157,7 +170,20 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_ps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
-    parser.add_argument("--runs", type=_positive, default=20, metavar="N", help="open runs to look into (default: 20)")
+    parser.add_argument(
+        "--runs", type=_positive, default=20, metavar="N", help="open and failed runs to show (default: 20)"
+    )
+    _add_cluster(parser)
+
+
+def _add_dead(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["list", "show", "retry", "drop"])
+    parser.add_argument("entry", nargs="?", metavar="P/ID", help="partition and id, as `drumline dead list` names it")
+    parser.add_argument("--all", action="store_true", help="drop all of them")
+    parser.add_argument("--json", action="store_true", help="the list as JSON")
+    parser.add_argument(
+        "--count", type=_positive, default=50, metavar="N", help="the newest of each partition (default: 50)"
+    )
     _add_cluster(parser)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from argparse import Namespace
 from typing import Any
 
@@ -83,6 +84,20 @@ def _print(found: dict[str, Any]) -> None:
             "open tasks": _tasks,
         },
     )
+    if found["failed"]:
+        _table(
+            console,
+            "failed lately",
+            found["failed"],
+            {
+                "id": lambda row: row["run_id"],
+                "graph": lambda row: row["graph"] or "?",
+                "ago": lambda row: _span(max(0.0, time.time() - row["at_ms"] / 1000)),
+                "error": lambda row: row["error"],
+            },
+        )
+    for line in found["unusable"]:
+        console.print(f"  {line}", style="yellow", markup=False)
     if found["open_runs"] > len(found["runs"]):
         console.print(f"  {found['open_runs'] - len(found['runs'])} more: --runs N shows more of them")
 

@@ -88,6 +88,7 @@ def _coordinate(args: Namespace, settings: Settings, broker: Any, programs: Mapp
         _say(f"coordinator {name} ready: {_graphs(programs)}, {broker.partitions} partitions")
 
     chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
+    chosen.run_log_bytes = settings.run_log_bytes() or chosen.run_log_bytes
     coordinator = Coordinator(broker, Apps(programs, broker.protocol), name, chosen, on_ready=ready)
     renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
     coordinator.keeper.renewer = renewer

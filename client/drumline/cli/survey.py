@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from drumline_protocol.errors import UnknownRun, without_password
+from drumline_protocol.errors import InvalidRequest, UnknownRun, without_password
 from drumline_protocol.limits import PRESENCE_TTL_MS
-from drumline_protocol.presence import Presence, presences
+from drumline_protocol.presence import Presence, presences, printable
+from drumline_transport.errors import ServerError
 
 if TYPE_CHECKING:
     from drumline.cluster import Cluster
+    from drumline_transport.dead import FailedRun
+
+T = TypeVar("T")
 
 
 def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
@@ -22,9 +26,12 @@ def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
     `"workers"`: `{"name", "pools", "running", "concurrency", "graphs", "host", "pid", "age_ms", "alive"}`;
     `"pools"`: `{"name", "workers", "waiting", "taken"}` (taken: given to a worker and not finished);
     `"runs"` (the first `runs_max` open ones): `Cluster.status` plus `"age_s"`, and in each open task `"told"`: what it
-    waits for, in words.
+    waits for, in words;
+    `"failed"` (the last `runs_max` that failed, newest first): `{"run_id", "graph", "at_ms", "error"}`;
+    `"unusable"`: lines about keys that hold something else, whoever wrote it. They are left out, and nothing raises.
     """
     broker = cluster.broker()
+    unusable: list[str] = []
     coordinators = [
         {"name": row.name, "partitions": row.partitions, "graphs": sorted(row.graphs), **_age(row)}
         for row in members(broker, "coordinators")
@@ -45,8 +52,10 @@ def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
     served: dict[str, int] = {}
     for pool in (pool for worker in workers if worker["alive"] for pool in worker["pools"]):
         served[pool] = served.get(pool, 0) + 1
-    open_runs = [run_id for index in range(broker.partitions) for run_id in broker.open_runs(index)]
-    runs = _runs(cluster, open_runs[:runs_max], served)
+    indices = range(broker.partitions)
+    open_runs = _of_all(indices, broker.open_runs, "open runs", unusable)
+    failed = _of_all(indices, lambda index: broker.failed(index, runs_max), "failed runs", unusable)
+    runs = _runs(cluster, open_runs[:runs_max], served, unusable)
     wanted = {task["pool"] for run in runs for task in run["open_tasks"]}
     held = {index for row in coordinators if row["alive"] for index in row["partitions"]}
     return {
@@ -59,7 +68,25 @@ def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
         "pools": _pools(broker, served, wanted),
         "open_runs": len(open_runs),
         "runs": runs,
+        "failed": [_failed(run) for run in sorted(failed, key=lambda run: -run.at_ms)[:runs_max]],
+        "unusable": unusable,
     }
+
+
+def _of_all(indices: Iterable[int], ask: Callable[[int], list[T]], what: str, unusable: list[str]) -> list[T]:
+    """What `ask` says of each partition, together."""
+    found: list[T] = []
+    for index in indices:
+        try:
+            found += ask(index)
+        except ServerError as error:
+            unusable.append(f"the {what} of partition {index} cannot be read: {error.text}")
+    return found
+
+
+def _failed(run: FailedRun) -> dict[str, Any]:
+    texts = {"run_id": run.run_id, "graph": run.graph, "error": run.error}
+    return {"at_ms": run.at_ms, **{name: printable(text) for name, text in texts.items()}}
 
 
 def members(broker: Any, kind: str) -> list[Presence]:
@@ -80,15 +107,19 @@ def _pools(broker: Any, served: Mapping[str, int], wanted: Iterable[str]) -> lis
     ]
 
 
-def _runs(cluster: Cluster, run_ids: list[str], served: Mapping[str, int]) -> list[dict[str, Any]]:
+def _runs(cluster: Cluster, run_ids: list[str], served: Mapping[str, int], unusable: list[str]) -> list[dict[str, Any]]:
     runs = []
     for run_id in run_ids:
         try:
             status = cluster.status(run_id)
         except UnknownRun:  # it ended meanwhile
             continue
+        except (ServerError, InvalidRequest) as error:
+            unusable.append(printable(f"run {run_id} cannot be looked at: {error}"))
+            continue
         if status["status"] != "open":
             continue
+        status.update(run_id=printable(run_id), graph=printable(status["graph"]))
         for task in status["open_tasks"]:
             task["told"] = _told(task, served)
         status["age_s"] = max(0.0, time.time() - status["created_ms"] / 1000)

@@ -123,6 +123,8 @@ def _children(
         words += [] if value is None else [option, str(value)]
     coordinator, worker = [*words], [*words, "--drain-s", str(_drain_s(args))]
     coordinator += [] if args.lease_ms is None else ["--lease-ms", str(args.lease_ms)]
+    run_log_bytes = settings.run_log_bytes()
+    coordinator += [] if run_log_bytes is None else ["--run-log-bytes", str(run_log_bytes)]
     for pool in settings.pools(["*"]):
         worker += ["--pool", pool]
     worker += [] if args.concurrency is None else ["--concurrency", str(args.concurrency)]

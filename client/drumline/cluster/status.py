@@ -8,6 +8,7 @@ from typing import Any
 from drumline.cluster.link import Link
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec, unbox
+from drumline_protocol.errors import WireError
 from drumline_protocol.facts import (
     AttemptRetracted,
     GraphEntered,
@@ -22,11 +23,15 @@ from drumline_protocol.facts import (
 )
 from drumline_transport.broker import LogEntry
 
+#: Digits of a time in ms: more were not written by us.
+_STAMP_DIGITS_MAX = 15
+
 
 def run_status(link: Link, run_id: str) -> dict[str, Any]:
     """The dict that `Cluster.status` returns. UnknownRun."""
     record = link.record(run_id)
-    status = record.get("status", b"").decode()
+    status, graph = (record.get(name, b"").decode("utf-8", "replace") for name in ("status", "graph"))
+    created = record.get("created_ms", b"")
     tasks: dict[str, dict[str, Any]] = {}
     if status == "open":
         tasks = _open_tasks(link.broker().load_log(link.partition(run_id), run_id), link.codec(None))
@@ -35,20 +40,24 @@ def run_status(link: Link, run_id: str) -> dict[str, Any]:
             task["state"] = "dispatched"
     return {
         "run_id": run_id,
-        "graph": record.get("graph", b"").decode(),
+        "graph": graph,
         "status": status,
-        "created_ms": int(record.get("created_ms", b"0")),
+        "created_ms": int(created) if created.isdigit() and len(created) <= _STAMP_DIGITS_MAX else 0,
         "open_tasks": list(tasks.values()),
     }
 
 
 def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> dict[str, dict[str, Any]]:
-    """The tasks that the facts leave open. Of a log that lost its beginning: those that can be told."""
+    """The tasks that the facts leave open. Of a log that lost its beginning, or is damaged: those that can be told."""
     tasks: dict[str, dict[str, Any]] = {}
     paths: dict[tuple[str, ...], str] = {}
     sketches: dict[str, Any] = {}
     for entry in log:
-        for fact in wire.decode_facts(codec, entry.data):
+        try:
+            facts = wire.decode_facts(codec, entry.data)
+        except WireError:  # its coordinator finds that too, and ends the run
+            break
+        for fact in facts:
             kind = type(fact)
             if kind is RunStarted:
                 sketches = unbox(fact.sketches)

@@ -8,6 +8,7 @@ _COMMIT = "tests/transport/test_contract_commit.py tests/transport/test_real_ser
 _LEASE = "tests/transport/test_contract_lease.py"
 _TASKS = "tests/transport/test_contract_tasks.py"
 _REAL = "tests/transport/test_real_servers.py tests/transport/test_contract_commit.py tests/client/test_whole.py"
+_UNLOADED = "tests/transport/test_unloaded.py"
 
 TRANSPORT: tuple[Mutation, ...] = (
     Mutation(
@@ -269,10 +270,42 @@ TRANSPORT: tuple[Mutation, ...] = (
     Mutation(
         "script_loaded_never",
         "transport/drumline_transport/line.py",
-        'connection.call("SCRIPT", "LOAD", script.text, timeout_s=self._timeout_s)',
-        'connection.call("PING", timeout_s=self._timeout_s)',
+        'connection.call("SCRIPT", "LOAD", script.text, timeout_s=timeout_s)',
+        'connection.call("PING", timeout_s=timeout_s)',
         _REAL,
         "A script that the server forgot is loaded again.",
+    ),
+    Mutation(
+        "survey_loads_no_script",
+        "transport/drumline_transport/redis_keeper.py",
+        "        if isinstance(known, list):",
+        "        if isinstance(known, tuple):",
+        _UNLOADED,
+        "A keeper loads in each turn what the server forgot, for roles that may not.",
+    ),
+    Mutation(
+        "who_may_not_load_gives_up",
+        "transport/drumline_transport/line.py",
+        '        if refusal.code != "NOPERM":',
+        '        if refusal.code != "":',
+        _UNLOADED,
+        "Who may not load a script waits for somebody who does.",
+    ),
+    Mutation(
+        "cut_entry_goes_back",
+        "transport/drumline_transport/dead.py",
+        "        if self.whole_bytes:",
+        "        if self.whole_bytes < 0:",
+        _COMMIT,
+        "An entry of which a part was kept is not put back.",
+    ),
+    Mutation(
+        "task_goes_back_to_the_inbox",
+        "transport/drumline_transport/redis_client.py",
+        "        if pool is not None:",
+        "        if pool is None and not entry.source:",
+        _COMMIT,
+        "An entry goes back to where it lay.",
     ),
     Mutation(
         "commit_script_lost",
@@ -364,7 +397,7 @@ TRANSPORT: tuple[Mutation, ...] = (
     ),
     Mutation(
         "double_ignores_epochs",
-        "transport/drumline_transport/memory.py",
+        "transport/drumline_transport/memory_server.py",
         "        elif lease.epoch != commit.epoch:",
         "        elif lease.epoch < commit.epoch:",
         _COMMIT,

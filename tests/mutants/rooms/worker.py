@@ -268,8 +268,8 @@ WORKER: tuple[Mutation, ...] = (
     Mutation(
         "context_is_a_dict",
         "worker/drumline_worker/registry.py",
-        "        return schema(**context)\n    return context",
-        "        return context\n    return context",
+        "return schema(**context) if has_fields and isinstance(context, dict) else context",
+        "return context",
         _WORKER,
         "A context becomes the class of its schema.",
     ),

@@ -1,0 +1,226 @@
+"""What goes in and out of the verbs: entries, positions, leases, commits. Plain data; `data` is opaque. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypedDict
+
+from drumline_transport.dead import DeadEntry, FailedRun
+
+Kind = Literal["workers", "coordinators"]
+Status = Literal["applied", "already", "diverged"]
+FieldValue = str | bytes | int
+
+#: The two streams that make up the inbox of a partition.
+INBOX: Literal["inbox"] = "inbox"
+REQUESTS: Literal["requests"] = "requests"
+Source = Literal["inbox", "requests"]
+
+#: The position before every entry of a stream.
+START_POSITION = "0-0"
+#: The cursor with which a sweep begins, and which ends it.
+SWEEP_START = "-"
+
+
+class Position(NamedTuple):
+    """How far the two streams of a partition's inbox were handled: the id of the last entry of each."""
+
+    inbox: str = START_POSITION
+    requests: str = START_POSITION
+
+
+#: The position before everything.
+START = Position()
+
+
+@dataclass(slots=True)
+class InboxEntry:
+    """One message for the coordinator of `partition`, from one of its two streams, where its position is `id`.
+
+    `run` names the run that it speaks of ("": none). It stands outside of `data`, so that an entry that cannot be read
+    costs its run and nobody else.
+    """
+
+    partition: int
+    id: str
+    data: bytes
+    run: str = ""
+    source: Source = INBOX
+
+    @property
+    def name(self) -> str:
+        """What `note_try` counts by."""
+        return f"{self.source}/{self.id}"
+
+    def behind(self, position: Position) -> Position:
+        """The position behind this entry."""
+        return Position(self.id, position.requests) if self.source == INBOX else Position(position.inbox, self.id)
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One task entry, delivered to this consumer: it stays pending until published as done or
+    withdrawn.
+    """
+
+    pool: str
+    id: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """One entry of a run log: it carries the facts `first` ..
+
+    the number behind the dash of `id` (`<epoch>-<last>`).
+    """
+
+    id: str
+    first: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class StaleTask:
+    """A pending task entry that nobody renewed for `idle_ms`.
+
+    `data` is None when the entry itself is gone.
+    """
+
+    id: str
+    consumer: str
+    idle_ms: int
+    data: bytes | None
+
+
+@dataclass(slots=True)
+class Lease:
+    """A partition held by `nonce` for the time that was asked for.
+
+    `epoch` never repeats for a partition and is at least the Redis TIME (ms) at which it was taken;
+    `commit` is the number of the last commit of this epoch (0 at first); `position` is the inbox
+    position up to which the former owners committed; `tries` counts takeovers that died on the
+    entry behind it; `server` is the broker's `run_id`.
+    """
+
+    partition: int
+    nonce: str
+    epoch: int
+    commit: int
+    position: Position
+    tries: int
+    server: str
+
+
+class LeaseRow(TypedDict):
+    """One row of `lease_owners`.
+
+    `left_ms` is what remains of the lease by Redis TIME; negative: it ran out.
+    """
+
+    partition: int
+    owner: str
+    epoch: int
+    commit: int
+    position: Position
+    left_ms: int
+    tries: int
+
+
+@dataclass(slots=True)
+class LogAppend:
+    """Facts `first`..`last` of a run, as one log entry."""
+
+    run_id: str
+    first: int
+    last: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class TaskAppend:
+    """A task entry for `pool`.
+
+    Its stream id is kept in the run record under `slot`, until settled or withdrawn, and beside it `digest`, by which
+    the holder of the entry is known.
+    """
+
+    run_id: str
+    slot: str
+    pool: str
+    data: bytes
+    digest: str = ""
+
+
+@dataclass(slots=True)
+class BlobPut:
+    """A large value that tasks of a run refer to. The run record names it until it is dropped."""
+
+    run_id: str
+    blob_id: str
+    data: bytes
+    ttl_s: int
+
+
+@dataclass(slots=True)
+class Commit:
+    """All that a coordinator decided from one batch of its inbox: applied as a whole or not at all.
+
+    `number` counts 1, 2, 3, ... within an epoch. `position` is the inbox position up to which this
+    holds. The lists are applied in the order of the fields. Log entries of one run must ascend.
+    """
+
+    partition: int
+    nonce: str
+    epoch: int
+    number: int
+    position: Position
+    logs: list[LogAppend] = field(default_factory=list)
+    tasks: list[TaskAppend] = field(default_factory=list)
+    #: `(run id, fields to set in its record)`
+    fields: list[tuple[str, dict[str, FieldValue]]] = field(default_factory=list)
+    #: `(run id, slot)` of tasks whose worker acknowledged and deleted the entry itself: only the
+    #: slot is forgotten
+    settled: list[tuple[str, str]] = field(default_factory=list)
+    #: `(run id, slot)` of tasks whose entry is to vanish, delivered or not
+    withdrawn: list[tuple[str, str]] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    #: `(run id, seconds to keep its record and log; 0 = for ever)`
+    closed: list[tuple[str, int]] = field(default_factory=list)
+    #: `(member, due in ms of Redis TIME)`
+    timers: list[tuple[str, int]] = field(default_factory=list)
+    timers_done: list[str] = field(default_factory=list)
+    #: what every worker must hear
+    ctl: list[bytes] = field(default_factory=list)
+    blobs: list[BlobPut] = field(default_factory=list)
+    #: `(run id, blob id)`
+    blobs_dropped: list[tuple[str, str]] = field(default_factory=list)
+    #: runs of which nothing is to stay: record, log, membership of the open runs
+    deleted: list[str] = field(default_factory=list)
+    dead: list[DeadEntry] = field(default_factory=list)
+    failed: list[FailedRun] = field(default_factory=list)
+
+    def cost(self) -> tuple[int, int]:
+        """How many stream entries and blobs this commit writes, and how many payload bytes."""
+        entries = len(self.logs) + len(self.tasks) + len(self.ctl) + len(self.blobs)
+        size = sum(len(log.data) for log in self.logs) + sum(len(task.data) for task in self.tasks)
+        size += sum(map(len, self.ctl)) + sum(len(blob.data) for blob in self.blobs)
+        size += sum(len(entry.data) for entry in self.dead)
+        for _, values in self.fields:
+            size += sum(len(v) if isinstance(v, (bytes, str)) else 8 for v in values.values())
+        return entries, size
+
+
+@dataclass(slots=True)
+class CommitReply:
+    """What became of a commit.
+
+    `applied`: just now. `already`: before (its reply was lost). `diverged`: not, and it never will
+    be: another owner, another epoch, a commit before it is missing, or a key of another type.
+    `detail` says which. Nothing was changed; throw decoded state away and `acquire` again.
+    """
+
+    partition: int
+    number: int
+    status: Status
+    detail: str = ""
