@@ -96,6 +96,14 @@ async def raises_async(state: State) -> Any:
     return {"grown": ["fine"]}
 
 
+def routes_async() -> Any:
+    async def route(_: State) -> str:
+        return END
+
+    builder = StateGraph(State).add_node("node", raises).add_edge(START, "node")
+    return builder.add_conditional_edges("node", route, [END]).compile(name="routes_async")
+
+
 def grows(state: State) -> dict[str, Any]:
     """Adds to a large value, which does not fit into a message."""
     return {"big": state["big"] + "x" * 80_000, "grown": [len(state["big"])]}
@@ -218,6 +226,7 @@ GRAPHS: dict[str, Any] = {
         one(emits),
         one(emits_without_end),
         growing(),
+        routes_async(),
         leaves(),
         fans(),
         routed(),

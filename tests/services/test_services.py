@@ -65,6 +65,13 @@ def test_whatever_a_node_raises_fails_its_run_alone(cluster: Cluster, name: str,
     assert cluster.graph(name).invoke({"what": "nothing"})["grown"] == ["fine"]
 
 
+def test_a_sync_node_whose_router_is_async_fails_by_stop_iteration(cluster: Cluster) -> None:
+    """It runs in a thread of the loop, and no future can hold a StopIteration."""
+    with pytest.raises((RemoteError, RuntimeError), match="StopIteration"):
+        cluster.graph("routes_async").invoke({"what": "StopIteration"})
+    assert cluster.graph("routes_async").invoke({"what": "nothing"})["grown"] == ["fine"]
+
+
 @pytest.mark.parametrize("what", ["task", "callback", "stop"])
 def test_the_event_loop_survives_its_nodes(cluster: Cluster, what: str) -> None:
     assert cluster.graph("raises_async").invoke({"what": what})["grown"] == ["fine"]
@@ -78,9 +85,9 @@ def test_a_node_that_cancels_itself_fails_its_run(cluster: Cluster) -> None:
 
 def test_messages_without_id_get_ids_that_another_attempt_would_give_them(cluster: Cluster) -> None:
     """No reducer draws them: they follow from the task and the place of the message in what it wrote."""
-    run_id = cluster.graph("speaks").start({"messages": []})
-    messages = cluster.result(run_id)["messages"]
-    task = uuid.UUID(next(cluster.join(run_id, stream_mode="tasks"))["id"])
+    items = list(cluster.graph("speaks").stream({"messages": []}, stream_mode=["tasks", "values"]))
+    task = uuid.UUID(next(payload["id"] for mode, payload in items if mode == "tasks"))
+    messages = items[-1][1]["messages"]
     assert [message.id for message in messages] == [str(uuid.uuid5(task, index)) for index in "01"]
 
 
