@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ..mutation import Mutation
 
-_COMMIT = "tests/transport/test_contract_commit.py tests/transport/test_real_servers.py"
-_LEASE = "tests/transport/test_contract_lease.py"
-_TASKS = "tests/transport/test_contract_tasks.py"
+_COMMIT = (
+    "tests/transport/test_contract_kept.py tests/transport/test_contract_commit.py tests/transport/test_real_servers.py"
+)
+_LEASE = "tests/transport/test_contract_kept.py tests/transport/test_contract_lease.py"
+_TASKS = "tests/transport/test_contract_kept.py tests/transport/test_contract_tasks.py"
 _REAL = "tests/transport/test_real_servers.py tests/transport/test_contract_commit.py tests/client/test_whole.py"
 _UNLOADED = "tests/transport/test_unloaded.py"
 

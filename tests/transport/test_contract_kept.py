@@ -1,0 +1,96 @@
+"""Promises at their edges, of the double and of every broker alike: leases, lifetimes, trimming, acknowledgements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.transport.commits import commit_of, lease_of, settle, task
+
+from drumline_protocol.limits import LEASE_MS_MAX
+from drumline_transport.broker import START, BlobPut, Position
+
+
+@pytest.mark.parametrize("left_ms", [400, 5000])
+def test_a_lease_that_runs_is_not_taken_however_little_of_it_is_left(broker: Any, left_ms: int) -> None:
+    assert broker.acquire(0, "A", left_ms) is not None
+    assert broker.acquire(0, "B", 60_000) is None
+    again = broker.acquire(0, "A", left_ms)
+    assert again is not None, "its own holder may"
+    assert broker.acquire(0, "B", 60_000) is None
+
+
+def test_a_lease_beyond_every_lease_is_damaged_and_has_run_out(backend: Any) -> None:
+    broker = backend.connect()
+    lease_of(broker)
+    if backend.memory is None:
+        far = broker.time_ms() + LEASE_MS_MAX + 60_000
+        backend.raw("HSET", f"{{{backend.prefix}:0}}:lease", "until", far)
+        assert broker.acquire(0, "B", 60_000) is not None
+        near = broker.time_ms() + LEASE_MS_MAX - 60_000
+        backend.raw("HSET", f"{{{backend.prefix}:0}}:lease", "until", near)
+        assert broker.acquire(0, "A", 60_000) is None
+
+
+def test_a_large_value_lives_as_long_as_it_was_given(backend: Any) -> None:
+    broker = backend.connect()
+    put = [BlobPut("r", "short", b"x", 60), BlobPut("r", "for ever", b"y", 0)]
+    settle(broker, commit_of(lease_of(broker), 1, blobs=put))
+    if backend.memory is None:
+        tag = f"{{{backend.prefix}:0}}:blob"
+        assert 0 < backend.raw("TTL", f"{tag}:short") <= 60
+        assert backend.raw("TTL", f"{tag}:for ever") == -1
+    else:
+        backend.elapse(60_000)
+        assert broker.get_blob(0, "short") is None
+        assert broker.get_blob(0, "for ever") == b"y"
+
+
+def test_each_stream_of_an_inbox_is_trimmed_behind_its_own_position(broker: Any) -> None:
+    for number in range(3):
+        broker.submit(0, "r", b"request %d" % number)
+        broker.push_inbox(0, "r", b"word %d" % number)
+    entries = broker.read_inbox({0: START}, 10, 0)
+    requests, words = ([e for e in entries if e.source == source] for source in ("requests", "inbox"))
+    lease = lease_of(broker)
+    settle(broker, commit_of(lease, 1, position=Position(START.inbox, requests[1].id)))
+    left = [entry.data for entry in broker.read_inbox({0: START}, 10, 0)]
+    assert left == [b"request 2", b"word 0", b"word 1", b"word 2"]
+    settle(broker, commit_of(lease, 2, position=Position(words[0].id, requests[1].id)))
+    left = [entry.data for entry in broker.read_inbox({0: START}, 10, 0)]
+    assert left == [b"request 2", b"word 1", b"word 2"]
+
+
+def test_of_a_long_burst_no_part_but_the_last_acknowledges_its_task(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever dies between two parts has not acknowledged: the task is given out again."""
+    broker = backend.connect()
+    settle(broker, commit_of(lease_of(broker), 1, tasks=[task("r", "t:1")]))
+    (taken,) = broker.take(["default"], "w", 1, 0)
+    if backend.memory is not None:
+        return  # it publishes in one piece
+    parts: list[tuple[int, list[Any]]] = []
+    genuine = type(broker)._publish
+
+    def publish(self: Any, entries: list[Any], done: list[Any]) -> None:
+        parts.append((len(entries), done))
+        genuine(self, entries, done)
+        if not done:
+            assert broker.renew("w", [("default", taken.id)]) == {("default", taken.id)}
+
+    monkeypatch.setattr(type(broker), "_publish", publish)
+    broker.publish([(0, "r", b"%d" % number) for number in range(1201)], [("default", taken.id)])
+    assert [done for _, done in parts[:-1]] == [[]] * (len(parts) - 1)
+    assert len(parts) > 1 and parts[-1][1] == [("default", taken.id)]
+    assert broker.renew("w", [("default", taken.id)]) == set()
+
+
+def test_a_worker_that_leaves_with_tasks_in_its_hands_keeps_them(broker: Any) -> None:
+    """Its consumer holds them, and the sweep finds them there. Forgotten, they would be lost silently."""
+    settle(broker, commit_of(lease_of(broker), 1, tasks=[task("r", "t:1")]))
+    (taken,) = broker.take(["default"], "w", 1, 0)
+    broker.leave("workers", "w")
+    (stale,), _ = broker.stale_tasks("default", 0, "-", 10)
+    assert (stale.id, stale.consumer) == (taken.id, "w")
+    assert broker.renew("w", [("default", taken.id)]) == {("default", taken.id)}
