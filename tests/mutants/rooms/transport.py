@@ -9,7 +9,10 @@ _COMMIT = (
 )
 _LEASE = "tests/transport/test_contract_kept.py tests/transport/test_contract_lease.py"
 _TASKS = "tests/transport/test_contract_kept.py tests/transport/test_contract_tasks.py"
-_REAL = "tests/transport/test_real_servers.py tests/transport/test_contract_commit.py tests/client/test_whole.py"
+_REAL = (
+    "tests/transport/test_lines_kept.py tests/transport/test_contract_kept.py tests/transport/test_real_servers.py "
+    "tests/transport/test_contract_commit.py tests/client/test_whole.py"
+)
 _UNLOADED = "tests/transport/test_unloaded.py"
 
 TRANSPORT: tuple[Mutation, ...] = (
