@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from drumline_protocol.limits import POISON_TRIES_MAX
 from drumline_transport.keeper_verbs import LeaseState
 
 #: Turns of a keeper within one lease. Three of them may be missed.
@@ -32,6 +33,8 @@ GRACE_TURNS = 2
 GRACE_EVERY_TURNS = 20
 #: A partition that was thrown away again and again rests for up to so many turns before it is leased anew.
 REST_TURNS_MAX = 32
+#: Losses in a row after which it rests: so many leases it takes to find an entry that no commit can answer.
+LOSSES_FREE = POISON_TRIES_MAX + 1
 #: Turns without a loss after which a partition's losses are forgotten.
 LOSSES_FORGOTTEN_TURNS = 200
 
@@ -73,15 +76,19 @@ class Balance:
         self._grace_again = 0
         self._losses: dict[int, _Losses] = {}
 
-    def lost(self, index: int) -> bool:
-        """The partition was thrown away. Whether it may be leased anew at once: not if that happens again and again."""
+    def lost(self, index: int, progressed: bool = False) -> bool:
+        """The partition was thrown away; `progressed` tells whether a commit of it was applied since it was leased.
+
+        Whether it may be leased anew at once: not if that happens again and again without progress. Poison is found
+        within a few leases, so those come one right after the other.
+        """
         known = self._losses.get(index)
-        if known is None or self._turn - known.last_turn > LOSSES_FORGOTTEN_TURNS:
+        if known is None or progressed or self._turn - known.last_turn > LOSSES_FORGOTTEN_TURNS:
             self._losses[index] = _Losses(1, self._turn)
             return True
         known.count += 1
         known.last_turn = self._turn
-        return False
+        return known.count <= LOSSES_FREE
 
     def decide(self, view: View) -> tuple[list[int], list[int]]:
         """Partitions to take now, and those to give."""
@@ -131,9 +138,9 @@ class Balance:
 
     def _rests(self, index: int) -> bool:
         losses = self._losses.get(index)
-        if losses is None or losses.count == 1:
+        if losses is None or losses.count <= LOSSES_FREE:
             return False
-        rest = min(1 << min(losses.count - 1, 10), REST_TURNS_MAX)
+        rest = min(1 << min(losses.count - LOSSES_FREE, 10), REST_TURNS_MAX)
         return self._turn - losses.last_turn < rest
 
     def _share(self, view: View, members: set[str]) -> int:

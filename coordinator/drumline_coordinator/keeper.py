@@ -106,12 +106,12 @@ class Keeper:
         if leaving:
             self._broker.release(index, self._nonce)
 
-    def lost(self, index: int) -> None:
+    def lost(self, index: int, progressed: bool) -> None:
         """The main loop threw the partition away: lease it again, at once unless that happens again and again."""
         with self._lock:
             self._held.discard(index)
             self._leaving.discard(index)
-            at_once = self._balance.lost(index)
+            at_once = self._balance.lost(index, progressed)
         if at_once:
             self._wake.set()
 

@@ -91,6 +91,8 @@ class Partition:
         self.lease = lease
         self.position = lease.position
         self.number = lease.commit
+        #: a commit was applied under this lease
+        self.progressed = False
         self._apps = apps
         self._codec = apps.codec
         self._loader = loader

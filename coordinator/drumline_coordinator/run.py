@@ -79,6 +79,7 @@ from drumline_protocol.messages import (
     WorkersChanged,
 )
 from drumline_protocol.metadata import run_metadata
+from drumline_protocol.wire import decode_command, decode_interrupts, decode_writes
 
 #: LangGraph's default; `config["recursion_limit"]` overrides it
 RECURSION_LIMIT = 10_007
@@ -273,7 +274,7 @@ class Run:
         task = self._answered(event)
         if task is None:
             return
-        task.writes = unbox(event.writes)
+        task.writes = decode_writes(event.writes) if self.wire else unbox(event.writes)
         self._finish(task, event.writes)
 
     def _on_error(self, event: TaskError) -> None:
@@ -293,7 +294,8 @@ class Run:
             self._fail_task(task, NoParentGraph(NO_PARENT.format(node=task.name)))
             return
         self._fx.facts.append(TaskLeft(scope.ns, task.id))
-        command = replace(unbox(event.command), graph=None)  # it has arrived
+        found = decode_command(event.command) if self.wire else unbox(event.command)
+        command = replace(found, graph=None)  # it has arrived
         if scope.parent is None:  # a graph that a node called: the command is the node's answer
             self._end("failed", ParentCommand(command))
             return
@@ -472,7 +474,7 @@ class Run:
     def _interrupt(self, task: Task, interrupts: Any) -> None:
         """The task waits for an answer; its siblings go on."""
         task.status = INTERRUPTED
-        task.interrupts = unbox(interrupts)
+        task.interrupts = decode_interrupts(interrupts) if self.wire else unbox(interrupts)
         scope = task.scope
         self._fx.facts.append(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, self._now))
         scope.open -= 1

@@ -211,7 +211,11 @@ class Coordinator:
 
     def _on_reply(self, reply: CommitReply) -> None:
         partition = self._partitions.get(reply.partition)
-        if reply.status == "diverged" and partition is not None:
+        if partition is None:
+            return
+        if reply.status == "applied":
+            partition.progressed = True
+        elif reply.status == "diverged":
             log.warning("partition %d is lost: %s", reply.partition, reply.detail)
             self._forget(reply.partition)
 
@@ -243,8 +247,8 @@ class Coordinator:
 
     def _forget(self, index: int) -> None:
         """Throw decoded state away and lease the partition again."""
-        self._partitions.pop(index, None)
-        self.keeper.lost(index)
+        partition = self._partitions.pop(index, None)
+        self.keeper.lost(index, partition is not None and partition.progressed)
 
     def _flush(self) -> None:
         deadline = time.monotonic() + 2

@@ -55,7 +55,7 @@ NO_TASK = "none"
 _OpenRun = tuple[int, str]
 
 MISSING_TEXTS = {
-    "gone": "its entry {entry} is not in the stream of pool {pool}: somebody deleted it",
+    "gone": "its entry {entry} is not in the stream of pool {pool}: somebody deleted it, unless its answer waits unread",
     "stranded": "its entry {entry} of pool {pool} was delivered, and nobody holds it",
 }
 

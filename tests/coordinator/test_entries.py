@@ -241,6 +241,17 @@ def test_a_request_that_is_too_old_never_runs(seat: Seat) -> None:
     assert seat.broker.open_runs(0) == ["new"]
 
 
+@pytest.mark.parametrize("writes", [7, "ab", [1], [["l"]], [[1, 2]], {"l": 1}])
+def test_an_answer_whose_writes_are_none_fails_its_run_clearly(seat: Seat, writes: Any) -> None:
+    (task,), (other,) = seat.start("r1"), seat.start("r2")
+    seat.say(seat.result(task, writes=seat.codec.box(writes)))
+    seat.say(seat.result(other, "r2"))
+    seat.settle()
+    end, well = seat.end("r1"), seat.end("r2")
+    assert end is not None and "the writes of a task" in str(end.error)
+    assert well is not None and well.status == "done"
+
+
 @pytest.mark.parametrize("token", ["", "guess", "\ud800"])
 def test_only_the_holder_of_a_task_speaks_for_it(seat: Seat, token: str) -> None:
     (task,) = seat.start()

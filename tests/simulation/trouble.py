@@ -52,7 +52,7 @@ class Trouble:
             world.note(worker.name, "is stopped")
         if rng.random() < faults.restart_broker:
             self._restart_broker()
-        steady = [c for c in world.coordinators if not self._tried(c)]
+        steady = [] if self._is_tried() else world.coordinators
         if rng.random() < faults.crash_coordinator and steady:
             self._crash_coordinator(self._victim(steady, _is_busy))
             return
@@ -66,9 +66,9 @@ class Trouble:
             processes = [process for process in processes if busy(process)] or processes
         return self.rng.choice(processes)
 
-    def _tried(self, coordinator: SimCoordinator) -> bool:
-        """Whether an entry has already cost a coordinator its life: twice more, and its run counts as poison."""
-        return any(self.world.server.partitions[p].lease.tries for p in coordinator.partitions)
+    def _is_tried(self) -> bool:
+        """Whether an entry may already have cost a coordinator its life: twice more, and its run counts as poison."""
+        return any(partition.lease.tries for partition in self.world.server.partitions)
 
     def _restart_broker(self) -> None:
         world = self.world

@@ -165,5 +165,5 @@ def _input(program: Program, node: Node, message: TaskMessage, cells: dict[str, 
 def _context(program: Program, context: Any) -> Any:
     """A dict given as `context` becomes the graph's context schema, if that is a class with fields."""
     schema: Any = program.context_schema
-    has_fields = is_dataclass(schema) or hasattr(schema, "model_validate")
+    has_fields = any((is_dataclass(schema), hasattr(schema, "model_validate")))
     return schema(**context) if has_fields and isinstance(context, dict) else context
