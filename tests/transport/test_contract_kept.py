@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from tests.transport.commits import commit_of, lease_of, settle, task
+from tests.transport.commits import commit_of, lease_of, log, settle, task
 
-from drumline_protocol.limits import LEASE_MS_MAX
-from drumline_transport.broker import START, BlobPut, Position
+from drumline_protocol.limits import DEAD_ENTRIES_MAX, LEASE_MS_MAX
+from drumline_transport.broker import START, BlobPut, DeadEntry, Position
+from drumline_transport.errors import BrokerRefuses
 
 
 @pytest.mark.parametrize("left_ms", [400, 5000])
@@ -94,3 +96,71 @@ def test_a_worker_that_leaves_with_tasks_in_its_hands_keeps_them(broker: Any) ->
     (stale,), _ = broker.stale_tasks("default", 0, "-", 10)
     assert (stale.id, stale.consumer) == (taken.id, "w")
     assert broker.renew("w", [("default", taken.id)]) == {("default", taken.id)}
+
+
+def test_each_stream_of_an_inbox_is_read_behind_its_own_position(broker: Any) -> None:
+    for number in range(3):
+        broker.submit(0, "r", b"request %d" % number)
+        broker.push_inbox(0, "r", b"word %d" % number)
+    entries = broker.read_inbox({0: START}, 10, 0)
+    requests, words = ([e for e in entries if e.source == source] for source in ("requests", "inbox"))
+    for position, wanted in (
+        (Position(words[-1].id, START.requests), requests),
+        (Position(START.inbox, requests[-1].id), words),
+        (Position(words[0].id, requests[1].id), [requests[2], *words[1:]]),
+    ):
+        found = broker.read_inbox({0: position}, 10, 0)
+        assert [entry.data for entry in found] == [entry.data for entry in wanted]
+
+
+def test_a_long_log_is_loaded_whole(broker: Any) -> None:
+    lease = lease_of(broker)
+    settle(broker, commit_of(lease, 1, logs=[log("r", number, number) for number in range(1, 1203)]))
+    found = broker.load_log(0, "r")
+    assert [entry.first for entry in found] == list(range(1, 1203))
+    assert [entry.first for entry in broker.load_log(0, "r", found[599].id)] == list(range(601, 1203))
+
+
+def test_what_was_set_aside_is_bounded(broker: Any) -> None:
+    """About as many as the bound says are kept, and those are the newest."""
+    lease = lease_of(broker)
+    for number in range(1, 7):
+        dead = [DeadEntry("inbox", f"{number}-{n}", "r", "no", b"junk") for n in range(500)]
+        settle(broker, commit_of(lease, number, dead=dead))
+    kept = [entry.id for _, entry in broker.dead(0, 10_000)]
+    assert DEAD_ENTRIES_MAX <= len(kept) <= DEAD_ENTRIES_MAX + 200
+    assert kept[0] == "6-499"
+
+
+def test_no_task_is_acknowledged_whose_result_a_full_server_refused(real_backend: Any) -> None:
+    broker = real_backend.connect(patience_s=0.1)
+    settle(broker, commit_of(lease_of(broker), 1, tasks=[task("r", "t:1")]))
+    (taken,) = broker.take(["default"], "w", 1, 0)
+    real_backend.raw("CONFIG", "SET", "maxmemory", "1")
+    try:
+        with pytest.raises(BrokerRefuses):
+            broker.publish([(0, "r", b"result")], [("default", taken.id)])
+    finally:
+        real_backend.raw("CONFIG", "SET", "maxmemory", "0")
+    assert broker.renew("w", [("default", taken.id)]) == {("default", taken.id)}
+    assert broker.read_inbox({0: START}, 10, 0) == []
+
+
+def test_a_read_that_was_cancelled_leaves_no_reply_for_the_next(real_backend: Any) -> None:
+    broker = real_backend.connect()
+    lease = lease_of(broker)
+
+    async def read() -> list[list[int]]:
+        reader = broker.alog_reader(0, "r")
+        waiting = asyncio.ensure_future(reader.read("0-0", 10, 5000))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.to_thread(settle, broker, commit_of(lease, 1, logs=[log("r", 1, 1)]))
+        first = await reader.read("0-0", 10, 1000)
+        second = await reader.read(first[-1].id, 10, 0)
+        await reader.close()
+        return [[entry.first for entry in entries] for entries in (first, second)]
+
+    assert asyncio.run(read()) == [[1], []]

@@ -1,264 +1,24 @@
-"""Mutations of the transport: scripts, the lines to the broker, the double."""
+"""Mutations of the transport: the lines to the broker, the double; scripts have a file of their own."""
 
 from __future__ import annotations
 
 from ..mutation import Mutation
+from .scripts import COMMIT, LEASE, SCRIPTS, TASKS
 
-_COMMIT = (
-    "tests/transport/test_contract_kept.py tests/transport/test_contract_commit.py tests/transport/test_real_servers.py"
+_REAL = (
+    "tests/transport/test_lines_kept.py tests/transport/test_contract_kept.py tests/transport/test_real_servers.py "
+    "tests/transport/test_contract_commit.py tests/client/test_whole.py"
 )
-_LEASE = "tests/transport/test_contract_kept.py tests/transport/test_contract_lease.py"
-_TASKS = "tests/transport/test_contract_kept.py tests/transport/test_contract_tasks.py"
-_REAL = "tests/transport/test_real_servers.py tests/transport/test_contract_commit.py tests/client/test_whole.py"
 _UNLOADED = "tests/transport/test_unloaded.py"
 
 TRANSPORT: tuple[Mutation, ...] = (
-    Mutation(
-        "owner_not_compared",
-        "transport/drumline_transport/scripts/commit.lua",
-        "if lease[1] ~= ARGV[1] then",
-        "if lease[1] == nil then",
-        _COMMIT,
-        "A commit of another owner is refused.",
-    ),
-    Mutation(
-        "epoch_not_compared",
-        "transport/drumline_transport/scripts/commit.lua",
-        "if lease[2] ~= ARGV[2] then",
-        "if lease[2] == nil then",
-        _COMMIT,
-        "A commit of another epoch is refused.",
-    ),
-    Mutation(
-        "already_means_again",
-        "transport/drumline_transport/scripts/commit.lua",
-        "elseif last >= tonumber(ARGV[4]) then",
-        "elseif last > tonumber(ARGV[4]) then",
-        _COMMIT,
-        "A commit that is sent twice is answered with already.",
-    ),
-    Mutation(
-        "logs_go_back",
-        "transport/drumline_transport/scripts/commit.lua",
-        "  elseif later[1] then",
-        "  elseif later[2] then",
-        _COMMIT,
-        "A log takes no entry before its last.",
-    ),
-    Mutation(
-        "types_not_looked_at",
-        "transport/drumline_transport/scripts/commit.lua",
-        "    if found ~= wanted and found ~= 'none' then",
-        "    if found == 'nothing' then",
-        _COMMIT,
-        "A key of another type refuses the commit before anything is written.",
-    ),
-    Mutation(
-        "withdrawn_stays",
-        "transport/drumline_transport/scripts/commit.lua",
-        "        pcall_('XDEL', ARGV[9] .. pool, id)\n",
-        "",
-        _COMMIT,
-        "A withdrawn task's entry vanishes.",
-    ),
-    Mutation(
-        "withdrawn_stays_pending",
-        "transport/drumline_transport/scripts/commit.lua",
-        "        pcall_('XACK', ARGV[9] .. pool, 'workers', id)\n",
-        "",
-        _COMMIT,
-        "A withdrawn task is not pending any more.",
-    ),
-    Mutation(
-        "log_without_ttl",
-        "transport/drumline_transport/scripts/commit.lua",
-        "      call('EXPIRE', KEYS[tonumber(ARGV[i + 4])], ARGV[i + 5])\n",
-        "",
-        _COMMIT,
-        "The log of a run that ended expires.",
-    ),
-    Mutation(
-        "record_without_ttl",
-        "transport/drumline_transport/scripts/commit.lua",
-        "      call('EXPIRE', KEYS[tonumber(ARGV[i + 3])], ARGV[i + 5])\n",
-        "",
-        _COMMIT,
-        "The record of a run that ended expires.",
-    ),
-    Mutation(
-        "blob_without_ttl",
-        "transport/drumline_transport/scripts/commit.lua",
-        "call('SET', key, ARGV[i + 5], 'EX', ARGV[i + 4])",
-        "call('SET', key, ARGV[i + 5])",
-        _COMMIT,
-        "A large value expires.",
-    ),
-    Mutation(
-        "blob_not_named",
-        "transport/drumline_transport/scripts/commit.lua",
-        "    call('HSET', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3], '')\n",
-        "",
-        _COMMIT,
-        "A run's record names its large values.",
-    ),
-    Mutation(
-        "inbox_not_trimmed",
-        "transport/drumline_transport/scripts/commit.lua",
-        "  pcall_('XTRIM', KEYS[2], 'MINID', ARGV[6])\n",
-        "",
-        _COMMIT,
-        "What was handled leaves the inbox.",
-    ),
-    Mutation(
-        "requests_not_trimmed",
-        "transport/drumline_transport/scripts/commit.lua",
-        "  pcall_('XTRIM', KEYS[3], 'MINID', ARGV[8])\n",
-        "",
-        _COMMIT,
-        "What was handled leaves the requests.",
-    ),
-    Mutation(
-        "slot_not_forgotten",
-        "transport/drumline_transport/scripts/commit.lua",
-        "    call('HDEL', key, 't:' .. ARGV[i + 2], 'k:' .. ARGV[i + 2])\n    i = i + 3",
-        "    i = i + 3",
-        _COMMIT,
-        "A settled task leaves its run's record.",
-    ),
-    Mutation(
-        "dead_without_bound",
-        "transport/drumline_transport/scripts/commit.lua",
-        "call('XADD', key, 'MAXLEN', '~', ARGV[i + 2], '*', unpack(",
-        "call('XADD', key, '*', unpack(",
-        _COMMIT,
-        "The dead stream is bounded.",
-    ),
-    Mutation(
-        "acknowledged_first",
-        "transport/drumline_transport/scripts/publish.lua",
-        "  if type(id) == 'table' and id.err then\n    return id",
-        "  if type(id) == 'table' and id.err and n < 0 then\n    return id",
-        _TASKS,
-        "No task is acknowledged before its result is stored.",
-    ),
-    Mutation(
-        "inbox_without_bound",
-        "transport/drumline_transport/scripts/publish.lua",
-        "if type(size) == 'number' and size > tonumber(ARGV[3]) then",
-        "if type(size) == 'string' then",
-        _TASKS,
-        "A full inbox takes no more.",
-    ),
-    Mutation(
-        "done_stays_in_the_stream",
-        "transport/drumline_transport/scripts/publish.lua",
-        "  redis.pcall('XDEL', KEYS[tonumber(ARGV[i])], ARGV[i + 1])\n",
-        "",
-        _TASKS,
-        "The entry of a finished task vanishes.",
-    ),
-    Mutation(
-        "lease_taken_early",
-        "transport/drumline_transport/scripts/acquire.lua",
-        "left > 0 and left <= tonumber(ARGV[3]) then",
-        "left > 500 and left <= tonumber(ARGV[3]) then",
-        _LEASE,
-        "A lease that runs is not taken.",
-    ),
-    Mutation(
-        "lease_taken_never",
-        "transport/drumline_transport/scripts/acquire.lua",
-        "left > 0 and left <= tonumber(ARGV[3]) then",
-        "left <= tonumber(ARGV[3]) then",
-        _LEASE,
-        "A lease that ran out is taken.",
-    ),
-    Mutation(
-        "damaged_lease_for_ever",
-        "transport/drumline_transport/scripts/acquire.lua",
-        "and left > 0 and left <= tonumber(ARGV[3]) then",
-        "and left > 0 then",
-        _LEASE,
-        "A lease that runs longer than any lease has run out.",
-    ),
-    Mutation(
-        "epoch_from_the_hash_alone",
-        "transport/drumline_transport/scripts/acquire.lua",
-        "math.max(number(lease[3]) + 1, now)",
-        "number(lease[3]) + 1",
-        _LEASE,
-        "An epoch is at least Redis TIME, so that it rises when the hash was lost.",
-    ),
-    Mutation(
-        "epoch_from_the_clock_alone",
-        "transport/drumline_transport/scripts/acquire.lua",
-        "math.max(number(lease[3]) + 1, now)",
-        "now",
-        _LEASE,
-        "An epoch rises also when the clock goes back, or stands.",
-    ),
-    Mutation(
-        "renewed_for_another",
-        "transport/drumline_transport/scripts/renew_lease.lua",
-        "if owner ~= ARGV[1] then",
-        "if not owner then",
-        _LEASE,
-        "A lease is renewed for its owner alone.",
-    ),
-    Mutation(
-        "released_for_another",
-        "transport/drumline_transport/scripts/release.lua",
-        "if redis.pcall('HGET', KEYS[1], 'owner') ~= ARGV[1] then",
-        "if not redis.pcall('HGET', KEYS[1], 'owner') then",
-        _LEASE,
-        "A lease is released by its owner alone.",
-    ),
-    Mutation(
-        "tries_of_any_entry",
-        "transport/drumline_transport/scripts/note_try.lua",
-        "if id ~= ARGV[3] or #count > 9 then",
-        "if not id then",
-        _LEASE,
-        "Tries are counted for each entry.",
-    ),
-    Mutation(
-        "others_tasks_renewed",
-        "transport/drumline_transport/scripts/renew_tasks.lua",
-        "id, id, 1, ARGV[1])",
-        "id, id, 1)",
-        _TASKS,
-        "A task is renewed for whoever holds it alone.",
-    ),
-    Mutation(
-        "deleted_tasks_renewed",
-        "transport/drumline_transport/scripts/renew_tasks.lua",
-        " and redis.call('XRANGE', KEYS[1], id, id)[1] then",
-        " then",
-        _TASKS,
-        "A task whose entry was deleted is not held any more.",
-    ),
-    Mutation(
-        "busy_consumer_forgotten",
-        "transport/drumline_transport/scripts/quit.lua",
-        "if pending.err or pending[1] then",
-        "if pending.err then",
-        _TASKS,
-        "A consumer that holds tasks is not forgotten.",
-    ),
-    Mutation(
-        "pending_is_stranded",
-        "transport/drumline_transport/scripts/missing.lua",
-        "      if not pending.err and not pending[1] then",
-        "      if not pending.err then",
-        "tests/transport/test_contract_keeper.py tests/coordinator/test_sweep.py",
-        "A task that a worker holds is not lost.",
-    ),
+    *SCRIPTS,
     Mutation(
         "publish_acknowledges_at_once",
         "transport/drumline_transport/redis_worker.py",
         "self._publish(entries[start:end], done if last else [])",
         "self._publish(entries[start:end], done)",
-        _TASKS,
+        TASKS,
         "A long burst acknowledges its task with its last part.",
     ),
     Mutation(
@@ -266,7 +26,7 @@ TRANSPORT: tuple[Mutation, ...] = (
         "transport/drumline_transport/redis_worker.py",
         "            start = end",
         "            return",
-        _TASKS,
+        TASKS,
         "Every part of a long burst is stored.",
     ),
     Mutation(
@@ -298,7 +58,7 @@ TRANSPORT: tuple[Mutation, ...] = (
         "transport/drumline_transport/dead.py",
         "        if self.whole_bytes:",
         "        if self.whole_bytes < 0:",
-        _COMMIT,
+        COMMIT,
         "An entry of which a part was kept is not put back.",
     ),
     Mutation(
@@ -306,7 +66,7 @@ TRANSPORT: tuple[Mutation, ...] = (
         "transport/drumline_transport/redis_client.py",
         "        if pool is not None:",
         "        if pool is None and not entry.source:",
-        _COMMIT,
+        COMMIT,
         "An entry goes back to where it lay.",
     ),
     Mutation(
@@ -394,7 +154,7 @@ TRANSPORT: tuple[Mutation, ...] = (
         "transport/drumline_transport/redis_coordinator.py",
         "ids = [*(position.requests for position in after.values()), *(position.inbox for",
         "ids = [*(position.inbox for position in after.values()), *(position.inbox for",
-        _COMMIT,
+        COMMIT,
         "Each of the two streams of an inbox is read behind its own position.",
     ),
     Mutation(
@@ -402,7 +162,7 @@ TRANSPORT: tuple[Mutation, ...] = (
         "transport/drumline_transport/memory_server.py",
         "        elif lease.epoch != commit.epoch:",
         "        elif lease.epoch < commit.epoch:",
-        _COMMIT,
+        COMMIT,
         "The double refuses a commit of another epoch.",
     ),
     Mutation(
@@ -410,7 +170,7 @@ TRANSPORT: tuple[Mutation, ...] = (
         "transport/drumline_transport/memory.py",
         'if lease.owner not in ("", nonce) and lease.until_ms > now:',
         'if lease.owner not in ("", nonce) and lease.until_ms > now + 500:',
-        _LEASE,
+        LEASE,
         "The double gives no lease that runs to another.",
     ),
     Mutation(
@@ -418,7 +178,7 @@ TRANSPORT: tuple[Mutation, ...] = (
         "transport/drumline_transport/memory.py",
         "if entry_id > after and idle >= idle_ms:",
         "if entry_id > after:",
-        _TASKS,
+        TASKS,
         "The double reports what nobody has renewed, and no more.",
     ),
 )
