@@ -291,7 +291,7 @@ class Run:
         task.status = DONE
         scope = task.scope
         if scope.parent is None and not self.base:
-            self._fail_task(task, NoParentGraph(NO_PARENT.format(node=task.name)))
+            self._fail_task(task, NoParentGraph.of(task.name))
             return
         self._fx.facts.append(TaskLeft(scope.ns, task.id))
         found = decode_command(event.command) if self.wire else unbox(event.command)
@@ -581,12 +581,6 @@ class Run:
         self.ready.clear()
         fx.finished = True
         fx.facts.append(RunFinished(status, error, self._now))
-
-
-NO_PARENT = (
-    "node {node!r} answered with Command(graph=Command.PARENT), but its graph is the root of the run: "
-    "there is no parent graph"
-)
 
 
 _HANDLERS: dict[type, Callable[[Run, Any], None]] = {

@@ -106,6 +106,14 @@ class RouteMapError(KeyError, RouteError):
 class NoParentGraph(InvalidUpdateError):
     """A node answered with `Command(graph=Command.PARENT)`, but its graph is the root of the run."""
 
+    @classmethod
+    def of(cls, node: str) -> NoParentGraph:
+        """The error of a node of the root graph."""
+        return cls(
+            f"node {node!r} answered with Command(graph=Command.PARENT), but its graph is the root of the run: "
+            "there is no parent graph"
+        )
+
 
 class EmptyInputError(DrumlineError):
     """The run was given an input from which nothing can start.
