@@ -40,6 +40,11 @@ def is_there(pid: int) -> bool:
         return False
 
 
+def is_serving(pid: int) -> bool:
+    """Whether a renewer has read its charge: then the thread that renews is there."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
+
+
 def wait_until(true: Callable[[], Any], within_s: float = LIMIT_S) -> float:
     """Seconds until `true()`."""
     began = time.monotonic()
@@ -74,11 +79,11 @@ def test_a_busy_worker_stays_listed_and_its_other_tasks_are_kept(cluster_of: Mak
 def test_a_reducer_that_holds_the_interpreter_keeps_its_partition(cluster_of: Make) -> None:
     processes, cluster = cluster_of(app=APP, coordinators=2, workers=1)
     wait_until(lambda: sorted(Counter(row["owner"] for row in cluster.broker().lease_owners()).values()) == [4, 4])
+    wait_until(lambda: all(is_serving(pid) for role in processes.roles.values() for pid in renewers_of(role)))
     epochs = {row["partition"]: row["epoch"] for row in cluster.broker().lease_owners()}
     seconds = 5 * LEASE_MS // 1000
     assert cluster.graph("slow_reducer").invoke({"seconds": seconds})["total"] == seconds
     assert {row["partition"]: row["epoch"] for row in cluster.broker().lease_owners()} == epochs
-    del processes
 
 
 def test_a_stopped_worker_is_taken_over(cluster_of: Make, mark: Path) -> None:

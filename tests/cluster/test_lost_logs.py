@@ -79,6 +79,7 @@ def test_a_hole_in_a_log(cluster: Cluster, hole: int, reads: Callable[[Cluster, 
     run_id = finished(cluster)
     _, log = keys_of(cluster, run_id)
     rows = raw(cluster, "XRANGE", log, "-", "+")
+    hole = min(hole, len(rows) - 2)  # a busy machine makes fewer and larger entries
     lost, following = rows[hole], rows[hole + 1]
     raw(cluster, "XDEL", log, lost[0])
     with pytest.raises(LogGap) as caught:

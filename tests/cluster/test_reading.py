@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from tests.servers import PROGRAMS, Backend, own_server, real_backend
+from tests.servers import PROGRAMS, Backend, own_server, real_backend, wait_until
 
 from drumline.cluster.appetite import COUNT_MAX, FIRST_COUNT, READ_BYTES, Appetite
 from drumline.cluster.position import Position
@@ -134,7 +134,9 @@ def test_readers_that_stand_still_cost_redis_little(
     try:
         for _ in streams:
             assert asked.acquire(timeout=10)
-        held = output_bytes(real_backend)
+        # They have asked; the server answers each in its turn.
+        wait_until(lambda: len(waiting_output(real_backend)) == READERS)
+        held = sum(waiting_output(real_backend))
     finally:
         go_on.set()
         for thread in threads:
@@ -144,8 +146,8 @@ def test_readers_that_stand_still_cost_redis_little(
     assert 0 < held < READERS * 2 * READ_BYTES
 
 
-def output_bytes(backend: Backend) -> int:
-    """What waits in Redis for clients to read it."""
+def waiting_output(backend: Backend) -> list[int]:
+    """Bytes that wait in Redis for a client to read them, of each such client."""
     lines = backend.raw("CLIENT", "LIST").decode().splitlines()
     fields = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
-    return sum(int(client["omem"]) for client in fields)
+    return [size for client in fields if (size := int(client["omem"]))]
