@@ -48,7 +48,7 @@ class Stand:
 
     def message(self, n: int = 1, *, run: str = "run", context: Any = None, **changes: Any) -> TaskMessage:
         shared = RunShared(run, "g", self.program.fingerprint, 0, {}, context, ("custom",), True)
-        for name in ("partition", "graph"):
+        for name in ("partition", "graph", "fingerprint"):
             if name in changes:
                 setattr(shared, name, changes.pop(name))
         task = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{run!r} {n}"))

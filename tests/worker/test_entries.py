@@ -60,6 +60,7 @@ def test_an_entry_that_cannot_be_read_stays_pending_and_harms_nobody(kind: str, 
         ({"ns": ("node:1",)}, "is no subgraph"),
         ({"blobs": {"n": "gone"}}, "is gone"),
         ({"phase": "run", "cells": {"n": 1}, "graph": "another"}, "is not among"),
+        ({"fingerprint": "of another version"}, "is held as"),
     ],
 )
 def test_a_task_that_cannot_be_run_is_answered(changes: dict[str, Any], told: str) -> None:
