@@ -56,11 +56,6 @@ class Stage:
         self.entries_left = DISPATCH_WINDOW_ENTRIES_MAX
         self._bytes_left = DISPATCH_WINDOW_BYTES_MAX
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more tasks fit."""
-        return self.entries_left <= 0 or self._bytes_left <= 0
-
     # -- runs that go on -----------------------------------------------------------------------------
 
     def run(self, open_run: OpenRun, effects: Sequence[Effects], *, last: bool = False) -> bool:

@@ -14,8 +14,8 @@ from __future__ import annotations
 #: where they arise.
 VALUE_BYTES_MAX = 128 * 1024 * 1024
 
-#: One stream entry, all its fields together. Values that do not fit beside each other travel as
-#: blobs.
+#: What one stream entry should hold, all its fields together. Nothing enforces it yet: a task's
+#: result travels inside its entry, up to `VALUE_BYTES_MAX`.
 ENTRY_BYTES_MAX = 16 * 1024 * 1024
 
 #: A value up to this size travels inside its message; a bigger one lies under a blob key and is

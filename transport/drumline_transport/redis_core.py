@@ -62,16 +62,8 @@ class RedisCore:
     def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
         key = self._members_key(kind)
         time, rows = self._any.calls([pack("TIME"), pack("HGETALL", key)])
-        now = _milliseconds(time)
-        found: dict[str, tuple[bytes, int]] = {}
-        forgotten: list[str] = []
-        for name, value in _pairs(rows).items():
-            at, _, info = value.partition(b" ")
-            age = now - int(at) if at.isdigit() and len(at) <= _STAMP_DIGITS_MAX else MEMBER_FORGET_MS + 1
-            if -PRESENCE_AHEAD_MS_MAX <= age <= MEMBER_FORGET_MS:
-                found[name] = (info, max(0, age))
-            else:
-                forgotten.append(name)
+        found = members_in(rows, _milliseconds(time))
+        forgotten = [name for name in _pairs(rows) if name not in found]
         for start in range(0, len(forgotten), _FORGET_WORDS_MAX):
             names = (name.encode("utf-8", "surrogateescape") for name in forgotten[start : start + _FORGET_WORDS_MAX])
             self._any.call("HDEL", key, *names)
@@ -115,6 +107,17 @@ class RedisCore:
 
     def close(self) -> None:
         self._dialer.close()
+
+
+def members_in(rows: Reply, now_ms: int) -> dict[str, tuple[bytes, int]]:
+    """Who is there, from a hash of beats (`<ms> <info>`) that anybody may have written to."""
+    found: dict[str, tuple[bytes, int]] = {}
+    for name, value in _pairs(rows).items():
+        at, _, info = value.partition(b" ")
+        age = now_ms - int(at) if at.isdigit() and len(at) <= _STAMP_DIGITS_MAX else MEMBER_FORGET_MS + 1
+        if -PRESENCE_AHEAD_MS_MAX <= age <= MEMBER_FORGET_MS:
+            found[name] = (info, max(0, age))
+    return found
 
 
 def _milliseconds(time: Reply) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drumline_protocol.limits import DEAD_ENTRIES_MAX, LEASE_MS_MAX, PRESENCE_AHEAD_MS_MAX
+from drumline_protocol.limits import DEAD_ENTRIES_MAX, LEASE_MS_MAX
 from drumline_transport.broker import SWEEP_START, Lease, StaleTask
 from drumline_transport.connection import PASSING, UNWELCOME, Argument, Connection, Lost, Reply, pack
 from drumline_transport.dead import DeadEntry
@@ -16,7 +16,7 @@ from drumline_transport.errors import ServerError
 from drumline_transport.keeper_verbs import KeeperVerbs, LeaseState, Missing, PoolSweep, RunLook, Survey
 from drumline_transport.line import load_script
 from drumline_transport.redis_coordinator import RedisCoordinator, make_group, number_in
-from drumline_transport.redis_core import GROUP, KEEPER_TIMEOUT_S, MEMBER_FORGET_MS, _milliseconds, _pairs
+from drumline_transport.redis_core import GROUP, KEEPER_TIMEOUT_S, _milliseconds, _pairs, members_in
 from drumline_transport.rows import data_of, dead_words
 from drumline_transport.scripts import ACQUIRE, ALL, BEAT, MISSING, QUIT, RENEW_LEASE, Script
 
@@ -218,17 +218,6 @@ def lease_state(owner: bytes | None, until: bytes | None, now_ms: int) -> LeaseS
 def member_name(raw: bytes) -> str:
     """As `members` names it."""
     return raw.decode("utf-8", "surrogateescape")
-
-
-def members_in(rows: Reply, now_ms: int) -> dict[str, tuple[bytes, int]]:
-    """Who is there, from a hash of beats (`<ms> <info>`) that anybody may have written to."""
-    found: dict[str, tuple[bytes, int]] = {}
-    for name, value in _pairs(rows).items():
-        at, _, info = value.partition(b" ")
-        age = now_ms - number_in(at.decode("utf-8", "replace"))
-        if -PRESENCE_AHEAD_MS_MAX <= age <= MEMBER_FORGET_MS:
-            found[name] = (info, max(0, age))
-    return found
 
 
 def _look(record: Reply, log_type: Reply, is_open: Reply) -> RunLook:
