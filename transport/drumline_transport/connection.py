@@ -11,6 +11,7 @@ in it for another caller (the class of CVE-2023-28858).
 from __future__ import annotations
 
 import contextlib
+import encodings.idna  # noqa: F401 - `getaddrinfo` imports it late: a fork meanwhile would leave its lock held in the child
 import inspect
 import select
 import socket

@@ -13,6 +13,7 @@ from drumline.embedded.call import Call, make_call, merge_configs
 from drumline.views import FinalOutput
 from drumline_graph.program import Program
 from drumline_graph.types import All, Durability
+from drumline_transport.after_fork import late_import
 from drumline_worker.context import current
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         remote = self._where()
         if remote is not None:
             return remote.run(call)
-        from drumline.embedded.driver import drive  # not for a process that only builds graphs: asyncio is heavy
+        with late_import():  # not for a process that only builds graphs: asyncio is heavy
+            from drumline.embedded.driver import drive
 
         return drive(self.program, call, strict=self.strict_wire)
 
@@ -201,7 +203,8 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         remote = self._where()
         if remote is not None:
             return remote.arun(call)
-        from drumline.embedded.adriver import adrive
+        with late_import():
+            from drumline.embedded.adriver import adrive
 
         return adrive(self.program, call, strict=self.strict_wire)
 
@@ -299,7 +302,8 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if self._remote is not None:
             return self._remote
         if current.get() is None and os.environ.get("DRUMLINE_BROKER"):
-            from drumline.cluster import environment_cluster
+            with late_import():
+                from drumline.cluster import environment_cluster
 
             cluster = environment_cluster()
             if cluster is not None:
