@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from drumline.cli.config import Settings, UsageError, langgraph_apps, project_settings
-from drumline.cli.state import AlreadyUp, read_state, state_file
+from drumline.settings import Settings, UsageError, langgraph_apps, project_settings
+from drumline.up_file import AlreadyUp, read_state, state_file
 
 
 @pytest.fixture(autouse=True)

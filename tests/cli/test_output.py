@@ -13,12 +13,12 @@ import pytest
 from pydantic import BaseModel
 from rich.console import Console
 
-from drumline.cli.config import UsageError
 from drumline.cli.display import LiveOutput
 from drumline.cli.jsonable import to_line
 from drumline.cli.outputs import JsonOutput, LineOutput
 from drumline.cli.progress import progress_of
 from drumline.cli.run import read_json, read_modes
+from drumline.settings import UsageError
 
 
 @dataclasses.dataclass

@@ -7,7 +7,7 @@ import socket
 import sys
 from argparse import Namespace
 
-from drumline.cli.config import Settings
+from drumline.settings import Settings
 from drumline_protocol.errors import ClusterError, WireError
 from drumline_protocol.limits import PRESENCE_TTL_MS
 from drumline_protocol.presence import Presence, presences

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from drumline._version import __version__
-from drumline.cli.config import LOG_LEVELS, UsageError
+from drumline.settings import LOG_LEVELS, UsageError
 from drumline_graph.errors import DrumlineError
 
 #: exit codes: done, failed, wrong use, ended by Ctrl-C, by SIGTERM, by a reader that went away

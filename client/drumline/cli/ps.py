@@ -8,9 +8,9 @@ import time
 from argparse import Namespace
 from typing import Any
 
-from drumline.cli.config import Settings
 from drumline.cli.jsonable import jsonable
 from drumline.cli.survey import survey
+from drumline.settings import Settings
 
 #: columns of a line that goes to a pipe: nothing is cut off there
 _PIPE_WIDTH = 240

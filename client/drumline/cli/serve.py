@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.apps import load_programs
-from drumline.cli.config import Settings
 from drumline.cli.signals import stop_on_signals
 from drumline.cluster.environment import serve_here
+from drumline.settings import Settings
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program

@@ -18,10 +18,10 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environment, how_it_ended
-from drumline.cli.config import Settings, UsageError
 from drumline.cli.guardian import Guardian
 from drumline.cli.signals import stop_on_signals
-from drumline.cli.state import state_file
+from drumline.settings import Settings, UsageError
+from drumline.up_file import state_file
 from drumline_graph.errors import DrumlineError
 
 if TYPE_CHECKING:

@@ -135,7 +135,7 @@ class Settings:
         return str(given or self.project.get("prefix") or DEFAULT_PREFIX)
 
     def _of_up(self, key: str) -> Any:
-        from drumline.cli.state import read_state
+        from drumline.up_file import read_state
 
         state = read_state()
         return None if state is None else state.get(key)
