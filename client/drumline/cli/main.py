@@ -143,6 +143,7 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_apps(parser)
     parser.add_argument("--workers", type=_positive, default=2, metavar="N", help="worker processes (default: 2)")
     _add_cluster(parser)
+    parser.add_argument("--port", type=_port, metavar="N", help="of the broker that it starts (default: a free one)")
     _add_pools(parser, "'*'")
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
     parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
@@ -197,6 +198,13 @@ def _positive(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return number
+
+
+def _port(text: str) -> int:
+    number = _positive(text)
+    if number > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: it is a number from 1 to 65535")
     return number
 
 

@@ -38,6 +38,8 @@ def run(args: Namespace) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if args.command == "worker":  # what its apps ask for in vain, the coordinator has said
+        logging.getLogger("drumline.apps").setLevel(logging.ERROR)
     serve_here()
     url, prefix = settings.broker(), settings.prefix()
     programs = load_programs(settings.apps(), version=settings.version())
