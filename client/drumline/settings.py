@@ -110,8 +110,8 @@ class Settings:
         url = self._given("broker", "DRUMLINE_BROKER") or self._of_up("broker") or self.project.get("broker")
         if not url:
             raise UsageError(
-                "which broker? No `drumline up` runs in this folder. Start all that is needed with `drumline up app.py:graph`; "
-                'or name a broker that runs: `--broker redis://host:6379`, in Python Cluster("redis://host:6379"), '
+                "which broker? No `drumline up` runs in this folder. Start one with `drumline up app.py:graph`; "
+                'or name one that runs: `--broker redis://host:6379`, in Python Cluster("redis://host:6379"), '
                 "or DRUMLINE_BROKER, or `broker` under [tool.drumline] in pyproject.toml."
             )
         return str(url)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from drumline_graph.constants import DEFAULT_NAME
 from drumline_graph.errors import DrumlineError
+from drumline_protocol.broker_advice import broker_trouble
 from drumline_protocol.names import listed
 
 
@@ -26,9 +28,9 @@ def without_password(url: str) -> str:
 class NoBroker(ClusterError):
     """Redis cannot be reached, or refuses us. Nothing was started.
 
-    `url` is the address that was tried (without password), `cause` what the connection said. Is
-    Redis running there, and reachable from this machine? `drumline up` starts one for trying things
-    out.
+    `url` is the address that was tried (without password), `cause` what the connection said. The text says what that
+    means: nobody listens, a password is wanted or wrong, rights are missing, TLS here and none there, no Redis at all.
+    `drumline up` starts one for trying things out.
     """
 
     def __init__(self, url: str, cause: str) -> None:
@@ -38,7 +40,7 @@ class NoBroker(ClusterError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"no Redis at {self.url}: {self.cause.rstrip('.')}. Check the address, or start one with `drumline up`."
+        return broker_trouble(self.url, self.cause)
 
 
 class EvictingBroker(ClusterError):
@@ -85,18 +87,26 @@ class PartitionMismatch(ClusterError):
 class NoCoordinator(ClusterError):
     """No coordinator accepted the run in time. The request was withdrawn as far as we can tell.
 
-    Start one with `drumline coordinator`, on any machine that reaches the same Redis with the same
-    prefix; `drumline ps` shows who is there. A coordinator that starts later may still find the
+    `waited_s` is short if no coordinator is registered at all, longer if one is there, or if the `drumline up` of this
+    folder is still starting. Start one with `drumline coordinator`, on any machine that reaches the same Redis with the
+    same prefix; `drumline ps` shows who is there. A coordinator that starts later may still find the
     request and run it.
     """
 
-    def __init__(self, waited_s: float, partition: int | None = None) -> None:
-        super().__init__(waited_s, partition)
+    def __init__(self, waited_s: float, partition: int | None = None, registered: int | None = None) -> None:
+        super().__init__(waited_s, partition, *(() if registered is None else (registered,)))
         self.waited_s = waited_s
         self.partition = partition
+        self.registered = registered
 
     def __str__(self) -> str:
         where = "" if self.partition is None else f" for partition {self.partition}"
+        if self.registered == 0:
+            return (
+                f"no coordinator is registered in this cluster, and none came within {self.waited_s:g} s. Start one "
+                "with `drumline coordinator --app ...`, or all that is needed with `drumline up app.py:graph`; "
+                "`drumline ps` shows who is there."
+            )
         return (
             f"no coordinator{where} accepted the run within {self.waited_s:g} s. "
             "Start one with `drumline coordinator`; `drumline ps` shows who is there."
@@ -167,10 +177,12 @@ class NoWorker(ClusterError, UserWarning):
 
 
 class UnknownGraph(ClusterError):
-    """No worker holds a graph of that name. Nothing was started.
+    """The coordinator serves no graph of that name, nor one of this graph's fingerprint under another name. Nothing was
+    started.
 
-    `known` lists the names that are held. Check the spelling, or start a worker for the graph:
-    `drumline worker module:graph`.
+    `known` lists the names that it serves. Check the spelling, or serve the graph: coordinators and workers are given
+    `--app NAME=module:graph`. A graph that was compiled without a name is found by its fingerprint, which needs the
+    same code on both sides; or name it: `compile(name=...)`, `graph.on(cluster, "name")`.
     """
 
     def __init__(self, name: str, known: Sequence[str] = ()) -> None:
@@ -179,29 +191,58 @@ class UnknownGraph(ClusterError):
         self.known = list(known)
 
     def __str__(self) -> str:
-        return f"no worker holds a graph named {self.name!r}. Known are: {listed(self.known)}."
+        if self.name == DEFAULT_NAME:
+            return (
+                f"this graph has no name, and no served graph is equal to it. Served are: {listed(self.known)}. "
+                'Say which one it is: compile(name="..."), or graph.on(cluster, "..."); or serve it: '
+                "`--app NAME=module:graph` of coordinators and workers."
+            )
+        return (
+            f"no graph named {self.name!r} is served. Served are: {listed(self.known)}. Check the name, or serve it: "
+            f"`--app {self.name}=module:graph` of coordinators and workers."
+        )
 
 
 class GraphMismatch(ClusterError):
-    """Workers hold a graph of that name, but not as it is here: nodes, edges, channels or reducers
+    """The coordinator serves a graph of that name, but not as it is here: nodes, edges, channels, schemas or reducers
     differ.
 
-    `wanted` is the fingerprint of the graph in this process, `held` those of the workers. Usually
-    one side runs older code: deploy the same version everywhere, or leave the graph object out and
-    start it by name.
+    `wanted` is the fingerprint of the graph in this process, `held` those that are served, `served` describes the graph
+    that is, and `differences` says what differs, one text each, as far as both sides are known. Usually one side runs
+    older code: deploy the same version everywhere, or leave the graph object out and start it by name.
     """
 
-    def __init__(self, name: str, wanted: str, held: Sequence[str] = ()) -> None:
-        super().__init__(name, wanted, list(held))
+    def __init__(
+        self,
+        name: str,
+        wanted: str,
+        held: Sequence[str] = (),
+        served: Mapping[str, str] | None = None,
+        differences: Sequence[str] = (),
+    ) -> None:
+        rest = (dict(served or {}), list(differences))
+        super().__init__(name, wanted, list(held), *(rest if served or differences else ()))
         self.name = name
         self.wanted = wanted
         self.held = list(held)
+        self.served, self.differences = rest
 
     def __str__(self) -> str:
-        return (
-            f"graph {self.name!r} is {self.wanted!r} here, but workers hold {listed(self.held)}. "
-            "Run the same code on both sides."
+        told = [
+            f"graph {self.name!r} is version {self.wanted[:_DIGITS]} here, in the client, and the coordinator serves "
+            f"{', '.join(held[:_DIGITS] for held in self.held) or 'none'}"
+        ]
+        if self.differences:
+            more = len(self.differences) - _DIFFERENCES_MAX
+            shown = "; ".join(self.differences[:_DIFFERENCES_MAX])
+            told.append(f"they differ: {shown}" + (f"; and in {more} more things" if more > 0 else ""))
+        advice = (
+            "Run the same code on both sides, or start the one that is served by its name, without the graph object."
         )
+        return f"{': '.join(told)}. {advice}"
+
+
+_DIGITS, _DIFFERENCES_MAX = 12, 8
 
 
 class WriterBlocked(ClusterError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from drumline_graph.errors import DrumlineError
 
 
@@ -14,20 +16,49 @@ class EncodeError(WireError):
     bound.
 
     `path` leads to the culprit inside the value (`state['docs'][3].handle`), `type_name` is its
-    type. Nothing was sent. Either turn the culprit into data (ids, dicts, bytes, text), or tell
-    drumline how to write it with `drumline.types.register(T, to_fields=..., from_fields=...)`, or
-    keep it out of the state: open files, sockets, clients and locks belong into the process that
-    uses them, not into a graph's state.
+    type, `place` says whose value it is (`what node 'fetch' returned`; "" if nobody told). Nothing was sent. Either
+    turn the culprit into data (ids, dicts, bytes, text), or tell drumline how to write it with
+    `drumline.types.register(T, to_fields=..., from_fields=...)`, or keep it out of what is sent: open files, sockets,
+    clients and locks belong into the process that uses them. The text ends with what helps at that place.
     """
 
-    def __init__(self, path: str, type_name: str, reason: str) -> None:
-        super().__init__(path, type_name, reason)
+    def __init__(self, path: str, type_name: str, reason: str, place: str = "") -> None:
+        super().__init__(path, type_name, reason, *([place] if place else ()))
         self.path = path
         self.type_name = type_name
         self.reason = reason
+        self.place = place
+
+    def at(self, place: str) -> EncodeError:
+        """The same error, told of the place."""
+        return EncodeError(self.path, self.type_name, self.reason, place)
 
     def __str__(self) -> str:
-        return f"cannot encode {self.path} of type {self.type_name}: {self.reason}"
+        where = f"{self.place}: " if self.place else ""
+        remedy = ""
+        if REGISTER in self.reason:
+            root = _ROOT.match(self.path)
+            remedy = f", or {_REMEDIES.get(root[0] if root else '', _REMEDY)}"
+        return f"{where}cannot encode {self.path} of type {self.type_name}: {self.reason}{remedy}"
+
+
+#: what a reason says where registering the type is one way out
+REGISTER = "drumline.types.register"
+_ROOT = re.compile(r"\w+")
+_REMEDY = "keep it out of what is sent"
+#: the other way out, by what the path begins with
+_REMEDIES = {
+    "state": "keep it out of the state: make it in the node that uses it",
+    "Send": "send what it is made of (an id, a path, text), and make it in the node",
+    "goto": "send what it is made of (an id, a path, text), and make it in the node",
+    "input": "give the graph what it is made of (an id, a path, text), and make it in a node",
+    "context": "put what it is made of (an address, a name) into the context, and make it in the node",
+    "config": "put what it is made of (an address, a name) into the config, and make it in the node",
+    "event": "write what a reader can use: text, numbers, lists, dicts",
+    "message": "keep it out of the message's fields",
+    "metadata": "keep it out of the config's metadata",
+    "interrupts": "ask with text, numbers, lists, dicts",
+}
 
 
 class DecodeError(WireError):

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from drumline._version import __version__
 from drumline.settings import LOG_LEVELS, UsageError
@@ -27,6 +28,9 @@ _MORE = "Settings can also stand in the environment or under [tool.drumline] in 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code: 0 done, 1 failed, 2 wrong use, 130 Ctrl-C."""
     args = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks ends no command
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         run = import_module(f"drumline.cli.{args.module}").run
         code: int = run(args)
