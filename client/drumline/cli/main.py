@@ -27,7 +27,7 @@ _MORE = "Settings can also stand in the environment or under [tool.drumline] in 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code: 0 done, 1 failed, 2 wrong use, 130 Ctrl-C."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks ends no command
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -58,7 +58,8 @@ def _say(text: str) -> None:
 # -- the parser -------------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     parser = argparse.ArgumentParser("drumline", description=_ABOUT, epilog=_MORE)
     parser.add_argument("--version", action="version", version=f"drumline {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -76,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_cluster(protocol)
     _add_cluster(_command(commands, "install-scripts", "admin", "load all Lua scripts, for users that may not do so"))
+    completion = _command(commands, "completion", "completion", "print what a shell needs to complete these commands")
+    completion.add_argument("shell", choices=["bash", "zsh", "tcsh"])
     _add_health(_command(commands, "health", "health", "exit 0 if a coordinator or worker is alive, else 1"))
     return parser
 
@@ -194,7 +197,7 @@ def _add_dead(parser: argparse.ArgumentParser) -> None:
 
 def _add_health(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=["coordinator", "worker"])
-    parser.add_argument("name", nargs="?", help="default: DRUMLINE_NAME, else one whose name begins with this host's")
+    parser.add_argument("name", nargs="?", help="default: DRUMLINE_NAME, else one that runs on this host")
     _add_cluster(parser)
 
 
