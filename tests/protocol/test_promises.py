@@ -111,7 +111,7 @@ def test_errors_list_at_most_twenty_names() -> None:
     assert "'g19'" in text and "'g20'" not in text
     assert "and 10 more" in text
     assert "more" not in str(errors.UnknownGraph("x", [f"g{number:02}" for number in range(20)]))
-    assert "Known are: none" in str(errors.UnknownGraph("x"))
+    assert "Served are: none" in str(errors.UnknownGraph("x"))
 
 
 def test_a_long_position_is_cut_in_its_error() -> None:
