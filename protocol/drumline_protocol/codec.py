@@ -271,7 +271,12 @@ class Codec:
         return unpacker(hook), (counted_unpacker(hook, False), counted_unpacker(hook, True))
 
     def _find_tag(self, tag: str) -> WireType | None:
-        found = registered.tags().get(tag) or self._by_tag.get(tag)
+        found = self._by_tag.get(tag)
+        if found is not None:
+            # What was registered is for all graphs, and another graph may have registered a class of that name.
+            own = registered.find_class(found.cls)
+            return own if own is not None and own.tag == tag else found
+        found = registered.tags().get(tag)
         if found is not None:
             return found
         if tag.startswith(TAG_PREFIX):
