@@ -99,7 +99,8 @@ def _subclasses(bases: tuple[type, ...]) -> Iterator[type]:
     todo: list[type] = list(bases)
     seen = set(todo)
     while todo and len(seen) < _SUBCLASSES_MAX:
-        for cls in type.__subclasses__(todo.pop()):
+        below: list[type] = type.__subclasses__(todo.pop())
+        for cls in below:
             if cls not in seen:
                 seen.add(cls)
                 todo.append(cls)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
+from collections import deque
 from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, get_args
@@ -45,12 +46,11 @@ def named_by(program: Program) -> Named:
     sought: dict[Any, None] = {}
     seen: set[int] = set()
     keep: list[Any] = []  # ids are only unique among objects that live
-    todo: list[Any] = [*_roots(program), *_of_code(program)]
-    position = 0
-    while position < len(todo):
-        annotation = todo[position]
-        position += 1
-        if id(annotation) in seen or isinstance(annotation, _PLAIN):
+    todo = deque((annotation, False) for annotation in _roots(program))
+    todo.extend((annotation, True) for annotation in _of_code(program))
+    while todo:
+        annotation, of_code = todo.popleft()
+        if id(annotation) in seen or isinstance(annotation, _PLAIN) or (of_code and _is_a_tool_of_code(annotation)):
             continue
         seen.add(id(annotation))
         keep.append(annotation)
@@ -59,7 +59,7 @@ def named_by(program: Program) -> Named:
             continue
         if is_data_class(annotation):
             classes[annotation] = None
-        todo.extend(_parts(annotation))
+        todo.extend((part, of_code) for part in _parts(annotation))
     return Named(list(classes), list(sought))
 
 
@@ -104,6 +104,19 @@ def is_data_class(annotation: Any) -> bool:
         or "__attrs_attrs__" in annotation.__dict__
         or (issubclass(annotation, tuple) and hasattr(annotation, "_fields"))
     )
+
+
+def _is_a_tool_of_code(annotation: Any) -> bool:
+    """Whether a class that a function names is no data: what engines inject (a config, a runtime, a store), models and
+    other Runnables; and plain classes, which no schema names.
+    """
+    if not isinstance(annotation, type):
+        return False
+    if annotation.__module__.startswith(("langchain", "langgraph", "drumline", "langsmith")):
+        return True
+    if hasattr(annotation, "invoke") and hasattr(annotation, "ainvoke"):
+        return True
+    return not (is_data_class(annotation) or hasattr(annotation, "__total__"))
 
 
 def _parts(annotation: Any) -> Iterable[Any]:

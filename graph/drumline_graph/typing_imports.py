@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=32)
 def _source_of(module: str) -> ast.Module | None:
     """The source of a loaded module, parsed; None if it cannot be read."""
     loaded = sys.modules.get(module)
