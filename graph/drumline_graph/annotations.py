@@ -105,13 +105,13 @@ def meant(annotation: Any) -> Any:
 
 def value_of(alias: Any) -> Any:
     """What stands behind `type X = ...`, with `Unresolved` classes for names that it lacks: it is evaluated late."""
+    module = str(getattr(alias, "__module__", ""))
     try:
-        return alias.__value__
+        value = alias.__value__
     except NameError:
-        module = str(getattr(alias, "__module__", ""))
-        text = typing_aliases(module).get(alias.__name__, alias.__name__)
-        names = dict(vars(sys.modules.get(module, types)))
-        return resolved(text, names, {p.__name__: p for p in alias.__type_params__}, module)
+        value = typing_aliases(module).get(alias.__name__, alias.__name__)
+    names = dict(vars(sys.modules.get(module, types)))
+    return resolved(value, names, {p.__name__: p for p in alias.__type_params__}, module)
 
 
 def _with_arguments(value: Any, alias: Any, arguments: tuple[Any, ...]) -> Any:

@@ -152,7 +152,10 @@ def _called(cls: ErrorClass, args: list[Any]) -> BaseException | None:
 def _bare(cls: ErrorClass, args: list[Any], attributes: dict[str, Any]) -> BaseException | None:
     try:
         exc = cls.__new__(cls, *args)
-        exc.args = tuple(args)
+        if isinstance(exc, OSError):
+            OSError.__init__(exc, *args)  # reads number, text and file names out of them
+        else:
+            exc.args = tuple(args)
         _put(exc, attributes)
         str(exc)
     except BaseException:
