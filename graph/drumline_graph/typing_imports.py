@@ -53,7 +53,8 @@ def typing_aliases(module: str) -> dict[str, str]:
     tree, kind = _source_of(module), getattr(ast, "TypeAlias", None)
     if tree is None or kind is None:
         return {}
-    return {node.name.id: ast.unparse(node.value) for node in ast.walk(tree) if isinstance(node, kind)}
+    found: list[Any] = [node for node in ast.walk(tree) if isinstance(node, kind)]
+    return {node.name.id: ast.unparse(node.value) for node in found}
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:

@@ -25,7 +25,7 @@ def graph_of(*annotations: Any) -> Program:
     fields = {f"k{index}": annotation for index, annotation in enumerate(annotations)}
     state = TypedDict("State", fields, total=False)  # type: ignore[operator]
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(state)
-    return graph.add_node("n", lambda state: None).add_edge(START, "n").compile()  # type: ignore[no-any-return]
+    return graph.add_node("n", lambda _state: None).add_edge(START, "n").compile()  # type: ignore[no-any-return]
 
 
 def make_item(kind: type = int) -> Any:
