@@ -202,7 +202,7 @@ def test_tasks_show_errors_with_what_they_hold(cluster: Cluster) -> None:
         with pytest.raises(kind):
             shown.extend(
                 graph.stream({"any": "declined"}, stream_mode="tasks")
-            )  # what came before it stays in the list
+            )  # keeps what came before
         (failed,) = [item["error"] for item in shown if item.get("error")]
         assert type(failed) is kind
         assert (failed.code if kind is made.Declined else failed.attributes["code"]) == 402
