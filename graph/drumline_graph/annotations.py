@@ -16,6 +16,7 @@ from typing import Any
 
 from typing_extensions import TypeAliasType
 
+from drumline_graph.loaded import present
 from drumline_graph.typing_imports import look_up, typing_aliases, typing_imports
 
 #: names of one annotation that may be missing
@@ -110,7 +111,7 @@ def value_of(alias: Any) -> Any:
         value = alias.__value__
     except NameError:
         value = typing_aliases(module).get(alias.__name__, alias.__name__)
-    names = dict(vars(sys.modules.get(module, types)))
+    names = dict(vars(present(module) or types))
     return resolved(value, names, {p.__name__: p for p in alias.__type_params__}, module)
 
 
@@ -166,7 +167,7 @@ def _written(owner: Any) -> Mapping[str, Any]:
 def _names_of(owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Names that annotations of `owner` may use: of its module; and of its class body, or of functions around it."""
     if isinstance(owner, type):
-        globals_ = vars(sys.modules.get(owner.__module__, types))
+        globals_ = vars(present(owner.__module__) or types)
         parameters = {p.__name__: p for p in getattr(owner, "__type_params__", ())}
         inside = {name: value for name, value in vars(owner).items() if name not in globals_}
         return dict(globals_), {**inside, **parameters}

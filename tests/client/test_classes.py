@@ -200,9 +200,7 @@ def test_tasks_show_errors_with_what_they_hold(cluster: Cluster) -> None:
     for graph, kind in ((OURS["failing"].on(cluster), made.Declined), (cluster.graph("failing"), RemoteError)):
         shown: list[Any] = []
         with pytest.raises(kind):
-            shown.extend(
-                graph.stream({"any": "declined"}, stream_mode="tasks")
-            )  # keeps what came before
+            shown.extend(graph.stream({"any": "declined"}, stream_mode="tasks"))  # keeps what came before
         (failed,) = [item["error"] for item in shown if item.get("error")]
         assert type(failed) is kind
         assert (failed.code if kind is made.Declined else failed.attributes["code"]) == 402
