@@ -211,6 +211,8 @@ class Partition:
         elif isinstance(message, RunDamaged):
             self._on_damaged(message)
         else:
+            if self._apps.apart and (open_run := self._find(message.run)):
+                message = wire.decode(open_run.dispatcher.codec, entry.data)
             self._on_event(message)
 
     def _on_event(self, message: Any) -> None:
@@ -260,6 +262,8 @@ class Partition:
             if int(entry.id.partition("-")[0]) + ACCEPT_TIMEOUT_MS < self.lease.epoch:
                 raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)  # so its client was told when it gave up
             program = self._apps.find(request.graph, request.fingerprint)
+            codec = self._apps.codec_of(request.graph)
+            request = wire.decode(codec, entry.data) if self._apps.apart else request
             request.input = unbox(request.input)
         except DrumlineError as error:
             status = "cancelled" if isinstance(error, RunCancelled) else "failed"
@@ -276,9 +280,9 @@ class Partition:
             request.subgraphs,
             request.is_async,
         )
-        box = self._codec.box(wire.to_row(shared))
+        box = codec.box(wire.to_row(shared))
         run = Run(program, shared, wire=True)
-        open_run = OpenRun(run, 0, Dispatcher(self._codec, run_id, box))
+        open_run = OpenRun(run, 0, Dispatcher(codec, run_id, box))
         self._runs.loaded[run_id] = open_run
         commit = self._stage.commit
         commit.opened.append(run_id)

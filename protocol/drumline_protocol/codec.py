@@ -50,7 +50,7 @@ from drumline_protocol.codec_chain import (
 )
 from drumline_protocol.codec_classes import CLASS_TAG, class_name, class_of
 from drumline_protocol.codec_count import SLOW_TAGS, LongContainer, check_size, may_exceed
-from drumline_protocol.codec_errors import UNSURE, came_as, find_error_class, unknown_error
+from drumline_protocol.codec_errors import ERROR_TAG, error_type, is_listed
 from drumline_protocol.codec_libraries import find_class, find_tag
 from drumline_protocol.codec_types import (
     Opaque,
@@ -60,16 +60,13 @@ from drumline_protocol.codec_types import (
     registered,
     structure,
 )
-from drumline_protocol.errors import DecodeError, EncodeError, RemoteError
+from drumline_protocol.errors import DecodeError, EncodeError
 from drumline_protocol.failure import Failure, reason_of
 from drumline_protocol.limits import TYPED_NESTING_MAX, VALUE_BYTES_MAX
 
 #: From this level on an unpacker lives on the heap: 64 of those that live on the stack, inside one another, would be
 #: too much for a thread with a small stack.
 _HEAP_LEVEL = 4
-
-#: What tags of exceptions begin with whose class every reader knows.
-_SURE = ("python:", "drumline:", "pydantic:")
 
 _unset = object()
 
@@ -136,6 +133,7 @@ class Codec:
         "_encode",
         "_encode_freely",
         "_encode_surrogates",
+        "_error_type",
         "_has_free",
         "_passes",
         "_types",
@@ -153,6 +151,7 @@ class Codec:
         self._by_tag = {**_DRUMLINE.tags(), **self._types.tags()}
         self._passes = frozenset(passes)
         self._class_type = WireType(type, CLASS_TAG, self._class_name, self._class_of)
+        self._error_type = error_type(self, self._types)
         self._dumpers: dict[type, Dumper] = {
             **DUMPERS,
             Boxed: lambda obj, _inner: ext(BOXED, obj.data),
@@ -285,7 +284,7 @@ class Codec:
         parts = wire_type.dump
         if self._is_free(cls):
             self._has_free = True
-        dump = self._dumps(cls, wire_type, parts)
+        dump = self._dumps(wire_type, parts)
         self._dumpers[cls] = dump
         return dump
 
@@ -295,17 +294,12 @@ class Codec:
         if wire_type is None or not self._is_free(cls):
             return self._find_dumper(cls)
         parts = wire_type.dump
-        return self._dumps(cls, wire_type, lambda obj: self._made_plain(parts(obj)))
+        return self._dumps(wire_type, lambda obj: self._made_plain(parts(obj)))
 
-    def _dumps(self, cls: type, wire_type: WireType, parts: Callable[[Any], list[Any]]) -> Dumper:
+    def _dumps(self, wire_type: WireType, parts: Callable[[Any], list[Any]]) -> Dumper:
         tag = wire_type.tag
         if tag.startswith(SLOW_TAGS):
             return lambda obj, inner: ext(SLOW, inner([tag, *parts(obj)]))
-        if issubclass(cls, BaseException):
-            if not tag.startswith(_SURE):
-                tag = UNSURE + tag
-            if cls is RemoteError:
-                return lambda obj, inner: ext(TAGGED, inner(came_as(obj) or [tag, *parts(obj)]))
 
         def dump(obj: Any, inner: Pack) -> Any:
             return ext(TAGGED, inner([tag, *parts(obj)]))
@@ -320,7 +314,7 @@ class Codec:
 
     def _is_free(self, cls: type) -> bool:
         """Whether objects of this class have fields for whatever a library puts there."""
-        if cls is Message or issubclass(cls, BaseException):
+        if cls is Message:
             return True
         return cls.__module__.startswith("langchain_core.") and registered.find_class(cls) is None
 
@@ -331,12 +325,17 @@ class Codec:
             found = self._types.find_class(cls)
             if found is None and issubclass(cls, type):
                 return self._class_type
-            if found is None and issubclass(cls, BaseException):
-                return find_error_class(cls)
+            if issubclass(cls, BaseException) and (found is None or is_listed(found)):
+                return self._error_type
+        elif is_listed(found):
+            return self._error_type
         return found
 
     def _class_name(self, cls: Any) -> list[Any]:
-        return class_name(cls, self.wire_type(cls))
+        found = self.wire_type(cls)
+        if found is self._error_type:
+            found = registered.find_class(cls) or self._types.find_class(cls)
+        return class_name(cls, found)
 
     def _class_of(self, parts: list[Any]) -> type:
         name = parts[0]
@@ -378,17 +377,20 @@ class Codec:
         return unpacker(hook), (counted_unpacker(hook, False), counted_unpacker(hook, True))
 
     def _find_tag(self, tag: str) -> WireType | None:
-        found = registered.tags().get(tag) or self._by_tag.get(tag)
+        found = self._by_tag.get(tag)
+        if found is not None:
+            # What was registered is for all graphs, and another graph may have registered a class of that name.
+            own = registered.find_class(found.cls)
+            return own if own is not None and own.tag == tag else found
+        found = registered.tags().get(tag)
         if found is not None:
             return found
         if tag in self._passes:
             return None
-        if tag.startswith(UNSURE):
-            found = self._find_tag(tag.removeprefix(UNSURE))
-            known = found is not None and issubclass(found.cls, BaseException)
-            return found if known else unknown_error(tag)
         if tag == CLASS_TAG:
             return self._class_type
+        if tag == ERROR_TAG:
+            return self._error_type
         found = find_tag(tag)
         if found is not None:
             self._by_tag[tag] = found

@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from drumline_protocol.codec_errors import find_error_tag
 from drumline_protocol.codec_langchain import TAG_PREFIX as LANGCHAIN
 from drumline_protocol.codec_langchain import langchain_types
 from drumline_protocol.codec_types import TypeTable, WireType
@@ -58,15 +57,8 @@ def find_tag(tag: str) -> WireType | None:
     """The type of a tag of a library; None if it is not there, or not known."""
     if tag.startswith(LANGCHAIN):
         return langchain_types().find_tag(tag)
-    space = tag.partition(":")[0]
-    library = _BY_TAG.get(space)
-    if library is not None:
-        found = _table(library).find_tag(tag)
-        if found is not None:
-            return found
-    if space in (PYTHON, "drumline"):
-        return find_error_tag(tag)
-    return None
+    library = _BY_TAG.get(tag.partition(":")[0])
+    return None if library is None else _table(library).find_tag(tag)
 
 
 @cache

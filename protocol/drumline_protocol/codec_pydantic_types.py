@@ -39,7 +39,6 @@ def _entries() -> Iterator[WireType]:
             yield _of_text(cls, name, cls)
     yield WireType(pydantic.NameEmail, f"{PREFIX}NameEmail", lambda obj: [obj.name, obj.email], _name_email)
     yield WireType(pydantic.ByteSize, f"{PREFIX}ByteSize", lambda obj: [int.__int__(obj)], _byte_size)
-    yield WireType(pydantic_core.ValidationError, f"{PREFIX}ValidationError", _errors, _validation_error)
     yield WireType(
         type(pydantic_core.PydanticUndefined),
         f"{PREFIX}PydanticUndefined",
@@ -74,29 +73,3 @@ def _name_email(parts: list[Any]) -> Any:
 
 def _byte_size(parts: list[Any]) -> Any:
     return int.__new__(pydantic.ByteSize, _one(parts, int))
-
-
-# -- what validators raise ------------------------------------------------------------------------------
-
-
-def _errors(exc: Any) -> list[Any]:
-    return [exc.title, exc.errors(include_url=False)]
-
-
-def _validation_error(parts: list[Any]) -> Any:
-    title, errors = parts
-    if type(title) is not str or type(errors) is not list:
-        raise ValueError("not the parts of a ValidationError")
-    return pydantic_core.ValidationError.from_exception_data(title, [_line(error) for error in errors])
-
-
-def _line(error: dict[str, Any]) -> Any:
-    """One error as its constructor takes it: types of pydantic's own by name, others with their text."""
-    line: dict[str, Any] = {"loc": tuple(error["loc"]), "input": error.get("input")}
-    known = {"type": error["type"], "ctx": error.get("ctx") or {}, **line}
-    try:
-        pydantic_core.ValidationError.from_exception_data("", [known])  # type: ignore[list-item]
-    except Exception:
-        text = str(error["msg"]).replace("{", "{{").replace("}", "}}")
-        return {"type": pydantic_core.PydanticCustomError(error["type"], text), **line}
-    return known

@@ -162,9 +162,9 @@ def subclass_type(cls: Any, tag: str | None = None) -> WireType | None:
     Parts: what the base type holds; then, if there are any, the attributes.
     """
     if issubclass(cls, BaseException):
-        from drumline_protocol.codec_errors import exception_type
+        from drumline_protocol.codec_errors import listed_error
 
-        return exception_type(cls, tag or tag_of(cls))
+        return listed_error(cls, tag or tag_of(cls))
     base = base_of(cls)
     if base is None or (cls is base and base not in (OrderedDict, defaultdict, bytearray, *ATTRIBUTES)):
         return None
