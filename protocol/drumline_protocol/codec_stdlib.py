@@ -95,7 +95,12 @@ def _entries() -> Iterator[WireType]:
         yield _of_text(cls, str, cls)
     yield _type(Fraction, lambda obj: [obj.numerator, obj.denominator], _fraction)
     yield _type(re.Pattern, _pattern_parts, _pattern, "re.Pattern")
-    yield _type(types.MappingProxyType, lambda obj: [dict(obj)], lambda parts: types.MappingProxyType(_only(parts, dict)))
+    yield _type(
+        types.MappingProxyType,
+        lambda obj: [dict(obj)],
+        lambda parts: types.MappingProxyType(_only(parts, dict)),
+        "MappingProxyType",
+    )
     yield _type(slice, lambda obj: [obj.start, obj.stop, obj.step], lambda parts: slice(*_count(parts, 3)))
     yield _type(array.array, lambda obj: [obj.typecode, obj.itemsize, _swapped(obj).tobytes()], _array)
     yield _type(memoryview, _view_parts, _view)
