@@ -10,9 +10,8 @@ from drumline_protocol.errors import GraphMismatch, UnknownGraph
 from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.wire import VERSION
 
-
-#: Values that no coordinator builds. To compile a regular expression may take a second, and a value may hold many: only a
-#: node needs them.
+#: Values that no coordinator builds. To compile a regular expression may take a second, and a value may hold many;
+#: only nodes need them.
 PASSED_ON = ("python:re.Pattern",)
 
 

@@ -142,9 +142,7 @@ class Codec:
         "version",
     )
 
-    def __init__(
-        self, types: TypeTable | None = None, version: int = 1, *, passes: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, types: TypeTable | None = None, version: int = 1, *, passes: Iterable[str] = ()) -> None:
         #: the protocol version in which messages are written with this codec
         self.version = version
         self._types = TypeTable() if types is None else types
@@ -223,7 +221,7 @@ class Codec:
             return self._encode_free(value, root, exc)
 
     def _encode_free(self, value: Any, root: str, exc: BaseException) -> bytes:
-        """The bytes of a value that failed, with free-form fields made plain; the error if that is not what is wrong."""
+        """The bytes of a value that failed, with free-form fields made plain. EncodeError if that does not help."""
         if self._has_free:
             if self._encode_freely is None:
                 dumpers = {cls: dump for cls, dump in self._dumpers.items() if not self._is_free(cls)}
@@ -262,9 +260,7 @@ class Codec:
         except ValueError as exc:
             raise EncodeError(root, type_name(value), str(exc)) from exc
 
-    def _packers(
-        self, unicode_errors: str | None, dumpers: dict[type, Dumper], find: Callable[[type], Dumper]
-    ) -> Pack:
+    def _packers(self, unicode_errors: str | None, dumpers: dict[type, Dumper], find: Callable[[type], Dumper]) -> Pack:
         """The chain of packers: the function for the outermost level."""
 
         def refuse(_obj: Any) -> Any:

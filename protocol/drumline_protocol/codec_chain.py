@@ -17,6 +17,8 @@ from drumline_protocol.codec_types import Misfit, Opaque, WireType
 from drumline_protocol.failure import reason_of
 from drumline_protocol.limits import CONTAINER_ITEMS_MAX
 
+_OBJECTS = (TAGGED, SLOW)
+
 Dumper = Callable[[Any, Pack], Any]
 DumpHook = Callable[[Any], Any]
 LoadHook = Callable[[int, bytes], Any]
@@ -56,9 +58,9 @@ _BUFFERS = frozenset({bytearray, memoryview})
 
 def holds_buffer(value: Any) -> bool:
     """Whether a bytearray or memoryview lies in `value` or in its lists and dicts."""
-    stack = [(value,)]
+    stack: list[Any] = [(value,)]
     while stack:
-        items: Any = stack.pop()
+        items = stack.pop()
         kinds = set(map(type, items))
         if not _BUFFERS.isdisjoint(kinds):
             return True
@@ -171,7 +173,7 @@ def load_hook(
     """What an unpacker asks for ext values; `inner` reads what lies inside them."""
 
     def hook(code: int, payload: bytes) -> Any:
-        if code == TAGGED or code == SLOW:
+        if code in _OBJECTS:
             parts = inner(payload)
             if type(parts) is not list or len(parts) < 2 or type(parts[0]) is not str:
                 raise ValueError("not a tag and fields")

@@ -16,6 +16,8 @@ from drumline_protocol.codec_types import Misfit, WireType, tag_of
 #: the tag of every class
 CLASS_TAG = "python:class"
 
+_UNKNOWN = "the class is not known; name it in the graph's schema or register it with drumline.types.register"
+
 _BY_NAME: dict[str, type] = {
     f"builtins:{name}": cls for name, cls in vars(builtins).items() if isinstance(cls, type) and cls.__name__ == name
 }
@@ -30,7 +32,9 @@ def class_name(cls: Any, wire_type: WireType | None) -> list[Any]:
     if name is not None:
         return [name]
     if wire_type is None:
-        raise Refused("the class is not known; name it in the graph's schema or register it with drumline.types.register")
+        raise Refused(
+            "the class is not known; name it in the graph's schema or register it with drumline.types.register"
+        )
     return [wire_type.tag]
 
 

@@ -30,7 +30,9 @@ Path = Any
 
 _CONTAINERS = frozenset({OrderedDict, defaultdict, dict, list, tuple, set, frozenset, deque})
 #: how one gives what lies in an object of a subclass
-_PLAIN = {base: f"{base.__name__}(value)" for base in (dict, list, tuple, set, frozenset, str, int, float, bytes)}
+_PLAIN: dict[type, str] = {
+    base: f"{base.__name__}(value)" for base in (dict, list, tuple, set, frozenset, str, int, float, bytes)
+}
 _SEQUENCES = (list, tuple, deque, set, frozenset)
 _ATOMS = frozenset({type(None), bool, float, str, bytes, bytearray, Boxed, Opaque, ExtType, Timestamp})
 

@@ -1,9 +1,9 @@
 """Which table knows a class, or a tag, that neither a schema names nor anybody registered.
 
-Each library has a module of its own (`codec_stdlib`, `codec_numpy`, ...), which is imported with the first object or tag
-of that library: who uses none of them pays for none. At encoding the library is there, since the value is its own. At
-decoding it is imported: its name stands in this closed list, not in the bytes. Where it is not installed, values stay
-`Opaque`, and pass on as they came.
+Each library has a module of its own (`codec_stdlib`, `codec_numpy`, ...), which is imported with the first object or
+tag of that library: who uses none of them pays for none. At encoding the library is there, since the value is its own.
+At decoding it is imported: its name stands in this closed list, not in the bytes. Where it is not installed, values
+stay `Opaque`, and pass on as they came.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def plain_message(codec: Codec, message: Any) -> Any:
     if known is None:
         return codec.plain(message)
     fields = {name: codec.plain(getattr(message, name, None)) for name in _names(known)}
-    made: Any = known.__new__(known)
     if known in (Message, MessageChunk):
+        made = object.__new__(known)
         for name, value in fields.items():
             setattr(made, name, value)
         return made

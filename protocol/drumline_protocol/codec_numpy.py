@@ -1,7 +1,8 @@
 """numpy's arrays, scalars and dtypes on the wire, under tags `numpy:...`. Imported once numpy is.
 
-An array travels as its dtype, its shape, its order in memory and its bytes; nothing is pickled. So arrays of objects are
-refused: their bytes are addresses. What the bytes claim is compared with what is there before anything is allocated.
+An array travels as its dtype, its shape, its order in memory and its bytes; nothing is pickled. So arrays of objects
+are refused: their bytes are addresses. What the bytes claim is compared with what is there before anything is
+allocated.
 """
 
 from __future__ import annotations
@@ -67,7 +68,14 @@ def dtype_parts(dtype: Any) -> Any:
         if not all(title is None or type(title) is str for title in titles):
             raise Refused("a dtype with a title that is no text")
         formats = [dtype_parts(field[0]) for field in fields]
-        return [list(dtype.names), formats, [field[1] for field in fields], titles, dtype.itemsize, dtype.isalignedstruct]
+        return [
+            list(dtype.names),
+            formats,
+            [field[1] for field in fields],
+            titles,
+            dtype.itemsize,
+            dtype.isalignedstruct,
+        ]
     if dtype.kind not in _KINDS:
         raise Refused(f"an array of dtype {dtype!r}, whose bytes mean nothing elsewhere: give it as a list")
     return dtype.str
@@ -180,7 +188,7 @@ def _masked_parts(array: Any) -> list[Any]:
 def _masked(parts: list[Any]) -> Any:
     data, hidden, fill, hard = parts
     mask = np.ma.nomask if hidden is None else array_of(hidden)
-    array: Any = np.ma.MaskedArray(array_of(data), mask=mask, hard_mask=hard is True)  # type: ignore[no-untyped-call]
+    array: Any = np.ma.MaskedArray(array_of(data), mask=mask, hard_mask=hard is True)
     array.fill_value = fill
     return array
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 
 from drumline_protocol.codec_pandas_arrays import array_of, array_parts, period_dtype
 from drumline_protocol.codec_types import TypeTable, WireType
@@ -51,8 +51,8 @@ def _entries() -> Iterator[WireType]:
 
 
 def _array_classes() -> list[Any]:
-    names = ("BooleanArray", "Categorical", "DatetimeArray", "FloatingArray", "IntegerArray", "IntervalArray")
-    names += ("PeriodArray", "StringArray", "TimedeltaArray")
+    names = ["BooleanArray", "Categorical", "DatetimeArray", "FloatingArray", "IntegerArray", "IntervalArray"]
+    names += ["PeriodArray", "StringArray", "TimedeltaArray"]
     return [cls for name in names if (cls := getattr(pd.arrays, name, getattr(pd, name, None))) is not None]
 
 
@@ -143,10 +143,9 @@ def _index_type(cls: Any) -> WireType:
     def load(parts: list[Any]) -> Any:
         values, name, freq = parts
         array = array_of(values)
-        if cls is pd.Index:  # with the dtype, or numbers in objects would become an index of numbers
-            index = pd.Index(array, name=name, dtype=array.dtype, copy=False)
-        else:
-            index = cls(array, name=name)
+        # with the dtype, or numbers in objects would become an index of numbers
+        options = {"dtype": array.dtype, "copy": False} if cls is pd.Index else {}
+        index: Any = cls(array, name=name, **options)
         if type(index) is not cls:
             raise ValueError(f"not the parts of a {cls.__name__}")
         if freq is not None:
@@ -196,5 +195,3 @@ def _period(parts: list[Any]) -> Any:
 def _interval(parts: list[Any]) -> Any:
     left, right, closed = parts
     return pd.Interval(left, right, closed=closed)
-
-

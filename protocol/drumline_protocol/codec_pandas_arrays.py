@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 
 from drumline_protocol.codec_builtin import Refused
 
@@ -128,7 +128,7 @@ def _string(storage: Any, marks_na: Any, texts: Any) -> Any:
     if any(text is not None and type(text) is not str for text in texts):
         raise ValueError("not the texts of a column")
     missing = pd.NA if marks_na else np.nan
-    return pd.array(texts, dtype=pd.StringDtype(storage, na_value=missing))  # type: ignore[call-overload]
+    return pd.array(texts, dtype=pd.StringDtype(storage, na_value=missing))
 
 
 def _masked(values: Any, missing: Any) -> Any:

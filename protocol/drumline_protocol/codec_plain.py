@@ -75,9 +75,7 @@ class Plain:
 
     def _container(self, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
-            return {
-                key if self._crosses(key) else named(key): self.of(item, depth) for key, item in dict.items(value)
-            }
+            return {key if self._crosses(key) else named(key): self.of(item, depth) for key, item in dict.items(value)}
         items = [self.of(item, depth) for item in value]
         return tuple(items) if type(value) is tuple else items
 

@@ -201,17 +201,17 @@ def _view(parts: list[Any]) -> memoryview:
         return view
     if 0 in shape:
         raise Refused("a memoryview of nothing in several dimensions")
-    made = view.cast(form, shape) if form != "B" else view.cast("c").cast(form, shape)  # type: ignore[call-overload]
+    made: memoryview = view.cast(form, shape) if form != "B" else view.cast("c").cast(form, shape)  # type: ignore[call-overload]
     if made.itemsize != size:
         raise Misfit(form)
     return made
 
 
-def _struct_time_parts(obj: struct_time) -> list[Any]:
+def _struct_time_parts(obj: Any) -> list[Any]:
     return [list(obj), obj.tm_zone, obj.tm_gmtoff]
 
 
-def _struct_time(parts: list[Any]) -> struct_time:
+def _struct_time(parts: list[Any]) -> Any:
     numbers, zone, offset = _count(parts, 3)
     if type(numbers) is not list or len(numbers) != 9 or any(type(number) is not int for number in numbers):
         raise ValueError("not the parts of a struct_time")

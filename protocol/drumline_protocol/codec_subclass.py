@@ -101,14 +101,16 @@ def _made_datetime(cls: Any, given: datetime) -> Any:
     )
 
 
+def _made_date(cls: Any, given: date) -> Any:
+    return date.__new__(cls, given.year, given.month, given.day)
+
+
 def _read_time(obj: time) -> time:
     return time(obj.hour, obj.minute, obj.second, obj.microsecond, obj.tzinfo, fold=obj.fold)
 
 
 def _made_time(cls: Any, given: time) -> Any:
-    return time.__new__(
-        cls, given.hour, given.minute, given.second, given.microsecond, given.tzinfo, fold=given.fold
-    )
+    return time.__new__(cls, given.hour, given.minute, given.second, given.microsecond, given.tzinfo, fold=given.fold)
 
 
 def _by_new(base: Any) -> Callable[[Any, Any], Any]:
@@ -132,7 +134,10 @@ BASES: dict[type, tuple[type, Base]] = {
     bytearray: (bytes, Base(bytes, _made_bytearray)),
     deque: (deque, Base(lambda obj: deque(deque.__iter__(obj), obj.maxlen), _made_deque)),
     datetime: (datetime, Base(_read_datetime, _made_datetime)),
-    date: (date, Base(lambda obj: date(obj.year, obj.month, obj.day), lambda c, d: date.__new__(c, d.year, d.month, d.day))),
+    date: (
+        date,
+        Base(lambda obj: date(obj.year, obj.month, obj.day), lambda c, d: date.__new__(c, d.year, d.month, d.day)),
+    ),
     time: (time, Base(_read_time, _made_time)),
     timedelta: (
         timedelta,
@@ -141,7 +146,10 @@ BASES: dict[type, tuple[type, Base]] = {
             lambda cls, given: timedelta.__new__(cls, given.days, given.seconds, given.microseconds),
         ),
     ),
-    Decimal: (Decimal, Base(lambda obj: Decimal.__copy__(obj) if type(obj) is Decimal else Decimal(obj), _by_new(Decimal))),
+    Decimal: (
+        Decimal,
+        Base(lambda obj: Decimal.__copy__(obj) if type(obj) is Decimal else Decimal(obj), _by_new(Decimal)),
+    ),
 }
 
 #: classes whose objects are their attributes: so are those of subclasses
@@ -178,9 +186,11 @@ def subclass_type(cls: Any, tag: str | None = None) -> WireType | None:
         return [read(obj), attributes] if attributes else [read(obj)]
 
     def load(parts: list[Any]) -> Any:
-        if not parts or type(parts[0]) is not kind or (kind is list and base is defaultdict and len(parts[0]) != 2):
+        held: Any = parts[0] if parts else None
+        count = len(held) if base is defaultdict and type(held) is list else 2
+        if type(held) is not kind or count != 2:
             raise Misfit(f"not what a {base.__name__} holds")
-        obj = make(cls, parts[0])
+        obj = make(cls, held)
         if len(parts) > 1:
             _give(obj, parts[1])
         return obj

@@ -212,7 +212,7 @@ def structure(cls: Any, tag: str | None = None) -> WireType | None:
         from drumline_protocol.codec_pydantic import model_type
 
         return model_type(cls, tag)
-    if dataclasses.is_dataclass(cls) and not issubclass(cls, BaseException):
+    if not issubclass(cls, BaseException) and dataclasses.is_dataclass(cls):
         return _dataclass_type(cls, tag)
     if "__attrs_attrs__" in cls.__dict__:
         from drumline_protocol.codec_attrs import attrs_type

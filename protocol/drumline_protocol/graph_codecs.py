@@ -53,7 +53,9 @@ class GraphCodecs:
         clashing = _clashes(entries)
         agreed = [entry for entry in entries.values() if _base(entry) not in clashing]
         everybodys = _Finders(list(finders.values()))
-        self.general = Codec(TypeTable([*agreed, *_told_apart(entries.values(), clashing)], everybodys), version, passes=passes)
+        self.general = Codec(
+            TypeTable([*agreed, *_told_apart(entries.values(), clashing)], everybodys), version, passes=passes
+        )
         self._own: dict[str, Codec] = {}
         for name, table in tables.items():
             own = list(table.tags().values())

@@ -249,8 +249,8 @@ _ITEMS: dict[int, Callable[[Any, Any], bool]] = {
 def encode_item(codec: Codec, kind: int, payload: Any, header: Any) -> bytes:
     """One event of a task. A NESTED payload is a fact.
 
-    EncodeError for a value that the codec does not take. Never because of a message: what cannot cross of one, or of its
-    metadata, is plain data (`codec_messages`).
+    EncodeError for a value that the codec does not take. Never because of a message: what cannot cross of one, or of
+    its metadata, is plain data (`codec_messages`).
     """
     row = to_row(payload) if kind == f.NESTED else payload
     try:

@@ -4,65 +4,24 @@ Comparing arrays gives arrays, and comparing tables gives tables: nothing betwee
 value whether it equals another one, or whether it is true.
 """
 
-import ipaddress
 import operator
-import pathlib
-import re
-import types
-from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import pandas as pd
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-from pydantic import BaseModel, ConfigDict, HttpUrl, SecretStr
+from pydantic import BaseModel, ConfigDict
 
 from .engines import Engine
 from .harness import ALL_MODES, same
 from .states import chain
+from .value_kinds import KINDS, array, carrying, table
 
 MODES = [*ALL_MODES, "messages"]
 
 
-def array() -> Any:
-    return np.arange(4).reshape(2, 2)
-
-
-def table() -> Any:
-    frame = pd.DataFrame({"a": [1, None], "t": pd.to_datetime(["2020", None])}, index=pd.Index(["x", "y"], name="k"))
-    frame.attrs["unit"] = "km"
-    return frame
-
-
-KINDS: dict[str, Any] = {
-    "array": array,
-    "no array": lambda: np.array([]),
-    "scalar": lambda: np.float64(1.5),
-    "false": lambda: np.bool_(False),
-    "table": table,
-    "no table": pd.DataFrame,
-    "series": lambda: table()["a"],
-    "missing": lambda: pd.NA,
-    "moment": lambda: pd.Timestamp("2020-01-01", tz="UTC"),
-    "ordered": lambda: OrderedDict(b=1, a=2),
-    "default": lambda: defaultdict(list, a=[1]),
-    "counter": lambda: Counter("abca"),
-    "deque": lambda: deque([1], 2),
-    "namespace": lambda: types.SimpleNamespace(a=array()),
-    "path": lambda: pathlib.PurePosixPath("/a"),
-    "pattern": lambda: re.compile("a+", re.IGNORECASE),
-    "address": lambda: ipaddress.ip_network("10.0.0.0/8"),
-    "fraction": lambda: Fraction(1, 3),
-    "secret": lambda: SecretStr("hunter2"),
-    "url": lambda: HttpUrl("https://a.b/c"),
-    "error": lambda: ValueError("x", 1),
-    "bytearray": lambda: bytearray(b"x"),
-    "class": lambda: int,
-    "slice": lambda: slice(1, 2),
-}
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -182,8 +141,6 @@ def test_a_state_that_is_one_array(other: Engine) -> None:
     same(lambda e: chain(e, lambda state: state + 1, state=Annotated[Any, operator.add]), other, array(), ALL_MODES)
 
 
-
-
 def test_arrays_in_messages(other: Engine) -> None:
     def build(e: Engine) -> Any:
         def tool(_: Any) -> Any:
@@ -223,3 +180,7 @@ def test_channels_of_arrays(other: Engine) -> None:
         return builder.compile()
 
     same(build, other, {"any": array()}, ALL_MODES)
+
+
+def test_one_of_every_kind(other: Engine) -> None:
+    same(carrying, other, {"all": [array()]}, ALL_MODES)

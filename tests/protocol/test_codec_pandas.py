@@ -189,18 +189,24 @@ def frame(name: str, *parts: Any, code: int = 34) -> bytes:
     return ext(code, msgpack.packb([name, *parts], default=dump, strict_types=True))
 
 
-ROWS = pd.RangeIndex(10**12)
+ROWS, ONE, REST = pd.RangeIndex(10**12), pd.RangeIndex(1), (None, {}, True)
 FORGED = {
     "not told as slow": frame("pandas:RangeIndex", 0, 1, 1, None, code=32),
-    "columns without labels": frame("pandas:DataFrame", [["numpy", np.arange(2)]], pd.RangeIndex(0), pd.RangeIndex(2), {}, True),
+    "columns without labels": frame(
+        "pandas:DataFrame", [["numpy", np.arange(2)]], pd.RangeIndex(0), pd.RangeIndex(2), {}, True
+    ),
     "columns of another length": frame("pandas:DataFrame", [["numpy", np.arange(2)]], pd.RangeIndex(1), ROWS, {}, True),
     "labels that are none": frame("pandas:DataFrame", [], [], [], {}, True),
-    "a series of another length": frame("pandas:Series", ["numpy", np.arange(2)], ROWS, None, {}, True),
-    "a column of an unknown kind": frame("pandas:Series", ["pickle", b"x"], ROWS, None, {}, True),
-    "a column of two dimensions": frame("pandas:Series", ["numpy", np.zeros((1, 1))], pd.RangeIndex(1), None, {}, True),
-    "codes without categories": frame("pandas:Series", ["category", np.array([5]), pd.Index(["a"]), False], pd.RangeIndex(1), None, {}, True),
+    "a series of another length": frame("pandas:Series", ["numpy", np.arange(2)], ROWS, *REST),
+    "a column of an unknown kind": frame("pandas:Series", ["pickle", b"x"], ROWS, *REST),
+    "a column of two dimensions": frame("pandas:Series", ["numpy", np.zeros((1, 1))], ONE, *REST),
+    "codes without categories": frame(
+        "pandas:Series", ["category", np.array([5]), pd.Index(["a"]), False], pd.RangeIndex(1), None, {}, True
+    ),
     "a frequency that is none": frame("pandas:DatetimeIndex", ["numpy", np.array([1], "M8[ns]")], None, "os.system"),
-    "a long frequency": frame("pandas:Series", ["period", np.array([1]), "1" * 10_000 + "D"], pd.RangeIndex(1), None, {}, True),
+    "a long frequency": frame(
+        "pandas:Series", ["period", np.array([1]), "1" * 10_000 + "D"], pd.RangeIndex(1), None, {}, True
+    ),
     "a step of nothing": frame("pandas:RangeIndex", 0, 1, 0, None),
     "levels that are none": frame("pandas:MultiIndex", [[1]], [np.array([0])], [None], None),
     "a moment that is none": frame("pandas.scalar:Timestamp", "now", None, 0, code=32),

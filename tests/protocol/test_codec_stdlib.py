@@ -16,7 +16,7 @@ from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, User
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgpack
@@ -98,7 +98,9 @@ VALUES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: f"{type(value).__name__} {value!r:.30}".encode("ascii", "replace").decode())
+@pytest.mark.parametrize(
+    "value", VALUES, ids=lambda value: f"{type(value).__name__} {value!r:.30}".encode("ascii", "replace").decode()
+)
 def test_values_come_back_as_what_they_were(value: Any) -> None:
     result = back({"a": [value]})["a"][0]
     assert type(result) is type(value)
@@ -123,7 +125,12 @@ def test_what_equality_does_not_see() -> None:
 
 @pytest.mark.parametrize(
     "view",
-    [memoryview(b"abc"), memoryview(bytearray(b"abcd")), memoryview(array.array("i", [1, 2, 3])), memoryview(bytes(12)).cast("B", (3, 4))],
+    [
+        memoryview(b"abc"),
+        memoryview(bytearray(b"abcd")),
+        memoryview(array.array("i", [1, 2, 3])),
+        memoryview(bytes(12)).cast("B", (3, 4)),
+    ],
     ids=["bytes", "bytearray", "ints", "two dimensions"],
 )
 def test_memoryviews(view: memoryview) -> None:
@@ -270,10 +277,6 @@ def test_a_reader_without_the_class_passes_it_on() -> None:
     assert CODEC.encode(there) == data
 
 
-
-
-
-
 @settings(max_examples=150, deadline=None)
 @given(
     st.recursive(
@@ -284,7 +287,9 @@ def test_a_reader_without_the_class_passes_it_on() -> None:
             st.dictionaries(st.text(max_size=3), st.integers(), max_size=3).map(Counter),
             st.lists(inner, max_size=3).map(MyList),
             st.lists(inner, max_size=3).map(MyTuple),
-            st.dictionaries(st.text(max_size=3), inner, max_size=3).map(lambda items: types.SimpleNamespace(**{"a": items})),
+            st.dictionaries(st.text(max_size=3), inner, max_size=3).map(
+                lambda items: types.SimpleNamespace(**{"a": items})
+            ),
             st.binary(max_size=5).map(bytearray),
             st.text(max_size=5).map(MyStr),
             st.fractions(),
@@ -320,7 +325,12 @@ def test_exceptions_are_values() -> None:
     assert type(result) is AppError
     assert (str(result), result.args, result.code) == ("code 7", ("code 7",), 7)
     assert repr(result.__cause__) == "KeyError('k')"
-    for builtin in (ValueError("x", 1), OSError(2, "no", "f"), KeyError("k"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")):
+    for builtin in (
+        ValueError("x", 1),
+        OSError(2, "no", "f"),
+        KeyError("k"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+    ):
         result = back(builtin)
         assert type(result) is type(builtin)
         assert (str(result), result.args) == (str(builtin), builtin.args)
@@ -431,7 +441,9 @@ def test_forged_parts_are_refused(data: bytes) -> None:
         CODEC.decode(data)
 
 
-@pytest.mark.parametrize("tag", ["python:os.system", "python:class", "pydantic:create_model", "numpy:fromfile", "pandas:read_pickle"])
+@pytest.mark.parametrize(
+    "tag", ["python:os.system", "python:class", "pydantic:create_model", "numpy:fromfile", "pandas:read_pickle"]
+)
 def test_tags_lead_to_nothing_but_the_table(tag: str) -> None:
     code = 34 if tag.startswith("pandas") else 32
     assert type(CODEC.decode(frame(tag, "os:system", code=code))) is Opaque
@@ -441,7 +453,9 @@ def test_registered_functions_come_first() -> None:
     from drumline_protocol.codec_types import register
 
     try:
-        register(Fraction, tag="t:Half", to_fields=lambda f: [f.numerator], from_fields=lambda parts: Fraction(parts[0], 2))
+        register(
+            Fraction, tag="t:Half", to_fields=lambda f: [f.numerator], from_fields=lambda parts: Fraction(parts[0], 2)
+        )
         assert back(Fraction(3, 7), Codec()) == Fraction(3, 2)
     finally:
         registered._by_class.pop(Fraction)
