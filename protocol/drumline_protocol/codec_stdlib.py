@@ -162,7 +162,7 @@ def _pattern(parts: list[Any]) -> re.Pattern[Any]:
     text, flags = _count(parts, 2)
     if type(text) not in (str, bytes) or type(flags) is not int or len(text) > PATTERN_CHARS_MAX:
         raise ValueError("not a pattern and its flags")
-    return re.compile(text, flags & ~re.DEBUG)  # which prints
+    return re.compile(text, flags & ~(re.DEBUG | 1))  # which print, or warn
 
 
 def _swapped(obj: array.array[Any]) -> array.array[Any]:

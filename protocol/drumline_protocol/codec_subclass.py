@@ -152,8 +152,14 @@ BASES: dict[type, tuple[type, Base]] = {
     ),
 }
 
-#: classes whose objects are their attributes: so are those of subclasses
-ATTRIBUTES = (UserDict, UserList, UserString, ChainMap, SimpleNamespace)
+#: classes whose objects are their attributes, as are those of subclasses; and the attribute that they cannot do without
+ATTRIBUTES: dict[type, tuple[str, type] | None] = {
+    UserDict: ("data", dict),
+    UserList: ("data", list),
+    UserString: ("data", str),
+    ChainMap: ("maps", list),
+    SimpleNamespace: None,
+}
 
 
 def base_of(cls: type) -> type | None:
@@ -177,7 +183,7 @@ def subclass_type(cls: Any, tag: str | None = None) -> WireType | None:
     if base is None or (cls is base and base not in (OrderedDict, defaultdict, bytearray, *ATTRIBUTES)):
         return None
     if base in ATTRIBUTES:
-        return _attributes_type(cls, tag or tag_of(cls))
+        return _attributes_type(cls, tag or tag_of(cls), ATTRIBUTES[base])
     kind, (read, make) = BASES[base]
     slots = slots_of(cls)
 
@@ -198,11 +204,13 @@ def subclass_type(cls: Any, tag: str | None = None) -> WireType | None:
     return WireType(cls, tag or tag_of(cls), dump, load)
 
 
-def _attributes_type(cls: Any, tag: str) -> WireType:
+def _attributes_type(cls: Any, tag: str, needed: tuple[str, type] | None) -> WireType:
     slots = slots_of(cls)
 
     def load(parts: list[Any]) -> Any:
         obj = cls.__new__(cls)
+        if needed is not None and (type(parts[0]) is not dict or type(parts[0].get(needed[0])) is not needed[1]):
+            raise Misfit(f"without its {needed[0]}")
         _give(obj, parts[0] if parts else None)
         return obj
 
