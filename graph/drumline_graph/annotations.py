@@ -16,6 +16,7 @@ from typing import Any
 
 from typing_extensions import TypeAliasType
 
+from drumline_graph.loaded import present
 from drumline_graph.typing_imports import look_up, typing_aliases, typing_imports
 
 #: names of one annotation that may be missing
@@ -105,13 +106,13 @@ def meant(annotation: Any) -> Any:
 
 def value_of(alias: Any) -> Any:
     """What stands behind `type X = ...`, with `Unresolved` classes for names that it lacks: it is evaluated late."""
+    module = str(getattr(alias, "__module__", ""))
     try:
-        return alias.__value__
+        value = alias.__value__
     except NameError:
-        module = str(getattr(alias, "__module__", ""))
-        text = typing_aliases(module).get(alias.__name__, alias.__name__)
-        names = dict(vars(sys.modules.get(module, types)))
-        return resolved(text, names, {p.__name__: p for p in alias.__type_params__}, module)
+        value = typing_aliases(module).get(alias.__name__, alias.__name__)
+    names = dict(vars(present(module) or types))
+    return resolved(value, names, {p.__name__: p for p in alias.__type_params__}, module)
 
 
 def _with_arguments(value: Any, alias: Any, arguments: tuple[Any, ...]) -> Any:
@@ -166,7 +167,7 @@ def _written(owner: Any) -> Mapping[str, Any]:
 def _names_of(owner: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Names that annotations of `owner` may use: of its module; and of its class body, or of functions around it."""
     if isinstance(owner, type):
-        globals_ = vars(sys.modules.get(owner.__module__, types))
+        globals_ = vars(present(owner.__module__) or types)
         parameters = {p.__name__: p for p in getattr(owner, "__type_params__", ())}
         inside = {name: value for name, value in vars(owner).items() if name not in globals_}
         return dict(globals_), {**inside, **parameters}

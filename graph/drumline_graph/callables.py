@@ -256,7 +256,7 @@ def branch_name_of(path: Any) -> str:
 
 
 def ends_of(path: Any, path_map: Any) -> dict[Any, str] | None:
-    """Where a router's results lead: its path map, else the `Literal`s of its return annotation; None if it has neither."""
+    """Where a router's results lead: its path map, else the `Literal`s of its return annotation; None for neither."""
     if isinstance(path_map, dict):
         ends: dict[Any, str] = plain_ends(path_map)
         return ends

@@ -6,11 +6,11 @@ of a class that the program names, and to the very places that its annotations n
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 from drumline_graph.annotations import is_alias, meant
+from drumline_graph.loaded import present
 from drumline_graph.node_code import code_of, namespaces_of
 from drumline_graph.schema_types import Named, is_data_class, named_by
 from drumline_graph.typing_imports import look_up
@@ -55,7 +55,7 @@ class ClassFinder:
 
     def candidates(self, module: str, qualname: str) -> list[type]:
         """Classes of that name that the program means."""
-        if module != "__main__" and module not in sys.modules:
+        if module != "__main__" and present(module) is None:
             return []
         same = [cls for cls in self._all() if cls.__qualname__ == qualname and cls.__module__ == module]
         return list(dict.fromkeys(same))

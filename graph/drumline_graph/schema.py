@@ -69,7 +69,7 @@ def has_fields(annotation: Any) -> bool:
     try:
         return bool(typing.get_type_hints(annotation))
     except (NameError, TypeError):
-        return bool(hints_of(annotation))
+        return False
 
 
 def mapper_of(schema: Any) -> Callable[[dict[str, Any]], Any] | None:

@@ -150,7 +150,7 @@ def _parts(annotation: Any) -> Iterable[Any]:
         yield type(annotation)
         return
     if isinstance(annotation, Channel):
-        yield from (getattr(annotation, "typ", None), getattr(annotation, "reducer", None))
+        yield getattr(annotation, "typ", None)
         return
     yield from inner_of(annotation)
     if isinstance(annotation, type) and annotation.__module__ not in ("builtins", "typing"):

@@ -9,14 +9,15 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import sys
 from typing import Any
+
+from drumline_graph.loaded import present
 
 
 @functools.lru_cache(maxsize=32)
 def _source_of(module: str) -> ast.Module | None:
     """The source of a loaded module, parsed; None if it cannot be read."""
-    loaded = sys.modules.get(module)
+    loaded = present(module)
     if loaded is None:
         return None
     try:
@@ -32,7 +33,7 @@ def typing_imports(module: str) -> dict[str, tuple[str, str]]:
     Empty if the module is not loaded or its source cannot be read.
     """
     tree = _source_of(module)
-    package = getattr(sys.modules.get(module), "__package__", None) or module.rpartition(".")[0]
+    package = getattr(present(module), "__package__", None) or module.rpartition(".")[0]
     found: dict[str, tuple[str, str]] = {}
     for node in () if tree is None else ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -53,7 +54,8 @@ def typing_aliases(module: str) -> dict[str, str]:
     tree, kind = _source_of(module), getattr(ast, "TypeAlias", None)
     if tree is None or kind is None:
         return {}
-    return {node.name.id: ast.unparse(node.value) for node in ast.walk(tree) if isinstance(node, kind)}
+    found: list[Any] = [node for node in ast.walk(tree) if isinstance(node, kind)]
+    return {node.name.id: ast.unparse(node.value) for node in found}
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
@@ -66,12 +68,12 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 def look_up(module: str, name: str) -> Any:
     """`name` (dotted, or "" for the module itself) in a module that is loaded; None if it is not there."""
-    found: Any = sys.modules.get(module)
+    found: Any = present(module)
     for part in name.split(".") if name else ():
         if found is None:
             return None
         try:
-            found = vars(found).get(part) or sys.modules.get(f"{module}.{part}")
+            found = vars(found).get(part) or present(f"{module}.{part}")
         except TypeError:  # it has no names
             return None
     return found

@@ -169,11 +169,11 @@ def _goto_writes(program: Program, source: str, goto: Any, writes: list[Write]) 
 
 def _with_plain_names(command: Command[Any]) -> Command[Any]:
     """The command for another graph, which a wire may lie before: an Enum's member is of this process."""
-    goto = command.goto
-    if isinstance(goto, (list, tuple, set, frozenset)):
-        goto = [_plain_send(item) if isinstance(item, Send) else plain_name(item) for item in goto]
-    else:
-        goto = _plain_send(goto) if isinstance(goto, Send) else plain_name(goto)
+    given = command.goto
+    items = list(given) if isinstance(given, (list, tuple, set, frozenset)) else [given]
+    goto = [_plain_send(item) if isinstance(item, Send) else plain_name(item) for item in items]
+    if all(one is other for one, other in zip(items, goto, strict=True)):
+        return command
     return replace(command, goto=goto)
 
 

@@ -7,6 +7,22 @@ from typing import Any
 
 from drumline_protocol.limits import FAILURE_MESSAGE_CHARS_MAX
 
+#: how the place of a node's failure begins
+NODE = "node "
+PLACE_CHARS_MAX = 500
+
+
+def place_of(node: str, worker: str) -> str:
+    """The `place` of a failure that a node raised."""
+    return f"{NODE}{node!r} on worker {worker!r}"
+
+
+class FarTraceback(Exception):
+    """Not an error: what Python 3.10, which prints no notes, shows above an exception that another process raised."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}" if self.args else ""
+
 
 @dataclass(slots=True)
 class Failure:
@@ -14,7 +30,8 @@ class Failure:
 
     `class_name` is `ValueError` for a builtin, else `module.QualName`. `args` builds the exception
     again: a list, or `Boxed` as `describe` makes it; None if the arguments could not be encoded.
-    `traceback` is the text that Python prints, `notes` are those of PEP 678.
+    `traceback` is the text that Python prints, `notes` are those of PEP 678. `place` says who raised it, as in
+    `node 'x' on worker 'w1'`; "" if nobody told.
 
     `attributes` are what else the exception holds, each value boxed, or a Failure where it is an exception itself;
     `left` names those that could not cross, with their types. `cause` and `context` are the exceptions that it came
@@ -27,6 +44,7 @@ class Failure:
     args: Any = None
     traceback: str = ""
     notes: list[str] | None = None
+    place: str = ""
     attributes: dict[str, Any] | None = None
     left: list[str] | None = None
     cause: Failure | None = None

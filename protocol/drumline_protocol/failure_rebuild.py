@@ -4,11 +4,13 @@ nothing here raises, and what is built is bounded.
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import Any
 
+from drumline_graph.errors import DrumlineError
 from drumline_protocol.errors import RemoteError, WireError
-from drumline_protocol.failure_base import Failure, class_name_of, text_of
+from drumline_protocol.failure_base import NODE, PLACE_CHARS_MAX, Failure, FarTraceback, class_name_of, text_of
 from drumline_protocol.failure_classes import ErrorClass, Known, find_class, own_classes
 from drumline_protocol.failure_state import VALIDATION_ERROR, is_group, is_plain_name, validation_error
 from drumline_protocol.limits import FAILURE_PARTS_MAX
@@ -21,8 +23,9 @@ def rebuild(failure: Failure, known: Known = ()) -> BaseException:
 
     `known` holds the classes that may be built besides Python's and drumline's own, by class name
     or just listed. Attributes, causes and members of a group come back too, as far as they crossed; those that did not
-    are named in a note. The traceback of the worker is attached as a note (`__notes__`; Python prints it
-    from 3.11 on).
+    are named in a note. Attached as notes (`__notes__`) are the traceback of the process that raised it, and last the
+    place. Python prints notes from 3.11 on; on 3.10, which does not, they are the exception's cause (or the cause of
+    the first of its causes), which it prints.
     """
     return _Builder(known).build(failure)
 
@@ -117,6 +120,7 @@ def _sane(failure: Failure) -> Failure:
         traceback=text(failure.traceback),
         notes=texts(failure.notes),
         attributes={name: value for name, value in attributes.items() if is_plain_name(name)},
+        place=text(failure.place)[:PLACE_CHARS_MAX],
         left=texts(failure.left),
         cause=failure.cause,
         context=failure.context,
@@ -152,7 +156,10 @@ def _called(cls: ErrorClass, args: list[Any]) -> BaseException | None:
 def _bare(cls: ErrorClass, args: list[Any], attributes: dict[str, Any]) -> BaseException | None:
     try:
         exc = cls.__new__(cls, *args)
-        exc.args = tuple(args)
+        if isinstance(exc, OSError):
+            OSError.__init__(exc, *args)  # reads number, text and file names out of them
+        else:
+            exc.args = tuple(args)
         _put(exc, attributes)
         str(exc)
     except BaseException:
@@ -172,11 +179,16 @@ def _notes(exc: BaseException, failure: Failure) -> list[str]:
     if failure.left:
         names = ", ".join(failure.left)
         notes.append(f"Left behind where it was raised, since drumline cannot or must not write it: {names}.")
-    if failure.traceback:
+    on_a_worker = failure.place.startswith(NODE)
+    # what drumline itself says of a run, beside any node, needs no frames of drumline
+    if failure.traceback and (on_a_worker or not isinstance(exc, DrumlineError) or type(exc) is RemoteError):
         hint = ""
         if type(exc) is RemoteError and failure.class_name != class_name_of(RemoteError):
             hint = " Name its class in Cluster(errors=[...]) to catch it as what it was."
-        notes.append(f"Raised on a worker.{hint}\n{failure.traceback.rstrip()}")
+        where = "Raised on a worker." if on_a_worker else f"Raised {failure.place or 'in another process'}."
+        notes.append(f"{where}{hint}\n{failure.traceback.rstrip()}")
+    if on_a_worker:
+        notes.append(f"In {failure.place}")
     return notes
 
 
@@ -184,6 +196,11 @@ def _attach(exc: BaseException, notes: list[str]) -> None:
     with suppress(BaseException):  # a class that refuses attributes goes without notes
         if notes:
             exc.__notes__ = [*getattr(exc, "__notes__", ()), *notes]
+            if sys.version_info < (3, 11):
+                first = exc
+                while first.__cause__ is not None:
+                    first = first.__cause__
+                first.__cause__ = FarTraceback("\n".join(notes))
 
 
 __all__ = ["Known", "own_classes", "rebuild"]

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from drumline_protocol.codec import Codec
 
 
-def describe(exc: BaseException, codec: Codec) -> Failure:
-    """`exc` as data that `codec` can encode. Never raises, whatever the exception does."""
+def describe(exc: BaseException, codec: Codec, place: str = "") -> Failure:
+    """`exc`, raised at `place`, as data that `codec` can encode. Never raises, whatever the exception does."""
     failure = described(exc, codec)
+    failure.place = place
     failure.traceback = _traceback(exc)
     return failure
 
