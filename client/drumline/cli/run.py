@@ -95,16 +95,22 @@ def _output(args: Namespace, modes: list[str]) -> Any:
 def read_json(text: str, option: str) -> Any:
     """The value of an option: JSON, `@file.json`, or `-` for stdin. UsageError says what is wrong where."""
     source = option
-    if text == "-":
-        text, source = sys.stdin.read(), "stdin"
-    elif text.startswith("@"):
-        path = Path(text[1:]).expanduser()
-        try:
-            text, source = path.read_text(encoding="utf-8"), str(path)
-        except OSError as error:
-            raise UsageError(f"{option}: cannot read {path}: {error.strerror}") from None
+    try:
+        if text == "-":
+            source = "stdin"
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            path = Path(text[1:]).expanduser()
+            source = str(path)
+            text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{option}: cannot read {source}: {error.strerror}") from None
+    except UnicodeError as error:
+        raise UsageError(f"{option}: {source} is no text in UTF-8: {error}") from None
     try:
         return json.loads(text)
+    except RecursionError:
+        raise UsageError(f"{source} is nested too deeply") from None
     except ValueError as error:
         near = f": {text[:60]!r}" if len(text) <= 60 else ""
         raise UsageError(f"{source} is not JSON: {error}{near}. Text stands in double quotes.") from None
