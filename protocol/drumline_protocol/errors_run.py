@@ -146,24 +146,26 @@ class RunCancelled(RunError):
 
 
 class TaskAbandoned(RunError):
-    """Every worker that began this task vanished before it answered, so it was not given out again.
+    """No worker that began this task came to an answer, so it was not given out again.
 
     A node that kills its process does this (out of memory, a crash in native code), and so do
-    machines that are taken away during long nodes. `attempts` says how often it was begun. Look at
-    the workers' logs and memory.
+    machines that are taken away during long nodes. After two lost workers the task ran alone, so
+    that no other task was the cause. `attempts` says how often it was begun, `reason` what became
+    of the last attempt. Look at the workers' logs and memory.
     """
 
-    def __init__(self, node: str, task: str, attempts: int) -> None:
-        super().__init__(node, task, attempts)
+    def __init__(self, node: str, task: str, attempts: int, reason: str = "") -> None:
+        super().__init__(node, task, attempts, reason)
         self.node = node
         self.task = task
         self.attempts = attempts
+        self.reason = reason
 
     def __str__(self) -> str:
         return (
-            f"node {self.node!r} (task {self.task}) was begun {self.attempts} times, and each "
-            "worker vanished without an answer. Look for out-of-memory kills or crashes in the "
-            "workers' logs."
+            f"node {self.node!r} (task {self.task}) was begun {self.attempts} times, and no worker "
+            f"came to an answer{f'; of the last it is known that {self.reason}' if self.reason else ''}. Look for "
+            "out-of-memory kills or crashes in the workers' logs."
         )
 
 

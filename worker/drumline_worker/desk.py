@@ -88,11 +88,15 @@ class Desk:
         try:
             return self._registry.job(message, emit, self._executor, self._blob)
         except NotHeld as error:
-            refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, str(error), slot.token)
-            outbox.answer(slot, wire.encode(codec, refused))
+            self.refuse(slot, str(error))
         except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes
             self.answer(slot, TaskError(slot.run, slot.task, slot.attempt, slot.executor, error))
         return None
+
+    def refuse(self, slot: Slot, reason: str) -> None:
+        """Give a task back: nothing of it was run."""
+        refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, reason, slot.token)
+        self._outbox.answer(slot, wire.encode(self._codec, refused))
 
     def answer(self, slot: Slot, answer: Answer) -> None:
         """Put a task's answer into the outbox."""
