@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,9 @@ def test_a_node_that_fails(up: Started) -> None:
     done = drumline("run", "fail", cwd=up.cwd)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    assert lines[-1].endswith("of graph 'fail' failed: ValueError: this node fails")
+    assert re.search(
+        r"of graph 'fail' failed in node '\w+' on worker 'w\d-\w+': ValueError: this node fails$", lines[-1]
+    )
     assert 'raise ValueError("this node fails")' in done.stderr
     assert "drumline_worker" not in done.stderr
 

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from drumline.settings import Settings, UsageError
 from drumline_protocol.errors import LangChainMissing
+from drumline_protocol.failure import NODE
 
 if TYPE_CHECKING:
     from drumline.cluster import RunStream
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+#: how the note begins that names node and worker
+_PLACE = f"In {NODE}"
 _OUR_FRAME = f"{os.sep}drumline_worker{os.sep}"
 
 
@@ -139,9 +142,13 @@ def _told(graph: str, stream: RunStream, error: Exception) -> str:
     notes = [_user_frames(note) for note in getattr(error, "__notes__", ())]
     # the traceback of the worker ends with the notes that the exception had there
     once = [note for note in notes if not any(note in other and note != other for other in notes)]
+    # told in the last line, which people read first
+    places = [note.removeprefix("In ") for note in once if note.startswith(_PLACE)]
+    once = [note for note in once if not note.startswith(_PLACE)]
+    where = f" in {places[-1]}" if places else ""
     own = isinstance(error, DrumlineError)
     text = str(error) if own or isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
-    return "\n".join([*once, f"drumline: run {stream.run_id} of graph {graph!r} failed: {text}"])
+    return "\n".join([*once, f"drumline: run {stream.run_id} of graph {graph!r} failed{where}: {text}"])
 
 
 def _user_frames(text: str) -> str:
