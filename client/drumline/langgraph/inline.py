@@ -98,6 +98,9 @@ def _read_input(value: Any) -> Writes:
 class InlineGraph:
     """The action of the one task: LangGraph's `stream` (or `astream`), passed on item by item."""
 
+    #: LangGraph begins the root of the trace itself
+    tells_itself = True
+
     def __init__(self, graph: Any) -> None:
         self._graph = graph
         abilities = [abilities_of(node) for name, node in graph.nodes.items() if name != START]
@@ -131,7 +134,10 @@ def _config(context: TaskContext) -> dict[str, Any]:
     configurable = {
         key: value for key, value in (given.get("configurable") or {}).items() if key not in (TASK_KEY, CONTEXT_KEY)
     }
-    return {**given, "configurable": configurable}
+    config = {**given, "configurable": configurable}
+    if context.trace is not None:
+        config["callbacks"] = context.trace.callbacks
+    return config
 
 
 def _pass_on(job: Job, item: Any) -> None:
