@@ -70,9 +70,7 @@ def run_tracing(shared: RunShared) -> Any:
     root = UUID(given["id"]) if "id" in given else root_trace_id(shared.run_id)
     order = trace_order(root, (), given.get("order") or "")
     tags, metadata = shared.config.get("tags") or (), run_metadata(shared.config)
-    run = TracedRun(
-        shared.run_id, shared.graph, root, UUID(order.partition(".")[0][-36:]), tuple(tags), dict(metadata)
-    )
+    run = TracedRun(shared.run_id, shared.graph, root, UUID(order.partition(".")[0][-36:]), tuple(tags), dict(metadata))
     manager = get_callback_manager_for_config(
         {
             "callbacks": _handlers_for(run),

@@ -67,7 +67,7 @@ class RunTracing:
         manager.add_tags(own.inheritable_tags)
         manager.add_metadata(own.inheritable_metadata)
         manager.add_tags([tag], False)
-        manager.add_tags([*own.inheritable_tags, *tags])  # behind, as in LangGraph
+        manager.add_tags(list(dict.fromkeys([*own.inheritable_tags, *tags])))  # behind, as in LangGraph
         manager.add_metadata(metadata)
         return manager
 

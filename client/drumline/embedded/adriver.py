@@ -28,11 +28,12 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
                 await trace.abegin()
             effects = embedded.start()
             while True:
-                items = embedded.items(effects)
-                if trace is not None:
-                    await trace.aflush()
-                for item in items:
-                    yield item
+                for facts in embedded.parts(effects):
+                    items = embedded.items(facts)
+                    if trace is not None:
+                        await trace.aflush()
+                    for item in items:
+                        yield item
                 if effects.finished:
                     break
                 effects = await crew.next_effects(effects)

@@ -36,10 +36,11 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
                 trace.begin()
             effects = embedded.start()
             while True:
-                items = embedded.items(effects)
-                if trace is not None:
-                    trace.flush()
-                yield from items
+                for facts in embedded.parts(effects):
+                    items = embedded.items(facts)
+                    if trace is not None:
+                        trace.flush()
+                    yield from items
                 if effects.finished:
                     break
                 effects = crew.next_effects(effects)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.embedded.strict import StrictWire
@@ -74,11 +74,11 @@ class Embedded:
             event = self._strict.event(event)
         return self.run.handle(event, now_ms())
 
-    def items(self, effects: Effects) -> list[Any]:
-        """What the effects add to the stream. Remembers how the run ended."""
+    def items(self, facts: Sequence[Fact]) -> list[Any]:
+        """What facts add to the stream. Remembers how the run ended."""
         out: list[Any] = []
         fold, strict, forward, trace = self.view.fold, self._strict, self._forward, self.trace
-        for fact in effects.facts:
+        for fact in facts:
             if trace is not None:
                 trace.fold(fact)
             if forward is not None:
@@ -90,6 +90,10 @@ class Embedded:
                 warnings.warn(fact.text, RuntimeWarning, stacklevel=4)  # type: ignore[union-attr]
             out.extend(fold(fact if strict is None else strict.fact(fact)))
         return out
+
+    def parts(self, effects: Effects) -> Iterable[Sequence[Fact]]:
+        """The facts of the effects: at once, or one by one if somebody listens, who is to hear of each in its turn."""
+        return (effects.facts,) if self.trace is None else [[fact] for fact in effects.facts]
 
     def _raised(self, error: BaseException | None) -> BaseException | None:
         raised_as = self.run.program.raised_as

@@ -105,6 +105,8 @@ class Follower:
         self._runs: dict[Namespace, UUID] = {}
         self._tasks: dict[str, _Task] = {}
         self._steps: list[Step] = []
+        #: what graphs below the root ask: they end by it
+        self._asked: dict[Namespace, tuple[Any, ...]] = {}
         #: what the run asks its caller, if it ends with a question
         self.interrupts: tuple[Any, ...] = ()
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -187,7 +189,8 @@ class Follower:
     def _on_left(self, fact: GraphLeft) -> None:
         graph = self._graphs.get(fact.ns)
         if graph is not None and fact.ns != self._base:
-            self._end_graph(fact.ns, output=graph.values())
+            asked = self._asked.pop(fact.ns, None)
+            self._end_graph(fact.ns, output=graph.values(), error=None if asked is None else GraphInterrupt(asked))
             del self._graphs[fact.ns]
 
     def _on_finished(self, fact: TaskFinished) -> None:
@@ -203,6 +206,8 @@ class Follower:
         asked = tuple(unbox(fact.interrupts))
         if fact.ns == self._base:
             self.interrupts += asked
+        else:
+            self._asked[fact.ns] = self._asked.get(fact.ns, ()) + asked
         self._end_both(fact.ns, fact.task, GraphInterrupt(asked))
 
     def _on_task_left(self, fact: TaskLeft) -> None:
@@ -265,4 +270,3 @@ class Follower:
         run = self._runs.pop(ns, None)
         if run is not None:
             self._steps.append(Ended(run, **how))
-

@@ -42,8 +42,8 @@ def manager_of(config: Mapping[str, Any], *, is_async: bool) -> Any:
 class RunTrace:
     """The trace of one call of a graph. `tracing` is what its tasks hang their runs in, once the root has begun.
 
-    Begin it, fold facts, `flush` what they added, and end it: by `end` if the run ended well, else by `fail`. Each has a
-    twin for event loops. Raises what a handler raises that has `raise_error`.
+    Begin it, fold facts, `flush` what they added, and end it: by `end` if the run ended well, else by `fail`. Each has
+    a twin for event loops. Raises what a handler raises that has `raise_error`.
     """
 
     def __init__(self, manager: Any, name: str, root: UUID, base: Namespace, input: Any, follower: Follower) -> None:
