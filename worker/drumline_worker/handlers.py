@@ -7,11 +7,13 @@ the ids of the caller's trace. Nothing here imports langchain-core before somebo
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from drumline_graph.loaded import loaded
 from drumline_protocol.messages import RunShared
 from drumline_protocol.metadata import run_metadata
 from drumline_protocol.trace_ids import TRACE, root_trace_id, trace_order
@@ -54,6 +56,15 @@ def worker_callbacks(*handlers: Handlers) -> None:
 def tracing_asked() -> bool:
     """Whether the environment asks for LangSmith's traces."""
     return any(os.environ.get(name) == "true" for name in TRACING_VARIABLES)
+
+
+def flush_tracers(limit_s: float) -> None:
+    """Wait, so long at most, until what LangSmith's tracers were told has left this process."""
+    tracers = loaded("langchain_core.tracers.langchain")
+    if tracers is not None:
+        flushing = threading.Thread(target=tracers.wait_for_all_tracers, name="drumline-flush", daemon=True)
+        flushing.start()
+        flushing.join(limit_s)
 
 
 def run_tracing(shared: RunShared) -> Any:

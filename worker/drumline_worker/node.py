@@ -252,7 +252,7 @@ async def _traced_acall(target: Node | Branch, value: Any, context: TaskContext,
             result = await _acall(target, value, context)
         else:
             result = await _thread_call(target, value, context, threads)
-        await context.trace.areturned(result)
+        context.trace.returned(result)
         return result
     router = context.trace.router(target, value)
     await router.abegin()

@@ -150,9 +150,10 @@ class TaskTracing:
             run.on_chain_end(self._result)
 
     async def aend(self) -> None:
-        """The twin of `end`."""
+        """The twin of `end`. Handlers that stream (`astream_events`) are shown the result as the run's one chunk."""
         run = self._ended()
         if run is not None:
+            await show_chunk(run, self._result)
             await run.on_chain_end(self._result)
 
     def failed(self, error: BaseException) -> BaseException:
@@ -187,12 +188,6 @@ class TaskTracing:
         """The node's body returned."""
         self._result = result
 
-    async def areturned(self, result: Any) -> None:
-        """The same; handlers that stream (`astream_events`) are shown the result as the run's one chunk."""
-        self._result = result
-        if self._run is not None:
-            await show_chunk(self._run, result)
-
     def router(self, branch: Branch, value: Any) -> RouterTracing:
         """The run of a router is about to begin."""
         own = copy.copy(self._context)
@@ -202,6 +197,7 @@ class TaskTracing:
 
     def _tagged(self, tag: str) -> Any:
         manager: Any = self.callbacks.copy() if self._run is None else self._run.get_child()
+        manager.tags = list(manager.inheritable_tags)  # the place that the node itself has is not the router's
         manager.add_tags([tag], False)
         manager.add_tags(list(manager.inheritable_tags))
         return manager
