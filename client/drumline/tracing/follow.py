@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from drumline.views.graphs import GraphView, Mappers
+from drumline_coordinator.sketch import child_path
 from drumline_graph.errors import GraphInterrupt, ParentCommand
 from drumline_graph.types import Command
 from drumline_graph.writes import result_of
@@ -246,7 +247,7 @@ class Follower:
                 f"graph:step:{graph.step}",
                 graph.metadata_of(planned),
                 () if sketch is None else sketch.tags,
-                elsewhere=self._all_nodes,
+                elsewhere=self._all_nodes and child_path(graph.path, planned.name) not in graph.sketches,
             )
         )
 
