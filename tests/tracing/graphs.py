@@ -9,8 +9,10 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import tool
-from tests.differential.engines import DRUMLINE, Engine
+from tests.differential.engines import DRUMLINE, LANGGRAPH, Engine
 from typing_extensions import TypedDict
+
+from drumline.langgraph import adapt
 
 
 class State(TypedDict, total=False):
@@ -156,5 +158,27 @@ def calls(e: Engine, how: str = "sync") -> Any:
     return builder.compile()
 
 
+def asks(e: Engine, how: str = "sync") -> Any:
+    """A node of a subgraph asks the caller; its neighbour goes on."""
+    del how
+
+    def question(_: Any) -> Any:
+        e.interrupt("well?")
+
+    inner = e.StateGraph(State)
+    inner.add_node("question", question)
+    inner.add_edge(e.START, "question")
+    builder = e.StateGraph(State)
+    builder.add_node("sub", inner.compile())
+    builder.add_node("a", a)
+    builder.add_edge(e.START, "sub")
+    builder.add_edge(e.START, "a")
+    return builder.compile()
+
+
 SHAPES = (whole, routed, fails, leaves, calls)
-GRAPHS = {shape.__name__: shape(DRUMLINE) for shape in SHAPES} | {"async_whole": whole(DRUMLINE, "async")}
+GRAPHS = {
+    **{shape.__name__: shape(DRUMLINE) for shape in (*SHAPES, asks)},
+    **{f"adapted_{shape.__name__}": adapt(shape(LANGGRAPH)) for shape in (whole, routed, asks)},
+    "async_whole": whole(DRUMLINE, "async"),
+}

@@ -74,7 +74,9 @@ class Recorder(BaseCallbackHandler):
             self.runs[run_id]["end"] = end
             self.order.append((end[0], self.runs[run_id]["name"]))
 
-    def on_chain_start(self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any) -> None:
+    def on_chain_start(
+        self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
+    ) -> None:
         self._start("chain", rest.get("name"), run_id, parent_run_id, {**rest, "input": inputs})
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **_: Any) -> None:
@@ -83,8 +85,12 @@ class Recorder(BaseCallbackHandler):
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         self._end(run_id, ("error", type(error).__name__))
 
-    def on_chat_model_start(self, serialized: Any, messages: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any) -> None:
-        rest["metadata"] = {key: v for key, v in (rest.get("metadata") or {}).items() if not key.startswith(("ls_", "lc_"))}
+    def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
+    ) -> None:
+        rest["metadata"] = {
+            key: v for key, v in (rest.get("metadata") or {}).items() if not key.startswith(("ls_", "lc_"))
+        }
         self._start("model", "model", run_id, parent_run_id, rest)
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
@@ -93,7 +99,9 @@ class Recorder(BaseCallbackHandler):
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         self._end(run_id, ("error", type(error).__name__))
 
-    def on_tool_start(self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: Any = None, **rest: Any) -> None:
+    def on_tool_start(
+        self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
+    ) -> None:
         self._start("tool", rest.get("name") or serialized["name"], run_id, parent_run_id, rest)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:

@@ -74,7 +74,7 @@ def test_a_run_that_is_cancelled_ends_its_trace(cluster: Cluster) -> None:
 # -- workers ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", ["whole", "routed", "calls", "async_whole"])
+@pytest.mark.parametrize("shape", ["whole", "routed", "calls", "async_whole", "adapted_whole", "adapted_routed"])
 @pytest.mark.parametrize("how", ["sync", "async"])
 def test_handlers_of_workers_join_below_the_clients_root(
     cluster: Cluster, on_workers: Any, shape: str, how: str
@@ -86,8 +86,8 @@ def test_handlers_of_workers_join_below_the_clients_root(
     for id_, run in (*here.runs.items(), *there.runs.items()):
         known = both.runs.setdefault(id_, run)
         assert (known["name"], known["parent"]) == (run["name"], run["parent"])
-    name = shape.removeprefix("async_")
-    kind = "async" if name != shape else "sync"
+    name = shape.rpartition("_")[2]
+    kind = "async" if shape.startswith("async") else "sync"
     theirs = heard(getattr(graphs, name)(LANGGRAPH, kind), kind)
     assert [path[1:] for path in both.names()] == [path[1:] for path in theirs.names()]
 

@@ -14,7 +14,17 @@ from tests.differential.engines import ADAPTED, DRUMLINE, DRUMLINE_STRICT, LANGG
 from tests.tracing import graphs
 from tests.tracing.recorder import AsyncRecorder, Grumpy, Recorder
 
+from drumline.langgraph import adapt
+
 OURS = pytest.mark.parametrize("engine", [DRUMLINE, DRUMLINE_STRICT, ADAPTED], ids=["drumline", "strict", "adapted"])
+
+
+def built(engine: Engine, shape: Callable[..., Any], *how: str) -> Any:
+    """A graph of an engine; LangGraph's own, where drumline is to run it."""
+    graph = shape(engine, *how)
+    return adapt(graph) if engine.adapts else graph
+
+
 SHAPES = pytest.mark.parametrize("shape", graphs.SHAPES, ids=lambda shape: shape.__name__)
 
 
@@ -37,7 +47,7 @@ def heard(graph: Any, how: str, **config: Any) -> Recorder:
 def test_the_tree_is_langgraphs(engine: Engine, shape: Callable[..., Any], how: str) -> None:
     config = {"tags": ["mine"], "metadata": {"k": 1}}
     theirs = heard(shape(LANGGRAPH, how), how, **config)
-    ours = heard(shape(engine, how), how, **config)
+    ours = heard(built(engine, shape, how), how, **config)
     assert plain(ours.tree()) == plain(theirs.tree())
     assert len(ours.roots) == 1
 
@@ -56,7 +66,7 @@ def test_the_order_is_langgraphs() -> None:
 @OURS
 def test_what_a_call_says_of_its_root(engine: Engine) -> None:
     id_ = UUID("01a21996-979f-7157-97bd-23d47f2236a0")
-    recorder = heard(graphs.whole(engine), "sync", run_name="asked", run_id=id_)
+    recorder = heard(built(engine, graphs.whole), "sync", run_name="asked", run_id=id_)
     assert recorder.roots == [id_]
     assert recorder.path(id_) == ("asked",)
 
@@ -80,7 +90,9 @@ def test_a_manager_in_place_of_a_list() -> None:
 
 def test_a_graph_hangs_below_the_runnable_that_calls_it() -> None:
     graph, recorder = graphs.child(DRUMLINE), Recorder()
-    chain = RunnableLambda(lambda n: {"xs": [n]}, name="before") | graph | RunnableLambda(lambda s: s["xs"], name="then")
+    chain = (
+        RunnableLambda(lambda n: {"xs": [n]}, name="before") | graph | RunnableLambda(lambda s: s["xs"], name="then")
+    )
     chain.invoke(0, {"callbacks": [recorder], "run_name": "chain"})
     assert ("chain", "LangGraph", "in2", "model") in recorder.names()
     assert len(recorder.roots) == 1
@@ -124,7 +136,7 @@ def endless(e: Engine) -> Any:
 @OURS
 def test_a_stream_that_is_left_ends_its_trace(engine: Engine) -> None:
     recorder = Recorder()
-    stream = endless(engine).stream({"xs": []}, {"callbacks": [recorder]})
+    stream = built(engine, endless).stream({"xs": []}, {"callbacks": [recorder]})
     next(stream)
     stream.close()
     assert recorder.ends()["LangGraph",] == ("error", "GeneratorExit")
@@ -158,7 +170,7 @@ def test_an_async_run_that_is_cancelled_ends_its_trace() -> None:
 def test_a_limit_is_an_error_of_the_root(engine: Engine) -> None:
     recorder = Recorder()
     with pytest.raises(Exception, match="(?i)recursion"):
-        endless(engine).invoke({"xs": []}, {"callbacks": [recorder], "recursion_limit": 3})
+        built(engine, endless).invoke({"xs": []}, {"callbacks": [recorder], "recursion_limit": 3})
     assert recorder.ends()["LangGraph",] == ("error", "GraphRecursionError")
 
 

@@ -185,8 +185,9 @@ class TaskTracing:
     # -- what it calls --------------------------------------------------------------------------------
 
     def returned(self, result: Any) -> None:
-        """The node's body returned."""
-        self._result = result
+        """The node's body returned. That of START is the engine's, and means nothing."""
+        if self._context.job.node.name != START:
+            self._result = result
 
     def router(self, branch: Branch, value: Any) -> RouterTracing:
         """The run of a router is about to begin."""

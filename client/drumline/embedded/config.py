@@ -88,8 +88,14 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
 
 
 def run_config(*configs: Config | None) -> dict[str, Any]:
-    """The config of a run elsewhere: `configs` as one, and callbacks of whoever calls, unless they bring some."""
+    """The config of a run elsewhere: `configs` as one, and callbacks of whoever calls, unless they bring some.
+
+    What an engine put there for the task that hands its config on, drumline or LangGraph, stays behind.
+    """
     merged = merge_configs(*configs)
+    if "configurable" in merged:
+        own = merged["configurable"].items()
+        merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK and key[:2] != "__"}
     caller = current.get()
     if "callbacks" not in merged and (caller is None or caller.trace is not None):
         callbacks = _ambient_callbacks()

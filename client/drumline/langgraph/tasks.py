@@ -61,13 +61,13 @@ class ForeignNode:
     def run(self, context: TaskContext) -> Writes:
         """Run the node on this thread. Raises what it raises; interrupts and parent commands as drumline's."""
         task = self._task(context)
-        var_child_runnable_config.set(task.config)
+        var_child_runnable_config.set(_ambient(task.config))
         try:
             if context.job.phase == "run":
                 run_with_retry(task, None)
             else:
                 for writer in task.writers:
-                    writer.invoke(task.input, task.config)
+                    writer.invoke(task.input, _ambient(task.config))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
@@ -75,13 +75,13 @@ class ForeignNode:
     async def arun(self, context: TaskContext) -> Writes:
         """Run the node on the running event loop, with its async implementations."""
         task = self._task(context)
-        var_child_runnable_config.set(task.config)
+        var_child_runnable_config.set(_ambient(task.config))
         try:
             if context.job.phase == "run":
                 await arun_with_retry(task, None)
             else:
                 for writer in task.writers:
-                    await writer.ainvoke(task.input, task.config)
+                    await writer.ainvoke(task.input, _ambient(task.config))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
@@ -137,6 +137,11 @@ class ForeignStart(ForeignNode):
 
 def _ours(signal: Exception) -> Exception:
     return our_interrupt(signal) if isinstance(signal, GraphInterrupt) else our_parent_command(signal)
+
+
+def _ambient(config: Any) -> Any:
+    """A task's config for what runs in it: name and id are those of the node's own run."""
+    return {key: value for key, value in config.items() if key not in ("run_name", "run_id")}
 
 
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
