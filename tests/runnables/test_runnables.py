@@ -1,4 +1,4 @@
-"""A graph is a Runnable of LangChain's: what works with LangGraph's works with drumline's, embedded and on a cluster."""
+"""A graph is a Runnable of LangChain's: what works with LangGraph's works with drumline's, also on a cluster."""
 
 from __future__ import annotations
 
@@ -203,9 +203,8 @@ def test_a_graph_is_named_anew() -> None:
     copied = graph.with_config(tags=["t"])
     graph.name = "other"
     assert (graph.name, graph.get_name(), copied.name) == ("other", "other", "small")
-    assert [event["name"] for event in asyncio.run(_listed(graph.astream_events({"xs": []}, version="v2")))][
-        0
-    ] == "other"
+    events = asyncio.run(_listed(graph.astream_events({"xs": []}, version="v2")))
+    assert events[0]["name"] == "other"
     assert isinstance(into | graph, RunnableSequence)
 
 

@@ -75,7 +75,7 @@ class Recorder(BaseCallbackHandler):
             self.order.append((end[0], self.runs[run_id]["name"]))
 
     def on_chain_start(
-        self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
+        self, _serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
     ) -> None:
         self._start("chain", rest.get("name"), run_id, parent_run_id, {**rest, "input": inputs})
 
@@ -86,7 +86,7 @@ class Recorder(BaseCallbackHandler):
         self._end(run_id, ("error", type(error).__name__))
 
     def on_chat_model_start(
-        self, serialized: Any, messages: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
+        self, _serialized: Any, _messages: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
     ) -> None:
         rest["metadata"] = {
             key: v for key, v in (rest.get("metadata") or {}).items() if not key.startswith(("ls_", "lc_"))
@@ -100,7 +100,7 @@ class Recorder(BaseCallbackHandler):
         self._end(run_id, ("error", type(error).__name__))
 
     def on_tool_start(
-        self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
+        self, serialized: Any, _input: str, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
     ) -> None:
         self._start("tool", rest.get("name") or serialized["name"], run_id, parent_run_id, rest)
 

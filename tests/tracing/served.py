@@ -18,7 +18,7 @@ class Scribe(BaseCallbackHandler):
     """Appends a line for each chain that begins."""
 
     def on_chain_start(
-        self, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, **rest: Any
+        self, _serialized: Any, _inputs: Any, *, run_id: Any, parent_run_id: Any = None, **rest: Any
     ) -> None:
         line = json.dumps({"id": str(run_id), "parent": str(parent_run_id), "name": rest.get("name")})
         with open(os.environ["HEARD"], "a") as out:

@@ -40,9 +40,8 @@ def expected(shape: str, how: str = "sync") -> list[tuple[str, ...]]:
         asyncio.run(graph.ainvoke({"xs": [0]}, config))
     else:
         graph.invoke({"xs": [0]}, config)
-    return sorted(
-        tuple("GenericFakeChatModel" if part == "model" else part for part in path) for path in recorder.names()
-    )
+    names = {"model": "GenericFakeChatModel"}
+    return sorted(tuple(names.get(part, part) for part in path) for path in recorder.names())
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])

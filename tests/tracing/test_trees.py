@@ -169,7 +169,7 @@ def test_an_async_run_that_is_cancelled_ends_its_trace() -> None:
 @OURS
 def test_a_limit_is_an_error_of_the_root(engine: Engine) -> None:
     recorder = Recorder()
-    with pytest.raises(Exception, match="(?i)recursion"):
+    with pytest.raises(Exception, match=r"(?i)recursion"):
         built(engine, endless).invoke({"xs": []}, {"callbacks": [recorder], "recursion_limit": 3})
     assert recorder.ends()["LangGraph",] == ("error", "GraphRecursionError")
 
