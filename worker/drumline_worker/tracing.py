@@ -193,13 +193,13 @@ class TaskTracing:
         """The run of a router is about to begin."""
         own = copy.copy(self._context)
         number = self._context.job.node.branches.index(branch) + (2 if self._context.job.node.name == START else 3)
-        tagged = self._tagged(f"seq:step:{number}")
-        return RouterTracing(own, tagged, branch, value)
+        return RouterTracing(own, self.place(number), branch, value)
 
-    def _tagged(self, tag: str) -> Any:
+    def place(self, number: int) -> Any:
+        """The callbacks of step `number` of what the task runs: its node is the first step."""
         manager: Any = self.callbacks.copy() if self._run is None else self._run.get_child()
         manager.tags = list(manager.inheritable_tags)  # the place that the node itself has is not the router's
-        manager.add_tags([tag], False)
+        manager.add_tags([f"seq:step:{number}"], False)
         manager.add_tags(list(manager.inheritable_tags))
         return manager
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from drumline.cluster.attendance import is_in_vain
 from drumline.cluster.idle import Idle
 from drumline.cluster.link import Link
+from drumline.cluster.mismatch import explained
 from drumline.cluster.position import parse_position
 from drumline.cluster.reader import RunReader
 from drumline.cluster.stream import AsyncRunStream, RunStream
@@ -77,6 +79,7 @@ class Opening:
             "cancel": self.cancel,
             "withdraw": self.withdraw,
             "idle": Idle(link, self.run_id),
+            "in_vain": partial(is_in_vain, link),
             "start": start,
         }
 
@@ -110,7 +113,7 @@ class Opening:
             known=known,
             subgraphs=self.subgraphs,
             start=parse_position(self.after, self.run_id),
-            raised_as=None if program is None else program.raised_as,
+            raised_as=None if program is None else explained(program),
         )
 
 

@@ -20,7 +20,7 @@ from drumline.langgraph.calls import Calls, new_scratchpad
 from drumline.langgraph.listening import listening
 from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
-from drumline_graph.constants import BRANCH_PREFIX, RETURN, TASKS
+from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
 from drumline_graph.errors import RouteError
 from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
@@ -66,8 +66,8 @@ class ForeignNode:
             if context.job.phase == "run":
                 run_with_retry(task, None)
             else:
-                for writer in task.writers:
-                    writer.invoke(task.input, _ambient(task.config))
+                for number, writer in enumerate(task.writers):
+                    writer.invoke(task.input, _placed(context, task.config, number))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
@@ -80,8 +80,8 @@ class ForeignNode:
             if context.job.phase == "run":
                 await arun_with_retry(task, None)
             else:
-                for writer in task.writers:
-                    await writer.ainvoke(task.input, _ambient(task.config))
+                for number, writer in enumerate(task.writers):
+                    await writer.ainvoke(task.input, _placed(context, task.config, number))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
@@ -142,6 +142,14 @@ def _ours(signal: Exception) -> Exception:
 def _ambient(config: Any) -> Any:
     """A task's config for what runs in it: name and id are those of the node's own run."""
     return {key: value for key, value in config.items() if key not in ("run_name", "run_id")}
+
+
+def _placed(context: TaskContext, config: Any, number: int) -> Any:
+    """The config of a writer that runs without its node: in a trace it stands where the sequence of both has it."""
+    own = _ambient(config)
+    if context.trace is not None:
+        own["callbacks"] = context.trace.place(number + (1 if context.job.node.name == START else 2))
+    return own
 
 
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
