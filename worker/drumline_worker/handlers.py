@@ -55,7 +55,11 @@ def worker_callbacks(*handlers: Handlers) -> None:
 
 def tracing_asked() -> bool:
     """Whether the environment asks for LangSmith's traces."""
-    return any(os.environ.get(name) == "true" for name in TRACING_VARIABLES)
+    get = os.environ.get
+    for name in TRACING_VARIABLES:  # noqa: SIM110  every run asks: `any` takes twice as long
+        if get(name) == "true":
+            return True
+    return False
 
 
 def flush_tracers(limit_s: float) -> None:

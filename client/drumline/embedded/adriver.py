@@ -28,7 +28,8 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
                 await trace.abegin()
             effects = embedded.start()
             while True:
-                for facts in embedded.parts(effects):
+                # one by one if somebody listens, who is to hear of each in its turn
+                for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
                     items = embedded.items(facts)
                     if trace is not None:
                         await trace.aflush()

@@ -36,7 +36,8 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
                 trace.begin()
             effects = embedded.start()
             while True:
-                for facts in embedded.parts(effects):
+                # one by one if somebody listens, who is to hear of each in its turn
+                for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
                     items = embedded.items(facts)
                     if trace is not None:
                         trace.flush()

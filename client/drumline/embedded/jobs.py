@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.embedded.strict import StrictWire
@@ -91,10 +91,6 @@ class Embedded:
                 warnings.warn(fact.text, RuntimeWarning, stacklevel=4)  # type: ignore[union-attr]
             out.extend(fold(fact if strict is None else strict.fact(fact)))
         return out
-
-    def parts(self, effects: Effects) -> Iterable[Sequence[Fact]]:
-        """The facts of the effects: at once, or one by one if somebody listens, who is to hear of each in its turn."""
-        return (effects.facts,) if self.trace is None else [[fact] for fact in effects.facts]
 
     def _raised(self, error: BaseException | None) -> BaseException | None:
         raised_as = self.run.program.raised_as
