@@ -101,6 +101,8 @@ class InlineGraph:
 
     #: names whose exceptions a client knows, beside those of the graph's own functions
     __globals__ = vars(errors)
+    #: LangGraph begins the root of the trace itself
+    tells_itself = True
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph
@@ -137,7 +139,10 @@ def _config(context: TaskContext) -> dict[str, Any]:
     configurable = {
         key: value for key, value in (given.get("configurable") or {}).items() if key not in (TASK_KEY, CONTEXT_KEY)
     }
-    return {**given, "configurable": configurable}
+    config = {**given, "configurable": configurable}
+    if context.trace is not None:
+        config["callbacks"] = context.trace.callbacks
+    return config
 
 
 def _pass_on(job: Job, item: Any) -> None:
