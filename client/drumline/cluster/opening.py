@@ -101,6 +101,7 @@ class Opening:
             mappers=None if program is None else mappers_of(program),
             decode_item=lambda data: wire.decode_item(codec, data),
             errors=known,
+            shown_as=None if program is None else program.shown_as,
         )
         if self.trace is not None:
             from drumline.tracing.streams import Overheard
