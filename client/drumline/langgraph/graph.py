@@ -64,6 +64,24 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """LangGraph's own drawing."""
         return self.langgraph.get_graph(config, xray=xray)
 
+    @property
+    def InputType(self) -> Any:
+        """LangGraph's own."""
+        return self.langgraph.InputType
+
+    @property
+    def OutputType(self) -> Any:
+        """LangGraph's own."""
+        return self.langgraph.OutputType
+
+    def get_input_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """LangGraph's own pydantic class of the input."""
+        return self.langgraph.get_input_schema(config)
+
+    def get_output_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """LangGraph's own pydantic class of the output."""
+        return self.langgraph.get_output_schema(config)
+
     def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """LangGraph's own JSON schema of the input."""
         schema: dict[str, Any] = self.langgraph.get_input_jsonschema(config)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
+from langgraph import errors
 
 from drumline.langgraph.abilities import abilities_of
 from drumline.langgraph.errors import of_both
@@ -108,8 +109,15 @@ def _listed(keys: Any) -> list[str] | str:
 class InlineGraph:
     """The action of the one task: LangGraph's `stream` (or `astream`), passed on item by item."""
 
+    #: names whose exceptions a client knows, beside those of the graph's own functions
+    __globals__ = vars(errors)
+    #: LangGraph begins the root of the trace itself
+    tells_itself = True
+
     def __init__(self, graph: Any) -> None:
         self._graph = graph
+        #: what a client and the codec look into for classes of exceptions and of values
+        self.user_code = tuple(node.bound for name, node in graph.nodes.items() if name != START)
         abilities = [abilities_of(node) for name, node in graph.nodes.items() if name != START]
         self.has_sync = all(sync for sync, _ in abilities)
         self.has_async = any(asynchronous for _, asynchronous in abilities)
@@ -144,7 +152,10 @@ def _config(context: TaskContext) -> dict[str, Any]:
     configurable = {
         key: value for key, value in (given.get("configurable") or {}).items() if key not in (TASK_KEY, CONTEXT_KEY)
     }
-    return {**given, "configurable": configurable}
+    config = {**given, "configurable": configurable}
+    if context.trace is not None:
+        config["callbacks"] = context.trace.callbacks
+    return config
 
 
 def _pass_on(job: Job, item: Any) -> None:

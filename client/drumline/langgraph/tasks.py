@@ -23,7 +23,7 @@ from drumline.langgraph.listening import listening
 from drumline.langgraph.names import plain_channels, plain_write
 from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
-from drumline_graph.constants import BRANCH_PREFIX, RETURN, TASKS
+from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
 from drumline_graph.errors import RouteError
 from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
@@ -66,14 +66,14 @@ class ForeignNode:
     def run(self, context: TaskContext) -> Writes:
         """Run the node on this thread. Raises what it raises; interrupts and parent commands as drumline's."""
         task = self._task(context)
-        var_child_runnable_config.set(task.config)
+        var_child_runnable_config.set(_ambient(task.config))
         try:
             if context.job.phase == "run":
                 run_with_retry(task, None)
             else:
                 config = _tail_config(task)
-                for writer in task.writers:
-                    writer.invoke(task.input, config)
+                for number, writer in enumerate(task.writers):
+                    writer.invoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
@@ -81,15 +81,15 @@ class ForeignNode:
     async def arun(self, context: TaskContext) -> Writes:
         """Run the node on the running event loop, with its async implementations."""
         task = self._task(context)
-        var_child_runnable_config.set(task.config)
+        var_child_runnable_config.set(_ambient(task.config))
         try:
             if context.job.phase == "run":
                 limit_tools(task.config)
                 await arun_with_retry(task, None)
             else:
                 config = _tail_config(task)
-                for writer in task.writers:
-                    await writer.ainvoke(task.input, config)
+                for number, writer in enumerate(task.writers):
+                    await writer.ainvoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
@@ -151,6 +151,19 @@ class ForeignStart(ForeignNode):
 
 def _ours(signal: Exception) -> Exception:
     return our_interrupt(signal) if isinstance(signal, GraphInterrupt) else our_parent_command(signal)
+
+
+def _ambient(config: Any) -> Any:
+    """A task's config for what runs in it: name and id are those of the node's own run."""
+    return {key: value for key, value in config.items() if key not in ("run_name", "run_id")}
+
+
+def _placed(context: TaskContext, config: Any, number: int) -> Any:
+    """The config of a writer that runs without its node: in a trace it stands where the sequence of both has it."""
+    own = _ambient(config)
+    if context.trace is not None:
+        own["callbacks"] = context.trace.place(number + (1 if context.job.node.name == START else 2))
+    return own
 
 
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:

@@ -8,11 +8,14 @@ from typing import Any
 
 from langgraph import types as theirs
 
+from drumline.langgraph.crossing import register_control_values
 from drumline.langgraph.names import plain
 from drumline_graph import types as ours
 from drumline_graph.errors import GraphInterrupt, ParentCommand
 
 Write = tuple[str, Any]
+
+register_control_values()
 
 #: classes of commands that nodes of a LangGraph graph return
 COMMANDS: tuple[type[Any], ...] = (theirs.Command, ours.Command)

@@ -57,8 +57,10 @@ def overwrite_value(value: Any) -> Any:
     if isinstance(value, dict):
         if len(value) == 1:
             return value.get(_OVERWRITE, MISSING)
-        if "value" in value and value.get("type") == _OVERWRITE:
-            return value["value"]
+        if "value" in value:
+            kind = value.get("type")  # of any type, and not all give a truth when compared
+            if isinstance(kind, str) and kind == _OVERWRITE:
+                return value["value"]
     return MISSING
 
 
