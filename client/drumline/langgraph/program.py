@@ -32,7 +32,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
     managed = {key: manager_of(key, spec) for key, spec in builder.managed.items()}
     renamed = plain_channels(graph.nodes)
     channels = {
-        renamed.get(key, key): channel_of(key, spec) for key, spec in graph.channels.items() if key not in managed
+        str(renamed.get(key, key)): channel_of(key, spec) for key, spec in graph.channels.items() if key not in managed
     }
     channels[TASKS] = Topic(Send, accumulate=False)
     nodes = {plain(name): _node(graph, plain(name), renamed) for name in graph.nodes if name != START}
@@ -96,7 +96,7 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
         name=name,
         action=action,
         subprogram=None if child is None else program_of(child),
-        triggers=tuple(renamed.get(trigger, trigger) for trigger in compiled.triggers),
+        triggers=tuple(str(renamed.get(trigger, trigger)) for trigger in compiled.triggers),
         input_keys=keys if isinstance(keys, str) else list(keys),
         mapper=compiled.mapper,
         router_keys=_read_keys(graph, name),
