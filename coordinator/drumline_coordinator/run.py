@@ -290,12 +290,12 @@ class Run:
             return
         task.status = DONE
         scope = task.scope
-        if scope.parent is None and not self.base:
-            self._fail_task(task, NoParentGraph.of(task.name))
-            return
-        self._fx.facts.append(TaskLeft(scope.ns, task.id))
         found = decode_command(event.command) if self.wire else unbox(event.command)
         command = replace(found, graph=None)  # it has arrived
+        if scope.parent is None and not self.base:
+            self._fail_task(task, NoParentGraph(command, task.name))
+            return
+        self._fx.facts.append(TaskLeft(scope.ns, task.id))
         if scope.parent is None:  # a graph that a node called: the command is the node's answer
             self._end("failed", ParentCommand(command))
             return

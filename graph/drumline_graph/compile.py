@@ -173,14 +173,14 @@ def _constant_writes(builder: StateGraph[Any, Any, Any, Any], source: str) -> tu
 
 def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
     info = builder.schema_info(spec.input_schema)
-    abilities = abilities_of(spec.runnable, where=f"Node {spec.name!r}")
-    subprogram = getattr(spec.runnable, "program", None)
+    abilities = spec.abilities
+    subprogram = getattr(spec.action, "program", None)
     branches = _branches(builder, spec.name, info)
     path = (PULL, spec.name)
     metadata = spec.metadata
     return Node(
         name=spec.name,
-        action=spec.runnable,
+        action=spec.action,
         subprogram=subprogram if isinstance(subprogram, Program) else None,
         triggers=triggers,
         input_keys=info.input_keys,
@@ -253,6 +253,7 @@ def _branch(builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema, s
         wants=abilities.wants,
         has_sync=abilities.has_sync,
         has_async=abilities.has_async,
+        is_runnable=abilities.is_runnable,
         origin=source,
     )
 

@@ -103,18 +103,6 @@ class RouteMapError(KeyError, RouteError):
     __str__ = Exception.__str__
 
 
-class NoParentGraph(InvalidUpdateError):
-    """A node answered with `Command(graph=Command.PARENT)`, but its graph is the root of the run."""
-
-    @classmethod
-    def of(cls, node: str) -> NoParentGraph:
-        """The error of a node of the root graph."""
-        return cls(
-            f"node {node!r} answered with Command(graph=Command.PARENT), but its graph is the root of the run: "
-            "there is no parent graph"
-        )
-
-
 class EmptyInputError(DrumlineError):
     """The run was given an input from which nothing can start.
 
@@ -198,14 +186,36 @@ class ParentCommand(GraphBubbleUp):
     """A node returned `Command(graph=Command.PARENT)`: the command is handed to the enclosing
     graph.
 
-    `args[0]` is the `Command`. Raised at the root, where there is no parent, it becomes a
-    `NoParentGraph`.
+    `args[0]` is the `Command`. At the root, where there is no parent, it becomes a `NoParentGraph`.
     """
 
     args: tuple[Command[Any]]
 
     def __init__(self, command: Command[Any]) -> None:
         super().__init__(command)
+
+
+class NoParentGraph(InvalidUpdateError, ParentCommand):
+    """A node answered with `Command(graph=Command.PARENT)`, but its graph is the root of the run.
+
+    Take `graph=` away: without it the command is for the node's own graph. It is a `ParentCommand`
+    too (`args[0]` is the command), which is what LangGraph lets out of such a run.
+    """
+
+    node: str = ""
+
+    def __init__(self, command: Any = None, node: str = "") -> None:
+        super().__init__(command)
+        self.node = node
+
+    def __str__(self) -> str:
+        return (
+            f"node {self.node!r} answered with Command(graph=Command.PARENT), but its graph is the root of the run: "
+            "there is no parent graph"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (*self.args, self.node)
 
 
 class TaskNotFound(DrumlineError):

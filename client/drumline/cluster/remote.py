@@ -58,7 +58,7 @@ class ClusterGraph:
         items = self.stream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
         if stream_mode != "values":
             return list(items)
-        output = FinalOutput(options.get("version", "v1"))
+        output = FinalOutput(options.get("version", "v1"), subgraphs=bool(options.get("subgraphs")))
         for item in items:
             output.add(item)
         return output.result()
@@ -76,7 +76,7 @@ class ClusterGraph:
         items = self.astream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
         if stream_mode != "values":
             return [item async for item in items]
-        output = FinalOutput(options.get("version", "v1"))
+        output = FinalOutput(options.get("version", "v1"), subgraphs=bool(options.get("subgraphs")))
         async for item in items:
             output.add(item)
         return output.result()
