@@ -54,7 +54,7 @@ def _generator_of(action: Any) -> Callable[..., Any] | None:
     call = getattr(type(action), "__call__", None)  # noqa: B004 (the method itself is looked at)
     for function in (action, call):
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            return function  # type: ignore[no-any-return]
+            return function
     return None
 
 

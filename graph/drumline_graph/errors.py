@@ -45,18 +45,21 @@ class FeatureNotBuilt(DrumlineError, NotImplementedError):
     Nothing was started. Leave the named argument out, or run that graph with LangGraph itself.
     """
 
-    def __init__(self, feature: str, where: str = "") -> None:
+    def __init__(self, feature: str, where: str = "", advice: str = "") -> None:
         place = f" ({where})" if where else ""
         super().__init__(
-            f"{feature}{place} is not built in drumline yet. Leave it out: nothing was started, "
-            "and "
-            "drumline refuses rather than ignoring what you asked for."
+            f"{feature}{place} is not built in drumline yet. "
+            + (
+                advice
+                or "Leave it out: nothing was started, and drumline refuses rather than ignoring what you asked for."
+            )
         )
         self.feature = feature
         self.where = where
+        self.advice = advice
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.feature, self.where)
+        return type(self), (self.feature, self.where, self.advice)
 
 
 class GraphDefinitionError(DrumlineError, ValueError):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from drumline_graph.errors import FeatureNotBuilt
+from drumline_graph.warnings import LangGraphDeprecatedSinceV05, LangGraphDeprecatedSinceV10, tell
 
 _UNBUILT = {
     "retry_policy": "Retrying nodes (retry_policy=)",
@@ -16,11 +16,12 @@ _UNBUILT = {
 
 
 def renamed(kwargs: dict[str, Any], old: str, new: str, value: Any) -> Any:
-    """Accept LangGraph's former keyword `old` for `new`, with a DeprecationWarning."""
+    """Accept LangGraph's former keyword `old` for `new`, with the DeprecationWarning that it gives."""
     if old not in kwargs:
         return value
     given = kwargs.pop(old)
-    warnings.warn(f"{old!r} is deprecated, use {new!r}.", DeprecationWarning, stacklevel=4)
+    category = LangGraphDeprecatedSinceV10 if old == "config_schema" else LangGraphDeprecatedSinceV05
+    tell(f"{old!r} is deprecated, use {new!r}.", category)
     return given if value is None else value
 
 

@@ -37,6 +37,22 @@ class RunWarning(DrumlineWarning, RuntimeWarning):
     """
 
 
+class LangGraphDeprecationWarning(DeprecationWarning):
+    """A name that LangGraph gave up, and which drumline takes for old code's sake. LangGraph's class of this name."""
+
+
+class LangGraphDeprecatedSinceV05(LangGraphDeprecationWarning):
+    """Given up by LangGraph 0.5."""
+
+
+class LangGraphDeprecatedSinceV10(LangGraphDeprecationWarning):
+    """Given up by LangGraph 1.0."""
+
+
+class LangGraphDeprecatedSinceV11(LangGraphDeprecationWarning):
+    """Given up by LangGraph 1.1."""
+
+
 def tell(text: str, category: type[Warning]) -> None:
     """Warn, as of the line of the user's code that led here."""
     level = 2
