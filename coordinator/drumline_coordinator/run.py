@@ -26,6 +26,7 @@ from typing import Any
 
 from drumline_coordinator.barrier import changes_as_data, changes_by_reference, plan_fact
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.sketch import child_path, sketch_program
 from drumline_coordinator.tasks import (
     DONE,
@@ -111,6 +112,7 @@ class Run:
         self.root: Scope | None = None
         self.tasks: dict[str, Task] = {}
         self.late = 0
+        self.told: set[tuple[str, str]] = set()
         #: (attempt, events heard) of the tasks of the superstep that was committed last
         self.heard: dict[str, tuple[int, int]] = {}
         config = shared.config
@@ -517,6 +519,7 @@ class Run:
 
     def _left(self, scope: Scope) -> None:
         """The graph has nothing left to do."""
+        self._fx.facts.extend(idle_notices(scope, self.told))
         if scope.parent is None:
             self._end("done", None)
             return

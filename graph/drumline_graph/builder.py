@@ -8,7 +8,7 @@ that can be streamed. Signatures and errors are LangGraph's; every method return
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -134,6 +134,11 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if isinstance(schema, Hashable):
             return self._schemas.by_type[schema]
         return next(info for info in self._schemas.unhashable if info.declared is schema)
+
+    def schemas(self) -> Iterator[Schema]:
+        """What was read from each schema of this graph."""
+        yield from self._schemas.by_type.values()
+        yield from self._schemas.unhashable
 
     def _add_schema(self, schema: Any, *, allow_managed: bool = True, where: str = "") -> None:
         hashable = isinstance(schema, Hashable)

@@ -27,6 +27,7 @@ from drumline_graph.constants import (
     TASKS,
 )
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
+from drumline_graph.mistakes import defaults_of, tell_of_mistakes
 from drumline_graph.node import Branch, Node
 from drumline_graph.program import Program
 from drumline_graph.schema import Schema
@@ -79,6 +80,7 @@ def compile_program(
     Raises GraphDefinitionError when the graph cannot run. `version` goes into the fingerprint.
     """
     validate(builder)
+    tell_of_mistakes(builder, name or DEFAULT_NAME)
     builder.compiled = True
     state_keys = _state_keys(builder)
     channels: dict[str, Channel] = dict(builder.channels)
@@ -109,6 +111,7 @@ def compile_program(
         input_reader=input_reader_of(_channel_keys(input_info)),
         builder=builder,
         version=version,
+        unseen_defaults=defaults_of(builder),
     )
 
 

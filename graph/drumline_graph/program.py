@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from drumline_graph.channels.barrier import Barrier
 from drumline_graph.channels.base import Channel
 from drumline_graph.node import Node
 
@@ -49,9 +50,13 @@ class Program:
     """
     raised_as: Callable[[BaseException], BaseException] | None = None
     """What a caller is shown in place of an error that ended a run: with that engine's classes."""
+    unseen_defaults: dict[str, str] = field(default_factory=dict)
+    """Keys whose default in the schema no node sees when the input is a dict, each with the reason."""
     volatile: tuple[str, ...] = field(init=False)
     consumable: frozenset[str] = field(init=False)
     finishing: tuple[str, ...] = field(init=False)
+    joins: tuple[str, ...] = field(init=False)
+    """Channels of list edges."""
     special: frozenset[str] = field(init=False)
     """Channels whose cell is not simply the value that nodes read."""
     special_keys: bool = field(init=False)
@@ -69,6 +74,7 @@ class Program:
         self.volatile = tuple(name for name, channel in items if channel.volatile)
         self.consumable = frozenset(name for name, channel in items if channel.consumable)
         self.finishing = tuple(name for name, channel in items if channel.finishing)
+        self.joins = tuple(name for name, channel in items if isinstance(channel, Barrier))
         self.special = frozenset(name for name, channel in items if not channel.plain)
         keys = self.stream_keys
         self.is_root = isinstance(keys, str)

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drumline.embedded.batch import abatch, batch
 from drumline.embedded.call import Call, make_call, merge_configs
+from drumline.embedded.config import is_of_task
+from drumline.graph.surface import Surface
 from drumline.views import FinalOutput
+from drumline_graph.mistakes import tell_of_unseen_defaults
 from drumline_graph.program import Program
-from drumline_graph.types import All, Durability
+from drumline_graph.types import All, Command, Durability
+from drumline_graph.warnings import DrumlineWarning, tell
 from drumline_transport.after_fork import late_import
 from drumline_worker.context import current
 
@@ -25,14 +29,15 @@ InputT = TypeVar("InputT")
 OutputT = TypeVar("OutputT")
 
 
-class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
+class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
     """A graph that can be run: `stream`, `astream`, `invoke`, `ainvoke`, `batch`, `abatch`.
 
     It runs inside this process, unless it was bound to a cluster with `on()` or the environment names a broker
     (`DRUMLINE_BROKER`); calling code is the same. `program` is the compiled form that coordinators and workers use.
     """
 
-    stream_mode = "updates"
+    #: the mode of calls that name none
+    stream_mode: str | Sequence[str] = "updates"
 
     def __init__(
         self,
@@ -75,10 +80,6 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         """The type given as `context_schema`."""
         return self.program.context_schema
 
-    def get_name(self) -> str:
-        """The same as `.name`."""
-        return self.program.name
-
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """The graph as something to draw: `.nodes`, `.edges`, `.draw_mermaid()`, `.to_json()`."""
         from drumline_graph.draw import drawable
@@ -86,15 +87,9 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         del config
         return drawable(self.program, xray)
 
-    def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """JSON schema of the input."""
-        del config
-        return _json_schema(self.program.input_schema)
-
-    def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """JSON schema of the output."""
-        del config
-        return _json_schema(self.program.output_schema)
+    async def aget_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
+        """The twin of `get_graph`."""
+        return self.get_graph(config, xray=xray)
 
     def with_config(
         self, config: Mapping[str, Any] | None = None, **kwargs: Any
@@ -155,8 +150,8 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                 "interrupt_after": interrupt_after,
                 "control": control,
             },
+            durability=durability,
         )
-        del durability
         remote = self._where()
         if remote is not None:
             return remote.run(call)
@@ -198,8 +193,8 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                 "interrupt_after": interrupt_after,
                 "control": control,
             },
+            durability=durability,
         )
-        del durability
         remote = self._where()
         if remote is not None:
             return remote.arun(call)
@@ -210,13 +205,20 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
     def invoke(
         self,
-        input: InputT | Any,
+        input: InputT | Command[Any] | None,
         config: Mapping[str, Any] | None = None,
         *,
+        context: ContextT | None = None,
         stream_mode: str | Sequence[str] = "values",
+        print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
+        interrupt_before: All | Sequence[str] | None = None,
+        interrupt_after: All | Sequence[str] | None = None,
+        durability: Durability | None = None,
+        control: Any = None,
+        subgraphs: bool = False,
+        debug: bool | None = None,
         version: str = "v1",
-        **kwargs: Any,
     ) -> Any:
         """Run the graph to its end and return the last state (keys of the output schema).
 
@@ -224,30 +226,65 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         None if the run never wrote an output key.
         """
         keys = self.program.output_keys if output_keys is None else output_keys
-        items = self.stream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
+        items = self.stream(
+            input,
+            config,
+            context=context,
+            stream_mode=stream_mode,
+            print_mode=print_mode,
+            output_keys=keys,
+            interrupt_before=interrupt_before,
+            interrupt_after=interrupt_after,
+            durability=durability,
+            control=control,
+            subgraphs=subgraphs,
+            debug=debug,
+            version=version,
+        )
         if stream_mode != "values":
             return list(items)
-        output = FinalOutput(version)
+        output = FinalOutput(version, subgraphs=subgraphs)
         for item in items:
             output.add(item)
         return output.result()
 
     async def ainvoke(
         self,
-        input: InputT | Any,
+        input: InputT | Command[Any] | None,
         config: Mapping[str, Any] | None = None,
         *,
+        context: ContextT | None = None,
         stream_mode: str | Sequence[str] = "values",
+        print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
+        interrupt_before: All | Sequence[str] | None = None,
+        interrupt_after: All | Sequence[str] | None = None,
+        durability: Durability | None = None,
+        control: Any = None,
+        subgraphs: bool = False,
+        debug: bool | None = None,
         version: str = "v1",
-        **kwargs: Any,
     ) -> Any:
         """The same as `invoke`, for async callers."""
         keys = self.program.output_keys if output_keys is None else output_keys
-        items = self.astream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
+        items = self.astream(
+            input,
+            config,
+            context=context,
+            stream_mode=stream_mode,
+            print_mode=print_mode,
+            output_keys=keys,
+            interrupt_before=interrupt_before,
+            interrupt_after=interrupt_after,
+            durability=durability,
+            control=control,
+            subgraphs=subgraphs,
+            debug=debug,
+            version=version,
+        )
         if stream_mode != "values":
             return [item async for item in items]
-        output = FinalOutput(version)
+        output = FinalOutput(version, subgraphs=subgraphs)
         async for item in items:
             output.add(item)
         return output.result()
@@ -286,14 +323,23 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         config: Mapping[str, Any] | None,
         *,
         debug: bool | None,
+        stream_mode: str | Sequence[str] | None,
+        durability: Durability | None,
         **rest: Any,
     ) -> Call:
+        if durability is not None:
+            tell(f"graph {self.name!r}: durability= has no effect without a checkpointer", DrumlineWarning)
+        if self.program.unseen_defaults and isinstance(input, dict):
+            tell_of_unseen_defaults(self.program, input)
+        if stream_mode is None and not is_of_task(config):
+            stream_mode = self.stream_mode
         return make_call(
             self.program,
             self.config,
             input,
             config,
             debug=self.debug if debug is None else debug,
+            stream_mode=stream_mode,
             **rest,
         )
 
@@ -309,9 +355,3 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             if cluster is not None:
                 return cluster.graph(self.name, graph=self)
         return None
-
-
-def _json_schema(schema: Any) -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(schema).json_schema()
