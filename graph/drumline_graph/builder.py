@@ -28,6 +28,7 @@ from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, S
 from drumline_graph.errors import GraphDefinitionError, NotANodeError
 from drumline_graph.options import refuse_unbuilt, refuse_unknown, renamed
 from drumline_graph.schema import Schema, merge_channels, name_of, read_schema
+from drumline_graph.state_like import StateLike
 from drumline_graph.texts import is_encodable
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
     from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
 # With defaults, so that `StateGraph(State)` needs no annotation under a type checker.
-StateT = TypeVar("StateT")
-ContextT = TypeVar("ContextT", default=None)
-InputT = TypeVar("InputT", default=StateT)
-OutputT = TypeVar("OutputT", default=StateT)
+StateT = TypeVar("StateT", bound=StateLike)
+ContextT = TypeVar("ContextT", bound=StateLike | None, default=None)
+InputT = TypeVar("InputT", bound=StateLike, default=StateT)
+OutputT = TypeVar("OutputT", bound=StateLike, default=StateT)
 
 _log = logging.getLogger(__name__)
 

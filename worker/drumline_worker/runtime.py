@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, runtime_checkable
 
+from typing_extensions import TypeVar
+
+from drumline_graph.state_like import StateLike
 from drumline_graph.types import StreamWriter
 
-ContextT = TypeVar("ContextT")
+# With a default, so that a bare `Runtime` needs no argument under a type checker.
+ContextT = TypeVar("ContextT", bound=StateLike | None, default=None)
 
 
 def no_writer(_chunk: Any) -> None:

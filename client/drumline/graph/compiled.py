@@ -6,13 +6,14 @@ import copy
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from drumline.embedded.batch import abatch, batch
 from drumline.embedded.call import Call, make_call, merge_configs
 from drumline.embedded.config import is_of_task
 from drumline.graph.surface import Surface
 from drumline.views import FinalOutput
+from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.mistakes import tell_of_unseen_defaults
 from drumline_graph.program import Program
 from drumline_graph.types import All, Command, Durability
@@ -21,12 +22,11 @@ from drumline_transport.after_fork import late_import
 from drumline_worker.context import current
 
 if TYPE_CHECKING:
-    from drumline.cluster import Cluster, ClusterGraph
+    from typing_extensions import Unpack
 
-StateT = TypeVar("StateT")
-ContextT = TypeVar("ContextT")
-InputT = TypeVar("InputT")
-OutputT = TypeVar("OutputT")
+    from drumline.cluster import Cluster, ClusterGraph
+    from drumline.graph.call_types import Options, OtherMode, RunConfig
+    from drumline_graph.types import GraphOutput, StreamMode, StreamPart
 
 
 class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
@@ -111,12 +111,36 @@ class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
 
     # -- running it ---------------------------------------------------------------------------------
 
+    @overload
     def stream(
         self,
-        input: InputT | Any,
-        config: Mapping[str, Any] | None = None,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
         *,
-        context: Any = None,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        version: Literal["v1"] = "v1",
+        **options: Unpack[Options],
+    ) -> Iterator[Any]: ...
+
+    @overload
+    def stream(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> Iterator[StreamPart[OutputT, StateT]]: ...
+
+    def stream(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
         stream_mode: str | Sequence[str] | None = None,
         print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
@@ -160,12 +184,36 @@ class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
 
         return drive(self.program, call, strict=self.strict_wire)
 
+    @overload
     def astream(
         self,
-        input: InputT | Any,
-        config: Mapping[str, Any] | None = None,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
         *,
-        context: Any = None,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        version: Literal["v1"] = "v1",
+        **options: Unpack[Options],
+    ) -> AsyncIterator[Any]: ...
+
+    @overload
+    def astream(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> AsyncIterator[StreamPart[OutputT, StateT]]: ...
+
+    def astream(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
         stream_mode: str | Sequence[str] | None = None,
         print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
@@ -203,22 +251,52 @@ class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
 
         return adrive(self.program, call, strict=self.strict_wire)
 
+    @overload
     def invoke(
         self,
         input: InputT | Command[Any] | None,
-        config: Mapping[str, Any] | None = None,
+        config: RunConfig | None = None,
         *,
         context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "values",
+        version: Literal["v1"] = "v1",
+        **options: Unpack[Options],
+    ) -> Any: ...
+
+    @overload
+    def invoke(  # type: ignore[overload-overlap]  # a mode is a text, and so a sequence of texts
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: Literal["values"] = "values",
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> GraphOutput[OutputT]: ...
+
+    @overload
+    def invoke(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: OtherMode | Sequence[StreamMode],
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> list[StreamPart[OutputT, StateT]]: ...
+
+    def invoke(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
         stream_mode: str | Sequence[str] = "values",
-        print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
-        interrupt_before: All | Sequence[str] | None = None,
-        interrupt_after: All | Sequence[str] | None = None,
-        durability: Durability | None = None,
-        control: Any = None,
         subgraphs: bool = False,
-        debug: bool | None = None,
         version: str = "v1",
+        **options: Any,
     ) -> Any:
         """Run the graph to its end and return the last state (keys of the output schema).
 
@@ -226,20 +304,9 @@ class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
         None if the run never wrote an output key.
         """
         keys = self.program.output_keys if output_keys is None else output_keys
-        items = self.stream(
-            input,
-            config,
-            context=context,
-            stream_mode=stream_mode,
-            print_mode=print_mode,
-            output_keys=keys,
-            interrupt_before=interrupt_before,
-            interrupt_after=interrupt_after,
-            durability=durability,
-            control=control,
-            subgraphs=subgraphs,
-            debug=debug,
-            version=version,
+        call: Any = self.stream
+        items = call(
+            input, config, stream_mode=stream_mode, output_keys=keys, subgraphs=subgraphs, version=version, **options
         )
         if stream_mode != "values":
             return list(items)
@@ -248,39 +315,58 @@ class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
             output.add(item)
         return output.result()
 
+    @overload
     async def ainvoke(
         self,
         input: InputT | Command[Any] | None,
-        config: Mapping[str, Any] | None = None,
+        config: RunConfig | None = None,
         *,
         context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "values",
+        version: Literal["v1"] = "v1",
+        **options: Unpack[Options],
+    ) -> Any: ...
+
+    @overload
+    async def ainvoke(  # type: ignore[overload-overlap]
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: Literal["values"] = "values",
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> GraphOutput[OutputT]: ...
+
+    @overload
+    async def ainvoke(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: OtherMode | Sequence[StreamMode],
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> list[StreamPart[OutputT, StateT]]: ...
+
+    async def ainvoke(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
         stream_mode: str | Sequence[str] = "values",
-        print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
-        interrupt_before: All | Sequence[str] | None = None,
-        interrupt_after: All | Sequence[str] | None = None,
-        durability: Durability | None = None,
-        control: Any = None,
         subgraphs: bool = False,
-        debug: bool | None = None,
         version: str = "v1",
+        **options: Any,
     ) -> Any:
         """The same as `invoke`, for async callers."""
         keys = self.program.output_keys if output_keys is None else output_keys
-        items = self.astream(
-            input,
-            config,
-            context=context,
-            stream_mode=stream_mode,
-            print_mode=print_mode,
-            output_keys=keys,
-            interrupt_before=interrupt_before,
-            interrupt_after=interrupt_after,
-            durability=durability,
-            control=control,
-            subgraphs=subgraphs,
-            debug=debug,
-            version=version,
+        call: Any = self.astream
+        items = call(
+            input, config, stream_mode=stream_mode, output_keys=keys, subgraphs=subgraphs, version=version, **options
         )
         if stream_mode != "values":
             return [item async for item in items]
