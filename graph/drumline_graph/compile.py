@@ -18,6 +18,7 @@ from drumline_graph.channels import (
 )
 from drumline_graph.constants import (
     BRANCH_PREFIX,
+    DEFAULT_NAME,
     DEFAULT_POOL,
     END,
     JOIN_PREFIX,
@@ -39,11 +40,6 @@ from drumline_graph.writes import input_reader_of
 
 if TYPE_CHECKING:
     from drumline_graph.builder import BranchSpec, NodeSpec, StateGraph
-
-DEFAULT_NAME = "LangGraph"
-"""Name of a graph that was given none. It shows up in streams (as a node's name), so it is
-LangGraph's.
-"""
 
 
 def check_compile_options(
@@ -190,7 +186,7 @@ def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tup
         mapper=info.mapper,
         edges=_constant_writes(builder, spec.name),
         branches=branches,
-        router_keys=_router_keys(branches),
+        router_keys=(*_router_keys(branches), *_own_keys(spec.runnable, info.input_keys)),
         metadata=metadata,
         defer=spec.defer,
         pool=pool_of(spec.name, metadata),
@@ -259,6 +255,13 @@ def _branch(builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema, s
         is_runnable=abilities.is_runnable,
         origin=source,
     )
+
+
+def _own_keys(action: Any, keys: list[str] | str) -> tuple[str, ...]:
+    """Keys that a node's own code may look up while it runs, beside what it is called with: a tool node says so."""
+    if not getattr(action, "reads_state", False):
+        return ()
+    return (keys,) if isinstance(keys, str) else tuple(keys)
 
 
 def _router_keys(branches: tuple[Branch, ...]) -> tuple[str, ...]:

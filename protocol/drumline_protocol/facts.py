@@ -84,6 +84,8 @@ class PlanMade:
     tasks: list[PlannedTask]
     at_ms: float
     inputs: list[Any] | None = None  # embedded only: the very objects that the nodes get
+    #: embedded only: ids of the messages that subgraph nodes are given, by task, before their graphs name the others
+    given: dict[str, list[str]] | None = None
 
 
 @dataclass(slots=True)
@@ -148,12 +150,16 @@ class TaskLeft:
 
 @dataclass(slots=True)
 class AttemptRetracted:
-    """Attempt `attempt` is void; the task runs again as the next one. What it emitted was not its result's."""
+    """Attempt `attempt` is void; the task runs again as the next one. What it emitted was not its result's.
+
+    `died` tells that its worker vanished with it.
+    """
 
     ns: Namespace
     task: str
     attempt: int
     reason: str
+    died: bool = False
 
 
 @dataclass(slots=True)

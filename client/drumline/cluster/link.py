@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from drumline.cluster.attendance import GRACE_MS, is_in_vain, is_over
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotDeleted, RunExpired, UnknownRun
+from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.ids import partition_of
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
 from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
@@ -57,15 +59,16 @@ class Link:
         with late_import():
             from drumline_transport.backoff import Pause
 
-        closed, pause, deadline = self._closed, Pause(), time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
+        closed, pause, began = self._closed, Pause(), time.monotonic()
         while True:
             try:
                 self.broker()
                 return
             except NoCluster:
-                left = deadline - time.monotonic()
-                if left <= 0 or closed.is_set():
-                    raise NoCluster(self.url, self.prefix, ACCEPT_TIMEOUT_MS / 1000) from None
+                waited_s = time.monotonic() - began
+                left = ACCEPT_TIMEOUT_MS / 1000 - waited_s
+                if left <= 0 or closed.is_set() or is_over(self, waited_s * 1000):
+                    raise NoCluster(self.url, self.prefix, round(waited_s, 1)) from None
             pause.wait(closed, left)
 
     def close(self) -> None:
@@ -81,7 +84,7 @@ class Link:
         """The codec that knows this client's types and those that the graph names."""
         codec = self._codecs.get(program)
         if codec is None:
-            types = self._types if program is None else self._types.with_types(program.schema_types())
+            types = self._types if program is None else table_of(program, self._types)
             codec = self._codecs[program] = Codec(types)
         return codec
 
@@ -112,7 +115,10 @@ class Link:
             data = wire.encode(codec, replace(request, input=codec.box(request.input, root="input")))
         except EncodeError:
             for part in ("input", "config", "context"):
-                codec.encode(getattr(request, part), root=part)
+                try:
+                    codec.encode(getattr(request, part), root=part)
+                except EncodeError as error:
+                    raise error.at(f"a run of graph {request.graph!r}") from None
             raise
         self._ask(request.run_id, data)
 
@@ -150,9 +156,13 @@ class Link:
         """Wait for the first fact of a run. NoCoordinator, after which the run is cancelled should it ever begin."""
         log = self.broker().log_reader(self.partition(run_id), run_id)
         try:
-            if not log.read("0-0", 1, ACCEPT_TIMEOUT_MS):
-                self.cancel(run_id, "nobody accepted it in time")
-                raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
+            began, in_vain = time.monotonic(), False
+            while not log.read("0-0", 1, min(ACCEPT_TIMEOUT_MS, GRACE_MS)):
+                waited_s = time.monotonic() - began
+                in_vain = is_in_vain(self, waited_s * 1000)
+                if in_vain or waited_s * 1000 >= ACCEPT_TIMEOUT_MS:
+                    self.cancel(run_id, "nobody accepted it in time")
+                    raise NoCoordinator(round(waited_s, 1), None, 0 if in_vain else None)
         finally:
             log.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
@@ -12,6 +13,8 @@ from drumline.embedded.batch import abatch, batch
 from drumline.embedded.call import Call, make_call, merge_configs
 from drumline.embedded.config import is_of_task
 from drumline.graph.surface import Surface
+from drumline.runnable.face import RunnableFace
+from drumline.runnable.schemas import model_of
 from drumline.views import FinalOutput
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.mistakes import tell_of_unseen_defaults
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from drumline_graph.types import GraphOutput, StreamMode, StreamPart
 
 
-class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
+class CompiledStateGraph(Surface, RunnableFace, Generic[StateT, ContextT, InputT, OutputT]):
     """A graph that can be run: `stream`, `astream`, `invoke`, `ainvoke`, `batch`, `abatch`.
 
     It runs inside this process, unless it was bound to a cluster with `on()` or the environment names a broker
@@ -57,8 +60,12 @@ class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
 
     @property
     def name(self) -> str:
-        """Name of the graph: `compile(name=...)`, or LangGraph's default."""
+        """Name of the graph: `compile(name=...)`, or LangGraph's default. Setting it names this graph anew."""
         return self.program.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.program = replace(self.program, name=name)
 
     @property
     def builder(self) -> Any:
@@ -79,6 +86,26 @@ class CompiledStateGraph(Surface, Generic[StateT, ContextT, InputT, OutputT]):
     def context_schema(self) -> Any:
         """The type given as `context_schema`."""
         return self.program.context_schema
+
+    @property
+    def InputType(self) -> Any:
+        """The type given as `input_schema`, or that of the state."""
+        return self.program.input_schema
+
+    @property
+    def OutputType(self) -> Any:
+        """The type given as `output_schema`, or that of the state."""
+        return self.program.output_schema
+
+    def get_input_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """The input as a pydantic class."""
+        del config
+        return model_of(self.InputType, self.get_name("Input"))
+
+    def get_output_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """The output as a pydantic class."""
+        del config
+        return model_of(self.OutputType, self.get_name("Output"))
 
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """The graph as something to draw: `.nodes`, `.edges`, `.draw_mermaid()`, `.to_json()`."""

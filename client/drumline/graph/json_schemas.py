@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import is_typeddict
 
+from drumline.runnable.schemas import json_schema_of
 from drumline_graph.channels import Channel, Topic
 from drumline_graph.channels.base import MISSING
 from drumline_graph.defaults import default_of
@@ -33,7 +34,7 @@ def context_jsonschema(program: Program) -> dict[str, Any] | None:
         found: dict[str, Any] = schema.model_json_schema()
         return found
     if is_typeddict(schema) or dataclasses.is_dataclass(schema):
-        return _adapted(schema)
+        return json_schema_of(schema)
     raise ValueError(
         f"context_schema of graph {program.name!r} is {schema!r}, which has no JSON schema: give a pydantic model, a "
         "TypedDict or a dataclass."
@@ -50,31 +51,17 @@ def config_model(program: Program, name: str) -> Any:
     return create_model(name, **fields)
 
 
-def model_of(schema: Any, program: Program, name: str) -> Any:
-    """A pydantic model of what a schema takes: itself, one around it, or one with its keys."""
-    from pydantic import RootModel, create_model
-
-    if is_pydantic(schema):
-        return schema
-    info = read_schema(schema)
-    if info.is_root or is_typeddict(schema) or dataclasses.is_dataclass(schema):
-        whole: Any = RootModel[schema]
-        return create_model(name, __base__=whole)
-    fields: dict[str, Any] = {key: (_taken(program.channels[key]), ...) for key in info.channels}
-    return create_model(name, **fields)
-
-
 def _of(schema: Any, program: Program, name: str) -> dict[str, Any]:
     if is_pydantic(schema):
         found: dict[str, Any] = schema.model_json_schema()
         return found
     if is_typeddict(schema):
-        return _adapted(schema)
+        return json_schema_of(schema)
     from pydantic import create_model
 
     info = read_schema(schema)
     if info.is_root:
-        return {"default": None, "title": name, **_adapted(_taken(program.channels[info.keys[0]]))}
+        return {"default": None, "title": name, **json_schema_of(_taken(program.channels[info.keys[0]]))}
     fields: dict[str, Any] = {}
     for key in info.channels:
         default = default_of(schema, key) if dataclasses.is_dataclass(schema) else MISSING
@@ -82,12 +69,6 @@ def _of(schema: Any, program: Program, name: str) -> dict[str, Any]:
     model: Any = create_model(name, **fields)
     written: dict[str, Any] = model.model_json_schema()
     return written
-
-
-def _adapted(schema: Any) -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(schema).json_schema()
 
 
 def _taken(channel: Channel) -> Any:

@@ -38,6 +38,12 @@ class Surface:
 
     program: Program
 
+    if TYPE_CHECKING:  # of the Runnable's face
+
+        def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+            """The graph's name."""
+            ...
+
     #: accepted, and without effect: items are yielded as soon as they are there
     stream_eager: bool = False
     step_timeout = Refused("A time limit of supersteps (step_timeout)")
@@ -83,13 +89,6 @@ class Surface:
 
     # -- schemas ------------------------------------------------------------------------------------
 
-    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        """`name`, or the graph's; with a suffix joined on in the manner of the name: `"GraphInput"`, `"my_input"`."""
-        base = name or self.program.name
-        if not suffix:
-            return base
-        return base + suffix.title() if base[:1].isupper() else f"{base}_{suffix.lower()}"
-
     def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """JSON schema of the input."""
         from drumline.graph.json_schemas import input_jsonschema
@@ -103,20 +102,6 @@ class Surface:
 
         del config
         return output_jsonschema(self.program, self.get_name("Output"))
-
-    def get_input_schema(self, config: Mapping[str, Any] | None = None) -> Any:
-        """A pydantic model of the input."""
-        from drumline.graph.json_schemas import model_of
-
-        del config
-        return model_of(self.program.input_schema, self.program, self.get_name("Input"))
-
-    def get_output_schema(self, config: Mapping[str, Any] | None = None) -> Any:
-        """A pydantic model of the output."""
-        from drumline.graph.json_schemas import model_of
-
-        del config
-        return model_of(self.program.output_schema, self.program, self.get_name("Output"))
 
     def get_context_jsonschema(self) -> dict[str, Any] | None:
         """JSON schema of the context; None for a graph without."""
