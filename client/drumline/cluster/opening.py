@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -76,7 +76,7 @@ class Opening:
         modes, listed = parse_modes(self.modes)
         wanted = (*modes, *self.printed)
         program, codec = self.program, link.codec(self.program)
-        known = [*link.errors, *_errors_of(program)]
+        known = KnownErrors(link.errors, program)
         view = View(
             modes,
             listed=listed,
@@ -102,6 +102,17 @@ class Opening:
         )
 
 
-def _errors_of(program: Program | None) -> Sequence[type[BaseException]]:
-    """Exception classes that the modules of a graph's functions know by name."""
-    return () if program is None else error_classes_of(program)
+class KnownErrors:
+    """The exception classes that a reader rebuilds: those that it was given, and those that a graph's functions know.
+
+    The latter are looked for when an error has come: most streams never need them.
+    """
+
+    def __init__(self, given: Sequence[type[BaseException]], program: Program | None) -> None:
+        self._given = given
+        self._program = program
+
+    def __iter__(self) -> Iterator[type[BaseException]]:
+        yield from self._given
+        if self._program is not None:
+            yield from error_classes_of(self._program)

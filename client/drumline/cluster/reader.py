@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
@@ -12,7 +12,7 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
 from drumline_protocol.facts import Noticed, RunFinished, RunStarted, TaskParked, fact_count
-from drumline_protocol.failure import rebuild
+from drumline_protocol.failure import Known, rebuild
 from drumline_transport.broker import LogEntry
 
 #: makes a Position in half the time: there is one for each token
@@ -35,7 +35,7 @@ class RunReader:
         codec: Codec,
         modes: Sequence[str],
         *,
-        known: Mapping[str, type[BaseException]] | Sequence[type[BaseException]] = (),
+        known: Known = (),
         subgraphs: bool = False,
         start: Position = BEGINNING,
         raised_as: Callable[[BaseException], BaseException] | None = None,
