@@ -15,6 +15,10 @@ from drumline_protocol.wire import VERSION
 
 T = TypeVar("T")
 
+#: Values that no coordinator builds. To compile a regular expression may take a second, and a value may hold many;
+#: only nodes need them.
+PASSED_ON = ("python:re.Pattern",)
+
 
 class Apps:
     """Programs by name, and the codecs that know their types. `version` is the protocol that the cluster speaks.
@@ -24,7 +28,7 @@ class Apps:
 
     def __init__(self, programs: Mapping[str, Program], version: int = VERSION) -> None:
         self.programs = dict(programs)
-        self._codecs = GraphCodecs(self.programs, version)
+        self._codecs = GraphCodecs(self.programs, version, PASSED_ON)
         self.codec = self._codecs.general
         #: whether graphs have different classes of one name, so that some of them have a codec of their own
         self.apart = self._codecs.apart

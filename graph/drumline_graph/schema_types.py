@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 import typing
-from collections import deque
+from collections import UserDict, UserList, UserString, deque
 from collections.abc import Iterable
+from datetime import date, time, timedelta
+from decimal import Decimal
 from enum import Enum
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_args
 
 from drumline_graph.annotations import hints_of, inner_of, is_unresolved
@@ -92,6 +96,13 @@ def _of_code(program: Program) -> Iterable[Any]:
             yield from _of_code(node.subprogram)
 
 
+#: types of Python's whose subclasses are data too
+_PYTHONS_DATA = (
+    *(dict, list, tuple, set, frozenset, str, int, float, complex, bytes, bytearray, deque),
+    *(date, time, timedelta, Decimal, UserDict, UserList, UserString, SimpleNamespace, BaseException),
+)
+
+
 def is_data_class(annotation: Any) -> bool:
     """Whether it is a class whose objects are their fields, or an Enum with members."""
     if not isinstance(annotation, type) or typing.get_origin(annotation) is not None:
@@ -103,7 +114,15 @@ def is_data_class(annotation: Any) -> bool:
         or is_pydantic(annotation)
         or "__attrs_attrs__" in annotation.__dict__
         or (issubclass(annotation, tuple) and hasattr(annotation, "_fields"))
+        or _extends_python(annotation)
     )
+
+
+def _extends_python(annotation: type) -> bool:
+    """Whether it is somebody's subclass of a type that Python has for data, or an exception; no TypedDict."""
+    if annotation.__module__.partition(".")[0] in sys.stdlib_module_names or hasattr(annotation, "__total__"):
+        return False
+    return issubclass(annotation, _PYTHONS_DATA)
 
 
 def _is_a_tool_of_code(annotation: Any) -> bool:

@@ -197,7 +197,11 @@ def _namedtuple_type(cls: Any, tag: str) -> WireType:
 
 
 def structure(cls: Any, tag: str | None = None) -> WireType | None:
-    """The wire type of a dataclass, attrs class, pydantic model, Enum or NamedTuple; None for others."""
+    """The wire type of a dataclass, attrs class, pydantic model, Enum, NamedTuple, exception, or subclass of one of
+    Python's own types; None for others.
+    """
+    from drumline_protocol.codec_subclass import subclass_type
+
     tag = tag or tag_of(cls)
     if issubclass(cls, enum.Enum):
         return _enum_type(cls, tag)
@@ -208,7 +212,7 @@ def structure(cls: Any, tag: str | None = None) -> WireType | None:
         from drumline_protocol.codec_pydantic import model_type
 
         return model_type(cls, tag)
-    if dataclasses.is_dataclass(cls):
+    if not issubclass(cls, BaseException) and dataclasses.is_dataclass(cls):
         return _dataclass_type(cls, tag)
     if "__attrs_attrs__" in cls.__dict__:
         from drumline_protocol.codec_attrs import attrs_type
@@ -216,7 +220,7 @@ def structure(cls: Any, tag: str | None = None) -> WireType | None:
         return attrs_type(cls, tag)
     if issubclass(cls, tuple) and hasattr(cls, "_field_defaults"):
         return _namedtuple_type(cls, tag)
-    return None
+    return subclass_type(cls, tag)
 
 
 # -- tables ----------------------------------------------------------------------------------------

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 def describe(exc: BaseException, codec: Codec, place: str = "") -> Failure:
     """`exc`, raised at `place`, as data that `codec` can encode. Never raises, whatever the exception does."""
-    failure = _told(exc, codec, Room(), set())
+    failure = described(exc, codec)
     failure.place = place
     failure.traceback = _traceback(exc)
     return failure
+
+
+def described(exc: BaseException, codec: Codec) -> Failure:
+    """As `describe`, without a traceback: of an exception that is a value, and that nobody raises."""
+    return _told(exc, codec, Room(), set())
 
 
 def _told(exc: BaseException, codec: Codec, room: Room, above: set[int]) -> Failure:

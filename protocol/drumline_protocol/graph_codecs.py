@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from drumline_graph.class_finder import ClassFinder
+from drumline_graph.error_classes import error_classes_of
 from drumline_graph.program import Program
 from drumline_graph.schema_types import named_by
 from drumline_protocol.codec import Codec
@@ -21,7 +22,7 @@ def table_of(program: Program, beside: TypeTable | None = None) -> TypeTable:
     """The classes that a program names, before those in `beside`; others that it means are found when they come."""
     named = named_by(program)
     table = TypeTable() if beside is None else beside
-    return table.with_types(named.classes, ClassFinder(program, named))
+    return table.with_types([*named.classes, *error_classes_of(program)], ClassFinder(program, named))
 
 
 class _Finders:
@@ -40,23 +41,26 @@ class _Finders:
 class GraphCodecs:
     """The codecs of a process that serves `programs`: `general`, and `of(name)` for the values of one graph.
 
-    `version` is the protocol that the cluster speaks.
+    `version` is the protocol that the cluster speaks. Values of the tags that they `pass` stay `Opaque`.
     """
 
-    def __init__(self, programs: Mapping[str, Program], version: int) -> None:
+    def __init__(self, programs: Mapping[str, Program], version: int, passes: Iterable[str] = ()) -> None:
         named = {name: named_by(program) for name, program in programs.items()}
         finders = {name: ClassFinder(programs[name], found) for name, found in named.items()}
-        tables = {name: TypeTable().with_types(found.classes) for name, found in named.items()}
+        errors = {name: error_classes_of(program) for name, program in programs.items()}
+        tables = {name: TypeTable().with_types([*found.classes, *errors[name]]) for name, found in named.items()}
         entries = {entry.cls: entry for table in tables.values() for entry in table.tags().values()}
         clashing = _clashes(entries)
         agreed = [entry for entry in entries.values() if _base(entry) not in clashing]
         everybodys = _Finders(list(finders.values()))
-        self.general = Codec(TypeTable([*agreed, *_told_apart(entries.values(), clashing)], everybodys), version)
+        self.general = Codec(
+            TypeTable([*agreed, *_told_apart(entries.values(), clashing)], everybodys), version, passes=passes
+        )
         self._own: dict[str, Codec] = {}
         for name, table in tables.items():
             own = list(table.tags().values())
             if any(_base(entry) in clashing for entry in own):
-                self._own[name] = Codec(TypeTable([*agreed, *own], finders[name]), version)
+                self._own[name] = Codec(TypeTable([*agreed, *own], finders[name]), version, passes=passes)
 
         self.apart = bool(self._own)
 

@@ -51,6 +51,12 @@ BIG_INT_BYTES_MAX = 4096
 #: The digits, sign and exponent of a Decimal as text.
 DECIMAL_CHARS_MAX = 4096
 
+#: The text of a regular expression.
+PATTERN_CHARS_MAX = 16 * 1024
+
+#: Dimensions of an array: what numpy allows.
+ARRAY_DIMENSIONS_MAX = 64
+
 # -- errors on the wire ----------------------------------------------------------------------------
 
 #: The message of an exception that crosses the wire; the rest is cut off, and the text says so.

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from drumline_graph.message_ids import identify_update, identify_writes
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.encode_paths import of_answer, of_event
@@ -17,7 +18,6 @@ from drumline_protocol.facts import NESTED
 from drumline_protocol.failure import Failure, describe, place_of
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
-from drumline_worker.capture import identify, messages_among
 from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
 from drumline_worker.outbox import Outbox, Slot
@@ -118,9 +118,10 @@ class Desk:
         try:
             if isinstance(answer, TaskResult):
                 # Here, so that no reducer in the coordinator draws an id that a second attempt would not draw.
-                identify(slot.task, messages_among([value for _, value in answer.writes]))
+                identify_writes(slot.task, answer.writes)
                 answer.writes = codec.box([list(pair) for pair in answer.writes])
             elif isinstance(answer, TaskBubbled):
+                identify_update(slot.task, answer.command.update)
                 answer.command = codec.box(answer.command)
             elif isinstance(answer, TaskInterrupt):
                 answer.interrupts = codec.box(answer.interrupts, "interrupts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.attendance import is_in_vain
 from drumline.cluster.idle import Idle
@@ -19,6 +19,9 @@ from drumline.views import View, parse_modes
 from drumline_graph.error_classes import error_classes_of
 from drumline_graph.program import Program
 from drumline_protocol import wire
+
+if TYPE_CHECKING:
+    from drumline.tracing.run import RunTrace
 
 
 @dataclass(slots=True)
@@ -42,10 +45,13 @@ class Opening:
     version: str = "v1"
     printed: Sequence[str] = ()
     program: Program | None = None
+    #: what callback handlers hear; None if there are none
+    trace: RunTrace | None = None
 
     def stream(self, link: Link) -> RunStream:
         """The stream for sync callers."""
-        return RunStream(
+        kind = RunStream if self.trace is None else self._traced("TracedRunStream")
+        return kind(
             self.run_id,
             self._reader(link),
             lambda: link.broker().log_reader(link.partition(self.run_id), self.run_id),
@@ -54,12 +60,18 @@ class Opening:
 
     def astream(self, link: Link) -> AsyncRunStream:
         """The twin for an event loop."""
-        return AsyncRunStream(
+        kind = AsyncRunStream if self.trace is None else self._traced("TracedAsyncRunStream")
+        return kind(
             self.run_id,
             self._reader(link),
             lambda: link.broker().alog_reader(link.partition(self.run_id), self.run_id),
             **self._rest(link),
         )
+
+    def _traced(self, kind: str) -> Any:
+        from drumline.tracing import streams
+
+        return partial(getattr(streams, kind), trace=self.trace)
 
     def _rest(self, link: Link) -> dict[str, Any]:
         start = parse_position(self.after, self.run_id)
@@ -77,7 +89,7 @@ class Opening:
         wanted = (*modes, *self.printed)
         program, codec = self.program, link.codec(self.program)
         known = KnownErrors(link.errors, program)
-        view = View(
+        view: Any = View(
             modes,
             listed=listed,
             subgraphs=self.subgraphs,
@@ -89,7 +101,12 @@ class Opening:
             mappers=None if program is None else mappers_of(program),
             decode_item=lambda data: wire.decode_item(codec, data),
             errors=known,
+            shown_as=None if program is None else program.shown_as,
         )
+        if self.trace is not None:
+            from drumline.tracing.streams import Overheard
+
+            view = Overheard(view, self.trace)
         return RunReader(
             self.run_id,
             view,
