@@ -268,7 +268,7 @@ WORKER: tuple[Mutation, ...] = (
     Mutation(
         "ids_drawn_later",
         "worker/drumline_worker/desk.py",
-        "                identify(slot.task, messages_among([value for _, value in answer.writes]))\n",
+        "                identify_writes(slot.task, answer.writes)\n",
         "",
         _WORKER,
         "Messages get ids that a second attempt would give them too.",
