@@ -19,6 +19,7 @@ from typing import Any
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, ParentCommand
+from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.node import Branch, Node
 from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
@@ -114,8 +115,8 @@ def _steps(job: Job) -> Steps:
     """
     node = job.node
     if node.foreign:
-        writes: Writes = yield node, job.input
-        return writes
+        found: Writes = yield node, job.input
+        return with_delta_ids(job.program, job.task, found)
     result: Any = None
     messages: list[Any] = []
     if job.phase == "run":
@@ -132,6 +133,7 @@ def _steps(job: Job) -> Steps:
         writes = result_writes(job.program, node, result)
         if job.pushed:
             writes = [*job.pushed, *writes]
+        writes = with_delta_ids(job.program, job.task, writes)  # now: routers see them too
     else:
         writes = [(channel, value) for channel, value in job.writes]
         result = job.input if node.name == START else None

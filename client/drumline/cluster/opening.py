@@ -16,6 +16,7 @@ from drumline.cluster.reader import RunReader
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.embedded.call import mappers_of, output_coercion
 from drumline.views import View, parse_modes
+from drumline_graph.error_classes import error_classes_of
 from drumline_graph.program import Program
 from drumline_protocol import wire
 
@@ -100,6 +101,7 @@ class Opening:
             mappers=None if program is None else mappers_of(program),
             decode_item=lambda data: wire.decode_item(codec, data),
             errors=known,
+            shown_as=None if program is None else program.shown_as,
         )
         if self.trace is not None:
             from drumline.tracing.streams import Overheard
@@ -117,12 +119,6 @@ class Opening:
         )
 
 
-def errors_of(program: Program | None) -> list[type[BaseException]]:
-    """Exception classes that the modules of a graph's nodes know by name."""
-    found: dict[type[BaseException], None] = {}
-    if program is not None:
-        for node in program.nodes.values():
-            for value in list(getattr(node.action, "__globals__", {}).values()):
-                if isinstance(value, type) and issubclass(value, BaseException):
-                    found[value] = None
-    return list(found)
+def errors_of(program: Program | None) -> Sequence[type[BaseException]]:
+    """Exception classes that the modules of a graph's functions know by name."""
+    return () if program is None else error_classes_of(program)

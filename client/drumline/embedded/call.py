@@ -176,6 +176,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         surfacing=hot,
         coerce=output_coercion(program),
         mappers=mappers_of(program),
+        shown_as=program.shown_as,
     )
     forward = None
     if caller is not None and hot:

@@ -11,13 +11,16 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langgraph._internal import _constants as keys
 from langgraph.errors import GraphInterrupt, ParentCommand
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
+from langgraph.pregel.main import _build_server_info
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import ExecutionInfo, RunControl, Runtime
 from langgraph.types import PregelExecutableTask
 
 from drumline.langgraph.abilities import abilities_of
+from drumline.langgraph.bodies import limit_tools, process_of
 from drumline.langgraph.calls import Calls, new_scratchpad
 from drumline.langgraph.listening import listening
+from drumline.langgraph.names import plain_channels, plain_write
 from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
 from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
@@ -45,6 +48,8 @@ class ForeignNode:
         self._graph = graph
         self._name = name
         self._node = graph.nodes[name]
+        self._process = process_of(self._node)
+        self._renamed = plain_channels(graph.nodes)
         self.has_sync, self.has_async = abilities_of(self._node)
 
     @property
@@ -66,8 +71,9 @@ class ForeignNode:
             if context.job.phase == "run":
                 run_with_retry(task, None)
             else:
+                config = _tail_config(task)
                 for number, writer in enumerate(task.writers):
-                    writer.invoke(task.input, _placed(context, task.config, number))
+                    writer.invoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
@@ -78,17 +84,20 @@ class ForeignNode:
         var_child_runnable_config.set(_ambient(task.config))
         try:
             if context.job.phase == "run":
+                limit_tools(task.config)
                 await arun_with_retry(task, None)
             else:
+                config = _tail_config(task)
                 for number, writer in enumerate(task.writers):
-                    await writer.ainvoke(task.input, _placed(context, task.config, number))
+                    await writer.ainvoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
 
     def _writes(self, job: Job, task: PregelExecutableTask) -> Writes:
         """What the task wrote. RouteError for a goto or a Send to a node that is not there: LangGraph only warns."""
-        writes, program = our_writes(task.writes), job.program
+        program = job.program
+        writes = [plain_write(self._renamed, *write) for write in our_writes(task.writes)]
         for channel, value in writes:
             if channel == TASKS:
                 target = getattr(value, "node", None)
@@ -106,7 +115,7 @@ class ForeignNode:
         return PregelExecutableTask(
             self._name,
             self._input(job),
-            node.node,
+            self._process,
             writes,
             task_config(context, self._graph, self._name, writes),
             job.triggers,
@@ -121,6 +130,11 @@ class ForeignNode:
 
     def _input(self, job: Job) -> Any:
         return job.input if job.phase == "run" else their_value(dict(job.writes)[RETURN])
+
+
+def _tail_config(task: PregelExecutableTask) -> Any:
+    """The config of what runs behind a node's body. It has no run name: a run of the node's name is the node itself."""
+    return {key: value for key, value in task.config.items() if key != "run_name"}
 
 
 class ForeignStart(ForeignNode):
@@ -195,9 +209,15 @@ def _runtime(context: TaskContext, graph: Any) -> Any:
             thread_id=info.thread_id,
             run_id=info.run_id,
         ),
+        "server_info": server_info_of(context.config),
         "control": RunControl(),
     }
     return Runtime(**{name: value for name, value in given.items() if name in _RUNTIME_FIELDS})
+
+
+def server_info_of(config: Any) -> Any:
+    """What LangGraph's server tells of the assistant: `assistant_id`, `graph_id`, the user; None if none is named."""
+    return _build_server_info(config, Runtime())
 
 
 def stream_writer(job: Job) -> Callable[[Any], None]:
