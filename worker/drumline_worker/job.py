@@ -48,6 +48,8 @@ class Job:
     above: tuple[Node, ...] = ()
     #: what `push_message` wrote: (channel, value), before what the node returns
     pushed: list[tuple[str, Any]] | None = None
+    #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
+    tracing: Any = None
 
     @property
     def is_heard(self) -> bool:

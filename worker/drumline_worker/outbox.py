@@ -47,6 +47,7 @@ class Slot:
     queued: bool = False
     #: the attempt is void: whatever it says is dropped
     void: bool = False
+    graph: str = ""
 
 
 @dataclass(slots=True)

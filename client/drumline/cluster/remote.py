@@ -6,19 +6,23 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from drumline.cluster.opening import Opening
+from drumline.cluster.opening import Opening, errors_of
 from drumline.cluster.stream import AsyncRunStream, RunStream
-from drumline.embedded.call import Call, merge_configs, portable_input
+from drumline.embedded.call import Call, mappers_of, merge_configs, portable_input
+from drumline.embedded.config import run_config
+from drumline.runnable.remote import RemoteFace
+from drumline.tracing.begin import cluster_trace
 from drumline.views import MODES, FinalOutput, parse_modes
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
+from drumline_protocol.trace_ids import TRACE, root_trace_id
 
 if TYPE_CHECKING:
     from drumline.cluster.cluster import Cluster
     from drumline.graph.state import CompiledStateGraph
 
 
-class ClusterGraph:
+class ClusterGraph(RemoteFace):
     """A graph that a cluster serves as `name`. Get one from `Cluster.graph(name)`."""
 
     def __init__(self, cluster: Cluster, name: str, graph: CompiledStateGraph[Any, Any, Any, Any] | None) -> None:
@@ -26,6 +30,8 @@ class ClusterGraph:
         self.name = name
         self._program = None if graph is None else graph.program
         self._link = cluster.link
+        #: what `with_config` bound
+        self.config: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"<ClusterGraph {self.name!r} of {self.cluster!r}>"
@@ -92,7 +98,14 @@ class ClusterGraph:
         return self._start(input, config, context)
 
     def _start(self, input: Any, config: Mapping[str, Any] | None, context: Any, *, is_async: bool = False) -> str:
-        request = self._request(input, merge_configs(config), context, MODES, subgraphs=True, is_async=is_async)
+        config = merge_configs(self.config, config)
+        if config.get("callbacks"):
+            warnings.warn(
+                "config['callbacks'] hear nothing of a run that is started: they hear what `stream` or `invoke` reads",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        request = self._request(input, config, context, MODES, subgraphs=True, is_async=is_async)
         self._link.submit(request, self._link.codec(self._program))
         self._link.await_accepted(request.run_id)
         return request.run_id
@@ -137,7 +150,7 @@ class ClusterGraph:
             printed = tuple(dict.fromkeys((*printed, "updates", "values")))
         call = Call(
             input,
-            merge_configs(config),
+            run_config(self.config, config),
             context,
             modes,
             listed,
@@ -155,11 +168,27 @@ class ClusterGraph:
         request = self._request(
             call.input, call.config, call.context, call.record, subgraphs=call.subgraphs, is_async=is_async
         )
-        run_id = request.run_id
+        run_id, program = request.run_id, self._program
+        trace = cluster_trace(
+            self.name,
+            program,
+            call,
+            run_id,
+            is_async=is_async,
+            outputs=outputs,
+            mappers=None if program is None else mappers_of(program),
+            known=[*link.errors, *errors_of(program)],
+        )
+
+        def begin() -> None:
+            if trace is not None:
+                request.config[TRACE] = {"id": str(root_trace_id(run_id)), "order": trace.order()}
+            link.submit(request, link.codec(program))
+
         return Opening(
             run_id,
             list(call.modes) if call.listed else call.modes[0],
-            begin=lambda: link.submit(request, link.codec(self._program)),
+            begin=begin,
             withdraw=lambda: link.cancel(run_id, "nobody accepted it in time"),
             cancel=(lambda: link.cancel(run_id, "its stream was closed")) if on_close == "cancel" else None,
             subgraphs=call.subgraphs,
@@ -167,7 +196,8 @@ class ClusterGraph:
             outputs=outputs,
             version=call.version,
             printed=call.printed,
-            program=self._program,
+            program=program,
+            trace=trace,
         )
 
     def _request(
@@ -180,13 +210,7 @@ class ClusterGraph:
         subgraphs: bool,
         is_async: bool,
     ) -> RunRequest:
-        """The request that starts a run. Callbacks stay behind, with a warning: they are objects of this process."""
-        if config.get("callbacks"):
-            warnings.warn(
-                "config['callbacks'] stays in this process: callbacks are not called for nodes that run on a cluster",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+        """The request that starts a run. Callbacks stay behind: they are objects of this process."""
         return RunRequest(
             run_id=str(config.get("run_id") or new_run_id()),
             graph=self.name,
