@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, ParentCommand
@@ -53,7 +54,7 @@ def _run_here(job: Job) -> Answer:
                 advance, outcome = steps.send, _call(target, value, context)
             except ParentCommand as bubble:
                 advance, outcome = steps.throw, bubble
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:  # nobody can cancel sync code: it raised that itself
         return failed(job, error)
     finally:
         steps.close()
@@ -152,6 +153,7 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
         return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+    error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     if hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
         error.add_note(note)
@@ -195,12 +197,16 @@ def _call_in_thread(target: Node | Branch, value: Any, context: TaskContext) -> 
 async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
     if isinstance(target, Node) and target.foreign:
-        return await action.arun(context)
-    if hasattr(action, "ainvoke"):
-        return await action.ainvoke(value, context.config)
-    if target.wants:
-        return await action(value, **_injected(target.wants, context))
-    return await action(value)
+        result = await action.arun(context)
+    elif hasattr(action, "ainvoke"):
+        result = await action.ainvoke(value, context.config)
+    elif target.wants:
+        result = await action(value, **_injected(target.wants, context))
+    else:
+        result = await action(value)
+    if getattr(asyncio.current_task(), "_must_cancel", False):  # it cancelled itself and returned: asyncio's rule
+        raise asyncio.CancelledError
+    return result
 
 
 def _private(cells: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
