@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from drumline.cluster.leaving import Canceller
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -31,6 +32,8 @@ class Link:
         self._codecs: dict[Program | None, Codec] = {}
         self._lock = threading.Lock()
         self._broker: Any = None
+        #: ends the runs of streams that were dropped
+        self.canceller = Canceller()
         #: set by `close`: ends the waits of calls in other threads
         self._closed = threading.Event()
         renew_after_fork(self)
@@ -70,6 +73,7 @@ class Link:
 
     def close(self) -> None:
         """Close all connections. The next use connects again."""
+        self.canceller.flush()
         with self._lock:
             self._closed.set()
             self._closed = threading.Event()

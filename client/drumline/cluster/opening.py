@@ -64,6 +64,7 @@ class Opening:
             "cancel": self.cancel,
             "withdraw": self.withdraw,
             "idle": Idle(link, self.run_id),
+            "canceller": link.canceller,
             "start": start,
         }
 

@@ -56,11 +56,12 @@ class ClusterGraph:
         """Run the graph to its end and return its output, as `CompiledStateGraph.invoke` does."""
         outputs = options.get("output_keys") is None
         items = self.stream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
-        if stream_mode != "values":
-            return list(items)
-        output = FinalOutput(options.get("version", "v1"))
-        for item in items:
-            output.add(item)
+        with items:
+            if stream_mode != "values":
+                return list(items)
+            output = FinalOutput(options.get("version", "v1"))
+            for item in items:
+                output.add(item)
         return output.result()
 
     async def ainvoke(
@@ -74,11 +75,12 @@ class ClusterGraph:
         """The twin of `invoke` for an event loop."""
         outputs = options.get("output_keys") is None
         items = self.astream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
-        if stream_mode != "values":
-            return [item async for item in items]
-        output = FinalOutput(options.get("version", "v1"))
-        async for item in items:
-            output.add(item)
+        async with items:
+            if stream_mode != "values":
+                return [item async for item in items]
+            output = FinalOutput(options.get("version", "v1"))
+            async for item in items:
+                output.add(item)
         return output.result()
 
     # -- what only a cluster has --------------------------------------------------------------------
@@ -98,10 +100,31 @@ class ClusterGraph:
         return request.run_id
 
     async def astart(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
-        """The twin of `start` for an event loop."""
+        """The twin of `start` for an event loop.
+
+        Who is cancelled in it, and let drumline choose the id, leaves no run behind: nobody would know its id.
+        """
         import asyncio
 
-        return await asyncio.to_thread(self._start, input, config, context, is_async=True)
+        started: list[str] = []
+        left = False
+
+        def start() -> str:
+            started.append(self._start(input, config, context, is_async=True))
+            if left:
+                self._unstart(started[0])
+            return started[0]
+
+        try:
+            return await asyncio.to_thread(start)
+        except asyncio.CancelledError:
+            left = not (config or {}).get("run_id")
+            if left and started:
+                self._link.canceller.soon(lambda: self._unstart(started[0]))
+            raise
+
+    def _unstart(self, run_id: str) -> None:
+        self._link.cancel(run_id, "its caller was cancelled while it was being started")
 
     # -- calls of a CompiledStateGraph that is bound to this one -------------------------------------
 

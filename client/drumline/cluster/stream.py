@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from drumline.cluster.appetite import Appetite
+from drumline.cluster.leaving import Canceller
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.cluster.reader import RunReader
 from drumline_protocol.errors import NoCoordinator
@@ -31,6 +34,7 @@ class _Stream:
         cancel: Callable[[], None] | None,
         withdraw: Callable[[], None] | None = None,
         idle: Callable[[], None],
+        canceller: Canceller,
         start: Position = BEGINNING,
     ) -> None:
         self.run_id = run_id
@@ -39,6 +43,13 @@ class _Stream:
         self._cancel = cancel
         self._withdraw = withdraw
         self._idle = idle
+        self._canceller = canceller
+        #: what the canceller knows the run by, for the end of the interpreter
+        self._watched: int | None = None
+        #: the run's request is sent, or may be
+        self._begun = False
+        #: the caller has gone, perhaps while another thread was just beginning the run
+        self._left = False
         #: read and not decoded: one entry at a time is, when somebody asks for its items
         self._entries: deque[LogEntry] = deque()
         self._ready: deque[tuple[Any, Position]] = deque()
@@ -56,11 +67,22 @@ class _Stream:
         return position_text(self._position, self._tag)
 
     def _start(self) -> None:
+        """Begin the run. An async stream does this in another thread, while its caller may be cancelled."""
         begin, self._begin = self._begin, None
         self._process = forks()
-        if begin is not None:
-            begin()
+        try:
+            if begin is not None:
+                begin()
+        except Exception:
+            self._cancel = None  # nothing was begun
+            raise
+        finally:
+            if self._cancel is not None:
+                self._watched = self._canceller.watch(self._cancel)
+            self._begun = True
         self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
+        if self._left:
+            self._abandon()
 
     def _next_ready(self) -> Any:
         item, self._position = self._ready.popleft()
@@ -81,28 +103,46 @@ class _Stream:
         if not self._reader.accepted:
             if time.monotonic() >= self._deadline:
                 self._cancel, self._withdraw = self._withdraw, None
-                self._give_up()
                 raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
         else:
             self._idle()
 
-    def _give_up(self) -> None:
+    def _to_cancel(self) -> Callable[[], None] | None:
+        """What ends the run of a stream that is left; None if nothing shall, or if another thread will when it can."""
+        self._left = True
+        if not self._begun:
+            return None
         cancel, self._cancel = self._cancel, None
-        if cancel is not None and self._process == forks():
-            cancel()
+        self._unwatch()
+        return None if self._reader.ended or self._process != forks() else cancel
+
+    def _unwatch(self) -> None:
+        if self._watched is not None:
+            self._canceller.unwatch(self._watched)
+            self._watched = None
 
     def _abandon(self) -> None:
-        if self._begin is None and not self._reader.ended:
-            self._give_up()
+        cancel = self._to_cancel()
+        if cancel is not None:
+            cancel()
 
-    def _broke_off(self, error: BaseException) -> None:
-        """Ctrl-C and the cancelling of an async caller close the stream; trouble with the broker does not."""
-        if not isinstance(error, Exception):
-            self._abandon()
+    def _drop(self, close_log: Callable[[], None] | None) -> None:
+        """The stream is garbage: give back its connection and cancel its run, somewhere else."""
+        cancel = self._to_cancel()
+
+        def act() -> None:
+            if close_log is not None:
+                close_log()
+            if cancel is not None:
+                cancel()
+
+        if self._process == forks() and (cancel is not None or close_log is not None):
+            self._canceller.soon(act)
 
     def _end(self) -> None:
         """The log is read to its end: raise what ended the run, if it failed."""
         self._cancel = None
+        self._unwatch()
         if self._reader.failure is not None:
             failure, self._reader.failure = self._reader.failure, None
             raise failure
@@ -139,7 +179,8 @@ class RunStream(_Stream):
             except BaseException as error:
                 self._close_log()
                 self._closed = True
-                self._broke_off(error)
+                if _ends_the_run(error):
+                    self._abandon()
                 raise
         return self._next_ready()
 
@@ -162,11 +203,8 @@ class RunStream(_Stream):
             self._log = None
 
     def __del__(self) -> None:
-        try:
-            if self._process == forks():
-                self.close()
-        except Exception:  # the interpreter may be going down; a vanished client cancels nothing
-            return
+        with suppress(Exception):  # the interpreter may be going down; a vanished client cancels nothing
+            self._drop(None if self._log is None else self._log.close)
 
     def __enter__(self) -> RunStream:
         return self
@@ -202,7 +240,7 @@ class AsyncRunStream(_Stream):
             except BaseException as error:
                 await self._close_log()
                 self._closed = True
-                self._broke_off(error)
+                await self._leave(error)
                 raise
         return self._next_ready()
 
@@ -218,16 +256,51 @@ class AsyncRunStream(_Stream):
         """Stop reading. A run that this stream started is cancelled, unless it has ended."""
         if not self._closed:
             self._closed = True
+            done = self._noted()  # first: in a scope that is cancelled the next `await` is the end of this call
             await self._close_log()
-            self._abandon()
+            await _done(done)
+
+    def _noted(self) -> Future[None] | None:
+        """The run's end is asked for in another thread: the loop must not wait for a broker."""
+        cancel = self._to_cancel()
+        if cancel is None:
+            return None
+        done: Future[None] = Future()
+        self._canceller.soon(cancel, done)
+        return done
+
+    async def _leave(self, error: BaseException) -> None:
+        if isinstance(error, NoCoordinator):
+            await _done(self._noted())
+        elif _ends_the_run(error) and (cancel := self._to_cancel()) is not None:
+            self._canceller.soon(cancel)  # who is cancelled waits for nothing
 
     async def _close_log(self) -> None:
         if self._log is not None:
             log, self._log = self._log, None
             await log.close()
 
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self._drop(None if self._log is None else self._log.release)
+
     async def __aenter__(self) -> AsyncRunStream:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
+
+
+async def _done(done: Future[None] | None) -> None:
+    if done is not None:
+        import asyncio
+
+        await asyncio.wrap_future(done)
+
+
+def _ends_the_run(error: BaseException) -> bool:
+    """Ctrl-C and the cancelling of an async caller close the stream, and so does that nobody accepted the run.
+
+    Trouble with the broker does not.
+    """
+    return isinstance(error, NoCoordinator) or not isinstance(error, Exception)
