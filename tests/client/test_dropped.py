@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.client import graphs
 from tests.client.graphs import gates
 from tests.client.scripted import Script, accept
-from tests.inside import LIMIT_S
+from tests.inside import LIMIT_S, Inside
 
 from drumline import Cluster
 from drumline.errors import NoBroker
@@ -287,10 +291,43 @@ def test_an_awaited_call_that_is_cancelled_cancels_its_run(cluster: Cluster, who
     assert (heard(who), heard(f"{who}2")) == ("cancelled", "cancelled")
 
 
-def test_a_cluster_that_is_closed_has_cancelled_what_was_dropped(inside: Any, who: str) -> None:
+def test_a_cluster_that_is_closed_has_cancelled_what_was_dropped(inside: Inside, who: str) -> None:
     with inside.client() as cluster:
         read_one(opened(cluster, who)).close()
     assert (heard(who), heard(who)) == ("waiting", "cancelled")
+
+
+# -- with the process ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def dying(inside: Inside, who: str, how: str) -> Iterator[subprocess.Popen[str]]:
+    path = Path(__file__).with_name("dying.py")
+    command = [sys.executable, str(path), inside.url, inside.prefix, who, how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("how", ["global_async", "global_sync", "in_a_cycle", "unhandled", "exits"])
+def test_the_end_of_the_interpreter_cancels_what_is_open(inside: Inside, who: str, how: str) -> None:
+    with dying(inside, who, how) as process:
+        assert (heard(who), heard(who)) == ("waiting", "cancelled")
+        _, told = process.communicate(timeout=LIMIT_S)
+    assert "leaving.py" not in told and "could not be cancelled" not in told
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_copies_in_the_child_of_a_fork_cancel_nothing(inside: Inside, who: str) -> None:
+    with dying(inside, who, "forks") as process:
+        assert heard(who) == "waiting"
+        assert process.stdout is not None
+        assert process.stdout.readline() == "the child has ended\n"
+        gates[who].set()
+        assert heard(who) == "done"
+        process.wait(LIMIT_S)
 
 
 # -- what is sent -------------------------------------------------------------------------------------

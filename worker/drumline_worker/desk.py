@@ -117,7 +117,8 @@ class Desk:
             return self._seal_failure(slot, answer.events, self._explain(answer, error))
 
     def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
-        tell_failure(slot, failure)
+        if not slot.void:  # else it was cancelled, which is told where it is heard
+            tell_failure(slot, failure)
         error = TaskError(slot.run, slot.task, slot.attempt, slot.executor, failure, slot.token, events)
         try:
             return wire.encode(self._codec, error)

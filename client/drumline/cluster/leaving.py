@@ -47,6 +47,8 @@ class Canceller:
         #: `put` of this queue may be called from `__del__`, also of one that interrupted another `put`
         self._notes: SimpleQueue[Note] = SimpleQueue()
         self._running = False
+        #: the interpreter ends: a thread that is started now would never run, and `finish` has done what can be done
+        self._over = False
         self._watched: dict[int, Act] = {}
         self._numbers = count()
 
@@ -56,18 +58,18 @@ class Canceller:
         self._watched[number] = cancel
         return number
 
-    def unwatch(self, number: int) -> None:
-        """The run has ended, or is cancelled in another way."""
-        self._watched.pop(number, None)
+    def unwatch(self, number: int) -> bool:
+        """The run has ended, or its caller cancels it. False if the end of the interpreter has done so."""
+        return self._watched.pop(number, None) is not None
 
     def soon(self, act: Act, done: Future[None] | None = None) -> None:
         """Call `act` in another thread. `done` is told how it went; without, a failure is only logged."""
         self._notes.put((act, done))
-        if not self._running:
+        if not self._running and not self._over:
             self._running = True
             try:
                 threading.Thread(target=self._run, name="drumline-cancel", daemon=True).start()
-            except RuntimeError:  # the interpreter ends: `finish` does it
+            except RuntimeError:  # the interpreter starts no more threads: `finish` is about to be called
                 self._running = False
 
     def flush(self) -> None:
@@ -80,6 +82,7 @@ class Canceller:
     def finish(self) -> None:
         """The interpreter ends, and starts no more threads: do what is left on this one."""
         self.flush()
+        self._over = True
         for act in self._watched.values():
             self._notes.put((act, None))
         self._watched = {}

@@ -77,8 +77,7 @@ class _Stream:
             self._cancel = None  # nothing was begun
             raise
         finally:
-            if self._cancel is not None:
-                self._watched = self._canceller.watch(self._cancel)
+            self._watch()
             self._begun = True
         self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
         if self._left:
@@ -103,6 +102,7 @@ class _Stream:
         if not self._reader.accepted:
             if time.monotonic() >= self._deadline:
                 self._cancel, self._withdraw = self._withdraw, None
+                self._watch()
                 raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
         else:
             self._idle()
@@ -113,13 +113,16 @@ class _Stream:
         if not self._begun:
             return None
         cancel, self._cancel = self._cancel, None
-        self._unwatch()
-        return None if self._reader.ended or self._process != forks() else cancel
+        return cancel if self._unwatch() and not self._reader.ended else None
 
-    def _unwatch(self) -> None:
-        if self._watched is not None:
-            self._canceller.unwatch(self._watched)
-            self._watched = None
+    def _watch(self) -> None:
+        if self._cancel is not None and self._watched is None:
+            self._watched = self._canceller.watch(self._cancel)
+
+    def _unwatch(self) -> bool:
+        """Whether the end of the run is still this stream's business."""
+        number, self._watched = self._watched, None
+        return number is not None and self._process == forks() and self._canceller.unwatch(number)
 
     def _abandon(self) -> None:
         cancel = self._to_cancel()
