@@ -140,6 +140,7 @@ class Run:
                 tags=tuple(shared.config.get("tags") or ()),
                 at_ms=now_ms,
                 subgraphs=shared.subgraphs,
+                digest=request.digest,
             )
         )
         try:

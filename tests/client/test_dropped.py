@@ -361,7 +361,7 @@ def test_who_is_cancelled_while_his_run_is_being_asked_for_leaves_none(
         submit(*args)
 
     monkeypatch.setattr(cluster.link, "submit", slow)
-    monkeypatch.setattr(cluster.link, "await_accepted", lambda _run_id: None)
+    monkeypatch.setattr(cluster.link, "await_accepted", lambda *_args: None)
     graph = cluster.graph("says")
 
     async def main() -> None:

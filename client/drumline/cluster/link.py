@@ -14,9 +14,11 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotDeleted, RunExpired, UnknownRun
+from drumline_protocol.facts import RunStarted
 from drumline_protocol.ids import partition_of
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
 from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
+from drumline_protocol.request_digest import Asked, digest_of
 from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
 
@@ -103,8 +105,8 @@ class Link:
             raise UnknownRun(run_id)
         return record
 
-    def submit(self, request: RunRequest, codec: Codec) -> None:
-        """Put a run request into its inbox.
+    def submit(self, request: RunRequest, codec: Codec) -> str:
+        """Put a run request into its inbox; returns its digest.
 
         EncodeError, with the path in it, for an input that cannot cross; InvalidRequest for a name that cannot be one.
         """
@@ -113,12 +115,15 @@ class Link:
         codec.version = self.broker().protocol
         try:
             # The input is opened where the run begins: until then nobody has to decode it.
-            data = wire.encode(codec, replace(request, input=codec.box(request.input, root="input")))
+            box = codec.box(request.input, root="input")
+            digest = digest_of(request, box.data, codec)
+            data = wire.encode(codec, replace(request, input=box, digest=digest))
         except EncodeError:
             for part in ("input", "config", "context"):
                 codec.encode(getattr(request, part), root=part)
             raise
         self._ask(request.run_id, data)
+        return digest
 
     def _ask(self, run_id: str, data: bytes) -> None:
         self.broker().submit(self.partition(run_id), run_id, data)
@@ -150,15 +155,22 @@ class Link:
         finally:
             log.close()
 
-    def await_accepted(self, run_id: str) -> None:
-        """Wait for the first fact of a run. NoCoordinator, after which the run is cancelled should it ever begin."""
+    def await_accepted(self, run_id: str, asked: Asked) -> None:
+        """Wait for the first fact of a run, and see that the run is the one that was `asked` for.
+
+        NoCoordinator, after which the run is cancelled should it ever begin; RunIdTaken.
+        """
         log = self.broker().log_reader(self.partition(run_id), run_id)
         try:
-            if not log.read("0-0", 1, ACCEPT_TIMEOUT_MS):
-                self.cancel(run_id, "nobody accepted it in time")
-                raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
+            entries = log.read("0-0", 1, ACCEPT_TIMEOUT_MS)
         finally:
             log.close()
+        if not entries:
+            self.cancel(run_id, "nobody accepted it in time")
+            raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
+        fact = wire.decode_facts(self.codec(None), entries[0].data)[0]
+        if isinstance(fact, RunStarted):
+            asked.check(run_id, fact.graph, fact.fingerprint, fact.digest)
 
     def check_readable(self, run_id: str) -> None:
         """RunExpired if the broker holds the run, or its log, no more."""

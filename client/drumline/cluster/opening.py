@@ -15,6 +15,7 @@ from drumline.embedded.call import mappers_of, output_coercion
 from drumline.views import View, parse_modes
 from drumline_graph.program import Program
 from drumline_protocol import wire
+from drumline_protocol.request_digest import Asked
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class Opening:
 
     `begin` is called before the first read (it submits the run, or makes sure that it exists), `cancel` when the stream
     is closed before the run's end (None: the run goes on), `withdraw` when nobody accepted the run (None: it was there
-    before). `outputs` narrows the state to the output schema.
+    before). `outputs` narrows the state to the output schema. `asked` is what the run must have been begun with.
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class Opening:
     version: str = "v1"
     printed: Sequence[str] = ()
     program: Program | None = None
+    asked: Asked | None = None
 
     def stream(self, link: Link) -> RunStream:
         """The stream for sync callers."""
@@ -95,6 +97,7 @@ class Opening:
             subgraphs=self.subgraphs,
             start=parse_position(self.after, self.run_id),
             raised_as=None if program is None else program.raised_as,
+            asked=self.asked,
         )
 
 

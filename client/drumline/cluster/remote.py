@@ -12,6 +12,7 @@ from drumline.embedded.call import Call, merge_configs, portable_input
 from drumline.views import MODES, FinalOutput, parse_modes
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
+from drumline_protocol.request_digest import Asked
 
 if TYPE_CHECKING:
     from drumline.cluster.cluster import Cluster
@@ -95,8 +96,9 @@ class ClusterGraph:
 
     def _start(self, input: Any, config: Mapping[str, Any] | None, context: Any, *, is_async: bool = False) -> str:
         request = self._request(input, merge_configs(config), context, MODES, subgraphs=True, is_async=is_async)
-        self._link.submit(request, self._link.codec(self._program))
-        self._link.await_accepted(request.run_id)
+        asked = Asked(request.graph, request.fingerprint)
+        self._submit(request, asked)
+        self._link.await_accepted(request.run_id, asked)
         return request.run_id
 
     async def astart(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
@@ -179,10 +181,11 @@ class ClusterGraph:
             call.input, call.config, call.context, call.record, subgraphs=call.subgraphs, is_async=is_async
         )
         run_id = request.run_id
+        asked = Asked(request.graph, request.fingerprint)
         return Opening(
             run_id,
             list(call.modes) if call.listed else call.modes[0],
-            begin=lambda: link.submit(request, link.codec(self._program)),
+            begin=lambda: self._submit(request, asked),
             withdraw=lambda: link.cancel(run_id, "nobody accepted it in time"),
             cancel=(lambda: link.cancel(run_id, "its stream was closed")) if on_close == "cancel" else None,
             subgraphs=call.subgraphs,
@@ -191,7 +194,11 @@ class ClusterGraph:
             version=call.version,
             printed=call.printed,
             program=self._program,
+            asked=asked,
         )
+
+    def _submit(self, request: RunRequest, asked: Asked) -> None:
+        asked.digest = self._link.submit(request, self._link.codec(self._program))
 
     def _request(
         self,

@@ -13,6 +13,7 @@ from drumline.cluster.appetite import Appetite
 from drumline.cluster.leaving import Canceller
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.cluster.reader import RunReader
+from drumline_graph.errors import DrumlineError
 from drumline_protocol.errors import NoCoordinator
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
 from drumline_transport.after_fork import forks
@@ -184,6 +185,8 @@ class RunStream(_Stream):
                 self._closed = True
                 if _ends_the_run(error):
                     self._abandon()
+                else:
+                    self._to_cancel()
                 raise
         return self._next_ready()
 
@@ -275,7 +278,9 @@ class AsyncRunStream(_Stream):
     async def _leave(self, error: BaseException) -> None:
         if isinstance(error, NoCoordinator):
             await _done(self._noted())
-        elif _ends_the_run(error) and (cancel := self._to_cancel()) is not None:
+            return
+        cancel = self._to_cancel()
+        if cancel is not None and _ends_the_run(error):
             self._canceller.soon(cancel)  # who is cancelled waits for nothing
 
     async def _close_log(self) -> None:
@@ -302,8 +307,9 @@ async def _done(done: Future[None] | None) -> None:
 
 
 def _ends_the_run(error: BaseException) -> bool:
-    """Ctrl-C and the cancelling of an async caller close the stream, and so does that nobody accepted the run.
+    """Whether a stream that this was raised in takes its run with it, as if it had been closed.
 
-    Trouble with the broker does not.
+    So do Ctrl-C, the cancelling of an async caller, errors of user code (a schema's), and that nobody accepted the run.
+    Trouble with broker or log does not: the run may be joined again. And the run that has this id may be another's.
     """
-    return isinstance(error, NoCoordinator) or not isinstance(error, Exception)
+    return isinstance(error, NoCoordinator) or not isinstance(error, DrumlineError)

@@ -29,7 +29,7 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "start_does_not_wait",
         _CLIENT + "remote.py",
-        "        self._link.await_accepted(request.run_id)\n",
+        "        self._link.await_accepted(request.run_id, asked)\n",
         "",
         _ALL,
         "start() returns when a coordinator has accepted the run.",
