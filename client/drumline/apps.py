@@ -20,11 +20,14 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from drumline.factories import NotAFactory, make
 from drumline.langgraph import adapt, is_langgraph
+from drumline.langgraph_json import read_project
 from drumline_graph.errors import DrumlineError
 from drumline_graph.program import Program
 
-_NAMED = re.compile(r"(?P<name>[\w.\-]+)=(?P<place>.+)", re.DOTALL)
+#: a name may hold blanks, but nothing that a path or a module may begin with
+_NAMED = re.compile(r"(?P<name>[^/\\:=]+)=(?P<place>.+)", re.DOTALL)
 #: what an app's own code may end with; a script without a `__main__` guard calls sys.exit()
 _ITS_ERRORS = (Exception, SystemExit)
 #: held while a file runs as a module: another thread that loads it too waits, and does not get a half of it
@@ -39,7 +42,8 @@ class AppNotFound(DrumlineError):
 
     The text says what was looked for, where, and what is there instead. An app is `[NAME=]module:attribute` (found from
     the current folder and PYTHONPATH) or `[NAME=]path.py:attribute`; the attribute is a compiled graph (drumline's, or
-    LangGraph's own), a mapping of names to graphs, or a function without arguments that returns one of these.
+    LangGraph's own), a mapping of names to graphs, or a function, async or not, that returns one of these
+    and takes nothing or a config.
     """
 
 
@@ -69,7 +73,12 @@ def parse_app(spec: str, folder: Path | None = None) -> App:
     AppNotFound for text of another form.
     """
     named = _NAMED.fullmatch(spec)
-    name, place = (named["name"], named["place"]) if named else (None, spec)
+    name, place = (named["name"].strip() or None, named["place"]) if named else (None, spec)
+    return app_at(spec, name, place, folder)
+
+
+def app_at(spec: str, name: str | None, place: str, folder: Path | None = None) -> App:
+    """The app at `module:attribute` or `path.py:attribute`, under any name; `spec` is how errors call it."""
     where, colon, attribute = place.rpartition(":")
     if not colon and place:
         where, attribute = place, ""
@@ -85,13 +94,15 @@ def parse_app(spec: str, folder: Path | None = None) -> App:
 
 
 def load_programs(
-    specs: Sequence[str], *, version: str | None = None, folder: Path | None = None
+    specs: Sequence[str | App], *, version: str | None = None, folder: Path | None = None
 ) -> dict[str, Program]:
     """The programs that `specs` name, by the name under which they are served.
 
-    `version` becomes a part of every fingerprint. Raises AppNotFound, and AppFailed for an exception of the app's code.
+    Without `specs`, those of the `langgraph.json` in `folder` (default: here). `version` becomes a part of every
+    fingerprint. Raises AppNotFound, AppFailed for an exception of the app's code, UsageError for a broken file.
     """
     folder = folder or Path.cwd()
+    specs = specs or langgraph_apps(folder)
     if not specs:
         raise AppNotFound(
             'no app is named. Give --app app.py:graph, or put `apps = ["app.py:graph"]` under [tool.drumline] in '
@@ -101,14 +112,28 @@ def load_programs(
     found: dict[str, Program] = {}
     owner: dict[str, str] = {}
     for spec in specs:
-        for name, program in _programs_of(parse_app(spec, folder)):
+        app = parse_app(spec, folder) if isinstance(spec, str) else spec
+        for name, program in _programs_of(app):
             if name in found:
                 raise AppNotFound(
-                    f"{owner[name]!r} and {spec!r} are both named {name!r}: give one another name, NAME={spec}"
+                    f"{owner[name]!r} and {app.spec!r} are both named {name!r}: give one another name, NAME={app.spec}"
                 )
             found[name] = program if version is None else replace(program, version=version)
-            owner[name] = spec
+            owner[name] = app.spec
     return found
+
+
+def langgraph_apps(folder: Path | None = None) -> list[App]:
+    """The graphs that `langgraph.json` in `folder` names ([] without one), its environment and module path prepared.
+
+    Logs what is not honoured. UsageError if the file is broken.
+    """
+    project = read_project(folder)
+    if project is None:
+        return []
+    project.tell()
+    project.prepare()
+    return [app_at(f"{name}={place}", name, place, project.path.parent) for name, place in project.graphs.items()]
 
 
 # -- from a spec to graphs --------------------------------------------------------------------------
@@ -119,6 +144,8 @@ def _programs_of(app: App) -> Iterable[tuple[str, Program]]:
     value = _attribute_of(app, module)
     value = _called(app, value)
     if isinstance(value, Mapping):
+        if not value:
+            raise AppNotFound(f"{app.spec!r} is a mapping without graphs: nothing could be served")
         if app.name is not None:
             raise AppNotFound(
                 f"{app.spec!r} gives one name to a mapping of {len(value)} graphs: leave `{app.name}=` out, they are "
@@ -136,30 +163,20 @@ def _value_at(app: App, graphs: Mapping[Any, Any], name: Any) -> Any:
 
 
 def _called(app: App, value: Any) -> Any:
-    """What a function without arguments returns; anything else as it is."""
+    """What a function makes that is called without arguments, or with a config; anything else as it is."""
     if isinstance(value, Mapping) or _is_app(value) or isinstance(value, type) or not callable(value):
         return value
     if not inspect.isroutine(value):
         return value
-    needed = [
-        parameter.name
-        for parameter in inspect.signature(value).parameters.values()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
-    if needed:
-        raise AppNotFound(
-            f"{app.spec!r} is a function that needs arguments ({', '.join(needed)}): an app is a compiled graph, or a "
-            "function without arguments that returns one"
-        )
     try:
-        made = value()
+        return make(value, app.spec)
+    except NotAFactory as needed:
+        raise AppNotFound(
+            f"{app.spec!r} is a function that needs arguments ({needed}): an app is a compiled graph, or a function "
+            "that returns one and takes nothing, or a config"
+        ) from None
     except _ITS_ERRORS as error:
         raise AppFailed(app.spec, error) from error
-    if inspect.iscoroutine(made):
-        made.close()
-        raise AppNotFound(f"{app.spec!r} is an async function: an app is a compiled graph, or a plain function")
-    return made
 
 
 def _program(app: App, value: Any, at: str) -> Program:

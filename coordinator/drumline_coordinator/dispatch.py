@@ -62,6 +62,7 @@ class Dispatcher:
             arg=task.input if task.is_push and task.phase != ROUTE else None,
             writes=task.writes if task.phase == ROUTE else None,
             token=token,
+            alone=task.is_suspect,
         )
         data = wire.encode(self._codec, message)
         if len(data) <= VALUE_INLINE_BYTES_MAX:

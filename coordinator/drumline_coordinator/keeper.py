@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -199,7 +201,8 @@ class Keeper:
 
     def _info(self, held: list[int]) -> bytes:
         graphs = {name: program.fingerprint for name, program in self._apps.programs.items()}
-        return json.dumps({"partitions": held, "graphs": graphs}).encode()
+        here = {"host": socket.gethostname(), "pid": os.getpid()}
+        return json.dumps({"partitions": held, "graphs": graphs, **here}).encode()
 
     def _settled(self) -> list[int]:
         with self._lock:

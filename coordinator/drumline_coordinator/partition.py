@@ -261,7 +261,9 @@ class Partition:
                 raise RunCancelled(run_id, "its client gave up before anybody had begun it")
             if int(entry.id.partition("-")[0]) + ACCEPT_TIMEOUT_MS < self.lease.epoch:
                 raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)  # so its client was told when it gave up
-            program = self._apps.find(request.graph, request.fingerprint)
+            # from here on the graph has the name under which coordinators and workers know it
+            name = request.graph = self._apps.served_name(request.graph, request.fingerprint)
+            program = self._apps.find(name)
             request.input = unbox(request.input)
         except DrumlineError as error:
             status = "cancelled" if isinstance(error, RunCancelled) else "failed"
@@ -269,7 +271,7 @@ class Partition:
             return
         shared = RunShared(
             run_id,
-            request.graph,
+            name,
             program.fingerprint,
             self.index,
             request.config,
@@ -286,12 +288,12 @@ class Partition:
         commit.opened.append(run_id)
         record: dict[str, FieldValue] = {
             "shared": box.data,
-            "graph": request.graph,
+            "graph": name,
             "status": "open",
             "created_ms": int(self._now_ms),
         }
         commit.fields.append((run_id, record))
-        log.info("run %s of graph %s begins", run_id, request.graph)
+        log.info("run %s of graph %s begins", run_id, name)
         self._take(open_run, run.start(request, self._now_ms))
 
     def _reject(

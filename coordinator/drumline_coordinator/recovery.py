@@ -146,6 +146,7 @@ class _Folder:
         task = self._run.tasks[fact.task]
         task.attempt = fact.attempt + 1
         task.lost += 1
+        task.deaths += fact.died
         task.executor = None
         task.n = 0
         task.status = PLANNED

@@ -65,7 +65,7 @@ from drumline_protocol.facts import (
     TaskParked,
 )
 from drumline_protocol.ids import task_id
-from drumline_protocol.limits import ATTEMPTS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
+from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
 from drumline_protocol.messages import (
     Abandoned,
     CancelRun,
@@ -331,17 +331,22 @@ class Run:
     def _on_abandoned(self, event: Abandoned) -> None:
         task = self.tasks.get(event.task)
         if task is not None and task.status is RUNNING and task.runs_on_worker and task.attempt == event.attempt:
-            self._lose(task, event.reason)
+            self._lose(task, event.reason, died=event.died)
 
-    def _lose(self, task: Task, reason: str) -> None:
-        """The attempt is void: the task runs again, unless too many attempts were lost already."""
+    def _lose(self, task: Task, reason: str, *, died: bool = False) -> None:
+        """The attempt is void: the task runs again, unless too many were lost already.
+
+        That a worker vanished is held against the task only when it ran alone, which it does once it has lost
+        `DEATHS_IN_COMPANY_MAX` of them: others may have killed those.
+        """
         self._fx.withdrawn.append((task.id, task.attempt))
         self.running -= 1
         task.lost += 1
-        if task.lost >= ATTEMPTS_MAX:
-            self._fail_task(task, TaskAbandoned(task.name, task.id, task.lost))
+        task.deaths += died
+        if task.deaths >= ATTEMPTS_MAX or task.lost >= BEGINNINGS_MAX:
+            self._fail_task(task, TaskAbandoned(task.name, task.id, task.lost, reason))
             return
-        self._fx.facts.append(AttemptRetracted(task.scope.ns, task.id, task.attempt, reason))
+        self._fx.facts.append(AttemptRetracted(task.scope.ns, task.id, task.attempt, reason, died))
         task.attempt += 1
         task.executor = None
         task.n = 0

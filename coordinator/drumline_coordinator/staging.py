@@ -191,7 +191,7 @@ class Stage:
             return []
         for fact in facts:
             if isinstance(fact, (TaskFailed, RunFinished)) and isinstance(fact.error, BaseException):
-                fact.error = describe(fact.error, self._codec)
+                fact.error = describe(fact.error, self._codec, "by the coordinator")
         data = wire.encode_facts(self._codec, facts)
         if len(data) > LOG_ENTRY_BYTES_MAX and len(facts) > 1:
             middle = len(facts) // 2

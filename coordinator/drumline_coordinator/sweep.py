@@ -148,7 +148,7 @@ class Sweep:
             return
         reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
         log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
-        self._tell(run, Abandoned(run[1], message.task, message.attempt, reason, _proof(record, slot)))
+        self._tell(run, Abandoned(run[1], message.task, message.attempt, reason, _proof(record, slot), died=True))
 
     # -- what nobody will get -----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from drumline_graph.constants import PUSH
 from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
+from drumline_protocol.limits import DEATHS_IN_COMPANY_MAX
 
 PLANNED, RUNNING, PARKED, DONE, FAILED = "planned", "running", "parked", "done", "failed"
 INTERRUPTED = "interrupted"
@@ -35,6 +36,7 @@ class Task:
     __slots__ = (
         "arg",
         "attempt",
+        "deaths",
         "executor",
         "id",
         "input",
@@ -74,8 +76,9 @@ class Task:
         self.status = PLANNED
         self.phase = RUN
         self.attempt = 1
-        #: attempts whose worker vanished with them
+        #: attempts that are void, and those of them whose worker vanished with them
         self.lost = 0
+        self.deaths = 0
         self.executor: str | None = None
         self.n = 0
         self.writes: Any = None
@@ -90,6 +93,11 @@ class Task:
     def runs_on_worker(self) -> bool:
         """Whether the task is dispatched: a subgraph node is not, until its routers run."""
         return self.node.subprogram is None or self.phase == ROUTE
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it has lost so many workers that it is to run alone."""
+        return self.deaths >= DEATHS_IN_COMPANY_MAX
 
     def __repr__(self) -> str:
         return f"<Task {self.name} {self.id} step {self.scope.step} attempt {self.attempt} {self.status}>"

@@ -18,6 +18,7 @@ from drumline_graph.channels import (
 )
 from drumline_graph.constants import (
     BRANCH_PREFIX,
+    DEFAULT_NAME,
     DEFAULT_POOL,
     END,
     JOIN_PREFIX,
@@ -38,11 +39,6 @@ from drumline_graph.writes import input_reader_of
 
 if TYPE_CHECKING:
     from drumline_graph.builder import BranchSpec, NodeSpec, StateGraph
-
-DEFAULT_NAME = "LangGraph"
-"""Name of a graph that was given none. It shows up in streams (as a node's name), so it is
-LangGraph's.
-"""
 
 
 def check_compile_options(

@@ -47,5 +47,8 @@ RESERVED_NAMES: Final = frozenset({START, END})
 RESERVED_CHARACTERS: Final = (":", "|")
 """Characters that namespaces and channel names use as separators."""
 
+DEFAULT_NAME: Final = "LangGraph"
+"""Name of a graph that was compiled without one. It shows up in streams (as a node's name), so it is LangGraph's."""
+
 DEFAULT_POOL: Final = "default"
 """Worker pool of a node that names none in its metadata."""

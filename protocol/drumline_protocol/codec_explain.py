@@ -30,12 +30,9 @@ Path = Any
 _SEQUENCES = (list, tuple, deque, set, frozenset)
 _ATOMS = frozenset({type(None), bool, float, str, bytes, bytearray, memoryview, Boxed, Opaque, ExtType, Timestamp})
 
-UNKNOWN = "drumline cannot write this type; register it with drumline.types.register, or keep it out of the state"
+UNKNOWN = "drumline cannot write this type; register it with drumline.types.register"
 TOO_DEEP = f"more than {NESTING_MAX} lists and dicts lie inside one another"
-STRUCTURED = (
-    "the class is not known; name it in the graph's schema, register it with "
-    "drumline.types.register, or keep it out of the state"
-)
+STRUCTURED = "the class is not known; name it in the graph's schema, register it with drumline.types.register"
 
 
 def explain(value: Any, root: str, exc: BaseException, find: FindType) -> EncodeError:

@@ -149,12 +149,16 @@ class TaskLeft:
 
 @dataclass(slots=True)
 class AttemptRetracted:
-    """Attempt `attempt` is void; the task runs again as the next one. What it emitted was not its result's."""
+    """Attempt `attempt` is void; the task runs again as the next one. What it emitted was not its result's.
+
+    `died` tells that its worker vanished with it.
+    """
 
     ns: Namespace
     task: str
     attempt: int
     reason: str
+    died: bool = False
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ drumline's, and the classes that the caller gave. Everything else becomes a `Rem
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,13 +33,31 @@ ErrorClass = type[BaseException]
 Known = Mapping[str, ErrorClass] | Iterable[ErrorClass]
 
 
+#: how the place of a node's failure begins
+NODE = "node "
+_PLACE_CHARS_MAX = 500
+
+
+def place_of(node: str, worker: str) -> str:
+    """The `place` of a failure that a node raised."""
+    return f"{NODE}{node!r} on worker {worker!r}"
+
+
+class FarTraceback(Exception):
+    """Not an error: what Python 3.10, which prints no notes, shows above an exception that another process raised."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}" if self.args else ""
+
+
 @dataclass(slots=True)
 class Failure:
     """An exception as data.
 
     `class_name` is `ValueError` for a builtin, else `module.QualName`. `args` builds the exception
     again: a list, or `Boxed` as `describe` makes it; None if the arguments could not be encoded.
-    `traceback` is the text that Python prints, `notes` are those of PEP 678.
+    `traceback` is the text that Python prints, `notes` are those of PEP 678. `place` says who raised it, as in
+    `node 'x' on worker 'w1'`; "" if nobody told.
     """
 
     class_name: str
@@ -46,6 +65,7 @@ class Failure:
     args: Any = None
     traceback: str = ""
     notes: list[str] | None = None
+    place: str = ""
 
     def __str__(self) -> str:
         return f"{self.class_name}: {self.message}" if self.message else self.class_name
@@ -62,14 +82,15 @@ def class_name_of(cls: type) -> str:
 # -- to data ---------------------------------------------------------------------------------------
 
 
-def describe(exc: BaseException, codec: Codec) -> Failure:
-    """`exc` as data that `codec` can encode. Never raises, whatever the exception does."""
+def describe(exc: BaseException, codec: Codec, place: str = "") -> Failure:
+    """`exc`, raised at `place`, as data that `codec` can encode. Never raises, whatever the exception does."""
     return Failure(
         class_name=class_name_of(type(exc)),
         message=text_of(exc),
         args=_arguments(exc, codec),
         traceback=_traceback(exc),
         notes=_notes(exc),
+        place=place,
     )
 
 
@@ -162,8 +183,8 @@ def rebuild(failure: Failure, known: Known = ()) -> BaseException:
     """The exception that `failure` describes, or a `RemoteError`. Never raises.
 
     `known` holds the classes that may be built besides Python's and drumline's own, by class name
-    or just listed. The traceback of the worker is attached as a note (`__notes__`; Python prints it
-    from 3.11 on).
+    or just listed. Attached as notes (`__notes__`) are the traceback of the process that raised it, and last the place.
+    Python prints notes from 3.11 on; on 3.10, which does not, they are the exception's cause, which it prints.
     """
     failure = _sane(failure)
     cls = _find(failure.class_name, known)
@@ -171,11 +192,16 @@ def rebuild(failure: Failure, known: Known = ()) -> BaseException:
     if exc is None:
         exc = RemoteError(failure.class_name, failure.message, failure.traceback)
     notes = failure.notes or []
-    if failure.traceback:
+    on_a_worker = failure.place.startswith(NODE)
+    # what drumline itself says of a run, beside any node, needs no frames of drumline
+    if failure.traceback and (on_a_worker or not isinstance(exc, DrumlineError) or type(exc) is RemoteError):
         hint = ""
         if type(exc) is RemoteError and failure.class_name != class_name_of(RemoteError):
             hint = " Name its class in Cluster(errors=[...]) to catch it as what it was."
-        notes.append(f"Raised on a worker.{hint}\n{failure.traceback.rstrip()}")
+        where = "Raised on a worker." if on_a_worker else f"Raised {failure.place or 'in another process'}."
+        notes.append(f"{where}{hint}\n{failure.traceback.rstrip()}")
+    if on_a_worker:
+        notes.append(f"In {failure.place}")
     _attach(exc, notes)
     return exc
 
@@ -197,6 +223,7 @@ def _sane(failure: Failure) -> Failure:
         args=args if type(args) is list else None,
         traceback=text(failure.traceback),
         notes=[note for note in notes if type(note) is str],
+        place=text(failure.place)[:_PLACE_CHARS_MAX],
     )
 
 
@@ -259,3 +286,5 @@ def _attach(exc: BaseException, notes: list[str]) -> None:
     with suppress(BaseException):  # a class that refuses attributes goes without notes
         if notes:
             exc.__notes__ = [*getattr(exc, "__notes__", ()), *notes]
+            if sys.version_info < (3, 11) and exc.__cause__ is None:
+                exc.__cause__ = FarTraceback("\n".join(notes))

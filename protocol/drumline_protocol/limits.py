@@ -78,6 +78,13 @@ DISPATCH_WINDOW_BYTES_MAX = 1024 * 1024
 #: (`TaskAbandoned`).
 ATTEMPTS_MAX = 5
 
+#: Workers that a task may lose in company. From then on it is a suspect and runs alone, so that what it loses further
+#: is its own doing, and others are spared.
+DEATHS_IN_COMPANY_MAX = 2
+
+#: How often a task may be begun in all, whatever voids its attempts: a broker may lose entries again and again.
+BEGINNINGS_MAX = 50
+
 #: After a takeover, how often an entry may bring its coordinator down before its run fails
 #: (`PoisonedRun`).
 POISON_TRIES_MAX = 3

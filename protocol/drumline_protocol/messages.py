@@ -137,7 +137,9 @@ class TaskInterrupt:
 
 @dataclass(slots=True)
 class Refused:
-    """This worker cannot run the task (it lacks the graph, or this version of it): nothing was run."""
+    """This worker cannot run the task (it lacks the graph, or this version of it, or holds another suspect): nothing
+    was run.
+    """
 
     run: str
     task: str
@@ -152,7 +154,7 @@ class Abandoned:
     """Nobody renewed the entry of this attempt for longer than a lease, or the entry is gone.
 
     `proof` is the digest of the attempt's token, as the run record has it: workers, who may write into an inbox too,
-    cannot read that.
+    cannot read that. `died` tells that a worker held the entry, and vanished.
     """
 
     run: str
@@ -160,6 +162,7 @@ class Abandoned:
     attempt: int
     reason: str
     proof: str = ""
+    died: bool = False
 
 
 @dataclass(slots=True)
@@ -198,7 +201,7 @@ class TaskMessage:
 
     `cells` holds the raw cells that the node (PULL) and its routers read; `blobs` names those too large to travel
     along, each with the blob key that holds it. `arg` is the argument of a `Send`. In phase `route` only the routers
-    run, after `writes`.
+    run, after `writes`. A task that is to run `alone` is suspected of killing its workers.
     """
 
     shared: Any
@@ -216,6 +219,7 @@ class TaskMessage:
     writes: Any = None
     blobs: dict[str, str] = field(default_factory=dict)
     token: str = ""
+    alone: bool = False
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drumline_graph.texts import is_encodable
@@ -17,3 +18,10 @@ def fault_of_name(value: Any) -> str | None:
     if not is_encodable(value):
         return f"holds a lone surrogate, which no key can: {value!r}"
     return None
+
+
+def listed(names: Sequence[str], none: str = "none") -> str:
+    """Names for a sentence: quoted, with commas, at most twenty of them."""
+    shown = ", ".join(repr(name) for name in names[:20])
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return (shown or none) + more

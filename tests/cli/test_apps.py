@@ -136,7 +136,7 @@ def test_the_same_file_has_the_same_fingerprint_in_another_process(write: Write)
         ("app_k:say", ["is a function that needs arguments (state)"]),
         ("app_k:State", ["not a compiled graph"]),
         ("app_k:raw", ["StateGraph", "add .compile()"]),
-        ("app_k:slow", ["is an async function"]),
+        ("app_k:nothing", ["is a mapping without graphs"]),
         ("n=app_k:many", ["a mapping of 1 graphs", "leave `n=` out"]),
         ("app k:graph", ["names no app", "NAME="]),
         (":graph", ["names no app"]),
@@ -144,7 +144,7 @@ def test_the_same_file_has_the_same_fingerprint_in_another_process(write: Write)
     ],
 )
 def test_what_cannot_be_served_is_told(write: Write, spec: str, told: list[str]) -> None:
-    write("app_k.py", "raw = StateGraph(State)\nasync def slow(): return graph\nmany = {'x': graph}\n")
+    write("app_k.py", "raw = StateGraph(State)\nnothing = {}\nmany = {'x': graph}\n")
     with pytest.raises(AppNotFound) as caught:
         load_programs([spec])
     for part in told:

@@ -1,20 +1,26 @@
-"""Settings: option, environment, `up` in this folder, pyproject.toml, langgraph.json; the first wins."""
+"""Settings: option, environment, `up` in this folder, pyproject.toml; the first wins."""
 
 from __future__ import annotations
 
 import argparse
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drumline.cli.config import Settings, UsageError, langgraph_apps, project_settings
-from drumline.cli.state import AlreadyUp, read_state, state_file
+from drumline import Cluster
+from drumline.settings import Settings, UsageError, project_settings
+from drumline.up_file import AlreadyUp, is_starting, read_state, state_file
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    for name in ("DRUMLINE_BROKER", "DRUMLINE_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -57,10 +63,8 @@ def test_one_up_in_a_folder(folder: Path) -> None:
     assert not (folder / ".drumline").exists()
 
 
-def test_apps_from_option_environment_file_and_langgraph_json(folder: Path) -> None:
+def test_apps_from_option_environment_and_file(folder: Path) -> None:
     assert settings().apps() == []
-    (folder / "langgraph.json").write_text('{"graphs": {"a": "./x.py:g", "b": {"path": "./y.py:h"}}}')
-    assert settings().apps() == ["a=./x.py:g", "b=./y.py:h"]
     project(folder, 'apps = ["joke=app:graph"]\n')
     assert settings().apps() == ["joke=app:graph"]
     assert settings({"DRUMLINE_APP": "a.py:b c.py:d"}).apps() == ["a.py:b", "c.py:d"]
@@ -108,8 +112,55 @@ def test_a_mistake_in_pyproject(folder: Path, text: str, told: str) -> None:
     assert "pyproject.toml" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"graphs": []}', '{"graphs": {"a": {}}}'])
-def test_a_mistake_in_langgraph_json(folder: Path, text: str) -> None:
-    (folder / "langgraph.json").write_text(text)
-    with pytest.raises(UsageError, match=r"langgraph\.json names no graphs"):
-        langgraph_apps()
+def test_prefix_from_option_environment_and_file(folder: Path) -> None:
+    assert settings().prefix() == "drumline"
+    project(folder, 'prefix = "file"\n')
+    assert settings().prefix() == "file"
+    assert settings({"DRUMLINE_PREFIX": "env"}).prefix() == "env"
+    assert settings({"DRUMLINE_PREFIX": "env"}, prefix="opt").prefix() == "opt"
+
+
+@pytest.mark.parametrize("make", [Cluster, lambda: Cluster(None)])
+def test_a_cluster_asks_the_same_settings_as_the_command_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Cluster]
+) -> None:
+    def found() -> tuple[str, str]:
+        cluster = make()
+        args = argparse.Namespace()
+        assert (cluster.url, cluster.prefix) == (Settings(args).broker(), Settings(args).prefix())
+        return cluster.url, cluster.prefix
+
+    with pytest.raises(ValueError, match="drumline up") as caught:
+        make()
+    assert isinstance(caught.value, UsageError)
+    project(folder, 'broker = "redis://file"\nprefix = "p"\n')
+    assert found() == ("redis://file", "p")
+    with state_file() as state:
+        state.write({"pid": 1, "broker": "redis://up", "prefix": "u", "ready": False})
+        assert found() == ("redis://up", "u")
+        assert Cluster("redis://up").prefix == "u", "who names the broker of `up` means its prefix too"
+        assert Cluster("redis://other").prefix == "p"
+        assert Cluster("redis://other", prefix="mine").prefix == "mine"
+        monkeypatch.setenv("DRUMLINE_PREFIX", "env")
+        assert found() == ("redis://up", "env")
+        monkeypatch.setenv("DRUMLINE_BROKER", "redis://env")
+        assert found() == ("redis://env", "env")
+
+
+def test_a_reader_waits_for_an_up_that_has_not_written_yet() -> None:
+    asked = threading.Event()
+    with state_file() as state, ThreadPoolExecutor(1) as pool:
+
+        def read() -> Any:
+            asked.set()
+            return read_state(wait_s=30)
+
+        answer = pool.submit(read)
+        asked.wait(10)
+        assert read_state(wait_s=0) is None
+        state.write({"pid": 1, "broker": "redis://up", "prefix": "u", "ready": False})
+        assert (answer.result(30) or {})["broker"] == "redis://up"
+        assert is_starting("redis://up", "u") and not is_starting("redis://up", "other")
+        state.write({"pid": 1, "broker": "redis://up", "prefix": "u", "ready": True})
+        assert read_state() == {"pid": 1, "broker": "redis://up", "prefix": "u", "ready": True}
+        assert not is_starting("redis://up", "u")

@@ -14,9 +14,9 @@ import pytest
 import redis
 from tests.cli.command import SERVED, Started, drumline, environment
 
-from drumline.cli.config import Settings, UsageError
 from drumline.cli.dead import shown
 from drumline.cli.main import main
+from drumline.settings import Settings, UsageError
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable

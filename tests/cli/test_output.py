@@ -6,19 +6,20 @@ import dataclasses
 import enum
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr, field_serializer
 from rich.console import Console
 
-from drumline.cli.config import UsageError
 from drumline.cli.display import LiveOutput
 from drumline.cli.jsonable import to_line
 from drumline.cli.outputs import JsonOutput, LineOutput
 from drumline.cli.progress import progress_of
 from drumline.cli.run import read_json, read_modes
+from drumline.settings import UsageError
 
 
 @dataclasses.dataclass
@@ -41,22 +42,88 @@ class Odd:
         return "<odd>"
 
 
+class Secretive(BaseModel):
+    password: SecretStr = SecretStr("hidden")
+
+
+class Raises:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+class RaisingModel(BaseModel):
+    x: int = 1
+
+    @field_serializer("x")
+    def _show(self, _value: int) -> int:
+        raise RuntimeError("not today")
+
+
+def _cycle() -> list[Any]:
+    cycle: list[Any] = [1]
+    cycle.append({"again": cycle})
+    return cycle
+
+
+def _deep() -> list[Any]:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    return deep
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
         ({"a": (1, {2}), 3: None}, {"a": [1, [2]], "3": None}),
         (Point(1, Point(2)), {"x": 1, "deep": {"x": 2, "deep": None}}),
         (Model(name="n", point=Point(1)), {"name": "n", "point": {"x": 1, "deep": None}}),
-        ([Colour.RED, Odd(), b"raw", float("nan"), float("inf"), 1.5], ["red", "<odd>", "b'raw'", "nan", "inf", 1.5]),
+        ([Colour.RED, Odd(), b"raw", 1.5], ["red", "<odd>", "cmF3", 1.5]),
+        ([float("nan"), float("inf"), -float("inf")], ["NaN", "Infinity", "-Infinity"]),
         ("line\nbreak \u2028 \u00e4", "line\nbreak \u2028 \u00e4"),
         (True, True),
         (2**70, 2**70),
+        ("half \ud800", "half \\ud800"),
+        ({"\ud800": [1.5]}, {"\\ud800": [1.5]}),
+        ({1: 2, None: 3, (1, 2): 4, 1.5: 5, Colour.RED: 6}, {"1": 2, "None": 3, "1,2": 4, "1.5": 5, "red": 6}),
+        ([b"\xff\xfe", bytearray(b"\xff")], ["__4=", "_w=="]),
+        (Secretive(), {"password": "**********"}),
+        (RaisingModel(), {"x": 1}),
+        ({"odd": Raises(), "good": 1}, {"odd": "<Raises whose repr raises RuntimeError>", "good": 1}),
+        (_cycle(), [1, {"again": "<the list that this lies in>"}]),
+        ([Point(_cycle()), "\udfff"], [{"x": [1, {"again": "<the list that this lies in>"}], "deep": None}, "\\udfff"]),
+        ([datetime(2026, 1, 2, 3, 4), Path("/x"), ValueError("v")], ["2026-01-02T03:04:00", "/x", "ValueError('v')"]),
+        ([float("nan"), "\ud800"], ["NaN", "\\ud800"]),
     ],
 )
 def test_any_item_is_one_line_of_json(value: Any, shown: Any) -> None:
-    line = to_line(value)
-    assert "\n" not in line
-    assert json.loads(line) == shown
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    for ascii_only in (False, True):
+        line = to_line(value, ascii_only=ascii_only)
+        assert "\n" not in line
+        line.encode("ascii" if ascii_only else "utf-8")
+        assert json.loads(line, parse_constant=refuse) == shown
+
+
+def test_what_lies_too_deep_is_cut_off() -> None:
+    assert "<deeper than is shown>" in to_line({"a": _deep(), "b": 1})
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "no-such-encoding"])
+def test_json_output_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    class Out(io.StringIO):
+        @property
+        def encoding(self) -> str:  # type: ignore[override]
+            return encoding
+
+    out = Out()
+    monkeypatch.setattr("sys.stdout", out)
+    JsonOutput(subgraphs=False).show((), "custom", "\u00e4 \u4e2d \ud800")
+    text = out.getvalue()
+    assert text.isascii() == (encoding != "utf-8")
+    assert json.loads(text)["data"] == "\u00e4 \u4e2d \\ud800"
 
 
 def test_a_value_of_a_class_that_is_not_known_here_shows_its_fields() -> None:

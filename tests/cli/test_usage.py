@@ -218,5 +218,5 @@ def test_a_command_imports_no_more_than_it_needs(folder: Path, words: list[str],
         command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False
     )
     imported = set(re.findall(r"\|\s+([\w.]+)$", done.stderr, re.MULTILINE))
-    assert "drumline.cli.config" in imported
+    assert "drumline.settings" in imported
     assert imported.isdisjoint(absent)

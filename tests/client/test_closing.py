@@ -39,7 +39,7 @@ def test_nothing_is_sent_before_the_first_item_is_asked_for(script: Script) -> N
 def test_a_run_that_nobody_accepts_is_given_up(script: Script) -> None:
     stream = graph(script).stream({"n": 1})
     begun_at = time.monotonic()
-    with pytest.raises(NoCoordinator, match=r"0\.05 s"):
+    with pytest.raises(NoCoordinator, match=r"within 0\.\d s"):
         next(stream)
     assert time.monotonic() - begun_at >= 0.05
     assert [message.run for message in script.cancels()] == [stream.run_id], "it must not begin later"
@@ -47,7 +47,7 @@ def test_a_run_that_nobody_accepts_is_given_up(script: Script) -> None:
 
 
 def test_a_start_that_nobody_accepts_is_given_up(script: Script) -> None:
-    with pytest.raises(NoCoordinator, match=r"0\.05 s"):
+    with pytest.raises(NoCoordinator, match=r"within 0\.\d s"):
         graph(script).start({"n": 1})
     (request,) = script.requests()
     assert [message.run for message in script.cancels()] == [request.run_id]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
 import pytest
 from tests.client.scripted import PROGRAM, Script, begun, events, planned
 
+from drumline.cluster.attendance import missing_workers
 from drumline.errors import (
     NoWorker,
     RunCancelled,
@@ -46,8 +48,6 @@ def test_what_the_run_has_to_say_is_a_warning(script: Script) -> None:
 )
 def test_a_pool_that_nobody_serves_is_told_once(script: Script, pools: list[str], age_ms: int, missing: bool) -> None:
     """A worker counts as long as it was heard of lately."""
-    import json
-
     cluster = script.cluster()
     cluster.broker().beat("workers", "w", json.dumps({"pools": pools}).encode())
     script.server.now_ms += age_ms
@@ -55,6 +55,16 @@ def test_a_pool_that_nobody_serves_is_told_once(script: Script, pools: list[str]
     script.at_empty_read(20, lambda: script.finish("r", 4))
     found = [warning for warning in warned(cluster.join("r")) if isinstance(warning, NoWorker)]
     assert [(warning.pool, warning.graph) for warning in found] == ([("default", "")] if missing else [])
+
+
+@pytest.mark.parametrize(("graphs", "missing"), [(["said"], False), (["other"], True), ([], False)])
+def test_a_worker_of_other_graphs_does_not_count(script: Script, graphs: list[str], missing: bool) -> None:
+    said = {"pools": ["default"], "graphs": dict.fromkeys(graphs, "f")}
+    cluster = script.cluster()
+    cluster.broker().beat("workers", "w", json.dumps(said).encode())
+    tasks = [{"pool": "default"}, {"pool": "default"}]
+    found = missing_workers(cluster.link, "said", tasks)
+    assert [(warning.pool, warning.graph) for warning in found] == ([("default", "said")] if missing else [])
 
 
 # -- how a run ends --------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ def prefix() -> str:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that give up after a moment."""
-    monkeypatch.setattr("drumline.cluster.stream.ACCEPT_TIMEOUT_MS", 300)
+    monkeypatch.setattr("drumline.cluster.stream.ACCEPT_TIMEOUT_MS", 600)
+    monkeypatch.setattr("drumline.cluster.attendance.GRACE_MS", 200)
     monkeypatch.setattr("drumline.cluster.link.ACCEPT_TIMEOUT_MS", 300)
     monkeypatch.setattr("drumline.cluster.link.DELETE_TIMEOUT_MS", 300)
     monkeypatch.setattr("drumline.cluster.stream.READ_BLOCK_MS", 100)
@@ -81,7 +82,10 @@ STARTS: dict[str, Callable[[Any], Any]] = {
 def test_a_request_that_nobody_accepts_is_withdrawn(
     server: LocalServer, prefix: str, admin: RedisBroker, start: Callable[[Any], Any]
 ) -> None:
-    with Cluster(server.url, prefix=prefix) as cluster, pytest.raises(NoCoordinator, match=r"within 0\.3 s"):
+    with (
+        Cluster(server.url, prefix=prefix) as cluster,
+        pytest.raises(NoCoordinator, match=r"no coordinator is registered .* within 0\.\d s"),
+    ):
         start(cluster.graph("joke"))
     asked, withdrawn = requests(admin)
     assert isinstance(asked, RunRequest)
@@ -92,7 +96,8 @@ def test_a_request_that_nobody_accepts_is_withdrawn(
 @pytest.mark.usefixtures("impatient")
 def test_without_a_cluster_nothing_is_written(server: LocalServer, prefix: str, start: Callable[[Any], Any]) -> None:
     with Cluster(server.url, prefix=prefix) as cluster:
-        with pytest.raises(NoCluster, match=rf"no cluster with prefix '{prefix}'.*waited 0\.3 s.*drumline coordinator"):
+        told = rf"no cluster with prefix '{prefix}'.*waited 0\.\d s.*drumline coordinator"
+        with pytest.raises(NoCluster, match=told):
             start(cluster.graph("joke"))
         assert keys_of(server, prefix) == []
 
@@ -118,7 +123,10 @@ def test_the_command_line_looks_without_writing(
     assert keys_of(server, prefix) == []
 
 
-def test_a_client_and_a_worker_that_come_first_wait_for_the_coordinator(server: LocalServer, prefix: str) -> None:
+def test_a_client_and_a_worker_that_come_first_wait_for_the_coordinator(
+    server: LocalServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drumline.cluster.attendance.GRACE_MS", 10_000)  # this machine may be slow
     processes, results = Processes(server.url, APP, prefix=prefix), []
 
     def said() -> str:

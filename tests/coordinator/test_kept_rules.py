@@ -194,7 +194,7 @@ def test_a_new_owner_knows_how_many_attempts_were_lost(seat: Seat) -> None:
         assert a.attempt == attempt
         seat.lease()
         proof = seat.broker.load_run(0, "r1")[f"k:{a.task}:{attempt}"].decode()
-        seat.say(Abandoned("r1", a.task, attempt, "gone", proof))
+        seat.say(Abandoned("r1", a.task, attempt, "gone", proof, died=True))
         seat.settle()
         tasks = seat.tasks()
     end = seat.end()

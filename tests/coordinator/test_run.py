@@ -27,7 +27,12 @@ from drumline_protocol.facts import (
     TaskFinished,
     TaskParked,
 )
-from drumline_protocol.limits import ATTEMPTS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
+from drumline_protocol.limits import (
+    ATTEMPTS_MAX,
+    BEGINNINGS_MAX,
+    DEATHS_IN_COMPANY_MAX,
+    DISPATCH_WINDOW_ENTRIES_MAX,
+)
 from drumline_protocol.messages import (
     Abandoned,
     CancelRun,
@@ -151,12 +156,15 @@ def test_silence_retracts_the_attempt_and_dispatches_the_next() -> None:
     assert isinstance(fx.facts[0], TaskFinished) and fx.facts[0].attempt == 2
 
 
-def test_attempts_are_capped() -> None:
+@pytest.mark.parametrize(("died", "most"), [(True, ATTEMPTS_MAX), (False, BEGINNINGS_MAX)])
+def test_attempts_are_capped(died: bool, most: int) -> None:
     run, fx = begin(graph((START, "a")))
     (a,) = fx.dispatch
-    for attempt in range(1, ATTEMPTS_MAX):
-        run.handle(Abandoned("r1", a.id, attempt, "gone"), 1.0)
-    fx = run.handle(Abandoned("r1", a.id, ATTEMPTS_MAX, "gone"), 2.0)
+    for attempt in range(1, most):
+        fx = run.handle(Abandoned("r1", a.id, attempt, "gone", died=died), 1.0)
+        assert fx.dispatch == [a]
+        assert a.is_suspect == (died and attempt >= DEATHS_IN_COMPANY_MAX)
+    fx = run.handle(Abandoned("r1", a.id, most, "gone", died=died), 2.0)
     failed, end = fx.facts
     assert isinstance(failed, TaskFailed) and isinstance(failed.error, TaskAbandoned)
     assert isinstance(end, RunFinished) and end.status == "failed"

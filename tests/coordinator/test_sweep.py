@@ -12,7 +12,14 @@ from drumline_coordinator import sweep as sweep_module
 from drumline_coordinator.sweep import REPORT_AGAIN_TURNS, _Reports, _slots
 from drumline_coordinator.troubles import FORGET_S, TELL_EVERY_S, Troubles
 from drumline_protocol import wire
-from drumline_protocol.limits import CONSUMER_FORGET_MS, DEAD_DATA_BYTES_MAX, LOST_SWEEP_RUNS_MAX, TASK_LEASE_MS
+from drumline_protocol.limits import (
+    ATTEMPTS_MAX,
+    CONSUMER_FORGET_MS,
+    DEAD_DATA_BYTES_MAX,
+    DEATHS_IN_COMPANY_MAX,
+    LOST_SWEEP_RUNS_MAX,
+    TASK_LEASE_MS,
+)
 from drumline_protocol.messages import Abandoned, RunDamaged, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
 from drumline_transport.errors import ServerError
@@ -87,6 +94,31 @@ def test_a_task_that_nobody_renews_is_given_out_anew_in_the_next_turn() -> None:
     again = take(house)
     assert (task_of(again).task, task_of(again).attempt) == (task_of(first).task, task_of(first).attempt + 1)
     assert entries(house) == [again.id]
+
+
+def test_a_task_that_lost_two_workers_is_sent_out_to_run_alone() -> None:
+    house, one = running()
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        delivery = take(house)
+        task = task_of(delivery)
+        assert (task.attempt, task.alone) == (attempt, attempt > DEATHS_IN_COMPANY_MAX)
+        if attempt == DEATHS_IN_COMPANY_MAX:  # a new owner knows it too
+            house.kill(one)
+            house.start("two")
+            house.go_on(12)
+        else:
+            age(house, delivery)
+            house.go_on(2)
+    assert entries(house) == []
+
+
+def test_an_entry_that_was_deleted_makes_no_suspect() -> None:
+    house, _ = running(lost_sweep_ms=1)
+    for _ in range(2 * DEATHS_IN_COMPANY_MAX):
+        [entry_id] = entries(house)
+        house.server.pool(POOL).stream.delete(parse_id(entry_id))
+        house.go_on(3)
+    assert not task_of(take(house)).alone
 
 
 def test_what_is_reported_is_not_reported_in_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from drumline_graph.errors import (
 )
 from drumline_protocol import errors
 from drumline_protocol.codec import Codec
-from drumline_protocol.errors import EncodeError, RemoteError, TaskAbandoned
-from drumline_protocol.failure import Failure, class_name_of, describe, own_classes, rebuild
+from drumline_protocol.errors import EncodeError, RemoteError, TaskAbandoned, UnknownGraph
+from drumline_protocol.failure import Failure, FarTraceback, class_name_of, describe, own_classes, place_of, rebuild
 from drumline_protocol.limits import (
     FAILURE_MESSAGE_CHARS_MAX,
     FAILURE_NOTES_MAX,
@@ -117,16 +118,50 @@ def test_what_would_end_the_client_is_not_rebuilt(exc: BaseException) -> None:
     assert result.class_name == type(exc).__name__
 
 
-def test_traceback_and_notes_come_along() -> None:
+def crossed_from(exc: BaseException, place: str, known: Any = ()) -> list[str]:
+    """The notes that an exception has at the client, if it was raised at `place`."""
+    failure = describe(raised(exc), CODEC, place)
+    found = rebuild(CODEC.decode(CODEC.encode(failure)), known)
+    return list(getattr(found, "__notes__", ()))
+
+
+def test_traceback_and_notes_come_along_and_node_and_worker_are_last() -> None:
     exc = ValueError("boom")
     exc.__notes__ = ["first note", "second"]  # type: ignore[attr-defined]
-    result = crossed(exc)
-    first, second, trace = result.__notes__  # type: ignore[attr-defined]
+    first, second, trace, last = crossed_from(exc, place_of("fetch", "w1"))
     assert (first, second) == ("first note", "second")
     assert trace.startswith("Raised on a worker.\nTraceback (most recent call last):")
     assert "ValueError: boom" in trace
-    hint = crossed(Plain("x")).__notes__[0]  # type: ignore[attr-defined]
+    assert last == "In node 'fetch' on worker 'w1'"
+    hint = crossed_from(Plain("x"), place_of("fetch", "w1"))[0]
     assert hint.startswith("Raised on a worker. Name its class in Cluster(errors=[...])")
+
+
+def test_only_what_a_worker_raised_is_said_to_be_raised_on_a_worker() -> None:
+    (trace,) = crossed_from(ValueError("reducer"), "by the coordinator")
+    assert trace.startswith("Raised by the coordinator.\nTraceback")
+    (trace,) = crossed_from(ValueError("of an older drumline"), "")
+    assert trace.startswith("Raised in another process.\nTraceback")
+    for place in ("by the coordinator", ""):
+        assert crossed_from(UnknownGraph("x"), place) == [], "what drumline says itself needs no frames"
+    assert crossed_from(InvalidUpdateError("two writes"), place_of("n", "w"))[-1] == "In node 'n' on worker 'w'"
+
+
+def test_the_last_line_of_a_traceback_names_node_and_worker() -> None:
+    failure = describe(raised(ValueError("boom")), CODEC, place_of("fetch", "w1"))
+    exc = rebuild(failure)
+    text = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).rstrip()
+    if sys.version_info >= (3, 11):
+        assert text.splitlines()[-1] == "In node 'fetch' on worker 'w1'"
+    else:
+        assert isinstance(exc.__cause__, FarTraceback)
+        assert "In node 'fetch' on worker 'w1'" in text and text.splitlines()[-1] == "ValueError: boom"
+
+
+@pytest.mark.parametrize("place", [None, 3, ["x"], "node " + "x" * 10_000])
+def test_a_place_from_outside_is_a_short_text(place: Any) -> None:
+    exc = rebuild(Failure("ValueError", "m", ["m"], "tb", None, place))
+    assert len("".join(getattr(exc, "__notes__", ()))) < 1000
 
 
 def test_causes_are_part_of_the_traceback() -> None:
@@ -271,7 +306,7 @@ def test_exception_groups_are_told_as_text() -> None:
 
 def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None:
     samples: dict[type, tuple[Any, ...]] = {
-        errors.EncodeError: ("state['a']", "socket.socket", "no"),
+        errors.EncodeError: ("state['a']", "socket.socket", "no", "what node 'n' returned"),
         errors.DecodeError: ("junk", 7),
         errors.ProtocolTooNew: (9, 1),
         errors.NoBroker: ("redis://u:secret@h:1/0", "refused"),

@@ -27,6 +27,8 @@ PROMISED = {
     "DISPATCH_WINDOW_ENTRIES_MAX": 1000,
     "DISPATCH_WINDOW_BYTES_MAX": 1024**2,
     "ATTEMPTS_MAX": 5,
+    "DEATHS_IN_COMPANY_MAX": 2,
+    "BEGINNINGS_MAX": 50,
     "POISON_TRIES_MAX": 3,
     "ACCEPT_TIMEOUT_MS": 10_000,
     "WRITER_BLOCK_MS": 30_000,
@@ -109,7 +111,7 @@ def test_errors_list_at_most_twenty_names() -> None:
     assert "'g19'" in text and "'g20'" not in text
     assert "and 10 more" in text
     assert "more" not in str(errors.UnknownGraph("x", [f"g{number:02}" for number in range(20)]))
-    assert "Known are: none" in str(errors.UnknownGraph("x"))
+    assert "Served are: none" in str(errors.UnknownGraph("x"))
 
 
 def test_a_long_position_is_cut_in_its_error() -> None:

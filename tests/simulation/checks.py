@@ -33,7 +33,7 @@ from drumline_protocol.facts import (
     TaskParked,
     fact_count,
 )
-from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, ATTEMPTS_MAX
+from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, ATTEMPTS_MAX, BEGINNINGS_MAX
 from drumline_transport.broker import Commit, CommitReply
 from drumline_transport.memory_streams import ZERO, EntryId, parse_id
 
@@ -62,6 +62,7 @@ class _Track:
     name: str
     attempt: int = 1
     lost: int = 0
+    deaths: int = 0
     n: int = 0
     executor: str = ""
     over: bool = False
@@ -115,7 +116,10 @@ class LogWatch:
             demand(fact.attempt == track.attempt, f"{where}: {track.name} retracts attempt {fact.attempt}")
             track.attempt, track.n, track.executor = fact.attempt + 1, 0, ""
             track.lost += 1
-            demand(track.lost < ATTEMPTS_MAX, f"I12: {where}: {track.name} goes on after {track.lost} attempts")
+            track.deaths += fact.died
+            text = f"I12: {where}: {track.name} goes on after"
+            demand(track.deaths < ATTEMPTS_MAX, f"{text} {track.deaths} lost workers")
+            demand(track.lost < BEGINNINGS_MAX, f"{text} {track.lost} attempts")
         elif kind is TaskParked:
             track = self.tasks[fact.task]
             demand(not track.over and not track.n, f"{where}: {track.name} is parked when it was begun")

@@ -51,6 +51,7 @@ def _task(task: Task) -> tuple[Any, ...]:
         PLANNED if task.status == PARKED else task.status,
         task.attempt,
         task.lost,
+        task.deaths,
         # Who did it, and how much was heard of him, matters until it is done.
         None if done else task.executor,
         None if done else task.n,

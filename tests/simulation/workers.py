@@ -150,6 +150,8 @@ class SimWorker:
 
     @property
     def can_take(self) -> bool:
+        if self.service.crew.suspects.in_hand:
+            return True
         if self.service.table.free <= 0:
             return False
         pool = self.server.tasks.get("default")

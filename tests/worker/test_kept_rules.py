@@ -209,3 +209,34 @@ def test_a_lease_is_renewed_several_times_before_it_runs_out() -> None:
     go_on.set()
     thread.join(LIMIT_S)
     assert not thread.is_alive()
+
+
+# -- what is heard, and what is taken, once -----------------------------------------------------------
+
+
+def test_what_was_cancelled_once_is_not_cancelled_again() -> None:
+    stand = Stand()
+    stand.give(1)
+    [first] = stand.take()
+    stand.cancel(first[0].task)
+    assert first[0].void
+    stand.give(1, attempt=2)
+    [again] = stand.take()
+    stand.worker.ear.listen(0)
+    assert not again[0].void
+
+
+def test_who_waited_for_its_turn_while_the_worker_was_stopped_takes_no_more() -> None:
+    stand = Stand()
+    stand.give(1)
+    crew = stand.worker.crew
+
+    class Turn:
+        def __enter__(self) -> None:
+            crew._stopping.set()
+
+        def __exit__(self, *_exc: object) -> None: ...
+
+    crew._turn = Turn()  # type: ignore[assignment]
+    assert crew._next() is None
+    assert stand.pending == 0

@@ -16,7 +16,7 @@ from drumline_graph.compile import compile_program
 from drumline_graph.constants import START
 from drumline_protocol import wire
 from drumline_protocol.facts import CUSTOM
-from drumline_protocol.messages import Events, RunShared, TaskMessage, TaskResult
+from drumline_protocol.messages import Events, Refused, RunShared, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
 from drumline_transport.errors import BrokerRefuses
 from drumline_worker.context import current
@@ -88,12 +88,12 @@ class Bed:
         self.thread = threading.Thread(target=self.worker.run, daemon=True)
         self.thread.start()
 
-    def give(self, *numbers: int) -> None:
+    def give(self, *numbers: int, alone: bool = False) -> None:
         codec = self.registry.codec
         shared = RunShared("run", "g", self.program.fingerprint, 0, {}, None, ("custom",), True)
         box = codec.box(wire.to_row(shared))
         for n in numbers:
-            message = TaskMessage(box, (), "node", f"t{n}", 1, 1, 25, ("p",), (), "run", {"n": n})
+            message = TaskMessage(box, (), "node", f"t{n}", 1, 1, 25, ("p",), (), "run", {"n": n}, alone=alone)
             self.broker.tasks.put(Delivery("default", f"1-{n}", wire.encode(codec, message)))
 
     def heard(self) -> Any:
@@ -210,6 +210,37 @@ def test_a_worker_that_is_stopped_finishes_what_it_took_and_takes_no_more(beds: 
     assert bed.broker.left.wait(LIMIT_S)
     assert bed.broker.done == [("default", "1-1")]
     assert bed.broker.tasks.qsize() == 1
+
+
+def test_suspects_run_one_by_one_and_one_that_was_not_begun_goes_back(beds: Any) -> None:
+    begun: Queue[int] = Queue()
+    go_on = threading.Semaphore(0)
+
+    def node(state: State) -> State:
+        begun.put(state["n"])
+        assert go_on.acquire(timeout=LIMIT_S)
+        return state
+
+    bed = beds(node, 4)
+    bed.give(1)
+    assert begun.get(timeout=LIMIT_S) == 1
+    bed.give(2, alone=True)
+    bed.give(3)
+    go_on.release()
+    assert bed.heard().task == "t1"
+    assert begun.get(timeout=LIMIT_S) == 2
+    assert bed.broker.tasks.qsize() == 1 and begun.empty(), "nothing is taken beside it"
+    go_on.release()
+    assert bed.heard().task == "t2"
+    assert begun.get(timeout=LIMIT_S) == 3
+    bed.give(4, alone=True)
+    while not bed.broker.tasks.empty():
+        threading.Event().wait(0.01)
+    bed.worker.stop()
+    assert isinstance(bed.heard(), Refused)
+    go_on.release()
+    assert bed.heard().task == "t3"
+    assert begun.empty()
 
 
 # -- a broker that is not ready when the worker is ------------------------------------------------------

@@ -21,6 +21,7 @@ import weakref
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import hiredis
 import redis
@@ -278,6 +279,10 @@ class Dialer:
             options = parse_url(url)  # type: ignore[no-untyped-call]
         except ValueError as error:
             raise NoBroker(url, str(error)) from None
+        path = urlsplit(url).path.strip("/")
+        if path and "path" not in options and not path.isdecimal():
+            # redis-py would take database 0
+            raise NoBroker(url, f"invalid DB index {path!r}: it is a number")
         self._kind = options.pop("connection_class", redis.Connection)
         for pool_option in ("max_connections", "timeout", "decode_responses", "protocol"):
             options.pop(pool_option, None)

@@ -25,6 +25,7 @@ from drumline_worker.loop import LoopThread
 from drumline_worker.node import Answer, arun_job, failed, run_job
 from drumline_worker.outbox import Outbox, Slot
 from drumline_worker.sender import Sender
+from drumline_worker.suspects import Suspects, Taken
 from drumline_worker.table import Table
 
 log = logging.getLogger("drumline.worker")
@@ -34,8 +35,6 @@ TAKE_BLOCK_MS = 500
 
 #: a worker takes at most this part of its concurrency at once: a small fan-out is to spread over workers
 TAKE_PARTS = 4
-
-Taken = tuple[Slot, TaskMessage]
 
 
 class Crew:
@@ -68,6 +67,7 @@ class Crew:
         self._turn = threading.Lock()
         #: what was taken and nobody has begun
         self.taken: deque[Taken] = deque()
+        self.suspects = Suspects(table)
         self._stopping = threading.Event()
         self._pause = Pause()
 
@@ -83,7 +83,9 @@ class Crew:
         self._stopping.set()
         self._table.wake()
         with self._turn:
-            pass
+            suspect = self.suspects.give_up()
+        if suspect is not None:
+            self._desk.refuse(suspect[0], "the worker that had it was stopped")
 
     def _enlist(self) -> None:
         """One more thread. There is one for each sync node that runs, and one that takes."""
@@ -121,7 +123,7 @@ class Crew:
 
     def _take_patiently(self) -> None:
         """Wait for a free slot, or take; after a failure wait a little."""
-        if self._table.free <= 0:
+        if self._table.free <= 0 and not self.suspects.in_hand:
             self._table.wait_for_room(TAKE_BLOCK_MS / 1000)
             return
         try:
@@ -135,7 +137,15 @@ class Crew:
     # -- steps ----------------------------------------------------------------------------------------
 
     def take(self, block_ms: int) -> None:
-        """Wait for tasks: no more than there are free slots, and not all at once, so that other workers get some."""
+        """Wait for tasks: no more than there are free slots, and not all at once, so that other workers get some.
+
+        While there is a suspect in hand nothing else is taken.
+        """
+        if self.suspects.in_hand:
+            suspect = self.suspects.look(block_ms / 1000)
+            if suspect is not None:
+                self.taken.append(suspect)
+            return
         count = min(self._table.free, -(-self._table.size // TAKE_PARTS))
         if count <= 0:
             return
@@ -148,8 +158,15 @@ class Crew:
         for delivery in deliveries:
             opened = self._desk.open(delivery)
             if opened is not None:
-                self._table.add(opened[0])
-                self.taken.append(opened)
+                self._admit(opened)
+
+    def _admit(self, opened: Taken) -> None:
+        slot, message = opened
+        self._table.add(slot)
+        if not message.alone:
+            self.taken.append(opened)
+        elif not self.suspects.admit(opened):
+            self._desk.refuse(slot, "it must run alone, and the worker that took it has another such task in hand")
 
     def _take_apart(self, count: int, block_ms: int, error: ServerError) -> list[Delivery]:
         """The stream of one pool is broken: take from the others."""
@@ -168,7 +185,10 @@ class Crew:
         return found
 
     def begin(self, slot: Slot, message: TaskMessage) -> Job | None:
-        """Start a task. Its job, if the caller is to `run` it; None if it runs on the loop, or cannot run here."""
+        """Start a task. Its job, if the caller is to `run` it; None if it runs on the loop, or will not run here."""
+        if slot.void:  # nobody waits for it any more
+            self._table.finish(slot)
+            return None
         job = self._desk.job(slot, message)
         if job is None or not job.needs_loop or self._loop is None:
             return job

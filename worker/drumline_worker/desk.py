@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from drumline_protocol import wire
+from drumline_protocol.encode_paths import of_answer, of_event
 from drumline_protocol.errors import DecodeError, EncodeError
 from drumline_protocol.facts import NESTED
-from drumline_protocol.failure import Failure, describe
+from drumline_protocol.failure import Failure, describe, place_of
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
 from drumline_worker.capture import identify, messages_among
@@ -78,16 +79,24 @@ class Desk:
         def emit(kind: int, payload: Any, header: Any) -> None:
             if kind >= NESTED:
                 payload = portable_event(kind, payload, codec)
-            outbox.event(slot, wire.encode_item(codec, kind, payload, header))
+            try:
+                item = wire.encode_item(codec, kind, payload, header)
+            except EncodeError as error:
+                raise of_event(error, kind, slot.node) from None
+            outbox.event(slot, item)
 
         try:
             return self._registry.job(message, emit, self._executor, self._blob)
         except NotHeld as error:
-            refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, str(error), slot.token)
-            outbox.answer(slot, wire.encode(codec, refused))
+            self.refuse(slot, str(error))
         except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes
             self.answer(slot, TaskError(slot.run, slot.task, slot.attempt, slot.executor, error))
         return None
+
+    def refuse(self, slot: Slot, reason: str) -> None:
+        """Give a task back: nothing of it was run."""
+        refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, reason, slot.token)
+        self._outbox.answer(slot, wire.encode(self._codec, refused))
 
     def answer(self, slot: Slot, answer: Answer) -> None:
         """Put a task's answer into the outbox."""
@@ -114,9 +123,10 @@ class Desk:
                 return self._seal_failure(slot, answer.events, describe(answer.error, codec))
             return wire.encode(codec, answer)
         except BaseException as error:  # encoders that the user registered are among what was called
-            return self._seal_failure(slot, answer.events, self._explain(answer, error))
+            return self._seal_failure(slot, answer.events, self._explain(slot, answer, error))
 
     def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
+        failure.place = place_of(slot.node, slot.executor)
         if not slot.void:  # else it was cancelled, which is told where it is heard
             tell_failure(slot, failure)
         error = TaskError(slot.run, slot.task, slot.attempt, slot.executor, failure, slot.token, events)
@@ -126,17 +136,9 @@ class Desk:
             failure.args = None
             return wire.encode(self._codec, error)
 
-    def _explain(self, answer: Answer, error: BaseException) -> Failure:
+    def _explain(self, slot: Slot, answer: Answer, error: BaseException) -> Failure:
         """The failure of an answer that cannot be encoded, with the key path as the user's state has it."""
-        if isinstance(answer, TaskResult) and isinstance(error, EncodeError):
-            for channel, value in answer.writes:
-                try:
-                    self._codec.encode(value)
-                except EncodeError as at:
-                    path = f"state[{channel!r}]" + at.path.removeprefix("value")
-                    error = EncodeError(path, at.type_name, at.reason)
-                    break
-                except BaseException as other:
-                    error = other
-                    break
+        if isinstance(error, EncodeError):
+            writes = answer.writes if isinstance(answer, TaskResult) else []
+            error = of_answer(error, self._codec, writes, slot.node)
         return describe(error, self._codec)

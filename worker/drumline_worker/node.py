@@ -155,8 +155,9 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
         return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
     error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
-    if hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+    notes = getattr(error, "__notes__", ())
+    if note not in notes:
+        error.__notes__ = [*notes, note]  # what `add_note` does, which Python 3.10 has not
     return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
 
 

@@ -27,6 +27,9 @@ class Table:
     def __len__(self) -> int:
         return len(self._running)
 
+    def __contains__(self, slot: Slot) -> bool:
+        return slot in self._running
+
     @property
     def free(self) -> int:
         """How many more tasks may be taken."""
@@ -87,6 +90,11 @@ class Table:
         with self._lock:
             if len(self._running) >= self.size:
                 self._freed.wait(timeout_s)
+
+    def wait_for(self, ready: Callable[[], bool], timeout_s: float) -> bool:
+        """Until tasks have ended so that it is `ready`, or the time is over. Whether it is."""
+        with self._lock:
+            return self._freed.wait_for(ready, timeout_s)
 
     def wait_until_empty(self, timeout_s: float, given_up: Callable[[], bool]) -> bool:
         """Until nothing runs, or the time is over, or it is `given_up` (and woken). Whether nothing runs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from drumline.cli.config import Settings
+from drumline.settings import Settings
 
 
 def run(args: Namespace) -> int:

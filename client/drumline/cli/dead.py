@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from drumline.cli.config import Settings, UsageError
+from drumline.settings import Settings, UsageError
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.presence import printable
 

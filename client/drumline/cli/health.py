@@ -7,7 +7,7 @@ import socket
 import sys
 from argparse import Namespace
 
-from drumline.cli.config import Settings
+from drumline.settings import Settings
 from drumline_protocol.errors import ClusterError, WireError
 from drumline_protocol.limits import PRESENCE_TTL_MS
 from drumline_protocol.presence import Presence, presences
@@ -34,12 +34,13 @@ def run(args: Namespace) -> int:
 
 
 def why_not(kind: str, name: str | None, found: list[Presence]) -> str | None:
-    """Why the member is not well; None if it is. `name` None: the one whose name begins with this host's."""
+    """Why the member is not well; None if it is. `name` None: the one of this host that was heard of last."""
     host = socket.gethostname()
-    mine = [row for row in found if (row.name == name if name else row.name.startswith(f"{host}-"))]
+    mine = [row for row in found if (row.name == name if name else _is_here(row, host))]
     if not mine:
         who = f"named {name!r}" if name else f"on host {host!r}"
         return f"no {kind} {who} has registered; there are {', '.join(row.name for row in found) or 'none'}"
+    # of several on one host, as below `drumline up`, one that is well is enough
     heard = min(mine, key=lambda row: row.age_ms)
     if heard.age_ms > PRESENCE_TTL_MS:
         return f"{heard.name} was last heard of {heard.age_ms / 1000:.1f} s ago (bound: {PRESENCE_TTL_MS / 1000:g} s)"
@@ -49,3 +50,8 @@ def why_not(kind: str, name: str | None, found: list[Presence]) -> str | None:
         if not others:
             return f"{heard.name} holds no partition, and nobody else does"
     return None
+
+
+def _is_here(row: Presence, host: str) -> bool:
+    """Whether the member runs on `host`; one of an older drumline is known by its name only."""
+    return row.host == host if row.host else row.name.startswith(f"{host}-")

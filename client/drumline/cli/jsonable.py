@@ -4,49 +4,94 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
 from drumline_graph.loaded import loaded
 
-
-def to_line(value: Any) -> str:
-    """`value` as one line of JSON, without spaces to spare. Never raises: what JSON lacks is shown by its repr."""
-    return json.dumps(jsonable(value), ensure_ascii=False, separators=(",", ":"))
+#: containers inside one another that are shown; what lies deeper is shown as text
+_DEPTH_MAX = 100
 
 
-def jsonable(value: Any) -> Any:
-    """`value` made of what JSON has.
+def to_line(value: Any, *, ascii_only: bool = False) -> str:
+    """`value` as one line of JSON, without spaces to spare. Never raises, and always has an encoding in UTF-8.
 
-    Tuples and sets become lists; dataclasses, pydantic models, messages and values of classes that are not known here
-    (`Opaque`) become objects of their fields; an enum its value; other things, NaN and infinities too, their repr.
+    Values look as pydantic writes them: tuples and sets as lists, models, dataclasses and messages as objects of their
+    fields, an enum as its value, times and paths as text, bytes as base64, NaN and infinities as "NaN" and "Infinity".
+    A value of a class that is not known here (`Opaque`) is an object of its fields; anything else is its repr. What
+    JSON cannot hold is replaced by text: a container inside itself, half of a surrogate pair, a field that raises.
     """
-    if value is None or isinstance(value, (bool, int, str)):
-        return _plain(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    if isinstance(value, Mapping):
-        return {key if isinstance(key, str) else repr(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [jsonable(item) for item in value]
-    return _object(value)
+    try:
+        line = _written(value)
+    except Exception:  # something in it: find what, and spare the rest
+        line = _written(_tame(value, ()))
+    return json.dumps(json.loads(line), separators=(",", ":")) if ascii_only else line
 
 
-def _plain(value: Any) -> Any:
-    """Subclasses of int and str (enums, markup strings) without their class."""
-    if value is None or type(value) in (bool, int, str):
-        return value
-    return str.__str__(value) if isinstance(value, str) else int(value)
+def safe_repr(value: Any) -> str:
+    """`repr`, of values that may not have one."""
+    try:
+        return repr(value)
+    except Exception as error:
+        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 
 
-def _object(value: Any) -> Any:
+def _written(value: Any) -> str:
+    return to_json(value, inf_nan_mode="strings", bytes_mode="base64", fallback=_fallback).decode()
+
+
+def _fallback(value: Any) -> Any:
     codec_types = loaded("drumline_protocol.codec_types")
     if codec_types is not None and isinstance(value, codec_types.Opaque):
-        return jsonable(value.fields)
-    pydantic = loaded("pydantic")
-    if pydantic is not None and isinstance(value, pydantic.BaseModel):
-        return {name: jsonable(item) for name, item in dict(value).items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return repr(value)
+        return value.fields
+    if isinstance(value, Mapping):
+        return dict(value)
+    return safe_repr(value)
+
+
+def _tame(value: Any, above: tuple[int, ...]) -> Any:
+    """`value` made of parts that can be written, each by itself. `above`: the containers that it lies in."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    parts = _parts(value)
+    if parts is None:
+        try:
+            return json.loads(_written(value))
+        except Exception:
+            return _tame(safe_repr(value), above)
+    if id(value) in above:
+        return f"<the {type(value).__name__} that this lies in>"
+    if len(above) >= _DEPTH_MAX:
+        return "<deeper than is shown>"
+    above = (*above, id(value))
+    if isinstance(parts, Mapping):
+        return {_key(key): _tame(item, above) for key, item in parts.items()}
+    return [_tame(item, above) for item in parts]
+
+
+def _parts(value: Any) -> Any:
+    """What lies in a container, as a mapping or an iterable; None for other values, and for containers that raise."""
+    try:
+        pydantic, codec_types = loaded("pydantic"), loaded("drumline_protocol.codec_types")
+        if codec_types is not None and isinstance(value, codec_types.Opaque):
+            return [value.fields] if not isinstance(value.fields, Mapping) else value.fields
+        if pydantic is not None and isinstance(value, pydantic.BaseModel):
+            return dict(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        if isinstance(value, Mapping):
+            return dict(value)
+        return list(value) if isinstance(value, (list, tuple, set, frozenset)) else None
+    except Exception:
+        return None
+
+
+def _key(key: Any) -> str:
+    """A key of a mapping as pydantic writes it; by its repr if it cannot."""
+    try:
+        return str(next(iter(json.loads(_written({key: None})))))
+    except Exception:
+        text = key if isinstance(key, str) else safe_repr(key)
+        return text.encode("utf-8", "backslashreplace").decode()

@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from drumline._version import __version__
-from drumline.cli.config import LOG_LEVELS, UsageError
+from drumline.settings import LOG_LEVELS, UsageError
 from drumline_graph.errors import DrumlineError
 
 #: exit codes: done, failed, wrong use, ended by Ctrl-C, by SIGTERM, by a reader that went away
@@ -26,7 +27,10 @@ _MORE = "Settings can also stand in the environment or under [tool.drumline] in 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code: 0 done, 1 failed, 2 wrong use, 130 Ctrl-C."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks ends no command
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         run = import_module(f"drumline.cli.{args.module}").run
         code: int = run(args)
@@ -54,7 +58,8 @@ def _say(text: str) -> None:
 # -- the parser -------------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     parser = argparse.ArgumentParser("drumline", description=_ABOUT, epilog=_MORE)
     parser.add_argument("--version", action="version", version=f"drumline {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -72,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_cluster(protocol)
     _add_cluster(_command(commands, "install-scripts", "admin", "load all Lua scripts, for users that may not do so"))
+    completion = _command(commands, "completion", "completion", "print what a shell needs to complete these commands")
+    completion.add_argument("shell", choices=["bash", "zsh", "tcsh"])
     _add_health(_command(commands, "health", "health", "exit 0 if a coordinator or worker is alive, else 1"))
     return parser
 
@@ -143,6 +150,7 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_apps(parser)
     parser.add_argument("--workers", type=_positive, default=2, metavar="N", help="worker processes (default: 2)")
     _add_cluster(parser)
+    parser.add_argument("--port", type=_port, metavar="N", help="of the broker that it starts (default: a free one)")
     _add_pools(parser, "'*'")
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
     parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
@@ -189,7 +197,7 @@ def _add_dead(parser: argparse.ArgumentParser) -> None:
 
 def _add_health(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=["coordinator", "worker"])
-    parser.add_argument("name", nargs="?", help="default: DRUMLINE_NAME, else one whose name begins with this host's")
+    parser.add_argument("name", nargs="?", help="default: DRUMLINE_NAME, else one that runs on this host")
     _add_cluster(parser)
 
 
@@ -197,6 +205,13 @@ def _positive(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return number
+
+
+def _port(text: str) -> int:
+    number = _positive(text)
+    if number > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: it is a number from 1 to 65535")
     return number
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from typing import Any
 
-from drumline.cli.jsonable import to_line
+from drumline.cli.jsonable import safe_repr, to_line
 
 Namespace = tuple[str, ...]
 
@@ -17,6 +18,8 @@ class JsonOutput:
 
     def __init__(self, subgraphs: bool) -> None:
         self.needs_subgraphs = subgraphs
+        #: an encoding that lacks characters gets their escapes
+        self._ascii_only = not is_utf8(sys.stdout.encoding)
 
     def __enter__(self) -> None:
         return None
@@ -26,7 +29,8 @@ class JsonOutput:
 
     def show(self, ns: Namespace, mode: str, payload: Any) -> None:
         """Print an item, at once."""
-        print(to_line({"mode": mode, "ns": list(ns), "data": payload}), flush=True)
+        item = {"mode": mode, "ns": list(ns), "data": payload}
+        print(to_line(item, ascii_only=self._ascii_only), flush=True)
 
 
 class LineOutput:
@@ -53,12 +57,20 @@ class LineOutput:
             self._in_text = self._in_text or bool(text)
             return
         self._end_text()
-        print(f"{mode}{where(ns)}: {payload!r}", flush=True)
+        print(f"{mode}{where(ns)}: {safe_repr(payload)}", flush=True)
 
     def _end_text(self) -> None:
         if self._in_text:
             self._in_text = False
             print(flush=True)
+
+
+def is_utf8(encoding: str | None) -> bool:
+    """Whether text of any characters can be written in `encoding`."""
+    try:
+        return codecs.lookup(encoding or "ascii").name == "utf-8"
+    except LookupError:
+        return False
 
 
 def where(ns: Namespace) -> str:

@@ -8,9 +8,8 @@ import time
 from argparse import Namespace
 from typing import Any
 
-from drumline.cli.config import Settings
-from drumline.cli.jsonable import jsonable
 from drumline.cli.survey import survey
+from drumline.settings import Settings
 
 #: columns of a line that goes to a pipe: nothing is cut off there
 _PIPE_WIDTH = 240
@@ -24,7 +23,7 @@ def run(args: Namespace) -> int:
     with Cluster(settings.broker(), prefix=settings.prefix()) as cluster:
         found = survey(cluster, runs_max=args.runs)
     if args.json:
-        print(json.dumps(jsonable(found), indent=2 if sys.stdout.isatty() else None))
+        print(json.dumps(found, indent=2 if sys.stdout.isatty() else None))
     else:
         _print(found)
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from drumline.cli.config import Settings, UsageError
+from drumline.settings import Settings, UsageError
 from drumline_protocol.errors import LangChainMissing
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.apps import load_programs
-from drumline.cli.config import Settings
 from drumline.cli.signals import stop_on_signals
 from drumline.cluster.environment import serve_here
+from drumline.settings import Settings
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -38,6 +38,8 @@ def run(args: Namespace) -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if args.command == "worker":  # what its apps ask for in vain, the coordinator has said
+        logging.getLogger("drumline.apps").setLevel(logging.ERROR)
     serve_here()
     url, prefix = settings.broker(), settings.prefix()
     programs = load_programs(settings.apps(), version=settings.version())

@@ -13,15 +13,17 @@ import secrets
 import signal
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environment, how_it_ended
-from drumline.cli.config import Settings, UsageError
 from drumline.cli.guardian import Guardian
 from drumline.cli.signals import stop_on_signals
-from drumline.cli.state import state_file
+from drumline.langgraph_json import read_project
+from drumline.settings import Settings, UsageError
+from drumline.up_file import state_file
 from drumline_graph.errors import DrumlineError
 
 if TYPE_CHECKING:
@@ -53,11 +55,12 @@ def run(args: Namespace) -> int:
 
     settings = Settings(args)
     apps = settings.apps()
-    if not apps:
+    if not apps and read_project() is None:
         raise UsageError(
             'which graph? `drumline up app.py:graph`, or put `apps = ["app.py:graph"]` under [tool.drumline] in '
             "pyproject.toml, or a langgraph.json into this folder."
         )
+    prefix = settings.prefix()  # before this process itself is the `up` of this folder
     console = Console(highlight=False, soft_wrap=True)
     events: SimpleQueue[Event] = SimpleQueue()
     with (
@@ -66,10 +69,12 @@ def run(args: Namespace) -> int:
         stop_on_signals(lambda: events.put(Stop())),
         _broker(args, console, guardian) as (url, server),
     ):
-        _create(url, settings)
-        state.write({"pid": os.getpid(), "broker": url, "prefix": settings.prefix()})
-        children = _children(args, settings, apps, url, events)
-        return Up(console, children, events, guardian, server, _drain_s(args)).run()
+        _create(url, prefix, settings)
+        found = {"pid": os.getpid(), "broker": url, "prefix": prefix, "ready": False}
+        state.write(found)
+        children = _children(args, settings, prefix, apps, url, events)
+        ready = partial(state.write, {**found, "ready": True})
+        return Up(console, children, events, guardian, server, _drain_s(args), ready).run()
 
 
 @contextlib.contextmanager
@@ -87,6 +92,9 @@ def _broker(args: Namespace, console: Console, guardian: Guardian) -> Iterator[t
     from drumline_protocol.errors import without_password
 
     url = args.broker or os.environ.get("DRUMLINE_BROKER")
+    if url and args.port is not None:
+        named = "--broker" if args.broker else "DRUMLINE_BROKER"
+        raise UsageError(f"--port is for a broker that `up` starts, and {named} names one that runs: leave one out")
     if url:
         _row(console, "broker", without_password(url), "given")
         yield url, None
@@ -97,7 +105,7 @@ def _broker(args: Namespace, console: Console, guardian: Guardian) -> Iterator[t
     if program is None:
         raise NoServer
     began = time.monotonic()
-    with LocalServer(program) as server:
+    with LocalServer(program, port=args.port) as server:
         assert server.pid is not None
         guardian.watch(server.pid)
         _row(console, "broker", server.url, f"{program.name} ready after {time.monotonic() - began:.1f} s")
@@ -107,18 +115,18 @@ def _broker(args: Namespace, console: Console, guardian: Guardian) -> Iterator[t
             guardian.forget(server.pid)
 
 
-def _create(url: str, settings: Settings) -> None:
+def _create(url: str, prefix: str, settings: Settings) -> None:
     """Make the cluster, so that no worker has to wait for the coordinator to do it."""
     from drumline_transport import connect
 
-    connect(url, prefix=settings.prefix(), partitions=settings.partitions(), name="up", create=True).close()
+    connect(url, prefix=prefix, partitions=settings.partitions(), name="up", create=True).close()
 
 
 def _children(
-    args: Namespace, settings: Settings, apps: list[str], url: str, events: SimpleQueue[Event]
+    args: Namespace, settings: Settings, prefix: str, apps: list[str], url: str, events: SimpleQueue[Event]
 ) -> list[Child]:
     words = [word for app in apps for word in ("--app", app)]
-    words += ["--prefix", settings.prefix(), "--log-level", settings.log_level()]
+    words += ["--prefix", prefix, "--log-level", settings.log_level()]
     for option, value in (("--version", settings.version()), ("--task-lease-ms", args.task_lease_ms)):
         words += [] if value is None else [option, str(value)]
     coordinator, worker = [*words], [*words, "--drain-s", str(_drain_s(args))]
@@ -151,6 +159,7 @@ class Up:
         guardian: Guardian,
         server: LocalServer | None,
         drain_s: float,
+        on_ready: Callable[[], None],
     ) -> None:
         self._console = console
         self._children = children
@@ -158,6 +167,7 @@ class Up:
         self._guardian = guardian
         self._server = server
         self._drain_s = drain_s
+        self._on_ready = on_ready
         self._began = time.monotonic()
         self._announced = False
         self._width = max(len(child.name) for child in children)
@@ -284,6 +294,7 @@ class Up:
         if self._announced or not all(child.ready for child in self._children):
             return
         self._announced = True
+        self._on_ready()
         told = self._children[0].told
         graphs = told[told.find("(") + 1 : told.find(")")].split(", ") if "(" in told else ["NAME"]
         seconds = time.monotonic() - self._began

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from drumline.cluster.link import Link
 from drumline.cluster.opening import Opening
 from drumline.cluster.status import run_status
 from drumline.cluster.stream import AsyncRunStream, RunStream
+from drumline.settings import Settings
 from drumline.views import FinalOutput
 from drumline_protocol.errors import without_password
 
@@ -27,27 +28,26 @@ class Cluster:
     Connects when first used; close it, or use it as a context manager. It works in the children of a fork too: each
     connects for itself.
 
-    `url` is `redis://[user:password@]host:port/db` or `rediss://` for TLS (default: the environment's
-    `DRUMLINE_BROKER`). `prefix` tells clusters on one broker apart. `types` are dataclass, pydantic or Enum classes and
-    `errors` exception classes that results may hold: what this process is not given arrives as `Opaque` and as
-    `RemoteError`. One `Cluster` serves threads and event loops alike.
+    `url` is `redis://[user:password@]host:port/db` or `rediss://` for TLS, `prefix` tells clusters on one broker apart.
+    Left out, they come from where the command line takes them: `DRUMLINE_BROKER` and `DRUMLINE_PREFIX`, a `drumline up`
+    that runs in this folder, `[tool.drumline]` of its pyproject.toml; ValueError if no broker is named. `types` are
+    dataclass, pydantic or Enum classes and `errors` exception classes that results may hold: what this process is not
+    given arrives as `Opaque` and as `RemoteError`. One `Cluster` serves threads and event loops alike.
     """
 
     def __init__(
         self,
         url: str | None = None,
         *,
-        prefix: str = "drumline",
+        prefix: str | None = None,
         types: Sequence[type] = (),
         errors: Sequence[type[BaseException]] = (),
     ) -> None:
-        url = url or os.environ.get("DRUMLINE_BROKER")
-        if not url:
-            raise ValueError('Cluster() needs a broker: Cluster("redis://localhost:6379"), or set DRUMLINE_BROKER')
-        self.url = url
-        self.prefix = prefix
+        settings = Settings(SimpleNamespace(broker=url or None, prefix=prefix))
+        self.url = settings.broker()
+        self.prefix = settings.prefix()
         #: the connection and what goes over it
-        self.link = Link(url, prefix, types, errors)
+        self.link = Link(self.url, self.prefix, types, errors)
 
     # -- graphs and runs ----------------------------------------------------------------------------
 

@@ -29,16 +29,16 @@ def serve_here() -> None:
 
 
 def environment_cluster() -> Cluster | None:
-    """The cluster that `DRUMLINE_BROKER` names (key prefix: `DRUMLINE_PREFIX`), one object per process.
+    """The cluster that `DRUMLINE_BROKER` names, one object per process; its key prefix as `Cluster()` finds it.
 
     None in a service.
     """
     url = os.environ.get("DRUMLINE_BROKER")
     if not url or _serving:
         return None
-    prefix = os.environ.get("DRUMLINE_PREFIX", "drumline")
+    key = url, os.environ.get("DRUMLINE_PREFIX", "")
     with _lock:
-        cluster = _clusters.get((url, prefix))
+        cluster = _clusters.get(key)
         if cluster is None:
-            cluster = _clusters[url, prefix] = Cluster(url, prefix=prefix)
+            cluster = _clusters[key] = Cluster()
         return cluster

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import warnings
 
+from drumline.cluster.attendance import missing_workers
 from drumline.cluster.link import Link
 from drumline.cluster.status import run_status
-from drumline_protocol.errors import NoWorker, RunExpired, UnknownRun
-from drumline_protocol.limits import PRESENCE_TTL_MS
-from drumline_protocol.presence import presences
+from drumline_protocol.errors import RunExpired, UnknownRun
 
 #: of this many empty reads of a log, one looks whether the run is still there
 CHECK_EVERY = 5
@@ -38,10 +37,5 @@ class Idle:
             status = run_status(self._link, self._run_id)
         except UnknownRun:  # it was there: somebody reads its log
             raise RunExpired(self._run_id) from None
-        waiting = {task["pool"] for task in status["open_tasks"]}
-        served: set[str] = set()
-        for worker in presences(self._link.broker().members("workers")):
-            if worker.age_ms <= PRESENCE_TTL_MS:
-                served.update(worker.pools)
-        for pool in sorted(waiting - served):
-            warnings.warn(NoWorker(pool, status["graph"]), stacklevel=7)
+        for absent in missing_workers(self._link, status["graph"], status["open_tasks"]):
+            warnings.warn(absent, stacklevel=7)

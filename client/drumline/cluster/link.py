@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from drumline.cluster.attendance import GRACE_MS, is_in_vain, is_over
 from drumline.cluster.leaving import Canceller
 from drumline_graph.program import Program
 from drumline_protocol import wire
@@ -62,15 +63,16 @@ class Link:
         with late_import():
             from drumline_transport.backoff import Pause
 
-        closed, pause, deadline = self._closed, Pause(), time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
+        closed, pause, began = self._closed, Pause(), time.monotonic()
         while True:
             try:
                 self.broker()
                 return
             except NoCluster:
-                left = deadline - time.monotonic()
-                if left <= 0 or closed.is_set():
-                    raise NoCluster(self.url, self.prefix, ACCEPT_TIMEOUT_MS / 1000) from None
+                waited_s = time.monotonic() - began
+                left = ACCEPT_TIMEOUT_MS / 1000 - waited_s
+                if left <= 0 or closed.is_set() or is_over(self, waited_s * 1000):
+                    raise NoCluster(self.url, self.prefix, round(waited_s, 1)) from None
             pause.wait(closed, left)
 
     def close(self) -> None:
@@ -120,7 +122,10 @@ class Link:
             data = wire.encode(codec, replace(request, input=box, digest=digest))
         except EncodeError:
             for part in ("input", "config", "context"):
-                codec.encode(getattr(request, part), root=part)
+                try:
+                    codec.encode(getattr(request, part), root=part)
+                except EncodeError as error:
+                    raise error.at(f"a run of graph {request.graph!r}") from None
             raise
         self._ask(request.run_id, data)
         return digest
@@ -162,12 +167,15 @@ class Link:
         """
         log = self.broker().log_reader(self.partition(run_id), run_id)
         try:
-            entries = log.read("0-0", 1, ACCEPT_TIMEOUT_MS)
+            began, in_vain = time.monotonic(), False
+            while not (entries := log.read("0-0", 1, min(ACCEPT_TIMEOUT_MS, GRACE_MS))):
+                waited_s = time.monotonic() - began
+                in_vain = is_in_vain(self, waited_s * 1000)
+                if in_vain or waited_s * 1000 >= ACCEPT_TIMEOUT_MS:
+                    self.cancel(run_id, "nobody accepted it in time")
+                    raise NoCoordinator(round(waited_s, 1), None, 0 if in_vain else None)
         finally:
             log.close()
-        if not entries:
-            self.cancel(run_id, "nobody accepted it in time")
-            raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
         fact = wire.decode_facts(self.codec(None), entries[0].data)[0]
         if isinstance(fact, RunStarted):
             asked.check(run_id, fact.graph, fact.fingerprint, fact.digest)

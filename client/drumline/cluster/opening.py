@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from drumline.cluster.attendance import is_in_vain
 from drumline.cluster.idle import Idle
 from drumline.cluster.link import Link
+from drumline.cluster.mismatch import explained
 from drumline.cluster.position import parse_position
 from drumline.cluster.reader import RunReader
 from drumline.cluster.stream import AsyncRunStream, RunStream
@@ -67,6 +70,7 @@ class Opening:
             "withdraw": self.withdraw,
             "idle": Idle(link, self.run_id),
             "canceller": link.canceller,
+            "in_vain": partial(is_in_vain, link),
             "start": start,
         }
 
@@ -96,7 +100,7 @@ class Opening:
             known=known,
             subgraphs=self.subgraphs,
             start=parse_position(self.after, self.run_id),
-            raised_as=None if program is None else program.raised_as,
+            raised_as=None if program is None else explained(program),
             asked=self.asked,
         )
 

@@ -96,7 +96,7 @@ class RunReader:
         elif kind is Noticed:
             self._tell(fact.text)
         elif kind is TaskParked:
-            self._tell(f"a task waits for a worker that holds its graph: {fact.reason}")
+            self._tell(f"a task waits for a worker: {fact.reason}")
         elif kind is RunFinished:
             self.ended = True
             if self._start.fact >= self._next:

@@ -36,6 +36,7 @@ class _Stream:
         withdraw: Callable[[], None] | None = None,
         idle: Callable[[], None],
         canceller: Canceller,
+        in_vain: Callable[[float], bool],
         start: Position = BEGINNING,
     ) -> None:
         self.run_id = run_id
@@ -51,6 +52,7 @@ class _Stream:
         self._begun = False
         #: the caller has gone, perhaps while another thread was just beginning the run
         self._left = False
+        self._in_vain = in_vain
         #: read and not decoded: one entry at a time is, when somebody asks for its items
         self._entries: deque[LogEntry] = deque()
         self._ready: deque[tuple[Any, Position]] = deque()
@@ -101,10 +103,13 @@ class _Stream:
     def _took_nothing(self) -> None:
         """A read came back empty: say so if nobody has accepted the run, or nobody is there to run its tasks."""
         if not self._reader.accepted:
-            if time.monotonic() >= self._deadline:
+            left_s = self._deadline - time.monotonic()
+            in_vain = left_s > 0 and self._in_vain(ACCEPT_TIMEOUT_MS - left_s * 1000)
+            if left_s <= 0 or in_vain:
                 self._cancel, self._withdraw = self._withdraw, None
                 self._watch()
-                raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)
+                waited_s = round(ACCEPT_TIMEOUT_MS / 1000 - max(0.0, left_s), 1)
+                raise NoCoordinator(waited_s, None, 0 if in_vain else None)
         else:
             self._idle()
 

@@ -65,7 +65,8 @@ class Embedded:
     def handle(self, event: Any) -> Effects:
         """The effects of an event."""
         if self._strict is not None:
-            event = self._strict.event(event)
+            task = self.run.tasks.get(event.task)
+            event = self._strict.event(event, "" if task is None else task.name)
         return self.run.handle(event, now_ms())
 
     def items(self, effects: Effects) -> list[Any]:

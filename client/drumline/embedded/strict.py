@@ -10,6 +10,8 @@ from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
+from drumline_protocol.encode_paths import of_answer, of_event
+from drumline_protocol.errors import EncodeError
 from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed
 from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.capture import identify, messages_among
@@ -23,13 +25,13 @@ class StrictWire:
         self._portable = portable
         self.codec = Codec(TypeTable().with_types(program.schema_types()))
 
-    def pass_through(self, value: Any) -> Any:
+    def pass_through(self, value: Any, root: str = "value") -> Any:
         """A copy of `value` as it would arrive elsewhere. EncodeError with key path and type if it would not."""
-        return self.codec.decode(self.codec.encode(value))
+        return self.codec.decode(self.codec.encode(value, root))
 
     def input(self, value: Any) -> Any:
         """The input as a coordinator would get it."""
-        return self.pass_through(self._portable(value))
+        return self.pass_through(self._portable(value), "input")
 
     def job(self, job: Job, task: Task) -> Job:
         """The job as a worker would get it."""
@@ -42,7 +44,10 @@ class StrictWire:
         codec = self.codec
 
         def strict_emit(kind: int, payload: Any, header: Any) -> None:
-            item = wire.encode_item(codec, kind, portable_event(kind, payload, codec), header)
+            try:
+                item = wire.encode_item(codec, kind, portable_event(kind, payload, codec), header)
+            except EncodeError as error:
+                raise of_event(error, kind, node.name) from None
             kind, crossed, header = wire.decode_item(codec, item)
             if type(payload) is PlanMade:  # of a graph that the node called: its classes need not be known here
                 crossed.inputs = payload.inputs
@@ -51,8 +56,8 @@ class StrictWire:
         job.emit = strict_emit
         return job
 
-    def event(self, event: Any) -> Any:
-        """A worker's answer as the coordinator would get it; what cannot be encoded is the task's error."""
+    def event(self, event: Any, node: str = "") -> Any:
+        """The answer of `node` as the coordinator would get it; what cannot be encoded is the task's error."""
         if isinstance(event, (Events, TaskError)):
             return event
         try:
@@ -64,7 +69,11 @@ class StrictWire:
                 event.command = self.codec.box(event.command)
             elif isinstance(event, TaskInterrupt):
                 event.interrupts = self.codec.box(event.interrupts, "interrupts")
-        except Exception as error:
+        except Exception as raised:
+            error: BaseException = raised
+            if isinstance(raised, EncodeError):
+                writes = event.writes if isinstance(event, TaskResult) else []
+                error = of_answer(raised, self.codec, writes, node)
             return TaskError(event.run, event.task, event.attempt, event.executor, error)
         return event
 

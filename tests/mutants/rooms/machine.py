@@ -118,10 +118,26 @@ MACHINE: tuple[Mutation, ...] = (
     Mutation(
         "abandoned_too_late",
         "coordinator/drumline_coordinator/run.py",
-        "if task.lost >= ATTEMPTS_MAX:",
-        "if task.lost > ATTEMPTS_MAX:",
+        "if task.deaths >= ATTEMPTS_MAX or",
+        "if task.deaths > ATTEMPTS_MAX or",
         _MACHINE,
         "A task is begun five times at most.",
+    ),
+    Mutation(
+        "guilty_by_association",
+        "coordinator/drumline_coordinator/dispatch.py",
+        "alone=task.is_suspect",
+        "alone=False",
+        "tests/coordinator/test_sweep.py",
+        "A task that has lost two workers runs alone.",
+    ),
+    Mutation(
+        "lost_entries_are_deaths",
+        "coordinator/drumline_coordinator/run.py",
+        "        task.deaths += died",
+        "        task.deaths += 1",
+        _MACHINE,
+        "Only workers that vanished are held against a task.",
     ),
     Mutation(
         "executor_stays_bound",

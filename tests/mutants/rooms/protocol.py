@@ -135,7 +135,7 @@ PROTOCOL: tuple[Mutation, ...] = (
     ),
     Mutation(
         "password_with_at",
-        "protocol/drumline_protocol/errors.py",
+        "protocol/drumline_protocol/errors_cluster.py",
         'login, at, host = rest.rpartition("@")',
         'login, at, host = rest.partition("@")',
         "tests/protocol/test_promises.py tests/protocol/test_failure.py",
@@ -143,7 +143,7 @@ PROTOCOL: tuple[Mutation, ...] = (
     ),
     Mutation(
         "names_without_bound",
-        "protocol/drumline_protocol/errors.py",
+        "protocol/drumline_protocol/names.py",
         "for name in names[:20])",
         "for name in names)",
         "tests/protocol/test_promises.py",
@@ -151,7 +151,7 @@ PROTOCOL: tuple[Mutation, ...] = (
     ),
     Mutation(
         "long_position_in_error",
-        "protocol/drumline_protocol/errors.py",
+        "protocol/drumline_protocol/errors_run.py",
         "position if len(position) <= 100 else position[:100]",
         "position if position else position[:100]",
         "tests/protocol/test_promises.py",
@@ -159,7 +159,7 @@ PROTOCOL: tuple[Mutation, ...] = (
     ),
     Mutation(
         "expired_says_no_time",
-        "protocol/drumline_protocol/errors.py",
+        "protocol/drumline_protocol/errors_run.py",
         'if self.ttl_s else ""',
         'if self.ttl_s < 0 else ""',
         "tests/protocol/test_promises.py tests/protocol/test_failure.py",

@@ -163,8 +163,8 @@ STREAMS: tuple[Mutation, ...] = (
     Mutation(
         "given_up_stream_stays",
         _CLIENT + "stream.py",
-        "                self._give_up()\n                raise NoCoordinator",
-        "                raise NoCoordinator",
+        "                self._give_up()\n                waited_s",
+        "                waited_s",
         _ALL,
         "A stream that nobody accepted never begins later.",
     ),

@@ -4,7 +4,7 @@
 |---|---|---|---|
 | graphs | `--app` | `DRUMLINE_APP` (spaces between) | `apps = ["app.py:graph"]`, else `graphs` of langgraph.json |
 | broker | `--broker` | `DRUMLINE_BROKER` | `broker = "redis://..."` |
-| key prefix | `--prefix` | - | `prefix = "drumline"` |
+| key prefix | `--prefix` | `DRUMLINE_PREFIX` | `prefix = "drumline"` |
 | partitions of a new cluster | `--partitions` | - | `partitions = 8` |
 | version of the graphs | `--version` | `DRUMLINE_VERSION` | `version = "2026-11-22"` |
 | pools of a worker | `--pool` | `DRUMLINE_POOL` (commas) | `pools = ["default"]` |
@@ -13,15 +13,14 @@
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
 
 The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`,
-which a running `drumline up` leaves in its folder: it gives broker and prefix.
+which a running `drumline up` leaves in its folder: it gives broker and prefix. The command line and `Cluster()` both
+ask here, so that they find the same cluster.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ DEFAULT_PREFIX = "drumline"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
-class UsageError(DrumlineError):
+class UsageError(DrumlineError, ValueError):
     """The command line, the environment or a settings file asks for something that cannot be. Exit code 2."""
 
 
@@ -74,24 +73,13 @@ def project_settings(folder: Path | None = None) -> dict[str, Any]:
     return dict(table)
 
 
-def langgraph_apps(folder: Path | None = None) -> list[str]:
-    """The graphs that `langgraph.json` in `folder` names, as app specs ([] without one). UsageError if it is broken."""
-    path = (folder or Path.cwd()) / "langgraph.json"
-    if not path.is_file():
-        return []
-    try:
-        graphs = json.loads(path.read_text(encoding="utf-8"))["graphs"]
-        places = {name: place["path"] if isinstance(place, Mapping) else place for name, place in graphs.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        needed = '{"graphs": {"name": "./file.py:graph"}}'
-        raise UsageError(f"{path} names no graphs ({error!r}): it needs {needed}") from None
-    return [f"{name}={place}" for name, place in places.items()]
-
-
 class Settings:
-    """Answers for options that were not given. Files are read when first asked for."""
+    """Answers for options that were not given: `args` has an attribute for each that was, or is None.
 
-    def __init__(self, args: Namespace, environment: Mapping[str, str] | None = None) -> None:
+    Files are read when first asked for.
+    """
+
+    def __init__(self, args: object = None, environment: Mapping[str, str] | None = None) -> None:
         self._args = args
         self._environment = os.environ if environment is None else environment
         self._project: dict[str, Any] | None = None
@@ -112,30 +100,31 @@ class Settings:
         return self._project
 
     def apps(self) -> list[str]:
-        """App specs; [] if nobody names one."""
+        """App specs that an option, the environment or pyproject.toml names; [] if none does."""
         given = [*(getattr(self._args, "apps", None) or ()), *(getattr(self._args, "app", None) or ())]
         named = self._environment.get("DRUMLINE_APP", "").split()
-        return given or named or list(self.project.get("apps", ())) or langgraph_apps()
+        return given or named or list(self.project.get("apps", ()))
 
     def broker(self) -> str:
         """The broker's URL. UsageError if nobody names one."""
         url = self._given("broker", "DRUMLINE_BROKER") or self._of_up("broker") or self.project.get("broker")
         if not url:
             raise UsageError(
-                "which broker? Give --broker redis://host:6379, or set DRUMLINE_BROKER, or start everything on this "
-                "machine with `drumline up app.py:graph` (in this folder: then it is found by itself)."
+                "which broker? No `drumline up` runs in this folder. Start one with `drumline up app.py:graph`; "
+                'or name one that runs: `--broker redis://host:6379`, in Python Cluster("redis://host:6379"), '
+                "or DRUMLINE_BROKER, or `broker` under [tool.drumline] in pyproject.toml."
             )
         return str(url)
 
     def prefix(self) -> str:
         """The key prefix, which tells clusters on one broker apart."""
-        given = self._given("prefix")
+        given = self._given("prefix", "DRUMLINE_PREFIX")
         if given is None and self._given("broker", "DRUMLINE_BROKER") in (None, self._of_up("broker")):
             given = self._of_up("prefix")
         return str(given or self.project.get("prefix") or DEFAULT_PREFIX)
 
     def _of_up(self, key: str) -> Any:
-        from drumline.cli.state import read_state
+        from drumline.up_file import read_state
 
         state = read_state()
         return None if state is None else state.get(key)
