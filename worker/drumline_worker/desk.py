@@ -86,7 +86,9 @@ class Desk:
             outbox.event(slot, item)
 
         try:
-            return self._registry.job(message, emit, self._executor, self._blob)
+            job = self._registry.job(message, emit, self._executor, self._blob)
+            job.fate = slot
+            return job
         except NotHeld as error:
             self.refuse(slot, str(error))
         except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes

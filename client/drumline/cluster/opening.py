@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from drumline.cluster.attendance import is_in_vain
+from drumline.cluster.children import Caller
 from drumline.cluster.idle import Idle
 from drumline.cluster.link import Link
 from drumline.cluster.mismatch import explained
@@ -27,7 +28,8 @@ class Opening:
 
     `begin` is called before the first read (it submits the run, or makes sure that it exists), `cancel` when the stream
     is closed before the run's end (None: the run goes on), `withdraw` when nobody accepted the run (None: it was there
-    before). `outputs` narrows the state to the output schema. `asked` is what the run must have been begun with.
+    before). `outputs` narrows the state to the output schema. `asked` is what the run must have been begun with, and
+    `caller` the node that reads it.
     """
 
     run_id: str
@@ -43,6 +45,7 @@ class Opening:
     printed: Sequence[str] = ()
     program: Program | None = None
     asked: Asked | None = None
+    caller: Caller | None = None
 
     def stream(self, link: Link) -> RunStream:
         """The stream for sync callers."""
@@ -70,6 +73,7 @@ class Opening:
             "withdraw": self.withdraw,
             "idle": Idle(link, self.run_id),
             "canceller": link.canceller,
+            "caller": self.caller,
             "in_vain": partial(is_in_vain, link),
             "start": start,
         }

@@ -6,13 +6,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from drumline.cluster.children import Caller, child_run_id, remote_config, travelling
 from drumline.cluster.opening import Opening
 from drumline.cluster.stream import AsyncRunStream, RunStream
-from drumline.embedded.call import Call, merge_configs, portable_input
+from drumline.embedded.call import Call, portable_input
+from drumline.embedded.config import is_of_task
 from drumline.views import MODES, FinalOutput, parse_modes
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.request_digest import Asked
+from drumline_worker.context import TaskContext, current
 
 if TYPE_CHECKING:
     from drumline.cluster.cluster import Cluster
@@ -95,7 +98,8 @@ class ClusterGraph:
         return self._start(input, config, context)
 
     def _start(self, input: Any, config: Mapping[str, Any] | None, context: Any, *, is_async: bool = False) -> str:
-        request = self._request(input, merge_configs(config), context, MODES, subgraphs=True, is_async=is_async)
+        given, caller = remote_config(config)
+        request = self._request(input, given, context, MODES, caller, subgraphs=True, is_async=is_async)
         asked = Asked(request.graph, request.fingerprint)
         self._submit(request, asked)
         self._link.await_accepted(request.run_id, asked)
@@ -156,13 +160,16 @@ class ClusterGraph:
         is_async: bool = False,
     ) -> Opening:
         del durability
-        modes, listed = parse_modes("updates" if stream_mode is None else stream_mode)
+        if stream_mode is None:
+            stream_mode = "values" if is_of_task(config) else "updates"
+        modes, listed = parse_modes(stream_mode)
         printed = parse_modes(print_mode)[0] if print_mode else ()
         if debug:
             printed = tuple(dict.fromkeys((*printed, "updates", "values")))
+        given, caller = remote_config(config)
         call = Call(
             input,
-            merge_configs(config),
+            given,
             context,
             modes,
             listed,
@@ -170,16 +177,23 @@ class ClusterGraph:
             output_keys,
             subgraphs,
             version,
+            caller,
         )
         return self._prepared(call, on_close, outputs=outputs, is_async=is_async)
 
     def _prepared(self, call: Call, on_close: str, *, outputs: bool = False, is_async: bool = False) -> Opening:
         if on_close not in ("cancel", "continue"):
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
-        link = self._link
+        link, context = self._link, call.caller or current.get()
+        given = travelling(call.config, context)
         request = self._request(
-            call.input, call.config, call.context, call.record, subgraphs=call.subgraphs, is_async=is_async
+            call.input, given, call.context, call.record, context, subgraphs=call.subgraphs, is_async=is_async
         )
+        caller = None if context is None else Caller(context, link)
+
+        def cancel() -> None:
+            link.cancel(run_id, "its stream was closed")
+
         run_id = request.run_id
         asked = Asked(request.graph, request.fingerprint)
         return Opening(
@@ -187,7 +201,7 @@ class ClusterGraph:
             list(call.modes) if call.listed else call.modes[0],
             begin=lambda: self._submit(request, asked),
             withdraw=lambda: link.cancel(run_id, "nobody accepted it in time"),
-            cancel=(lambda: link.cancel(run_id, "its stream was closed")) if on_close == "cancel" else None,
+            cancel=None if on_close == "continue" else cancel if caller is None else caller.cancels(cancel),
             subgraphs=call.subgraphs,
             output_keys=call.output_keys,
             outputs=outputs,
@@ -195,6 +209,7 @@ class ClusterGraph:
             printed=call.printed,
             program=self._program,
             asked=asked,
+            caller=caller,
         )
 
     def _submit(self, request: RunRequest, asked: Asked) -> None:
@@ -206,6 +221,7 @@ class ClusterGraph:
         config: Mapping[str, Any],
         context: Any,
         record: Sequence[str],
+        caller: TaskContext | None,
         *,
         subgraphs: bool,
         is_async: bool,
@@ -217,8 +233,8 @@ class ClusterGraph:
                 RuntimeWarning,
                 stacklevel=5,
             )
-        return RunRequest(
-            run_id=str(config.get("run_id") or new_run_id()),
+        request = RunRequest(
+            run_id=str(config.get("run_id") or ""),
             graph=self.name,
             input=input if self._program is None else portable_input(self._program, input),
             config={key: value for key, value in config.items() if key not in ("callbacks", "run_id")},
@@ -228,3 +244,7 @@ class ClusterGraph:
             fingerprint=None if self._program is None else self._program.fingerprint,
             is_async=is_async,
         )
+        if not request.run_id:
+            known = None if caller is None else child_run_id(caller, request, self._link.codec(self._program))
+            request.run_id = known or new_run_id()
+        return request

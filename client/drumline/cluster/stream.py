@@ -10,17 +10,20 @@ from contextlib import suppress
 from typing import Any
 
 from drumline.cluster.appetite import Appetite
+from drumline.cluster.children import Caller
 from drumline.cluster.leaving import Canceller
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.cluster.reader import RunReader
 from drumline_graph.errors import DrumlineError
-from drumline_protocol.errors import NoCoordinator
+from drumline_protocol.errors import NoCoordinator, RunCancelled
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
 from drumline_transport.after_fork import forks
 from drumline_transport.broker import AsyncLogReader, LogEntry, LogReader
 
 #: how long one read of the log waits
 READ_BLOCK_MS = 1000
+
+_VOID = "the node that waited for it is for nothing: its own run has ended"
 
 
 class _Stream:
@@ -36,6 +39,7 @@ class _Stream:
         withdraw: Callable[[], None] | None = None,
         idle: Callable[[], None],
         canceller: Canceller,
+        caller: Caller | None = None,
         in_vain: Callable[[float], bool],
         start: Position = BEGINNING,
     ) -> None:
@@ -46,6 +50,7 @@ class _Stream:
         self._withdraw = withdraw
         self._idle = idle
         self._canceller = canceller
+        self._caller = caller
         #: what the canceller knows the run by, for the end of the interpreter
         self._watched: int | None = None
         #: the run's request is sent, or may be
@@ -83,6 +88,8 @@ class _Stream:
             self._watch()
             self._begun = True
         self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
+        if self._caller is not None:
+            self._caller.waits(True)
         if self._left:
             self._abandon()
 
@@ -118,8 +125,19 @@ class _Stream:
         self._left = True
         if not self._begun:
             return None
+        self._wait_no_more()
         cancel, self._cancel = self._cancel, None
         return cancel if self._unwatch() and not self._reader.ended else None
+
+    def _wait_no_more(self) -> None:
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.waits(False)
+
+    @property
+    def _is_in_void(self) -> bool:
+        """Whether the node that reads this stream is for nothing, so that nothing may go on for it elsewhere."""
+        return self._begin is None and self._caller is not None and self._caller.gone
 
     def _watch(self) -> None:
         if self._cancel is not None and self._watched is None:
@@ -151,6 +169,7 @@ class _Stream:
     def _end(self) -> None:
         """The log is read to its end: raise what ended the run, if it failed."""
         self._cancel = None
+        self._wait_no_more()
         self._unwatch()
         if self._reader.failure is not None:
             failure, self._reader.failure = self._reader.failure, None
@@ -199,6 +218,9 @@ class RunStream(_Stream):
         if self._log is None:
             self._start()
             self._log = self._open_log()
+        if self._is_in_void:
+            self._abandon()
+            raise RunCancelled(self.run_id, _VOID)
         self._took(self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS))
 
     def close(self) -> None:
@@ -261,6 +283,9 @@ class AsyncRunStream(_Stream):
 
             await asyncio.to_thread(self._start)
             self._log = self._open_log()
+        if self._is_in_void:
+            await _done(self._noted())
+            raise RunCancelled(self.run_id, _VOID)
         self._took(await self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS))
 
     async def aclose(self) -> None:

@@ -19,7 +19,7 @@ from drumline_graph.program import Program
 from drumline_graph.types import Command, Send
 from drumline_protocol.messages import RunRequest, RunShared
 from drumline_protocol.new_ids import new_run_id
-from drumline_worker.context import TaskContext
+from drumline_worker.context import TaskContext, current
 
 
 @dataclass(slots=True)
@@ -186,5 +186,6 @@ def embed(program: Program, call: Call, *, strict: bool) -> Embedded:
         view,
         context=context,
         forward=forward,
+        caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,
     )
