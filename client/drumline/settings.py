@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from drumline_graph.errors import DrumlineError
+from drumline_protocol.keys import Keys
 
 _LIST_OF_TEXT = "a list of strings"
 #: the keys of [tool.drumline]: their types, and how an error names these
@@ -117,11 +118,16 @@ class Settings:
         return str(url)
 
     def prefix(self) -> str:
-        """The key prefix, which tells clusters on one broker apart."""
+        """The key prefix, which tells clusters on one broker apart. UsageError for one that cannot be."""
         given = self._given("prefix", "DRUMLINE_PREFIX")
         if given is None and self._given("broker", "DRUMLINE_BROKER") in (None, self._of_up("broker")):
             given = self._of_up("prefix")
-        return str(given or self.project.get("prefix") or DEFAULT_PREFIX)
+        prefix = str(given or self.project.get("prefix") or DEFAULT_PREFIX)
+        try:
+            Keys(prefix)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return prefix
 
     def _of_up(self, key: str) -> Any:
         from drumline.up_file import read_state

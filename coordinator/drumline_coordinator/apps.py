@@ -1,26 +1,45 @@
-"""The graphs that a coordinator serves, and the codec that knows their types. Pure."""
+"""The graphs that a coordinator serves, and the codecs that know their types. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar, cast
 
 from drumline_graph.differences import summary_of
 from drumline_graph.program import Program
+from drumline_protocol import wire
 from drumline_protocol.codec import Codec
-from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import GraphMismatch, UnknownGraph
+from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.wire import VERSION
+
+T = TypeVar("T")
+
+#: Values that no coordinator builds. To compile a regular expression may take a second, and a value may hold many;
+#: only nodes need them.
+PASSED_ON = ("python:re.Pattern",)
 
 
 class Apps:
-    """Programs by name, and the codec that knows their types. `version` is the protocol that the cluster speaks."""
+    """Programs by name, and the codecs that know their types. `version` is the protocol that the cluster speaks.
+
+    `codec` reads and writes messages; `codec_of(graph)` the values of a graph.
+    """
 
     def __init__(self, programs: Mapping[str, Program], version: int = VERSION) -> None:
         self.programs = dict(programs)
-        types = TypeTable()
-        for program in self.programs.values():
-            types = types.with_types(program.schema_types())
-        self.codec = Codec(types, version)
+        self._codecs = GraphCodecs(self.programs, version, PASSED_ON)
+        self.codec = self._codecs.general
+        #: whether graphs have different classes of one name, so that some of them have a codec of their own
+        self.apart = self._codecs.apart
+
+    def codec_of(self, graph: str) -> Codec:
+        """The codec for values of that graph."""
+        return self._codecs.of(graph)
+
+    def as_of(self, graph: str, message: T, data: bytes) -> T:
+        """A message that was read from `data`, with the classes of that graph in it."""
+        return cast("T", wire.decode(self.codec_of(graph), data)) if self.apart else message
 
     def find(self, name: str, fingerprint: str | None = None) -> Program:
         """The graph of that name. UnknownGraph lists the known ones; GraphMismatch if the client's differs."""

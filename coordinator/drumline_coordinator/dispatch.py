@@ -36,10 +36,11 @@ class Dispatcher:
     `known` are the blobs that the run has put before, for a new owner.
     """
 
-    __slots__ = ("_codec", "_put", "_run_id", "_shared")
+    __slots__ = ("_put", "_run_id", "_shared", "codec")
 
     def __init__(self, codec: Codec, run_id: str, shared: Boxed, known: Iterable[str] = ()) -> None:
-        self._codec = codec
+        #: reads and writes the values of the run's graph
+        self.codec = codec
         self._run_id = run_id
         self._shared = shared
         #: the blob that holds the newest version of a cell, by its id without the version
@@ -64,12 +65,12 @@ class Dispatcher:
             token=token,
             alone=task.is_suspect,
         )
-        data = wire.encode(self._codec, message)
+        data = wire.encode(self.codec, message)
         if len(data) <= VALUE_INLINE_BYTES_MAX:
             return Parcel(data)
         parcel = Parcel(b"")
         self._move_out(task, message, parcel)
-        parcel.data = wire.encode(self._codec, message)
+        parcel.data = wire.encode(self.codec, message)
         return parcel
 
     def leftovers(self) -> list[str]:
@@ -79,7 +80,7 @@ class Dispatcher:
     def _move_out(self, task: Task, message: TaskMessage, parcel: Parcel) -> None:
         versions, ns = task.scope.state.versions, task.scope.ns
         for key, cell in list(message.cells.items()):
-            data = self._codec.encode(cell)
+            data = self.codec.encode(cell)
             if len(data) <= VALUE_INLINE_BYTES_MAX:
                 continue
             name = f"{self._run_id}:{'|'.join(ns)}:{key}"

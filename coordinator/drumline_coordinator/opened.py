@@ -188,6 +188,10 @@ class OpenRuns:
         box = Boxed(record["shared"], codec)
         shared = wire.from_row(unbox(box))
         program = self._apps.find(shared.graph, shared.fingerprint)
+        own = self._apps.codec_of(shared.graph)
+        if own is not codec:
+            codec, box = own, Boxed(box.data, own)
+            shared = wire.from_row(unbox(box))
         facts: list[Fact] = []
         last = size = 0
         for entry in self._loader.load_log(self._partition, run_id):

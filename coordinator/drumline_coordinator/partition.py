@@ -213,6 +213,8 @@ class Partition:
         elif isinstance(message, RunDamaged):
             self._on_damaged(message)
         else:
+            if self._apps.apart and (found := self._find(message.run)):
+                message = self._apps.as_of(found.run.shared.graph, message, entry.data)
             self._on_event(message)
 
     def _on_event(self, message: Any) -> None:
@@ -262,9 +264,10 @@ class Partition:
             if int(entry.id.partition("-")[0]) + ACCEPT_TIMEOUT_MS < self.lease.epoch:
                 raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)  # so its client was told when it gave up
             # from here on the graph has the name under which coordinators and workers know it
-            name = request.graph = self._apps.served_name(request.graph, request.fingerprint)
-            program = self._apps.find(name)
-            request.input = unbox(request.input)
+            name = self._apps.served_name(request.graph, request.fingerprint)
+            program, codec = self._apps.find(name), self._apps.codec_of(name)
+            request = self._apps.as_of(name, request, entry.data)
+            request.graph, request.input = name, unbox(request.input)
         except DrumlineError as error:
             status = "cancelled" if isinstance(error, RunCancelled) else "failed"
             self._reject(run_id, request.graph, error, request, status)
@@ -280,9 +283,9 @@ class Partition:
             request.subgraphs,
             request.is_async,
         )
-        box = self._codec.box(wire.to_row(shared))
+        box = codec.box(wire.to_row(shared))
         run = Run(program, shared, wire=True)
-        open_run = OpenRun(run, 0, Dispatcher(self._codec, run_id, box))
+        open_run = OpenRun(run, 0, Dispatcher(codec, run_id, box))
         self._runs.begin(run_id, open_run)
         commit = self._stage.commit
         commit.opened.append(run_id)

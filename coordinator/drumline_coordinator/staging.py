@@ -66,7 +66,7 @@ class Stage:
         """
         facts = [fact for fx in effects for fact in fx.facts]
         parcels = self._parcels(open_run, effects)
-        appended = self._entries(open_run.run.id, open_run.last + 1, facts)
+        appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         size = open_run.log_bytes + sum(len(append.data) for append in appended)
         if size > self._log_bytes_max and not last:
             raise RunTooLong(open_run.run.id, self._log_bytes_max)
@@ -144,7 +144,7 @@ class Stage:
             self._now_ms,
             digest=told.get("digest", ""),
         )
-        self.commit.logs.extend(self._entries(run_id, 1, [started, end]))
+        self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
         self._ended(run_id, graph, end, 2)
 
     def ruin(self, ruin: Ruin) -> None:
@@ -154,7 +154,7 @@ class Stage:
             self.commit.deleted.append(ruin.run_id)
             return
         end = RunFinished("failed", ruin.error, self._now_ms)
-        self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end]))
+        self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end], self._codec))
         self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
 
     def delete(self, run_id: str, slots: Sequence[str], blobs: Sequence[str]) -> None:
@@ -185,18 +185,18 @@ class Stage:
         """Keep an entry that cannot be handled, for an operator to look at."""
         self.commit.dead.append(DeadEntry(source, id_, run_id, reason[:TOLD_CHARS_MAX], data).as_kept())
 
-    def _entries(self, run_id: str, first: int, facts: list[Fact]) -> list[LogAppend]:
+    def _entries(self, run_id: str, first: int, facts: list[Fact], codec: Codec) -> list[LogAppend]:
         """Facts as log entries, none of them larger than it must be."""
         if not facts:
             return []
         for fact in facts:
             if isinstance(fact, (TaskFailed, RunFinished)) and isinstance(fact.error, BaseException):
-                fact.error = describe(fact.error, self._codec, "by the coordinator")
-        data = wire.encode_facts(self._codec, facts)
+                fact.error = describe(fact.error, codec, "by the coordinator")
+        data = wire.encode_facts(codec, facts)
         if len(data) > LOG_ENTRY_BYTES_MAX and len(facts) > 1:
             middle = len(facts) // 2
-            head = self._entries(run_id, first, facts[:middle])
-            return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:])]
+            head = self._entries(run_id, first, facts[:middle], codec)
+            return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:], codec)]
         return [LogAppend(run_id, first, first - 1 + sum(map(fact_count, facts)), data)]
 
 

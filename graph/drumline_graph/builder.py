@@ -17,14 +17,17 @@ from typing_extensions import TypeVar
 
 from drumline_graph.callables import (
     abilities_of,
+    branch_name_of,
     command_targets_of,
+    destinations_of,
+    ends_of,
     input_schema_of,
-    literal_returns_of,
     name_of_callable,
+    plain_name,
 )
 from drumline_graph.channels import Channel
 from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, START
-from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError, NotANodeError
+from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
 from drumline_graph.schema import Schema, merge_channels, name_of, read_schema
 from drumline_graph.texts import is_encodable
 
@@ -180,6 +183,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         input_schema = _renamed(kwargs, "input", "input_schema", input_schema)
         retry_policy = _renamed(kwargs, "retry", "retry_policy", retry_policy)
         _refuse_unknown("add_node()", kwargs)
+        node = plain_name(node)
         if isinstance(node, str):
             name = node
         else:
@@ -200,7 +204,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if input_schema is None:
             input_schema = input_schema_of(action) or self.state_schema
         self._add_schema(input_schema, where=f" (input of node {name!r})")
-        ends = destinations if destinations is not None else command_targets_of(action)
+        ends = command_targets_of(action) if destinations is None else destinations_of(destinations)
         self.nodes[name] = NodeSpec(name, action, input_schema, metadata, ends, defer, trace_policy)
         return self
 
@@ -231,7 +235,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         run.
         """
         self._warn_if_compiled("an edge")
-        sources = [start_key] if isinstance(start_key, str) else list(start_key)
+        start_key, end_key = plain_name(start_key), plain_name(end_key)
+        sources = [start_key] if isinstance(start_key, str) else [plain_name(key) for key in start_key]
         if END in sources:
             raise GraphDefinitionError("END cannot be the start of an edge: nothing runs after it.")
         if end_key == START:
@@ -264,7 +269,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         source's own writes. Each router of a node needs a name of its own.
         """
         self._warn_if_compiled("a conditional edge")
-        name = _branch_name(path)
+        source, name = plain_name(source), branch_name_of(path)
         abilities_of(path, where=f"The conditional edge {name!r} of {source!r}")
         known = self.branches.setdefault(source, {})
         if name in known:
@@ -276,7 +281,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         schema = input_schema_of(path)
         if schema is not None:
             self._add_schema(schema, where=f" (input of router {name!r})")
-        known[name] = BranchSpec(name, path, _ends_of(path, path_map), schema)
+        known[name] = BranchSpec(name, path, ends_of(path, path_map), schema)
         return self
 
     def add_sequence(self, nodes: Sequence[Any]) -> Self:
@@ -288,6 +293,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         previous: str | None = None
         for item in nodes:
             name, action = item if isinstance(item, tuple) else (name_of_callable(item), item)
+            name = plain_name(name)
             self.add_node(name, action)
             if previous is not None:
                 self.add_edge(previous, name)
@@ -397,22 +403,3 @@ def _refuse_unbuilt(where: str, **options: Any) -> None:
     for option, value in options.items():
         if value is not None:
             raise FeatureNotBuilt(texts[option], where)
-
-
-def _branch_name(path: Any) -> str:
-    try:
-        name = name_of_callable(path)
-    except GraphDefinitionError:
-        name = "<lambda>"
-    return "condition" if name == "<lambda>" else name
-
-
-def _ends_of(path: Any, path_map: Any) -> dict[Any, str] | None:
-    if isinstance(path_map, dict):
-        return dict(path_map)
-    if path_map is not None:
-        if isinstance(path_map, str):
-            raise NotANodeError(f"path_map must be a dict or a list of node names, not the string {path_map!r}.")
-        return {name: name for name in path_map}
-    literals = literal_returns_of(path)
-    return {name: name for name in literals} if literals else None

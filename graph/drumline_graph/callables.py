@@ -11,6 +11,7 @@ import typing
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal, Union, get_args, get_origin
 
 from drumline_graph.errors import GraphDefinitionError, NotANodeError
@@ -50,6 +51,24 @@ def name_of_callable(action: Any) -> str:
     if not isinstance(name, str):
         raise GraphDefinitionError(f"No node name could be found for {action!r}. Give one: add_node('name', action).")
     return name
+
+
+def plain_name(name: Any) -> Any:
+    """A node's name as plain text: what a member of an Enum of texts stands for. Anything else as it is."""
+    if type(name) is str:
+        return name
+    if isinstance(name, str):
+        return str.__str__(name)
+    if isinstance(name, Enum) and isinstance(name.value, str):
+        return str.__str__(name.value)
+    return name
+
+
+def plain_ends(ends: Any) -> Any:
+    """The same for what names several nodes: a list or tuple of names, or a dict whose values are names."""
+    if isinstance(ends, dict):
+        return {key: plain_name(end) for key, end in ends.items()}
+    return tuple(plain_name(end) for end in ends) if isinstance(ends, (list, tuple)) else ends
 
 
 def is_runnable(action: Any) -> bool:
@@ -198,7 +217,7 @@ def command_targets_of(action: Any) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     _collect_command_targets(_hints_of(action).get("return"), found)
-    return tuple(found)
+    return tuple(dict.fromkeys(map(plain_name, found)))
 
 
 def _collect_command_targets(annotation: Any, found: dict[str, None]) -> None:
@@ -225,3 +244,32 @@ def literal_returns_of(router: Any) -> tuple[Any, ...]:
     found: dict[Any, None] = {}
     _collect_literals(_hints_of(router).get("return"), found)
     return tuple(found)
+
+
+def branch_name_of(path: Any) -> str:
+    """Name of a conditional edge: that of its router; all lambdas count as `condition`."""
+    try:
+        name = name_of_callable(path)
+    except GraphDefinitionError:
+        name = "<lambda>"
+    return "condition" if name == "<lambda>" else name
+
+
+def ends_of(path: Any, path_map: Any) -> dict[Any, str] | None:
+    """Where a router's results lead: its path map, else the `Literal`s of its return annotation; None for neither."""
+    if isinstance(path_map, dict):
+        ends: dict[Any, str] = plain_ends(path_map)
+        return ends
+    if path_map is not None:
+        if isinstance(path_map, str):
+            raise NotANodeError(f"path_map must be a dict or a list of node names, not the string {path_map!r}.")
+        return {plain_name(name): plain_name(name) for name in path_map}
+    literals = literal_returns_of(path)
+    return {plain_name(name): plain_name(name) for name in literals} if literals else None
+
+
+def destinations_of(given: Any) -> Any:
+    """Destinations as given, with plain names: of a dict the keys are names, and the values labels."""
+    if isinstance(given, dict):
+        return {plain_name(name): label for name, label in given.items()}
+    return plain_ends(given)

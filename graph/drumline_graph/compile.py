@@ -183,7 +183,7 @@ def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tup
         mapper=info.mapper,
         edges=_constant_writes(builder, spec.name),
         branches=branches,
-        router_keys=_router_keys(branches),
+        router_keys=(*_router_keys(branches), *_own_keys(spec.runnable, info.input_keys)),
         metadata=metadata,
         defer=spec.defer,
         pool=pool_of(spec.name, metadata),
@@ -251,6 +251,13 @@ def _branch(builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema, s
         has_async=abilities.has_async,
         origin=source,
     )
+
+
+def _own_keys(action: Any, keys: list[str] | str) -> tuple[str, ...]:
+    """Keys that a node's own code may look up while it runs, beside what it is called with: a tool node says so."""
+    if not getattr(action, "reads_state", False):
+        return ()
+    return (keys,) if isinstance(keys, str) else tuple(keys)
 
 
 def _router_keys(branches: tuple[Branch, ...]) -> tuple[str, ...]:

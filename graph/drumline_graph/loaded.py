@@ -33,3 +33,8 @@ def loaded(name: str) -> Any:
         return None
     _whole[name] = module
     return module
+
+
+def present(name: str) -> Any:
+    """The module as it is now, even half imported; None if nobody has begun to. For the names that it has so far."""
+    return sys.modules.get(name)

@@ -49,9 +49,15 @@ class Program:
     """
     raised_as: Callable[[BaseException], BaseException] | None = None
     """What a caller is shown in place of an error that ended a run: with that engine's classes."""
+    shown_as: Callable[[Any], Any] | None = None
+    """What a reader of the stream is shown in place of a payload: with that engine's control values."""
+    eager: bool = False
+    """Whether tasks tell of more than custom events and messages while they run: the whole stream of another engine."""
     volatile: tuple[str, ...] = field(init=False)
     consumable: frozenset[str] = field(init=False)
     finishing: tuple[str, ...] = field(init=False)
+    delta_keys: frozenset[str] = field(init=False)
+    """Channels with a batch reducer: messages that are written to them get ids beforehand."""
     special: frozenset[str] = field(init=False)
     """Channels whose cell is not simply the value that nodes read."""
     special_keys: bool = field(init=False)
@@ -69,6 +75,7 @@ class Program:
         self.volatile = tuple(name for name, channel in items if channel.volatile)
         self.consumable = frozenset(name for name, channel in items if channel.consumable)
         self.finishing = tuple(name for name, channel in items if channel.finishing)
+        self.delta_keys = frozenset(name for name, channel in items if channel.kind == "delta")
         self.special = frozenset(name for name, channel in items if not channel.plain)
         keys = self.stream_keys
         self.is_root = isinstance(keys, str)

@@ -14,6 +14,7 @@ import typing
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, get_origin
 
+from drumline_graph.annotations import hints_of, meant, unresolved_in
 from drumline_graph.channels import BinaryOperatorAggregate, Channel, DeltaChannel, LastValue
 from drumline_graph.channels.base import MISSING
 from drumline_graph.channels.binop import typ_is_wrapper
@@ -58,7 +59,7 @@ def name_of(schema: Any) -> str:
 
 def is_pydantic(cls: Any) -> bool:
     """Whether `cls` is a pydantic (v2) model class; asked without importing pydantic."""
-    return isinstance(cls, type) and hasattr(cls, "__pydantic_validator__")
+    return isinstance(cls, type) and hasattr(cls, "__pydantic_validator__") and hasattr(cls, "model_fields")
 
 
 def has_fields(annotation: Any) -> bool:
@@ -109,13 +110,8 @@ def field_hints(schema: Any) -> dict[str, Any]:
     try:
         hints = typing.get_type_hints(schema, include_extras=True)
     except NameError as error:
-        raise GraphDefinitionError(
-            f"Schema {name_of(schema)} has an annotation that cannot be resolved: {error}. Import "
-            "the name "
-            "in the module of the schema (not only under TYPE_CHECKING), or define the schema at "
-            "module "
-            "level."
-        ) from error
+        hints = hints_of(schema)
+        _check_found(schema, hints, error)
     if is_pydantic(schema):
         # Private attributes are annotated too, but are no part of the model's data.
         return {name: hints.get(name, Any) for name in schema.model_fields}
@@ -126,10 +122,29 @@ def field_hints(schema: Any) -> dict[str, Any]:
     }
 
 
+def _check_found(schema: Any, hints: dict[str, Any], error: NameError) -> None:
+    """A name that is imported for type checkers only may stand for a value's class, and for nothing else."""
+    written_in = {cls.__module__ for cls in getattr(schema, "__mro__", (schema,))}
+    for name, hint in hints.items():
+        lost = [found.__qualname__ for found in unresolved_in(hint) if found.__module__ in written_in]
+        lost += [found.__qualname__ for item in _metadata_of(hint) for found in unresolved_in(item)]
+        if lost:
+            raise GraphDefinitionError(
+                f"Schema {name_of(schema)} has an annotation that cannot be resolved: key {name!r} names {lost[0]!r} "
+                f"({error}). Import the name in the module of the schema (a reducer not only under TYPE_CHECKING), or "
+                "define the schema at module level."
+            ) from error
+
+
+def _metadata_of(annotation: Any) -> tuple[Any, ...]:
+    return tuple(getattr(_unwrap(annotation), "__metadata__", ()))
+
+
 def _unwrap(annotation: Any) -> Any:
-    """The annotation inside Required, NotRequired and ReadOnly."""
+    """The annotation inside Required, NotRequired and ReadOnly, and behind `type X = ...`."""
+    annotation = meant(annotation)
     while typ_is_wrapper(get_origin(annotation)):
-        annotation = annotation.__args__[0]
+        annotation = meant(annotation.__args__[0])
     return annotation
 
 

@@ -1,93 +1,188 @@
-"""Which classes the schemas of a program name: the codec's closed table of what may be rebuilt from
-bytes.
+"""Which classes a program names: the codec's closed table of what may be rebuilt from bytes.
+
+Walked are the state, input, output and context schemas, those of nodes and routers, and all annotations of their
+functions and tools, in subgraphs too: through generics, unions, `Annotated`, aliases (`type X = ...`), NewTypes, base
+models and fields. A name that cannot be found costs only itself (`annotations`), and is looked for again when a value
+comes (`ClassFinder`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import sys
 import typing
+from collections import UserDict, UserList, UserString, deque
 from collections.abc import Iterable
+from datetime import date, time, timedelta
+from decimal import Decimal
 from enum import Enum
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_args
 
+from drumline_graph.annotations import hints_of, inner_of, is_unresolved
+from drumline_graph.channels.base import Channel
+from drumline_graph.node_code import code_of
 from drumline_graph.schema import is_pydantic
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
 
+_PLAIN = (str, bytes, int, float, complex, type(None), type(Ellipsis))
+
+
+@dataclasses.dataclass(slots=True)
+class Named:
+    """What was found: classes, in order of discovery, each once; and `Unresolved` classes for names that were not."""
+
+    classes: list[type] = dataclasses.field(default_factory=list)
+    sought: list[Any] = dataclasses.field(default_factory=list)
+
 
 def walk_schemas(program: Program) -> list[type]:
-    """Dataclass, pydantic, NamedTuple and Enum classes reached from all schemas, in order of
-    discovery.
+    """Dataclass, attrs, pydantic, NamedTuple and Enum classes that the program names, in order of discovery."""
+    return named_by(program).classes
 
-    Walked: state, input, output, context and node input schemas, of subgraphs too; then through
-    generics, unions, `Annotated`, base models and fields. Each class once.
-    """
-    found: dict[type, None] = {}
+
+def named_by(program: Program) -> Named:
+    """The classes that a program names, and the names that it has no class for."""
+    classes: dict[type, None] = {}
+    sought: dict[Any, None] = {}
     seen: set[int] = set()
     keep: list[Any] = []  # ids are only unique among objects that live
-    todo: list[Any] = list(_roots(program))
+    todo = deque((annotation, False) for annotation in _roots(program))
+    todo.extend((annotation, True) for annotation in _of_code(program))
     while todo:
-        annotation = todo.pop(0)
-        if id(annotation) in seen:
+        annotation, of_code = todo.popleft()
+        if id(annotation) in seen or isinstance(annotation, _PLAIN) or (of_code and _is_a_tool_of_code(annotation)):
             continue
         seen.add(id(annotation))
         keep.append(annotation)
-        if _is_data_class(annotation):
-            found[annotation] = None
-        todo.extend(_parts(annotation))
-    return list(found)
+        if is_unresolved(annotation):
+            sought[annotation] = None
+            continue
+        if is_data_class(annotation):
+            classes[annotation] = None
+        todo.extend((part, of_code) for part in _parts(annotation))
+    return Named(list(classes), list(sought))
 
 
 def _roots(program: Program) -> Iterable[Any]:
     yield from (program.state_schema, program.input_schema, program.output_schema)
     yield program.context_schema
     yield from program.types
-    if program.builder is None:
-        return
-    for spec in program.builder.nodes.values():
+    builder = program.builder
+    for spec in getattr(builder, "nodes", {}).values():
         yield spec.input_schema
-    for branches in program.builder.branches.values():
+    for branches in getattr(builder, "branches", {}).values():
         for branch in branches.values():
             yield branch.input_schema
+    for channel in program.channels.values():
+        yield getattr(channel, "typ", None)
     for node in program.nodes.values():
         if node.subprogram is not None:
             yield from _roots(node.subprogram)
 
 
-def _is_data_class(annotation: Any) -> bool:
-    if not isinstance(annotation, type):
+def _of_code(program: Program) -> Iterable[Any]:
+    """Annotations of the functions and tools of nodes and routers: a Send's argument, what a node returns."""
+    for function in code_of(program):
+        yield from hints_of(inspect.unwrap(function)).values()
+    for node in program.nodes.values():
+        tools = getattr(node.action, "tools_by_name", None)
+        if isinstance(tools, dict):
+            yield from (getattr(tool, "args_schema", None) for tool in tools.values())
+        if node.subprogram is not None:
+            yield from _of_code(node.subprogram)
+
+
+#: types of Python's whose subclasses are data too
+_PYTHONS_DATA = (
+    *(dict, list, tuple, set, frozenset, str, int, float, complex, bytes, bytearray, deque),
+    *(date, time, timedelta, Decimal, UserDict, UserList, UserString, SimpleNamespace, BaseException),
+)
+
+
+def is_data_class(annotation: Any) -> bool:
+    """Whether it is a class whose objects are their fields, or an Enum with members."""
+    if not isinstance(annotation, type) or typing.get_origin(annotation) is not None:
         return False
+    if issubclass(annotation, Enum):
+        return bool(annotation.__members__)
     return (
         dataclasses.is_dataclass(annotation)
         or is_pydantic(annotation)
-        or (issubclass(annotation, Enum) and annotation is not Enum)
+        or "__attrs_attrs__" in annotation.__dict__
         or (issubclass(annotation, tuple) and hasattr(annotation, "_fields"))
+        or _extends_python(annotation)
     )
 
 
+def _extends_python(annotation: type) -> bool:
+    """Whether it is somebody's subclass of a type that Python has for data, or an exception; no TypedDict."""
+    if annotation.__module__.partition(".")[0] in sys.stdlib_module_names or hasattr(annotation, "__total__"):
+        return False
+    return issubclass(annotation, _PYTHONS_DATA)
+
+
+def _is_a_tool_of_code(annotation: Any) -> bool:
+    """Whether a class that a function names is no data: what engines inject (a config, a runtime, a store), models and
+    other Runnables; and plain classes, which no schema names.
+    """
+    if not isinstance(annotation, type):
+        return False
+    if annotation.__module__.startswith(("langchain", "langgraph", "drumline", "langsmith")):
+        return True
+    if hasattr(annotation, "invoke") and hasattr(annotation, "ainvoke"):
+        return True
+    return not (is_data_class(annotation) or hasattr(annotation, "__total__"))
+
+
 def _parts(annotation: Any) -> Iterable[Any]:
-    """Annotations within an annotation: type arguments (not Annotated's metadata), and fields."""
-    if annotation is None or isinstance(annotation, (str, bytes, int)):
-        return
-    if hasattr(annotation, "__metadata__"):
+    """Annotations within an annotation, a class's fields among them."""
+    metadata = getattr(annotation, "__metadata__", None)
+    if isinstance(metadata, tuple):
         yield annotation.__origin__
+        for item in metadata:
+            yield from _of_metadata(item)
         return
-    for argument in get_args(annotation):
-        yield from argument if isinstance(argument, list) else (argument,)
-    bound = getattr(annotation, "__bound__", None)  # a TypeVar stands for its bound
-    if bound is not None:
-        yield bound
-    origin = typing.get_origin(annotation)
-    if origin is not None:
-        yield origin
-    if not isinstance(annotation, type) or annotation.__module__ in ("builtins", "typing"):
+    if isinstance(annotation, Enum):  # in a Literal
+        yield type(annotation)
         return
-    if is_pydantic(annotation):
-        for info in annotation.model_fields.values():  # type: ignore[attr-defined]
-            yield info.annotation
+    if isinstance(annotation, Channel):
+        yield getattr(annotation, "typ", None)
         return
-    try:
-        yield from typing.get_type_hints(annotation).values()
-    except (NameError, TypeError):
+    yield from inner_of(annotation)
+    if isinstance(annotation, type) and annotation.__module__ not in ("builtins", "typing"):
+        yield from _fields(annotation)
+
+
+def _of_metadata(item: Any) -> Iterable[Any]:
+    """What stands behind the type in `Annotated`: channels, and reducers, whose annotations name classes too."""
+    if isinstance(item, Channel):
+        yield item
+    elif inspect.isfunction(item):
+        yield from hints_of(item).values()
+
+
+def _fields(cls: Any) -> Iterable[Any]:
+    """Annotations of the fields of a class."""
+    hints: dict[str, Any] | None = None
+    if is_pydantic(cls):
+        generic = getattr(cls, "__pydantic_generic_metadata__", None) or {}
+        yield generic.get("origin")
+        for name, info in cls.model_fields.items():
+            if _is_forward(info.annotation):
+                hints = hints_of(cls) if hints is None else hints
+                yield hints.get(name)
+            else:
+                yield info.annotation
         return
+    yield from hints_of(cls).values()
+
+
+def _is_forward(annotation: Any) -> bool:
+    """Whether a name in a pydantic field's annotation was not found when the model was made."""
+    if isinstance(annotation, (str, typing.ForwardRef)):
+        return True
+    return any(_is_forward(part) for part in get_args(annotation) if not isinstance(part, (bytes, int)))

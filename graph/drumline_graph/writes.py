@@ -8,8 +8,10 @@ a goto or a Send to an unknown node raises InvalidUpdateError: work is never los
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from drumline_graph.callables import plain_name
 from drumline_graph.constants import BRANCH_PREFIX, END, ROOT, START, TASKS
 from drumline_graph.errors import (
     EmptyInputError,
@@ -20,7 +22,7 @@ from drumline_graph.errors import (
     RouteMapError,
     coded,
 )
-from drumline_graph.schema import instance_items
+from drumline_graph.schema import field_hints, instance_items
 from drumline_graph.types import Command, Send
 
 if TYPE_CHECKING:
@@ -56,9 +58,9 @@ def result_writes(program: Program, node: Node, result: Any) -> list[Write]:
 
 def _result_writes(program: Program, node: Node, result: Any) -> list[Write]:
     commands = _commands_in(result)
-    for command in commands:
-        if command.graph == Command.PARENT:
-            raise ParentCommand(command)
+    leaving = [command for command in commands if command.graph == Command.PARENT]
+    if leaving:
+        raise ParentCommand(_with_plain_names(joined(leaving)))
     writes: list[Write] = []
     if isinstance(result, Send):
         _send_write(program, result, node.name, writes)
@@ -75,11 +77,55 @@ def _result_writes(program: Program, node: Node, result: Any) -> list[Write]:
                 "them: "
                 "Command(goto=[Send(...)])."
             )
+        elif isinstance(item, (list, tuple)) and _commands_in(item):
+            writes.extend(_nested_updates(program, node, item))
         elif item is not None:
             writes.extend(_update_writes(program, node.name, item))
     for command in commands:
         _goto_writes(program, node.name, command.goto, writes)
     return writes
+
+
+def _nested_updates(program: Program, node: Node, items: Sequence[Any]) -> list[Write]:
+    """Updates of Commands in a list inside a list. Their gotos count nowhere, as in LangGraph: that would go unseen."""
+    writes: list[Write] = []
+    for item in items:
+        if isinstance(item, Command):
+            if item.goto not in ((), []):
+                raise InvalidUpdateError(
+                    f"Node {node.name!r} returned Command(goto={item.goto!r}) in a list inside a list. Put it into the "
+                    "outer list."
+                )
+            writes.extend(_command_update(program, node.name, item))
+        elif isinstance(item, (list, tuple)) and _commands_in(item):
+            writes.extend(_nested_updates(program, node, item))
+        elif item is not None:
+            writes.extend(_update_writes(program, node.name, item))
+    return writes
+
+
+def joined(commands: Sequence[Command[Any]]) -> Command[Any]:
+    """Commands for one graph as one: all updates and all gotos, in order. LangGraph follows the first alone."""
+    if len(commands) == 1:
+        return commands[0]
+    pairs: list[Write] = []
+    goto: list[Any] = []
+    for command in commands:
+        pairs.extend(_pairs(command.update))
+        goto.extend(command.goto if isinstance(command.goto, (list, tuple)) else [command.goto])
+    return Command(graph=commands[0].graph, update=pairs or None, goto=goto)
+
+
+def _pairs(update: Any) -> list[Write]:
+    """An update as pairs of key and value; what has no keys is the value of a state that is one value."""
+    if update is None:
+        return []
+    if isinstance(update, dict):
+        return list(update.items())
+    if isinstance(update, (list, tuple)) and all(isinstance(item, (list, tuple)) and len(item) == 2 for item in update):
+        return [(key, value) for key, value in update]
+    items = instance_items(update, frozenset(field_hints(type(update))))
+    return [(ROOT, update)] if items is None else items
 
 
 def _commands_in(result: Any) -> list[Command[Any]]:
@@ -122,6 +168,8 @@ def _command_update(program: Program, node: str, command: Command[Any]) -> list[
         return []
     if isinstance(update, (list, tuple)) and update and all(_is_pair(item) for item in update):
         known = program.state_keys
+        if not program.is_root and (wrong := [value for key, value in update if key == ROOT]):
+            raise _not_an_update(f"Node {node!r} returned", wrong[0])
         return [(key, value) for key, value in update if key in known]
     if not program.is_root and isinstance(update, (list, tuple)) and not update:
         return []
@@ -133,7 +181,7 @@ def _is_pair(item: Any) -> bool:
 
 
 def _goto_writes(program: Program, source: str, goto: Any, writes: list[Write]) -> None:
-    targets = [goto] if isinstance(goto, (str, Send)) else goto
+    targets = [goto] if isinstance(plain_name(goto), (str, Send)) else goto
     if not isinstance(targets, (list, tuple, set, frozenset)):
         raise InvalidUpdateError(
             f"Node {source!r} returned Command(goto={goto!r}); goto takes a node name, a Send, or a list of these."
@@ -141,17 +189,34 @@ def _goto_writes(program: Program, source: str, goto: Any, writes: list[Write]) 
     for target in targets:
         if isinstance(target, Send):
             _send_write(program, target, source, writes)
-        elif target != END:
+        elif plain_name(target) != END:
             _name_write(program, target, f"Node {source!r} returned a goto", writes)
 
 
+def _with_plain_names(command: Command[Any]) -> Command[Any]:
+    """The command for another graph, which a wire may lie before: an Enum's member is of this process."""
+    given = command.goto
+    items = list(given) if isinstance(given, (list, tuple, set, frozenset)) else [given]
+    goto = [_plain_send(item) if isinstance(item, Send) else plain_name(item) for item in items]
+    if all(one is other for one, other in zip(items, goto, strict=True)):
+        return command
+    return replace(command, goto=goto)
+
+
+def _plain_send(send: Send) -> Send:
+    name = plain_name(send.node)
+    return send if name is send.node else Send(name, send.arg, timeout=send.timeout)
+
+
 def _name_write(program: Program, name: Any, what: str, writes: list[Write]) -> None:
+    name = plain_name(name)
     if not isinstance(name, str) or name not in program.nodes:
         raise RouteError(f"{what} to {name!r}, which is not a node. {known_nodes(program)}")
     writes.append((BRANCH_PREFIX + name, None))
 
 
 def _send_write(program: Program, send: Send, source: str, writes: list[Write]) -> None:
+    send = _plain_send(send)
     if send.node == END:
         raise InvalidUpdateError(f"Node {source!r} sent a packet to END. END runs nothing; leave the Send out to stop.")
     if send.node not in program.nodes:
@@ -186,7 +251,7 @@ def route_writes(program: Program, branch: Branch, returned: Any) -> list[Write]
                 "destination: "
                 f"got {target!r}. Return a node name, END, a Send, or a list of these."
             )
-        if target != END:
+        if plain_name(target) != END:
             what = f"Branch {branch.name!r} of node {branch.origin!r} led"
             _name_write(program, target, what, writes)
     return writes
@@ -195,7 +260,7 @@ def route_writes(program: Program, branch: Branch, returned: Any) -> list[Write]
 def _mapped(branch: Branch, item: Any) -> Any:
     ends = branch.ends or {}
     try:
-        return ends[item]
+        return ends[item] if item in ends else ends[plain_name(item)]
     except (KeyError, TypeError):  # TypeError: unhashable
         raise RouteMapError(
             f"Branch {branch.name!r} of node {branch.origin!r} returned {item!r}, which its path "

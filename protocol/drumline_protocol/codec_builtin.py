@@ -5,9 +5,8 @@ A code, once given, keeps its meaning for ever; new types take new codes. `dump`
 of an object, `load` makes the object from a payload. Both get a function for what lies inside:
 `inner(value) -> bytes` and `inner(bytes) -> value`.
 
-Not exact by nature: `bytearray` and `memoryview` come back as bytes (msgpack knows only bytes);
-time zones other than `timezone` and `ZoneInfo` come back as fixed offsets, which is the same
-instant.
+Not exact by nature: time zones other than `timezone` and `ZoneInfo` come back as fixed offsets, which
+is the same instant.
 """
 
 from __future__ import annotations
@@ -16,10 +15,8 @@ import re
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from enum import Enum
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -39,6 +36,8 @@ DATE, TIME, DATETIME, TIMEDELTA, TIMEZONE, DEQUE, RANGE = 8, 9, 10, 11, 12, 13, 
 TAGGED = 32
 #: A value that was encoded before (`Boxed`).
 BOXED = 33
+#: As TAGGED, of a class whose objects take long to build (a regular expression, a table of pandas).
+SLOW = 34
 
 _new = tuple.__new__
 _MICROSECOND = timedelta(microseconds=1)
@@ -49,6 +48,10 @@ _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}")
 
 #: Parts of the database that its list of names leaves out.
 _PART = re.compile(r"^(posix|right)/")
+
+
+class Refused(ValueError):
+    """An object of a known type that cannot be written as it is; its text says why, for the user."""
 
 
 def ext(code: int, payload: bytes) -> Any:
@@ -236,39 +239,6 @@ def dump_zone(obj: tzinfo, inner: Pack) -> Any:
     return ext(TIMEZONE, inner(_zone_fields(obj, obj.utcoffset(None))))
 
 
-# -- classes that are in no table ------------------------------------------------------------------
-
-
-def dump_base(obj: Any, inner: Pack) -> Any:
-    """An object of an unknown subclass of a builtin type as that type. TypeError for anything else.
-
-    Not for Enums, dataclasses and named tuples: their meaning is in the class, so losing it must
-    not pass in silence.
-    """
-    if isinstance(obj, Enum) or is_dataclass(obj) or hasattr(type(obj), "_field_defaults"):
-        raise TypeError("the class is in no table")
-    if isinstance(obj, dict):
-        return dict(obj)
-    if isinstance(obj, list):
-        return list(obj)
-    if isinstance(obj, str):
-        return str.__str__(obj)
-    if isinstance(obj, int):
-        number = int.__int__(obj)
-        return number if -(2**63) <= number < 2**64 else _dump_int(number, inner)
-    if isinstance(obj, float):
-        return float.__float__(obj)
-    if isinstance(obj, bytes):
-        return bytes(obj)
-    if isinstance(obj, tuple):
-        return _dump_tuple(obj, inner)
-    if isinstance(obj, set):
-        return _dump_set(obj, inner)
-    if isinstance(obj, frozenset):
-        return _dump_frozenset(obj, inner)
-    raise TypeError("the type is in no table")
-
-
 # -- the two tables --------------------------------------------------------------------------------
 
 DUMPERS: dict[type, Callable[[Any, Pack], Any]] = {
@@ -305,8 +275,11 @@ LOADERS: dict[int, Callable[[bytes, Unpack], Any]] = {
     RANGE: _load_range,
 }
 
+#: What an ext value of a code counts as, where that is not one.
+WEIGHTS = {TAGGED: 2, SLOW: 64}
+
 #: Codes whose payload is a value in this format: what lies inside it counts.
-NESTED = frozenset({TUPLE, SET, FROZENSET, DATETIME, TIME, TIMEDELTA, TIMEZONE, DEQUE, RANGE, TAGGED})
+NESTED = frozenset({TUPLE, SET, FROZENSET, DATETIME, TIME, TIMEDELTA, TIMEZONE, DEQUE, RANGE, TAGGED, SLOW})
 
 #: Names of the codes, for the tag of an `Opaque`.
 NAMES = {

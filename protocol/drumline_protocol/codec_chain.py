@@ -11,11 +11,13 @@ from typing import Any
 
 from msgpack import Packer, Unpacker, unpackb  # type: ignore[import-untyped]
 
-from drumline_protocol.codec_builtin import NAMES, TAGGED, Pack, Unpack
-from drumline_protocol.codec_count import HARMLESS_BYTES, check_counts, checked_dict, may_collide, may_forge
+from drumline_protocol.codec_builtin import NAMES, SLOW, TAGGED, Pack, Unpack
+from drumline_protocol.codec_count import HARMLESS_BYTES, SLOW_TAGS, check_counts, checked_dict, may_collide, may_forge
 from drumline_protocol.codec_types import Misfit, Opaque, WireType
 from drumline_protocol.failure import reason_of
 from drumline_protocol.limits import CONTAINER_ITEMS_MAX
+
+_OBJECTS = (TAGGED, SLOW)
 
 Dumper = Callable[[Any, Pack], Any]
 DumpHook = Callable[[Any], Any]
@@ -32,9 +34,54 @@ def packer(hook: DumpHook, unicode_errors: str | None) -> Pack:
         # Inside a list, which is cut off again: so the packer, which nests one level deeper
         # than the unpacker, refuses what could not be read.
         data: bytes = packer.pack([value])
+        if (b"\xc4" in data or b"\xc5" in data or b"\xc6" in data) and holds_buffer(value):
+            return pack(told_buffers(value))
         return data[1:]
 
     return pack
+
+
+class Buffer:
+    """A bytearray or memoryview on its way out. msgpack would write it as bytes, without asking anybody."""
+
+    __slots__ = ("obj",)
+
+    def __init__(self, obj: Any) -> None:
+        self.obj = obj
+
+    def __hash__(self) -> int:
+        return id(self.obj)
+
+
+_BUFFERS = frozenset({bytearray, memoryview})
+
+
+def holds_buffer(value: Any) -> bool:
+    """Whether a bytearray or memoryview lies in `value` or in its lists and dicts."""
+    stack: list[Any] = [(value,)]
+    while stack:
+        items = stack.pop()
+        kinds = set(map(type, items))
+        if not _BUFFERS.isdisjoint(kinds):
+            return True
+        if dict in kinds or list in kinds:
+            for item in items:
+                if type(item) is list:
+                    stack.append(item)
+                elif type(item) is dict:
+                    stack.append(item.values())
+                    stack.append(item.keys())
+    return False
+
+
+def told_buffers(value: Any) -> Any:
+    """A copy of `value`, of its lists and dicts, in which a `Buffer` stands for each bytearray and memoryview."""
+    kind = type(value)
+    if kind is list:
+        return [told_buffers(item) for item in value]
+    if kind is dict:
+        return {told_buffers(key): told_buffers(item) for key, item in value.items()}
+    return Buffer(value) if kind in _BUFFERS else value
 
 
 def dump_hook(dumpers: dict[type, Dumper], find: Callable[[type], Dumper], inner: Pack) -> DumpHook:
@@ -126,11 +173,13 @@ def load_hook(
     """What an unpacker asks for ext values; `inner` reads what lies inside them."""
 
     def hook(code: int, payload: bytes) -> Any:
-        if code == TAGGED:
+        if code in _OBJECTS:
             parts = inner(payload)
             if type(parts) is not list or len(parts) < 2 or type(parts[0]) is not str:
                 raise ValueError("not a tag and fields")
             tag = parts[0]
+            if code == TAGGED and tag.startswith(SLOW_TAGS):
+                raise ValueError(f"a value of type {tag!r} does not tell that it takes long")
             wire_type = find_tag(tag)
             if wire_type is not None:
                 try:
@@ -141,7 +190,7 @@ def load_hook(
                     raise
                 except BaseException as exc:  # user code: a `from_fields`, a default factory, an Enum's `_missing_`
                     raise ValueError(f"a value of type {tag!r} cannot be built: {reason_of(exc)}") from exc
-            return Opaque(tag, parts[1], TAGGED, payload)
+            return Opaque(tag, parts[1], code, payload)
         load = loaders.get(code)
         if load is None:
             return Opaque(f"ext:{code}", payload, code, payload)

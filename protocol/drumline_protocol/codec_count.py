@@ -10,7 +10,7 @@ hashes are equal (`checked_dict`, `check_hashes`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgpack import Unpacker  # type: ignore[import-untyped]
@@ -19,6 +19,13 @@ from drumline_protocol.limits import CONTAINER_ITEMS_MAX, EQUAL_HASHES_MAX, VALU
 
 #: Values up to this size are within all bounds: a typed value takes at least three bytes.
 COUNT_FROM_BYTES = min(CONTAINER_ITEMS_MAX, 3 * VALUE_TYPED_MAX)
+
+#: Smaller values hold few that take long to build.
+SLOW_FROM_BYTES = 32 * 1024
+
+#: What tags of those begin with, and so what stands in bytes that may hold them.
+SLOW_TAGS = ("pandas:", "python:re.")
+_SLOW_TAGS = tuple(tag.encode() for tag in SLOW_TAGS)
 
 #: What every typed value begins with.
 _EXT_HEADS = bytes([0xC7, 0xC8, 0xC9, 0xD4, 0xD5, 0xD6, 0xD7, 0xD8])
@@ -67,6 +74,8 @@ _COUNTS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 def may_exceed(data: bytes) -> bool:
     """Whether `data` may hold more than the bounds allow, so that `check_size` must look: a guess that costs little."""
     size = len(data)
+    if size > SLOW_FROM_BYTES and any(tag in data for tag in _SLOW_TAGS):
+        return True
     if size <= COUNT_FROM_BYTES:
         return False
     if size > VALUE_ITEMS_MAX or b"\xdd\x00" in data or b"\xdf\x00" in data:  # a list or dict of 65,536 or more
@@ -74,11 +83,11 @@ def may_exceed(data: bytes) -> bool:
     return size - len(data.translate(None, _EXT_HEADS)) > VALUE_TYPED_MAX // 2
 
 
-def check_size(data: bytes, nested: frozenset[int], objects: int) -> bool:
+def check_size(data: bytes, nested: frozenset[int], weights: Mapping[int, int]) -> bool:
     """ValueError if the value in `data` has too many items. Whether keys of a long dict in it may be typed values.
 
-    `nested` are the ext codes whose payload is a value in this format; `objects` is the one of them that objects of
-    classes have. What is no msgpack at all passes, up to where it ceases to be: the decoder will stop there too.
+    `nested` are the ext codes whose payload is a value in this format; `weights` tells which codes count for more than
+    one. What is no msgpack at all passes, up to where it ceases to be: the decoder will stop there too.
     """
     pos, left, at_once, typed = 0, 1, 0, 0
     long_dict = False
@@ -95,7 +104,7 @@ def check_size(data: bytes, nested: frozenset[int], objects: int) -> bool:
                 left += _MORE[first]
             elif first in _EXT:
                 code, start, end = _ext(data, pos, first)
-                typed += 2 if code == objects else 1
+                typed += weights.get(code, 1)
                 if typed > VALUE_TYPED_MAX:
                     raise ValueError(_too_many("typed values", VALUE_TYPED_MAX))
                 if code in nested:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections import deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +16,8 @@ from msgpack import ExtType, Timestamp  # type: ignore[import-untyped]
 
 from drumline_graph.loaded import loaded
 from drumline_protocol.codec import Boxed
-from drumline_protocol.codec_builtin import DUMPERS
+from drumline_protocol.codec_builtin import DUMPERS, Refused
+from drumline_protocol.codec_subclass import BASES, base_of
 from drumline_protocol.codec_types import Opaque, WireType
 from drumline_protocol.errors import EncodeError
 from drumline_protocol.failure import class_name_of, text_of
@@ -27,12 +28,21 @@ FindType = Callable[[type], "WireType | None"]
 #: A path from the root, innermost step first; None is the root.
 Path = Any
 
+_CONTAINERS = frozenset({OrderedDict, defaultdict, dict, list, tuple, set, frozenset, deque})
+#: how one gives what lies in an object of a subclass
+_PLAIN: dict[type, str] = {
+    base: f"{base.__name__}(value)" for base in (dict, list, tuple, set, frozenset, str, int, float, bytes)
+}
 _SEQUENCES = (list, tuple, deque, set, frozenset)
-_ATOMS = frozenset({type(None), bool, float, str, bytes, bytearray, memoryview, Boxed, Opaque, ExtType, Timestamp})
+_ATOMS = frozenset({type(None), bool, float, str, bytes, bytearray, Boxed, Opaque, ExtType, Timestamp})
 
 UNKNOWN = "drumline cannot write this type; register it with drumline.types.register"
 TOO_DEEP = f"more than {NESTING_MAX} lists and dicts lie inside one another"
 STRUCTURED = "the class is not known; name it in the graph's schema, register it with drumline.types.register"
+SUBCLASS = (
+    "the class extends {base} and is not known; name it in the graph's schema, register it with "
+    "drumline.types.register, or give {plain} instead"
+)
 
 
 def explain(value: Any, root: str, exc: BaseException, find: FindType) -> EncodeError:
@@ -133,9 +143,11 @@ def _look(value: Any, find: FindType) -> tuple[str | None, Iterator[tuple[str, A
     wire_type = find(type(value))
     if wire_type is not None:
         try:
-            return None, _fields(wire_type.dump(value)), True
+            return None, _children(value, wire_type), True
         except KeyboardInterrupt:
             raise
+        except Refused as exc:
+            return text_of(exc), nothing, True
         except BaseException as exc:
             return f"its fields cannot be read: {_text(exc)}", nothing, True
     unknown = _unknown(value)
@@ -166,9 +178,36 @@ def _unknown(value: Any) -> str | None:
     pydantic = loaded("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):
         return STRUCTURED
-    if isinstance(value, (dict, list, str, int, float, bytes, tuple, set, frozenset)):
+    if cls.__module__.startswith("zoneinfo"):
         return None
-    return None if cls.__module__.startswith("zoneinfo") else UNKNOWN
+    base = base_of(cls)
+    if base is None or base not in BASES:
+        return UNKNOWN
+    plain = _PLAIN.get(base)
+    return SUBCLASS.format(base=base.__name__, plain=plain or f"a {base.__name__}")
+
+
+def _children(value: Any, wire_type: WireType) -> Iterator[tuple[str, Any]]:
+    """What lies inside an object of a known class: items of one that extends a container, fields of others."""
+    return iter(list(_inside(value, wire_type.tag, wire_type.dump(value))))
+
+
+def _inside(value: Any, tag: str, parts: list[Any]) -> Iterator[tuple[str, Any]]:
+    if tag == "pandas:DataFrame":
+        yield from ((_step(name), column[1]) for name, column in zip(value.columns, parts[0], strict=True))
+        parts = parts[1:]
+    elif tag == "pandas:Series":
+        yield "", parts[0][1]
+        parts = parts[1:]
+    base = base_of(type(value))
+    if base in _CONTAINERS and not hasattr(type(value), "_fields"):
+        held = parts[0]
+        if base is defaultdict:
+            yield ".default_factory", held[0]
+            held = held[1]
+        yield from _items(held)
+        parts = parts[1:]
+    yield from _fields(parts)
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import GenericAlias
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from drumline_graph.loaded import loaded
+from drumline_protocol.codec_names import apart, digest_of
 
 T = TypeVar("T", bound=type)
 
@@ -34,6 +35,8 @@ class Opaque:
     It can be kept, compared, hashed, put into a state and sent on; a reader that knows the type
     gets the object. Give the classes with `Cluster(types=[...])` or `graph.on(cluster)` to get it
     here. Do not change `fields`: what is sent on are the bytes it came as.
+
+    Code that takes it for the object gets an error that names the class and says how to give it.
     """
 
     __slots__ = ("code", "data", "fields", "tag")
@@ -50,9 +53,29 @@ class Opaque:
     def __hash__(self) -> int:
         return hash((self.code, self.data))
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise AttributeError(f"{self._story} {_where(self.fields, name)}", name=name, obj=None)
+
+    def __getitem__(self, key: Any) -> Any:
+        raise TypeError(f"{self._story} {_where(self.fields, key)}")
+
+    @property
+    def _story(self) -> str:
+        return (
+            f"this is an Opaque: class {self.tag!r} is not known in this process, or has other fields here. To get its "
+            "objects, give the class: Cluster(types=[...]), cluster.graph(name, graph=graph) or graph.on(cluster), or "
+            "drumline.types.register in its module; import that module before."
+        )
+
     def __repr__(self) -> str:
         text = repr(self.fields)
         return f"Opaque({self.tag!r}, {text if len(text) <= 200 else text[:200] + '...'})"
+
+
+def _where(fields: Any, name: Any) -> str:
+    return f"Here its value is .fields[{name!r}]." if type(fields) is dict and name in fields else ""
 
 
 @dataclass(slots=True)
@@ -174,7 +197,11 @@ def _namedtuple_type(cls: Any, tag: str) -> WireType:
 
 
 def structure(cls: Any, tag: str | None = None) -> WireType | None:
-    """The wire type of a dataclass, pydantic model, Enum or NamedTuple; None for others."""
+    """The wire type of a dataclass, attrs class, pydantic model, Enum, NamedTuple, exception, or subclass of one of
+    Python's own types; None for others.
+    """
+    from drumline_protocol.codec_subclass import subclass_type
+
     tag = tag or tag_of(cls)
     if issubclass(cls, enum.Enum):
         return _enum_type(cls, tag)
@@ -185,25 +212,42 @@ def structure(cls: Any, tag: str | None = None) -> WireType | None:
         from drumline_protocol.codec_pydantic import model_type
 
         return model_type(cls, tag)
-    if dataclasses.is_dataclass(cls):
+    if not issubclass(cls, BaseException) and dataclasses.is_dataclass(cls):
         return _dataclass_type(cls, tag)
+    if "__attrs_attrs__" in cls.__dict__:
+        from drumline_protocol.codec_attrs import attrs_type
+
+        return attrs_type(cls, tag)
     if issubclass(cls, tuple) and hasattr(cls, "_field_defaults"):
         return _namedtuple_type(cls, tag)
-    return None
+    return subclass_type(cls, tag)
 
 
 # -- tables ----------------------------------------------------------------------------------------
 
 
+class Finder(Protocol):
+    """Looks for classes that a table does not list and that belong to it all the same."""
+
+    def knows(self, cls: type) -> bool: ...
+
+    def candidates(self, module: str, qualname: str) -> Sequence[type]: ...
+
+
 class TypeTable:
-    """A closed set of classes with their tags, never changed: `with_types` gives a new one."""
+    """A closed set of classes with their tags, never changed: `with_types` gives a new one.
 
-    __slots__ = ("_by_class", "_by_qualname", "_by_tag")
+    Of several classes with one name (two calls of a factory, `create_model` twice) each has a tag of its own: behind a
+    `#` stands a digest of its fields. `finder` is asked for classes that the table lacks.
+    """
 
-    def __init__(self, types: Iterable[WireType] = ()) -> None:
+    __slots__ = ("_by_class", "_by_qualname", "_by_tag", "_finder")
+
+    def __init__(self, types: Iterable[WireType] = (), finder: Finder | None = None) -> None:
         self._by_class: dict[type, WireType] = {}
         self._by_tag: dict[str, WireType] = {}
         self._by_qualname: dict[str, list[WireType]] = {}
+        self._finder = finder
         for wire_type in types:
             self._add(wire_type)
 
@@ -218,20 +262,23 @@ class TypeTable:
     def __repr__(self) -> str:
         return f"TypeTable({sorted(self._by_tag)})"
 
-    def with_types(self, classes: Iterable[Any]) -> TypeTable:
-        """This table and these classes: dataclasses, pydantic models, Enums and NamedTuples.
+    def with_types(self, classes: Iterable[Any], finder: Finder | None = None) -> TypeTable:
+        """This table and these classes: dataclasses, attrs classes, pydantic models, Enums and NamedTuples.
 
         Anything else among `classes` is passed over: a schema names many types that need no entry,
-        and what cannot be encoded in the end says so then.
+        and what cannot be encoded in the end says so then. A class of a name that the table has already takes its tag.
         """
-        table = TypeTable(self._by_class.values())
+        table = TypeTable(self._by_class.values(), finder or self._finder)
+        new: dict[type, WireType] = {}
         for cls in classes:
             # `isinstance(list[int], type)` is true on Python 3.10
             real = isinstance(cls, type) and not isinstance(cls, GenericAlias)
-            if real and cls not in table._by_class:
+            if real and cls not in table._by_class and cls not in new:
                 wire_type = structure(cls)
                 if wire_type is not None:
-                    table._add(wire_type)
+                    new[cls] = wire_type
+        for wire_type in apart(list(new.values()), structure):
+            table._add(wire_type)
         return table
 
     def tags(self) -> dict[str, WireType]:
@@ -240,7 +287,10 @@ class TypeTable:
 
     def find_class(self, cls: type) -> WireType | None:
         """The entry of exactly this class."""
-        return self._by_class.get(cls)
+        found = self._by_class.get(cls)
+        if found is None and self._finder is not None and self._finder.knows(cls):
+            found = self._learn(cls)
+        return found
 
     def find_tag(self, tag: str) -> WireType | None:
         """The entry of that tag.
@@ -249,14 +299,35 @@ class TypeTable:
         names. So a class of `__main__`, on either side, is also found by its qualified name if only
         one class of the table has it.
         """
-        found = self._by_tag.get(tag)
+        found = self._by_tag.get(tag) or self._alike(tag)
         if found is not None:
             return found
+        base, mark, digest = tag.partition("#")
+        if mark:  # the writer has several classes of that name: only one with these very fields will do
+            plain = self.find_tag(base)
+            return plain if plain is not None and digest_of(plain.cls) == digest else None
+        module, _, qualname = base.partition(":")
+        classes = () if self._finder is None else self._finder.candidates(module, qualname)
+        return self._learn(classes[0]) if len(classes) == 1 else None
+
+    def _alike(self, tag: str) -> WireType | None:
         module, _, qualname = tag.partition(":")
         alike = self._by_qualname.get(qualname, ())
         if module != "__main__":
             alike = [wire_type for wire_type in alike if wire_type.of_main]
         return alike[0] if len(alike) == 1 else None
+
+    def _learn(self, cls: type) -> WireType | None:
+        """Add a class that the finder stands for, unless another one has its name already."""
+        wire_type = structure(cls)
+        if wire_type is None:
+            return None
+        if wire_type.tag in self._by_tag:
+            wire_type = structure(cls, f"{wire_type.tag}#{digest_of(cls)}")
+        if wire_type is None or wire_type.tag in self._by_tag:
+            return None
+        self._add(wire_type)
+        return wire_type
 
 
 #: What `register` was given, for all codecs of this process.
@@ -283,7 +354,7 @@ def register(
     """Let objects of exactly this class cross between processes. Returns the class, so it is also a
     decorator.
 
-    Dataclasses, pydantic models, Enums and NamedTuples need nothing more. For any other class, or
+    Dataclasses, attrs classes, pydantic models, Enums and NamedTuples need nothing more. For any other class, or
     to choose what travels, give `to_fields(obj)`, which turns an object into encodable data (a
     dict, as a rule), and `from_fields(data)`, which makes an object of it. `from_fields` is called
     with data from outside: check it.
@@ -307,7 +378,7 @@ def register(
         wire_type = structure(cls, tag)
     if wire_type is None:
         raise TypeError(
-            f"{tag_of(cls)} is not a dataclass, pydantic model, Enum or NamedTuple, so drumline "
+            f"{tag_of(cls)} is not a dataclass, attrs class, pydantic model, Enum or NamedTuple, so drumline "
             "cannot see what it consists of. Give register() to_fields= and from_fields=."
         )
     taken = registered._by_tag.get(tag)

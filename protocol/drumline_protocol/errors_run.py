@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.names import listed
@@ -251,7 +252,8 @@ class RemoteError(RunError):
 
     The text begins with the original class and message. To catch it as what it was, name its class:
     `Cluster(errors=[MyError])`, or use `graph.on(cluster)`, which knows the classes of the graph's
-    module. `traceback_text` is the traceback on the worker.
+    module. `traceback_text` is the traceback on the worker, `attributes` what the exception held, as far as it
+    crossed.
     """
 
     def __init__(self, class_name: str, message: str, traceback_text: str = "") -> None:
@@ -259,6 +261,7 @@ class RemoteError(RunError):
         self.class_name = class_name
         self.message = message
         self.traceback_text = traceback_text
+        self.attributes: dict[str, Any] = {}
 
     def __str__(self) -> str:
         return f"{self.class_name}: {self.message}" if self.message else self.class_name

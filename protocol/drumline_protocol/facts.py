@@ -85,6 +85,8 @@ class PlanMade:
     tasks: list[PlannedTask]
     at_ms: float
     inputs: list[Any] | None = None  # embedded only: the very objects that the nodes get
+    #: embedded only: ids of the messages that subgraph nodes are given, by task, before their graphs name the others
+    given: dict[str, list[str]] | None = None
 
 
 @dataclass(slots=True)

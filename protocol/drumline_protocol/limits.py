@@ -51,6 +51,12 @@ BIG_INT_BYTES_MAX = 4096
 #: The digits, sign and exponent of a Decimal as text.
 DECIMAL_CHARS_MAX = 4096
 
+#: The text of a regular expression.
+PATTERN_CHARS_MAX = 16 * 1024
+
+#: Dimensions of an array: what numpy allows.
+ARRAY_DIMENSIONS_MAX = 64
+
 # -- errors on the wire ----------------------------------------------------------------------------
 
 #: The message of an exception that crosses the wire; the rest is cut off, and the text says so.
@@ -65,6 +71,24 @@ FAILURE_ARGS_BYTES_MAX = 64 * 1024
 
 #: Notes (PEP 678) that travel with an exception.
 FAILURE_NOTES_MAX = 32
+
+#: Exceptions that travel as one: the causes of an exception, the members of its groups, those in its attributes.
+FAILURE_PARTS_MAX = 32
+
+#: Attributes that travel with one exception, and those of its attributes that are named as left behind.
+FAILURE_ATTRIBUTES_MAX = 64
+
+#: One encoded attribute of an exception. A bigger one is left behind by name.
+FAILURE_ATTRIBUTES_BYTES_MAX = 64 * 1024
+
+#: Arguments and attributes of an exception, with those of all that travel with it.
+FAILURE_STATE_BYTES_MAX = 256 * 1024
+
+#: Lines of a pydantic `ValidationError` that travel; it counts those that it has.
+FAILURE_DETAILS_MAX = 100
+
+#: The text of an input in such a line that cannot travel as itself.
+FAILURE_INPUT_CHARS_MAX = 200
 
 # -- dispatch --------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from drumline_graph.types import Command, Interrupt
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol.codec import Boxed, Codec, unbox
-from drumline_protocol.errors import DecodeError, ProtocolTooNew
+from drumline_protocol.errors import DecodeError, EncodeError, ProtocolTooNew
 from drumline_protocol.limits import NAME_CHARS_MAX
 from drumline_protocol.wire_shapes import (
     Misshapen,
@@ -116,7 +116,7 @@ _OUTS: dict[Any, Convert | None] = {
     (m.Cancel, "tasks"): list,
 }
 #: fields that stay in the process
-_LOCAL = {(f.PlanMade, "inputs")}
+_LOCAL = {(f.PlanMade, "inputs"), (f.PlanMade, "given")}
 
 
 class _Layout:
@@ -247,10 +247,23 @@ _ITEMS: dict[int, Callable[[Any, Any], bool]] = {
 
 
 def encode_item(codec: Codec, kind: int, payload: Any, header: Any) -> bytes:
-    """One event of a task. A NESTED payload is a fact."""
-    if kind == f.NESTED:
-        payload = to_row(payload)
-    return codec.encode([kind, payload, header] if header is not None else [kind, payload])
+    """One event of a task. A NESTED payload is a fact.
+
+    EncodeError for a value that the codec does not take. Never because of a message: what cannot cross of one, or of
+    its metadata, is plain data (`codec_messages`).
+    """
+    row = to_row(payload) if kind == f.NESTED else payload
+    try:
+        return codec.encode([kind, row, header] if header is not None else [kind, row])
+    except EncodeError:
+        from drumline_protocol.codec_messages import plain_event
+
+        plain = plain_event(codec, kind, payload, header)
+        if plain is None:
+            raise
+        payload, header = plain
+    row = to_row(payload) if kind == f.NESTED else payload
+    return codec.encode([kind, row, header] if header is not None else [kind, row])
 
 
 def decode_item(codec: Codec, data: bytes) -> tuple[int, Any, Any]:

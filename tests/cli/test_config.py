@@ -118,6 +118,8 @@ def test_prefix_from_option_environment_and_file(folder: Path) -> None:
     assert settings().prefix() == "file"
     assert settings({"DRUMLINE_PREFIX": "env"}).prefix() == "env"
     assert settings({"DRUMLINE_PREFIX": "env"}, prefix="opt").prefix() == "opt"
+    with pytest.raises(UsageError, match="cannot be a key prefix"):
+        settings(prefix="a b{").prefix()
 
 
 @pytest.mark.parametrize("make", [Cluster, lambda: Cluster(None)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drumline.cli.main import _parser
+from drumline.cli.main import parser as _parser
 from drumline_protocol import codec_builtin, facts, keys, limits, messages, wire
 from drumline_protocol.keys import Keys
 from drumline_transport.local_server import find_server

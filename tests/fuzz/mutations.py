@@ -11,10 +11,14 @@ from msgpack import ExtType
 from tests.fuzz.trees import Opened, at, parse, places, put, write
 
 #: ext codes: those of the codec, some that nobody has
-CODES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 32, 33, 34, 99, 127, -1, -128]
+CODES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 32, 33, 34, 35, 99, 127, -1, -128]
 TAGS = [
     *(f"drumline:{name}" for name in ("Send", "Command", "Interrupt", "Overwrite", "Failure", "Message", "Nobody")),
-    *(f"langchain:{name}" for name in ("AIMessage", "ToolMessage", "Document", "Nobody")),
+    *(f"langchain:{name}" for name in ("AIMessage", "ToolMessage", "Document", "TextAccessor", "Nobody")),
+    *(f"python:{name}" for name in ("OrderedDict", "defaultdict", "Fraction", "re.Pattern", "array", "memoryview")),
+    *(f"python:{name}" for name in ("exception", "class", "PosixPath", "struct_time", "mappingproxy", "Nobody")),
+    *("pydantic:SecretStr", "pydantic:HttpUrl", "numpy:ndarray", "numpy:float64", "numpy:MaskedArray"),
+    *("pandas:DataFrame", "pandas:Series", "pandas:MultiIndex", "pandas.scalar:Timestamp", "pandas:array.Categorical"),
     *("tests.protocol.samples:Point", "tests.protocol.samples:Model", "tests.protocol.samples:Bits", "os:system"),
 ]
 WORDS = ["", "a", "text", "run-1", "\ud800", "x" * 201, "é", "__tasks__", "node", "value", "goto", *TAGS]

@@ -6,11 +6,15 @@ import sys
 from random import Random
 
 import pytest
+from tests.differential.value_kinds import KINDS
 from tests.fuzz.__main__ import main
 from tests.fuzz.mutations import frame, of_trees
 from tests.fuzz.rounds import run_block
 from tests.fuzz.targets import ALL, SHARES
 from tests.fuzz.trees import parse, write
+from tests.protocol.samples import CODEC
+
+from drumline_protocol.errors import DecodeError
 
 
 @pytest.mark.timeout(600)
@@ -24,6 +28,21 @@ def test_the_same_seed_makes_the_same_frames() -> None:
     assert one.outcomes == other.outcomes
     assert one.outcomes != run_block(5, 1).outcomes
     assert [frame(Random(3), ALL) for _ in range(5)] == [frame(Random(3), ALL) for _ in range(5)]
+
+
+def test_frames_of_values_of_every_kind() -> None:
+    """Arrays, tables, exceptions, secrets: mutated, each is a value or a DecodeError, and nothing else."""
+    frames = [CODEC.encode(make()) for make in KINDS.values()]
+    rng = Random(5)
+    outcomes = set()
+    for _ in range(4000):
+        data = of_trees(rng, rng.choice(frames), frames)
+        try:
+            CODEC.decode(data)
+            outcomes.add("read")
+        except DecodeError:
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
 
 
 def test_trees_are_what_they_were_parsed_from() -> None:

@@ -2,7 +2,7 @@
 
 Streaming (SSE, with usage if `stream_options.include_usage` asks for it), not streaming, tool calls. What it answers
 depends on the request alone: "About <the last message>", word by word. A user's message `!call NAME {json}` scripts a
-call of that tool; the answer to a tool's message is "The tool said <its content>".
+call of that tool, `!json {json}` a structured answer; the answer to a tool's message is "The tool said <its content>".
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class _Answer:
         if last["role"] == "user" and content.startswith("!call ") and request.get("tools"):
             name, _, arguments = content.removeprefix("!call ").partition(" ")
             self.call = (name, arguments)
+        elif last["role"] == "user" and content.startswith("!json "):
+            self.text = content.removeprefix("!json ")
         else:
             self.text = f"The tool said {content}" if last["role"] == "tool" else f"About {content}"
         digest = hashlib.sha256(json.dumps(request["messages"], sort_keys=True).encode()).hexdigest()

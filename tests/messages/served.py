@@ -14,6 +14,8 @@ from typing_extensions import TypedDict
 from drumline import messages
 from drumline.graph import START, StateGraph
 
+from .structured import structured
+
 #: words of the answer that is interrupted
 COUNT = 60
 
@@ -88,4 +90,6 @@ GRAPHS = {
     # the same, built with LangGraph: the adapter runs them
     "their_agents": agents(LANGGRAPH),
     **{f"their_guide_{name}": guide_models.graph(LANGGRAPH, name) for name in guide_models.EXAMPLES},
+    "structured": structured(DRUMLINE, known=False, returns=True),
+    "their_structured": structured(LANGGRAPH, known=False, returns=True),
 }

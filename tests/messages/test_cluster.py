@@ -23,6 +23,7 @@ from drumline.langgraph import adapt
 from drumline_transport.local_server import LocalServer, find_server
 
 from .openai_server import OpenAIServer
+from .structured import TOKENS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("openai_server")]
 
@@ -106,6 +107,22 @@ def test_models_everywhere(
     assert found is None, found
     nodes = {metadata["langgraph_node"] for _, metadata in theirs.payloads("messages")}
     assert nodes == {"__start__", "left", "right", "sent", "calls", *(() if subgraphs else ("below",))}
+
+
+@both_ways
+@graphs
+def test_a_structured_answer(cluster: Cluster, served: ModuleType, adapted: bool, use_async: bool) -> None:
+    """The object that LangChain puts into the message, of a class that no schema names, crosses as its fields."""
+    ours = remote(cluster, served, "structured", adapted=adapted)
+    theirs = record(ours, {"messages": []}, MODES, use_async=use_async)
+    assert theirs.error is None
+    tokens = theirs.payloads("messages")
+    assert [chunk.content for chunk, _ in tokens if chunk.content] == TOKENS
+    parsed = [chunk.additional_kwargs["parsed"] for chunk, _ in tokens if chunk.additional_kwargs.get("parsed")]
+    assert parsed == [{"city": "Lisbon", "degrees": 20}]
+    assert theirs.payloads("values")[-1]["text"].endswith("['dict']")
+    run_id = ours.start({"messages": []})
+    assert ours.result(run_id)["text"].startswith("Weather(city='Lisbon'")
 
 
 def test_a_run_that_was_started_without_messages_says_so(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ from tests.protocol.bombs import MANY, REFUSED, Many, array, equal_hashes, ext, 
 from tests.protocol.samples import CODEC, Frozen
 
 from drumline_protocol.codec import Codec
-from drumline_protocol.codec_builtin import LOADERS, NESTED, TAGGED
+from drumline_protocol.codec_builtin import LOADERS, NESTED, SLOW, TAGGED, WEIGHTS
 from drumline_protocol.codec_count import check_size, may_exceed
 from drumline_protocol.errors import DecodeError, EncodeError
 from drumline_protocol.limits import (
@@ -27,9 +27,9 @@ LIGHT = [name for name in MANY if len(MANY[name].item) * MANY[name].most() < 2**
 
 def count_exactly(many: Many) -> None:
     """ValueError unless as many as pass do, and one more does not."""
-    check_size(rows(many.item, many.most()), NESTED, TAGGED)
+    check_size(rows(many.item, many.most()), NESTED, WEIGHTS)
     with pytest.raises(ValueError, match="all levels together"):
-        check_size(rows(many.item, many.most() + 3), NESTED, TAGGED)
+        check_size(rows(many.item, many.most() + 3), NESTED, WEIGHTS)
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -89,11 +89,11 @@ def test_numbers_of_one_kind_are_counted_at_once_and_rightly(number: Any) -> Non
     count_exactly(Many(item, 1, 0))
     # One of another kind among them, which stands for many
     odd = rows(item, 1000)[5:] + array(1_000_000) + b"\x90" * 1_000_000
-    check_size(array(2) + odd, NESTED, TAGGED)
+    check_size(array(2) + odd, NESTED, WEIGHTS)
     within = array(1000) + item * 400 + array(1_048_576) + b"\xc0" * 1_048_576 + item * 598 + b"\xa1x"
-    check_size(within, NESTED, TAGGED)
+    check_size(within, NESTED, WEIGHTS)
     with pytest.raises(ValueError, match="all levels together"):
-        check_size(array(2) + within + array(1_048_576) + b"\xc0" * 1_048_576, NESTED, TAGGED)
+        check_size(array(2) + within + array(1_048_576) + b"\xc0" * 1_048_576, NESTED, WEIGHTS)
 
 
 def test_what_can_be_written_can_be_read() -> None:
@@ -113,11 +113,11 @@ def test_what_can_be_written_can_be_read() -> None:
 
 
 def test_every_typed_level_is_counted() -> None:
-    assert {code for code in LOADERS if code in NESTED} | {TAGGED} == NESTED
+    assert {code for code in LOADERS if code in NESTED} | {TAGGED, SLOW} == NESTED
     inside = array(700_000) + b"\x90" * 700_000
     for code in NESTED:
         with pytest.raises(ValueError, match="more than 2097152 items"):
-            check_size(array(3) + ext(code, inside) * 3, NESTED, TAGGED)
+            check_size(array(3) + ext(code, inside) * 3, NESTED, WEIGHTS)
     boxes = array(3) + ext(33, inside) * 3
     assert [len(box.data) for box in CODEC.decode(boxes)] == [len(inside)] * 3
 

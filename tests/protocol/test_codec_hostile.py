@@ -6,6 +6,7 @@ import io
 import socket
 import sys
 import threading
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -256,6 +257,14 @@ def test_the_error_names_path_and_type(sock: socket.socket) -> None:
     assert caught.value.path == "state['docs'][3].handle"
 
 
+class Text(str):
+    pass
+
+
+class Rows(list):  # type: ignore[type-arg]
+    pass
+
+
 @pytest.mark.parametrize(
     ("make", "path", "type_name", "reason"),
     [
@@ -269,12 +278,14 @@ def test_the_error_names_path_and_type(sock: socket.socket) -> None:
         (lambda: [Shade.DARK], "value[0]", "Shade", "not known"),
         (lambda: [Coordinates(1)], "value[0]", "Coordinates", "not known"),
         (lambda: [Unlisted()], "value[0]", "Unlisted", "not known"),
-        (lambda: [ValueError("x")], "value[0]", "ValueError", "cannot write"),
+        (lambda: [Text("x")], "value[0]", "Text", "give str(value)"),
+        (lambda: {"a": {"b": Rows([1])}}, "value['a']['b']", "Rows", "give list(value)"),
+        (lambda: OrderedDict(a=[open]), "value['a'][0]", "built", "cannot write"),
+        (lambda: defaultdict(lambda: 0), "value.default_factory", "function", "cannot write"),
         (lambda: [1 << 40_000], "value[0]", "int", "the limit is 4096"),
-        (lambda: [..., 1], "value[0]", "ellipsis", "cannot write"),
         (lambda: ["\ud800", open], "value[1]", "built", "cannot write"),
         (lambda: [range(3), iter([])], "value[1]", "list_iterator", "cannot write"),
-        (lambda: [Stranger], "value[0]", "type", "cannot write"),
+        (lambda: [Stranger], "value[0]", "type", "not known"),
     ],
 )
 def test_what_cannot_be_encoded(make: Any, path: str, type_name: str, reason: str) -> None:

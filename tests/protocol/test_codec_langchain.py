@@ -134,18 +134,16 @@ def test_the_table_holds_every_message_class() -> None:
         if isinstance(cls := getattr(langchain_core.messages, name), type) and issubclass(cls, BaseMessage)
     }
     assert classes <= set(MESSAGES)
-    assert len(langchain_types()) == len(MESSAGES) + 1
+    # documents, what older agents keep, prompts, the text of a message, sums of dicts
+    assert len(langchain_types()) == len(MESSAGES) + 1 + 4 + 3 + 2
 
 
-def test_subclasses_and_unencodable_metadata_are_told() -> None:
+def test_subclasses_are_told() -> None:
     class Mine(HumanMessage):
         pass
 
     with pytest.raises(EncodeError, match=r"value\[0\].*Mine.*register"):
         CODEC.encode([Mine("x")])
-    message = AIMessage("x", response_metadata={"raw": object()})
-    with pytest.raises(EncodeError, match=r"m\.response_metadata\['raw'\] of type object"):
-        CODEC.encode(message, "m")
 
 
 def test_lc_markers_in_user_data_stay_data() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, defaultdict, deque
+from collections import deque
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -155,29 +155,6 @@ def test_mutable_defaults_are_not_shared_between_results() -> None:
     first.b.append(1)
     assert second.b == []
     assert CODEC.decode(data)[0].b == []
-
-
-def test_unknown_subclasses_of_builtins_come_back_as_their_base() -> None:
-    class Text(str):
-        def __str__(self) -> str:
-            return "not me"
-
-    class Number(int):
-        pass
-
-    class Items(list):  # type: ignore[type-arg]
-        pass
-
-    class Row(tuple):  # type: ignore[type-arg]
-        pass
-
-    counts: defaultdict[str, int] = defaultdict(int, a=1)
-    given = [Text("t"), Number(5), Number(2**70), Items([1]), Row((1,)), counts, OrderedDict(b=2)]
-    assert exactly(back(given), ["t", 5, 2**70, [1], (1,), {"a": 1}, {"b": 2}])
-
-
-def test_bytes_like_values_come_back_as_bytes() -> None:
-    assert exactly(back([bytearray(b"x"), memoryview(b"y")]), [b"x", b"y"])
 
 
 def test_equal_sets_have_equal_bytes() -> None:

@@ -297,11 +297,12 @@ def test_forged_failures_are_rebuilt_too(failure: Failure) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with 3.11")
-def test_exception_groups_are_told_as_text() -> None:
+def test_exception_groups_come_back_with_their_members() -> None:
     group = ExceptionGroup("several", [ValueError(1), KeyError(2)])  # noqa: F821
-    result = crossed(group)
-    assert type(result) is RemoteError
-    assert str(result) == "ExceptionGroup: several (2 sub-exceptions)"
+    result: Any = crossed(group)
+    assert type(result) is ExceptionGroup  # noqa: F821
+    assert str(result) == "several (2 sub-exceptions)"
+    assert [(type(each), each.args) for each in result.exceptions] == [(ValueError, (1,)), (KeyError, (2,))]
 
 
 def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None:
@@ -367,3 +368,12 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
 )
 def test_passwords_stay_out_of_messages(url: str, shown: str) -> None:
     assert errors.NoBroker(url, "x").url == shown
+
+
+def test_errors_travel_under_the_module_that_they_are_imported_from() -> None:
+    """Processes of several versions know them by it, wherever a version has written them down."""
+    for name in errors.__all__:
+        value = getattr(errors, name)
+        if isinstance(value, type) and value is not DrumlineError:
+            assert class_name_of(value) == f"drumline_protocol.errors.{name}"
+            assert own_classes()[class_name_of(value)] is value

@@ -42,7 +42,17 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
 class TaskContext:
     """What `get_config()`, `get_stream_writer()` and `get_runtime()` answer inside one task. Built when asked for."""
 
-    __slots__ = ("_config", "_runtime", "calls", "cluster_calls", "emitted", "job", "model_calls", "writer")
+    __slots__ = (
+        "_config",
+        "_runtime",
+        "calls",
+        "cluster_calls",
+        "emitted",
+        "job",
+        "model_calls",
+        "trace",
+        "writer",
+    )
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -55,6 +65,8 @@ class TaskContext:
         self.model_calls = count(1)
         #: numbers the ids of messages that this task's code emits itself
         self.emitted = count()
+        #: the task's run in a trace (`drumline_worker.tracing`); None if nobody listens
+        self.trace: Any = None
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 
@@ -75,6 +87,10 @@ class TaskContext:
 
     def _make_config(self) -> dict[str, Any]:
         return self.config
+
+    def give_config(self, config: dict[str, Any]) -> None:
+        """Put another config in place of the task's own."""
+        self._config = config
 
     @property
     def runtime(self) -> Runtime[Any]:
@@ -130,6 +146,10 @@ class TaskContext:
         for key in ("recursion_limit", "max_concurrency", "callbacks"):
             if given.get(key) is not None:
                 config[key] = given[key]
+        if self.trace is not None:
+            config["callbacks"] = self.trace.callbacks
+            if self.trace.run_id is not None:
+                config["run_id"] = self.trace.run_id
         if "messages" in job.shared.record:
             self._listen_to_models(config)
         return config

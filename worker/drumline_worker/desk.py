@@ -9,14 +9,15 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from drumline_graph.message_ids import identify_update, identify_writes
 from drumline_protocol import wire
+from drumline_protocol.codec import Codec
 from drumline_protocol.encode_paths import of_answer, of_event
 from drumline_protocol.errors import DecodeError, EncodeError
 from drumline_protocol.facts import NESTED
 from drumline_protocol.failure import Failure, describe, place_of
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
-from drumline_worker.capture import identify, messages_among
 from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
 from drumline_worker.outbox import Outbox, Slot
@@ -53,6 +54,9 @@ class Desk:
             if not isinstance(message, TaskMessage):
                 raise DecodeError(f"a {type(message).__name__} is no task", len(delivery.data))
             shared = self._registry.shared(message)
+            own = self._registry.codec_of(shared.graph)
+            if own is not self._codec:  # the graph shares the name of a class with another one
+                message = wire.decode(own, delivery.data)
             if not 0 <= shared.partition < self._partitions:
                 raise DecodeError(f"there is no partition {shared.partition}", len(delivery.data))
         except BaseException as error:
@@ -69,12 +73,13 @@ class Desk:
             self._executor,
             message.token,
             message.node,
+            graph=shared.graph,
         )
         return slot, message
 
     def job(self, slot: Slot, message: TaskMessage) -> Job | None:
         """The job of a task. None if it cannot run here: the reason is already on its way."""
-        codec, outbox = self._codec, self._outbox
+        codec, outbox = self._registry.codec_of(slot.graph), self._outbox
 
         def emit(kind: int, payload: Any, header: Any) -> None:
             if kind >= NESTED:
@@ -109,15 +114,16 @@ class Desk:
 
         From now on, what the task still emits goes out behind its answer.
         """
-        codec = self._codec
+        codec = self._registry.codec_of(slot.graph)
         answer.token = slot.token
         answer.events = self._outbox.seal(slot)
         try:
             if isinstance(answer, TaskResult):
                 # Here, so that no reducer in the coordinator draws an id that a second attempt would not draw.
-                identify(slot.task, messages_among([value for _, value in answer.writes]))
+                identify_writes(slot.task, answer.writes)
                 answer.writes = codec.box([list(pair) for pair in answer.writes])
             elif isinstance(answer, TaskBubbled):
+                identify_update(slot.task, answer.command.update)
                 answer.command = codec.box(answer.command)
             elif isinstance(answer, TaskInterrupt):
                 answer.interrupts = codec.box(answer.interrupts, "interrupts")
@@ -125,7 +131,7 @@ class Desk:
                 return self._seal_failure(slot, answer.events, describe(answer.error, codec))
             return wire.encode(codec, answer)
         except BaseException as error:  # encoders that the user registered are among what was called
-            return self._seal_failure(slot, answer.events, self._explain(slot, answer, error))
+            return self._seal_failure(slot, answer.events, self._explain(slot, answer, error, codec))
 
     def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
         failure.place = place_of(slot.node, slot.executor)
@@ -138,9 +144,9 @@ class Desk:
             failure.args = None
             return wire.encode(self._codec, error)
 
-    def _explain(self, slot: Slot, answer: Answer, error: BaseException) -> Failure:
+    def _explain(self, slot: Slot, answer: Answer, error: BaseException, codec: Codec) -> Failure:
         """The failure of an answer that cannot be encoded, with the key path as the user's state has it."""
         if isinstance(error, EncodeError):
             writes = answer.writes if isinstance(answer, TaskResult) else []
-            error = of_answer(error, self._codec, writes, slot.node)
-        return describe(error, self._codec)
+            error = of_answer(error, codec, writes, slot.node)
+        return describe(error, codec)

@@ -77,6 +77,8 @@ class Job:
     #: what `push_message` wrote: (channel, value), before what the node returns
     pushed: list[tuple[str, Any]] | None = None
     fate: Fate | None = None
+    #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
+    tracing: Any = None
 
     @property
     def is_heard(self) -> bool:

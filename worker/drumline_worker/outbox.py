@@ -48,6 +48,7 @@ class Slot:
     queued: bool = False
     #: the attempt is void: whatever it says is dropped
     void: bool = False
+    graph: str = ""
     #: it is void because this worker holds its entry no more
     lost: bool = False
     #: runs of a cluster that the node waits for

@@ -14,9 +14,10 @@ from drumline_graph.program import Program
 from drumline_graph.superstep import State
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec, unbox
-from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import DecodeError
+from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.messages import RunShared, TaskMessage
+from drumline_worker.handlers import run_tracing
 from drumline_worker.job import Emit, Job
 
 #: runs whose common part is kept decoded
@@ -29,10 +30,11 @@ _UNBUILT = object()
 
 @dataclass(slots=True)
 class _Known:
-    """The common part of a run's tasks, and the context made of it."""
+    """The common part of a run's tasks, the context made of it, and who listens to them."""
 
     shared: RunShared
     context: Any = _UNBUILT
+    tracing: Any = _UNBUILT
 
 
 class NotHeld(DrumlineError):
@@ -40,14 +42,15 @@ class NotHeld(DrumlineError):
 
 
 class Registry:
-    """Programs by name, and the codec that knows their types. `version` is the protocol that the cluster speaks."""
+    """Programs by name, and the codecs that know their types. `version` is the protocol that the cluster speaks.
+
+    `codec` reads and writes messages; `codec_of(message)` the values of a task's graph.
+    """
 
     def __init__(self, programs: Mapping[str, Program], version: int = wire.VERSION) -> None:
         self.programs = dict(programs)
-        types = TypeTable()
-        for program in self.programs.values():
-            types = types.with_types(program.schema_types())
-        self.codec = Codec(types, version)
+        self._codecs = GraphCodecs(self.programs, version)
+        self.codec = self._codecs.general
         self._shared: OrderedDict[bytes, _Known] = OrderedDict()
 
     def fingerprints(self) -> dict[str, str]:
@@ -58,6 +61,10 @@ class Registry:
         """The part of the message that all tasks of its run have in common. Calls no code of the graph."""
         return self._common(message).shared
 
+    def codec_of(self, graph: str) -> Codec:
+        """The codec for values of that graph."""
+        return self._codecs.of(graph)
+
     def _common(self, message: TaskMessage) -> _Known:
         box = message.shared
         if type(box) is not Boxed:
@@ -67,6 +74,9 @@ class Registry:
             shared = wire.from_row(unbox(box))
             if type(shared) is not RunShared:
                 raise DecodeError(f"a task carries a {type(shared).__name__} in place of its run's common part")
+            own = self.codec_of(shared.graph)
+            if own is not self.codec:
+                shared = wire.from_row(own.decode(box.data))
             try:
                 shared.run_id.encode()  # it becomes part of a key
             except UnicodeEncodeError:
@@ -93,6 +103,8 @@ class Registry:
         program, node, above = self._find(shared, message)
         if known.context is _UNBUILT:
             known.context = _context(self.programs[shared.graph], shared.context)
+        if known.tracing is _UNBUILT:
+            known.tracing = run_tracing(shared)
         cells = dict(message.cells)
         for key, blob_id in message.blobs.items():
             data = blob(shared.partition, blob_id)
@@ -101,7 +113,7 @@ class Registry:
                     f"the value of key {key!r} is gone from the broker (blob {blob_id}): the run is over, or its "
                     "keys were deleted by hand"
                 )
-            cells[key] = self.codec.decode(data)
+            cells[key] = self.codec_of(shared.graph).decode(data)
         return Job(
             program=program,
             node=node,
@@ -121,6 +133,7 @@ class Registry:
             emit=emit,
             executor=executor,
             above=above,
+            tracing=known.tracing,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

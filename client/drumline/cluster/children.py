@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from drumline.cluster.link import Link
-from drumline.embedded.config import call_config, is_of_task
+from drumline.embedded.config import call_config, is_of_task, run_config
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError, UnknownRun
 from drumline_protocol.messages import RunRequest
@@ -58,13 +58,19 @@ class Caller:
             self._fate.waits(begins)
 
 
-def remote_config(config: Mapping[str, Any] | None) -> tuple[dict[str, Any], TaskContext | None]:
+def remote_config(
+    base: Mapping[str, Any] | None, config: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], TaskContext | None]:
     """The config of a call that goes to a cluster, and the node that makes it, if one does.
 
-    Raises nothing: what only this process can use stays behind (`travelling`).
+    What only this process can use is still in it: `travelling` leaves that behind.
     """
-    merged, caller = call_config(None, config)
-    return travelling(merged, caller), caller or current.get()
+    merged, caller = call_config(base, config)
+    callbacks = run_config(base, config).get("callbacks")
+    merged.pop("callbacks", None)
+    if callbacks is not None:
+        merged["callbacks"] = callbacks
+    return merged, caller or current.get()
 
 
 def travelling(config: Mapping[str, Any], caller: TaskContext | None) -> dict[str, Any]:
@@ -84,7 +90,6 @@ def travelling(config: Mapping[str, Any], caller: TaskContext | None) -> dict[st
         return out
     metadata = (out.get("metadata") or {}).items()
     out["metadata"] = {k: v for k, v in metadata if k not in left_out and not str(k).startswith(_INTERNAL)}
-    out.pop("callbacks", None)  # the node's own, or those of its run: its user did not write them
     if caller is not None:
         parent = caller.job.shared.run_id
         out["metadata"]["parent_run_id"] = parent

@@ -16,6 +16,7 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotDeleted, RunExpired, UnknownRun
 from drumline_protocol.facts import RunStarted
+from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.ids import partition_of
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
 from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
@@ -89,7 +90,7 @@ class Link:
         """The codec that knows this client's types and those that the graph names."""
         codec = self._codecs.get(program)
         if codec is None:
-            types = self._types if program is None else self._types.with_types(program.schema_types())
+            types = self._types if program is None else table_of(program, self._types)
             codec = self._codecs[program] = Codec(types)
         return codec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.attendance import is_in_vain
 from drumline.cluster.children import Caller
@@ -17,9 +17,13 @@ from drumline.cluster.reader import RunReader
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.embedded.call import mappers_of, output_coercion
 from drumline.views import View, parse_modes
+from drumline_graph.error_classes import error_classes_of
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.request_digest import Asked
+
+if TYPE_CHECKING:
+    from drumline.tracing.run import RunTrace
 
 
 @dataclass(slots=True)
@@ -46,10 +50,13 @@ class Opening:
     program: Program | None = None
     asked: Asked | None = None
     caller: Caller | None = None
+    #: what callback handlers hear; None if there are none
+    trace: RunTrace | None = None
 
     def stream(self, link: Link) -> RunStream:
         """The stream for sync callers."""
-        return RunStream(
+        kind = RunStream if self.trace is None else self._traced("TracedRunStream")
+        return kind(
             self.run_id,
             self._reader(link),
             lambda: link.broker().log_reader(link.partition(self.run_id), self.run_id),
@@ -58,12 +65,18 @@ class Opening:
 
     def astream(self, link: Link) -> AsyncRunStream:
         """The twin for an event loop."""
-        return AsyncRunStream(
+        kind = AsyncRunStream if self.trace is None else self._traced("TracedAsyncRunStream")
+        return kind(
             self.run_id,
             self._reader(link),
             lambda: link.broker().alog_reader(link.partition(self.run_id), self.run_id),
             **self._rest(link),
         )
+
+    def _traced(self, kind: str) -> Any:
+        from drumline.tracing import streams
+
+        return partial(getattr(streams, kind), trace=self.trace)
 
     def _rest(self, link: Link) -> dict[str, Any]:
         start = parse_position(self.after, self.run_id)
@@ -82,8 +95,8 @@ class Opening:
         modes, listed = parse_modes(self.modes)
         wanted = (*modes, *self.printed)
         program, codec = self.program, link.codec(self.program)
-        known = [*link.errors, *_errors_of(program)]
-        view = View(
+        known = [*link.errors, *errors_of(program)]
+        view: Any = View(
             modes,
             listed=listed,
             subgraphs=self.subgraphs,
@@ -95,7 +108,12 @@ class Opening:
             mappers=None if program is None else mappers_of(program),
             decode_item=lambda data: wire.decode_item(codec, data),
             errors=known,
+            shown_as=None if program is None else program.shown_as,
         )
+        if self.trace is not None:
+            from drumline.tracing.streams import Overheard
+
+            view = Overheard(view, self.trace)
         return RunReader(
             self.run_id,
             view,
@@ -109,12 +127,6 @@ class Opening:
         )
 
 
-def _errors_of(program: Program | None) -> list[type[BaseException]]:
-    """Exception classes that the modules of a graph's nodes know by name."""
-    found: dict[type[BaseException], None] = {}
-    if program is not None:
-        for node in program.nodes.values():
-            for value in list(getattr(node.action, "__globals__", {}).values()):
-                if isinstance(value, type) and issubclass(value, BaseException):
-                    found[value] = None
-    return list(found)
+def errors_of(program: Program | None) -> Sequence[type[BaseException]]:
+    """Exception classes that the modules of a graph's functions know by name."""
+    return () if program is None else error_classes_of(program)

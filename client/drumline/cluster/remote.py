@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.children import Caller, child_run_id, remote_config, travelling
-from drumline.cluster.opening import Opening
+from drumline.cluster.opening import Opening, errors_of
 from drumline.cluster.stream import AsyncRunStream, RunStream
-from drumline.embedded.call import Call, portable_input
+from drumline.embedded.call import Call, mappers_of, portable_input
 from drumline.embedded.config import is_of_task
+from drumline.runnable.remote import RemoteFace
+from drumline.tracing.begin import cluster_trace
 from drumline.views import MODES, FinalOutput, parse_modes
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.request_digest import Asked
+from drumline_protocol.trace_ids import TRACE, root_trace_id
 from drumline_worker.context import TaskContext, current
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from drumline.graph.state import CompiledStateGraph
 
 
-class ClusterGraph:
+class ClusterGraph(RemoteFace):
     """A graph that a cluster serves as `name`. Get one from `Cluster.graph(name)`."""
 
     def __init__(self, cluster: Cluster, name: str, graph: CompiledStateGraph[Any, Any, Any, Any] | None) -> None:
@@ -30,6 +33,8 @@ class ClusterGraph:
         self.name = name
         self._program = None if graph is None else graph.program
         self._link = cluster.link
+        #: what `with_config` bound
+        self.config: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"<ClusterGraph {self.name!r} of {self.cluster!r}>"
@@ -98,10 +103,17 @@ class ClusterGraph:
         return self._start(input, config, context)
 
     def _start(self, input: Any, config: Mapping[str, Any] | None, context: Any, *, is_async: bool = False) -> str:
-        given, caller = remote_config(config)
+        given, caller = remote_config(self.config, config)
+        if given.get("callbacks") and caller is None and not is_of_task(config):
+            warnings.warn(
+                "config['callbacks'] hear nothing of a run that is started: they hear what `stream` or `invoke` reads",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        given = travelling(given, caller)
         request = self._request(input, given, context, MODES, caller, subgraphs=True, is_async=is_async)
         asked = Asked(request.graph, request.fingerprint)
-        self._submit(request, asked)
+        asked.digest = self._link.submit(request, self._link.codec(self._program))
         self._link.await_accepted(request.run_id, asked)
         return request.run_id
 
@@ -166,7 +178,7 @@ class ClusterGraph:
         printed = parse_modes(print_mode)[0] if print_mode else ()
         if debug:
             printed = tuple(dict.fromkeys((*printed, "updates", "values")))
-        given, caller = remote_config(config)
+        given, caller = remote_config(self.config, config)
         call = Call(
             input,
             given,
@@ -190,16 +202,31 @@ class ClusterGraph:
             call.input, given, call.context, call.record, context, subgraphs=call.subgraphs, is_async=is_async
         )
         caller = None if context is None else Caller(context, link)
+        run_id, program = request.run_id, self._program
+        asked = Asked(request.graph, request.fingerprint)
+        trace = cluster_trace(
+            self.name,
+            program,
+            call,
+            run_id,
+            is_async=is_async,
+            outputs=outputs,
+            mappers=None if program is None else mappers_of(program),
+            known=[*link.errors, *errors_of(program)],
+        )
+
+        def begin() -> None:
+            if trace is not None:
+                request.config[TRACE] = {"id": str(root_trace_id(run_id)), "order": trace.order()}
+            asked.digest = link.submit(request, link.codec(program))
 
         def cancel() -> None:
             link.cancel(run_id, "its stream was closed")
 
-        run_id = request.run_id
-        asked = Asked(request.graph, request.fingerprint)
         return Opening(
             run_id,
             list(call.modes) if call.listed else call.modes[0],
-            begin=lambda: self._submit(request, asked),
+            begin=begin,
             withdraw=lambda: link.cancel(run_id, "nobody accepted it in time"),
             cancel=None if on_close == "continue" else cancel if caller is None else caller.cancels(cancel),
             subgraphs=call.subgraphs,
@@ -207,13 +234,11 @@ class ClusterGraph:
             outputs=outputs,
             version=call.version,
             printed=call.printed,
-            program=self._program,
+            program=program,
+            trace=trace,
             asked=asked,
             caller=caller,
         )
-
-    def _submit(self, request: RunRequest, asked: Asked) -> None:
-        asked.digest = self._link.submit(request, self._link.codec(self._program))
 
     def _request(
         self,
@@ -226,13 +251,7 @@ class ClusterGraph:
         subgraphs: bool,
         is_async: bool,
     ) -> RunRequest:
-        """The request that starts a run. Callbacks stay behind, with a warning: they are objects of this process."""
-        if config.get("callbacks"):
-            warnings.warn(
-                "config['callbacks'] stays in this process: callbacks are not called for nodes that run on a cluster",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+        """The request that starts a run. Callbacks stay behind: they are objects of this process."""
         request = RunRequest(
             run_id=str(config.get("run_id") or ""),
             graph=self.name,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from drumline.embedded.strict import StrictWire
 from drumline.views import View
@@ -17,6 +17,9 @@ from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.messages import Events, RunRequest
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Fate, Job
+
+if TYPE_CHECKING:
+    from drumline.tracing.run import RunTrace
 
 #: name of the one executor of an embedded run
 EXECUTOR = "embedded"
@@ -43,6 +46,7 @@ class Embedded:
         forward: Callable[[Fact], None] | None,
         strict: StrictWire | None,
         caller: TaskContext | None = None,
+        trace: RunTrace | None = None,
     ) -> None:
         self.run = run
         self.view = view
@@ -51,6 +55,8 @@ class Embedded:
         self._context = context
         self._strict = strict
         self._forward = forward
+        #: what callback handlers hear; None if there are none
+        self.trace = trace
         #: the task whose node called this graph
         self.above = caller
         self._closed = False
@@ -87,6 +93,8 @@ class Embedded:
     def live(self) -> bool:
         """Whether somebody waits for events while a task runs, so that it must not run on the caller's thread."""
         shared = self.run.shared
+        if self.run.program.eager:
+            return True
         return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.record)
 
     def start(self) -> Effects:
@@ -102,11 +110,13 @@ class Embedded:
             event = self._strict.event(event, "" if task is None else task.name)
         return self.run.handle(event, now_ms())
 
-    def items(self, effects: Effects) -> list[Any]:
-        """What the effects add to the stream. Remembers how the run ended."""
+    def items(self, facts: Sequence[Fact]) -> list[Any]:
+        """What facts add to the stream. Remembers how the run ended."""
         out: list[Any] = []
-        fold, strict, forward = self.view.fold, self._strict, self._forward
-        for fact in effects.facts:
+        fold, strict, forward, trace = self.view.fold, self._strict, self._forward, self.trace
+        for fact in facts:
+            if trace is not None:
+                trace.fold(fact)
             if forward is not None:
                 forward(fact)
             kind = type(fact)
@@ -149,6 +159,7 @@ class Embedded:
             base=self.run.base,
             above=_nodes_above(scope),
             fate=self,
+            tracing=None if self.trace is None else self.trace.tracing,
         )
         return job if self._strict is None else self._strict.job(job, task)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drumline.embedded.batch import abatch, batch
 from drumline.embedded.call import Call, make_call, merge_configs
+from drumline.runnable.face import RunnableFace
+from drumline.runnable.schemas import json_schema_of, model_of
 from drumline.views import FinalOutput
 from drumline_graph.program import Program
 from drumline_graph.types import All, Durability
@@ -25,7 +28,7 @@ InputT = TypeVar("InputT")
 OutputT = TypeVar("OutputT")
 
 
-class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
+class CompiledStateGraph(RunnableFace, Generic[StateT, ContextT, InputT, OutputT]):
     """A graph that can be run: `stream`, `astream`, `invoke`, `ainvoke`, `batch`, `abatch`.
 
     It runs inside this process, unless it was bound to a cluster with `on()` or the environment names a broker
@@ -52,8 +55,12 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
     @property
     def name(self) -> str:
-        """Name of the graph: `compile(name=...)`, or LangGraph's default."""
+        """Name of the graph: `compile(name=...)`, or LangGraph's default. Setting it names this graph anew."""
         return self.program.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.program = replace(self.program, name=name)
 
     @property
     def builder(self) -> Any:
@@ -75,9 +82,25 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         """The type given as `context_schema`."""
         return self.program.context_schema
 
-    def get_name(self) -> str:
-        """The same as `.name`."""
-        return self.program.name
+    @property
+    def InputType(self) -> Any:
+        """The type given as `input_schema`, or that of the state."""
+        return self.program.input_schema
+
+    @property
+    def OutputType(self) -> Any:
+        """The type given as `output_schema`, or that of the state."""
+        return self.program.output_schema
+
+    def get_input_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """The input as a pydantic class."""
+        del config
+        return model_of(self.InputType, self.get_name("Input"))
+
+    def get_output_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """The output as a pydantic class."""
+        del config
+        return model_of(self.OutputType, self.get_name("Output"))
 
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """The graph as something to draw: `.nodes`, `.edges`, `.draw_mermaid()`, `.to_json()`."""
@@ -89,12 +112,12 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
     def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """JSON schema of the input."""
         del config
-        return _json_schema(self.program.input_schema)
+        return json_schema_of(self.program.input_schema)
 
     def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """JSON schema of the output."""
         del config
-        return _json_schema(self.program.output_schema)
+        return json_schema_of(self.program.output_schema)
 
     def with_config(
         self, config: Mapping[str, Any] | None = None, **kwargs: Any
@@ -309,9 +332,3 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             if cluster is not None:
                 return cluster.graph(self.name, graph=self)
         return None
-
-
-def _json_schema(schema: Any) -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(schema).json_schema()

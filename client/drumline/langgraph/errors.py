@@ -18,11 +18,14 @@ _PAIRS: tuple[tuple[Any, Any], ...] = (
 
 
 def of_both(error: BaseException) -> BaseException:
-    """The error as one of drumline's class and of LangGraph's class of that name; any other error as it is."""
+    """The error as one of drumline's class and of LangGraph's class of that name; any other error as it is.
+
+    LangGraph itself raises its own in graphs that it runs inline.
+    """
     for our_class, their_class in _PAIRS:
-        if isinstance(error, our_class) and not isinstance(error, their_class):
+        if isinstance(error, our_class) != isinstance(error, their_class):
             raised: Any = type(error)
-            cls = _both(raised, their_class)
+            cls = _both(raised, their_class if isinstance(error, our_class) else our_class)
             made: BaseException = cls.__new__(cls, *error.args)
             made.args = error.args
             made.__dict__.update(error.__dict__)
@@ -32,6 +35,6 @@ def of_both(error: BaseException) -> BaseException:
 
 
 @cache
-def _both(our_class: Any, their_class: Any) -> Any:
-    names = {"__module__": our_class.__module__, "__doc__": our_class.__doc__}
-    return type(our_class.__name__, (our_class, their_class), names)
+def _both(raised: Any, other: Any) -> Any:
+    names = {"__module__": raised.__module__, "__doc__": raised.__doc__}
+    return type(raised.__name__, (raised, other), names)

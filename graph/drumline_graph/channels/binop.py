@@ -57,8 +57,10 @@ def overwrite_value(value: Any) -> Any:
     if isinstance(value, dict):
         if len(value) == 1:
             return value.get(_OVERWRITE, MISSING)
-        if "value" in value and value.get("type") == _OVERWRITE:
-            return value["value"]
+        if "value" in value:
+            kind = value.get("type")  # of any type, and not all give a truth when compared
+            if isinstance(kind, str) and kind == _OVERWRITE:
+                return value["value"]
     return MISSING
 
 
@@ -160,6 +162,8 @@ class DeltaChannel(Channel):
         self.typ = typ
         self.snapshot_frequency = snapshot_frequency
         self._empty = None if typ is None else empty_factory(typ)
+        #: whether every write is messages: LangGraph's own reducer for histories turns all that it is given into them
+        self.takes_messages = getattr(reducer, "__name__", "") == "_messages_delta_reducer"
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -64,7 +64,7 @@ ADAPTER: tuple[Mutation, ...] = (
     Mutation(
         "errors_of_one_class",
         "client/drumline/langgraph/errors.py",
-        "if isinstance(error, our_class) and not isinstance(error, their_class):",
+        "if isinstance(error, our_class) != isinstance(error, their_class):",
         "if isinstance(error, their_class):",
         "tests/adapter/test_inside.py tests/adapter/test_embedded.py",
         "What drumline raises for a LangGraph graph is caught by LangGraph's classes.",

@@ -173,7 +173,7 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "types_of_graph_not_given",
         _CLIENT + "link.py",
-        "self._types.with_types(program.schema_types())",
+        "table_of(program, self._types)",
         "self._types",
         _ALL,
         "Classes that a graph's schemas name come back as themselves.",

@@ -198,7 +198,7 @@ GRAPH: tuple[Mutation, ...] = (
     Mutation(
         "goto_end_is_a_node",
         "graph/drumline_graph/writes.py",
-        '        elif target != END:\n            _name_write(program, target, f"Node',
+        '        elif plain_name(target) != END:\n            _name_write(program, target, f"Node',
         '        else:\n            _name_write(program, target, f"Node',
         "tests/graph/test_writes.py",
         "Command(goto=END) goes nowhere, and is no error.",

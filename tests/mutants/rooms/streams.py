@@ -181,15 +181,15 @@ STREAMS: tuple[Mutation, ...] = (
     Mutation(
         "errors_not_given",
         _CLIENT + "opening.py",
-        "known = [*link.errors, *_errors_of(program)]",
-        "known = [*_errors_of(program)]",
+        "known = [*link.errors, *errors_of(program)]",
+        "known = [*errors_of(program)]",
         _ALL,
         "Classes given to Cluster(errors=) are raised as themselves.",
     ),
     Mutation(
         "errors_of_graph_not_given",
         _CLIENT + "opening.py",
-        "known = [*link.errors, *_errors_of(program)]",
+        "known = [*link.errors, *errors_of(program)]",
         "known = [*link.errors]",
         _ALL,
         "Exception classes that the graph's module knows are raised as themselves.",

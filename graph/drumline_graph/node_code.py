@@ -1,0 +1,110 @@
+"""The user's functions behind a node, a router or a tool: where to look for classes that they name or raise."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from drumline_graph.annotations import closed_over
+
+if TYPE_CHECKING:
+    from drumline_graph.program import Program
+
+#: things looked at behind one node
+_PARTS_MAX = 1000
+
+#: attributes under which Runnables, tools and tasks keep what they call
+_HOLDERS = ("func", "afunc", "coroutine", "bound", "path", "_func")
+
+
+def functions_of(action: Any) -> Iterator[Any]:
+    """Functions and methods that an action calls, as far as its structure shows: through partials, Runnables and their
+    steps, tools, objects with `__call__`, and `@task`s that a function uses. Each once. Never raises.
+
+    An action may list its own in `user_code`.
+    """
+    todo: list[Any] = [action]
+    seen: set[int] = set()
+    while todo and len(seen) < _PARTS_MAX:
+        item = todo.pop(0)
+        if item is None or id(item) in seen:
+            continue
+        seen.add(id(item))
+        try:
+            parts = list(_behind(item))
+        except Exception:  # objects of users: their attributes may raise
+            parts = []
+        todo.extend(parts)
+        if inspect.isroutine(item):
+            yield item
+            todo.extend(_tasks_in(item))
+
+
+def _behind(item: Any) -> Iterable[Any]:
+    if isinstance(item, (str, bytes, int, float, ModuleType)):
+        return
+    if isinstance(item, (list, tuple)):
+        yield from item
+        return
+    if isinstance(item, functools.partial):
+        yield item.func
+        return
+    if inspect.isroutine(item) or isinstance(item, type):
+        wrapped = getattr(item, "__wrapped__", None)
+        if wrapped is not None:
+            yield wrapped
+        return
+    own = vars(item) if hasattr(item, "__dict__") else {}
+    yield from own.get("user_code", ()) or ()
+    for name in _HOLDERS:
+        yield own.get(name)
+    for name in ("steps", "steps__", "first", "middle", "last"):
+        yield own.get(name)
+    for name in ("tools_by_name", "_tools_by_name"):
+        yield list((own.get(name) or {}).values())
+    call = getattr(type(item), "__call__", None)  # noqa: B004 (the method itself is looked at)
+    if inspect.isfunction(call) and not call.__module__.startswith(("langchain", "langgraph.", "drumline")):
+        yield call
+
+
+def _tasks_in(function: Any) -> Iterable[Any]:
+    """`@task`s of LangGraph that the function's code names."""
+    function = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
+    code, globals_ = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    named = [globals_.get(name) for name in getattr(code, "co_names", ())]
+    for value in (*named, *closed_over(function).values()):
+        if type(value).__name__ == "_TaskFunction":
+            yield getattr(value, "func", None)
+
+
+def code_of(program: Program) -> Iterator[Any]:
+    """The functions of all nodes and routers of a program, those of its subgraphs too."""
+    for node in (program.start, *program.nodes.values()):
+        yield from functions_of(node.action)
+        for branch in node.branches:
+            yield from functions_of(branch.path)
+        if node.subprogram is not None:
+            yield from code_of(node.subprogram)
+    yield from _built(program)
+
+
+def _built(program: Program) -> Iterator[Any]:
+    """What the builder was given, where another engine's compiled nodes hide it."""
+    builder = program.builder
+    for spec in getattr(builder, "nodes", {}).values():
+        yield from functions_of(getattr(spec, "runnable", None))
+    for branches in getattr(builder, "branches", {}).values():
+        for branch in branches.values():
+            yield from functions_of(getattr(branch, "path", None))
+
+
+def namespaces_of(function: Any) -> Iterator[dict[str, Any]]:
+    """The names that a function's code can use: of its module, and of the functions around it."""
+    function = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
+    globals_ = getattr(function, "__globals__", None)
+    if isinstance(globals_, dict):
+        yield globals_
+    yield closed_over(function)
