@@ -26,6 +26,7 @@ from typing import Any
 
 from drumline_coordinator.barrier import changes_as_data, changes_by_reference, given_ids, plan_fact
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.late import late_notice
 from drumline_coordinator.passing import LEAVE, commands_of, entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.sketch import child_path, sketch_program
@@ -114,6 +115,7 @@ class Run:
         self.root: Scope | None = None
         self.tasks: dict[str, Task] = {}
         self.late = 0
+        self.told: set[tuple[str, str]] = set()
         #: (attempt, events heard) of the tasks of the superstep that was committed last
         self.heard: dict[str, tuple[int, int]] = {}
         config = shared.config
@@ -269,12 +271,12 @@ class Run:
         if task is None:
             return
         scope = task.scope
-        if scope.parent is None and not self.base:
-            task.status = DONE
-            self._fail_task(task, NoParentGraph.of(task.name))
-            return
         found = decode_command(event.command) if self.wire else unbox(event.command)
         command = replace(found, graph=None)  # it has arrived
+        if scope.parent is None and not self.base:
+            task.status = DONE
+            self._fail_task(task, NoParentGraph(command, task.name))
+            return
         if waits_to_leave(scope, task):
             scope.leaving = True
             task.writes = [(LEAVE, command)]
@@ -518,6 +520,7 @@ class Run:
 
     def _left(self, scope: Scope) -> None:
         """The graph has nothing left to do."""
+        self._fx.facts.extend(idle_notices(scope, self.told))
         if scope.parent is None:
             self._end("done", None)
             return

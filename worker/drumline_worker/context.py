@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextvars import ContextVar
 from functools import cache
 from itertools import count
@@ -19,7 +20,7 @@ from drumline_protocol.facts import CUSTOM
 from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
 from drumline_worker.job import Job
 from drumline_worker.late_config import LateConfig
-from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer
+from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer, server_info_of
 
 #: key of `configurable` by which a config is known to be that of a task (LangGraph's name)
 TASK_KEY = "__pregel_task_id"
@@ -108,8 +109,10 @@ class TaskContext:
                     task_id=job.task,
                     thread_id=None if thread is None else str(thread),
                     run_id=shared.run_id,
-                    node_attempt=1,
+                    node_attempt=job.attempt,
+                    node_first_attempt_time=time.time() if job.attempt == 1 else None,
                 ),
+                server_info=server_info_of(configurable),
             )
         return self._runtime
 

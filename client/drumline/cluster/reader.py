@@ -8,6 +8,7 @@ from typing import Any
 
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.views import View
+from drumline_graph.warnings import RunWarning
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
@@ -116,4 +117,4 @@ class RunReader:
             raise ModeNotRecorded(missing, fact.record)
 
     def _tell(self, text: str) -> None:
-        warnings.warn(f"run {self._run_id}: {text}", RuntimeWarning, stacklevel=6)
+        warnings.warn(f"run {self._run_id}: {text}", RunWarning, stacklevel=6)

@@ -68,7 +68,7 @@ class ClusterGraph(RemoteFace):
         with items:
             if stream_mode != "values":
                 return list(items)
-            output = FinalOutput(options.get("version", "v1"))
+            output = FinalOutput(options.get("version", "v1"), subgraphs=bool(options.get("subgraphs")))
             for item in items:
                 output.add(item)
         return output.result()
@@ -87,7 +87,7 @@ class ClusterGraph(RemoteFace):
         async with items:
             if stream_mode != "values":
                 return [item async for item in items]
-            output = FinalOutput(options.get("version", "v1"))
+            output = FinalOutput(options.get("version", "v1"), subgraphs=bool(options.get("subgraphs")))
             async for item in items:
                 output.add(item)
         return output.result()

@@ -13,6 +13,7 @@ from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.node import Node
+from drumline_graph.warnings import RunWarning
 from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.messages import Events, RunRequest
 from drumline_worker.context import TaskContext
@@ -123,7 +124,7 @@ class Embedded:
             if kind is RunFinished:
                 self.failure = self._raised(fact.error)  # type: ignore[union-attr]
             elif kind is Noticed:
-                warnings.warn(fact.text, RuntimeWarning, stacklevel=4)  # type: ignore[union-attr]
+                warnings.warn(fact.text, RunWarning, stacklevel=4)  # type: ignore[union-attr]
             out.extend(fold(fact if strict is None else strict.fact(fact)))
         return out
 
