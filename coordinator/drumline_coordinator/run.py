@@ -41,6 +41,7 @@ from drumline_coordinator.tasks import (
     Scope,
     Task,
 )
+from drumline_graph.cancelled import not_cancelled
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, GraphRecursionError, NoParentGraph, ParentCommand
 from drumline_graph.program import Program
@@ -143,6 +144,7 @@ class Run:
                 tags=tuple(shared.config.get("tags") or ()),
                 at_ms=now_ms,
                 subgraphs=shared.subgraphs,
+                digest=request.digest,
             )
         )
         try:
@@ -563,6 +565,7 @@ class Run:
 
     def _fail_task(self, task: Task, error: Any) -> None:
         """The task, the tasks above it, and the run have failed."""
+        error = not_cancelled(error, task.name)
         current: Task | None = task
         while current is not None:
             current.status = FAILED
@@ -575,6 +578,8 @@ class Run:
         if self.status is ENDED:
             return
         self.status = ENDED
+        if status == "failed":
+            error = not_cancelled(error, self.program.name, "a reducer or schema of graph")
         fx = self._fx
         for task in self.tasks.values():
             if task.status is RUNNING and task.runs_on_worker:

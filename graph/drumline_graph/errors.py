@@ -251,11 +251,30 @@ class NodeTimeoutError(DrumlineError):
 
 
 class NodeCancelledError(DrumlineError):
-    """A node was cancelled from outside while it ran, although the run itself goes on."""
+    """A node raised `asyncio.CancelledError`, although nobody had cancelled its run.
+
+    Something that the node awaited was cancelled, or it cancelled itself. Catch that inside of the node; the original
+    exception is the `__cause__`. When the caller is cancelled it gets the `CancelledError` itself, as in LangGraph.
+    """
 
     def __init__(self, node: str, message: str | None = None) -> None:
-        super().__init__(message or f"Node {node!r} was cancelled.")
+        super().__init__(message or _raised_cancelled("node", node))
         self.node = node
+
+    @classmethod
+    def of(cls, name: str, what: str = "node") -> NodeCancelledError:
+        """The error of a node, or of the reducers and schemas of a graph (`what`)."""
+        return cls(name, _raised_cancelled(what, name))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.node, *self.args)
+
+
+def _raised_cancelled(what: str, name: str) -> str:
+    return (
+        f"{what} {name!r} raised asyncio.CancelledError, but nobody had cancelled its run. What it awaits was "
+        "cancelled, or it cancelled itself: catch that in its code."
+    )
 
 
 class UnknownInterruptError(DrumlineError):

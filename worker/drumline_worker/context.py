@@ -43,13 +43,25 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
 class TaskContext:
     """What `get_config()`, `get_stream_writer()` and `get_runtime()` answer inside one task. Built when asked for."""
 
-    __slots__ = ("_config", "_runtime", "calls", "emitted", "job", "model_calls", "trace", "writer")
+    __slots__ = (
+        "_config",
+        "_runtime",
+        "calls",
+        "cluster_calls",
+        "emitted",
+        "job",
+        "model_calls",
+        "trace",
+        "writer",
+    )
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.writer: StreamWriter = make_writer(job)
         #: numbers the graphs that this task's code calls: from the second on, the number is part of the namespace
         self.calls = count()
+        #: numbers the runs that this task's code starts on a cluster, by what they ask for; None before the first
+        self.cluster_calls: dict[str, count[int]] | None = None
         #: numbers the calls of models, LangChain's and others
         self.model_calls = count(1)
         #: numbers the ids of messages that this task's code emits itself

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from drumline_graph.callables import is_runnable
+from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
@@ -63,7 +64,7 @@ def _run_here(job: Job) -> Answer:
     except BaseException as error:
         if context.trace is not None:
             error = context.trace.failed(error)
-        if not isinstance(error, Exception):
+        if not isinstance(error, (Exception, asyncio.CancelledError)):  # nobody can cancel sync code: it raised that
             raise
         return failed(job, error)
     finally:
@@ -173,6 +174,7 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
         return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+    error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     notes = getattr(error, "__notes__", ())
     if note not in notes:
@@ -225,12 +227,16 @@ def _call_in_thread(target: Node | Branch, value: Any, context: TaskContext) -> 
 async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
     if isinstance(target, Node) and target.foreign:
-        return await action.arun(context)
-    if target.is_runnable:
-        return await action.ainvoke(value, context.config)
-    if target.wants:
-        return await action(value, **_injected(target.wants, context))
-    return await action(value)
+        result = await action.arun(context)
+    elif target.is_runnable:
+        result = await action.ainvoke(value, context.config)
+    elif target.wants:
+        result = await action(value, **_injected(target.wants, context))
+    else:
+        result = await action(value)
+    if getattr(asyncio.current_task(), "_must_cancel", False):  # it cancelled itself and returned: asyncio's rule
+        raise asyncio.CancelledError
+    return result
 
 
 # -- the same while somebody listens (`drumline_worker.tracing`) ----------------------------------

@@ -14,6 +14,7 @@ _PAIRS: tuple[tuple[Any, Any], ...] = (
     (ours.GraphRecursionError, theirs.GraphRecursionError),
     (ours.InvalidUpdateError, theirs.InvalidUpdateError),
     (ours.EmptyInputError, theirs.EmptyInputError),
+    *((ours.NodeCancelledError, cls) for cls in [getattr(theirs, "NodeCancelledError", None)] if cls is not None),
 )
 
 
