@@ -34,13 +34,14 @@ def changes_as_data(
     }
 
 
-def plan_fact(scope: Scope, tasks: Sequence[Task], now_ms: float) -> PlanMade:
-    """The fact that these tasks are the next superstep of a graph."""
+def plan_fact(scope: Scope, tasks: Sequence[Task], now_ms: float, *, noted: bool) -> PlanMade:
+    """The fact that these tasks are the next superstep of a graph. `noted`: with `given_ids`."""
     planned = [
         PlannedTask(t.id, t.name, t.path, t.triggers, t.input if t.is_push else None, TAG_HIDDEN in t.node.tags)
         for t in tasks
     ]
-    return PlanMade(scope.ns, scope.step, scope.stop, planned, now_ms, [t.input for t in tasks])
+    given = given_ids(tasks) if noted else None
+    return PlanMade(scope.ns, scope.step, scope.stop, planned, now_ms, [t.input for t in tasks], given)
 
 
 def given_ids(tasks: Sequence[Task]) -> dict[str, list[str]] | None:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from drumline_coordinator.barrier import changes_as_data, changes_by_reference, given_ids, plan_fact
+from drumline_coordinator.barrier import changes_as_data, changes_by_reference, plan_fact
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.late import late_notice
@@ -274,7 +274,6 @@ class Run:
         found = decode_command(event.command) if self.wire else unbox(event.command)
         command = replace(found, graph=None)  # it has arrived
         if scope.parent is None and not self.base:
-            task.status = DONE
             self._fail_task(task, NoParentGraph(command, task.name))
             return
         if waits_to_leave(scope, task):
@@ -434,10 +433,8 @@ class Run:
             return
         scope.step = step
         tasks = self._open(scope, planned)
-        fact = plan_fact(scope, tasks, self._now)
-        if not self.wire and "messages" in self.shared.record:
-            fact.given = given_ids(tasks)
-        self._fx.facts.append(fact)
+        noted = not self.wire and "messages" in self.shared.record
+        self._fx.facts.append(plan_fact(scope, tasks, self._now, noted=noted))
         for task in tasks:
             if task.node.subprogram is None:
                 self.ready.append(task)
