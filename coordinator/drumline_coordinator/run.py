@@ -26,6 +26,7 @@ from typing import Any
 
 from drumline_coordinator.barrier import changes_as_data, changes_by_reference, given_ids, plan_fact
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.late import late_notice
 from drumline_coordinator.passing import LEAVE, commands_of, entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.sketch import child_path, sketch_program
@@ -40,6 +41,7 @@ from drumline_coordinator.tasks import (
     Scope,
     Task,
 )
+from drumline_graph.cancelled import not_cancelled
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, GraphRecursionError, NoParentGraph, ParentCommand
 from drumline_graph.program import Program
@@ -113,6 +115,7 @@ class Run:
         self.root: Scope | None = None
         self.tasks: dict[str, Task] = {}
         self.late = 0
+        self.told: set[tuple[str, str]] = set()
         #: (attempt, events heard) of the tasks of the superstep that was committed last
         self.heard: dict[str, tuple[int, int]] = {}
         config = shared.config
@@ -141,6 +144,7 @@ class Run:
                 tags=tuple(shared.config.get("tags") or ()),
                 at_ms=now_ms,
                 subgraphs=shared.subgraphs,
+                digest=request.digest,
             )
         )
         try:
@@ -267,12 +271,12 @@ class Run:
         if task is None:
             return
         scope = task.scope
-        if scope.parent is None and not self.base:
-            task.status = DONE
-            self._fail_task(task, NoParentGraph.of(task.name))
-            return
         found = decode_command(event.command) if self.wire else unbox(event.command)
         command = replace(found, graph=None)  # it has arrived
+        if scope.parent is None and not self.base:
+            task.status = DONE
+            self._fail_task(task, NoParentGraph(command, task.name))
+            return
         if waits_to_leave(scope, task):
             scope.leaving = True
             task.writes = [(LEAVE, command)]
@@ -516,6 +520,7 @@ class Run:
 
     def _left(self, scope: Scope) -> None:
         """The graph has nothing left to do."""
+        self._fx.facts.extend(idle_notices(scope, self.told))
         if scope.parent is None:
             self._end("done", None)
             return
@@ -560,6 +565,7 @@ class Run:
 
     def _fail_task(self, task: Task, error: Any) -> None:
         """The task, the tasks above it, and the run have failed."""
+        error = not_cancelled(error, task.name)
         current: Task | None = task
         while current is not None:
             current.status = FAILED
@@ -572,6 +578,8 @@ class Run:
         if self.status is ENDED:
             return
         self.status = ENDED
+        if status == "failed":
+            error = not_cancelled(error, self.program.name, "a reducer or schema of graph")
         fx = self._fx
         for task in self.tasks.values():
             if task.status is RUNNING and task.runs_on_worker:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from drumline_graph.channels.barrier import Barrier
 from drumline_graph.channels.base import Channel
 from drumline_graph.node import Node
 
@@ -53,9 +54,13 @@ class Program:
     """What a reader of the stream is shown in place of a payload: with that engine's control values."""
     eager: bool = False
     """Whether tasks tell of more than custom events and messages while they run: the whole stream of another engine."""
+    unseen_defaults: dict[str, str] = field(default_factory=dict)
+    """Keys whose default in the schema no node sees when the input is a dict, each with the reason."""
     volatile: tuple[str, ...] = field(init=False)
     consumable: frozenset[str] = field(init=False)
     finishing: tuple[str, ...] = field(init=False)
+    joins: tuple[str, ...] = field(init=False)
+    """Channels of list edges."""
     delta_keys: frozenset[str] = field(init=False)
     """Channels with a batch reducer: messages that are written to them get ids beforehand."""
     special: frozenset[str] = field(init=False)
@@ -75,6 +80,7 @@ class Program:
         self.volatile = tuple(name for name, channel in items if channel.volatile)
         self.consumable = frozenset(name for name, channel in items if channel.consumable)
         self.finishing = tuple(name for name, channel in items if channel.finishing)
+        self.joins = tuple(name for name, channel in items if isinstance(channel, Barrier))
         self.delta_keys = frozenset(name for name, channel in items if channel.kind == "delta")
         self.special = frozenset(name for name, channel in items if not channel.plain)
         keys = self.stream_keys

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
-from drumline_protocol.codec_pandas_arrays import array_of, array_parts, period_dtype
+from drumline_protocol.codec_pandas_arrays import array_of, array_parts, period_dtype, zone_of, zone_parts
 from drumline_protocol.codec_types import TypeTable, WireType
 
 #: what tags of this table begin with: of what takes long to build, and of scalars
@@ -165,7 +165,7 @@ def _freq(name: Any) -> str:
 
 
 def _timestamp_parts(moment: Any) -> list[Any]:
-    return [moment.asm8, moment.tzinfo, moment.fold]
+    return [moment.asm8, zone_parts(moment.tzinfo), moment.fold]
 
 
 def _timestamp(parts: list[Any]) -> Any:
@@ -174,7 +174,7 @@ def _timestamp(parts: list[Any]) -> Any:
         raise ValueError("not the parts of a Timestamp")
     moment: Any = pd.Timestamp(instant)
     if zone is not None:
-        return moment.tz_localize("UTC").tz_convert(zone)
+        return moment.tz_localize("UTC").tz_convert(zone_of(zone))
     return moment.replace(fold=fold) if fold else moment
 
 

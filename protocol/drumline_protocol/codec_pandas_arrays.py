@@ -7,6 +7,7 @@ packages, are refused with a way out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
 from drumline_protocol.codec_builtin import Refused
+
+#: a zone is looked up by name in the reader's own database, so the name must be no path
+_ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,3}")
 
 
 def array_parts(array: Any) -> list[Any]:
@@ -24,7 +28,7 @@ def array_parts(array: Any) -> list[Any]:
     if isinstance(dtype, pd.CategoricalDtype):
         return ["category", np.asarray(array.codes), dtype.categories, dtype.ordered]
     if isinstance(dtype, pd.DatetimeTZDtype):
-        return ["zoned", np.asarray(array.tz_convert("UTC").tz_localize(None)), dtype.tz, _freq_of(array)]
+        return ["zoned", np.asarray(array.tz_convert("UTC").tz_localize(None)), zone_parts(dtype.tz), _freq_of(array)]
     if isinstance(dtype, np.dtype):
         return ["times", np.asarray(array), _freq_of(array)]
     if isinstance(dtype, pd.PeriodDtype):
@@ -91,7 +95,20 @@ def _times(values: Any, freq: Any) -> Any:
 
 def _zoned(values: Any, zone: Any, freq: Any) -> Any:
     array: Any = pd.array(_ndarray(values, "M"))
-    return _with_freq(array.tz_localize("UTC").tz_convert(zone), freq)
+    return _with_freq(array.tz_localize("UTC").tz_convert(zone_of(zone)), freq)
+
+
+def zone_parts(zone: Any) -> Any:
+    """A time zone as it is written: those of pytz, which pandas gave before 3, by name."""
+    name = getattr(zone, "zone", None)
+    return name if type(name) is str else zone
+
+
+def zone_of(zone: Any) -> Any:
+    """The time zone that was written: a name means the one that this pandas gives it."""
+    if type(zone) is str and _ZONE_NAME.fullmatch(zone) is None:
+        raise ValueError("not the name of a time zone")
+    return zone
 
 
 def _with_freq(array: Any, freq: Any) -> Any:
@@ -127,8 +144,8 @@ def _string(storage: Any, marks_na: Any, texts: Any) -> Any:
         raise ValueError("not the texts of a column")
     if any(text is not None and type(text) is not str for text in texts):
         raise ValueError("not the texts of a column")
-    missing = pd.NA if marks_na else np.nan
-    return pd.array(texts, dtype=pd.StringDtype(storage, na_value=missing))
+    dtype = pd.StringDtype(storage) if marks_na else pd.StringDtype(storage, na_value=np.nan)
+    return pd.array(texts, dtype=dtype)
 
 
 def _masked(values: Any, missing: Any) -> Any:

@@ -26,7 +26,7 @@ class RunStarted:
 
     `sketches` maps a graph path (`""` for the root, `"sub"`, `"sub|inner"` for subgraph nodes) to that graph's
     `Sketch` as plain data. `record` names the stream modes that the run records, `subgraphs` tells whether also
-    those of subgraphs; `metadata` and `tags` are those of the run's config.
+    those of subgraphs; `metadata` and `tags` are those of the run's config. `digest` is that of the request.
     """
 
     run_id: str
@@ -38,6 +38,7 @@ class RunStarted:
     tags: tuple[str, ...]
     at_ms: float
     subgraphs: bool = True
+    digest: str = ""
 
 
 @dataclass(slots=True)

@@ -9,10 +9,13 @@ from typing import Annotated, Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_stream_writer
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime, get_runtime
 from langgraph.types import GraphOutput, Interrupt, Overwrite, Send, interrupt
+from tests.differential.drift import IS_ELDER
+from tests.differential.models import Parrot
 from typing_extensions import TypedDict
 
 from drumline.langgraph import adapt
@@ -135,8 +138,8 @@ def test_who_serves_the_graph(graph: Any, given: dict[str, Any], strict: bool) -
 @wires
 def test_a_functional_graph_streams_while_it_runs(mode: str, strict: bool) -> None:
     """The flow ends only when its reader has seen what its first task told."""
-    from langgraph.config import get_stream_writer
-    from tests.differential.models import Parrot
+    if mode == "messages" and IS_ELDER:
+        pytest.skip("tokens of a @task are not shown by the LangGraph that is installed")
 
     seen = threading.Event()
 

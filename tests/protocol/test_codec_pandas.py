@@ -203,7 +203,9 @@ FORGED = {
     "codes without categories": frame(
         "pandas:Series", ["category", np.array([5]), pd.Index(["a"]), False], pd.RangeIndex(1), None, {}, True
     ),
-    "a frequency that is none": frame("pandas:DatetimeIndex", ["numpy", np.array([1], "M8[ns]")], None, "os.system"),
+    "a frequency that is none": frame(
+        "pandas:DatetimeIndex", ["numpy", np.array([1], "M8[ns]")], None, "no such frequency"
+    ),
     "a long frequency": frame(
         "pandas:Series", ["period", np.array([1]), "1" * 10_000 + "D"], pd.RangeIndex(1), None, {}, True
     ),

@@ -432,7 +432,7 @@ def test_a_codec_may_leave_values_as_they_came() -> None:
         frame("python:MappingProxyType", [1]),
         frame("python:exception", 1),
         frame("python:class", 5),
-        frame("pydantic:HttpUrl", "not a url"),
+        frame("pydantic:Url", "not a url"),
         frame("python:slice", 1),
     ],
 )

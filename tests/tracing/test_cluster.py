@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import suppress
 from typing import Any
@@ -57,6 +58,29 @@ def test_a_stream_that_is_closed_ends_its_trace(cluster: Cluster) -> None:
     stream = cluster.graph("whole").stream({"xs": []}, {"callbacks": [recorder]})
     next(stream)
     stream.close()
+    assert recorder.ends()["whole",] == ("error", "GeneratorExit")
+    assert None not in recorder.ends().values()
+
+
+def test_a_stream_that_is_dropped_ends_its_trace(cluster: Cluster) -> None:
+    recorder = Recorder()
+    stream = cluster.graph("whole").stream({"xs": []}, {"callbacks": [recorder]})
+    next(stream)
+    del stream
+    gc.collect()
+    assert recorder.ends()["whole",] == ("error", "GeneratorExit")
+    assert None not in recorder.ends().values()
+
+
+def test_an_async_stream_that_is_dropped_ends_its_trace(cluster: Cluster) -> None:
+    recorder = Recorder()
+
+    async def first() -> None:
+        async for _ in cluster.graph("whole").astream({"xs": []}, {"callbacks": [recorder]}):
+            break
+        gc.collect()
+
+    asyncio.run(first())
     assert recorder.ends()["whole",] == ("error", "GeneratorExit")
     assert None not in recorder.ends().values()
 

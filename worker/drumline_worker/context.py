@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextvars import ContextVar
 from functools import cache
 from itertools import count
@@ -19,7 +20,7 @@ from drumline_protocol.facts import CUSTOM
 from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
 from drumline_worker.job import Job
 from drumline_worker.late_config import LateConfig
-from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer
+from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer, server_info_of
 
 #: key of `configurable` by which a config is known to be that of a task (LangGraph's name)
 TASK_KEY = "__pregel_task_id"
@@ -42,13 +43,25 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
 class TaskContext:
     """What `get_config()`, `get_stream_writer()` and `get_runtime()` answer inside one task. Built when asked for."""
 
-    __slots__ = ("_config", "_runtime", "calls", "emitted", "job", "model_calls", "trace", "writer")
+    __slots__ = (
+        "_config",
+        "_runtime",
+        "calls",
+        "cluster_calls",
+        "emitted",
+        "job",
+        "model_calls",
+        "trace",
+        "writer",
+    )
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.writer: StreamWriter = make_writer(job)
         #: numbers the graphs that this task's code calls: from the second on, the number is part of the namespace
         self.calls = count()
+        #: numbers the runs that this task's code starts on a cluster, by what they ask for; None before the first
+        self.cluster_calls: dict[str, count[int]] | None = None
         #: numbers the calls of models, LangChain's and others
         self.model_calls = count(1)
         #: numbers the ids of messages that this task's code emits itself
@@ -96,8 +109,10 @@ class TaskContext:
                     task_id=job.task,
                     thread_id=None if thread is None else str(thread),
                     run_id=shared.run_id,
-                    node_attempt=1,
+                    node_attempt=job.attempt,
+                    node_first_attempt_time=time.time() if job.attempt == 1 else None,
                 ),
+                server_info=server_info_of(configurable),
             )
         return self._runtime
 

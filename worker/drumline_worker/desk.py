@@ -91,7 +91,9 @@ class Desk:
             outbox.event(slot, item)
 
         try:
-            return self._registry.job(message, emit, self._executor, self._blob)
+            job = self._registry.job(message, emit, self._executor, self._blob)
+            job.fate = slot
+            return job
         except NotHeld as error:
             self.refuse(slot, str(error))
         except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes
@@ -133,7 +135,8 @@ class Desk:
 
     def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
         failure.place = place_of(slot.node, slot.executor)
-        tell_failure(slot, failure)
+        if not slot.void:  # else it was cancelled, which is told where it is heard
+            tell_failure(slot, failure)
         error = TaskError(slot.run, slot.task, slot.attempt, slot.executor, failure, slot.token, events)
         try:
             return wire.encode(self._codec, error)

@@ -16,9 +16,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from drumline_graph.callables import is_runnable
+from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
-from drumline_graph.errors import GraphInterrupt, ParentCommand
+from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.node import Branch, Node
 from drumline_graph.routing import router_input
@@ -62,7 +64,7 @@ def _run_here(job: Job) -> Answer:
     except BaseException as error:
         if context.trace is not None:
             error = context.trace.failed(error)
-        if not isinstance(error, Exception):
+        if not isinstance(error, (Exception, asyncio.CancelledError)):  # nobody can cancel sync code: it raised that
             raise
         return failed(job, error)
     finally:
@@ -122,11 +124,13 @@ def _steps(job: Job) -> Steps:
     if job.phase == "run":
         try:
             result = yield node, job.input
-            if type(result) is not dict and hasattr(result, "invoke") and not hasattr(node.action, "invoke"):
+            if type(result) is not dict and not node.is_runnable and is_runnable(result):
                 result = yield _calling(node, result), job.input
             if "messages" in job.shared.record:  # ids now: the reducers of routers would give others
                 messages = identified_messages(job, result)
         except ParentCommand as bubble:
+            if isinstance(bubble, NoParentGraph):  # of another run, which this node's code has started
+                raise
             result = bubble.args[0]
             if result.graph is not None:
                 raise
@@ -150,7 +154,7 @@ def _steps(job: Job) -> Steps:
 
 def _calling(node: Node, runnable: Any) -> Node:
     """A function that returns a Runnable, or a graph, means: call that instead (as LangChain's functions do)."""
-    return replace(node, action=runnable, has_async=hasattr(runnable, "ainvoke"))
+    return replace(node, action=runnable, is_runnable=True, has_async=True)
 
 
 def _done(job: Job, writes: Writes) -> TaskResult:
@@ -166,10 +170,11 @@ def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInte
 
 
 def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInterrupt:
-    if isinstance(error, ParentCommand):
+    if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
         return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+    error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     notes = getattr(error, "__notes__", ())
     if note not in notes:
@@ -197,7 +202,7 @@ def _call(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
     if isinstance(target, Node) and target.foreign:
         return action.run(context)
-    if hasattr(action, "invoke"):
+    if target.is_runnable:
         return action.invoke(value, context.config)
     if target.wants:
         return action(value, **_injected(target.wants, context))
@@ -222,12 +227,16 @@ def _call_in_thread(target: Node | Branch, value: Any, context: TaskContext) -> 
 async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
     if isinstance(target, Node) and target.foreign:
-        return await action.arun(context)
-    if hasattr(action, "ainvoke"):
-        return await action.ainvoke(value, context.config)
-    if target.wants:
-        return await action(value, **_injected(target.wants, context))
-    return await action(value)
+        result = await action.arun(context)
+    elif target.is_runnable:
+        result = await action.ainvoke(value, context.config)
+    elif target.wants:
+        result = await action(value, **_injected(target.wants, context))
+    else:
+        result = await action(value)
+    if getattr(asyncio.current_task(), "_must_cancel", False):  # it cancelled itself and returned: asyncio's rule
+        raise asyncio.CancelledError
+    return result
 
 
 # -- the same while somebody listens (`drumline_worker.tracing`) ----------------------------------

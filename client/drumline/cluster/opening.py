@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.attendance import is_in_vain
+from drumline.cluster.children import Caller
 from drumline.cluster.idle import Idle
 from drumline.cluster.link import Link
 from drumline.cluster.mismatch import explained
@@ -19,6 +20,7 @@ from drumline.views import View, parse_modes
 from drumline_graph.error_classes import error_classes_of
 from drumline_graph.program import Program
 from drumline_protocol import wire
+from drumline_protocol.request_digest import Asked
 
 if TYPE_CHECKING:
     from drumline.tracing.run import RunTrace
@@ -30,7 +32,8 @@ class Opening:
 
     `begin` is called before the first read (it submits the run, or makes sure that it exists), `cancel` when the stream
     is closed before the run's end (None: the run goes on), `withdraw` when nobody accepted the run (None: it was there
-    before). `outputs` narrows the state to the output schema.
+    before). `outputs` narrows the state to the output schema. `asked` is what the run must have been begun with, and
+    `caller` the node that reads it.
     """
 
     run_id: str
@@ -45,6 +48,8 @@ class Opening:
     version: str = "v1"
     printed: Sequence[str] = ()
     program: Program | None = None
+    asked: Asked | None = None
+    caller: Caller | None = None
     #: what callback handlers hear; None if there are none
     trace: RunTrace | None = None
 
@@ -80,6 +85,8 @@ class Opening:
             "cancel": self.cancel,
             "withdraw": self.withdraw,
             "idle": Idle(link, self.run_id),
+            "canceller": link.canceller,
+            "caller": self.caller,
             "in_vain": partial(is_in_vain, link),
             "start": start,
         }
@@ -88,7 +95,7 @@ class Opening:
         modes, listed = parse_modes(self.modes)
         wanted = (*modes, *self.printed)
         program, codec = self.program, link.codec(self.program)
-        known = [*link.errors, *errors_of(program)]
+        known = KnownErrors(link.errors, program)
         view: Any = View(
             modes,
             listed=listed,
@@ -116,9 +123,21 @@ class Opening:
             subgraphs=self.subgraphs,
             start=parse_position(self.after, self.run_id),
             raised_as=None if program is None else explained(program),
+            asked=self.asked,
         )
 
 
-def errors_of(program: Program | None) -> Sequence[type[BaseException]]:
-    """Exception classes that the modules of a graph's functions know by name."""
-    return () if program is None else error_classes_of(program)
+class KnownErrors:
+    """The exception classes that a reader rebuilds: those that it was given, and those that a graph's functions know.
+
+    The latter are looked for when an error has come: most streams never need them.
+    """
+
+    def __init__(self, given: Sequence[type[BaseException]], program: Program | None) -> None:
+        self._given = given
+        self._program = program
+
+    def __iter__(self) -> Iterator[type[BaseException]]:
+        yield from self._given
+        if self._program is not None:
+            yield from error_classes_of(self._program)

@@ -108,6 +108,7 @@ class _Crew:
         """Cancel what still runs, and wait until it has ended."""
         if self._process != forks():
             return  # a copy in the child of a fork: nothing of it runs here
+        self._embedded.close()
         running = list(self._running)
         for task in running:
             task.cancel()

@@ -20,7 +20,7 @@ from drumline_graph.program import Program
 from drumline_graph.types import Command, Send
 from drumline_protocol.messages import RunRequest, RunShared
 from drumline_protocol.new_ids import new_run_id
-from drumline_worker.context import TaskContext
+from drumline_worker.context import TaskContext, current
 
 
 @dataclass(slots=True)
@@ -188,6 +188,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         view,
         context=context,
         forward=forward,
+        caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,
         trace=embedded_trace(program, call, shared.run_id, base, is_async=is_async),
     )

@@ -175,6 +175,7 @@ class _Crew:
         """Cancel async nodes; let sync ones that have a thread run out, and leave out the others."""
         if self._process != forks():
             return  # a copy in the child of a fork: nothing of it runs here
+        self._embedded.close()
         loop = self._loop
         if loop is not None and self._open and loop.is_alive and not loop.is_current:
             loop.submit(self._cancel()).result()

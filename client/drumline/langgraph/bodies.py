@@ -21,8 +21,9 @@ _places: ContextVar[asyncio.Semaphore | None] = ContextVar("drumline_tool_places
 
 
 def process_of(node: Any) -> Any:
-    """What runs for a node: its body and its writers, with a step between them that joins commands for the graph above.
+    """What runs for a node: its body, whose commands for the graph above are joined, and its writers.
 
+    The body stays one step, for traces number the steps.
     The body of a `ToolNode` is one that keeps to `max_concurrency` where it runs on an event loop.
     """
     process = node.node
@@ -30,7 +31,7 @@ def process_of(node: Any) -> Any:
         return process
     body = _bounded(node.bound) if isinstance(node.bound, ToolNode) else node.bound
     mended = copy.copy(process)
-    mended.steps = [body, _JoinsCommands(), *process.steps[1:]]
+    mended.steps = [_JoinsCommands(body), *process.steps[1:]]
     return mended
 
 
@@ -63,20 +64,27 @@ def _bounded(tools: ToolNode) -> ToolNode:
 class _JoinsCommands(Runnable[Any, Any]):
     """Makes one command of several for the graph above. LangGraph follows the first and drops the others."""
 
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
     def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
-        """The node's result, with its commands for the graph above joined where the first of them stood."""
-        del config, kwargs
-        if not isinstance(input, (list, tuple)):
-            return input
-        leaving = [item for item in input if _leaves(item)]
-        if len(leaving) < 2:
-            return input
-        one = their_value(joined([our_command(command) for command in leaving]))
-        return [one if item is leaving[0] else item for item in input if not _leaves(item) or item is leaving[0]]
+        """The body's result, with its commands for the graph above joined."""
+        return _with_one_command(self._body.invoke(input, config, **kwargs))
 
     async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
         """The same."""
-        return self.invoke(input, config, **kwargs)
+        return _with_one_command(await self._body.ainvoke(input, config, **kwargs))
+
+
+def _with_one_command(result: Any) -> Any:
+    """A node's result, with its commands for the graph above joined where the first of them stood."""
+    if not isinstance(result, (list, tuple)):
+        return result
+    leaving = [item for item in result if _leaves(item)]
+    if len(leaving) < 2:
+        return result
+    one = their_value(joined([our_command(command) for command in leaving]))
+    return [one if item is leaving[0] else item for item in result if not _leaves(item) or item is leaving[0]]
 
 
 def _leaves(item: Any) -> bool:

@@ -35,13 +35,14 @@ from drumline.prebuilt.tool_errors import (
     handled_types,
     invocation_error,
 )
-from drumline.prebuilt.tool_runtime import InjectedState, InjectedStore, ToolRuntime
+from drumline.prebuilt.tool_runtime import InjectedState, InjectedStore, ToolCallWithContext, ToolRuntime
 
 __all__ = [
     "AsyncToolCallWrapper",
     "InjectedState",
     "InjectedStore",
     "ToolCallRequest",
+    "ToolCallWithContext",
     "ToolCallWrapper",
     "ToolInvocationError",
     "ToolNode",

@@ -39,6 +39,10 @@ def manager_of(config: Mapping[str, Any], *, is_async: bool) -> Any:
     return manager
 
 
+def _sync(run: Any) -> Any:
+    return run.get_sync() if hasattr(run, "get_sync") else run
+
+
 class RunTrace:
     """The trace of one call of a graph. `tracing` is what its tasks hang their runs in, once the root has begun.
 
@@ -122,6 +126,17 @@ class RunTrace:
             await self.aflush()
             run, self._run = self._run, None
             await run.on_chain_error(error)
+
+    def drop(self) -> None:
+        """The stream was dropped, and is garbage: there is no loop to wait on."""
+        if self._run is not None:
+            error = GeneratorExit()
+            self._follower.close(error)
+            for step in self._follower.take():
+                if (run := self._runs.pop(step.id, None)) is not None:
+                    _sync(run).on_chain_error(error)
+            run, self._run = self._run, None
+            _sync(run).on_chain_error(error)
 
     def _asked(self) -> list[tuple[Any, Any]]:
         asked = self._follower.interrupts

@@ -5,11 +5,13 @@ The handlers hear what this stream has read, so they hear nothing while nobody r
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.tracing.run import RunTrace
 from drumline.views import View
+from drumline_transport.after_fork import forks
 
 
 class Overheard:
@@ -23,6 +25,13 @@ class Overheard:
         """The items of the view."""
         self._trace.fold(fact)
         return self._view.fold(fact)
+
+
+def _dropped(stream: Any) -> None:
+    """A stream that is garbage ends its trace, unless it is a copy in the child of a fork."""
+    with suppress(Exception):  # the interpreter may be going down
+        if stream._process == forks():
+            stream._trace.drop()
 
 
 class TracedRunStream(RunStream):
@@ -49,6 +58,10 @@ class TracedRunStream(RunStream):
     def _decode_next(self) -> None:
         super()._decode_next()
         self._trace.flush()
+
+    def __del__(self) -> None:
+        _dropped(self)
+        super().__del__()
 
     def close(self) -> None:
         super().close()
@@ -80,6 +93,12 @@ class TracedAsyncRunStream(AsyncRunStream):
             await self._trace.abegin()
         await self._trace.aflush()  # what was decoded and made no item
         await super()._read()
+
+    def __del__(self) -> None:
+        _dropped(self)
+        end = getattr(super(), "__del__", None)
+        if end is not None:
+            end()
 
     async def aclose(self) -> None:
         await super().aclose()

@@ -90,8 +90,8 @@ VIEWS: tuple[Mutation, ...] = (
     Mutation(
         "last_interrupts_only",
         "client/drumline/views/shapes.py",
-        "                self._interrupts.extend(item.get(INTERRUPT, ()))",
-        "                self._interrupts = list(item.get(INTERRUPT, ()))",
+        "            self._interrupts.extend(self._last.get(INTERRUPT, ()))",
+        "            self._interrupts = list(self._last.get(INTERRUPT, ()))",
         _VIEWS,
         "invoke returns the interrupts of every item.",
     ),
