@@ -256,8 +256,10 @@ def essence(items: list[Item]) -> dict[Any, list[str]]:
 
 
 def plain(value: Any) -> Any:
-    """A value without the ids of messages."""
+    """A value without the ids of messages, which are other ones in each run."""
     if isinstance(value, dict):
+        if "role" in value and "content" in value:
+            return value["role"], value["content"]
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]

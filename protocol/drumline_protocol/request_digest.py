@@ -46,7 +46,9 @@ class Asked:
         What a coordinator or client of an older version left out cannot differ.
         """
         differing: Sequence[str] = ()
-        if graph and graph != self.graph:
+        # a graph without a name runs under the one that it is served by (decision 0027): an equal graph is the same
+        equal = bool(fingerprint) and fingerprint == self.fingerprint
+        if graph and graph != self.graph and not equal:
             differing = ("graph",)
         elif fingerprint and self.fingerprint and fingerprint != self.fingerprint:
             differing = ("version of the graph",)

@@ -323,6 +323,7 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.UnknownRun: ("run-1",),
         errors.InvalidRequest: ("config.tags: not a list",),
         errors.RunExpired: ("run-1", 60),
+        errors.RunIdTaken: ("run-1", "chat", "other", ["graph"]),
         errors.LogGap: ("run-1", 5, 9),
         errors.InvalidPosition: ("x9", "not a number"),
         errors.ModeNotRecorded: (["debug"], ["values"]),

@@ -84,7 +84,7 @@ def test_a_value_as_deep_as_the_codec_takes_it_has_a_digest() -> None:
 
 
 REFUSALS = [
-    (("h", "f", digest(1)), ["graph"]),
+    (("h", "other", digest(1)), ["graph"]),
     (("g", "other", digest(1)), ["version of the graph"]),
     (("g", "f", digest(2)), ["input"]),
     (("g", "f", digest(1, {"configurable": {"a": 1}})), ["config"]),
