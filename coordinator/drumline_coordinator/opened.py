@@ -92,12 +92,18 @@ class OpenRuns:
         self.loaded: dict[str, OpenRun] = {}
         #: those of them whose planned tasks wait for the next window; idle runs must cost nothing
         self.more: dict[str, OpenRun] = {}
-        #: runs ended under this lease, whose record may still say otherwise: their commits are on the way
-        self.over: dict[str, None] = {}
+        #: runs that are over under this lease, though their record may still say otherwise: the numbers of the commits
+        #: that end them, which may be on the way (0: it is deleted, and its id is free as soon as its record is gone)
+        self.over: dict[str, int] = {}
 
-    def is_known(self, run_id: str) -> bool:
-        """Whether the run was begun or rejected before."""
-        return run_id in self.loaded or run_id in self.over or bool(self.record(run_id))
+    def is_known(self, run_id: str, answered: int) -> bool:
+        """Whether the run was begun or rejected before, and is there. Up to commit `answered` records are true."""
+        return run_id in self.loaded or self.over.get(run_id, 0) > answered or bool(self.record(run_id))
+
+    def begin(self, run_id: str, open_run: OpenRun) -> None:
+        """A run that is not known begins. One of the same id may have been deleted, or have expired."""
+        self.loaded[run_id] = open_run
+        self.over.pop(run_id, None)
 
     def record(self, run_id: str) -> Mapping[str, bytes]:
         """The run's record; empty if there is none, `UNREADABLE` if there is something else in its place."""
@@ -164,13 +170,14 @@ class OpenRuns:
             ruin.readable = False
         return ruin
 
-    def forget(self, run_id: str) -> None:
-        """The run is over, and what its machine still wanted is void."""
+    def forget(self, run_id: str, number: int) -> None:
+        """The run is over with commit `number`, and what its machine still wanted is void."""
         self.more.pop(run_id, None)
         open_run = self.loaded.pop(run_id, None)
         if open_run is not None:
             open_run.effects.clear()
-        self.over[run_id] = None
+        self.over.pop(run_id, None)  # the latest stands last
+        self.over[run_id] = number
         if len(self.over) > OVER_MAX:
             del self.over[next(iter(self.over))]
 

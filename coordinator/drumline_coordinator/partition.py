@@ -93,6 +93,8 @@ class Partition:
         self.number = lease.commit
         #: a commit was applied under this lease
         self.progressed = False
+        #: up to here the broker has answered our commits
+        self.answered = lease.commit
         self._apps = apps
         self._codec = apps.codec
         self._loader = loader
@@ -171,7 +173,7 @@ class Partition:
 
     def _refuse_unread(self, run_id: str, error: WireError) -> None:
         """A client asked for something that nobody here can read: if it was a run, its client waits for an answer."""
-        if len(run_id) > NAME_CHARS_MAX or self._runs.is_known(run_id):
+        if len(run_id) > NAME_CHARS_MAX or self._runs.is_known(run_id, self.answered):
             return
         reason = f"it cannot be read: {error}"
         if isinstance(error, ProtocolTooNew):
@@ -249,8 +251,8 @@ class Partition:
 
     def _accept(self, entry: InboxEntry, request: RunRequest, given_up: set[str]) -> None:
         run_id = request.run_id
-        if self._runs.is_known(run_id):
-            return  # sent twice
+        if self._runs.is_known(run_id, self.answered):
+            return  # sent twice, or refused by its sender, who compares it with what the run's first fact says
         try:
             check_request(request)
         except DrumlineError as error:
@@ -283,7 +285,8 @@ class Partition:
         )
         box = codec.box(wire.to_row(shared))
         run = Run(program, shared, wire=True)
-        open_run = self._runs.loaded[run_id] = OpenRun(run, 0, Dispatcher(codec, run_id, box))
+        open_run = OpenRun(run, 0, Dispatcher(codec, run_id, box))
+        self._runs.begin(run_id, open_run)
         commit = self._stage.commit
         commit.opened.append(run_id)
         record: dict[str, FieldValue] = {
@@ -300,9 +303,11 @@ class Partition:
         self, run_id: str, graph: str, error: Exception, request: RunRequest | None = None, status: str = "failed"
     ) -> None:
         end = RunFinished(status, error, self._now_ms)
-        record = () if request is None else request.record
-        config = {} if request is None else request.config
-        self._stage.reject(run_id, graph, end, record, metadata=config.get("metadata"), tags=config.get("tags"))
+        if request is None:
+            self._stage.reject(run_id, graph, end)
+        else:
+            told = {"metadata": request.config.get("metadata"), "tags": request.config.get("tags")}
+            self._stage.reject(run_id, graph, end, request.record, digest=request.digest, **told)
         self._forget(run_id)
 
     def _delete(self, run_id: str) -> None:
@@ -311,7 +316,7 @@ class Partition:
             slots, blobs = list(open_run.digests), open_run.dispatcher.leftovers()
         else:
             slots, blobs = [], blobs_of(self._runs.record(run_id))
-        self._forget(run_id)
+        self._forget(run_id, deleted=True)
         self._stage.delete(run_id, slots, blobs)
 
     def _on_damaged(self, message: RunDamaged) -> None:
@@ -353,8 +358,8 @@ class Partition:
             return None
         return found
 
-    def _forget(self, run_id: str) -> None:
-        self._runs.forget(run_id)
+    def _forget(self, run_id: str, *, deleted: bool = False) -> None:
+        self._runs.forget(run_id, 0 if deleted else self.number + 1)
         self._touched.pop(run_id, None)
 
     # -- the commit ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from drumline_coordinator.passing import leaves
 from drumline_coordinator.run import ENDED, Run
 from drumline_coordinator.tasks import DONE, INTERRUPTED, PLANNED, ROUTE, RUNNING, Scope, Task
 from drumline_graph.channels.base import MISSING
@@ -134,6 +135,7 @@ class _Folder:
         task.status = DONE
         task.n += 1  # the answer has a number too
         task.writes = unbox(fact.writes)
+        task.scope.leaving = task.scope.leaving or leaves(task.writes)
         task.scope.open -= 1
 
     def _interrupted(self, fact: TaskInterrupted) -> None:

@@ -24,8 +24,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from drumline_coordinator.barrier import changes_as_data, changes_by_reference, plan_fact
+from drumline_coordinator.barrier import changes_as_data, changes_by_reference, given_ids, plan_fact
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.idle import idle_notices
+from drumline_coordinator.late import late_notice
+from drumline_coordinator.passing import LEAVE, commands_of, entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.sketch import child_path, sketch_program
 from drumline_coordinator.tasks import (
     DONE,
@@ -38,11 +41,13 @@ from drumline_coordinator.tasks import (
     Scope,
     Task,
 )
-from drumline_graph.constants import RETURN, START
+from drumline_graph.cancelled import not_cancelled
+from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, GraphRecursionError, NoParentGraph, ParentCommand
 from drumline_graph.program import Program
 from drumline_graph.superstep import Applied, Planned, apply, plan
-from drumline_graph.writes import input_writes, result_writes
+from drumline_graph.types import Command
+from drumline_graph.writes import joined
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import RunCancelled, TaskAbandoned
 from drumline_protocol.facts import (
@@ -50,7 +55,6 @@ from drumline_protocol.facts import (
     Emitted,
     GraphEntered,
     GraphLeft,
-    Noticed,
     PlanMade,
     PlannedTask,
     RunFinished,
@@ -111,6 +115,7 @@ class Run:
         self.root: Scope | None = None
         self.tasks: dict[str, Task] = {}
         self.late = 0
+        self.told: set[tuple[str, str]] = set()
         #: (attempt, events heard) of the tasks of the superstep that was committed last
         self.heard: dict[str, tuple[int, int]] = {}
         config = shared.config
@@ -139,6 +144,7 @@ class Run:
                 tags=tuple(shared.config.get("tags") or ()),
                 at_ms=now_ms,
                 subgraphs=shared.subgraphs,
+                digest=request.digest,
             )
         )
         try:
@@ -213,7 +219,7 @@ class Run:
         task = self._bound(event)
         items = event.items
         if task is None:
-            self._drop(event)
+            self._fx.facts.extend(late_notice(self, event))
             return
         n = event.n
         if n > task.n:
@@ -225,30 +231,6 @@ class Run:
         if items:
             task.n = n + len(items)
             self._fx.facts.append(Emitted(task.id, task.attempt, n, event.executor, items))
-
-    def _drop(self, event: Events) -> None:
-        """Late events are left out and counted; the first ones are told of.
-
-        No news are events of a retracted attempt, and repeats: a worker whose reply was lost says everything twice.
-        """
-        id_, end = event.task, event.n + len(event.items)
-        task = self.tasks.get(id_)
-        attempt, heard = self.heard.get(id_, (0, 0)) if task is None else (task.attempt, task.n)
-        if event.attempt != attempt or end <= heard or (task is not None and task.status is not DONE):
-            return
-        if not self.late:
-            of = "a task" if task is None else f"node {task.name!r}"
-            self._fx.facts.append(
-                Noticed(
-                    f"events of {of} came after its result and were left out: what a node starts must end before "
-                    "the node returns"
-                )
-            )
-        self.late += end - heard
-        if task is None:
-            self.heard[id_] = attempt, end
-        else:
-            task.n = end
 
     def _answered(self, event: TaskResult | TaskError | TaskBubbled | TaskInterrupt | Refused) -> Task | None:
         """The task whose bound executor has answered.
@@ -284,23 +266,33 @@ class Run:
         self._fail_task(task, event.error)
 
     def _on_bubbled(self, event: TaskBubbled) -> None:
-        """A node of a subgraph answered with a Command for the parent graph: the subgraph is left here and now."""
+        """A node answered with a Command for the graph around its own, which is left once its siblings have ended."""
         task = self._answered(event)
         if task is None:
             return
-        task.status = DONE
         scope = task.scope
-        if scope.parent is None and not self.base:
-            self._fail_task(task, NoParentGraph.of(task.name))
-            return
-        self._fx.facts.append(TaskLeft(scope.ns, task.id))
         found = decode_command(event.command) if self.wire else unbox(event.command)
         command = replace(found, graph=None)  # it has arrived
-        if scope.parent is None:  # a graph that a node called: the command is the node's answer
-            self._end("failed", ParentCommand(command))
+        if scope.parent is None and not self.base:
+            task.status = DONE
+            self._fail_task(task, NoParentGraph(command, task.name))
+            return
+        if waits_to_leave(scope, task):
+            scope.leaving = True
+            task.writes = [(LEAVE, command)]
+            self._finish(task, task.writes)
+            return
+        task.status = DONE
+        self._fx.facts.append(TaskLeft(scope.ns, task.id))
+        self._leave_with(scope, [command])
+
+    def _leave_with(self, scope: Scope, commands: list[Command[Any]]) -> None:
+        """A subgraph is left by the commands of its tasks, in planning order: they are the answer of its node."""
+        if scope.parent is None:  # a graph that a node called
+            self._end("failed", ParentCommand(joined(commands)))
             return
         self._leave(scope)
-        self._resolve(scope.parent, command)
+        self._resolve(scope.parent, commands[0] if len(commands) == 1 else commands)
 
     def _on_interrupt(self, event: TaskInterrupt) -> None:
         task = self._answered(event)
@@ -377,8 +369,8 @@ class Run:
         keys = program.state_keys
         self._fx.facts.append(GraphEntered(scope.ns, scope.path, {key: cells[key] for key in cells if key in keys}))
         start = program.start
-        writes: list[tuple[str, Any]] = [*input_writes(program, input), *start.edges]
         id_ = task_id(self.id, scope.ns, 0, start.path_key)
+        writes = [*entering_writes(scope, id_, input, wire=self.wire), *start.edges]
         task = Task(id_, START, start.path, start.path_key, start.triggers, input, start, scope)
         task.writes = writes
         scope.tasks[id_] = task
@@ -398,6 +390,9 @@ class Run:
         done = list(scope.tasks.values())
         if any(task.status is INTERRUPTED for task in done):
             self._pause(scope, done)
+            return
+        if scope.leaving:
+            self._leave_with(scope, commands_of(done))
             return
         applied = self._apply(scope, done)
         scope.state.advance(scope.program, applied.changes, [(task.name, task.triggers) for task in done])
@@ -439,7 +434,10 @@ class Run:
             return
         scope.step = step
         tasks = self._open(scope, planned)
-        self._fx.facts.append(plan_fact(scope, tasks, self._now))
+        fact = plan_fact(scope, tasks, self._now)
+        if not self.wire and "messages" in self.shared.record:
+            fact.given = given_ids(tasks)
+        self._fx.facts.append(fact)
         for task in tasks:
             if task.node.subprogram is None:
                 self.ready.append(task)
@@ -522,6 +520,7 @@ class Run:
 
     def _left(self, scope: Scope) -> None:
         """The graph has nothing left to do."""
+        self._fx.facts.extend(idle_notices(scope, self.told))
         if scope.parent is None:
             self._end("done", None)
             return
@@ -549,7 +548,7 @@ class Run:
     def _resolve(self, task: Task, result: Any) -> None:
         """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
         try:
-            writes = [(RETURN, result)] if task.node.foreign else result_writes(task.scope.program, task.node, result)
+            writes = returning_writes(task, result, named=self.wire or "messages" in self.shared.record)
         except BaseException as error:
             self._fail_task(task, error)
             return
@@ -566,6 +565,7 @@ class Run:
 
     def _fail_task(self, task: Task, error: Any) -> None:
         """The task, the tasks above it, and the run have failed."""
+        error = not_cancelled(error, task.name)
         current: Task | None = task
         while current is not None:
             current.status = FAILED
@@ -578,6 +578,8 @@ class Run:
         if self.status is ENDED:
             return
         self.status = ENDED
+        if status == "failed":
+            error = not_cancelled(error, self.program.name, "a reducer or schema of graph")
         fx = self._fx
         for task in self.tasks.values():
             if task.status is RUNNING and task.runs_on_worker:

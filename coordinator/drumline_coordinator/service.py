@@ -213,8 +213,9 @@ class Coordinator:
         partition = self._partitions.get(reply.partition)
         if partition is None:
             return
-        if reply.status == "applied":
-            partition.progressed = True
+        if reply.status in ("applied", "already"):
+            partition.progressed = partition.progressed or reply.status == "applied"
+            partition.answered = reply.number
         elif reply.status == "diverged":
             log.warning("partition %d is lost: %s", reply.partition, reply.detail)
             self._forget(reply.partition)

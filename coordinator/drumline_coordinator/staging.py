@@ -142,6 +142,7 @@ class Stage:
             told.get("metadata") or {},
             tuple(told.get("tags") or ()),
             self._now_ms,
+            digest=told.get("digest", ""),
         )
         self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
         self._ended(run_id, graph, end, 2)

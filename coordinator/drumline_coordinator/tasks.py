@@ -107,6 +107,7 @@ class Scope:
     """One graph of a run: the root, or a subgraph that is a node of its parent's open superstep."""
 
     __slots__ = (
+        "leaving",
         "left",
         "ns",
         "open",
@@ -132,6 +133,8 @@ class Scope:
         self.tasks: dict[str, Task] = {}
         self.open = 0
         self.left = False
+        #: a task wants to leave the graph for the one around it; its siblings come to their end first
+        self.leaving = False
         #: what the graph returns if it ended now: read whenever an output key was written
         self.output: Any = None
         keys = program.output_keys

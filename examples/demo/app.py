@@ -11,11 +11,11 @@ from __future__ import annotations
 import operator
 import os
 import time
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
+from drumline import messages
 from drumline.config import get_stream_writer
 from drumline.graph import END, START, StateGraph, add_messages
 from drumline.types import Send, StreamWriter
@@ -100,14 +100,12 @@ def polish(state: Draft) -> Draft:
 
 
 def publish(state: Report) -> Report:
-    """Its message shows in the stream mode `messages` (with langchain-core; else it is a plain dict)."""
+    """Its tokens show in the stream mode `messages`, as those of a model would."""
     runs_here("publish")
-    said = f"{state['title']}: {len(state['sections'])} sections"
-    if find_spec("langchain_core") is None:
-        return {"messages": [{"role": "assistant", "content": said}]}
-    from langchain_core.messages import AIMessage
-
-    return {"messages": [AIMessage(said)]}
+    out = messages.start()
+    for word in f"{state['title']}: {len(state['sections'])} sections".split():
+        out.write(f"{word} ")
+    return {"messages": [out.message()]}
 
 
 edit = (

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from app import graph  # noqa: E402
 APP = "report=app.py:graph"
 WORKERS = 3
 INPUT: dict[str, Any] = {"topics": ["tides", "bridges", "bread"]}
-MODES = ["custom", "updates", "tasks", "values", *(["messages"] if find_spec("langchain_core") else [])]
+MODES = ["custom", "updates", "tasks", "values", "messages"]
 COLOURS = {"custom": "magenta", "updates": "cyan", "tasks": "blue", "values": "green", "messages": "yellow"}
 
 console = Console(highlight=False, soft_wrap=True)
@@ -131,6 +130,7 @@ def show(cluster: Cluster, workers: dict[int, str]) -> bool:
         check(len(used) >= 2 and used <= set(workers), f"nodes of this run ran in {len(used)} worker processes"),
         check(os.getpid() not in used, "none of them in the process that reads the stream"),
         check(all(tokens_in_order(items, topic) for topic in topics), "each token came once, in its node's order"),
+        check(said_in_messages(items) == last_message(items), "what mode messages said is the message in the state"),
         check(set(MODES) == {mode for _, mode, _ in items}, f"one stream carried the modes {', '.join(MODES)}"),
         check(
             final_state(items)["sections"] == final_state(embedded)["sections"],
@@ -165,6 +165,12 @@ class Printer:
             if not self._in_line:
                 console.print("  [magenta]custom  [/]  ", end="")
             console.print(f"[dim]{worker}:[/]{payload['token']} ", end="")
+            self._in_line = True
+            return
+        if mode == "messages":
+            if not self._in_line:
+                console.print("  [yellow]messages[/]  ", end="")
+            console.print(escape(payload[0].content), end="")
             self._in_line = True
             return
         self.end_line()
@@ -208,6 +214,16 @@ def tokens_in_order(items: list[Item], topic: str) -> bool:
     said = [event["token"] for event in events if "token" in event]
     section = next(text for text in final_state(items)["sections"] if text.startswith(f"{topic}: "))
     return bool(f"{topic}: {' '.join(said)}." == section)
+
+
+def said_in_messages(items: list[Item]) -> str:
+    return "".join(payload[0].content for _, mode, payload in items if mode == "messages")
+
+
+def last_message(items: list[Item]) -> str:
+    """The text of the last message in the state: an object with langchain-core, else a dict."""
+    message = final_state(items)["messages"][-1]
+    return str(message["content"] if isinstance(message, dict) else message.content)
 
 
 def final_state(items: list[Item]) -> dict[str, Any]:

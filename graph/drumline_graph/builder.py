@@ -8,14 +8,14 @@ that can be streamed. Signatures and errors are LangGraph's; every method return
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
 from drumline_graph.callables import (
+    Abilities,
     abilities_of,
     branch_name_of,
     command_targets_of,
@@ -26,9 +26,12 @@ from drumline_graph.callables import (
     plain_name,
 )
 from drumline_graph.channels import Channel
+from drumline_graph.coercion import as_action
 from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, START
-from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
+from drumline_graph.errors import GraphDefinitionError
+from drumline_graph.options import refuse_unbuilt, refuse_unknown, renamed
 from drumline_graph.schema import Schema, merge_channels, name_of, read_schema
+from drumline_graph.state_like import StateLike
 from drumline_graph.texts import is_encodable
 
 if TYPE_CHECKING:
@@ -39,10 +42,10 @@ if TYPE_CHECKING:
     from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
 # With defaults, so that `StateGraph(State)` needs no annotation under a type checker.
-StateT = TypeVar("StateT")
-ContextT = TypeVar("ContextT", default=None)
-InputT = TypeVar("InputT", default=StateT)
-OutputT = TypeVar("OutputT", default=StateT)
+StateT = TypeVar("StateT", bound=StateLike)
+ContextT = TypeVar("ContextT", bound=StateLike | None, default=None)
+InputT = TypeVar("InputT", bound=StateLike, default=StateT)
+OutputT = TypeVar("OutputT", bound=StateLike, default=StateT)
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +53,13 @@ _log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class NodeSpec:
     """A node as it was added. `ends` are targets that only its code knows (names, or name ->
-    label).
+    label). `action` is what the node runs: `runnable`, made callable where it was not.
     """
 
     name: str
     runnable: Any
+    action: Any
+    abilities: Abilities
     input_schema: Any
     metadata: dict[str, Any] | None = None
     ends: tuple[str, ...] | dict[str, str] = ()
@@ -97,10 +102,10 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         output_schema: type[OutputT] | None = None,
         **kwargs: Any,
     ) -> None:
-        input_schema = _renamed(kwargs, "input", "input_schema", input_schema)
-        output_schema = _renamed(kwargs, "output", "output_schema", output_schema)
-        context_schema = _renamed(kwargs, "config_schema", "context_schema", context_schema)
-        _refuse_unknown("StateGraph()", kwargs)
+        input_schema = renamed(kwargs, "input", "input_schema", input_schema)
+        output_schema = renamed(kwargs, "output", "output_schema", output_schema)
+        context_schema = renamed(kwargs, "config_schema", "context_schema", context_schema)
+        refuse_unknown("StateGraph()", kwargs)
         self.nodes: dict[str, NodeSpec] = {}
         self.branches: dict[str, dict[str, BranchSpec]] = {}
         self.channels: dict[str, Channel] = {}
@@ -133,6 +138,11 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if isinstance(schema, Hashable):
             return self._schemas.by_type[schema]
         return next(info for info in self._schemas.unhashable if info.declared is schema)
+
+    def schemas(self) -> Iterator[Schema]:
+        """What was read from each schema of this graph."""
+        yield from self._schemas.by_type.values()
+        yield from self._schemas.unhashable
 
     def _add_schema(self, schema: Any, *, allow_managed: bool = True, where: str = "") -> None:
         hashable = isinstance(schema, Hashable)
@@ -180,19 +190,18 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         that only the code knows; they serve drawing and validation, as does a return annotation
         `Command[Literal["x"]]`.
         """
-        input_schema = _renamed(kwargs, "input", "input_schema", input_schema)
-        retry_policy = _renamed(kwargs, "retry", "retry_policy", retry_policy)
-        _refuse_unknown("add_node()", kwargs)
+        input_schema = renamed(kwargs, "input", "input_schema", input_schema)
+        retry_policy = renamed(kwargs, "retry", "retry_policy", retry_policy)
+        refuse_unknown("add_node()", kwargs)
         node = plain_name(node)
         if isinstance(node, str):
             name = node
         else:
             action = node
-            abilities_of(action, where="add_node()")
             name = name_of_callable(action)
         if action is None:
             raise GraphDefinitionError(f"Node {name!r} was given nothing to run. Write add_node({name!r}, function).")
-        _refuse_unbuilt(
+        refuse_unbuilt(
             f"node {name!r}",
             retry_policy=retry_policy,
             cache_policy=cache_policy,
@@ -200,12 +209,16 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             timeout=timeout,
         )
         self._check_new_name(name)
-        abilities_of(action, where=f"Node {name!r}")
+        where = f"Node {name!r}"
+        runnable, action = action, as_action(action, where=where)
+        abilities = abilities_of(action, where=where, reads=runnable)
         if input_schema is None:
-            input_schema = input_schema_of(action) or self.state_schema
+            input_schema = input_schema_of(runnable) or self.state_schema
         self._add_schema(input_schema, where=f" (input of node {name!r})")
-        ends = command_targets_of(action) if destinations is None else destinations_of(destinations)
-        self.nodes[name] = NodeSpec(name, action, input_schema, metadata, ends, defer, trace_policy)
+        ends = command_targets_of(runnable) if destinations is None else destinations_of(destinations)
+        self.nodes[name] = NodeSpec(
+            name, runnable, action, abilities, input_schema, metadata, ends, defer, trace_policy
+        )
         return self
 
     def _check_new_name(self, name: str) -> None:
@@ -325,7 +338,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         timeout: float | timedelta | TimeoutPolicy | None = None,
     ) -> Self:
         """Policies for all nodes. None of them is built yet: any value raises FeatureNotBuilt."""
-        _refuse_unbuilt(
+        refuse_unbuilt(
             "set_node_defaults()",
             retry_policy=retry_policy,
             cache_policy=cache_policy,
@@ -377,29 +390,3 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                 "Adding %s to a graph that was already compiled: compiled graphs do not see it.",
                 what,
             )
-
-
-def _renamed(kwargs: dict[str, Any], old: str, new: str, value: Any) -> Any:
-    """Accept LangGraph's former keyword `old` for `new`, with a DeprecationWarning."""
-    if old not in kwargs:
-        return value
-    given = kwargs.pop(old)
-    warnings.warn(f"{old!r} is deprecated, use {new!r}.", DeprecationWarning, stacklevel=4)
-    return given if value is None else value
-
-
-def _refuse_unknown(where: str, kwargs: dict[str, Any]) -> None:
-    if kwargs:
-        raise TypeError(f"{where} got unexpected keyword arguments: {', '.join(sorted(kwargs))}.")
-
-
-def _refuse_unbuilt(where: str, **options: Any) -> None:
-    texts = {
-        "retry_policy": "Retrying nodes (retry_policy=)",
-        "cache_policy": "Caching node results (cache_policy=)",
-        "error_handler": "Error handlers (error_handler=)",
-        "timeout": "Node timeouts (timeout=)",
-    }
-    for option, value in options.items():
-        if value is not None:
-            raise FeatureNotBuilt(texts[option], where)

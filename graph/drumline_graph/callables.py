@@ -72,36 +72,47 @@ def plain_ends(ends: Any) -> Any:
 
 
 def is_runnable(action: Any) -> bool:
-    """Whether an object has LangChain's interface (`invoke` and `ainvoke`), whatever its class."""
-    return not isinstance(action, type) and hasattr(action, "invoke") and hasattr(action, "ainvoke")
+    """Whether an object has LangChain's interface (`invoke` and `ainvoke`), whatever its class.
+
+    Something that can be called has it only if its class says so: a Mock has every attribute.
+    """
+    if isinstance(action, type):
+        return False
+    says = action.__class__ if callable(action) else action
+    return hasattr(says, "invoke") and hasattr(says, "ainvoke")
 
 
-def abilities_of(action: Any, *, where: str) -> Abilities:
+def abilities_of(action: Any, *, where: str, reads: Any = None) -> Abilities:
     """How `action` can be run, and which parameters to inject. Raises NotANodeError if it cannot be
     run.
 
-    `where` names the node or router in texts.
+    `where` names the node or router in texts. `reads` is the callable whose signature counts, where
+    `action` only wraps it.
     """
     if is_runnable(action):
         return Abilities(getattr(action, "needs_event_loop", None) is not True, True, True, ())
-    if getattr(action, "program", None) is not None:
-        return Abilities(True, True, False, ())
     if not callable(action):
+        if getattr(action, "program", None) is not None:  # a compiled graph
+            return Abilities(True, True, False, ())
         raise NotANodeError(
             f"{where} was given {action!r} of type {type(action).__name__}, which cannot be "
             "called. Give a "
             "function, an object with __call__, a Runnable or a compiled graph."
         )
     asynchronous = is_async_callable(action)
-    return Abilities(not asynchronous, asynchronous, False, injected_parameters(action))
+    return Abilities(not asynchronous, asynchronous, False, injected_parameters(action if reads is None else reads))
 
 
 def is_async_callable(action: Any) -> bool:
-    """Whether calling it gives a coroutine: async functions, partials of them, async `__call__`."""
+    """Whether calling it gives a coroutine: async functions, partials of them, async `__call__`, and
+    what bears asyncio's mark (`AsyncMock`).
+    """
     while isinstance(action, functools.partial):
         action = action.func
-    return inspect.iscoroutinefunction(action) or inspect.iscoroutinefunction(
-        getattr(action, "__call__", None)  # noqa: B004 (the method itself is looked at)
+    return (
+        inspect.iscoroutinefunction(action)
+        or inspect.iscoroutinefunction(getattr(action, "__call__", None))  # noqa: B004 (the method itself)
+        or "_is_coroutine" in getattr(action, "__dict__", ())
     )
 
 
@@ -146,7 +157,7 @@ def _accepts(name: str, annotation: Any, action: Any) -> bool:
             )
         return accepted
     if name == "writer":
-        return bare or annotation == StreamWriter or _plain_name(annotation) == "StreamWriter"
+        return bare or _without_none(annotation) == StreamWriter or _plain_name(annotation) == "StreamWriter"
     if name == "store":
         return bare or _plain_name(annotation) == "BaseStore"
     return False
@@ -167,10 +178,18 @@ def _plain_name(annotation: Any) -> str:
         elif bracket and head.rpartition(".")[2] == "Union":
             text = rest.removesuffix("]").removesuffix(",None").removeprefix("None,")
         return text.rpartition(".")[2]
-    if get_origin(annotation) in _UNIONS:
-        members = [arg for arg in get_args(annotation) if arg is not type(None)]
-        return _plain_name(members[0]) if len(members) == 1 else ""
-    return str(getattr(annotation, "__name__", ""))
+    bare = _without_none(annotation)
+    if get_origin(bare) in _UNIONS:
+        return ""
+    return str(getattr(bare, "__name__", ""))
+
+
+def _without_none(annotation: Any) -> Any:
+    """`X` of `Optional[X]`, anything else as it is."""
+    if get_origin(annotation) not in _UNIONS:
+        return annotation
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    return members[0] if len(members) == 1 else annotation
 
 
 def _where(action: Any) -> str:

@@ -44,7 +44,7 @@ class ClassFinder:
 
     def knows(self, cls: type) -> bool:
         """Whether the program means objects of this class: it derives from a named one, or is one that is sought."""
-        if not is_data_class(cls):
+        if not is_data_class(cls) or _is_runnable(cls):
             return False
         if any(base in cls.__mro__[1:] for base in self.bases) or cls in self._seen:
             return True
@@ -93,6 +93,11 @@ def _fits(cls: type, sought: Any) -> bool:
     return (
         "<locals>" in cls.__qualname__ and cls.__module__ == sought.__module__ and cls.__name__ == sought.__qualname__
     )
+
+
+def _is_runnable(cls: Any) -> bool:
+    """Whether it is a model, a chain or a graph: whatever derives from those holds clients and keys, and is no data."""
+    return hasattr(cls, "invoke") and hasattr(cls, "ainvoke")
 
 
 def _subclasses(bases: tuple[type, ...]) -> Iterator[type]:

@@ -28,6 +28,7 @@ from drumline_graph.constants import (
     TASKS,
 )
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
+from drumline_graph.mistakes import defaults_of, tell_of_mistakes
 from drumline_graph.node import Branch, Node
 from drumline_graph.program import Program
 from drumline_graph.schema import Schema
@@ -75,6 +76,7 @@ def compile_program(
     Raises GraphDefinitionError when the graph cannot run. `version` goes into the fingerprint.
     """
     validate(builder)
+    tell_of_mistakes(builder, name or DEFAULT_NAME)
     builder.compiled = True
     state_keys = _state_keys(builder)
     channels: dict[str, Channel] = dict(builder.channels)
@@ -105,6 +107,7 @@ def compile_program(
         input_reader=input_reader_of(_channel_keys(input_info)),
         builder=builder,
         version=version,
+        unseen_defaults=defaults_of(builder),
     )
 
 
@@ -169,21 +172,21 @@ def _constant_writes(builder: StateGraph[Any, Any, Any, Any], source: str) -> tu
 
 def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
     info = builder.schema_info(spec.input_schema)
-    abilities = abilities_of(spec.runnable, where=f"Node {spec.name!r}")
-    subprogram = getattr(spec.runnable, "program", None)
+    abilities = spec.abilities
+    subprogram = getattr(spec.action, "program", None)
     branches = _branches(builder, spec.name, info)
     path = (PULL, spec.name)
     metadata = spec.metadata
     return Node(
         name=spec.name,
-        action=spec.runnable,
+        action=spec.action,
         subprogram=subprogram if isinstance(subprogram, Program) else None,
         triggers=triggers,
         input_keys=info.input_keys,
         mapper=info.mapper,
         edges=_constant_writes(builder, spec.name),
         branches=branches,
-        router_keys=_router_keys(branches),
+        router_keys=(*_router_keys(branches), *_own_keys(spec.runnable, info.input_keys)),
         metadata=metadata,
         defer=spec.defer,
         pool=pool_of(spec.name, metadata),
@@ -249,8 +252,16 @@ def _branch(builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema, s
         wants=abilities.wants,
         has_sync=abilities.has_sync,
         has_async=abilities.has_async,
+        is_runnable=abilities.is_runnable,
         origin=source,
     )
+
+
+def _own_keys(action: Any, keys: list[str] | str) -> tuple[str, ...]:
+    """Keys that a node's own code may look up while it runs, beside what it is called with: a tool node says so."""
+    if not getattr(action, "reads_state", False):
+        return ()
+    return (keys,) if isinstance(keys, str) else tuple(keys)
 
 
 def _router_keys(branches: tuple[Branch, ...]) -> tuple[str, ...]:

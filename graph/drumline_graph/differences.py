@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX
 from drumline_graph.fingerprint import description_of
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 #: parts and characters of a summary, which travels inside an error
 PARTS_MAX, TEXT_MAX = 400, 200
 
+#: the node that an edge leads to, in the description of the edge
+_TARGET = re.compile(rf"'(?:{BRANCH_PREFIX}|(?={JOIN_PREFIX}))([^']+)'")
 _SCHEMAS = ("state", "input", "output", "context")
 
 
@@ -27,7 +31,8 @@ def summary_of(program: Program, inside: str = "") -> dict[str, str]:
         elif name == "start":
             parts |= _edges("START", value, inside)
         elif name == "channels":
-            parts |= {f"the channel of key {key!r}{inside}": _text(channel) for key, channel in value}
+            keys = ((key, channel) for key, channel in value if not key.startswith((BRANCH_PREFIX, JOIN_PREFIX)))
+            parts |= {f"the channel of key {key!r}{inside}": _text(channel) for key, channel in keys}
         elif name in _SCHEMAS:
             parts |= _schema(name, value, inside)
         else:
@@ -47,7 +52,8 @@ def _node(node: tuple[Any, ...], inside: str) -> dict[str, str]:
 
 
 def _edges(name: str, node: tuple[Any, ...], inside: str) -> dict[str, str]:
-    parts = {f"the edges of {name}{inside}": _text(node[2])} if node[2] else {}
+    targets = [target for edge in node[2] for target in _TARGET.findall(edge)]
+    parts = {f"edge from {name} to {target!r}{inside}": "" for target in targets}
     return parts | {f"router {router!r} of {name}{inside}": _text(ends) for router, ends in node[3]}
 
 
@@ -55,7 +61,7 @@ def _schema(name: str, schema: Any, inside: str) -> dict[str, str]:
     if schema is None:
         return {}
     if len(schema) == 1:
-        return {f"the {name} schema{inside}": _text(schema[0])}
+        return {f"{name} schema{inside}": _text(schema[0])}
     parts = {f"the {name} schema{inside}": _text(schema[0])}
     return parts | {f"field {key!r} of the {name}{inside}": _text(hint) for key, hint in schema[1]}
 
@@ -68,10 +74,10 @@ def _text(value: Any) -> str:
 def differences(here: Mapping[str, str], there: Mapping[str, str], names: tuple[str, str]) -> list[str]:
     """What differs between two summaries, one text each; `names`: how the two sides are called."""
     one, other = names
-    told = [f"{part} is only {one}" for part in here if part not in there]
-    told += [f"{part} is only {other}" for part in there if part not in here]
+    told = [f"{part}: only {one}" for part in here if part not in there]
+    told += [f"{part}: only {other}" for part in there if part not in here]
     told += [
-        f"{part} is {value} {one} and {there[part]} {other}"
+        f"{part}: {value} {one}, {there[part]} {other}"
         for part, value in here.items()
         if part in there and there[part] != value
     ]

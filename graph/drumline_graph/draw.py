@@ -7,7 +7,7 @@ label.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.constants import BRANCH_PREFIX, END, START
@@ -25,6 +25,12 @@ class DrawnNode:
     id: str
     name: str
     metadata: dict[str, Any] | None = None
+    data: Any = None
+    """Nothing: drawings of LangChain's chains, into which this one is put, hold a Runnable here."""
+
+    def copy(self, *, id: str) -> DrawnNode:
+        """The same node under another id."""
+        return replace(self, id=id)
 
 
 @dataclass(slots=True)
@@ -35,6 +41,10 @@ class DrawnEdge:
     target: str
     data: str | None = None
     conditional: bool = False
+
+    def copy(self, *, source: str, target: str) -> DrawnEdge:
+        """The same edge between other nodes."""
+        return replace(self, source=source, target=target)
 
 
 @dataclass(slots=True)
@@ -61,6 +71,22 @@ class DrawableGraph:
     def _only(self, taken: set[str], without: str | None) -> DrawnNode | None:
         found = [n for n in self.nodes.values() if n.id != without and n.id not in taken]
         return found[0] if len(found) == 1 else None
+
+    def trim_first_node(self) -> None:
+        """Take the first node out, if one node alone follows it: a chain goes on there."""
+        node = self.first_node()
+        if node is not None and sum(edge.source == node.id for edge in self.edges) == 1:
+            self._trim(node, self.first_node(without=node.id))
+
+    def trim_last_node(self) -> None:
+        """Take the last node out, if one node alone leads to it."""
+        node = self.last_node()
+        if node is not None and sum(edge.target == node.id for edge in self.edges) == 1:
+            self._trim(node, self.last_node(without=node.id))
+
+    def _trim(self, node: DrawnNode, next_node: DrawnNode | None) -> None:
+        if next_node is not None:
+            self.remove(node)
 
     def remove(self, node: DrawnNode) -> None:
         """Take a node and its edges out."""
@@ -93,6 +119,12 @@ class DrawableGraph:
                 item["conditional"] = True
             edges.append(item)
         return {"nodes": nodes, "edges": edges}
+
+
+def drawn_alone(name: str) -> DrawableGraph:
+    """The drawing of a graph of which only the name is known: one node."""
+    nodes = {id_: DrawnNode(id_, id_) for id_ in (START, name, END)}
+    return DrawableGraph(nodes, [DrawnEdge(START, name), DrawnEdge(name, END)])
 
 
 def drawable(program: Program, xray: int | bool = False) -> DrawableGraph:

@@ -45,18 +45,21 @@ class FeatureNotBuilt(DrumlineError, NotImplementedError):
     Nothing was started. Leave the named argument out, or run that graph with LangGraph itself.
     """
 
-    def __init__(self, feature: str, where: str = "") -> None:
+    def __init__(self, feature: str, where: str = "", advice: str = "") -> None:
         place = f" ({where})" if where else ""
         super().__init__(
-            f"{feature}{place} is not built in drumline yet. Leave it out: nothing was started, "
-            "and "
-            "drumline refuses rather than ignoring what you asked for."
+            f"{feature}{place} is not built in drumline yet. "
+            + (
+                advice
+                or "Leave it out: nothing was started, and drumline refuses rather than ignoring what you asked for."
+            )
         )
         self.feature = feature
         self.where = where
+        self.advice = advice
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.feature, self.where)
+        return type(self), (self.feature, self.where, self.advice)
 
 
 class GraphDefinitionError(DrumlineError, ValueError):
@@ -101,18 +104,6 @@ class RouteMapError(KeyError, RouteError):
 
     # KeyError would show the repr of the message.
     __str__ = Exception.__str__
-
-
-class NoParentGraph(InvalidUpdateError):
-    """A node answered with `Command(graph=Command.PARENT)`, but its graph is the root of the run."""
-
-    @classmethod
-    def of(cls, node: str) -> NoParentGraph:
-        """The error of a node of the root graph."""
-        return cls(
-            f"node {node!r} answered with Command(graph=Command.PARENT), but its graph is the root of the run: "
-            "there is no parent graph"
-        )
 
 
 class EmptyInputError(DrumlineError):
@@ -198,14 +189,36 @@ class ParentCommand(GraphBubbleUp):
     """A node returned `Command(graph=Command.PARENT)`: the command is handed to the enclosing
     graph.
 
-    `args[0]` is the `Command`. Raised at the root, where there is no parent, it becomes a
-    `NoParentGraph`.
+    `args[0]` is the `Command`. At the root, where there is no parent, it becomes a `NoParentGraph`.
     """
 
     args: tuple[Command[Any]]
 
     def __init__(self, command: Command[Any]) -> None:
         super().__init__(command)
+
+
+class NoParentGraph(InvalidUpdateError, ParentCommand):
+    """A node answered with `Command(graph=Command.PARENT)`, but its graph is the root of the run.
+
+    Take `graph=` away: without it the command is for the node's own graph. It is a `ParentCommand`
+    too (`args[0]` is the command), which is what LangGraph lets out of such a run.
+    """
+
+    node: str = ""
+
+    def __init__(self, command: Any = None, node: str = "") -> None:
+        super().__init__(command)
+        self.node = node
+
+    def __str__(self) -> str:
+        return (
+            f"node {self.node!r} answered with Command(graph=Command.PARENT), but its graph is the root of the run: "
+            "there is no parent graph"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (*self.args, self.node)
 
 
 class TaskNotFound(DrumlineError):
@@ -238,11 +251,30 @@ class NodeTimeoutError(DrumlineError):
 
 
 class NodeCancelledError(DrumlineError):
-    """A node was cancelled from outside while it ran, although the run itself goes on."""
+    """A node raised `asyncio.CancelledError`, although nobody had cancelled its run.
+
+    Something that the node awaited was cancelled, or it cancelled itself. Catch that inside of the node; the original
+    exception is the `__cause__`. When the caller is cancelled it gets the `CancelledError` itself, as in LangGraph.
+    """
 
     def __init__(self, node: str, message: str | None = None) -> None:
-        super().__init__(message or f"Node {node!r} was cancelled.")
+        super().__init__(message or _raised_cancelled("node", node))
         self.node = node
+
+    @classmethod
+    def of(cls, name: str, what: str = "node") -> NodeCancelledError:
+        """The error of a node, or of the reducers and schemas of a graph (`what`)."""
+        return cls(name, _raised_cancelled(what, name))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.node, *self.args)
+
+
+def _raised_cancelled(what: str, name: str) -> str:
+    return (
+        f"{what} {name!r} raised asyncio.CancelledError, but nobody had cancelled its run. What it awaits was "
+        "cancelled, or it cancelled itself: catch that in its code."
+    )
 
 
 class UnknownInterruptError(DrumlineError):

@@ -12,6 +12,7 @@ import importlib.util
 import re
 from typing import TYPE_CHECKING, Any
 
+from drumline_graph.annotations import meant
 from drumline_graph.channels import Channel
 from drumline_graph.schema import read_schema
 
@@ -98,4 +99,5 @@ def type_text(annotation: Any) -> str:
     """
     if isinstance(annotation, type) and not hasattr(annotation, "__origin__"):
         return f"{annotation.__module__}.{annotation.__qualname__}"
+    annotation = meant(annotation)
     return _ADDRESS.sub("", repr(annotation))

@@ -34,6 +34,7 @@ class Branch:
     wants: tuple[str, ...] = ()
     has_sync: bool = True
     has_async: bool = False
+    is_runnable: bool = False
     origin: str = ""
     """Node that this branch leaves from; for error texts."""
 
@@ -47,8 +48,8 @@ class Branch:
 class Node:
     """A node as it runs: what triggers it, what it reads, what it calls and which edges it fires.
 
-    `action` is the user's callable, a Runnable (has `invoke` and `ainvoke`) or an object with
-    `.program` (then `subprogram` is that Program). `mapper` turns the dict of available
+    `action` is the user's callable, a Runnable (then `is_runnable`: it has `invoke` and `ainvoke`)
+    or an object with `.program` (then `subprogram` is that Program). `mapper` turns the dict of available
     `input_keys` into the schema class of the node (None: the dict is passed). `edges` are constant
     writes fired after the body. `wants` names the injected parameters (`config`, `writer`, `store`,
     `runtime`, `previous`). `has_sync`/`has_async` tell which implementations exist; the runner

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from drumline_graph.channels.barrier import Barrier
 from drumline_graph.channels.base import Channel
 from drumline_graph.node import Node
 
@@ -49,9 +50,19 @@ class Program:
     """
     raised_as: Callable[[BaseException], BaseException] | None = None
     """What a caller is shown in place of an error that ended a run: with that engine's classes."""
+    shown_as: Callable[[Any], Any] | None = None
+    """What a reader of the stream is shown in place of a payload: with that engine's control values."""
+    eager: bool = False
+    """Whether tasks tell of more than custom events and messages while they run: the whole stream of another engine."""
+    unseen_defaults: dict[str, str] = field(default_factory=dict)
+    """Keys whose default in the schema no node sees when the input is a dict, each with the reason."""
     volatile: tuple[str, ...] = field(init=False)
     consumable: frozenset[str] = field(init=False)
     finishing: tuple[str, ...] = field(init=False)
+    joins: tuple[str, ...] = field(init=False)
+    """Channels of list edges."""
+    delta_keys: frozenset[str] = field(init=False)
+    """Channels with a batch reducer: messages that are written to them get ids beforehand."""
     special: frozenset[str] = field(init=False)
     """Channels whose cell is not simply the value that nodes read."""
     special_keys: bool = field(init=False)
@@ -69,6 +80,8 @@ class Program:
         self.volatile = tuple(name for name, channel in items if channel.volatile)
         self.consumable = frozenset(name for name, channel in items if channel.consumable)
         self.finishing = tuple(name for name, channel in items if channel.finishing)
+        self.joins = tuple(name for name, channel in items if isinstance(channel, Barrier))
+        self.delta_keys = frozenset(name for name, channel in items if channel.kind == "delta")
         self.special = frozenset(name for name, channel in items if not channel.plain)
         keys = self.stream_keys
         self.is_root = isinstance(keys, str)

@@ -137,10 +137,10 @@ def _check_found(schema: Any, hints: dict[str, Any], error: NameError) -> None:
 
 
 def _metadata_of(annotation: Any) -> tuple[Any, ...]:
-    return tuple(getattr(_unwrap(annotation), "__metadata__", ()))
+    return tuple(getattr(unwrapped(annotation), "__metadata__", ()))
 
 
-def _unwrap(annotation: Any) -> Any:
+def unwrapped(annotation: Any) -> Any:
     """The annotation inside Required, NotRequired and ReadOnly, and behind `type X = ...`."""
     annotation = meant(annotation)
     while typ_is_wrapper(get_origin(annotation)):
@@ -149,14 +149,14 @@ def _unwrap(annotation: Any) -> Any:
 
 
 def _managed(annotation: Any) -> type[ManagedValue] | None:
-    for item in getattr(_unwrap(annotation), "__metadata__", ()):
+    for item in getattr(unwrapped(annotation), "__metadata__", ()):
         if isinstance(item, type) and issubclass(item, ManagedValue):
             return item
     return None
 
 
 def _channel(name: str, annotation: Any) -> Channel:
-    annotation = _unwrap(annotation)
+    annotation = unwrapped(annotation)
     metadata = getattr(annotation, "__metadata__", ())
     for item in metadata:
         channel = _declared_channel(annotation, item)
@@ -188,12 +188,17 @@ def _check_reducer(name: str, reducer: Any) -> None:
             "whose "
             "parameters cannot be inspected; wrap it in a function: def merge(current, new): ..."
         ) from error
-    if sum(p.kind in _POSITIONAL for p in signature.parameters.values()) != 2:
+    if not takes_two(signature):
         raise GraphDefinitionError(
             f"Invalid reducer signature. The reducer of key {name!r} must take exactly two "
             "positional "
             f"parameters, (current, new), but takes {signature}."
         )
+
+
+def takes_two(signature: inspect.Signature) -> bool:
+    """Whether a reducer's signature takes exactly two positional parameters."""
+    return sum(parameter.kind in _POSITIONAL for parameter in signature.parameters.values()) == 2
 
 
 def merge_channels(known: dict[str, Channel], schema: Schema, *, where: str = "") -> None:

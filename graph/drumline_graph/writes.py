@@ -16,13 +16,14 @@ from drumline_graph.constants import BRANCH_PREFIX, END, ROOT, START, TASKS
 from drumline_graph.errors import (
     EmptyInputError,
     ErrorCode,
+    FeatureNotBuilt,
     InvalidUpdateError,
     ParentCommand,
     RouteError,
     RouteMapError,
     coded,
 )
-from drumline_graph.schema import instance_items
+from drumline_graph.schema import field_hints, instance_items
 from drumline_graph.types import Command, Send
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def result_writes(program: Program, node: Node, result: Any) -> list[Write]:
 
 def _result_writes(program: Program, node: Node, result: Any) -> list[Write]:
     commands = _commands_in(result)
-    for command in commands:
-        if command.graph == Command.PARENT:
-            raise ParentCommand(_with_plain_names(command))
+    leaving = [command for command in commands if command.graph == Command.PARENT]
+    if leaving:
+        raise ParentCommand(_with_plain_names(joined(leaving)))
     writes: list[Write] = []
     if isinstance(result, Send):
         _send_write(program, result, node.name, writes)
@@ -104,6 +105,30 @@ def _nested_updates(program: Program, node: Node, items: Sequence[Any]) -> list[
     return writes
 
 
+def joined(commands: Sequence[Command[Any]]) -> Command[Any]:
+    """Commands for one graph as one: all updates and all gotos, in order. LangGraph follows the first alone."""
+    if len(commands) == 1:
+        return commands[0]
+    pairs: list[Write] = []
+    goto: list[Any] = []
+    for command in commands:
+        pairs.extend(_pairs(command.update))
+        goto.extend(command.goto if isinstance(command.goto, (list, tuple)) else [command.goto])
+    return Command(graph=commands[0].graph, update=pairs or None, goto=goto)
+
+
+def _pairs(update: Any) -> list[Write]:
+    """An update as pairs of key and value; what has no keys is the value of a state that is one value."""
+    if update is None:
+        return []
+    if isinstance(update, dict):
+        return list(update.items())
+    if isinstance(update, (list, tuple)) and all(isinstance(item, (list, tuple)) and len(item) == 2 for item in update):
+        return [(key, value) for key, value in update]
+    items = instance_items(update, frozenset(field_hints(type(update))))
+    return [(ROOT, update)] if items is None else items
+
+
 def _commands_in(result: Any) -> list[Command[Any]]:
     if isinstance(result, Command):
         return [result]
@@ -144,6 +169,8 @@ def _command_update(program: Program, node: str, command: Command[Any]) -> list[
         return []
     if isinstance(update, (list, tuple)) and update and all(_is_pair(item) for item in update):
         known = program.state_keys
+        if not program.is_root and (wrong := [value for key, value in update if key == ROOT]):
+            raise _not_an_update(f"Node {node!r} returned", wrong[0])
         return [(key, value) for key, value in update if key in known]
     if not program.is_root and isinstance(update, (list, tuple)) and not update:
         return []
@@ -195,6 +222,8 @@ def _send_write(program: Program, send: Send, source: str, writes: list[Write]) 
         raise InvalidUpdateError(f"Node {source!r} sent a packet to END. END runs nothing; leave the Send out to stop.")
     if send.node not in program.nodes:
         raise RouteError(f"Node {source!r} made a Send to {send.node!r}, which is not a node. {known_nodes(program)}")
+    if send.timeout is not None:
+        raise FeatureNotBuilt("A timeout of a Send (timeout=)", f"of node {source!r} to node {send.node!r}")
     writes.append((TASKS, send))
 
 

@@ -50,8 +50,8 @@ _RULES: list[tuple[str, str, str | Callable[[str], str]]] = [
     ),
     (
         r"closed the connection|[Cc]onnection (closed|reset)|broken pipe|Broken pipe",
-        "whoever listens at {url} hangs up",
-        "It may be no Redis, or one that speaks TLS: then begin the address with rediss://",
+        "{url} hangs up",
+        "Does Redis still run there? If it never answered, it may be no Redis, or one that speaks TLS (rediss://)",
     ),
     (
         r"no answer within|[Tt]imeout",

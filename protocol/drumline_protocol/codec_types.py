@@ -54,7 +54,7 @@ class Opaque:
         return hash((self.code, self.data))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") or name in Opaque.__slots__:  # a slot that is not set yet
             raise AttributeError(name)
         raise AttributeError(f"{self._story} {_where(self.fields, name)}", name=name, obj=None)
 

@@ -19,6 +19,7 @@ error.
         WriterBlocked           more events than Redis takes          (fault: load)
       RunError                  one run
         InvalidRequest            a run was asked for in a way that cannot be     fault: the client
+        RunIdTaken              that id names another run             (fault: the caller)
         UnknownRun              there is no run of that id            (fault: the id, or too late)
         RunExpired              its log was there, and is gone        (fault: the reader: too late)
         LogGap                  a part of its log is gone             (fault: data lost)
@@ -65,6 +66,7 @@ from drumline_protocol.errors_run import (
     RunCancelled,
     RunError,
     RunExpired,
+    RunIdTaken,
     RunTooLong,
     TaskAbandoned,
     UnknownRun,
@@ -101,6 +103,7 @@ __all__ = [
     "RunCancelled",
     "RunError",
     "RunExpired",
+    "RunIdTaken",
     "RunTooLong",
     "TaskAbandoned",
     "UnknownGraph",

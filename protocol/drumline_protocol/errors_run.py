@@ -28,6 +28,31 @@ class InvalidRequest(RunError, ValueError):
         return f"the run request cannot be: {self.faults}"
 
 
+class RunIdTaken(RunError, ValueError):
+    """A run of that id is there, and was begun by another request. Nothing was started, and that run is left alone.
+
+    `graph` is the graph that was asked for, `held` that of the run which has the id, and `differing` names what differs
+    (`graph`, `version of the graph`, `input`, `config`, `context`). A run id is the key of one request: the same
+    request again joins the run and gets its answer, until the run is deleted or expires. Leave `run_id` out, or make a
+    new one for each input; `cluster.join(run_id)` reads the run that is there.
+    """
+
+    def __init__(self, run_id: str, graph: str, held: str, differing: Sequence[str]) -> None:
+        super().__init__(run_id, graph, held, list(differing))
+        self.run_id = run_id
+        self.graph = graph
+        self.held = held
+        self.differing = list(differing)
+
+    def __str__(self) -> str:
+        other = f"graph {self.graph!r}" if self.graph != self.held else f"another {' and '.join(self.differing)}"
+        return (
+            f"run id {self.run_id!r} is taken: it names a run of graph {self.held!r}, and this call asks for {other}. "
+            "Leave run_id out, or use a new one for each request; join(run_id) reads the run that is there, "
+            "delete(run_id) frees its id."
+        )
+
+
 class UnknownRun(RunError):
     """There is no run of that id in this cluster: it never was, or its log has expired."""
 

@@ -26,7 +26,7 @@ class RunStarted:
 
     `sketches` maps a graph path (`""` for the root, `"sub"`, `"sub|inner"` for subgraph nodes) to that graph's
     `Sketch` as plain data. `record` names the stream modes that the run records, `subgraphs` tells whether also
-    those of subgraphs; `metadata` and `tags` are those of the run's config.
+    those of subgraphs; `metadata` and `tags` are those of the run's config. `digest` is that of the request.
     """
 
     run_id: str
@@ -38,6 +38,7 @@ class RunStarted:
     tags: tuple[str, ...]
     at_ms: float
     subgraphs: bool = True
+    digest: str = ""
 
 
 @dataclass(slots=True)
@@ -84,6 +85,8 @@ class PlanMade:
     tasks: list[PlannedTask]
     at_ms: float
     inputs: list[Any] | None = None  # embedded only: the very objects that the nodes get
+    #: embedded only: ids of the messages that subgraph nodes are given, by task, before their graphs name the others
+    given: dict[str, list[str]] | None = None
 
 
 @dataclass(slots=True)

@@ -7,11 +7,12 @@ its standard library, drumline's, LangGraph's and pydantic's, and the classes th
 becomes a `RemoteError`. Nothing is imported because of what bytes name.
 """
 
-from drumline_protocol.failure_base import Failure, FarTraceback, class_name_of, place_of, reason_of, text_of
+from drumline_protocol.failure_base import NODE, Failure, FarTraceback, class_name_of, place_of, reason_of, text_of
 from drumline_protocol.failure_rebuild import Known, own_classes, rebuild
 from drumline_protocol.failure_told import describe
 
 __all__ = [
+    "NODE",
     "Failure",
     "FarTraceback",
     "Known",

@@ -195,7 +195,8 @@ def _notes(exc: BaseException, failure: Failure) -> list[str]:
 def _attach(exc: BaseException, notes: list[str]) -> None:
     with suppress(BaseException):  # a class that refuses attributes goes without notes
         if notes:
-            exc.__notes__ = [*getattr(exc, "__notes__", ()), *notes]
+            # past a `__getattr__` of the user, which may want what was left behind
+            exc.__notes__ = [*vars(exc).get("__notes__", ()), *notes]
             if sys.version_info < (3, 11):
                 first = exc
                 while first.__cause__ is not None:

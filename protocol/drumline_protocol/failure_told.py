@@ -54,6 +54,8 @@ def _told(exc: BaseException, codec: Codec, room: Room, above: set[int]) -> Fail
         members = getattr(exc, "exceptions", None) if is_group(exc) else None
         if members is not None:
             failure.members = [told for told in map(tell, members) if told is not None]
+            if len(failure.members) < len(members):
+                failure.left = [*(failure.left or ()), f"{len(members) - len(failure.members)} more exceptions"]
     except BaseException:  # properties of the user are among what was looked at
         pass
     return failure

@@ -39,7 +39,8 @@ class RunRequest:
 
     `config` holds the plain parts of a LangGraph config: tags, metadata, configurable, recursion_limit,
     max_concurrency, run_name. `fingerprint` is None when the client does not hold the graph. `is_async` tells that the
-    caller is: nodes that have a sync and an async implementation then run the async one.
+    caller is: nodes that have a sync and an async implementation then run the async one. `digest` tells this request
+    from others of the same run id (`request_digest`).
     """
 
     run_id: str
@@ -51,6 +52,7 @@ class RunRequest:
     subgraphs: bool = True
     fingerprint: str | None = None
     is_async: bool = False
+    digest: str = ""
 
 
 @dataclass(slots=True)

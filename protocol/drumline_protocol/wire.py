@@ -116,7 +116,7 @@ _OUTS: dict[Any, Convert | None] = {
     (m.Cancel, "tasks"): list,
 }
 #: fields that stay in the process
-_LOCAL = {(f.PlanMade, "inputs")}
+_LOCAL = {(f.PlanMade, "inputs"), (f.PlanMade, "given")}
 
 
 class _Layout:

@@ -20,6 +20,9 @@ PLAIN: dict[str, Any] = {
     "mixed": {"log": []},
     "flow": 3,
     "aflow": "cats",
+    "routed": {"messages": [{"role": "user", "content": "q", "id": "q"}]},
+    "kept": {"messages": [{"role": "user", "content": "large"}]},
+    "hand": "x",
 }
 #: graphs that LangGraph runs under astream() only
 ASYNC_ONLY = {"chat", "nested", "aflow", "agent", "react"}

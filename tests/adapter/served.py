@@ -14,12 +14,15 @@ from typing import Annotated, Any
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, AgentState
 from langchain.tools import ToolRuntime
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langchain_core.tools import tool
+from langgraph.channels import DeltaChannel, EphemeralValue, LastValue
 from langgraph.config import get_config, get_stream_writer
 from langgraph.func import entrypoint, task
-from langgraph.graph import END, START, StateGraph, add_messages
+from langgraph.graph import END, START, MessagesState, StateGraph, add_messages
+from langgraph.graph.message import _messages_delta_reducer
 from langgraph.prebuilt import create_react_agent
+from langgraph.pregel import NodeBuilder, Pregel
 from langgraph.runtime import Runtime, get_runtime
 from langgraph.types import Command, Send, interrupt
 from pydantic import BaseModel
@@ -239,8 +242,47 @@ def mixed() -> Any:
     )
 
 
+def routed() -> Any:
+    """A subgraph node with a conditional edge whose router calls a model; what it returns has no ids."""
+
+    def route(_: MessagesState) -> str:
+        Parrot(prefix="route", tags=["router"]).invoke("where")
+        return "after"
+
+    def answer(_: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage("one"), Parrot().invoke("two")]}
+
+    inner = StateGraph(MessagesState).add_node("inner", answer).add_edge(START, "inner").compile()
+    builder = StateGraph(MessagesState).add_node("sub", inner).add_node("after", lambda _: {"messages": []})
+    return builder.add_edge(START, "sub").add_conditional_edges("sub", route, ["after"]).compile(name="routed")
+
+
+class Kept(TypedDict):
+    messages: Annotated[list[AnyMessage], DeltaChannel(_messages_delta_reducer)]
+
+
+def kept() -> Any:
+    """Messages in a delta channel, which a later node replaces by their ids."""
+
+    def shorten(state: Kept) -> dict[str, Any]:
+        first = state["messages"][0]
+        return {"messages": [HumanMessage("short", id=first.id)]}
+
+    builder = StateGraph(Kept).add_node("say", lambda _: {"messages": [AIMessage("said")]}).add_node("shorten", shorten)
+    return builder.add_edge(START, "say").add_edge("say", "shorten").compile(name="kept")
+
+
+def hand() -> Any:
+    """A `Pregel` graph made by hand, with a single input and a single output."""
+    first = NodeBuilder().subscribe_only("a").do(lambda text: text + text).write_to("b")
+    second = NodeBuilder().subscribe_only("b").do(lambda text: f"{text}!").write_to("c")
+    channels: dict[str, Any] = {"a": EphemeralValue(str), "b": LastValue(str), "c": LastValue(str)}
+    nodes: dict[str, Any] = {"first": first, "second": second}
+    return Pregel(nodes=nodes, channels=channels, input_channels="a", output_channels="c", name="hand")
+
+
 _OWN: dict[str, Callable[[], Any]] = {
-    build.__name__: build for build in (agent, react, judge, chat, nested, asks, flaky, mixed)
+    build.__name__: build for build in (agent, react, judge, chat, nested, asks, flaky, mixed, routed, kept, hand)
 }
 
 

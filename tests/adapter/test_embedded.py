@@ -15,6 +15,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 from tests.adapter import served
 from tests.adapter.inputs import ASYNC_ONLY, PLAIN, differs, meeting
+from tests.differential.drift import IS_ELDER
 from tests.differential.harness import ASYNC_ORACLE
 from tests.differential.states import Log
 
@@ -35,6 +36,8 @@ wires = pytest.mark.parametrize("strict", [False, True], ids=["by reference", "s
 def test_streams_are_those_of_langgraph(name: str, subgraphs: bool, use_async: bool, strict: bool) -> None:
     if (use_async or name in ASYNC_ONLY) and not ASYNC_ORACLE:
         pytest.skip("LangGraph's async runs are no oracle on this Python")
+    if name == "kept" and IS_ELDER:
+        pytest.skip("delta channels of the LangGraph that is installed name no messages")
     graph = served.GRAPHS[name]
     ours = adapt(graph, strict_wire=strict)
     asynchronous = use_async or name in ASYNC_ONLY

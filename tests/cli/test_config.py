@@ -118,6 +118,8 @@ def test_prefix_from_option_environment_and_file(folder: Path) -> None:
     assert settings().prefix() == "file"
     assert settings({"DRUMLINE_PREFIX": "env"}).prefix() == "env"
     assert settings({"DRUMLINE_PREFIX": "env"}, prefix="opt").prefix() == "opt"
+    with pytest.raises(UsageError, match="cannot be a key prefix"):
+        settings(prefix="a b{").prefix()
 
 
 @pytest.mark.parametrize("make", [Cluster, lambda: Cluster(None)])
@@ -158,6 +160,7 @@ def test_a_reader_waits_for_an_up_that_has_not_written_yet() -> None:
         answer = pool.submit(read)
         asked.wait(10)
         assert read_state(wait_s=0) is None
+        assert Cluster("redis://other").prefix == "drumline", "who names a broker does not wait"
         state.write({"pid": 1, "broker": "redis://up", "prefix": "u", "ready": False})
         assert (answer.result(30) or {})["broker"] == "redis://up"
         assert is_starting("redis://up", "u") and not is_starting("redis://up", "other")

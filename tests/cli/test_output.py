@@ -183,6 +183,55 @@ def test_line_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "updates [sub/deep]: {'n': 1}\none two\ncustom: {'progress': 3}\nend\n"
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ({"content": "", "tool_calls": [{"name": "f", "args": {"x": 1}}, {"name": "g", "args": {}}]}, 2),
+        ({"content": "", "tool_call_chunks": [{"name": "f", "args": ""}]}, 1),
+        ({"content": "", "tool_call_chunks": [{"name": None, "args": '{"x"'}], "tool_calls": [{"name": "f"}]}, 0),
+        ({"content": "x"}, 0),
+        ({"content": "x", "tool_calls": "odd"}, 0),
+    ],
+)
+def test_the_tools_that_a_message_calls_are_shown(
+    message: dict[str, Any], shown: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = LineOutput(subgraphs=False)
+    with output:
+        output.show((), "messages", (message, {}))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "calls " in line]
+    assert len(lines) == shown
+    if shown == 2:
+        assert lines[0] == "messages: calls f({'x': 1})"
+
+
+def test_what_an_event_says_beside_its_progress_is_shown_too() -> None:
+    found = progress_of({"progress": 50, "task": "t", "message": "m", "rows": [1, 2], "node": "n"})
+    assert found is not None and found.rest == {"rows": [1, 2], "node": "n"}
+    assert (progress_of({"progress": 50, "task": "t"}) or found).rest == {}
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    output = LiveOutput(["custom"], False, console)
+    output.show((), "custom", {"progress": 50, "task": "t", "rows": [1, 2]})
+    output.show((), "custom", {"progress": 60, "task": "t"})
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("rows") == 1 and "custom" in text
+
+
+def test_input_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bin.json").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "bom.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(f"@{tmp_path}/bom.json", "--input") == {"a": 1}
+    for text, told in (
+        (f"@{tmp_path}/bin.json", "bin.json is no text in UTF-8"),
+        (f"@{tmp_path}", "cannot read"),
+        (f"@{tmp_path}/missing", "No such file"),
+        ("[" * 100_000, "nested too deeply"),
+        ("{'a': 1}", "is not JSON"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            read_json(text, "--input")
+
+
 def start(task: str, name: str) -> dict[str, Any]:
     return {"id": task, "name": name, "input": {}, "triggers": ()}
 

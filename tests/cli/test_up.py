@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from tests.cli.command import SERVED, Started, all_gone, children_of, drumline, environment, ps
 
 from drumline.cli.guardian import Watched
+from drumline.up_file import read_state
 from drumline_transport.local_server import find_server
 
 pytestmark = [
@@ -70,7 +74,9 @@ def test_a_node_that_fails(up: Started) -> None:
     done = drumline("run", "fail", cwd=up.cwd)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    assert lines[-1].endswith("of graph 'fail' failed: ValueError: this node fails")
+    assert re.search(
+        r"of graph 'fail' failed in node '\w+' on worker 'w\d-\w+': ValueError: this node fails$", lines[-1]
+    )
     assert 'raise ValueError("this node fails")' in done.stderr
     assert "drumline_worker" not in done.stderr
 
@@ -145,10 +151,18 @@ def test_health(up: Started) -> None:
         name = found[f"{kind}s"][0]["name"]
         assert drumline("health", kind, name, cwd=up.cwd).returncode == 0
         assert drumline("health", kind, cwd=up.cwd, env=environment(DRUMLINE_NAME=name)).returncode == 0
+        assert drumline("health", kind, cwd=up.cwd).returncode == 0, "the one of this host, whatever its name"
     done = drumline("health", "worker", "nobody", cwd=up.cwd)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "no worker named 'nobody' has registered" in done.stderr
+
+
+def test_python_in_the_folder_finds_the_cluster(up: Started) -> None:
+    code = "from drumline import Cluster; print(Cluster().graph('joke').invoke({'topic': 'cats'})['joke'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=up.cwd, env=environment(), capture_output=True, text=True)
+    assert done.stdout == "about cats\n", done.stderr
+    assert (read_state(up.cwd) or {})["ready"] is True
 
 
 def test_a_second_up_in_the_folder_is_refused(up: Started) -> None:

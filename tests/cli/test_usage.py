@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +14,10 @@ import pytest
 from tests.cli.command import SERVED, Started, drumline, environment
 
 from drumline._version import __version__
+from drumline.cli.health import why_not
 from drumline.cli.main import main
 from drumline_protocol.keys import Keys
+from drumline_protocol.presence import presences
 from drumline_transport import connect
 from drumline_transport.local_server import LocalServer, find_server
 
@@ -220,3 +224,44 @@ def test_a_command_imports_no_more_than_it_needs(folder: Path, words: list[str],
     imported = set(re.findall(r"\|\s+([\w.]+)$", done.stderr, re.MULTILINE))
     assert "drumline.settings" in imported
     assert imported.isdisjoint(absent)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "app.py").write_text("")
+    (folder / ".drumline").write_text("a file where the folder belongs")
+    assert main(["up", "app.py:graph"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("drumline up: error:") and ".drumline" in line
+
+
+def test_port_goes_with_a_broker_that_up_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "app.py:graph", "--port", "7000", "--broker", NOBODY]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--port" in line and "leave one out" in line
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    text = capsys.readouterr().out
+    assert "install-scripts" in text and "drumline" in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([("w1-ab", "HERE", 0)], None),
+        ([("HERE-1", "", 0)], None),
+        ([("w1-ab", "other", 0)], "no worker on host"),
+        ([("w1-ab", "HERE", 60_000), ("w2-ab", "HERE", 10)], None),
+        ([("w1-ab", "HERE", 60_000)], "last heard of 60.0 s ago"),
+    ],
+)
+def test_health_finds_who_runs_on_this_host(rows: list[tuple[str, str, int]], why: str | None) -> None:
+    host = socket.gethostname()
+    said = {
+        name.replace("HERE", host): (json.dumps({"host": at.replace("HERE", host)}).encode(), age)
+        for name, at, age in rows
+    }
+    told = why_not("worker", None, presences(said))
+    assert (told is None) if why is None else (told is not None and why in told)

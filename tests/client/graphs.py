@@ -168,3 +168,9 @@ GRAPHS: dict[str, Any] = {
         *(build() for build in _BUILDERS),
     )
 }
+
+#: compiled without a name, as most graphs are: served under the name of its attribute
+NAMELESS = (
+    StateGraph(Plain).add_node("counts", lambda state: {"out": state["n"] + 1}).add_edge(START, "counts").compile()
+)
+GRAPHS["nameless_attribute"] = NAMELESS

@@ -84,9 +84,13 @@ def test_closing_a_stream_cancels_its_run_once(script: Script) -> None:
 
 
 def test_dropping_a_stream_cancels_its_run(script: Script) -> None:
-    stream = first_item(script)
+    cluster = script.cluster()
+    stream = cluster.graph("says").stream({"n": 1}, stream_mode="custom")
+    accept(script, stream.run_id)
+    assert next(stream) == "a"
     run_id = stream.run_id
     del stream
+    cluster.link.canceller.flush()
     assert [message.run for message in script.cancels()] == [run_id]
 
 

@@ -14,7 +14,7 @@ from tests.inside import LIMIT_S, Inside
 
 from drumline import Cluster
 from drumline.cluster import environment
-from drumline.errors import GraphMismatch, ModeNotRecorded, RemoteError, RunCancelled
+from drumline.errors import GraphMismatch, ModeNotRecorded, RemoteError, RunCancelled, UnknownGraph
 from drumline.graph import START, StateGraph
 from drumline.types import GraphOutput
 from drumline_protocol.codec_types import Opaque
@@ -171,6 +171,25 @@ def test_another_version_of_a_graph_is_refused(cluster: Cluster) -> None:
         assert caught.value.wanted == other.program.fingerprint
         assert caught.value.held == [GRAPHS["says"].program.fingerprint]
     assert cluster.graph("says").invoke({"n": 1})["out"] == 1, "by name it is whatever is served"
+
+
+def test_a_graph_without_a_name_is_found_by_its_fingerprint(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = graphs.NAMELESS.on(cluster)
+    assert bound.invoke({"n": 1})["out"] == 2
+    run_id = cluster.graph("LangGraph", graph=graphs.NAMELESS).start({"n": 2})
+    assert cluster.result(run_id)["out"] == 3
+    assert cluster.status(run_id)["graph"] == "nameless_attribute"
+    monkeypatch.setattr(environment, "_serving", False)
+    monkeypatch.setattr(environment, "_clusters", {})
+    monkeypatch.setenv("DRUMLINE_BROKER", cluster.url)
+    monkeypatch.setenv("DRUMLINE_PREFIX", cluster.prefix)
+    assert graphs.NAMELESS.invoke({"n": 3})["out"] == 4
+    assert [made.prefix for made in environment._clusters.values()] == [cluster.prefix]
+    for made in environment._clusters.values():
+        made.close()
+    other = StateGraph(graphs.Plain).add_node("new", lambda _state: None).add_edge(START, "new").compile()
+    with pytest.raises(UnknownGraph, match=r"this graph has no name.*'nameless_attribute'"):
+        other.on(cluster).invoke({"n": 1})
 
 
 # -- what travels with a run ------------------------------------------------------------------------

@@ -57,6 +57,7 @@ class Seat:
     def apply(self, commit: Commit) -> None:
         reply = self.server.commit(commit)
         assert reply.status == "applied", reply
+        self.partition.answered = reply.number
         self.commits.append(commit)
 
     def settle(self) -> None:

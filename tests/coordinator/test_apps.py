@@ -63,7 +63,8 @@ def test_a_mismatch_says_who_holds_what_and_what_differs() -> None:
     text = str(error)
     assert f"is version {here.fingerprint[:12]} here, in the client" in text
     assert f"the coordinator serves {build().fingerprint[:12]}" in text
-    assert "node 'new' is only here" in text and "node 'say' is only on the coordinator" in text
+    assert "node 'new': only here" in text and "node 'say': only on the coordinator" in text
+    assert "edge from START to 'new': only here" in text
     assert "\n" not in text
 
 

@@ -17,7 +17,7 @@ from drumline_graph.types import Command, Interrupt
 from drumline_protocol import wire
 from drumline_protocol.errors import TaskAbandoned
 from drumline_protocol.facts import Emitted, RunFinished, StepCommitted, TaskParked
-from drumline_protocol.failure import rebuild
+from drumline_protocol.failure import describe, rebuild
 from drumline_protocol.messages import (
     Abandoned,
     Cancel,
@@ -26,7 +26,9 @@ from drumline_protocol.messages import (
     Refused,
     RunRequest,
     TaskBubbled,
+    TaskError,
     TaskInterrupt,
+    TaskResult,
     WorkersChanged,
 )
 
@@ -84,32 +86,53 @@ def test_a_refused_task_frees_its_place_and_takes_one_when_it_is_offered_again()
     assert names(run.handle(result(fx.dispatch[0]), 1.0)) == ["a"]
 
 
-def test_a_subgraph_that_is_left_frees_the_places_of_its_tasks_and_cancels_them() -> None:
+def test_a_subgraph_is_left_when_its_tasks_have_ended() -> None:
     run, fx = begin(outer(sub((START, "x"), (START, "y")), "p", "q", "r"), max_concurrency=3)
     x, y = fx.dispatch
     fx = bubble(run, x, "p", "q", "r")
-    assert fx.cancelled == [y.id]
-    assert (y.id, 1) in fx.withdrawn
-    assert sorted(names(fx)) == ["p", "q", "r"]
+    assert (fx.cancelled, fx.dispatch, kinds(fx)) == ([], [], ["TaskFinished"])
+    assert sorted(names(run.handle(result(y), 1.0))) == ["p", "q", "r"]
 
 
-def test_leaving_a_subgraph_leaves_those_below_it() -> None:
+def test_leaving_a_subgraph_waits_for_those_below_it() -> None:
     child = sub((START, "x"), (START, "deeper"), below=sub((START, "w"), (START, "v")))
     run, fx = begin(outer(child, "p"))
     by_name = {task.name: task for task in fx.dispatch}
-    fx = bubble(run, by_name["x"], "p")
-    assert sorted(fx.cancelled) == sorted([by_name["w"].id, by_name["v"].id])
+    bubble(run, by_name["x"], "p")
+    assert names(run.handle(result(by_name["w"]), 1.0)) == []
+    fx = run.handle(result(by_name["v"]), 1.0)
     assert names(fx) == ["p"]
-    late = run.handle(result(by_name["w"]), 1.0)
-    assert kinds(late) == []
+    assert (fx.cancelled, fx.withdrawn) == ([], [])
 
 
-def test_a_planned_task_of_a_subgraph_that_was_left_is_never_sent() -> None:
+def test_a_planned_task_of_a_subgraph_that_will_be_left_is_sent() -> None:
     run, fx = begin(outer(sub((START, "x"), (START, "y")), "p", "q"), max_concurrency=1)
     assert names(fx) == ["x"]
     fx = bubble(run, fx.dispatch[0], "p", "q")
+    assert names(fx) == ["y"]
+    fx = run.handle(result(fx.dispatch[0]), 1.0)
     assert names(fx) == ["p"]
     assert names(run.handle(result(fx.dispatch[0]), 1.0)) == ["q"]
+
+
+def test_all_commands_of_a_superstep_are_followed_in_planning_order() -> None:
+    for order in ((0, 1), (1, 0)):
+        run, fx = begin(outer(sub((START, "x"), (START, "y")), "p", "q"))
+        goto = ("p", "q")
+        for index in order:
+            last = bubble(run, fx.dispatch[index], goto[index])
+        assert names(last) == ["p", "q"]
+
+
+def test_a_question_beside_a_command_pauses_the_run() -> None:
+    for asks_first in (False, True):
+        run, fx = begin(outer(sub((START, "x"), (START, "y")), "p"))
+        x, y = fx.dispatch
+        question = TaskInterrupt("r1", y.id, 1, "w1", [Interrupt("why", "i")])
+        steps = [lambda run=run, x=x: bubble(run, x, "p"), lambda run=run, q=question: run.handle(q, 1.0)]
+        for step in reversed(steps) if asks_first else steps:
+            fx = step()
+        assert fx.finished and fx.facts[-1].status == "interrupted"
 
 
 # -- attempts ---------------------------------------------------------------------------------------
@@ -171,10 +194,21 @@ def test_of_a_request_that_was_given_up_no_task_is_sent(seat: Seat) -> None:
 
 def test_workers_are_told_of_the_tasks_that_are_cancelled_and_of_no_others(seat: Seat) -> None:
     x, y = seat.start("r1", "left")
+    seat.say(TaskError("r1", x.task, 1, "w1", describe(ValueError("of x"), seat.codec), x.token, 0))
+    seat.settle()
+    assert cancels(seat) == [Cancel("r1", (y.task,))]
+
+
+def test_a_new_owner_knows_that_a_subgraph_will_be_left(seat: Seat) -> None:
+    x, y = seat.start("r1", "left")
     command = seat.codec.box(Command(graph=Command.PARENT, goto="p"))
     seat.say(TaskBubbled("r1", x.task, 1, "w1", command, x.token, 0))
     seat.settle()
-    assert cancels(seat) == [Cancel("r1", (y.task,))]
+    assert cancels(seat) == []
+    seat.lease()
+    seat.say(TaskResult("r1", y.task, 1, "w1", seat.codec.box([]), y.token, 0))
+    seat.settle()
+    assert [task.node for task in seat.tasks()] == ["p"]
 
 
 def test_a_run_that_has_ended_is_not_loaded_again_while_its_last_commit_is_on_its_way(seat: Seat) -> None:

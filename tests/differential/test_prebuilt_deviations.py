@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -143,20 +143,6 @@ def test_updates_of_commands_for_the_parent(other: Engine) -> None:
         return [message.text for message in state["messages"][1:]]
 
     assert (run(LANGGRAPH), run(other)) == ([], ["x", "y"])
-
-
-def test_state_for_bare_calls(other: Engine) -> None:
-    def run(e: Engine) -> str:
-        @tool
-        def looks(messages: Annotated[list, e.InjectedState("messages")]) -> str:
-            """Look at the state."""
-            return f"{len(messages)} messages"
-
-        graph = e.StateGraph(e.MessagesState).add_node("begin", lambda _: None).add_node("tools", e.ToolNode([looks]))
-        graph.add_conditional_edges("begin", lambda _: e.Send("tools", [call("1", "looks", {})]), ["tools"])
-        return answer(graph.add_edge(e.START, "begin").compile(), HELLO)
-
-    assert (run(LANGGRAPH), run(other)) == ("1 messages", "ValueError")
 
 
 def test_limit_of_a_graph_that_a_tool_calls(other: Engine) -> None:

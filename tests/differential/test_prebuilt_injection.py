@@ -4,7 +4,7 @@ import operator
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langchain_core.messages import AnyMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langchain_core.tools import BaseTool, InjectedToolCallId, tool
 from pydantic import BaseModel
 
@@ -381,3 +381,77 @@ def test_tool_of_ones_own_class(other: Engine) -> None:
 
     calls_same(other, make, ("counted", {"by": 2}), node={"wrap_tool_call": retrying})
     assert [tool.count for tool in made] == [4, 4]
+
+
+# -- the state of tools that a Send calls alone -----------------------------------------------------
+
+
+def seen(state: Any) -> str:
+    """What a tool or wrapper was shown as the state."""
+    fields = sorted(state) if isinstance(state, dict) else sorted(type(state).model_fields)
+    user = state["user"] if isinstance(state, dict) else state.user
+    return f"{'dict' if isinstance(state, dict) else type(state).__name__} {fields} {user}"
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("schema", ["dict", "pydantic"])
+@pytest.mark.parametrize("how", ["injected", "key", "runtime", "wrapper", "async wrapper"])
+@pytest.mark.parametrize("sent", ["bare call", "context", "edge"])
+def test_state_of_calls(other: Engine, sent: str, how: str, schema: str) -> None:
+    """Whoever asks for the state gets it, also where a Send brings the bare call: then it is read beside it."""
+
+    def build(e: Engine) -> Any:
+        class Keyed(e.MessagesState):  # type: ignore[misc,name-defined]
+            user: str
+
+        class Model(BaseModel):
+            messages: Annotated[list[Any], e.add_messages]
+            user: str = "nobody"
+
+        @tool
+        def whole(state: Annotated[Any, e.InjectedState]) -> str:
+            """Look at the state."""
+            return seen(state)
+
+        @tool
+        def key(user: Annotated[str, e.InjectedState("user")]) -> str:
+            """Look at a key."""
+            return user
+
+        @tool
+        def runs(runtime: e.ToolRuntime) -> str:
+            """Look at the runtime."""
+            return seen(runtime.state)
+
+        @tool
+        def plain() -> str:
+            """Look at nothing."""
+            return ""
+
+        def wrap(request: Any, execute: Any) -> Any:
+            message = execute(request)
+            message.content = f"{seen(request.state)} {request.state is request.runtime.state}"
+            return message
+
+        async def awrap(request: Any, execute: Any) -> Any:
+            message = await execute(request)
+            message.content = seen(request.state)
+            return message
+
+        options: dict[str, Any] = {"wrapper": {"wrap_tool_call": wrap}, "async wrapper": {"awrap_tool_call": awrap}}
+        one = {"injected": whole, "key": key, "runtime": runs}.get(how, plain)
+        builder = e.StateGraph(Model if schema == "pydantic" else Keyed)
+        builder.add_node("tools", e.ToolNode([one], **options.get(how, {})))
+
+        def route(state: Any) -> Any:
+            call = {"id": "1", "name": one.name, "args": {}, "type": "tool_call"}
+            given = {"__type": "tool_call_with_context", "tool_call": call, "state": state}
+            return "tools" if sent == "edge" else [e.Send("tools", [call] if sent == "bare call" else given)]
+
+        return builder.add_conditional_edges(e.START, route, ["tools"]).compile()
+
+    name = {"injected": "whole", "key": "key", "runtime": "runs"}.get(how, "plain")
+    asks_one = AIMessage("", id="m", tool_calls=[{"id": "1", "name": name, "args": {}}])
+    given = {"messages": [asks_one], "user": "ann"}
+    stream = same(build, other, given, ["updates"], use_async=how == "async wrapper")
+    assert "ann" in stream.items[0].payload["tools"]["messages"][0].content

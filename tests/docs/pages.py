@@ -64,6 +64,21 @@ def blocks_of(page: Path) -> list[Block]:
     return found
 
 
+def tables_of(page: Path) -> list[list[list[str]]]:
+    """The tables of a page, each as rows of cells; the second row is the rule under the head."""
+    tables: list[list[list[str]]] = []
+    inside = False
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("|"):
+            inside = False
+            continue
+        if not inside:
+            tables.append([])
+        inside = True
+        tables[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+    return tables
+
+
 def _fenced(lines: list[str]) -> Iterator[Block]:
     opened: tuple[str, str, int] | None = None
     for number, line in enumerate(lines, 1):

@@ -141,7 +141,8 @@ class PageRun:
     def _python(self, block: Block) -> str:
         source = block.text
         if self._server is not None:
-            source = source.replace(SHOWN_URL, self._server.url)
+            # in a reader's folder `drumline up` runs, which `Cluster()` finds
+            source = source.replace(SHOWN_URL, self._server.url).replace("Cluster()", f"Cluster({self._server.url!r})")
         code = compile("\n" * (block.line - 1) + source, str(self.page), "exec")
         out = io.StringIO()
         with contextlib.redirect_stdout(out):

@@ -553,14 +553,14 @@ def test_compose_gives_nodes_time_to_end() -> None:
 
 
 def test_compose_commands_are_those_of_the_command_line() -> None:
-    from drumline.cli.main import _parser
+    from drumline.cli.main import parser
 
     for name in ("coordinator", "worker", "worker-gpu", "client"):
         service = _compose()["services"][name]
-        _parser().parse_args(service["command"])
+        parser().parse_args(service["command"])
         test = service.get("healthcheck", {}).get("test")
         if test is not None:
-            _parser().parse_args(test[2:])
+            parser().parse_args(test[2:])
 
 
 def test_compose_names_only_files_that_are_there() -> None:

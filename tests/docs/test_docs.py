@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drumline.cli.main import parser as _parser
+from drumline.cli.main import parser as command_line
 from drumline_protocol import codec_builtin, facts, keys, limits, messages, wire
 from drumline_protocol.keys import Keys
 from drumline_transport.local_server import find_server
@@ -115,7 +115,7 @@ def test_ext_codes_of_the_protocol_page() -> None:
 
 def _options() -> set[str]:
     """All options of all subcommands."""
-    parser = _parser()
+    parser = command_line()
     found: set[str] = set()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -295,6 +295,17 @@ def test_naming_the_root_of_all_models_names_no_model() -> None:
     assert finder.candidates(__name__, "Shape") == []
 
 
+def test_a_subclass_that_runs_is_no_data() -> None:
+    class Model(BaseModel):
+        name: str = ""
+
+    class Chat(Model):
+        def invoke(self) -> None: ...
+        async def ainvoke(self) -> None: ...
+
+    assert not ClassFinder(program_of(Model)).knows(Chat)
+
+
 def test_a_name_that_is_found_later_is_meant_then() -> None:
     # Given a module that somebody imports only later
     finder = ClassFinder(StateGraph(typed_docs.State).add_node("n", lambda s: None).add_edge(START, "n").compile())

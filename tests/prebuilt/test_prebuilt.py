@@ -181,7 +181,8 @@ def test_callbacks_of_the_run_hear_of_tools_and_models() -> None:
 
     class Hears(BaseCallbackHandler):
         def on_tool_start(self, serialized: Any, *_: Any, **kwargs: Any) -> None:
-            heard.append((serialized["name"], kwargs["metadata"]["langgraph_node"], kwargs["tags"]))
+            tags = [t for t in kwargs["tags"] if "seq" not in t]
+            heard.append((serialized["name"], kwargs["metadata"]["langgraph_node"], tags))
 
         def on_chat_model_start(self, *_: Any, **kwargs: Any) -> None:
             heard.append(("model", kwargs["metadata"]["langgraph_node"], [t for t in kwargs["tags"] if "seq" not in t]))

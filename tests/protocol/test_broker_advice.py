@@ -18,7 +18,7 @@ CAUSES = [
     ('Protocol error, got "<" as reply type byte', "is no Redis", "Check the port"),
     ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "certificate", "ssl_ca_certs"),
     ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "no TLS with", "redis:// in place of rediss://"),
-    ("the server closed the connection", "hangs up", "rediss://"),
+    ("the server closed the connection", "hangs up", "Does Redis still run there?"),
     ("cannot read: [Errno 104] Connection reset by peer", "hangs up", "rediss://"),
     ("no answer within 10 s", "does not answer as a Redis does", "Check the port"),
     ("Error 111 connecting to h:1. Connection refused.", "no Redis at redis://h:1", "drumline up"),

@@ -368,3 +368,12 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
 )
 def test_passwords_stay_out_of_messages(url: str, shown: str) -> None:
     assert errors.NoBroker(url, "x").url == shown
+
+
+def test_errors_travel_under_the_module_that_they_are_imported_from() -> None:
+    """Processes of several versions know them by it, wherever a version has written them down."""
+    for name in errors.__all__:
+        value = getattr(errors, name)
+        if isinstance(value, type) and value is not DrumlineError:
+            assert class_name_of(value) == f"drumline_protocol.errors.{name}"
+            assert own_classes()[class_name_of(value)] is value

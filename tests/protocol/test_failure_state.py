@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import json
 import subprocess
 import sys
@@ -282,6 +283,20 @@ def test_groups_come_back_with_members_and_attributes() -> None:
     assert (result.message, result.code, result.exceptions[0].status) == ("some", 7, 1)
     assert result.exceptions[1].exceptions[0].args == ("k",)
     assert result.subgroup(KeyError).exceptions[0].exceptions[0].args == ("k",)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with 3.11")
+def test_a_large_group_is_cut_and_says_so() -> None:
+    result = crossed(ExceptionGroup("many", [ValueError(number) for number in range(100)]))  # noqa: F821
+    assert len(result.exceptions) == FAILURE_PARTS_MAX - 1
+    assert any("69 more exceptions" in note for note in result.__notes__)
+
+
+def test_a_class_that_wants_what_was_left_behind_is_rebuilt_all_the_same() -> None:
+    body: Any = io.BytesIO(b"page")
+    result = crossed(urllib.error.HTTPError("http://x", 404, "nope", {"a": "b"}, body))  # type: ignore[arg-type]
+    assert (type(result), str(result), result.code) == (urllib.error.HTTPError, "HTTP Error 404: nope", 404)
+    assert any("fp (_io.BytesIO)" in note for note in vars(result)["__notes__"])
 
 
 # -- pydantic --------------------------------------------------------------------------------------

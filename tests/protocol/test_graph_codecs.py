@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import enum
+import pickle
 from typing import Any
 
 import pytest
@@ -237,6 +239,7 @@ def test_code_that_takes_an_opaque_for_the_object_is_told_what_to_do() -> None:
         opaque["x"]
     assert not hasattr(opaque, "x")
     assert not hasattr(opaque, "__array__")
+    assert copy.deepcopy(opaque) == pickle.loads(pickle.dumps(opaque)) == opaque
 
 
 @given(st.lists(st.sampled_from([(int, "x"), (str, "x"), (int, "y"), (list, "z")]), min_size=1, max_size=5))

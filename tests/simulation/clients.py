@@ -9,9 +9,10 @@ from drumline.cluster.reader import RunReader
 from drumline.embedded.call import mappers_of, output_coercion
 from drumline.views import View
 from drumline_protocol import wire
-from drumline_protocol.errors import DecodeError, LogGap, RunExpired
+from drumline_protocol.errors import DecodeError, LogGap, RunExpired, RunIdTaken
 from drumline_protocol.ids import partition_of
 from drumline_protocol.messages import CancelRun, RunRequest
+from drumline_protocol.request_digest import Asked
 from drumline_transport.memory import MemoryBroker
 
 from .graphs import Subject
@@ -51,22 +52,27 @@ class SimClient:
         self.drop_reader = drop_reader
         self.broker = MemoryBroker(server)
         self.codec = run.subject.codec
+        self.asked = Asked(run.subject.name, run.subject.graph.program.fingerprint, "mine")
         self.reader = self.new_reader(BEGINNING)
 
     def submit(self) -> str:
+        """Ask for the run, again and again; or, once it has begun, for another under its id: that changes nothing."""
         run = self.run
         run.submits_left -= 1
         run.submitted_ms = run.submitted_ms or self.server.now_ms
+        begun = run.id in self.server.partitions[run.partition].logs
+        rival = begun and not run.damaged and run.submits_left % 2 == 0
         request = RunRequest(
             run_id=run.id,
             graph=run.subject.name,
-            input=run.subject.input,
+            input=None if rival else run.subject.input,
             config=run.subject.config,
             record=run.modes,
             fingerprint=run.subject.graph.program.fingerprint,
+            digest="another" if rival else self.asked.digest,
         )
         self.broker.submit(run.partition, run.id, wire.encode(self.codec, request))
-        return f"submits {run.subject.name}"
+        return f"submits {run.subject.name}" + (" with another input" if rival else "")
 
     def cancel(self) -> str:
         self.run.cancels_left -= 1
@@ -92,7 +98,9 @@ class SimClient:
             return f"joins again at {run.items[-1][1]}"
         try:
             items = self.read_piece(self.reader, self.rng.randint(1, 6))
-        except (DecodeError, LogGap) as error:
+        except (DecodeError, LogGap, RunIdTaken) as error:
+            if isinstance(error, RunIdTaken) and not run.damaged:  # else what had the id was deleted by hand
+                raise
             run.ended, run.failure, run.told = True, error, True
             return f"is told: {error}"
         run.items += items
@@ -125,7 +133,7 @@ class SimClient:
             mappers=mappers_of(program),
             decode_item=lambda data: wire.decode_item(self.codec, data),
         )
-        return RunReader(self.run.id, view, self.codec, self.run.modes, start=start)
+        return RunReader(self.run.id, view, self.codec, self.run.modes, start=start, asked=self.asked)
 
 
 def new_run(number: int, subject: Subject, modes: tuple[str, ...], partitions: int, rng: Random) -> SimRun:

@@ -148,19 +148,26 @@ def start_router() -> Any:
 
 
 def commands() -> Any:
-    """`Command` with goto and Sends; a child node that answers for the parent graph while its sibling runs."""
+    """`Command` with goto and Sends; a child node that answers for the parent graph, and two while a third one runs."""
 
     def go(_state: State, writer: StreamWriter) -> Command[Any]:
         tokens(writer, "go", "go", 2)
-        return Command(update={"log": ["go"]}, goto=["sub", Send("aside", {"item": "sent"})])
+        return Command(update={"log": ["go"]}, goto=["sub", "both", Send("aside", {"item": "sent"})])
 
     def leave(_state: State, writer: StreamWriter) -> Command[Any]:
         tokens(writer, "leave", "leave", 2)
         return Command(graph=Command.PARENT, update={"log": ["left"]}, goto="end")
 
+    def leave_too(_state: State, writer: StreamWriter) -> Command[Any]:
+        tokens(writer, "leave_too", "leave too", 1)
+        return Command(graph=Command.PARENT, update={"log": ["left too"]}, goto="end")
+
     inner = StateGraph(State).add_node("first", speaker("first", 1)).add_node("leave", leave)
     inner.add_edge(START, "first").add_edge("first", "leave")
+    both = StateGraph(State).add_node(leave).add_node(leave_too).add_node("stay", speaker("stay", 3))
+    both.add_edge(START, "leave").add_edge(START, "leave_too").add_edge(START, "stay")
     builder = StateGraph(State).add_node("go", go).add_node("sub", inner.compile())
+    builder.add_node("both", both.compile())
     builder.add_node("aside", speaker("aside", 2)).add_node("end", speaker("end", 1))
     builder.add_edge(START, "go")
     return builder.compile()

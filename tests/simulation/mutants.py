@@ -128,8 +128,8 @@ def ended_runs_forgotten() -> AbstractContextManager[None]:
     """A run whose last commit is on its way is loaded again, as it was before."""
     genuine = OpenRuns.forget
 
-    def forget(self: OpenRuns, run_id: str) -> None:
-        genuine(self, run_id)
+    def forget(self: OpenRuns, run_id: str, number: int) -> None:
+        genuine(self, run_id, number)
         self.over.pop(run_id)
 
     return patched(OpenRuns, "forget", forget)

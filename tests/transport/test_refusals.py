@@ -383,3 +383,16 @@ def test_an_exception_in_the_middle_leaves_no_reply_behind(
     assert struck[0] not in broker._readers._idle
     gc.collect()
     assert call(broker) == result
+
+
+@pytest.mark.parametrize("path", ["abc", "0/1", "-1", "0x1"])
+def test_a_database_that_is_no_number_is_refused_and_not_taken_for_the_first(path: str) -> None:
+    with pytest.raises(NoBroker, match=r"has no database of that number: invalid DB index"):
+        Dialer(f"redis://h:1/{path}", "test", 1.0)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h:1", "redis://h:1/", "redis://h:1/3", "unix:///tmp/x.sock", "rediss://h:1/0?a=b"]
+)
+def test_addresses_without_a_fault_are_taken(url: str) -> None:
+    assert Dialer(url, "test", 1.0).url == url

@@ -128,6 +128,10 @@ class AsyncLogReader(Protocol):
 
     async def close(self) -> None: ...
 
+    def release(self) -> None:
+        """The same where there is no loop (any more). From any thread."""
+        ...
+
 
 class CommonVerbs(Protocol):
     """What every role may ask."""

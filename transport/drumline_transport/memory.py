@@ -371,3 +371,6 @@ class MemoryAsyncLogReader:
 
     async def close(self) -> None:
         pass
+
+    def release(self) -> None:
+        pass

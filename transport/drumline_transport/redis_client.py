@@ -256,6 +256,9 @@ class RedisAsyncLogReader(_Reader):
     async def close(self) -> None:
         self._give_back()
 
+    def release(self) -> None:
+        self._give_back()
+
     async def _ask(self, packed: bytes, check: Check, block_ms: int) -> Reply:
         import asyncio
 
@@ -324,7 +327,7 @@ async def _arrival(loop: asyncio.AbstractEventLoop, connection: Connection, time
         return await arrived
     finally:
         # In the child of a fork this may run when garbage is collected, and the loop's list of sockets (its epoll)
-        # is the parent's, who still waits.
-        if forks() == process:
+        # is the parent's, who still waits. And whoever waited may outlive the loop.
+        if forks() == process and not loop.is_closed():
             timer.cancel()
             loop.remove_reader(fd)

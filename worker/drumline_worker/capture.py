@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any
 
-from drumline_graph.loaded import loaded
+from drumline_graph.message_ids import base_message, identify, messages_in_fields
 from drumline_graph.types import Command
 from drumline_worker.job import Job
 from drumline_worker.model_call import OUTPUT, OUTPUT_CALL, ModelCall
@@ -21,13 +19,6 @@ def identified_messages(job: Job, result: Any) -> list[Any]:
     found = list(returned_messages(result))
     identify(job.task, found)
     return found
-
-
-def identify(task: str, messages: Sequence[Any]) -> None:
-    """Give an id to each message that has none, from the task's id and its index among `messages`."""
-    for index, message in enumerate(messages):
-        if not message.id:
-            message.id = str(uuid.uuid5(uuid.UUID(task), str(index)))
 
 
 def emit_messages(job: Job, messages: Sequence[Any]) -> None:
@@ -59,42 +50,4 @@ def returned_messages(result: Any, commands: tuple[type[Any], ...] = (Command,))
     elif isinstance(result, (list, tuple)):
         yield from (item for item in result if isinstance(item, base))
     else:
-        yield from _in_fields(result, base)
-
-
-def messages_among(values: Sequence[Any]) -> list[Any]:
-    """Messages in what a task writes: values, and items of values."""
-    base = base_message()
-    return [] if base is None else list(_in_fields(dict(enumerate(values)), base))
-
-
-def given_messages(value: Any) -> Iterator[Any]:
-    """Messages in what a node is given: fields, and items of fields."""
-    base = base_message()
-    if base is not None:
-        yield from _in_fields(value, base)
-
-
-def base_message() -> Any:
-    """LangChain's message class; None if nobody has imported it, so that there can be no message."""
-    messages = loaded("langchain_core.messages")
-    return None if messages is None else messages.BaseMessage
-
-
-def _in_fields(value: Any, base: type[Any]) -> Iterator[Any]:
-    for field in _fields(value):
-        if isinstance(field, base):
-            yield field
-        elif isinstance(field, (list, tuple)):
-            yield from (item for item in field if isinstance(item, base))
-
-
-def _fields(value: Any) -> Sequence[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    model_fields = getattr(type(value), "model_fields", None)
-    if isinstance(model_fields, dict):
-        return [getattr(value, name) for name in model_fields]
-    if is_dataclass(value) and not isinstance(value, type):
-        return [getattr(value, field.name) for field in fields(value)]
-    return ()
+        yield from messages_in_fields(result)

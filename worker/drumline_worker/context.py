@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextvars import ContextVar
 from functools import cache
 from itertools import count
@@ -19,7 +20,7 @@ from drumline_protocol.facts import CUSTOM
 from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
 from drumline_worker.job import Job
 from drumline_worker.late_config import LateConfig
-from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer
+from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer, server_info_of
 
 #: key of `configurable` by which a config is known to be that of a task (LangGraph's name)
 TASK_KEY = "__pregel_task_id"
@@ -42,17 +43,31 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
 class TaskContext:
     """What `get_config()`, `get_stream_writer()` and `get_runtime()` answer inside one task. Built when asked for."""
 
-    __slots__ = ("_config", "_runtime", "calls", "emitted", "job", "model_calls", "writer")
+    __slots__ = (
+        "_config",
+        "_runtime",
+        "calls",
+        "cluster_calls",
+        "emitted",
+        "job",
+        "model_calls",
+        "trace",
+        "writer",
+    )
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.writer: StreamWriter = make_writer(job)
         #: numbers the graphs that this task's code calls: from the second on, the number is part of the namespace
         self.calls = count()
+        #: numbers the runs that this task's code starts on a cluster, by what they ask for; None before the first
+        self.cluster_calls: dict[str, count[int]] | None = None
         #: numbers the calls of models, LangChain's and others
         self.model_calls = count(1)
         #: numbers the ids of messages that this task's code emits itself
         self.emitted = count()
+        #: the task's run in a trace (`drumline_worker.tracing`); None if nobody listens
+        self.trace: Any = None
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 
@@ -74,6 +89,10 @@ class TaskContext:
     def _make_config(self) -> dict[str, Any]:
         return self.config
 
+    def give_config(self, config: dict[str, Any]) -> None:
+        """Put another config in place of the task's own."""
+        self._config = config
+
     @property
     def runtime(self) -> Runtime[Any]:
         """The `Runtime` of this task."""
@@ -90,8 +109,10 @@ class TaskContext:
                     task_id=job.task,
                     thread_id=None if thread is None else str(thread),
                     run_id=shared.run_id,
-                    node_attempt=1,
+                    node_attempt=job.attempt,
+                    node_first_attempt_time=time.time() if job.attempt == 1 else None,
                 ),
+                server_info=server_info_of(configurable),
             )
         return self._runtime
 
@@ -128,6 +149,10 @@ class TaskContext:
         for key in ("recursion_limit", "max_concurrency", "callbacks"):
             if given.get(key) is not None:
                 config[key] = given[key]
+        if self.trace is not None:
+            config["callbacks"] = self.trace.callbacks
+            if self.trace.run_id is not None:
+                config["run_id"] = self.trace.run_id
         if "messages" in job.shared.record:
             self._listen_to_models(config)
         return config

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from drumline_graph.message_ids import identify_update, identify_writes
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.encode_paths import of_answer, of_event
@@ -17,7 +18,6 @@ from drumline_protocol.facts import NESTED
 from drumline_protocol.failure import Failure, describe, place_of
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
-from drumline_worker.capture import identify, messages_among
 from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
 from drumline_worker.outbox import Outbox, Slot
@@ -91,7 +91,9 @@ class Desk:
             outbox.event(slot, item)
 
         try:
-            return self._registry.job(message, emit, self._executor, self._blob)
+            job = self._registry.job(message, emit, self._executor, self._blob)
+            job.fate = slot
+            return job
         except NotHeld as error:
             self.refuse(slot, str(error))
         except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes
@@ -118,9 +120,10 @@ class Desk:
         try:
             if isinstance(answer, TaskResult):
                 # Here, so that no reducer in the coordinator draws an id that a second attempt would not draw.
-                identify(slot.task, messages_among([value for _, value in answer.writes]))
+                identify_writes(slot.task, answer.writes)
                 answer.writes = codec.box([list(pair) for pair in answer.writes])
             elif isinstance(answer, TaskBubbled):
+                identify_update(slot.task, answer.command.update)
                 answer.command = codec.box(answer.command)
             elif isinstance(answer, TaskInterrupt):
                 answer.interrupts = codec.box(answer.interrupts, "interrupts")
@@ -132,7 +135,8 @@ class Desk:
 
     def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
         failure.place = place_of(slot.node, slot.executor)
-        tell_failure(slot, failure)
+        if not slot.void:  # else it was cancelled, which is told where it is heard
+            tell_failure(slot, failure)
         error = TaskError(slot.run, slot.task, slot.attempt, slot.executor, failure, slot.token, events)
         try:
             return wire.encode(self._codec, error)

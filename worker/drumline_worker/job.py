@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from drumline_graph.node import Node
 from drumline_graph.program import Program
@@ -16,6 +16,34 @@ from drumline_protocol.messages import RunShared
 
 #: takes (kind, payload, header) of one event; kinds are in `drumline_protocol.facts`
 Emit = Callable[[int, Any, Any], None]
+
+
+class Fate(Protocol):
+    """What becomes of an execution beside its answer, for calls of its code that outlive an exception or a thread."""
+
+    @property
+    def void(self) -> bool:
+        """It is for nothing: its run has ended, or its task was given to another worker."""
+        ...
+
+    @property
+    def lost(self) -> bool:
+        """It is void because another worker has its task: what it began elsewhere is that one's now."""
+        ...
+
+    @property
+    def repeats(self) -> bool:
+        """Whether there may be another attempt, which does the same again."""
+        ...
+
+    @property
+    def above(self) -> Any:
+        """The `TaskContext` whose code called the graph that this is a task of; None in the graph of the run."""
+        ...
+
+    def waits(self, begins: bool) -> None:
+        """Its code begins, or ends, to wait for a run elsewhere."""
+        ...
 
 
 @dataclass(slots=True)
@@ -48,6 +76,9 @@ class Job:
     above: tuple[Node, ...] = ()
     #: what `push_message` wrote: (channel, value), before what the node returns
     pushed: list[tuple[str, Any]] | None = None
+    fate: Fate | None = None
+    #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
+    tracing: Any = None
 
     @property
     def is_heard(self) -> bool:

@@ -77,6 +77,8 @@ class Keeper:
             return
         kept = self._broker.renew(self._name, list(held))
         lost: list[Slot] = [slot for key, slots in held.items() if key not in kept for slot in slots]
+        for slot in lost:
+            slot.lost = not slot.void
         for slot in self._table.void(lost):
             log.warning(
                 "attempt %d of node %r, task %s of run %s, is for nothing: worker %s does not hold its entry %s of "

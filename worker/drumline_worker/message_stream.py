@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drumline_graph.message_ids import base_message
 from drumline_graph.message_types import Message, MessageChunk
 from drumline_worker.context import TaskContext, current_task
 from drumline_worker.model_call import CHUNK, WHOLE, ModelCall
@@ -154,8 +155,6 @@ def as_message(given: Any, id: str) -> Message:
 
 
 def _is_langchain(message: Any) -> bool:
-    from drumline_worker.capture import base_message
-
     base = base_message()
     return base is not None and isinstance(message, base)
 

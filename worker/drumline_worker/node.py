@@ -16,9 +16,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from drumline_graph.callables import is_runnable
+from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
-from drumline_graph.errors import GraphInterrupt, ParentCommand
+from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
+from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.node import Branch, Node
 from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
@@ -39,21 +42,30 @@ def run_job(job: Job) -> Answer:
 
 def _run_here(job: Job) -> Answer:
     context = TaskContext(job)
-    enter(context)
     steps = _steps(job)
     advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send
     outcome: Any = None
+    call = _call
     try:
+        if job.tracing is not None:
+            context.trace, call = job.tracing.begin(context), _traced_call
+        enter(context)
         while True:
             try:
                 target, value = advance(outcome)
             except StopIteration as stop:
+                if context.trace is not None:
+                    context.trace.end()
                 return _done(job, stop.value)
             try:
-                advance, outcome = steps.send, _call(target, value, context)
+                advance, outcome = steps.send, call(target, value, context)
             except ParentCommand as bubble:
                 advance, outcome = steps.throw, bubble
-    except Exception as error:
+    except BaseException as error:
+        if context.trace is not None:
+            error = context.trace.failed(error)
+        if not isinstance(error, (Exception, asyncio.CancelledError)):  # nobody can cancel sync code: it raised that
+            raise
         return failed(job, error)
     finally:
         steps.close()
@@ -65,27 +77,34 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
     Must be the body of an asyncio task of its own: it sets the task's context variable.
     """
     context = TaskContext(job)
-    enter(context)
     steps = _steps(job)
     advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send
     outcome: Any = None
     try:
+        if job.tracing is not None:
+            context.trace = await job.tracing.abegin(context)
+        enter(context)
         while True:
             try:
                 target, value = advance(outcome)
             except StopIteration as stop:
+                if context.trace is not None:
+                    await context.trace.aend()
                 return _done(job, stop.value)
             try:
-                if target.has_async:
+                if context.trace is not None:
+                    advance, outcome = steps.send, await _traced_acall(target, value, context, threads)
+                elif target.has_async:
                     advance, outcome = steps.send, await _acall(target, value, context)
                 else:
-                    loop = asyncio.get_running_loop()
-                    run: Any = copy_context().run
-                    call = partial(run, _call_in_thread, target, value, context)
-                    advance, outcome = steps.send, await loop.run_in_executor(threads, call)
+                    advance, outcome = steps.send, await _thread_call(target, value, context, threads)
             except ParentCommand as bubble:
                 advance, outcome = steps.throw, bubble
-    except Exception as error:
+    except BaseException as error:
+        if context.trace is not None:
+            error = await context.trace.afailed(error)
+        if not isinstance(error, Exception):
+            raise
         return failed(job, error)
     finally:
         steps.close()
@@ -98,24 +117,27 @@ def _steps(job: Job) -> Steps:
     """
     node = job.node
     if node.foreign:
-        writes: Writes = yield node, job.input
-        return writes
+        found: Writes = yield node, job.input
+        return with_delta_ids(job.program, job.task, found)
     result: Any = None
     messages: list[Any] = []
     if job.phase == "run":
         try:
             result = yield node, job.input
-            if type(result) is not dict and hasattr(result, "invoke") and not hasattr(node.action, "invoke"):
+            if type(result) is not dict and not node.is_runnable and is_runnable(result):
                 result = yield _calling(node, result), job.input
             if "messages" in job.shared.record:  # ids now: the reducers of routers would give others
                 messages = identified_messages(job, result)
         except ParentCommand as bubble:
+            if isinstance(bubble, NoParentGraph):  # of another run, which this node's code has started
+                raise
             result = bubble.args[0]
             if result.graph is not None:
                 raise
         writes = result_writes(job.program, node, result)
         if job.pushed:
             writes = [*job.pushed, *writes]
+        writes = with_delta_ids(job.program, job.task, writes)  # now: routers see them too
     else:
         writes = [(channel, value) for channel, value in job.writes]
         result = job.input if node.name == START else None
@@ -132,7 +154,7 @@ def _steps(job: Job) -> Steps:
 
 def _calling(node: Node, runnable: Any) -> Node:
     """A function that returns a Runnable, or a graph, means: call that instead (as LangChain's functions do)."""
-    return replace(node, action=runnable, has_async=hasattr(runnable, "ainvoke"))
+    return replace(node, action=runnable, is_runnable=True, has_async=True)
 
 
 def _done(job: Job, writes: Writes) -> TaskResult:
@@ -148,10 +170,11 @@ def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInte
 
 
 def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInterrupt:
-    if isinstance(error, ParentCommand):
+    if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
         return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+    error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     notes = getattr(error, "__notes__", ())
     if note not in notes:
@@ -179,11 +202,19 @@ def _call(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
     if isinstance(target, Node) and target.foreign:
         return action.run(context)
-    if hasattr(action, "invoke"):
+    if target.is_runnable:
         return action.invoke(value, context.config)
     if target.wants:
         return action(value, **_injected(target.wants, context))
     return action(value)
+
+
+def _thread_call(
+    target: Node | Branch, value: Any, context: TaskContext, threads: Executor | None
+) -> asyncio.Future[Any]:
+    run: Any = copy_context().run
+    call = partial(run, _call_in_thread, target, value, context)
+    return asyncio.get_running_loop().run_in_executor(threads, call)
 
 
 def _call_in_thread(target: Node | Branch, value: Any, context: TaskContext) -> Any:
@@ -196,12 +227,57 @@ def _call_in_thread(target: Node | Branch, value: Any, context: TaskContext) -> 
 async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
     if isinstance(target, Node) and target.foreign:
-        return await action.arun(context)
-    if hasattr(action, "ainvoke"):
-        return await action.ainvoke(value, context.config)
-    if target.wants:
-        return await action(value, **_injected(target.wants, context))
-    return await action(value)
+        result = await action.arun(context)
+    elif target.is_runnable:
+        result = await action.ainvoke(value, context.config)
+    elif target.wants:
+        result = await action(value, **_injected(target.wants, context))
+    else:
+        result = await action(value)
+    if getattr(asyncio.current_task(), "_must_cancel", False):  # it cancelled itself and returned: asyncio's rule
+        raise asyncio.CancelledError
+    return result
+
+
+# -- the same while somebody listens (`drumline_worker.tracing`) ----------------------------------
+
+
+def _traced_call(target: Node | Branch, value: Any, context: TaskContext) -> Any:
+    if isinstance(target, Node):
+        result = _call(target, value, context)
+        context.trace.returned(result)
+        return result
+    router = context.trace.router(target, value)
+    router.begin()
+    try:
+        result = _call(target, value, router.context)
+    except BaseException as error:
+        router.failed(error)
+        raise
+    router.end(result)
+    return result
+
+
+async def _traced_acall(target: Node | Branch, value: Any, context: TaskContext, threads: Executor | None) -> Any:
+    if isinstance(target, Node):
+        if target.has_async:
+            result = await _acall(target, value, context)
+        else:
+            result = await _thread_call(target, value, context, threads)
+        context.trace.returned(result)
+        return result
+    router = context.trace.router(target, value)
+    await router.abegin()
+    try:
+        if target.has_async:
+            result = await _acall(target, value, router.context)
+        else:
+            result = await _thread_call(target, value, router.context, threads)
+    except BaseException as error:
+        await router.afailed(error)
+        raise
+    await router.aend(result)
+    return result
 
 
 def _private(cells: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

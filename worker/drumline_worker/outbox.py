@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -48,6 +49,26 @@ class Slot:
     #: the attempt is void: whatever it says is dropped
     void: bool = False
     graph: str = ""
+    #: it is void because this worker holds its entry no more
+    lost: bool = False
+    #: runs of a cluster that the node waits for
+    waiting: int = 0
+    table: Any = None
+
+    @property
+    def repeats(self) -> bool:
+        """Another worker may get the task."""
+        return True
+
+    @property
+    def above(self) -> Any:
+        """A worker's task belongs to the run itself."""
+        return None
+
+    def waits(self, begins: bool) -> None:
+        """The node begins, or ends, to wait for a run of a cluster."""
+        if self.table is not None:
+            self.table.waits(self, begins)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.messages import RunShared, TaskMessage
+from drumline_worker.handlers import run_tracing
 from drumline_worker.job import Emit, Job
 
 #: runs whose common part is kept decoded
@@ -29,10 +30,11 @@ _UNBUILT = object()
 
 @dataclass(slots=True)
 class _Known:
-    """The common part of a run's tasks, and the context made of it."""
+    """The common part of a run's tasks, the context made of it, and who listens to them."""
 
     shared: RunShared
     context: Any = _UNBUILT
+    tracing: Any = _UNBUILT
 
 
 class NotHeld(DrumlineError):
@@ -101,6 +103,8 @@ class Registry:
         program, node, above = self._find(shared, message)
         if known.context is _UNBUILT:
             known.context = _context(self.programs[shared.graph], shared.context)
+        if known.tracing is _UNBUILT:
+            known.tracing = run_tracing(shared)
         cells = dict(message.cells)
         for key, blob_id in message.blobs.items():
             data = blob(shared.partition, blob_id)
@@ -129,6 +133,7 @@ class Registry:
             emit=emit,
             executor=executor,
             above=above,
+            tracing=known.tracing,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, runtime_checkable
 
+from typing_extensions import TypeVar
+
+from drumline_graph.state_like import StateLike
 from drumline_graph.types import StreamWriter
 
-ContextT = TypeVar("ContextT")
+# With a default, so that a bare `Runtime` needs no argument under a type checker.
+ContextT = TypeVar("ContextT", bound=StateLike | None, default=None)
 
 
 def no_writer(_chunk: Any) -> None:
@@ -21,7 +25,11 @@ def _no_heartbeat() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionInfo:
-    """Which execution this is. `node_attempt` counts from 1; times are seconds since the epoch."""
+    """Which execution this is.
+
+    `node_attempt` counts from 1: a node begins again when its worker was lost. `node_first_attempt_time` is in seconds
+    since the epoch, and known to the first attempt only. `checkpoint_id` is empty until persistence is built.
+    """
 
     checkpoint_id: str
     checkpoint_ns: str
@@ -31,12 +39,66 @@ class ExecutionInfo:
     node_attempt: int = 1
     node_first_attempt_time: float | None = None
 
+    def patch(self, **overrides: Any) -> ExecutionInfo:
+        """A copy with these fields replaced."""
+        return replace(self, **overrides)
+
+
+@runtime_checkable
+class BaseUser(Protocol):
+    """A user whom a server has authenticated."""
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether the server knows who it is."""
+        ...
+
+    @property
+    def display_name(self) -> str:
+        """The name to show."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """The id."""
+        ...
+
+    @property
+    def permissions(self) -> Sequence[str]:
+        """What the user may do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """What a server says of the run that it started, by `configurable`: `assistant_id`, `graph_id`, and the user."""
+
+    assistant_id: str
+    graph_id: str
+    user: BaseUser | None = None
+
+
+def server_info_of(configurable: Mapping[str, Any]) -> ServerInfo | None:
+    """What `configurable` says of the server; None if nothing."""
+    assistant, graph = configurable.get("assistant_id"), configurable.get("graph_id")
+    user = configurable.get("langgraph_auth_user")
+    if not hasattr(user, "identity"):
+        user = None
+    if assistant is None and graph is None and user is None:
+        return None
+    return ServerInfo(
+        assistant_id="" if assistant is None else str(assistant),
+        graph_id="" if graph is None else str(graph),
+        user=user,
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime(Generic[ContextT]):
     """The run as a node sees it: `context` given by the caller, `stream_writer`, `execution_info`.
 
-    `store`, `previous`, `server_info` and `control` are None until the parts behind them are built.
+    `server_info` tells of the server that started the run, if one did. `store`, `previous` and `control` are None until
+    the parts behind them are built.
     """
 
     context: ContextT = None  # type: ignore[assignment]
@@ -45,7 +107,7 @@ class Runtime(Generic[ContextT]):
     heartbeat: Callable[[], None] = _no_heartbeat
     previous: Any = None
     execution_info: ExecutionInfo | None = None
-    server_info: Any = None
+    server_info: ServerInfo | None = None
     control: Any = None
 
     def merge(self, other: Runtime[ContextT]) -> Runtime[ContextT]:
@@ -62,15 +124,15 @@ class Runtime(Generic[ContextT]):
             control=other.control or self.control,
         )
 
-    def override(self, **changes: Any) -> Runtime[ContextT]:
+    def override(self, **overrides: Any) -> Runtime[ContextT]:
         """A copy with these fields replaced."""
-        return replace(self, **changes)
+        return replace(self, **overrides)
 
-    def patch_execution_info(self, **changes: Any) -> Runtime[ContextT]:
+    def patch_execution_info(self, **overrides: Any) -> Runtime[ContextT]:
         """A copy whose `execution_info` has these fields replaced. RuntimeError outside of a task."""
         if self.execution_info is None:
             raise RuntimeError("this Runtime belongs to no task: it has no execution_info to patch")
-        return replace(self, execution_info=replace(self.execution_info, **changes))
+        return replace(self, execution_info=self.execution_info.patch(**overrides))
 
     @property
     def drain_requested(self) -> bool:

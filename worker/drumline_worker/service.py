@@ -26,6 +26,7 @@ from drumline_worker.blobs import BlobCache
 from drumline_worker.crew import Crew
 from drumline_worker.desk import Desk
 from drumline_worker.ear import Ear
+from drumline_worker.handlers import flush_tracers
 from drumline_worker.keeper import Keeper, Renewer
 from drumline_worker.loop import LoopThread
 from drumline_worker.outbox import Outbox
@@ -109,6 +110,7 @@ class Worker:
             self._drain()
             self.outbox.close()
             sending.join(timeout=LAST_WORDS_S)
+            flush_tracers(LAST_WORDS_S)
             self._ended.set()
             if self._renewer is not None:
                 self._renewer.close()  # or it would bring back who has left

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 
 from drumline_worker.outbox import Outbox, Slot
+
+log = logging.getLogger("drumline.worker")
+
+#: slots that nodes lend while they wait, as a multiple of what a worker has: each of them holds a thread or a task
+LENT_TIMES_MAX = 8
 
 #: cancels an async task, from any thread
 Cancel = Callable[[], object]
@@ -23,6 +29,9 @@ class Table:
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
         self._running: dict[Slot, Cancel | None] = {}
+        #: those whose node waits for a run of a cluster, and lends its slot to the tasks of that
+        self._lending: set[Slot] = set()
+        self._warned = False
 
     def __len__(self) -> int:
         return len(self._running)
@@ -33,12 +42,34 @@ class Table:
     @property
     def free(self) -> int:
         """How many more tasks may be taken."""
-        return self.size - len(self._running)
+        return self.size + len(self._lending) - len(self._running)
 
     def add(self, slot: Slot) -> None:
         """A task was taken."""
+        slot.table = self
         with self._lock:
             self._running[slot] = None
+
+    def waits(self, slot: Slot, begins: bool) -> None:
+        """The node of a task waits for a run of a cluster: its slot is free meanwhile.
+
+        Else a worker with one slot would wait for a task that waits for the slot.
+        """
+        with self._lock:
+            slot.waiting = max(0, slot.waiting + (1 if begins else -1))
+            if not slot.waiting or slot not in self._running:
+                self._lending.discard(slot)
+            elif len(self._lending) < self.size * LENT_TIMES_MAX:
+                self._lending.add(slot)
+                self._freed.notify_all()
+            elif not self._warned:
+                self._warned = True
+                log.warning(
+                    "%d nodes of this worker wait for runs of the cluster, and it lends no more slots: if no other "
+                    "worker takes the tasks of those runs, they all wait for ever. Start more workers, or let nodes "
+                    "that wait run in a pool of their own.",
+                    len(self._lending),
+                )
 
     def attach(self, slot: Slot, cancel: Cancel) -> None:
         """The task is async and has begun. It may have become void meanwhile."""
@@ -52,6 +83,7 @@ class Table:
         """The broker has the task's answer, or the task was given up."""
         with self._lock:
             self._running.pop(slot, None)
+            self._lending.discard(slot)
             self._freed.notify_all()
 
     def entries(self) -> dict[tuple[str, str], list[Slot]]:
@@ -88,7 +120,7 @@ class Table:
     def wait_for_room(self, timeout_s: float) -> None:
         """Until a task ends, or the time is over, if there is no free slot."""
         with self._lock:
-            if len(self._running) >= self.size:
+            if self.free <= 0:
                 self._freed.wait(timeout_s)
 
     def wait_for(self, ready: Callable[[], bool], timeout_s: float) -> bool:

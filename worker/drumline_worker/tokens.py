@@ -16,8 +16,9 @@ from langchain_core.runnables.config import var_child_runnable_config  # noqa: F
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 from drumline_graph.constants import TAG_HIDDEN, TAG_NOSTREAM
+from drumline_graph.message_ids import identify, messages_in_fields
 from drumline_protocol.facts import MESSAGE
-from drumline_worker.capture import given_messages, identify, returned_messages
+from drumline_worker.capture import returned_messages
 from drumline_worker.job import Emit
 from drumline_worker.model_call import CHUNK, GIVEN, OUTPUT, WHOLE, ModelCall
 
@@ -147,7 +148,7 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         if call is None:
             return
         self._nodes[run_id] = call[0], metadata
-        ids = [message.id for message in given_messages(inputs) if message.id is not None]
+        ids = [message.id for message in messages_in_fields(inputs) if message.id is not None]
         if ids:
             header: dict[str, Any] = {"kind": GIVEN, "ids": ids}
             if call[1] != self._ns:

@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from drumline.cli.outputs import text_of, where
+from drumline.cli.outputs import calls_of, text_of, where
 from drumline.cli.progress import Progress, progress_of
 
 Namespace = tuple[str, ...]
@@ -63,11 +63,16 @@ class LiveOutput:
             return
         if mode == "messages":
             self._add_text(text_of(payload))
+            for call in calls_of(payload):
+                self._end_text()
+                self._print(f"{mode}{where(ns)}", "yellow", Text(call))
             return
         progress = progress_of(payload) if mode == "custom" else None
         if progress is not None:
             self._note_progress(ns, progress)
-            return
+            if not progress.rest:
+                return
+            payload = progress.rest
         self._end_text()
         self._print(f"{mode}{where(ns)}", _COLOURS.get(mode, "white"), Pretty(payload, no_wrap=False))
 

@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # whoever read us has gone: leave without a second error when Python flushes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except OSError as error:  # of this machine: a folder that cannot be written, a disk that is full
+        _say(f"drumline {args.command}: error: {error}")
+        return FAILED
 
 
 def _say(text: str) -> None:

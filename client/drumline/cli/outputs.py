@@ -55,6 +55,9 @@ class LineOutput:
             sys.stdout.write(text)
             sys.stdout.flush()
             self._in_text = self._in_text or bool(text)
+            for call in calls_of(payload):
+                self._end_text()
+                print(f"{mode}{where(ns)}: {call}", flush=True)
             return
         self._end_text()
         print(f"{mode}{where(ns)}: {safe_repr(payload)}", flush=True)
@@ -89,3 +92,18 @@ def text_of(payload: Any) -> str:
         return content
     parts = content if isinstance(content, list) else []
     return "".join(part if isinstance(part, str) else str(part.get("text", "")) for part in parts)
+
+
+def calls_of(payload: Any) -> list[str]:
+    """The tools that a whole message of a `messages` item calls, as `name(arguments)`; of a chunk, the names."""
+    message = payload[0] if isinstance(payload, (tuple, list)) and payload else payload
+    fields = getattr(message, "fields", message)
+
+    def listed(name: str) -> list[Any]:
+        found = fields.get(name) if isinstance(fields, dict) else getattr(message, name, None)
+        return [call for call in found if isinstance(call, dict)] if isinstance(found, (list, tuple)) else []
+
+    chunks = listed("tool_call_chunks")
+    if chunks:
+        return [f"calls {call['name']}(...)" for call in chunks if call.get("name")]
+    return [f"calls {call.get('name')}({safe_repr(call.get('args'))})" for call in listed("tool_calls")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _LABELS = ("task", "name", "label", "node")
@@ -18,11 +18,15 @@ _TEXTS = ("message", "status", "text", "step")
 
 @dataclass(slots=True)
 class Progress:
-    """How far one work is: `percent` from 0 to 100. `label` is "" when the event names none."""
+    """How far one work is: `percent` from 0 to 100. `label` is "" when the event names none.
+
+    `rest` is what the event says beside: a bar does not show it.
+    """
 
     percent: float
     label: str
     text: str
+    rest: dict[Any, Any] = field(default_factory=dict)
 
 
 def progress_of(event: Any) -> Progress | None:
@@ -32,9 +36,15 @@ def progress_of(event: Any) -> Progress | None:
     percent = _percent(event.get("progress"))
     if percent is None:
         return None
-    label = next((str(event[key]) for key in _LABELS if event.get(key) is not None), "")
-    text = next((str(event[key]) for key in _TEXTS if event.get(key) is not None), "")
-    return Progress(min(100.0, max(0.0, percent)), label, text)
+    label = next((key for key in _LABELS if event.get(key) is not None), None)
+    text = next((key for key in _TEXTS if event.get(key) is not None), None)
+    shown = ("progress", label, text)
+    return Progress(
+        min(100.0, max(0.0, percent)),
+        "" if label is None else str(event[label]),
+        "" if text is None else str(event[text]),
+        {key: value for key, value in event.items() if key not in shown},
+    )
 
 
 def _percent(value: Any) -> float | None:

@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from drumline.settings import Settings, UsageError
 from drumline_protocol.errors import LangChainMissing
+from drumline_protocol.failure import NODE
 
 if TYPE_CHECKING:
     from drumline.cluster import RunStream
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+#: how the note begins that names node and worker
+_PLACE = f"In {NODE}"
 _OUR_FRAME = f"{os.sep}drumline_worker{os.sep}"
 
 
@@ -95,16 +98,22 @@ def _output(args: Namespace, modes: list[str]) -> Any:
 def read_json(text: str, option: str) -> Any:
     """The value of an option: JSON, `@file.json`, or `-` for stdin. UsageError says what is wrong where."""
     source = option
-    if text == "-":
-        text, source = sys.stdin.read(), "stdin"
-    elif text.startswith("@"):
-        path = Path(text[1:]).expanduser()
-        try:
-            text, source = path.read_text(encoding="utf-8"), str(path)
-        except OSError as error:
-            raise UsageError(f"{option}: cannot read {path}: {error.strerror}") from None
+    try:
+        if text == "-":
+            source = "stdin"
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            path = Path(text[1:]).expanduser()
+            source = str(path)
+            text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{option}: cannot read {source}: {error.strerror}") from None
+    except UnicodeError as error:
+        raise UsageError(f"{option}: {source} is no text in UTF-8: {error}") from None
     try:
         return json.loads(text)
+    except RecursionError:
+        raise UsageError(f"{source} is nested too deeply") from None
     except ValueError as error:
         near = f": {text[:60]!r}" if len(text) <= 60 else ""
         raise UsageError(f"{source} is not JSON: {error}{near}. Text stands in double quotes.") from None
@@ -133,9 +142,13 @@ def _told(graph: str, stream: RunStream, error: Exception) -> str:
     notes = [_user_frames(note) for note in getattr(error, "__notes__", ())]
     # the traceback of the worker ends with the notes that the exception had there
     once = [note for note in notes if not any(note in other and note != other for other in notes)]
+    # told in the last line, which people read first
+    places = [note.removeprefix("In ") for note in once if note.startswith(_PLACE)]
+    once = [note for note in once if not note.startswith(_PLACE)]
+    where = f" in {places[-1]}" if places else ""
     own = isinstance(error, DrumlineError)
     text = str(error) if own or isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
-    return "\n".join([*once, f"drumline: run {stream.run_id} of graph {graph!r} failed: {text}"])
+    return "\n".join([*once, f"drumline: run {stream.run_id} of graph {graph!r} failed{where}: {text}"])
 
 
 def _user_frames(text: str) -> str:

@@ -9,15 +9,18 @@ from dataclasses import replace
 from typing import Any
 
 from drumline.cluster.attendance import GRACE_MS, is_in_vain, is_over
+from drumline.cluster.leaving import Canceller
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotDeleted, RunExpired, UnknownRun
+from drumline_protocol.facts import RunStarted
 from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.ids import partition_of
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
 from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
+from drumline_protocol.request_digest import Asked, digest_of
 from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
 
@@ -33,6 +36,8 @@ class Link:
         self._codecs: dict[Program | None, Codec] = {}
         self._lock = threading.Lock()
         self._broker: Any = None
+        #: ends the runs of streams that were dropped
+        self.canceller = Canceller()
         #: set by `close`: ends the waits of calls in other threads
         self._closed = threading.Event()
         renew_after_fork(self)
@@ -73,6 +78,7 @@ class Link:
 
     def close(self) -> None:
         """Close all connections. The next use connects again."""
+        self.canceller.flush()
         with self._lock:
             self._closed.set()
             self._closed = threading.Event()
@@ -102,8 +108,8 @@ class Link:
             raise UnknownRun(run_id)
         return record
 
-    def submit(self, request: RunRequest, codec: Codec) -> None:
-        """Put a run request into its inbox.
+    def submit(self, request: RunRequest, codec: Codec) -> str:
+        """Put a run request into its inbox; returns its digest.
 
         EncodeError, with the path in it, for an input that cannot cross; InvalidRequest for a name that cannot be one.
         """
@@ -112,7 +118,9 @@ class Link:
         codec.version = self.broker().protocol
         try:
             # The input is opened where the run begins: until then nobody has to decode it.
-            data = wire.encode(codec, replace(request, input=codec.box(request.input, root="input")))
+            box = codec.box(request.input, root="input")
+            digest = digest_of(request, box.data, codec)
+            data = wire.encode(codec, replace(request, input=box, digest=digest))
         except EncodeError:
             for part in ("input", "config", "context"):
                 try:
@@ -121,6 +129,7 @@ class Link:
                     raise error.at(f"a run of graph {request.graph!r}") from None
             raise
         self._ask(request.run_id, data)
+        return digest
 
     def _ask(self, run_id: str, data: bytes) -> None:
         self.broker().submit(self.partition(run_id), run_id, data)
@@ -152,12 +161,15 @@ class Link:
         finally:
             log.close()
 
-    def await_accepted(self, run_id: str) -> None:
-        """Wait for the first fact of a run. NoCoordinator, after which the run is cancelled should it ever begin."""
+    def await_accepted(self, run_id: str, asked: Asked) -> None:
+        """Wait for the first fact of a run, and see that the run is the one that was `asked` for.
+
+        NoCoordinator, after which the run is cancelled should it ever begin; RunIdTaken.
+        """
         log = self.broker().log_reader(self.partition(run_id), run_id)
         try:
             began, in_vain = time.monotonic(), False
-            while not log.read("0-0", 1, min(ACCEPT_TIMEOUT_MS, GRACE_MS)):
+            while not (entries := log.read("0-0", 1, min(ACCEPT_TIMEOUT_MS, GRACE_MS))):
                 waited_s = time.monotonic() - began
                 in_vain = is_in_vain(self, waited_s * 1000)
                 if in_vain or waited_s * 1000 >= ACCEPT_TIMEOUT_MS:
@@ -165,6 +177,9 @@ class Link:
                     raise NoCoordinator(round(waited_s, 1), None, 0 if in_vain else None)
         finally:
             log.close()
+        fact = wire.decode_facts(self.codec(None), entries[0].data)[0]
+        if isinstance(fact, RunStarted):
+            asked.check(run_id, fact.graph, fact.fingerprint, fact.digest)
 
     def check_readable(self, run_id: str) -> None:
         """RunExpired if the broker holds the run, or its log, no more."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.attendance import is_in_vain
+from drumline.cluster.children import Caller
 from drumline.cluster.idle import Idle
 from drumline.cluster.link import Link
 from drumline.cluster.mismatch import explained
@@ -19,6 +20,10 @@ from drumline.views import View, parse_modes
 from drumline_graph.error_classes import error_classes_of
 from drumline_graph.program import Program
 from drumline_protocol import wire
+from drumline_protocol.request_digest import Asked
+
+if TYPE_CHECKING:
+    from drumline.tracing.run import RunTrace
 
 
 @dataclass(slots=True)
@@ -27,7 +32,8 @@ class Opening:
 
     `begin` is called before the first read (it submits the run, or makes sure that it exists), `cancel` when the stream
     is closed before the run's end (None: the run goes on), `withdraw` when nobody accepted the run (None: it was there
-    before). `outputs` narrows the state to the output schema.
+    before). `outputs` narrows the state to the output schema. `asked` is what the run must have been begun with, and
+    `caller` the node that reads it.
     """
 
     run_id: str
@@ -42,10 +48,15 @@ class Opening:
     version: str = "v1"
     printed: Sequence[str] = ()
     program: Program | None = None
+    asked: Asked | None = None
+    caller: Caller | None = None
+    #: what callback handlers hear; None if there are none
+    trace: RunTrace | None = None
 
     def stream(self, link: Link) -> RunStream:
         """The stream for sync callers."""
-        return RunStream(
+        kind = RunStream if self.trace is None else self._traced("TracedRunStream")
+        return kind(
             self.run_id,
             self._reader(link),
             lambda: link.broker().log_reader(link.partition(self.run_id), self.run_id),
@@ -54,12 +65,18 @@ class Opening:
 
     def astream(self, link: Link) -> AsyncRunStream:
         """The twin for an event loop."""
-        return AsyncRunStream(
+        kind = AsyncRunStream if self.trace is None else self._traced("TracedAsyncRunStream")
+        return kind(
             self.run_id,
             self._reader(link),
             lambda: link.broker().alog_reader(link.partition(self.run_id), self.run_id),
             **self._rest(link),
         )
+
+    def _traced(self, kind: str) -> Any:
+        from drumline.tracing import streams
+
+        return partial(getattr(streams, kind), trace=self.trace)
 
     def _rest(self, link: Link) -> dict[str, Any]:
         start = parse_position(self.after, self.run_id)
@@ -68,6 +85,8 @@ class Opening:
             "cancel": self.cancel,
             "withdraw": self.withdraw,
             "idle": Idle(link, self.run_id),
+            "canceller": link.canceller,
+            "caller": self.caller,
             "in_vain": partial(is_in_vain, link),
             "start": start,
         }
@@ -76,8 +95,8 @@ class Opening:
         modes, listed = parse_modes(self.modes)
         wanted = (*modes, *self.printed)
         program, codec = self.program, link.codec(self.program)
-        known = [*link.errors, *_errors_of(program)]
-        view = View(
+        known = KnownErrors(link.errors, program)
+        view: Any = View(
             modes,
             listed=listed,
             subgraphs=self.subgraphs,
@@ -89,7 +108,12 @@ class Opening:
             mappers=None if program is None else mappers_of(program),
             decode_item=lambda data: wire.decode_item(codec, data),
             errors=known,
+            shown_as=None if program is None else program.shown_as,
         )
+        if self.trace is not None:
+            from drumline.tracing.streams import Overheard
+
+            view = Overheard(view, self.trace)
         return RunReader(
             self.run_id,
             view,
@@ -99,9 +123,21 @@ class Opening:
             subgraphs=self.subgraphs,
             start=parse_position(self.after, self.run_id),
             raised_as=None if program is None else explained(program),
+            asked=self.asked,
         )
 
 
-def _errors_of(program: Program | None) -> Sequence[type[BaseException]]:
-    """Exception classes that the modules of a graph's functions know by name."""
-    return () if program is None else error_classes_of(program)
+class KnownErrors:
+    """The exception classes that a reader rebuilds: those that it was given, and those that a graph's functions know.
+
+    The latter are looked for when an error has come: most streams never need them.
+    """
+
+    def __init__(self, given: Sequence[type[BaseException]], program: Program | None) -> None:
+        self._given = given
+        self._program = program
+
+    def __iter__(self) -> Iterator[type[BaseException]]:
+        yield from self._given
+        if self._program is not None:
+            yield from error_classes_of(self._program)

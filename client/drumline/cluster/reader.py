@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.views import View
+from drumline_graph.warnings import RunWarning
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
 from drumline_protocol.facts import Noticed, RunFinished, RunStarted, TaskParked, fact_count
-from drumline_protocol.failure import rebuild
+from drumline_protocol.failure import Known, rebuild
+from drumline_protocol.request_digest import Asked
 from drumline_transport.broker import LogEntry
 
 #: makes a Position in half the time: there is one for each token
@@ -35,10 +37,11 @@ class RunReader:
         codec: Codec,
         modes: Sequence[str],
         *,
-        known: Mapping[str, type[BaseException]] | Sequence[type[BaseException]] = (),
+        known: Known = (),
         subgraphs: bool = False,
         start: Position = BEGINNING,
         raised_as: Callable[[BaseException], BaseException] | None = None,
+        asked: Asked | None = None,
     ) -> None:
         self._run_id = run_id
         self._view = view
@@ -48,6 +51,7 @@ class RunReader:
         self._subgraphs = subgraphs
         self._start = start
         self._raised_as = raised_as
+        self._asked = asked
         self._next = 1
         self.after = "0-0"
         self.ended = False
@@ -61,7 +65,7 @@ class RunReader:
     def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
         """Items of these entries, each with the position behind it.
 
-        Raises LogGap when facts are missing or were taken back, ModeNotRecorded, DecodeError.
+        Raises LogGap when facts are missing or were taken back, ModeNotRecorded, RunIdTaken, DecodeError.
         """
         out: list[tuple[Any, Position]] = []
         for entry in entries:
@@ -86,6 +90,8 @@ class RunReader:
     def _fold(self, fact: Any) -> list[Any]:
         kind = type(fact)
         if kind is RunStarted:
+            if self._asked is not None:
+                self._asked.check(self._run_id, fact.graph, fact.fingerprint, fact.digest)
             if fact.sketches:  # none: the run was rejected before anything could be recorded
                 self._check_recorded(fact)
         elif kind is Noticed:
@@ -111,4 +117,4 @@ class RunReader:
             raise ModeNotRecorded(missing, fact.record)
 
     def _tell(self, text: str) -> None:
-        warnings.warn(f"run {self._run_id}: {text}", RuntimeWarning, stacklevel=6)
+        warnings.warn(f"run {self._run_id}: {text}", RunWarning, stacklevel=6)

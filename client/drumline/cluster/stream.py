@@ -5,18 +5,25 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from drumline.cluster.appetite import Appetite
+from drumline.cluster.children import Caller
+from drumline.cluster.leaving import Canceller
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.cluster.reader import RunReader
-from drumline_protocol.errors import NoCoordinator
+from drumline_graph.errors import DrumlineError
+from drumline_protocol.errors import NoCoordinator, RunCancelled
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
 from drumline_transport.after_fork import forks
 from drumline_transport.broker import AsyncLogReader, LogEntry, LogReader
 
 #: how long one read of the log waits
 READ_BLOCK_MS = 1000
+
+_VOID = "the node that waited for it is for nothing: its own run has ended"
 
 
 class _Stream:
@@ -31,6 +38,8 @@ class _Stream:
         cancel: Callable[[], None] | None,
         withdraw: Callable[[], None] | None = None,
         idle: Callable[[], None],
+        canceller: Canceller,
+        caller: Caller | None = None,
         in_vain: Callable[[float], bool],
         start: Position = BEGINNING,
     ) -> None:
@@ -40,6 +49,14 @@ class _Stream:
         self._cancel = cancel
         self._withdraw = withdraw
         self._idle = idle
+        self._canceller = canceller
+        self._caller = caller
+        #: what the canceller knows the run by, for the end of the interpreter
+        self._watched: int | None = None
+        #: the run's request is sent, or may be
+        self._begun = False
+        #: the caller has gone, perhaps while another thread was just beginning the run
+        self._left = False
         self._in_vain = in_vain
         #: read and not decoded: one entry at a time is, when somebody asks for its items
         self._entries: deque[LogEntry] = deque()
@@ -58,11 +75,23 @@ class _Stream:
         return position_text(self._position, self._tag)
 
     def _start(self) -> None:
+        """Begin the run. An async stream does this in another thread, while its caller may be cancelled."""
         begin, self._begin = self._begin, None
         self._process = forks()
-        if begin is not None:
-            begin()
+        try:
+            if begin is not None:
+                begin()
+        except Exception:
+            self._cancel = None  # nothing was begun
+            raise
+        finally:
+            self._watch()
+            self._begun = True
         self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
+        if self._caller is not None:
+            self._caller.waits(True)
+        if self._left:
+            self._abandon()
 
     def _next_ready(self) -> Any:
         item, self._position = self._ready.popleft()
@@ -85,29 +114,63 @@ class _Stream:
             in_vain = left_s > 0 and self._in_vain(ACCEPT_TIMEOUT_MS - left_s * 1000)
             if left_s <= 0 or in_vain:
                 self._cancel, self._withdraw = self._withdraw, None
-                self._give_up()
+                self._watch()
                 waited_s = round(ACCEPT_TIMEOUT_MS / 1000 - max(0.0, left_s), 1)
                 raise NoCoordinator(waited_s, None, 0 if in_vain else None)
         else:
             self._idle()
 
-    def _give_up(self) -> None:
+    def _to_cancel(self) -> Callable[[], None] | None:
+        """What ends the run of a stream that is left; None if nothing shall, or if another thread will when it can."""
+        self._left = True
+        if not self._begun:
+            return None
+        self._wait_no_more()
         cancel, self._cancel = self._cancel, None
-        if cancel is not None and self._process == forks():
-            cancel()
+        return cancel if self._unwatch() and not self._reader.ended else None
+
+    def _wait_no_more(self) -> None:
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.waits(False)
+
+    @property
+    def _is_in_void(self) -> bool:
+        """Whether the node that reads this stream is for nothing, so that nothing may go on for it elsewhere."""
+        return self._begin is None and self._caller is not None and self._caller.gone
+
+    def _watch(self) -> None:
+        if self._cancel is not None and self._watched is None:
+            self._watched = self._canceller.watch(self._cancel)
+
+    def _unwatch(self) -> bool:
+        """Whether the end of the run is still this stream's business."""
+        number, self._watched = self._watched, None
+        return number is not None and self._process == forks() and self._canceller.unwatch(number)
 
     def _abandon(self) -> None:
-        if self._begin is None and not self._reader.ended:
-            self._give_up()
+        cancel = self._to_cancel()
+        if cancel is not None:
+            cancel()
 
-    def _broke_off(self, error: BaseException) -> None:
-        """Ctrl-C and the cancelling of an async caller close the stream; trouble with the broker does not."""
-        if not isinstance(error, Exception):
-            self._abandon()
+    def _drop(self, close_log: Callable[[], None] | None) -> None:
+        """The stream is garbage: give back its connection and cancel its run, somewhere else."""
+        cancel = self._to_cancel()
+
+        def act() -> None:
+            if close_log is not None:
+                close_log()
+            if cancel is not None:
+                cancel()
+
+        if self._process == forks() and (cancel is not None or close_log is not None):
+            self._canceller.soon(act)
 
     def _end(self) -> None:
         """The log is read to its end: raise what ended the run, if it failed."""
         self._cancel = None
+        self._wait_no_more()
+        self._unwatch()
         if self._reader.failure is not None:
             failure, self._reader.failure = self._reader.failure, None
             raise failure
@@ -144,7 +207,10 @@ class RunStream(_Stream):
             except BaseException as error:
                 self._close_log()
                 self._closed = True
-                self._broke_off(error)
+                if _ends_the_run(error):
+                    self._abandon()
+                else:
+                    self._to_cancel()
                 raise
         return self._next_ready()
 
@@ -152,6 +218,9 @@ class RunStream(_Stream):
         if self._log is None:
             self._start()
             self._log = self._open_log()
+        if self._is_in_void:
+            self._abandon()
+            raise RunCancelled(self.run_id, _VOID)
         self._took(self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS))
 
     def close(self) -> None:
@@ -167,11 +236,8 @@ class RunStream(_Stream):
             self._log = None
 
     def __del__(self) -> None:
-        try:
-            if self._process == forks():
-                self.close()
-        except Exception:  # the interpreter may be going down; a vanished client cancels nothing
-            return
+        with suppress(Exception):  # the interpreter may be going down; a vanished client cancels nothing
+            self._drop(None if self._log is None else self._log.close)
 
     def __enter__(self) -> RunStream:
         return self
@@ -207,7 +273,7 @@ class AsyncRunStream(_Stream):
             except BaseException as error:
                 await self._close_log()
                 self._closed = True
-                self._broke_off(error)
+                await self._leave(error)
                 raise
         return self._next_ready()
 
@@ -217,22 +283,63 @@ class AsyncRunStream(_Stream):
 
             await asyncio.to_thread(self._start)
             self._log = self._open_log()
+        if self._is_in_void:
+            await _done(self._noted())
+            raise RunCancelled(self.run_id, _VOID)
         self._took(await self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS))
 
     async def aclose(self) -> None:
         """Stop reading. A run that this stream started is cancelled, unless it has ended."""
         if not self._closed:
             self._closed = True
+            done = self._noted()  # first: in a scope that is cancelled the next `await` is the end of this call
             await self._close_log()
-            self._abandon()
+            await _done(done)
+
+    def _noted(self) -> Future[None] | None:
+        """The run's end is asked for in another thread: the loop must not wait for a broker."""
+        cancel = self._to_cancel()
+        if cancel is None:
+            return None
+        done: Future[None] = Future()
+        self._canceller.soon(cancel, done)
+        return done
+
+    async def _leave(self, error: BaseException) -> None:
+        if isinstance(error, NoCoordinator):
+            await _done(self._noted())
+            return
+        cancel = self._to_cancel()
+        if cancel is not None and _ends_the_run(error):
+            self._canceller.soon(cancel)  # who is cancelled waits for nothing
 
     async def _close_log(self) -> None:
         if self._log is not None:
             log, self._log = self._log, None
             await log.close()
 
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self._drop(None if self._log is None else self._log.release)
+
     async def __aenter__(self) -> AsyncRunStream:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.aclose()
+
+
+async def _done(done: Future[None] | None) -> None:
+    if done is not None:
+        import asyncio
+
+        await asyncio.wrap_future(done)
+
+
+def _ends_the_run(error: BaseException) -> bool:
+    """Whether a stream that this was raised in takes its run with it, as if it had been closed.
+
+    So do Ctrl-C, the cancelling of an async caller, errors of user code (a schema's), and that nobody accepted the run.
+    Trouble with broker or log does not: the run may be joined again. And the run that has this id may be another's.
+    """
+    return isinstance(error, NoCoordinator) or not isinstance(error, DrumlineError)

@@ -20,20 +20,34 @@ from drumline_worker.node import Answer, arun_job, failed
 
 async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels its async nodes."""
-    embedded = embed(program, call, strict=strict)
-    crew = _Crew(embedded)
+    embedded = embed(program, call, strict=strict, is_async=True)
+    crew, trace = _Crew(embedded), embedded.trace
     try:
-        effects = embedded.start()
-        while True:
-            for item in embedded.items(effects):
-                yield item
-            if effects.finished:
-                break
-            effects = await crew.next_effects(effects)
-    finally:
-        await crew.close()
-    if embedded.failure is not None:
-        raise embedded.failure
+        try:
+            if trace is not None:
+                await trace.abegin()
+            effects = embedded.start()
+            while True:
+                # one by one if somebody listens, who is to hear of each in its turn
+                for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
+                    items = embedded.items(facts)
+                    if trace is not None:
+                        await trace.aflush()
+                    for item in items:
+                        yield item
+                if effects.finished:
+                    break
+                effects = await crew.next_effects(effects)
+        finally:
+            await crew.close()
+        if embedded.failure is not None:
+            raise embedded.failure
+        if trace is not None:
+            await trace.aend()
+    except BaseException as error:
+        if trace is not None:
+            await trace.afail(error)
+        raise
 
 
 class _Crew:
@@ -94,6 +108,7 @@ class _Crew:
         """Cancel what still runs, and wait until it has ended."""
         if self._process != forks():
             return  # a copy in the child of a fork: nothing of it runs here
+        self._embedded.close()
         running = list(self._running)
         for task in running:
             task.cancel()

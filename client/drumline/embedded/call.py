@@ -12,6 +12,7 @@ from drumline.embedded.config import merge_configs as merge_configs
 from drumline.embedded.forward import Forwarder
 from drumline.embedded.jobs import Embedded
 from drumline.embedded.strict import StrictWire
+from drumline.tracing.begin import embedded_trace
 from drumline.views import View, parse_modes
 from drumline_coordinator.run import Run
 from drumline_graph.errors import FeatureNotBuilt
@@ -19,7 +20,7 @@ from drumline_graph.program import Program
 from drumline_graph.types import Command, Send
 from drumline_protocol.messages import RunRequest, RunShared
 from drumline_protocol.new_ids import new_run_id
-from drumline_worker.context import TaskContext
+from drumline_worker.context import TaskContext, current
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ def portable_input(program: Program, value: Any) -> Any:
     return value if writes is None else dict(writes)
 
 
-def embed(program: Program, call: Call, *, strict: bool) -> Embedded:
+def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False) -> Embedded:
     """The run of a call inside this process, not yet started."""
     caller = call.caller
     base: tuple[str, ...] = ()
@@ -175,6 +176,7 @@ def embed(program: Program, call: Call, *, strict: bool) -> Embedded:
         surfacing=hot,
         coerce=output_coercion(program),
         mappers=mappers_of(program),
+        shown_as=program.shown_as,
     )
     forward = None
     if caller is not None and hot:
@@ -186,5 +188,7 @@ def embed(program: Program, call: Call, *, strict: bool) -> Embedded:
         view,
         context=context,
         forward=forward,
+        caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,
+        trace=embedded_trace(program, call, shared.run_id, base, is_async=is_async),
     )

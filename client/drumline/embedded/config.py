@@ -32,11 +32,27 @@ def merge_configs(*configs: Config | None) -> dict[str, Any]:
                 merged[key] = list(dict.fromkeys([*merged.get(key, ()), *value]))
             elif key in ("metadata", "configurable"):
                 merged[key] = {**merged.get(key, {}), **value}
+            elif key == "callbacks" and merged.get(key):
+                merged[key] = _both_callbacks(merged[key], value)
             elif key in _CONFIG_KEYS:
                 merged[key] = value
             else:
                 merged["configurable"] = {**merged.get("configurable", {}), key: value}
     return merged
+
+
+def _both_callbacks(first: Any, second: Any) -> Any:
+    """Callbacks of two configs: lists or managers of LangChain's. Of two managers the second was made of the first."""
+    manager, rest = (second, first) if hasattr(second, "add_handler") else (first, second)
+    if not hasattr(manager, "add_handler"):
+        return [*first, *(handler for handler in second if handler not in first)]
+    if hasattr(rest, "add_handler"):
+        return second
+    joined = manager.copy()
+    for handler in rest:
+        if handler not in joined.handlers:
+            joined.add_handler(handler, inherit=True)
+    return joined
 
 
 def is_of_task(config: Config | None) -> bool:
@@ -71,6 +87,23 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
     return merged, None if apart else caller
 
 
+def run_config(*configs: Config | None) -> dict[str, Any]:
+    """The config of a run elsewhere: `configs` as one, and callbacks of whoever calls, unless they bring some.
+
+    What an engine put there for the task that hands its config on, drumline or LangGraph, stays behind.
+    """
+    merged = merge_configs(*configs)
+    if "configurable" in merged:
+        own = merged["configurable"].items()
+        merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK and key[:2] != "__"}
+    caller = current.get()
+    if "callbacks" not in merged and (caller is None or caller.trace is not None):
+        callbacks = _ambient_callbacks()
+        if callbacks is not None:
+            merged["callbacks"] = callbacks
+    return merged
+
+
 def _ambient_callbacks() -> Any:
     """Callbacks of the LangChain runnable, or LangGraph node, that calls a graph; None if there are none."""
     langchain = loaded("langchain_core.runnables.config")
@@ -87,7 +120,9 @@ def _handed_down(caller: TaskContext, *, apart: bool) -> dict[str, Any]:
     given = caller.job.shared.config
     kept = ("tags", "recursion_limit", "max_concurrency")
     config: dict[str, Any] = {key: given[key] for key in kept if given.get(key) is not None}
-    callbacks = caller.config.get("callbacks")
+    # In the caller's own context a runnable that its node called may stand between: it is the nearer parent.
+    ambient = _ambient_callbacks() if caller is current.get() else None
+    callbacks = ambient or caller.config.get("callbacks")
     if callbacks is not None:
         config["callbacks"] = callbacks
     metadata = {key: value for key, value in caller.metadata().items() if not key.startswith("langgraph_")}

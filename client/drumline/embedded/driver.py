@@ -29,18 +29,32 @@ from drumline_worker.node import Answer, arun_job, failed, run_job
 def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels async nodes and waits for sync ones."""
     embedded = embed(program, call, strict=strict)
-    crew = _Crew(embedded)
+    crew, trace = _Crew(embedded), embedded.trace
     try:
-        effects = embedded.start()
-        while True:
-            yield from embedded.items(effects)
-            if effects.finished:
-                break
-            effects = crew.next_effects(effects)
-    finally:
-        crew.close()
-    if embedded.failure is not None:
-        raise embedded.failure
+        try:
+            if trace is not None:
+                trace.begin()
+            effects = embedded.start()
+            while True:
+                # one by one if somebody listens, who is to hear of each in its turn
+                for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
+                    items = embedded.items(facts)
+                    if trace is not None:
+                        trace.flush()
+                    yield from items
+                if effects.finished:
+                    break
+                effects = crew.next_effects(effects)
+        finally:
+            crew.close()
+        if embedded.failure is not None:
+            raise embedded.failure
+        if trace is not None:
+            trace.end()
+    except BaseException as error:
+        if trace is not None:
+            trace.fail(error)
+        raise
 
 
 class _Crew:
@@ -161,6 +175,7 @@ class _Crew:
         """Cancel async nodes; let sync ones that have a thread run out, and leave out the others."""
         if self._process != forks():
             return  # a copy in the child of a fork: nothing of it runs here
+        self._embedded.close()
         loop = self._loop
         if loop is not None and self._open and loop.is_alive and not loop.is_current:
             loop.submit(self._cancel()).result()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from drumline.embedded.strict import StrictWire
 from drumline.views import View
@@ -13,9 +13,14 @@ from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.node import Node
+from drumline_graph.warnings import RunWarning
 from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.messages import Events, RunRequest
-from drumline_worker.job import Job
+from drumline_worker.context import TaskContext
+from drumline_worker.job import Fate, Job
+
+if TYPE_CHECKING:
+    from drumline.tracing.run import RunTrace
 
 #: name of the one executor of an embedded run
 EXECUTOR = "embedded"
@@ -41,6 +46,8 @@ class Embedded:
         context: Any,
         forward: Callable[[Fact], None] | None,
         strict: StrictWire | None,
+        caller: TaskContext | None = None,
+        trace: RunTrace | None = None,
     ) -> None:
         self.run = run
         self.view = view
@@ -49,11 +56,46 @@ class Embedded:
         self._context = context
         self._strict = strict
         self._forward = forward
+        #: what callback handlers hear; None if there are none
+        self.trace = trace
+        #: the task whose node called this graph
+        self.above = caller
+        self._closed = False
+
+    @property
+    def void(self) -> bool:
+        """Nobody reads this run any more (`Fate`)."""
+        return self._closed or (self._fate_above is not None and self._fate_above.void)
+
+    @property
+    def lost(self) -> bool:
+        """Another worker has the task that called this graph (`Fate`)."""
+        return self._fate_above is not None and self._fate_above.lost
+
+    @property
+    def repeats(self) -> bool:
+        """An embedded run has one attempt (`Fate`)."""
+        return False
+
+    @property
+    def _fate_above(self) -> Fate | None:
+        return None if self.above is None else self.above.job.fate
+
+    def waits(self, begins: bool) -> None:
+        """A node waits for a run elsewhere, and so does the node that called this graph (`Fate`)."""
+        if self._fate_above is not None:
+            self._fate_above.waits(begins)
+
+    def close(self) -> None:
+        """Nobody reads on: what still runs is for nothing."""
+        self._closed = True
 
     @property
     def live(self) -> bool:
         """Whether somebody waits for events while a task runs, so that it must not run on the caller's thread."""
         shared = self.run.shared
+        if self.run.program.eager:
+            return True
         return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.record)
 
     def start(self) -> Effects:
@@ -69,18 +111,20 @@ class Embedded:
             event = self._strict.event(event, "" if task is None else task.name)
         return self.run.handle(event, now_ms())
 
-    def items(self, effects: Effects) -> list[Any]:
-        """What the effects add to the stream. Remembers how the run ended."""
+    def items(self, facts: Sequence[Fact]) -> list[Any]:
+        """What facts add to the stream. Remembers how the run ended."""
         out: list[Any] = []
-        fold, strict, forward = self.view.fold, self._strict, self._forward
-        for fact in effects.facts:
+        fold, strict, forward, trace = self.view.fold, self._strict, self._forward, self.trace
+        for fact in facts:
+            if trace is not None:
+                trace.fold(fact)
             if forward is not None:
                 forward(fact)
             kind = type(fact)
             if kind is RunFinished:
                 self.failure = self._raised(fact.error)  # type: ignore[union-attr]
             elif kind is Noticed:
-                warnings.warn(fact.text, RuntimeWarning, stacklevel=4)  # type: ignore[union-attr]
+                warnings.warn(fact.text, RunWarning, stacklevel=4)  # type: ignore[union-attr]
             out.extend(fold(fact if strict is None else strict.fact(fact)))
         return out
 
@@ -115,6 +159,8 @@ class Embedded:
             executor=EXECUTOR,
             base=self.run.base,
             above=_nodes_above(scope),
+            fate=self,
+            tracing=None if self.trace is None else self.trace.tracing,
         )
         return job if self._strict is None else self._strict.job(job, task)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drumline_coordinator.tasks import Task
+from drumline_graph.message_ids import identify_update, identify_writes
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -14,7 +15,6 @@ from drumline_protocol.errors import EncodeError
 from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed
 from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult
-from drumline_worker.capture import identify, messages_among
 from drumline_worker.job import Job, portable_event
 
 
@@ -62,10 +62,11 @@ class StrictWire:
             return event
         try:
             if isinstance(event, TaskResult):
-                identify(event.task, messages_among([value for _, value in event.writes]))
+                identify_writes(event.task, event.writes)
                 writes = [list(pair) for pair in event.writes]
                 event.writes = self.codec.box(writes)
             elif isinstance(event, TaskBubbled):
+                identify_update(event.task, event.command.update)
                 event.command = self.codec.box(event.command)
             elif isinstance(event, TaskInterrupt):
                 event.interrupts = self.codec.box(event.interrupts, "interrupts")

@@ -5,34 +5,42 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from drumline.embedded.batch import abatch, batch
 from drumline.embedded.call import Call, make_call, merge_configs
+from drumline.embedded.config import is_of_task
+from drumline.graph.surface import Surface
+from drumline.runnable.face import RunnableFace
+from drumline.runnable.schemas import model_of
 from drumline.views import FinalOutput
+from drumline_graph.builder import ContextT, InputT, OutputT, StateT
+from drumline_graph.mistakes import tell_of_unseen_defaults
 from drumline_graph.program import Program
-from drumline_graph.types import All, Durability
+from drumline_graph.types import All, Command, Durability
+from drumline_graph.warnings import DrumlineWarning, tell
 from drumline_transport.after_fork import late_import
 from drumline_worker.context import current
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from drumline.cluster import Cluster, ClusterGraph
-
-StateT = TypeVar("StateT")
-ContextT = TypeVar("ContextT")
-InputT = TypeVar("InputT")
-OutputT = TypeVar("OutputT")
+    from drumline.graph.call_types import Options, OtherMode, RunConfig
+    from drumline_graph.types import GraphOutput, StreamMode, StreamPart
 
 
-class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
+class CompiledStateGraph(Surface, RunnableFace, Generic[StateT, ContextT, InputT, OutputT]):
     """A graph that can be run: `stream`, `astream`, `invoke`, `ainvoke`, `batch`, `abatch`.
 
     It runs inside this process, unless it was bound to a cluster with `on()` or the environment names a broker
     (`DRUMLINE_BROKER`); calling code is the same. `program` is the compiled form that coordinators and workers use.
     """
 
-    stream_mode = "updates"
+    #: the mode of calls that name none
+    stream_mode: str | Sequence[str] = "updates"
 
     def __init__(
         self,
@@ -52,8 +60,12 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
     @property
     def name(self) -> str:
-        """Name of the graph: `compile(name=...)`, or LangGraph's default."""
+        """Name of the graph: `compile(name=...)`, or LangGraph's default. Setting it names this graph anew."""
         return self.program.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.program = replace(self.program, name=name)
 
     @property
     def builder(self) -> Any:
@@ -75,9 +87,25 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         """The type given as `context_schema`."""
         return self.program.context_schema
 
-    def get_name(self) -> str:
-        """The same as `.name`."""
-        return self.program.name
+    @property
+    def InputType(self) -> Any:
+        """The type given as `input_schema`, or that of the state."""
+        return self.program.input_schema
+
+    @property
+    def OutputType(self) -> Any:
+        """The type given as `output_schema`, or that of the state."""
+        return self.program.output_schema
+
+    def get_input_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """The input as a pydantic class."""
+        del config
+        return model_of(self.InputType, self.get_name("Input"))
+
+    def get_output_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """The output as a pydantic class."""
+        del config
+        return model_of(self.OutputType, self.get_name("Output"))
 
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """The graph as something to draw: `.nodes`, `.edges`, `.draw_mermaid()`, `.to_json()`."""
@@ -86,15 +114,9 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         del config
         return drawable(self.program, xray)
 
-    def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """JSON schema of the input."""
-        del config
-        return _json_schema(self.program.input_schema)
-
-    def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """JSON schema of the output."""
-        del config
-        return _json_schema(self.program.output_schema)
+    async def aget_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
+        """The twin of `get_graph`."""
+        return self.get_graph(config, xray=xray)
 
     def with_config(
         self, config: Mapping[str, Any] | None = None, **kwargs: Any
@@ -116,12 +138,36 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
     # -- running it ---------------------------------------------------------------------------------
 
+    @overload
     def stream(
         self,
-        input: InputT | Any,
-        config: Mapping[str, Any] | None = None,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
         *,
-        context: Any = None,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        version: Literal["v1"] = "v1",
+        **options: Unpack[Options],
+    ) -> Iterator[Any]: ...
+
+    @overload
+    def stream(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> Iterator[StreamPart[OutputT, StateT]]: ...
+
+    def stream(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
         stream_mode: str | Sequence[str] | None = None,
         print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
@@ -155,8 +201,8 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                 "interrupt_after": interrupt_after,
                 "control": control,
             },
+            durability=durability,
         )
-        del durability
         remote = self._where()
         if remote is not None:
             return remote.run(call)
@@ -165,12 +211,36 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
         return drive(self.program, call, strict=self.strict_wire)
 
+    @overload
     def astream(
         self,
-        input: InputT | Any,
-        config: Mapping[str, Any] | None = None,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
         *,
-        context: Any = None,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        version: Literal["v1"] = "v1",
+        **options: Unpack[Options],
+    ) -> AsyncIterator[Any]: ...
+
+    @overload
+    def astream(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> AsyncIterator[StreamPart[OutputT, StateT]]: ...
+
+    def astream(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
         stream_mode: str | Sequence[str] | None = None,
         print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
@@ -198,8 +268,8 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                 "interrupt_after": interrupt_after,
                 "control": control,
             },
+            durability=durability,
         )
-        del durability
         remote = self._where()
         if remote is not None:
             return remote.arun(call)
@@ -208,15 +278,52 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
         return adrive(self.program, call, strict=self.strict_wire)
 
+    @overload
     def invoke(
         self,
-        input: InputT | Any,
-        config: Mapping[str, Any] | None = None,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "values",
+        version: Literal["v1"] = "v1",
+        **options: Unpack[Options],
+    ) -> Any: ...
+
+    @overload
+    def invoke(  # type: ignore[overload-overlap]  # a mode is a text, and so a sequence of texts
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: Literal["values"] = "values",
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> GraphOutput[OutputT]: ...
+
+    @overload
+    def invoke(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: OtherMode | Sequence[StreamMode],
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> list[StreamPart[OutputT, StateT]]: ...
+
+    def invoke(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
         *,
         stream_mode: str | Sequence[str] = "values",
         output_keys: str | Sequence[str] | None = None,
+        subgraphs: bool = False,
         version: str = "v1",
-        **kwargs: Any,
+        **options: Any,
     ) -> Any:
         """Run the graph to its end and return the last state (keys of the output schema).
 
@@ -224,30 +331,73 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         None if the run never wrote an output key.
         """
         keys = self.program.output_keys if output_keys is None else output_keys
-        items = self.stream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
+        call: Any = self.stream
+        items = call(
+            input, config, stream_mode=stream_mode, output_keys=keys, subgraphs=subgraphs, version=version, **options
+        )
         if stream_mode != "values":
             return list(items)
-        output = FinalOutput(version)
+        output = FinalOutput(version, subgraphs=subgraphs)
         for item in items:
             output.add(item)
         return output.result()
 
+    @overload
     async def ainvoke(
         self,
-        input: InputT | Any,
-        config: Mapping[str, Any] | None = None,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: StreamMode | Sequence[StreamMode] = "values",
+        version: Literal["v1"] = "v1",
+        **options: Unpack[Options],
+    ) -> Any: ...
+
+    @overload
+    async def ainvoke(  # type: ignore[overload-overlap]
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: Literal["values"] = "values",
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> GraphOutput[OutputT]: ...
+
+    @overload
+    async def ainvoke(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+        stream_mode: OtherMode | Sequence[StreamMode],
+        version: Literal["v2"],
+        **options: Unpack[Options],
+    ) -> list[StreamPart[OutputT, StateT]]: ...
+
+    async def ainvoke(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
         *,
         stream_mode: str | Sequence[str] = "values",
         output_keys: str | Sequence[str] | None = None,
+        subgraphs: bool = False,
         version: str = "v1",
-        **kwargs: Any,
+        **options: Any,
     ) -> Any:
         """The same as `invoke`, for async callers."""
         keys = self.program.output_keys if output_keys is None else output_keys
-        items = self.astream(input, config, stream_mode=stream_mode, output_keys=keys, version=version, **kwargs)
+        call: Any = self.astream
+        items = call(
+            input, config, stream_mode=stream_mode, output_keys=keys, subgraphs=subgraphs, version=version, **options
+        )
         if stream_mode != "values":
             return [item async for item in items]
-        output = FinalOutput(version)
+        output = FinalOutput(version, subgraphs=subgraphs)
         async for item in items:
             output.add(item)
         return output.result()
@@ -286,14 +436,23 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         config: Mapping[str, Any] | None,
         *,
         debug: bool | None,
+        stream_mode: str | Sequence[str] | None,
+        durability: Durability | None,
         **rest: Any,
     ) -> Call:
+        if durability is not None:
+            tell(f"graph {self.name!r}: durability= has no effect without a checkpointer", DrumlineWarning)
+        if self.program.unseen_defaults and isinstance(input, dict):
+            tell_of_unseen_defaults(self.program, input)
+        if stream_mode is None and not is_of_task(config):
+            stream_mode = self.stream_mode
         return make_call(
             self.program,
             self.config,
             input,
             config,
             debug=self.debug if debug is None else debug,
+            stream_mode=stream_mode,
             **rest,
         )
 
@@ -309,9 +468,3 @@ class CompiledStateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             if cluster is not None:
                 return cluster.graph(self.name, graph=self)
         return None
-
-
-def _json_schema(schema: Any) -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(schema).json_schema()

@@ -2,10 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+from drumline._unbuilt import unbuilt
 from drumline_graph.message import REMOVE_ALL_MESSAGES, MessagesState, add_messages
 
 if TYPE_CHECKING:
     from drumline_worker.message_stream import push_message
+
+_missing = unbuilt(
+    __name__, "MessageGraph", "MessageGraph", advice="LangGraph gave it up: use StateGraph(MessagesState)."
+)
 
 __all__ = ["REMOVE_ALL_MESSAGES", "MessagesState", "add_messages", "push_message"]
 
@@ -15,4 +20,4 @@ def __getattr__(name: str) -> Any:
         from drumline_worker.message_stream import push_message
 
         return push_message
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _missing(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline.graph.compiled import CompiledStateGraph as CompiledStateGraph
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
@@ -12,12 +12,53 @@ from drumline_graph.compile import compile_program
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.types import All, Checkpointer
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from typing_extensions import Self
+
+    from drumline.graph.node_types import NodeInputT, Router, StateNode
+    from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+
 
 class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
     """A graph of nodes that read and write a shared state; built up, then compiled.
 
     Names and signatures are LangGraph's. `compile()` gives a `CompiledStateGraph`.
     """
+
+    if TYPE_CHECKING:  # what the builder does, with types that rooms below do not know
+
+        def add_node(  # type: ignore[override]  # names that LangGraph gave up are left out
+            self,
+            node: str | StateNode[NodeInputT, ContextT],
+            action: StateNode[NodeInputT, ContextT] | None = None,
+            *,
+            defer: bool = False,
+            metadata: dict[str, Any] | None = None,
+            input_schema: type[NodeInputT] | None = None,
+            retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+            cache_policy: CachePolicy[Any] | None = None,
+            error_handler: Any = None,
+            destinations: dict[str, str] | tuple[str, ...] | None = None,
+            timeout: float | timedelta | TimeoutPolicy | None = None,
+            trace_policy: TracePolicy | None = None,
+        ) -> Self:
+            """Add a node."""
+            ...
+
+        def add_conditional_edges(
+            self, source: str, path: Router, path_map: Mapping[Any, str] | list[str] | None = None
+        ) -> Self:
+            """Let a router choose where to go after a node."""
+            ...
+
+        def set_conditional_entry_point(
+            self, path: Router, path_map: Mapping[Any, str] | list[str] | None = None
+        ) -> Self:
+            """Let a router choose where to begin."""
+            ...
 
     def compile(
         self,

@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import copy_context
 from datetime import datetime, timezone
 from itertools import count
@@ -47,8 +48,38 @@ def new_scratchpad(job: Job) -> Any:
     )
 
 
+class _Places:
+    """Starts calls at once while there are places, then whenever one is given back."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+
+    def take(self, start: Callable[[], None]) -> None:
+        """Call `start` when there is a place for it, in order of the calls of this."""
+        with self._lock:
+            if not self._free:
+                self._waiting.append(start)
+                return
+            self._free -= 1
+        start()
+
+    def give_back(self) -> None:
+        """A call has ended."""
+        with self._lock:
+            following = self._waiting.popleft() if self._waiting else None
+            self._free += following is None
+        if following is not None:
+            following()
+
+
 class Calls:
-    """The function under `__pregel_call` of one task: starts a call and gives a future of what it returns."""
+    """The function under `__pregel_call` of one task: starts a call and gives a future of what it returns.
+
+    At most `max_concurrency` of the task's own calls run at once; calls that those make have places of their own, or
+    they would wait for each other for ever.
+    """
 
     def __init__(self, job: Job, config: dict[str, Any], graph: Any, ns: str = "", path: Any = None) -> None:
         self._job = job
@@ -57,6 +88,9 @@ class Calls:
         self._ns = ns or config["configurable"][keys.CONFIG_KEY_CHECKPOINT_NS]
         self._path = job.path if path is None else path
         self._numbers = count()
+        limit: int | None = config.get("max_concurrency")
+        self._places = _Places(limit) if limit else None
+        self._turns: Any = asyncio.Semaphore(limit) if limit else nullcontext()
 
     def __call__(
         self,
@@ -91,13 +125,21 @@ class Calls:
                 future.set_exception(error)
             else:
                 future.set_result(self._done(task))
+            finally:
+                if self._places is not None:
+                    self._places.give_back()
 
-        threading.Thread(target=copy_context().run, args=(run,), name=f"drumline-{task.name}", daemon=True).start()
+        thread = threading.Thread(target=copy_context().run, args=(run,), name=f"drumline-{task.name}", daemon=True)
+        if self._places is None:
+            thread.start()
+        else:
+            self._places.take(thread.start)
         return future
 
     async def _await(self, task: PregelExecutableTask) -> Any:
         try:
-            await arun_with_retry(task, None)
+            async with self._turns:
+                await arun_with_retry(task, None)
         except BaseException as error:
             self._failed(task, error)
             raise

@@ -10,9 +10,11 @@ from langgraph import errors as theirs
 from drumline_graph import errors as ours
 
 _PAIRS: tuple[tuple[Any, Any], ...] = (
+    (ours.NoParentGraph, theirs.ParentCommand),  # before its base InvalidUpdateError: LangGraph lets this out
     (ours.GraphRecursionError, theirs.GraphRecursionError),
     (ours.InvalidUpdateError, theirs.InvalidUpdateError),
     (ours.EmptyInputError, theirs.EmptyInputError),
+    *((ours.NodeCancelledError, cls) for cls in [getattr(theirs, "NodeCancelledError", None)] if cls is not None),
 )
 
 

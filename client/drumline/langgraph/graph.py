@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from drumline.embedded.config import is_of_task
 from drumline.graph.compiled import CompiledStateGraph
 from drumline.langgraph.versions import check_version
 from drumline_graph.errors import FeatureNotBuilt
@@ -47,6 +48,7 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
         super().__init__(program, debug=bool(graph.debug), strict_wire=strict_wire, config=graph.config)
         self.langgraph = graph
+        self.stream_mode = graph.stream_mode
 
     def warn_before_serving(self) -> None:
         """Say, in the log, what of the graph means something else once several processes hold it."""
@@ -62,6 +64,24 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """LangGraph's own drawing."""
         return self.langgraph.get_graph(config, xray=xray)
 
+    @property
+    def InputType(self) -> Any:
+        """LangGraph's own."""
+        return self.langgraph.InputType
+
+    @property
+    def OutputType(self) -> Any:
+        """LangGraph's own."""
+        return self.langgraph.OutputType
+
+    def get_input_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """LangGraph's own pydantic class of the input."""
+        return self.langgraph.get_input_schema(config)
+
+    def get_output_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """LangGraph's own pydantic class of the output."""
+        return self.langgraph.get_output_schema(config)
+
     def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """LangGraph's own JSON schema of the input."""
         schema: dict[str, Any] = self.langgraph.get_input_jsonschema(config)
@@ -72,6 +92,18 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         schema: dict[str, Any] = self.langgraph.get_output_jsonschema(config)
         return schema
 
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the graph to its end and return what LangGraph's `invoke` returns."""
+        from drumline.langgraph.values import their_output
+
+        return their_output(super().invoke(*args, **kwargs))
+
+    async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
+        """The same as `invoke`, for async callers."""
+        from drumline.langgraph.values import their_output
+
+        return their_output(await super().ainvoke(*args, **kwargs))
+
     def _call(self, input: Any, config: Mapping[str, Any] | None, **rest: Any) -> Any:
         from drumline.langgraph.values import our_value
 
@@ -79,4 +111,27 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
             raise FeatureNotBuilt("Answering interrupts (Command(resume=...))", f"calling graph {self.name!r}")
         if isinstance(input, dict):
             input = {key: our_value(value) for key, value in input.items()}
-        return super()._call(our_value(input), config, **rest)
+        input = our_value(input)
+        if rest["stream_mode"] is None and not is_of_task(config):
+            rest["stream_mode"] = self.stream_mode
+        if self.program.eager:
+            input = self._packed(input, rest)
+        return super()._call(input, config, **rest)
+
+    def _packed(self, input: Any, options: dict[str, Any]) -> Any:
+        """The input of a graph that runs as one task, with the keys that LangGraph is to show."""
+        from drumline.langgraph.inline import INPUT, KEYS
+
+        keys = options["output_keys"]
+        if keys is None:
+            return input
+        known = self.langgraph.channels
+        for key in (keys,) if isinstance(keys, str) else keys:
+            if key not in known:
+                raise ValueError(
+                    f"Key {key!r} of output_keys is not in channels of graph {self.name!r}: {', '.join(sorted(known))}"
+                )
+        options["output_keys"] = None
+        if input is None:
+            return None
+        return {INPUT: input, KEYS: keys if isinstance(keys, str) else list(keys)}

@@ -15,6 +15,7 @@ from drumline.langgraph.abilities import abilities_of
 from drumline.langgraph.errors import of_both
 from drumline.langgraph.program import check_options
 from drumline.langgraph.tasks import our_payload
+from drumline.langgraph.values import their_payload
 from drumline.langgraph.versions import check_version
 from drumline_graph.channels import EphemeralValue, Topic
 from drumline_graph.constants import BRANCH_PREFIX, PULL, START, TAG_HIDDEN, TASKS
@@ -30,6 +31,8 @@ Writes = list[tuple[str, Any]]
 
 #: the one key that the input travels in; it is no key of the state, so nothing of it is shown
 INPUT = "__input__"
+#: beside it: the `output_keys` of the call, if it names any
+KEYS = "__output_keys__"
 
 
 def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
@@ -44,7 +47,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         name=name,
         action=action,
         triggers=(trigger,),
-        input_keys=INPUT,
+        input_keys=[INPUT, KEYS],
         tags=(TAG_HIDDEN,),
         has_sync=action.has_sync,
         has_async=action.has_async,
@@ -68,14 +71,15 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         start=start,
         channels={
             INPUT: EphemeralValue(Any),
+            KEYS: EphemeralValue(Any),
             trigger: EphemeralValue(Any, guard=False),
             START: EphemeralValue(Any),
             TASKS: Topic(Send, accumulate=False),
         },
         managed={},
         input_keys=INPUT,
-        output_keys=[],
-        stream_keys=[],
+        output_keys=_listed(graph.output_channels),
+        stream_keys=_listed(graph.stream_channels_asis),
         trigger_to_nodes={trigger: (name,)},
         state_schema=None,
         input_schema=None,
@@ -85,15 +89,21 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         builder=None,
         version=version,
         raised_as=of_both,
+        shown_as=their_payload,
+        eager=True,
         origin=("langgraph", ".".join(installed.split(".")[:2]), "inline", sorted(graph.nodes)),
     )
 
 
 def _read_input(value: Any) -> Writes:
     """Any value is an input. One that has crossed a wire is packed already."""
-    if isinstance(value, dict) and value.keys() == {INPUT}:
-        value = value[INPUT]
+    if isinstance(value, dict) and INPUT in value and value.keys() <= {INPUT, KEYS}:
+        return list(value.items())
     return [(INPUT, value)]
+
+
+def _listed(keys: Any) -> list[str] | str:
+    return keys if isinstance(keys, str) else list(keys)
 
 
 class InlineGraph:
@@ -101,6 +111,8 @@ class InlineGraph:
 
     #: names whose exceptions a client knows, beside those of the graph's own functions
     __globals__ = vars(errors)
+    #: LangGraph begins the root of the trace itself
+    tells_itself = True
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph
@@ -114,7 +126,7 @@ class InlineGraph:
         """Run the graph on this thread."""
         job = context.job
         var_child_runnable_config.set(None)  # or LangGraph would take the graph for a part of this task's
-        for item in self._graph.stream(job.input, _config(context), **self._options(job)):
+        for item in self._graph.stream(job.input[INPUT], _config(context), **self._options(job)):
             _pass_on(job, item)
         return []
 
@@ -122,13 +134,16 @@ class InlineGraph:
         """Run the graph on the running event loop."""
         job = context.job
         var_child_runnable_config.set(None)
-        async for item in self._graph.astream(job.input, _config(context), **self._options(job)):
+        async for item in self._graph.astream(job.input[INPUT], _config(context), **self._options(job)):
             _pass_on(job, item)
         return []
 
     def _options(self, job: Job) -> dict[str, Any]:
         modes = [mode for mode in job.shared.record if mode != "checkpoints"]
-        return {"context": job.context, "stream_mode": modes, "subgraphs": job.shared.subgraphs}
+        options = {"context": job.context, "stream_mode": modes, "subgraphs": job.shared.subgraphs}
+        if KEYS in job.input:
+            options["output_keys"] = job.input[KEYS]
+        return options
 
 
 def _config(context: TaskContext) -> dict[str, Any]:
@@ -137,7 +152,10 @@ def _config(context: TaskContext) -> dict[str, Any]:
     configurable = {
         key: value for key, value in (given.get("configurable") or {}).items() if key not in (TASK_KEY, CONTEXT_KEY)
     }
-    return {**given, "configurable": configurable}
+    config = {**given, "configurable": configurable}
+    if context.trace is not None:
+        config["callbacks"] = context.trace.callbacks
+    return config
 
 
 def _pass_on(job: Job, item: Any) -> None:

@@ -10,7 +10,9 @@ from langgraph.prebuilt import ToolNode
 from drumline.langgraph.answers import answer_types
 from drumline.langgraph.channels import channel_of, manager_of
 from drumline.langgraph.errors import of_both
+from drumline.langgraph.names import plain, plain_channels
 from drumline.langgraph.tasks import ForeignNode, ForeignStart
+from drumline.langgraph.values import their_payload
 from drumline.langgraph.versions import check_version, refuse
 from drumline_graph.channels import Topic
 from drumline_graph.compile import pool_of
@@ -28,9 +30,12 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
     check_options(graph)
     builder = graph.builder
     managed = {key: manager_of(key, spec) for key, spec in builder.managed.items()}
-    channels = {key: channel_of(key, spec) for key, spec in graph.channels.items() if key not in managed}
+    renamed = plain_channels(graph.nodes)
+    channels = {
+        renamed.get(key, key): channel_of(key, spec) for key, spec in graph.channels.items() if key not in managed
+    }
     channels[TASKS] = Topic(Send, accumulate=False)
-    nodes = {name: _node(graph, name) for name in graph.nodes if name != START}
+    nodes = {plain(name): _node(graph, plain(name), renamed) for name in graph.nodes if name != START}
     trigger_to_nodes: dict[str, list[str]] = {}
     for node in nodes.values():
         for trigger in node.triggers:
@@ -55,6 +60,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         version=version,
         types=answer_types(graph),
         raised_as=of_both,
+        shown_as=their_payload,
         origin=("langgraph", ".".join(installed.split(".")[:2]), *_edges(builder)),
     )
 
@@ -78,7 +84,7 @@ def check_options(graph: Any) -> None:
         refuse("A timeout of supersteps (step_timeout)", where)
 
 
-def _node(graph: Any, name: str) -> Node:
+def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
     compiled, spec = graph.nodes[name], graph.builder.nodes[name]
     if getattr(compiled, "error_handler_node", None) or getattr(compiled, "is_error_handler", False):
         refuse("Error handlers (error_handler=)", f"node {name!r} of LangGraph graph {graph.get_name()!r}")
@@ -90,7 +96,7 @@ def _node(graph: Any, name: str) -> Node:
         name=name,
         action=action,
         subprogram=None if child is None else program_of(child),
-        triggers=tuple(compiled.triggers),
+        triggers=tuple(renamed.get(trigger, trigger) for trigger in compiled.triggers),
         input_keys=keys if isinstance(keys, str) else list(keys),
         mapper=compiled.mapper,
         router_keys=_read_keys(graph, name),
@@ -131,7 +137,7 @@ def _start(graph: Any) -> Node:
         triggers=(START,),
         input_keys=START,
         edges=tuple(
-            (BRANCH_PREFIX + end, None) for start, end in sorted(builder.edges) if start == START and end != END
+            (BRANCH_PREFIX + plain(end), None) for start, end in sorted(builder.edges) if start == START and end != END
         ),
         router_keys=_read_keys(graph, START) if routed else (),
         tags=(TAG_HIDDEN,),
@@ -167,8 +173,10 @@ def _listed(keys: Any) -> list[str] | str:
 def _edges(builder: Any) -> tuple[Any, ...]:
     """Edges and routers, which stand in LangGraph's nodes as code, as text for the fingerprint."""
     branches = [
-        (source, name, sorted(map(repr, (branch.ends or {}).items())))
+        (plain(source), name, sorted(map(repr, (branch.ends or {}).items())))
         for source, found in sorted(builder.branches.items())
         for name, branch in sorted(found.items())
     ]
-    return (sorted(builder.edges), sorted(builder.waiting_edges), branches)
+    edges = sorted((plain(start), plain(end)) for start, end in builder.edges)
+    waiting = sorted((tuple(map(plain, starts)), plain(end)) for starts, end in builder.waiting_edges)
+    return (edges, waiting, branches)

@@ -11,16 +11,19 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langgraph._internal import _constants as keys
 from langgraph.errors import GraphInterrupt, ParentCommand
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
+from langgraph.pregel.main import _build_server_info
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import ExecutionInfo, RunControl, Runtime
 from langgraph.types import PregelExecutableTask
 
 from drumline.langgraph.abilities import abilities_of
+from drumline.langgraph.bodies import limit_tools, process_of
 from drumline.langgraph.calls import Calls, new_scratchpad
 from drumline.langgraph.listening import listening
+from drumline.langgraph.names import plain_channels, plain_write
 from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
-from drumline_graph.constants import BRANCH_PREFIX, RETURN, TASKS
+from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
 from drumline_graph.errors import RouteError
 from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
@@ -45,6 +48,8 @@ class ForeignNode:
         self._graph = graph
         self._name = name
         self._node = graph.nodes[name]
+        self._process = process_of(self._node)
+        self._renamed = plain_channels(graph.nodes)
         self.has_sync, self.has_async = abilities_of(self._node)
 
     @property
@@ -61,13 +66,14 @@ class ForeignNode:
     def run(self, context: TaskContext) -> Writes:
         """Run the node on this thread. Raises what it raises; interrupts and parent commands as drumline's."""
         task = self._task(context)
-        var_child_runnable_config.set(task.config)
+        var_child_runnable_config.set(_ambient(task.config))
         try:
             if context.job.phase == "run":
                 run_with_retry(task, None)
             else:
-                for writer in task.writers:
-                    writer.invoke(task.input, task.config)
+                config = _tail_config(task)
+                for number, writer in enumerate(task.writers):
+                    writer.invoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
@@ -75,20 +81,23 @@ class ForeignNode:
     async def arun(self, context: TaskContext) -> Writes:
         """Run the node on the running event loop, with its async implementations."""
         task = self._task(context)
-        var_child_runnable_config.set(task.config)
+        var_child_runnable_config.set(_ambient(task.config))
         try:
             if context.job.phase == "run":
+                limit_tools(task.config)
                 await arun_with_retry(task, None)
             else:
-                for writer in task.writers:
-                    await writer.ainvoke(task.input, task.config)
+                config = _tail_config(task)
+                for number, writer in enumerate(task.writers):
+                    await writer.ainvoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
             raise _ours(signal) from None
         return self._writes(context.job, task)
 
     def _writes(self, job: Job, task: PregelExecutableTask) -> Writes:
         """What the task wrote. RouteError for a goto or a Send to a node that is not there: LangGraph only warns."""
-        writes, program = our_writes(task.writes), job.program
+        program = job.program
+        writes = [plain_write(self._renamed, *write) for write in our_writes(task.writes)]
         for channel, value in writes:
             if channel == TASKS:
                 target = getattr(value, "node", None)
@@ -106,7 +115,7 @@ class ForeignNode:
         return PregelExecutableTask(
             self._name,
             self._input(job),
-            node.node,
+            self._process,
             writes,
             task_config(context, self._graph, self._name, writes),
             job.triggers,
@@ -123,6 +132,11 @@ class ForeignNode:
         return job.input if job.phase == "run" else their_value(dict(job.writes)[RETURN])
 
 
+def _tail_config(task: PregelExecutableTask) -> Any:
+    """The config of what runs behind a node's body. It has no run name: a run of the node's name is the node itself."""
+    return {key: value for key, value in task.config.items() if key != "run_name"}
+
+
 class ForeignStart(ForeignNode):
     """The action of START where it has routers: writes the input, fires all edges. Runs in phase `route`."""
 
@@ -137,6 +151,19 @@ class ForeignStart(ForeignNode):
 
 def _ours(signal: Exception) -> Exception:
     return our_interrupt(signal) if isinstance(signal, GraphInterrupt) else our_parent_command(signal)
+
+
+def _ambient(config: Any) -> Any:
+    """A task's config for what runs in it: name and id are those of the node's own run."""
+    return {key: value for key, value in config.items() if key not in ("run_name", "run_id")}
+
+
+def _placed(context: TaskContext, config: Any, number: int) -> Any:
+    """The config of a writer that runs without its node: in a trace it stands where the sequence of both has it."""
+    own = _ambient(config)
+    if context.trace is not None:
+        own["callbacks"] = context.trace.place(number + (1 if context.job.node.name == START else 2))
+    return own
 
 
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
@@ -182,9 +209,15 @@ def _runtime(context: TaskContext, graph: Any) -> Any:
             thread_id=info.thread_id,
             run_id=info.run_id,
         ),
+        "server_info": server_info_of(context.config),
         "control": RunControl(),
     }
     return Runtime(**{name: value for name, value in given.items() if name in _RUNTIME_FIELDS})
+
+
+def server_info_of(config: Any) -> Any:
+    """What LangGraph's server tells of the assistant: `assistant_id`, `graph_id`, the user; None if none is named."""
+    return _build_server_info(config, Runtime())
 
 
 def stream_writer(job: Job) -> Callable[[Any], None]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from langgraph import types as theirs
 
 from drumline.langgraph.crossing import register_control_values
+from drumline.langgraph.names import plain
 from drumline_graph import types as ours
 from drumline_graph.errors import GraphInterrupt, ParentCommand
 
@@ -50,20 +52,20 @@ def _our_send(send: Any) -> ours.Send:
 
     if getattr(send, "timeout", None) is not None:
         refuse("A timeout of a Send (timeout=)", f"Send to node {send.node!r}", "give the node itself a timeout")
-    return ours.Send(send.node, send.arg)
+    return ours.Send(plain(send.node), send.arg)
 
 
 def our_command(command: Any) -> ours.Command[Any]:
     """A LangGraph `Command` as drumline's."""
     goto = command.goto
     if isinstance(goto, (list, tuple)):
-        goto = [our_value(item) for item in goto]
+        goto = [our_value(plain(item)) for item in goto]
     update = command.update
     if isinstance(update, dict):
         update = {key: our_value(value) for key, value in update.items()}
     elif isinstance(update, (list, tuple)):
         update = [(pair[0], our_value(pair[1])) if _is_pair(pair) else pair for pair in update]
-    return ours.Command(graph=command.graph, update=update, resume=command.resume, goto=our_value(goto))
+    return ours.Command(graph=command.graph, update=update, resume=command.resume, goto=our_value(plain(goto)))
 
 
 def _is_pair(item: Any) -> bool:
@@ -91,6 +93,10 @@ def their_value(value: Any) -> Any:
         return theirs.Overwrite(value.value)
     if kind is ours.Command:
         return _their_command(value)
+    if kind is ours.Interrupt:
+        return _their_interrupt(value)
+    if kind is list and any(type(item) is ours.Command for item in value):  # several that left a subgraph together
+        return [their_value(item) for item in value]
     return value
 
 
@@ -103,3 +109,36 @@ def _their_command(command: ours.Command[Any]) -> Any:
     elif isinstance(update, (list, tuple)):
         update = [tuple(map(their_value, pair)) if isinstance(pair, (list, tuple)) else pair for pair in update]
     return theirs.Command(graph=command.graph, update=update, resume=command.resume, goto=goto)
+
+
+def _their_interrupt(asked: ours.Interrupt[Any]) -> Any:
+    given: dict[str, Any] = {"id": asked.id, "response_schema": asked.response_schema}
+    return theirs.Interrupt(asked.value, **{name: item for name, item in given.items() if name in _INTERRUPT_FIELDS})
+
+
+_INTERRUPT_FIELDS = {field.name for field in fields(theirs.Interrupt)}
+_OURS = (ours.Send, ours.Overwrite, ours.Command, ours.Interrupt)
+
+
+def their_payload(payload: Any) -> Any:
+    """A stream payload with LangGraph's control values: what `our_payload` was, as LangGraph itself would show it."""
+    kind = type(payload)
+    if kind is dict:
+        return {key: their_payload(value) for key, value in payload.items()}
+    if kind in (list, tuple) and payload and (type(payload[0]) in _OURS or type(payload[-1]) in _OURS):
+        return kind(their_value(item) for item in payload)
+    if kind is list and len(payload) < _UPDATES_MAX and any(type(item) is dict for item in payload):
+        return [their_payload(item) for item in payload]  # several updates of one task
+    return their_value(payload)
+
+
+#: more than this is a history of the state, not the updates of one task
+_UPDATES_MAX = 100
+
+
+def their_output(output: Any) -> Any:
+    """What `invoke` returns, with LangGraph's class of a v2 output."""
+    if type(output) is ours.GraphOutput:
+        interrupts: Any = output.interrupts  # as the view has shown them
+        return theirs.GraphOutput(value=output.value, interrupts=interrupts)
+    return output

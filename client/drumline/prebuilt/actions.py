@@ -9,6 +9,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
 from drumline_graph.callables import injected_parameters
+from drumline_graph.channels.base import MISSING
 from drumline_worker.context import CONTEXT_KEY, TaskContext, current
 from drumline_worker.loop import shared_loop
 from drumline_worker.runtime import Runtime
@@ -20,6 +21,29 @@ def runtime_of(config: Mapping[str, Any]) -> Runtime[Any]:
     """The `Runtime` of the task that a config belongs to; else of the running task; else an empty one."""
     context: TaskContext | None = (config.get("configurable") or {}).get(CONTEXT_KEY) or current.get()
     return Runtime() if context is None else context.runtime
+
+
+def state_of_task(config: Mapping[str, Any]) -> Any:
+    """The state that the task of a node with `reads_state` would be given by an edge: for what a `Send` made.
+
+    None outside of such a node.
+    """
+    context: TaskContext | None = (config.get("configurable") or {}).get(CONTEXT_KEY) or current.get()
+    if context is None or not getattr(context.job.node.action, "reads_state", False):
+        return None
+    job, node, program = context.job, context.job.node, context.job.program
+    cells, channels = job.cells, program.channels
+
+    def readable(key: str) -> bool:
+        return key in channels and channels[key].available(cells.get(key, MISSING))
+
+    if isinstance(node.input_keys, str):
+        return channels[node.input_keys].read(cells[node.input_keys]) if readable(node.input_keys) else None
+    values = {key: channels[key].read(cells[key]) for key in node.input_keys if readable(key)}
+    for key in node.managed_keys:
+        manager: Any = program.managed[key]
+        values[key] = manager.get(job.step, job.stop)
+    return values if node.mapper is None else node.mapper(values)
 
 
 def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:

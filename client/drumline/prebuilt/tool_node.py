@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast
@@ -20,7 +21,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as create_tool
 from pydantic import ValidationError
 
-from drumline.prebuilt.actions import runtime_of, wait_for
+from drumline.prebuilt.actions import runtime_of, state_of_task, wait_for
 from drumline.prebuilt.injection import Injections, inject, injections_of
 from drumline.prebuilt.outputs import Kind, Output, combined, msg_content_output, normalized
 from drumline.prebuilt.relay import received, relay_of
@@ -34,13 +35,14 @@ from drumline.prebuilt.tool_errors import (
     handled_types,
     invocation_error,
 )
-from drumline.prebuilt.tool_runtime import InjectedState, InjectedStore, ToolRuntime
+from drumline.prebuilt.tool_runtime import InjectedState, InjectedStore, ToolCallWithContext, ToolRuntime
 
 __all__ = [
     "AsyncToolCallWrapper",
     "InjectedState",
     "InjectedStore",
     "ToolCallRequest",
+    "ToolCallWithContext",
     "ToolCallWrapper",
     "ToolInvocationError",
     "ToolNode",
@@ -77,7 +79,7 @@ Outcome = Output | list[Output]
 
 
 class ToolNode(Runnable[Any, Any]):
-    """A node that runs tools, several calls of one message at once.
+    """A node that runs tools, several calls of one message at once (at most `config["max_concurrency"]`).
 
     Given: the state (the calls of its last AIMessage are run), a list of messages, a list of tool calls, or what
     `create_react_agent` sends: `{"__type": "tool_call_with_context", "tool_call": ..., "state": ...}`. Gives
@@ -115,6 +117,10 @@ class ToolNode(Runnable[Any, Any]):
         made = [tool if isinstance(tool, BaseTool) else create_tool(tool) for tool in tools]
         self._tools: dict[str, BaseTool] = {tool.name: tool for tool in made}
         self._relays = {name: (relay_of(tool), injections_of(tool)) for name, tool in self._tools.items()}
+        #: tools or wrappers want the state: then it travels with the calls that a `Send` brings alone
+        self.reads_state = (
+            wrap_tool_call is not None or awrap_tool_call is not None or any(map(_wants_state, self._relays.values()))
+        )
         self.needs_event_loop = any(map(_async_only, made)) or (awrap_tool_call is not None and wrap_tool_call is None)
 
     @property
@@ -143,7 +149,8 @@ class ToolNode(Runnable[Any, Any]):
         if len(requests) == 1:
             outcomes = [await self._arun(kind, requests[0])]
         else:
-            outcomes = await _gathered([self._arun(kind, request) for request in requests])
+            calls = [partial(self._arun, kind, request) for request in requests]
+            outcomes = await _gathered(calls, ensure_config(config).get("max_concurrency"))
         return combined(outcomes, kind, self._messages_key)
 
     def _run(self, kind: Kind, request: ToolCallRequest) -> Outcome:
@@ -224,6 +231,8 @@ class ToolNode(Runnable[Any, Any]):
 
     def _requests(self, input: Any, config: RunnableConfig) -> tuple[Kind, list[ToolCallRequest]]:
         kind, calls, state = self._parsed(input)
+        if state is None and self.reads_state:
+            state = state_of_task(config)
         runtime = runtime_of(config)
         tools = list(self._tools.values())
         requests = []
@@ -263,6 +272,11 @@ class ToolNode(Runnable[Any, Any]):
         return kind, list(last.tool_calls), input
 
 
+def _wants_state(relay: tuple[BaseTool, Injections]) -> bool:
+    injections = relay[1]
+    return bool(injections.state) or injections.runtime is not None
+
+
 def _async_only(tool: BaseTool) -> bool:
     """Whether a tool has only an async half; a class of tools can say so itself, by `needs_event_loop = True`."""
     if getattr(tool, "needs_event_loop", None) is True:
@@ -274,9 +288,23 @@ def _error_message(call: ToolCall, text: str) -> ToolMessage:
     return ToolMessage(text, name=call["name"], tool_call_id=call["id"], status="error")
 
 
-async def _gathered(calls: list[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
-    """Results in order. When one fails the others are cancelled: none may go on after its node has failed."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
+async def _gathered(calls: Sequence[Callable[[], Coroutine[Any, Any, Outcome]]], limit: int | None) -> list[Outcome]:
+    """Results in order, of at most `limit` calls at once. When one fails the others are cancelled, and those that wait
+    never begin: none may go on after its node has failed.
+    """
+    gate = asyncio.Semaphore(limit) if limit else nullcontext()
+
+    async def run(call: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
+        async with gate:
+            try:
+                return await call()
+            except BaseException:  # before its place is free for the next
+                for other in tasks:
+                    if other is not asyncio.current_task():
+                        other.cancel()
+                raise
+
+    tasks = [asyncio.ensure_future(run(call)) for call in calls]
     try:
         return await asyncio.gather(*tasks)
     except BaseException:

@@ -1,13 +1,14 @@
 """What a tool may ask for beside the arguments that the model gives: markers for its parameters, and `ToolRuntime`."""
 
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
+from langchain_core.messages import ToolCall
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg
 from langchain_core.tools import base as _base
 from pydantic_core import core_schema
-from typing_extensions import TypeVar
+from typing_extensions import TypedDict, TypeVar
 
 from drumline_graph.types import StreamWriter
 
@@ -35,6 +36,13 @@ class InjectedStore(InjectedToolArg):
 
     Stores are not built yet, so a call of such a tool raises ValueError, as LangGraph does for a graph without store.
     """
+
+
+# Not as a class, which would mangle the name of the first key.
+ToolCallWithContext = TypedDict(
+    "ToolCallWithContext", {"__type": Literal["tool_call_with_context"], "tool_call": ToolCall, "state": Any}
+)
+"""What a `Send` gives to a tool node: one call, and the state that its tool may ask for."""
 
 
 @dataclass

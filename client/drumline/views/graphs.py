@@ -28,6 +28,7 @@ class GraphView:
         "cells",
         "foreign",
         "keys",
+        "leaving",
         "metadata",
         "ns",
         "output",
@@ -72,6 +73,8 @@ class GraphView:
         self._shown_keys = _key_set(self.keys)
         self.output_keys = _key_set(sketch.output_keys)
         self.output: Any = None
+        #: commands of its tasks will leave it: then it returns nothing
+        self.leaving = False
 
     @classmethod
     def below(cls, entered: GraphEntered, parent: GraphView, *, shown: bool) -> GraphView:
@@ -117,6 +120,13 @@ class GraphView:
         if isinstance(keys, str):
             return cells.get(keys)
         return {key: cells[key] for key in keys if key in cells}
+
+    def narrowed(self, values: Any) -> Any:
+        """The values that another engine shows of this graph, cut down to what the graph returns."""
+        keys = self.sketch.output_keys
+        if isinstance(self.sketch.stream_keys, str) or not isinstance(values, dict):
+            return values
+        return values.get(keys) if isinstance(keys, str) else {key: values[key] for key in keys if key in values}
 
     def node(self, name: str) -> NodeSketch | None:
         """What is known of a node; None for the hidden START."""

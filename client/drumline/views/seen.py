@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from drumline_graph.message_ids import identify_output, messages_in_fields
 from drumline_protocol.codec_langchain import TAG_PREFIX
 from drumline_protocol.codec_types import Opaque
 from drumline_protocol.errors import LangChainMissing
-from drumline_worker.capture import given_messages, returned_messages
+from drumline_worker.capture import returned_messages
 from drumline_worker.model_call import CHUNK
 
 
@@ -28,7 +29,7 @@ class SeenMessages:
 
     def add_input(self, value: Any) -> None:
         """A node gets `value`: the messages in it are known already."""
-        self._ids.update(message.id for message in given_messages(value) if message.id)
+        self._ids.update(message.id for message in messages_in_fields(value) if message.id)
 
     def add_ids(self, ids: Iterable[str]) -> None:
         """Messages of these ids are known already."""
@@ -50,8 +51,9 @@ class SeenMessages:
             return True
         return self._first(id_)
 
-    def new_in(self, value: Any) -> Iterator[Any]:
-        """The messages in what a subgraph returned, without those that are known."""
+    def new_in(self, value: Any, task: str) -> Iterator[Any]:
+        """The messages in what a subgraph returned to this task, without those that are known."""
+        identify_output(task, value)
         for message in returned_messages(value):
             if self._first(message.id):
                 yield message

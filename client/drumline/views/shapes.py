@@ -55,24 +55,35 @@ def print_item(ns: tuple[str, ...], mode: str, payload: Any) -> None:
 
 
 class FinalOutput:
-    """What `invoke` makes of the `values` items of a run, given one after another."""
+    """What `invoke` makes of the `values` items of a run, given one after another.
 
-    __slots__ = ("_interrupts", "_last", "_version")
+    With `subgraphs` there are items of subgraphs among them: only those of the outermost graph count.
+    """
 
-    def __init__(self, version: str) -> None:
+    __slots__ = ("_depth", "_interrupts", "_last", "_subgraphs", "_version")
+
+    def __init__(self, version: str, *, subgraphs: bool = False) -> None:
         self._version = version
+        self._subgraphs = subgraphs
+        self._depth: int | None = None
         self._last: Any = None
         self._interrupts: list[Any] = []
 
     def add(self, item: Any) -> None:
         """Take the next item."""
+        if self._subgraphs:
+            ns = item["ns"] if self._version == "v2" else item[0]
+            if self._depth is not None and len(ns) > self._depth:
+                return
+            if self._depth != len(ns):  # what came before was a subgraph's
+                self._depth, self._last, self._interrupts = len(ns), None, []
         if self._version == "v2":
             self._last = item["data"]
             self._interrupts.extend(item["interrupts"])
-        else:
-            self._last = item
-            if isinstance(item, dict):
-                self._interrupts.extend(item.get(INTERRUPT, ()))
+            return
+        self._last = item[1] if self._subgraphs else item
+        if isinstance(self._last, dict):
+            self._interrupts.extend(self._last.get(INTERRUPT, ()))
 
     def result(self) -> Any:
         """v2: a `GraphOutput`. v1: the last value (None: there was none), and the interrupts under `__interrupt__`."""

@@ -20,6 +20,7 @@ from drumline.views.payloads import (
 )
 from drumline.views.seen import SeenMessages, check_readable
 from drumline.views.shapes import print_item, shape_of
+from drumline_coordinator.passing import leaves
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
@@ -56,7 +57,8 @@ class View:
     subgraphs even without `subgraphs`: so it is for a graph that is called within a run that has `subgraphs=True`.
     `coerce(path, value)` turns `values` into the class of a graph's output schema (v2 only); `mappers(path, node)`
     says how a node's input is built; `decode_item` opens an event that is still encoded; `errors` are classes that a
-    failure may be rebuilt as.
+    failure may be rebuilt as. `shown_as` turns the payloads of all modes but `custom` and `messages` into
+    what the caller sees.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class View:
         decode_item: Callable[[bytes], tuple[int, Any, Any]] | None = None,
         mappers: Mappers | None = None,
         errors: Errors = (),
+        shown_as: Callable[[Any], Any] | None = None,
     ) -> None:
         wanted = {*modes, *printed}
         self._yielded = frozenset(modes)
@@ -89,6 +92,7 @@ class View:
         self._decode_item = decode_item
         self._mappers = mappers
         self._errors = errors
+        self._shown_as = shown_as
         self._shape = shape_of(listed=listed, subgraphs=subgraphs, version=version)
         self._values = "values" in wanted
         self._updates = "updates" in wanted
@@ -167,7 +171,7 @@ class View:
         if graph is not None:
             self._close_tasks(graph)
             task = self._open.get(fact.ns[-1].rpartition(":")[2]) if graph.path else None
-            if task is not None:
+            if task is not None and not graph.leaving:
                 task.output = graph.output
 
     def _on_task_left(self, fact: TaskLeft) -> None:
@@ -198,7 +202,10 @@ class View:
                 continue
             input = graph.input_of(fact, index, self._mappers)
             if self._messages is not None:
-                self._messages.add_input(input)
+                if fact.given is not None and task.id in fact.given:
+                    self._messages.add_ids(fact.given[task.id])
+                else:
+                    self._messages.add_input(input)
             if self._tasks or self._debug:
                 payload = start_payload(graph, task, input)
                 self._task_event(fact.ns, fact.step, fact.at_ms, "task", payload)
@@ -275,6 +282,9 @@ class View:
         if mode == "values":
             interrupts = payload.get(INTERRUPT, ()) if isinstance(payload, dict) else ()
             values = {k: v for k, v in payload.items() if k != INTERRUPT} if interrupts else payload
+            root = self.root
+            if self._outputs and root is not None and ns == root.ns:
+                values = root.narrowed(values)
             self._emit_values(ns, values, interrupts, attempt)
         else:
             self._emit(ns, mode, with_errors(mode, payload, self._errors), attempt)
@@ -289,7 +299,12 @@ class View:
 
     def _on_finished(self, fact: TaskFinished) -> None:
         task = self._open.get(fact.task)
-        if task is None or task.planned.hidden or not task.graph.shown:
+        if task is None:
+            return
+        if type(fact.writes) is list and leaves(fact.writes):
+            task.graph.leaving = True
+            return
+        if task.planned.hidden or not task.graph.shown:
             return
         graph, name = task.graph, task.planned.name
         if self._messages is not None and task.output is not None:
@@ -307,7 +322,7 @@ class View:
         """A subgraph's messages as its node's own, unless they were shown as the subgraph's."""
         assert self._messages is not None
         metadata = None
-        for message in self._messages.new_in(task.output):
+        for message in self._messages.new_in(task.output, task.planned.id):
             metadata = metadata or task.graph.metadata_of(task.planned)
             self._emit(task.graph.ns, "messages", (message, metadata), attempt)
 
@@ -362,6 +377,8 @@ class View:
             self._emit(ns, "debug", debug_payload(step, at_ms, kind, payload))
 
     def _emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1, interrupts: tuple[Any, ...] = ()) -> None:
+        if self._shown_as is not None and mode not in ("custom", "messages"):
+            payload, interrupts = self._shown_as(payload), self._shown_as(interrupts)
         if mode in self._printed:
             print_item(ns if self._subgraphs else (), mode, payload)
         if mode in self._yielded:

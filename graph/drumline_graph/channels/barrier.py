@@ -9,7 +9,9 @@ from drumline_graph.channels.base import MISSING, UNCHANGED, Channel
 from drumline_graph.errors import InvalidUpdateError
 
 
-class _Barrier(Channel):
+class Barrier(Channel):
+    """What both kinds of list edges share."""
+
     plain = False
     consumable = True
 
@@ -32,6 +34,15 @@ class _Barrier(Channel):
     def read(self, cell: Any) -> Any:  # noqa: ARG002
         return None
 
+    def missing(self, cell: Any) -> list[str]:
+        """Sources that a join waits for, sorted; none for one that waits for all, or has fired."""
+        seen = self.seen(cell)
+        return sorted(self.names.difference(seen)) if seen else []
+
+    def seen(self, cell: Any) -> tuple[str, ...]:
+        """Sources that have run since the join fired last."""
+        return () if cell is MISSING else cell
+
     def _joined(self, seen: tuple[str, ...], values: list[Any]) -> tuple[str, ...] | None:
         """Names seen with `values` added, sorted; None if nothing is new."""
         for value in values:
@@ -42,7 +53,7 @@ class _Barrier(Channel):
         return tuple(sorted({*seen, *values}))
 
 
-class NamedBarrierValue(_Barrier):
+class NamedBarrierValue(Barrier):
     """Available once every name was written; reset when its node has run.
 
     Cell: sorted tuple of the names seen so far.
@@ -61,7 +72,7 @@ class NamedBarrierValue(_Barrier):
         return cell is not MISSING and len(cell) == len(self.names)
 
 
-class NamedBarrierValueAfterFinish(_Barrier):
+class NamedBarrierValueAfterFinish(Barrier):
     """The same for a deferred node: held back until nothing else would run.
 
     Cell: `(sorted tuple of names, finished)`.
@@ -69,6 +80,9 @@ class NamedBarrierValueAfterFinish(_Barrier):
 
     kind = "barrier_after_finish"
     finishing = True
+
+    def seen(self, cell: Any) -> tuple[str, ...]:
+        return () if cell is MISSING else cell[0]
 
     def update(self, cell: Any, values: list[Any]) -> Any:
         seen, finished = ((), False) if cell is MISSING else cell

@@ -162,6 +162,8 @@ class DeltaChannel(Channel):
         self.typ = typ
         self.snapshot_frequency = snapshot_frequency
         self._empty = None if typ is None else empty_factory(typ)
+        #: whether every write is messages: LangGraph's own reducer for histories turns all that it is given into them
+        self.takes_messages = getattr(reducer, "__name__", "") == "_messages_delta_reducer"
 
     def __eq__(self, other: object) -> bool:
         return (

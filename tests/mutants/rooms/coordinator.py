@@ -45,7 +45,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "asked_twice_runs_twice",
         "coordinator/drumline_coordinator/partition.py",
-        "        if self._runs.is_known(run_id):\n            return  # sent twice",
+        "        if self._runs.is_known(run_id, self.answered):\n            return  # sent twice",
         "        if run_id in self._runs.loaded:\n            return  # sent twice",
         _PARTITION,
         "A request that comes twice runs once, also when the run is over.",

@@ -1,0 +1,1 @@
+"""LangGraph's `langgraph.cache`. Caching is not built yet."""

@@ -1,0 +1,1 @@
+"""LangGraph's `langgraph.checkpoint`: what persistence is made of. None of it is built yet."""

@@ -1,0 +1,1 @@
+"""LangGraph's `langgraph.checkpoint.serde`."""

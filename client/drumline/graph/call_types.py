@@ -1,0 +1,41 @@
+"""What type checkers take as the config and the options of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from typing_extensions import TypedDict
+
+if TYPE_CHECKING:
+    from drumline_graph.types import All, Durability, StreamMode
+
+
+OtherMode = Literal["updates", "checkpoints", "tasks", "debug", "messages", "custom"]
+"""The stream modes but `values`, which is what `invoke` returns the last of."""
+
+
+class RunConfig(TypedDict, total=False):
+    """The config of a run: LangChain's `RunnableConfig`, by its keys."""
+
+    tags: list[str]
+    metadata: dict[str, Any]
+    callbacks: Any
+    run_name: str
+    max_concurrency: int | None
+    recursion_limit: int
+    configurable: dict[str, Any]
+    run_id: Any
+
+
+class Options(TypedDict, total=False):
+    """Options of `stream` and `invoke` that their result's type does not hang on."""
+
+    print_mode: StreamMode | Sequence[StreamMode]
+    output_keys: str | Sequence[str] | None
+    interrupt_before: All | Sequence[str] | None
+    interrupt_after: All | Sequence[str] | None
+    durability: Durability | None
+    control: Any
+    subgraphs: bool
+    debug: bool | None

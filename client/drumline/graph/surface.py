@@ -1,0 +1,214 @@
+"""What a compiled graph of LangGraph offers beside running: schemas and channels to look at, and what is not built."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drumline_graph.errors import FeatureNotBuilt
+from drumline_graph.program import Program
+from drumline_graph.warnings import LangGraphDeprecatedSinceV10, tell
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Refused:
+    """An attribute of LangGraph's graphs that drumline holds at its default: another value raises FeatureNotBuilt."""
+
+    def __init__(self, feature: str, default: Any = None) -> None:
+        self._feature = feature
+        self._default = default
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, graph: Any, owner: type | None = None) -> Any:
+        return self._default
+
+    def __set__(self, graph: Any, value: Any) -> None:
+        if value:
+            raise FeatureNotBuilt(self._feature, f"{self._name} of graph {graph.name!r}")
+
+
+class Surface:
+    """Attributes and methods of LangGraph's `CompiledStateGraph` that need no run; a part of drumline's."""
+
+    program: Program
+
+    if TYPE_CHECKING:  # of the Runnable's face
+
+        def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+            """The graph's name."""
+            ...
+
+    #: accepted, and without effect: items are yielded as soon as they are there
+    stream_eager: bool = False
+    step_timeout = Refused("A time limit of supersteps (step_timeout)")
+    retry_policy = Refused("Retrying nodes", ())
+    cache_policy = Refused("Caching node results")
+    cache = Refused("Caching node results")
+    checkpointer = Refused("Persistence")
+    store = Refused("Stores")
+    interrupt_before_nodes = Refused("Static breakpoints", ())
+    interrupt_after_nodes = Refused("Static breakpoints", ())
+    node_error_handler_map = Refused("Error handlers", {})
+
+    # -- keys ---------------------------------------------------------------------------------------
+
+    @property
+    def input_channels(self) -> str:
+        """The channel that takes the input."""
+        return self.program.start.triggers[0]
+
+    @property
+    def output_channels(self) -> list[str] | str:
+        """Keys of the output."""
+        return self.program.output_keys
+
+    @property
+    def stream_channels(self) -> list[str] | str:
+        """Keys of the state, as `values` shows them."""
+        return self.program.stream_keys
+
+    stream_channels_asis = stream_channels
+
+    @property
+    def stream_channels_list(self) -> list[str]:
+        """The same, always as a list."""
+        keys = self.program.stream_keys
+        return [keys] if isinstance(keys, str) else list(keys)
+
+    @property
+    def trigger_to_nodes(self) -> Mapping[str, Sequence[str]]:
+        """Which nodes a channel triggers."""
+        start = self.program.start
+        return {**dict.fromkeys(start.triggers, (start.name,)), **self.program.trigger_to_nodes}
+
+    # -- schemas ------------------------------------------------------------------------------------
+
+    def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """JSON schema of the input."""
+        from drumline.graph.json_schemas import input_jsonschema
+
+        del config
+        return input_jsonschema(self.program, self.get_name("Input"))
+
+    def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """JSON schema of the output."""
+        from drumline.graph.json_schemas import output_jsonschema
+
+        del config
+        return output_jsonschema(self.program, self.get_name("Output"))
+
+    def get_context_jsonschema(self) -> dict[str, Any] | None:
+        """JSON schema of the context; None for a graph without."""
+        from drumline.graph.json_schemas import context_jsonschema
+
+        return context_jsonschema(self.program)
+
+    def config_schema(self, *, include: Sequence[str] | None = None) -> Any:
+        """A pydantic model of the config. LangGraph gave it up for `get_context_jsonschema`."""
+        from drumline.graph.json_schemas import config_model
+
+        del include
+        tell("config_schema is deprecated, use get_context_jsonschema.", LangGraphDeprecatedSinceV10)
+        return config_model(self.program, self.get_name("Config"))
+
+    def get_config_jsonschema(self, *, include: Sequence[str] | None = None) -> dict[str, Any]:
+        """JSON schema of the config. LangGraph gave it up for `get_context_jsonschema`."""
+        schema: dict[str, Any] = self.config_schema(include=include).model_json_schema()
+        return schema
+
+    def validate(self) -> Self:
+        """The graph itself: `compile()` has checked it."""
+        return self
+
+    def copy(self, update: Mapping[str, Any] | None = None) -> Self:
+        """A copy with these attributes set."""
+        copied = copy.copy(self)
+        for name, value in (update or {}).items():
+            setattr(copied, name, value)
+        return copied
+
+    # -- graphs within ------------------------------------------------------------------------------
+
+    def get_subgraphs(self, *, namespace: str | None = None, recurse: bool = False) -> Iterator[tuple[str, Any]]:
+        """Graphs that are nodes of this one, as (name, graph); with `recurse` those within, as `"outer|inner"`.
+
+        With a namespace only the graph at it. Graphs that a node's function calls are not known.
+        """
+        for node in self.program.nodes.values():
+            if node.subprogram is None:
+                continue
+            if namespace is None or namespace == node.name:
+                yield node.name, node.action
+            below = getattr(node.action, "get_subgraphs", None)
+            if recurse and below is not None:
+                for name, graph in below(recurse=True):
+                    if namespace is None or namespace == f"{node.name}|{name}":
+                        yield f"{node.name}|{name}", graph
+
+    async def aget_subgraphs(
+        self, *, namespace: str | None = None, recurse: bool = False
+    ) -> AsyncIterator[tuple[str, Any]]:
+        """The twin of `get_subgraphs`."""
+        for pair in self.get_subgraphs(namespace=namespace, recurse=recurse):
+            yield pair
+
+    # -- not built ----------------------------------------------------------------------------------
+
+    def _refuse(self, feature: str, method: str) -> Any:
+        raise FeatureNotBuilt(feature, f"{method}() of graph {self.program.name!r}")
+
+    def get_state(self, config: Any, *, subgraphs: bool = False) -> Any:
+        """FeatureNotBuilt: state is not kept after a run yet."""
+        del config, subgraphs
+        self._refuse("Persistence", "get_state")
+
+    async def aget_state(self, config: Any, *, subgraphs: bool = False) -> Any:
+        """FeatureNotBuilt, as `get_state`."""
+        del config, subgraphs
+        self._refuse("Persistence", "aget_state")
+
+    def get_state_history(self, config: Any, *, filter: Any = None, before: Any = None, limit: Any = None) -> Any:
+        """FeatureNotBuilt, as `get_state`."""
+        del config, filter, before, limit
+        self._refuse("Persistence", "get_state_history")
+
+    def aget_state_history(self, config: Any, *, filter: Any = None, before: Any = None, limit: Any = None) -> Any:
+        """FeatureNotBuilt, as `get_state`."""
+        del config, filter, before, limit
+        self._refuse("Persistence", "aget_state_history")
+
+    def update_state(self, config: Any, values: Any, as_node: Any = None, task_id: Any = None) -> Any:
+        """FeatureNotBuilt, as `get_state`."""
+        del config, values, as_node, task_id
+        self._refuse("Persistence", "update_state")
+
+    async def aupdate_state(self, config: Any, values: Any, as_node: Any = None, task_id: Any = None) -> Any:
+        """FeatureNotBuilt, as `get_state`."""
+        del config, values, as_node, task_id
+        self._refuse("Persistence", "aupdate_state")
+
+    def bulk_update_state(self, config: Any, supersteps: Any) -> Any:
+        """FeatureNotBuilt, as `get_state`."""
+        del config, supersteps
+        self._refuse("Persistence", "bulk_update_state")
+
+    async def abulk_update_state(self, config: Any, supersteps: Any) -> Any:
+        """FeatureNotBuilt, as `get_state`."""
+        del config, supersteps
+        self._refuse("Persistence", "abulk_update_state")
+
+    def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """FeatureNotBuilt: results of nodes are not cached yet."""
+        del nodes
+        self._refuse("Caching node results", "clear_cache")
+
+    async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """FeatureNotBuilt, as `clear_cache`."""
+        del nodes
+        self._refuse("Caching node results", "aclear_cache")

@@ -1,0 +1,97 @@
+"""The Runnable side of a graph on a cluster, which need not be compiled in this process."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from drumline.embedded.batch import abatch, batch
+from drumline.embedded.config import merge_configs
+from drumline.runnable.face import RunnableFace
+from drumline.runnable.schemas import model_of
+from drumline_graph.program import Program
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class RemoteFace(RunnableFace):
+    """Calls over many inputs, a config bound beforehand, and what is known of input and output.
+
+    `_program` is the graph if this process holds it; without it, input and output may be anything.
+    """
+
+    config: dict[str, Any]
+    _program: Program | None
+
+    if TYPE_CHECKING:
+
+        def invoke(self, input: Any, config: Any = None, **options: Any) -> Any: ...
+        async def ainvoke(self, input: Any, config: Any = None, **options: Any) -> Any: ...
+
+    def batch(
+        self,
+        inputs: Sequence[Any],
+        config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **options: Any,
+    ) -> list[Any]:
+        """`invoke` for each input, side by side, as `CompiledStateGraph.batch` does."""
+        return batch(partial(self.invoke, **options), inputs, config, return_exceptions=return_exceptions)
+
+    async def abatch(
+        self,
+        inputs: Sequence[Any],
+        config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **options: Any,
+    ) -> list[Any]:
+        """The twin of `batch` for an event loop."""
+        return await abatch(partial(self.ainvoke, **options), inputs, config, return_exceptions=return_exceptions)
+
+    def with_config(self, config: Mapping[str, Any] | None = None, **kwargs: Any) -> Self:
+        """A copy whose runs start from this config, as `CompiledStateGraph.with_config` does."""
+        copied = copy.copy(self)
+        copied.config = merge_configs(self.config, config, kwargs)
+        return copied
+
+    @property
+    def InputType(self) -> Any:
+        """The type of the input, as far as this process knows it."""
+        return Any if self._program is None else self._program.input_schema
+
+    @property
+    def OutputType(self) -> Any:
+        """The type of the output, as far as this process knows it."""
+        return Any if self._program is None else self._program.output_schema
+
+    def get_input_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """The input as a pydantic class."""
+        del config
+        return model_of(None if self._program is None else self._program.input_schema, self.get_name("Input"))
+
+    def get_output_schema(self, config: Mapping[str, Any] | None = None) -> Any:
+        """The output as a pydantic class."""
+        del config
+        return model_of(None if self._program is None else self._program.output_schema, self.get_name("Output"))
+
+    def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """JSON schema of the input."""
+        schema: dict[str, Any] = self.get_input_schema(config).model_json_schema()
+        return schema
+
+    def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """JSON schema of the output."""
+        schema: dict[str, Any] = self.get_output_schema(config).model_json_schema()
+        return schema
+
+    def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
+        """The graph as something to draw; a single node, if this process does not hold it."""
+        from drumline_graph.draw import drawable, drawn_alone
+
+        del config
+        return drawn_alone(str(self.name)) if self._program is None else drawable(self._program, xray)

@@ -1,0 +1,1 @@
+"""LangGraph's `langgraph.store`. Stores are not built yet."""

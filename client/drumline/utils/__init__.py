@@ -1,0 +1,1 @@
+"""LangGraph's `langgraph.utils`: former homes of names that moved."""

@@ -1,0 +1,420 @@
+"""However a stream object dies, its run ends as `on_close` says: no slot of a worker is burnt by what nobody reads."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client import graphs
+from tests.client.graphs import gates
+from tests.client.scripted import Script, accept
+from tests.inside import LIMIT_S, Inside
+
+from drumline import Cluster
+from drumline.errors import NoBroker
+from drumline_protocol.messages import CancelRun, RunRequest
+
+
+@pytest.fixture
+def who() -> Iterator[str]:
+    name = uuid.uuid4().hex
+    yield name
+    gates[name].set()
+
+
+def heard(who: str) -> str:
+    """What the node of a run says next."""
+    return graphs.told[who].get(timeout=LIMIT_S)
+
+
+class Dropped(Exception):
+    """Of a loop's body."""
+
+
+def opened(cluster: Cluster, who: str, **options: Any) -> Any:
+    """A stream whose run waits in a node until it is cancelled."""
+    return cluster.graph("waits").astream({"who": who}, stream_mode="custom", **options)
+
+
+async def wrapped(stream: Any) -> AsyncIterator[Any]:
+    """What an application writes around a stream."""
+    async for item in stream:
+        yield item
+
+
+# -- ways of dying. Each reads the first item, so the run has begun -----------------------------------
+
+
+async def leaves_the_loop(stream: Any) -> None:
+    async for _ in stream:
+        break
+
+
+async def raises_in_the_body(stream: Any) -> None:
+    async for _ in stream:
+        raise Dropped
+
+
+async def raises_and_holds_the_error(stream: Any) -> None:
+    error: Any = None
+    try:
+        await raises_in_the_body(stream)
+    except Dropped as caught:
+        error = caught
+    assert error is not None
+    error.itself = error  # garbage, but only for the collector
+
+
+async def drops_a_wrapper(stream: Any) -> None:
+    async for _ in wrapped(stream):
+        break
+
+
+async def raises_around_a_wrapper(stream: Any) -> None:
+    async for _ in wrapped(wrapped(stream)):
+        raise Dropped
+
+
+async def closes_a_wrapper(stream: Any) -> None:
+    async with aclosing(wrapped(stream)) as items:
+        async for _ in items:
+            return
+
+
+async def is_cancelled_while_it_reads(stream: Any) -> None:
+    async def read() -> None:
+        async for _ in stream:
+            began.set()
+
+    began = asyncio.Event()
+    task = asyncio.ensure_future(read())
+    await began.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def is_cancelled_between_reads(stream: Any) -> None:
+    async def read() -> None:
+        async for _ in stream:
+            began.set()
+            await asyncio.Event().wait()
+
+    began = asyncio.Event()
+    task = asyncio.ensure_future(read())
+    await began.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def times_out(stream: Any) -> None:
+    async def read() -> None:
+        async for _ in stream:
+            pass
+
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(read(), 0.3)
+
+
+async def leaves_a_task_behind(stream: Any) -> None:
+    """`asyncio.run` cancels it."""
+
+    async def read() -> None:
+        async for _ in stream:
+            began.set()
+
+    began = asyncio.Event()
+    tasks.append(asyncio.ensure_future(read()))
+    await began.wait()
+
+
+async def leaves_a_generator_behind(stream: Any) -> None:
+    """`asyncio.run` closes it."""
+    left.append(wrapped(stream))
+    await left[-1].__anext__()
+
+
+async def closes_it_in_a_cancelled_scope(stream: Any) -> None:
+    """What Starlette does when a client has gone: each `await` of the cleanup raises at once."""
+    anyio = pytest.importorskip("anyio")
+    await stream.__anext__()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await stream.aclose()
+
+
+async def closes_it_twice(stream: Any) -> None:
+    await stream.__anext__()
+    await asyncio.gather(stream.aclose(), stream.aclose())
+
+
+tasks: list[Any] = []
+left: list[Any] = []
+
+WAYS: list[Callable[[Any], Any]] = [
+    leaves_the_loop,
+    raises_in_the_body,
+    raises_and_holds_the_error,
+    drops_a_wrapper,
+    raises_around_a_wrapper,
+    closes_a_wrapper,
+    is_cancelled_while_it_reads,
+    is_cancelled_between_reads,
+    times_out,
+    leaves_a_task_behind,
+    leaves_a_generator_behind,
+    closes_it_in_a_cancelled_scope,
+    closes_it_twice,
+]
+
+
+def die(way: Callable[[Any], Any], make: Callable[[], Any]) -> None:
+    async def main() -> None:
+        await way(make())
+
+    with suppress(Dropped, asyncio.CancelledError):
+        asyncio.run(main())
+    tasks.clear()
+    left.clear()
+    gc.collect()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_async_stream_that_dies_cancels_its_run(cluster: Cluster, who: str, way: Any) -> None:
+    die(way, lambda: opened(cluster, who))
+    assert (heard(who), heard(who)) == ("waiting", "cancelled")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_that_shall_continue_does(cluster: Cluster, who: str, way: Any) -> None:
+    die(way, lambda: opened(cluster, who, on_close="continue"))
+    cluster.link.canceller.flush()
+    assert heard(who) == "waiting"
+    gates[who].set()
+    assert heard(who) == "done"
+
+
+# -- without a loop -----------------------------------------------------------------------------------
+
+
+def read_one(stream: Any) -> Any:
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(stream.__anext__())
+    return loop
+
+
+def test_a_stream_outlives_its_loop(cluster: Cluster, who: str) -> None:
+    stream = opened(cluster, who)
+    read_one(stream).close()
+    del stream
+    assert (heard(who), heard(who)) == ("waiting", "cancelled")
+
+
+def test_a_task_outlives_its_loop(
+    cluster: Cluster, who: str, recwarn: pytest.WarningsRecorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loop that is closed with a reader in it: what Python says when it destroys the task is all that is said."""
+    stream = opened(cluster, who)
+    loop = read_one(stream)
+    task = loop.create_task(stream.__anext__())
+    for _ in range(3):
+        loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    del task, stream
+    gc.collect()
+    assert (heard(who), heard(who)) == ("waiting", "cancelled")
+    assert "Event loop is closed" not in capsys.readouterr().err
+    assert not [warning for warning in recwarn if "never awaited" in str(warning.message)]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stream_is_collected_in_another_thread(cluster: Cluster, who: str) -> None:
+    gc.disable()
+    try:
+        stream = opened(cluster, who)
+        read_one(stream).close()
+        cycle = {"stream": stream}
+        cycle["itself"] = cycle
+        del stream, cycle
+        thread = threading.Thread(target=gc.collect)
+        thread.start()
+        thread.join()
+    finally:
+        gc.enable()
+    assert (heard(who), heard(who)) == ("waiting", "cancelled")
+
+
+@pytest.mark.parametrize("how", ["drop", "generator", "thread", "body"])
+def test_a_sync_stream_that_dies_cancels_its_run(cluster: Cluster, who: str, how: str) -> None:
+    def items() -> Iterator[Any]:
+        yield from cluster.graph("waits").stream({"who": who}, stream_mode="custom")
+
+    if how == "drop":
+        for _ in cluster.graph("waits").stream({"who": who}, stream_mode="custom"):
+            break
+    elif how == "generator":
+        for _ in items():
+            break
+    elif how == "thread":
+        thread = threading.Thread(target=lambda: next(items()))
+        thread.start()
+        thread.join()
+    else:
+        with suppress(Dropped):
+            for _ in items():
+                raise Dropped
+    gc.collect()
+    assert (heard(who), heard(who)) == ("waiting", "cancelled")
+
+
+def test_an_awaited_call_that_is_cancelled_cancels_its_run(cluster: Cluster, who: str) -> None:
+    async def main() -> None:
+        calls = [{"who": who}, {"who": f"{who}2"}]
+        task = asyncio.ensure_future(asyncio.gather(*(cluster.graph("waits").ainvoke(call) for call in calls)))
+        await asyncio.to_thread(heard, who)
+        await asyncio.to_thread(heard, f"{who}2")
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert (heard(who), heard(f"{who}2")) == ("cancelled", "cancelled")
+
+
+def test_a_cluster_that_is_closed_has_cancelled_what_was_dropped(inside: Inside, who: str) -> None:
+    with inside.client() as cluster:
+        read_one(opened(cluster, who)).close()
+    assert (heard(who), heard(who)) == ("waiting", "cancelled")
+
+
+# -- with the process ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def dying(inside: Inside, who: str, how: str) -> Iterator[subprocess.Popen[str]]:
+    path = Path(__file__).with_name("dying.py")
+    command = [sys.executable, str(path), inside.url, inside.prefix, who, how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("how", ["global_async", "global_sync", "in_a_cycle", "unhandled", "exits"])
+def test_the_end_of_the_interpreter_cancels_what_is_open(inside: Inside, who: str, how: str) -> None:
+    with dying(inside, who, how) as process:
+        assert (heard(who), heard(who)) == ("waiting", "cancelled")
+        _, told = process.communicate(timeout=LIMIT_S)
+    assert "leaving.py" not in told and "could not be cancelled" not in told
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_copies_in_the_child_of_a_fork_cancel_nothing(inside: Inside, who: str) -> None:
+    with dying(inside, who, "forks") as process:
+        assert heard(who) == "waiting"
+        assert process.stdout is not None
+        assert process.stdout.readline() == "the child has ended\n"
+        gates[who].set()
+        assert heard(who) == "done"
+        process.wait(LIMIT_S)
+
+
+# -- what is sent -------------------------------------------------------------------------------------
+
+
+def test_a_stream_that_was_never_read_has_no_run(script: Script) -> None:
+    cluster = script.cluster()
+
+    async def main() -> None:
+        cluster.graph("says").astream({"n": 1})
+        async with cluster.graph("says").astream({"n": 1}):
+            pass
+        await cluster.graph("says").astream({"n": 1}).aclose()
+
+    asyncio.run(main())
+    cluster.close()
+    assert script.asked() == []
+
+
+@pytest.mark.parametrize("call", ["astream", "ainvoke", "astart"])
+def test_who_is_cancelled_while_his_run_is_being_asked_for_leaves_none(
+    script: Script, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The request is on its way in another thread: the cancel must come behind it."""
+    cluster = script.cluster()
+    submit, asking, go = cluster.link.submit, threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> None:
+        asking.set()
+        assert go.wait(LIMIT_S)
+        submit(*args)
+
+    monkeypatch.setattr(cluster.link, "submit", slow)
+    monkeypatch.setattr(cluster.link, "await_accepted", lambda *_args: None)
+    graph = cluster.graph("says")
+
+    async def main() -> None:
+        if call == "astream":
+            task = asyncio.ensure_future(graph.astream({"n": 1}).__anext__())
+        else:
+            task = asyncio.ensure_future(getattr(graph, call)({"n": 1}))
+        await asyncio.to_thread(asking.wait, LIMIT_S)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        go.set()
+
+    asyncio.run(main())  # which waits for its threads
+    cluster.close()
+    assert [type(message) for message in script.asked()] == [RunRequest, CancelRun]
+
+
+def test_a_broker_that_is_gone_is_no_trouble_for_who_drops_a_stream(
+    script: Script, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = script.cluster()
+    first, second = (cluster.graph("says").stream({"n": 1}, stream_mode="custom") for _ in range(2))
+    for stream in (first, second):
+        accept(script, stream.run_id)
+        assert next(stream) == "a"
+    cancel, kept = cluster.link.cancel, second.run_id
+
+    def picky(run_id: str, reason: str) -> None:
+        if run_id != kept:
+            raise NoBroker("memory://", "gone")
+        cancel(run_id, reason)
+
+    monkeypatch.setattr(cluster.link, "cancel", picky)
+    del stream, first, second
+    cluster.link.canceller.flush()
+    assert [message.run for message in script.cancels()] == [kept]
+    assert "could not be cancelled: NoBroker" in caplog.text
+
+
+def test_notes_that_interrupt_each_other_are_all_kept(script: Script) -> None:
+    """Many threads drop streams while the canceller's thread ends and begins."""
+    canceller = script.cluster().link.canceller
+    done: list[int] = []
+    threads = [
+        threading.Thread(
+            target=lambda: [(canceller.soon(lambda: done.append(1)), canceller.flush()) for _ in range(50)]
+        )
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    canceller.finish()
+    assert len(done) == 400

@@ -1,0 +1,65 @@
+"""A graph whose node waits for a run of another one: `--app tests.cluster.children_app:GRAPHS`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from typing_extensions import TypedDict
+
+from drumline import Cluster
+from drumline.graph import START, StateGraph
+
+
+class State(TypedDict, total=False):
+    broker: str
+    prefix: str
+    #: a file in which nodes leave what they did, and one that lets the child go on
+    mark: str
+    gate: str
+    out: str
+
+
+def leave(state: State, what: str) -> None:
+    with Path(state["mark"]).open("a") as file:
+        file.write(f"{what} {os.getpid()}\n")
+
+
+def parent(state: State, config: RunnableConfig) -> Any:
+    leave(state, "parent")
+    with Cluster(state["broker"], prefix=state["prefix"]) as cluster:
+        return cluster.graph("child").invoke(state, config)
+
+
+async def aparent(state: State, config: RunnableConfig) -> Any:
+    leave(state, "parent")
+    with Cluster(state["broker"], prefix=state["prefix"]) as cluster:
+        return await cluster.graph("child").ainvoke(state, config)
+
+
+async def child(state: State) -> Any:
+    leave(state, "child")
+    try:
+        while not Path(state["gate"]).exists():
+            await asyncio.sleep(0.01)
+    except asyncio.CancelledError:
+        leave(state, "cancelled")
+        raise
+    return {"out": "done"}
+
+
+async def cancels(_state: State) -> Any:
+    """A node's own `CancelledError`, on a worker."""
+    raise asyncio.CancelledError
+
+
+def built(node: Any, pool: str = "default") -> Any:
+    name = node.__name__
+    return StateGraph(State).add_node(name, node, metadata={"pool": pool}).add_edge(START, name).compile(name=name)
+
+
+GRAPHS = {node.__name__: built(node, "parents") for node in (parent, aparent)}
+GRAPHS |= {node.__name__: built(node) for node in (child, cancels)}

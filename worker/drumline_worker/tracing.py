@@ -1,0 +1,269 @@
+"""What LangChain's callback handlers hear of a task: its node and its routers are runs, below that of their graph.
+
+This module imports langchain-core, which is slow and may be missing. It is imported only when somebody listens. The
+tree is LangGraph's: the run of a node has the tag `graph:step:<step>` and the metadata of its task, what the node calls
+is below it, and each router that is a function has a run of its own. Ids are those of `drumline_protocol.trace_ids`, so
+a worker and a client that both tell of a task tell of the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
+from langchain_core.tracers.langchain import LangChainTracer
+
+from drumline_graph.constants import START
+from drumline_graph.node import Branch
+from drumline_protocol.trace_ids import graph_trace_id, task_trace_id, trace_order
+from drumline_worker.context import TaskContext, enter
+from drumline_worker.tokens import TokenHandler
+
+Namespace = tuple[str, ...]
+
+
+class RunTracing:
+    """Where the tasks of one run hang their runs.
+
+    `manager` has the handlers, tags and metadata that everything below the root graph inherits: a manager, or the
+    manager of the root graph's own run. `root` is the id of that, `base` its namespace. `order` is LangSmith's order of
+    the root, where that was begun in another process.
+    """
+
+    def __init__(self, manager: Any, root: UUID, base: Namespace = (), *, order: str | None = None) -> None:
+        self._manager = manager
+        self.root = root
+        self._base = base
+        self._order = order
+        self._lock = threading.Lock()
+        self._orders: dict[UUID, int] = {}
+
+    def begin(self, context: TaskContext) -> TaskTracing:
+        """The run of a task's node begins. Raises what a handler raises that has `raise_error`."""
+        task = self._task(context, CallbackManager)
+        if task.is_told:
+            run = task.manager.on_chain_start(None, task.input, name=context.job.node.name, run_id=task.id)
+            task.began(run)
+        return task
+
+    async def abegin(self, context: TaskContext) -> TaskTracing:
+        """The twin of `begin` for an event loop."""
+        task = self._task(context, AsyncCallbackManager)
+        if task.is_told:
+            run = await task.manager.on_chain_start(None, task.input, name=context.job.node.name, run_id=task.id)
+            task.began(run)
+        return task
+
+    def child(self, kind: Any, ns: Namespace, tag: str, tags: Sequence[str], metadata: dict[str, Any]) -> Any:
+        """A manager for what runs in the graph at `ns`. `kind` is CallbackManager or its twin."""
+        own = self._manager
+        manager = kind(handlers=[], parent_run_id=self.graph_id(ns))
+        manager.set_handlers(own.inheritable_handlers)
+        manager.add_tags(own.inheritable_tags)
+        manager.add_metadata(own.inheritable_metadata)
+        manager.add_tags([tag], False)
+        manager.add_tags(list(dict.fromkeys([*own.inheritable_tags, *tags])))  # behind, as in LangGraph
+        manager.add_metadata(metadata)
+        return manager
+
+    def graph_id(self, ns: Namespace) -> UUID:
+        """The id of the run of the graph at `ns`."""
+        return graph_trace_id(self.root, ns[len(self._base) :])
+
+    def _task(self, context: TaskContext, kind: Any) -> TaskTracing:
+        job = context.job
+        tags = [*(job.shared.config.get("tags") or ()), *job.node.tags]
+        manager = self.child(kind, job.ns, f"graph:step:{job.step}", tags, context.metadata())
+        self._introduce(manager.handlers, job.ns, manager.parent_run_id)
+        return TaskTracing(self, context, manager)
+
+    # -- LangSmith's tracers know only those parents that they have seen -------------------------------
+
+    def _introduce(self, handlers: Iterable[Any], ns: Namespace, parent: UUID) -> None:
+        if self._order is None:
+            return
+        order = trace_order(self.root, ns[len(self._base) :], self._order)
+        first = UUID(order.partition(".")[0][-len(str(parent)) :])
+        with self._lock:
+            self._orders[parent] = self._orders.get(parent, 0) + 1
+            for handler in handlers:
+                if isinstance(handler, LangChainTracer):
+                    handler.order_map[parent] = (first, order)
+
+    def leave(self, handlers: Iterable[Any], parent: UUID | None) -> None:
+        """A task of the graph whose run is `parent` has ended."""
+        if self._order is None or parent is None:
+            return
+        with self._lock:
+            left = self._orders[parent] = self._orders[parent] - 1
+            if left:
+                return
+            del self._orders[parent]
+            for handler in handlers:
+                if isinstance(handler, LangChainTracer):
+                    handler.order_map.pop(parent, None)
+
+
+class TaskTracing:
+    """The run of one attempt of a task. `callbacks` is what the config of its node has.
+
+    A node that LangGraph runs tells of itself: it gets the id and the graph's callbacks. In the tail of a subgraph's
+    task, the run of the node was begun by whoever follows the graph.
+    """
+
+    def __init__(self, tracing: RunTracing, context: TaskContext, manager: Any) -> None:
+        job = context.job
+        self._tracing = tracing
+        self._context = context
+        self._run: Any = None
+        self._result: Any = None
+        self._parent = manager.parent_run_id
+        self.manager = manager
+        self.callbacks: BaseCallbackManager = manager
+        self.input = dict(job.writes or ()) if job.node.name == START else job.input
+        tail = job.phase != "run" and job.node.subprogram is not None
+        self.is_told = not tail and not (job.node.foreign and job.phase == "run")
+        self.id = task_trace_id(tracing.root, job.task, 1 if tail else job.attempt)
+        #: what LangGraph's runner is to call the node's run
+        self.run_id = None if self.is_told or tail else self.id
+        if tail:
+            manager.parent_run_id = self.id
+        if job.node.name == START:
+            self._result = self.input
+
+    def began(self, run: Any) -> None:
+        """The run of the node has begun."""
+        self._run = run
+        self.callbacks = run.get_child("seq:step:1")
+
+    # -- its end --------------------------------------------------------------------------------------
+
+    def end(self) -> None:
+        """The task is done."""
+        run = self._ended()
+        if run is not None:
+            run.on_chain_end(self._result)
+
+    async def aend(self) -> None:
+        """The twin of `end`. Handlers that stream (`astream_events`) are shown the result as the run's one chunk."""
+        run = self._ended()
+        if run is not None:
+            await show_chunk(run, self._result)
+            await run.on_chain_end(self._result)
+
+    def failed(self, error: BaseException) -> BaseException:
+        """The task raised. Gives what it is to be known for: `error`, or what a handler raised at it."""
+        run = self._ended()
+        try:
+            if run is not None:
+                run.on_chain_error(error)
+        except Exception as own:
+            return own
+        return error
+
+    async def afailed(self, error: BaseException) -> BaseException:
+        """The twin of `failed`."""
+        run = self._ended()
+        try:
+            if run is not None:
+                await run.on_chain_error(error)
+        except Exception as own:
+            return own
+        return error
+
+    def _ended(self) -> Any:
+        run, self._run = self._run, None
+        parent, self._parent = self._parent, None
+        self._tracing.leave(self.manager.handlers, parent)
+        return run
+
+    # -- what it calls --------------------------------------------------------------------------------
+
+    def returned(self, result: Any) -> None:
+        """The node's body returned. That of START is the engine's, and means nothing."""
+        if self._context.job.node.name != START:
+            self._result = result
+
+    def router(self, branch: Branch, value: Any) -> RouterTracing:
+        """The run of a router is about to begin."""
+        own = copy.copy(self._context)
+        number = self._context.job.node.branches.index(branch) + (2 if self._context.job.node.name == START else 3)
+        return RouterTracing(own, self.place(number), branch, value)
+
+    def place(self, number: int) -> Any:
+        """The callbacks of step `number` of what the task runs: its node is the first step."""
+        manager: Any = self.callbacks.copy() if self._run is None else self._run.get_child()
+        manager.tags = list(manager.inheritable_tags)  # the place that the node itself has is not the router's
+        manager.add_tags([f"seq:step:{number}"], False)
+        manager.add_tags(list(manager.inheritable_tags))
+        return manager
+
+
+class RouterTracing:
+    """The run of one router. A router that is a Runnable tells of itself, and only gets its place."""
+
+    def __init__(self, context: TaskContext, manager: Any, branch: Branch, value: Any) -> None:
+        self.context = context
+        self._manager = manager
+        self._branch = branch
+        self._value = value
+        self._run: Any = None
+
+    def begin(self) -> None:
+        """Make the router's config the one of the calling code."""
+        if not hasattr(self._branch.path, "invoke"):
+            self._run = self._manager.on_chain_start(None, self._value, name=_router_name(self._branch.path))
+        self._enter()
+
+    async def abegin(self) -> None:
+        """The twin of `begin`."""
+        if not hasattr(self._branch.path, "invoke"):
+            self._run = await self._manager.on_chain_start(None, self._value, name=_router_name(self._branch.path))
+        self._enter()
+
+    def _enter(self) -> None:
+        callbacks = self._manager if self._run is None else self._run.get_child()
+        self.context.give_config({**self.context.config, "callbacks": callbacks})
+        enter(self.context)
+
+    def end(self, result: Any) -> None:
+        """The router has decided."""
+        if self._run is not None:
+            self._run.on_chain_end(result)
+
+    async def aend(self, result: Any) -> None:
+        """The twin of `end`."""
+        if self._run is not None:
+            await self._run.on_chain_end(result)
+
+    def failed(self, error: BaseException) -> None:
+        """The router raised."""
+        if self._run is not None:
+            self._run.on_chain_error(error)
+
+    async def afailed(self, error: BaseException) -> None:
+        """The twin of `failed`."""
+        if self._run is not None:
+            await self._run.on_chain_error(error)
+
+
+def _router_name(path: Any) -> str:
+    name = getattr(path, "__name__", None)
+    return "RunnableCallable" if name in (None, "<lambda>") else str(name)
+
+
+async def show_chunk(run: Any, value: Any) -> None:
+    """Show a run's output to those of its handlers that stream."""
+    for handler in run.handlers:
+        if isinstance(handler, _StreamingCallbackHandler) and not isinstance(handler, TokenHandler):
+            async for _ in handler.tap_output_aiter(run.run_id, _once(value)):
+                pass
+
+
+async def _once(value: Any) -> AsyncIterator[Any]:
+    yield value
