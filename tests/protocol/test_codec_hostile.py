@@ -252,7 +252,7 @@ def test_the_error_names_path_and_type(sock: socket.socket) -> None:
         HOLDING.encode(state, "state")
     assert str(caught.value) == (
         "cannot encode state['docs'][3].handle of type socket.socket: drumline cannot write this "
-        "type; register it with drumline.types.register, or keep it out of the state"
+        "type; register it with drumline.types.register, or keep it out of the state: make it in the node that uses it"
     )
     assert caught.value.path == "state['docs'][3].handle"
 
