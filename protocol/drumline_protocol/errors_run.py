@@ -45,7 +45,7 @@ class RunIdTaken(RunError, ValueError):
         self.differing = list(differing)
 
     def __str__(self) -> str:
-        other = f"graph {self.graph!r}" if self.graph != self.held else f"another {' and '.join(self.differing)}"
+        other = f"graph {self.graph!r}" if "graph" in self.differing else f"another {' and '.join(self.differing)}"
         return (
             f"run id {self.run_id!r} is taken: it names a run of graph {self.held!r}, and this call asks for {other}. "
             "Leave run_id out, or use a new one for each request; join(run_id) reads the run that is there, "

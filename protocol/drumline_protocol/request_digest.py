@@ -46,11 +46,11 @@ class Asked:
         What a coordinator or client of an older version left out cannot differ.
         """
         differing: Sequence[str] = ()
-        # a graph without a name runs under the one that it is served by (decision 0027): an equal graph is the same
-        equal = bool(fingerprint) and fingerprint == self.fingerprint
-        if graph and graph != self.graph and not equal:
+        # A graph without a name is found by its fingerprint, and runs under the name that it is served by (decision 0027).
+        named = not fingerprint or fingerprint != self.fingerprint
+        if named and graph and graph != self.graph:
             differing = ("graph",)
-        elif fingerprint and self.fingerprint and fingerprint != self.fingerprint:
+        elif named and fingerprint and self.fingerprint:
             differing = ("version of the graph",)
         elif digest and self.digest:
             pairs = zip(_PARTS, self.digest.split("."), digest.split("."), strict=False)

@@ -30,14 +30,22 @@ def leave(state: State, what: str) -> None:
 
 def parent(state: State, config: RunnableConfig) -> Any:
     leave(state, "parent")
-    with Cluster(state["broker"], prefix=state["prefix"]) as cluster:
-        return cluster.graph("child").invoke(state, config)
+    try:
+        with Cluster(state["broker"], prefix=state["prefix"]) as cluster:
+            return cluster.graph("child").invoke(state, config)
+    except BaseException:
+        leave(state, "gone")
+        raise
 
 
 async def aparent(state: State, config: RunnableConfig) -> Any:
     leave(state, "parent")
-    with Cluster(state["broker"], prefix=state["prefix"]) as cluster:
-        return await cluster.graph("child").ainvoke(state, config)
+    try:
+        with Cluster(state["broker"], prefix=state["prefix"]) as cluster:
+            return await cluster.graph("child").ainvoke(state, config)
+    except BaseException:
+        leave(state, "gone")
+        raise
 
 
 async def child(state: State) -> Any:

@@ -84,7 +84,8 @@ def test_a_value_as_deep_as_the_codec_takes_it_has_a_digest() -> None:
 
 
 REFUSALS = [
-    (("h", "other", digest(1)), ["graph"]),
+    (("h", "e", digest(1)), ["graph"]),
+    (("h", "", digest(1)), ["graph"]),
     (("g", "other", digest(1)), ["version of the graph"]),
     (("g", "f", digest(2)), ["input"]),
     (("g", "f", digest(1, {"configurable": {"a": 1}})), ["config"]),
@@ -102,6 +103,14 @@ def test_a_refusal_names_what_differs(found: tuple[str, str, str], differing: li
     assert all(word in str(error) for word in (["'g'", "'h'"] if differing == ["graph"] else differing))
     again = rebuild(describe(error, CODEC))
     assert isinstance(again, RunIdTaken) and str(again) == str(error) and again.differing == differing
+
+
+def test_a_graph_that_is_served_under_another_name_is_the_same() -> None:
+    Asked("LangGraph", "f", digest(1)).check("r", "served_as", "f", digest(1))
+    with pytest.raises(RunIdTaken, match="input"):
+        Asked("LangGraph", "f", digest(1)).check("r", "served_as", "f", digest(2))
+    with pytest.raises(RunIdTaken):
+        Asked("LangGraph", None, digest(1)).check("r", "served_as", "f", digest(1))
 
 
 def test_what_an_older_version_left_out_does_not_differ() -> None:
