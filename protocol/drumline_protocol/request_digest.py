@@ -46,7 +46,7 @@ class Asked:
         What a coordinator or client of an older version left out cannot differ.
         """
         differing: Sequence[str] = ()
-        # A graph without a name is found by its fingerprint, and runs under the name that it is served by (decision 0027).
+        # A graph without a name is found by its fingerprint, and runs under the name that it is served by.
         named = not fingerprint or fingerprint != self.fingerprint
         if named and graph and graph != self.graph:
             differing = ("graph",)
@@ -68,7 +68,6 @@ def digest_of(request: RunRequest, input_data: bytes, codec: Codec) -> str:
 
 def _in_order(data: bytes) -> bytes:
     """The same bytes for dicts that are equal, whatever order their keys came in."""
-
     try:
         found = msgpack.unpackb(
             data, object_pairs_hook=_sorted_map, strict_map_key=False, unicode_errors="surrogatepass"
@@ -83,4 +82,5 @@ def _sorted_map(pairs: list[tuple[Any, Any]]) -> Any:
 
 
 def _pack(value: Any) -> bytes:
-    return bytes(msgpack.packb(value, unicode_errors="surrogatepass"))
+    packed: bytes = msgpack.packb(value, unicode_errors="surrogatepass")
+    return packed
