@@ -82,5 +82,5 @@ def _sorted_map(pairs: list[tuple[Any, Any]]) -> Any:
 
 
 def _pack(value: Any) -> bytes:
-    packed: bytes = msgpack.packb(value, unicode_errors="surrogatepass")
-    return packed
+    packed: Any = msgpack.packb(value, unicode_errors="surrogatepass")
+    return bytes(packed)

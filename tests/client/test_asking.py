@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from tests.client.graphs import GRAPHS
 from tests.client.scripted import PROGRAM, Script, finished_run
 
@@ -16,6 +17,7 @@ from drumline.errors import (
     NoCoordinator,
 )
 from drumline_protocol.codec import unbox
+from drumline_protocol.trace_ids import TRACE
 
 pytestmark = pytest.mark.usefixtures("short_waits")
 
@@ -78,17 +80,20 @@ def test_async_calls_say_so(script: Script) -> None:
     assert request.fingerprint == PROGRAM.fingerprint
 
 
-def test_callbacks_stay_here_with_a_warning(script: Script) -> None:
-    for call in (
-        lambda config: list(graph(script).stream({"n": 1}, config)),
-        lambda config: graph(script).start({"n": 1}, config),
-    ):
-        with pytest.warns(RuntimeWarning, match="callbacks"):
-            request = request_of(script, lambda call=call: call({"callbacks": [object()], "tags": ["t"]}))
-        assert request.config == {"tags": ["t"]}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            request_of(script, lambda call=call: call({"callbacks": []}))
+def test_callbacks_do_not_travel(script: Script) -> None:
+    config = {"callbacks": [BaseCallbackHandler()], "tags": ["t"]}
+    asked = request_of(script, lambda: list(graph(script).stream({"n": 1}, config)))
+    assert {key: value for key, value in asked.config.items() if key != TRACE} == {"tags": ["t"]}
+
+
+def test_callbacks_of_a_run_that_nobody_reads_hear_nothing_and_a_warning_says_so(script: Script) -> None:
+    config = {"callbacks": [BaseCallbackHandler()], "tags": ["t"]}
+    with pytest.warns(RuntimeWarning, match="callbacks"):
+        request = request_of(script, lambda: graph(script).start({"n": 1}, config))
+    assert request.config == {"tags": ["t"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        request_of(script, lambda: graph(script).start({"n": 1}, {"callbacks": []}))
 
 
 def test_runs_have_ids_of_their_own(script: Script) -> None:

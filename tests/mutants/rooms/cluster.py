@@ -85,10 +85,10 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "callbacks_without_a_word",
         _CLIENT + "remote.py",
-        '        if config.get("callbacks"):',
-        "        if False:",
+        'if given.get("callbacks") and caller is None',
+        "if False and caller is None",
         _ALL,
-        "Callbacks that stay in the client are warned of.",
+        "Callbacks that will hear nothing are warned of.",
     ),
     Mutation(
         "callbacks_travel",
