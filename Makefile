@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 OLD    ?= .venv-oldest
+FIELD  ?= .venv-field
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -14,7 +15,7 @@ SERVERS ?=
 ROUNDS  ?= takeover,chaos,everysec,quiet,hostile
 SEED    ?=
 
-.PHONY: help demo test test-full test-oldest fuzz chaos mutants lint bench clean
+.PHONY: help demo test test-full test-oldest test-field fuzz chaos mutants lint bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,7 +24,7 @@ demo: $(VENV)/.demo  ## a broker, a coordinator, three workers as processes; end
 	$(BIN)/python examples/demo/demo.py
 
 test: $(VENV)/.dev  ## all tests but the long figures; starts the servers that it needs
-	$(BIN)/python -m pytest -q -m "not full"
+	$(BIN)/python -m pytest -q -m "not full and not field"
 
 test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 5,000 simulation seeds
 	DRUMLINE_FULL=1 $(BIN)/python -m pytest -q -m "" --timeout=3600
@@ -31,6 +32,9 @@ test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 5,000 sim
 test-oldest: $(OLD)/.dev  ## the adapter's tests with the oldest LangGraph that it claims
 	DRUMLINE_DIFF_ENGINES=adapted $(OLD)/bin/python -m pytest -q -m "not full" tests/adapter tests/differential \
 	  -k "adapter or rules or guide or prebuilt"
+
+test-field: $(FIELD)/.dev  ## graphs of the packages of LangGraph's ecosystem, on every engine (docs/field.md)
+	$(FIELD)/bin/python -m pytest -q tests/field
 
 fuzz: $(VENV)/.dev  ## FRAMES=10000000 mutated frames into every decoder, the coordinator and the worker (some 15 minutes)
 	$(BIN)/python -m tests.fuzz --frames $(or $(FRAMES),10000000) --seed $(or $(SEED),1)
@@ -52,9 +56,9 @@ chaos: $(VENV)/.dev  ## kill, stop and cut everything while 100 runs go on: SECO
 mutants: $(VENV)/.dev  ## break one rule after another and see whether a test notices: ROOMS="graph worker" JOBS=2
 	$(BIN)/python -m tests.mutants $(foreach room,$(ROOMS),--room $(room)) --jobs $(or $(JOBS),2)
 
-clean:  ## remove what tools have left (.venv and .venv-oldest stay: they are yours to delete)
+clean:  ## remove what tools have left (.venv, .venv-oldest and .venv-field stay: they are yours to delete)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .drumline
-	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(OLD)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(OLD)/*' -not -path './$(FIELD)/*' -prune -exec rm -rf {} +
 
 # Stamps: an install is done again when pyproject.toml has changed.
 $(BIN)/python:
@@ -72,4 +76,10 @@ $(OLD)/.dev: pyproject.toml Makefile
 	$(PYTHON) -m venv $(OLD)
 	$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --editable ".[test-base,embedded,langgraph]" "langgraph==$(OLDEST_LANGGRAPH)"
+	@touch $@
+
+# --no-compile: most modules of these packages are never imported
+$(FIELD)/.dev: pyproject.toml Makefile
+	$(PYTHON) -m venv $(FIELD)
+	$(FIELD)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable ".[field]"
 	@touch $@

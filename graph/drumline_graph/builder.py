@@ -133,13 +133,18 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         """List edges as (sources, target) pairs."""
         return set(self._joins)
 
+    @property
+    def schemas(self) -> dict[Any, dict[str, Any]]:
+        """What the schemas of this graph declare: schema -> key -> channel or managed value."""
+        return {schema: {**info.channels, **info.managed} for schema, info in self._schemas.by_type.items()}
+
     def schema_info(self, schema: Any) -> Schema:
         """What was read from a schema of this graph."""
         if isinstance(schema, Hashable):
             return self._schemas.by_type[schema]
         return next(info for info in self._schemas.unhashable if info.declared is schema)
 
-    def schemas(self) -> Iterator[Schema]:
+    def schema_infos(self) -> Iterator[Schema]:
         """What was read from each schema of this graph."""
         yield from self._schemas.by_type.values()
         yield from self._schemas.unhashable

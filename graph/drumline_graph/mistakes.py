@@ -25,7 +25,7 @@ _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, f
 
 def tell_of_mistakes(builder: StateGraph[Any, Any, Any, Any], name: str) -> None:
     """Warn of reducers that are none, and of defaults in a TypedDict, which no instance ever has."""
-    for info in builder.schemas():
+    for info in builder.schema_infos():
         if info.is_root:
             continue
         schema = info.declared

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from drumline_graph.loaded import loaded
-from drumline_protocol.codec_subclass import BASES, base_of
+from drumline_protocol.codec_subclass import BASES, base_of, slots_of
 from drumline_protocol.failure import class_name_of
 
 #: levels of objects inside one another that are looked into
@@ -70,7 +70,7 @@ class Plain:
             return self._container(dict(value), depth)
         if isinstance(value, (set, frozenset)) or base is not None:
             return self.of(list(value), depth)
-        public = {name: item for name, item in vars(value).items() if not name.startswith("_")}
+        public = {name: item for name, item in _attributes(value).items() if not name.startswith("_")}
         return public if public and self._crosses(public) else named(value)
 
     def _container(self, value: Any, depth: int) -> Any:
@@ -96,6 +96,12 @@ def declared_fields(value: Any) -> dict[str, Any] | None:
     if attributes is not None:
         return {attribute.name: getattr(value, attribute.name) for attribute in attributes}
     return None
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """All attributes of an object: those in the slots of its classes, then those in its dict."""
+    slots = {name: getattr(value, name, None) for name in slots_of(type(value))}
+    return {**slots, **getattr(value, "__dict__", {})}
 
 
 def named(value: Any) -> str:

@@ -223,3 +223,29 @@ def test_async_tasks_are_awaited() -> None:
 def test_a_tool_node_may_read_all_of_the_state() -> None:
     program = adapt(StateGraph(Log).add_node("tools", ToolNode([])).add_edge(START, "tools").compile()).program
     assert set(program.nodes["tools"].router_keys) >= {"log", "kept"}
+
+
+@pytest.mark.parametrize("modes", [["updates"], ["tasks"], ["debug"], ["updates", "tasks", "debug"]])
+@pytest.mark.parametrize("strict", [False, True])
+def test_messages_of_a_called_graph_have_ids(strict: bool, modes: list[str]) -> None:
+    """LangGraph's reducer names the objects that were told before: on a wire they must have their names by then."""
+    from langchain_core.messages import AIMessage
+    from langgraph.graph import MessagesState
+
+    called = StateGraph(MessagesState).add_node("says", lambda _: {"messages": [AIMessage("hi")]})
+    called = called.add_edge(START, "says").compile()
+
+    def calls(state: MessagesState) -> dict[str, Any]:
+        return {"messages": called.invoke(state)["messages"]}
+
+    graph = adapt(StateGraph(MessagesState).add_node(calls).add_edge(START, "calls").compile(), strict_wire=strict)
+    items = list(graph.stream({"messages": []}, stream_mode=[*modes, "values"], subgraphs=True))
+    told = [_said(mode, payload) for ns, mode, payload in items if ns and mode != "values" and _said(mode, payload)]
+    assert len(told) == len(modes) and {message.id for message in told} == {items[-1][2]["messages"][0].id}
+
+
+def _said(mode: str, payload: Any) -> Any:
+    """The message that a node's result tells of, in any mode."""
+    payload = payload["payload"] if mode == "debug" else payload
+    result = payload.get("says") if mode == "updates" else payload.get("result")
+    return result["messages"][0] if result else None

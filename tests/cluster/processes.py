@@ -50,10 +50,11 @@ class Role:
 
 
 class Processes:
-    """Starts roles and ends all of them in any case."""
+    """Starts roles and ends all of them in any case. `ready_s`: how long one may take to import its app."""
 
-    def __init__(self, url: str, app: str | Sequence[str], *, prefix: str = "drumline") -> None:
+    def __init__(self, url: str, app: str | Sequence[str], *, prefix: str = "drumline", ready_s: float = 30.0) -> None:
         self.url = url
+        self._ready_s = ready_s
         self.prefix = prefix
         self._apps = [app] if isinstance(app, str) else list(app)
         self.roles: dict[str, Role] = {}
@@ -84,7 +85,7 @@ class Processes:
         ready: SimpleQueue[bool] = SimpleQueue()
         threading.Thread(target=self._read, args=(role, ready), daemon=True).start()
         try:
-            if ready.get(timeout=30):
+            if ready.get(timeout=self._ready_s):
                 return role
         except Empty:
             pass

@@ -309,3 +309,21 @@ def test_messages_without_messages(other: Engine, version: str) -> None:
 
     same(lambda e: chain(e, says("1")), other, EMPTY, ["messages", "tasks"], exact=True)
     same_outcome(lambda e: chat("list")(e).invoke(QUESTION, stream_mode="messages", version=version), other)
+
+
+@pytest.mark.parametrize("subgraphs", [False, True])
+@pytest.mark.parametrize("name", ["n", "another"])
+def test_metadata_of_what_a_subgraph_returns(other: Engine, name: str, subgraphs: bool) -> None:
+    """A graph that has the name of its node speaks for the node: its messages have the metadata of its own run."""
+
+    def build(e: Engine) -> Any:
+        inner = e.StateGraph(e.MessagesState).add_node("m", says_hi).add_edge(e.START, "m").compile(name=name)
+        middle = e.StateGraph(e.MessagesState).add_node("n", inner).add_edge(e.START, "n").compile(name=name)
+        return e.StateGraph(e.MessagesState).add_node("n", middle).add_edge(e.START, "n").compile()
+
+    def says_hi(_: Any) -> Any:
+        return {"messages": [ai("hi", "1")]}
+
+    stream = same(build, other, QUESTION, MODES, exact=True, subgraphs=subgraphs)
+    ((_, metadata),) = [item.payload for item in stream.items if item.mode == "messages"]
+    assert metadata["langgraph_node"] == ("m" if subgraphs else "n")

@@ -395,3 +395,16 @@ def test_importing_the_builder_is_cheap() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_schemas_are_told_as_langgraphs_builder_tells_them() -> None:
+    """Packages look there for the keys of a builder that they are given: `builder.schemas[builder.state_schema]`."""
+
+    class Out(TypedDict):
+        n: int
+
+    ours, theirs = StateGraph(State, output_schema=Out), their_graph.StateGraph(State, output_schema=Out)
+    assert {schema: list(keys) for schema, keys in ours.schemas.items()} == {
+        schema: list(keys) for schema, keys in theirs.schemas.items()
+    }
+    assert ours.schemas[ours.state_schema]["n"] is ours.channels["n"]

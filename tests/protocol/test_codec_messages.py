@@ -255,3 +255,32 @@ def test_tokens_of_graphs_below() -> None:
 def test_other_events_are_still_refused(kind: int, payload: Any) -> None:
     with pytest.raises(EncodeError, match=r"_thread\.lock"):
         wire.encode_item(PLAIN, kind, payload, None)
+
+
+class Slotted:
+    __slots__ = ("_hidden", "key")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self._hidden = threading.Lock()
+
+
+class Found(Slotted):
+    __slots__ = "score"
+
+    def __init__(self, key: str, score: float) -> None:
+        super().__init__(key)
+        self.score = score
+
+
+class Noted(Found):
+    """One that has a dict beside the slots of its bases."""
+
+
+def test_data_in_slots_is_data() -> None:
+    """What a store's search finds is of such a class, and langmem puts it into the artifact of a tool's message."""
+    noted = Noted("k", 0.5)
+    noted.note = "n"  # type: ignore[attr-defined]
+    message = ToolMessage("x", tool_call_id="1", artifact=[Found("k", 0.5), noted])
+    crossed = CODEC.decode(CODEC.encode(message))
+    assert crossed.artifact == [{"key": "k", "score": 0.5}, {"key": "k", "score": 0.5, "note": "n"}]

@@ -33,8 +33,8 @@ class ClusterGraph(RemoteFace):
         self.name = name
         self._program = None if graph is None else graph.program
         self._link = cluster.link
-        #: what `with_config` bound
-        self.config: dict[str, Any] = {}
+        #: what `with_config` bound, here or to the graph at hand
+        self.config: dict[str, Any] = {} if graph is None else dict(graph.config or {})
 
     def __repr__(self) -> str:
         return f"<ClusterGraph {self.name!r} of {self.cluster!r}>"

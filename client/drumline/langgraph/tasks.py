@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import count
 from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -25,6 +27,7 @@ from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
 from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
 from drumline_graph.errors import RouteError
+from drumline_graph.message_ids import messages_in_fields
 from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
 from drumline_worker.context import TaskContext
@@ -243,14 +246,33 @@ def stream_writer(job: Job) -> Callable[[Any], None]:
 
 
 def _forward(job: Job) -> Callable[[tuple[tuple[str, ...], str, Any]], None]:
-    """Items of graphs that this task's code calls join the run's stream."""
-    emit = job.emit
+    """Items of graphs that this task's code calls join the run's stream.
+
+    Messages of a result get their ids here, if they have none: LangGraph's reducer gives the same objects theirs later,
+    which nobody would see who reads them in another process.
+    """
+    emit, numbers = job.emit, count()
 
     def forward(item: tuple[tuple[str, ...], str, Any]) -> None:
         ns, mode, payload = item
+        for part in _results_in(mode, payload):
+            for message in messages_in_fields(part):
+                if not message.id:
+                    message.id = str(uuid.uuid5(uuid.UUID(job.task), f"told {next(numbers)}"))
         emit(STREAMED, (tuple(ns), mode, our_payload(payload)), None)
 
     return forward
+
+
+def _results_in(mode: str, payload: Any) -> list[Any]:
+    """What nodes wrote, as a payload of `updates`, `tasks` or `debug` tells it."""
+    if mode == "debug":
+        return _results_in("tasks", payload["payload"])
+    if mode == "tasks":
+        return [payload["result"]] if "result" in payload else []
+    if mode != "updates" or not isinstance(payload, dict):
+        return []
+    return [part for value in payload.values() for part in (value if isinstance(value, list) else [value])]
 
 
 def our_payload(payload: Any) -> Any:

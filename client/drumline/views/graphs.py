@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drumline_coordinator.sketch import child_path
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, START
 from drumline_graph.delta import patch
@@ -144,6 +145,17 @@ class GraphView:
             path=task.path,
             ns=(*self.ns, f"{task.name}:{task.id}"),
         )
+
+    def metadata_of_output(self, task: PlannedTask) -> dict[str, Any]:
+        """The metadata of messages that the graph in a task returned.
+
+        A graph that has the name of its node speaks for the node, as LangGraph sees it: then they are the graph's.
+        """
+        metadata = self.metadata_of(task)
+        below = self.sketches.get(child_path(self.path, task.name))
+        if below is None or below.name != task.name:
+            return metadata
+        return metadata_below(metadata, None, (*self.ns, f"{task.name}:{task.id}"))
 
     def input_of(self, fact: PlanMade, index: int, mappers: Mappers | None) -> Any:
         """What the task's node gets: the very object (embedded), or the same read again from the folded state."""

@@ -323,7 +323,7 @@ class View:
         assert self._messages is not None
         metadata = None
         for message in self._messages.new_in(task.output, task.planned.id):
-            metadata = metadata or task.graph.metadata_of(task.planned)
+            metadata = metadata or task.graph.metadata_of_output(task.planned)
             self._emit(task.graph.ns, "messages", (message, metadata), attempt)
 
     def _on_failed(self, fact: TaskFailed) -> None:

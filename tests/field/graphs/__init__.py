@@ -1,0 +1,1 @@
+"""The graphs: a function for each case, what it is given, and what its models say."""
