@@ -189,7 +189,7 @@ def test_a_version_that_no_worker_holds(server: LocalServer, folder: Path) -> No
             role.await_line("ready")
         run = Started("run", "joke", "--input", '{"topic": "x"}', "--prefix", "versions", cwd=folder, env=env)
         started.append(run)
-        run.await_line("warning: .*waits for a worker that holds its graph")
+        run.await_line("warning: .*waits for a worker: graph 'joke' is held as")
         assert "joke: parked: graph 'joke'" in drumline("ps", "--prefix", "versions", cwd=folder, env=env).stdout
         started.append(Started("worker", *words, "1", cwd=folder, env=env))
         assert run.wait() == 0

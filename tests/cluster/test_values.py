@@ -56,7 +56,7 @@ def test_one_of_every_kind(cluster: Cluster, adapted: bool) -> None:
 def test_started_and_read_later(cluster: Cluster) -> None:
     """`start()` records every mode."""
     graph = cluster.graph("carrying", graph=GRAPHS["carrying"])
-    result = graph.result(graph.start(INPUT))
+    result = cluster.result(graph.start(INPUT))
     assert {name: type(value) for name, value in result["values"].items()} == {
         name: type(make()) for name, make in KINDS.items()
     }

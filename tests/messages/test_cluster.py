@@ -121,8 +121,8 @@ def test_a_structured_answer(cluster: Cluster, served: ModuleType, adapted: bool
     parsed = [chunk.additional_kwargs["parsed"] for chunk, _ in tokens if chunk.additional_kwargs.get("parsed")]
     assert parsed == [{"city": "Lisbon", "degrees": 20}]
     assert theirs.payloads("values")[-1]["text"].endswith("['dict']")
-    run_id = ours.start({"messages": []})
-    assert ours.result(run_id)["text"].startswith("Weather(city='Lisbon'")
+    run_id = cluster.graph(ours.name, graph=ours).start({"messages": []})
+    assert cluster.result(run_id)["text"].startswith("Weather(city='Lisbon'")
 
 
 def test_a_run_that_was_started_without_messages_says_so(cluster: Cluster) -> None:
