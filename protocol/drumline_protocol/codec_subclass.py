@@ -218,9 +218,9 @@ def _attributes_type(cls: Any, tag: str, needed: tuple[str, type] | None) -> Wir
 
 
 def slots_of(cls: type) -> tuple[str, ...]:
-    """Names of the attributes that have a place of their own (`__slots__`) in objects of `cls`."""
+    """Names of the attributes that have a place of their own (`__slots__`) in objects of `cls`, bases first."""
     found: dict[str, None] = {}
-    for part in cls.__mro__:
+    for part in reversed(cls.__mro__):
         names = part.__dict__.get("__slots__", ())
         for name in (names,) if isinstance(names, str) else names:
             if name not in ("__dict__", "__weakref__"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -195,4 +197,9 @@ def test_presence_tells_what_is_held(real_backend: Backend) -> None:
     one.keeper.turn()
     one.keeper.turn()
     info, _ = real_backend.connect().members("coordinators")["one"]
-    assert json.loads(info) == {"partitions": list(range(8)), "graphs": {"g": APPS.programs["g"].fingerprint}}
+    assert json.loads(info) == {
+        "partitions": list(range(8)),
+        "graphs": {"g": APPS.programs["g"].fingerprint},
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+    }
