@@ -14,7 +14,7 @@ from tests.services import graphs
 from tests.services.graphs import GRAPHS
 
 from drumline import Cluster
-from drumline.errors import RemoteError, RunCancelled, WriterBlocked
+from drumline.errors import NodeCancelledError, RemoteError, RunCancelled, WriterBlocked
 from drumline_protocol.keys import Keys
 from drumline_transport.local_server import LocalServer
 from drumline_worker import outbox
@@ -79,7 +79,7 @@ def test_the_event_loop_survives_its_nodes(cluster: Cluster, what: str) -> None:
 
 
 def test_a_node_that_cancels_itself_fails_its_run(cluster: Cluster) -> None:
-    with pytest.raises(RemoteError, match="CancelledError"):
+    with pytest.raises(NodeCancelledError, match="nobody had cancelled its run"):
         cluster.graph("raises_async").invoke({"what": "cancelled"})
 
 
@@ -162,15 +162,17 @@ def test_an_ended_run_leaves_a_log_and_a_record_for_a_day_and_nothing_else(
 # -- who is cancelled, and who is not ---------------------------------------------------------------
 
 
-def test_leaving_a_subgraph_cancels_what_runs_in_it_and_not_its_siblings(cluster: Cluster, who: str) -> None:
+def test_a_subgraph_is_left_when_what_runs_in_it_has_ended(cluster: Cluster, who: str) -> None:
+    """As in LangGraph; what its siblings in the subgraph wrote is void, what runs beside the subgraph counts."""
     run_id = cluster.graph("leaves").start({"who": who}, {"max_concurrency": 3})
     sibling = f"{who} sibling"
     assert [heard(who), heard(sibling)] == ["waiting", "waiting"]
     graphs.gates[f"{who} leave"].set()
-    assert heard(who) == "cancelled"
     graphs.gates[sibling].set()
+    assert graphs.told[who].empty(), "nobody cancelled it"
+    graphs.gates[who].set()
     assert sorted(cluster.result(run_id)["grown"]) == sorted(["left", sibling, "after"])
-    assert graphs.told[sibling].empty(), "nobody cancelled it"
+    assert graphs.told[who].empty() and graphs.told[sibling].empty(), "nobody cancelled them"
 
 
 def test_a_run_takes_no_more_places_than_it_may(cluster: Cluster, who: str) -> None:
