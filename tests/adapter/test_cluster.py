@@ -22,6 +22,7 @@ from tests.cluster.processes import Processes
 from tests.cluster.random_runs import differences
 from tests.differential import random_graphs
 from tests.differential.compare import difference
+from tests.differential.drift import IS_ELDER
 from tests.differential.engines import LANGGRAPH
 from tests.differential.harness import ASYNC_ORACLE, record
 
@@ -83,6 +84,8 @@ def test_streams_are_those_of_langgraph(cluster: Cluster, name: str, subgraphs: 
     asynchronous = use_async or name in ASYNC_ONLY
     if asynchronous and not ASYNC_ORACLE:
         pytest.skip("LangGraph's async runs are no oracle on this Python")
+    if name == "kept" and IS_ELDER:
+        pytest.skip("delta channels of the LangGraph that is installed name no messages")
     graph = served.GRAPHS[name]
     remote = adapt(graph).on(cluster, name)
     found = differs(graph, remote, PLAIN[name], use_async=use_async, reference_async=asynchronous, subgraphs=subgraphs)

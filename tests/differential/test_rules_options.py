@@ -92,7 +92,9 @@ def calls(root: str) -> Iterator[tuple[str, Any]]:
     """(name, callable) of everything in PLACES; methods that LangChain's Runnable brings are not LangGraph's."""
     for path, names in PLACES.items():
         for name in names:
-            thing = getattr(importlib.import_module(f"{root}.{path}"), name)
+            thing = getattr(importlib.import_module(f"{root}.{path}"), name, None)
+            if thing is None:  # an elder LangGraph
+                continue
             if not inspect.isclass(thing):
                 yield name, thing
                 continue
