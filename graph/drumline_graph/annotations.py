@@ -87,8 +87,8 @@ def unresolved_in(annotation: Any) -> list[Any]:
 
 
 def is_alias(annotation: Any) -> bool:
-    """Whether it is what `type X = ...` makes."""
-    return isinstance(annotation, _ALIASES)
+    """Whether it is what `type X = ...` makes, without arguments: with them, Python 3.10 takes it for one too."""
+    return isinstance(annotation, _ALIASES) and typing.get_origin(annotation) is None
 
 
 def meant(annotation: Any) -> Any:

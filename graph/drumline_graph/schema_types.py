@@ -129,7 +129,7 @@ def _is_a_tool_of_code(annotation: Any) -> bool:
     """Whether a class that a function names is no data: what engines inject (a config, a runtime, a store), models and
     other Runnables; and plain classes, which no schema names.
     """
-    if not isinstance(annotation, type):
+    if not isinstance(annotation, type) or typing.get_origin(annotation) is not None:  # Python 3.10: `list[int]`
         return False
     if annotation.__module__.startswith(("langchain", "langgraph", "drumline", "langsmith")):
         return True

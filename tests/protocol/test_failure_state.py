@@ -25,7 +25,7 @@ from drumline_graph.errors import NodeTimeoutError, UnknownInterruptError
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import RemoteError
-from drumline_protocol.failure import Failure, describe, rebuild
+from drumline_protocol.failure import Failure, FarTraceback, describe, rebuild
 from drumline_protocol.limits import (
     FAILURE_ATTRIBUTES_BYTES_MAX,
     FAILURE_ATTRIBUTES_MAX,
@@ -242,6 +242,11 @@ def test_causes_come_back_with_their_attributes() -> None:
     assert result.__cause__.__context__.body == [1]
 
 
+def has_no_cause(exc: BaseException) -> bool:
+    """On Python 3.10, which prints no notes, the far traceback stands there."""
+    return exc.__cause__ is None or (sys.version_info < (3, 11) and isinstance(exc.__cause__, FarTraceback))
+
+
 def test_a_context_that_was_put_aside_stays_away() -> None:
     try:
         try:
@@ -251,7 +256,7 @@ def test_a_context_that_was_put_aside_stays_away() -> None:
     except ValueError as exc:
         result = crossed(exc, Api)
     assert result.__context__ is None
-    assert result.__cause__ is None
+    assert has_no_cause(result)
 
 
 def test_exceptions_that_are_attributes_come_back() -> None:
@@ -267,7 +272,7 @@ def test_circles_end() -> None:
     one.body = one
     result = crossed(one, Api)
     assert result.__cause__.status == 2
-    assert result.__cause__.__cause__ is None
+    assert has_no_cause(result.__cause__)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with 3.11")
@@ -372,7 +377,7 @@ def test_a_long_validation_error_is_cut() -> None:
 
 
 def parts_of(exc: Any, seen: set[int]) -> int:
-    if exc is None or id(exc) in seen:
+    if exc is None or id(exc) in seen or isinstance(exc, FarTraceback):
         return 0
     seen.add(id(exc))
     inside = [value for value in vars(exc).values() if isinstance(value, BaseException)]
@@ -423,7 +428,7 @@ def test_hostile_attributes_do_not_get_out() -> None:
     result = crossed(exc, Api)
     assert type(result) is Api
     assert result.status == 9
-    assert result.__cause__ is None
+    assert has_no_cause(result)
 
 
 junk: Any = st.recursive(
