@@ -9,12 +9,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from tests.differential.harness import ASYNC_ORACLE
 from tests.inside import Inside
 from tests.tracing.graphs import GRAPHS
 
 from drumline import Cluster
 from drumline_transport.local_server import LocalServer, find_server
 from drumline_worker import handlers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before Python 3.11 asyncio takes no context along: what async nodes call without their config is lost."""
+    if ASYNC_ORACLE:
+        return
+    for item in items:
+        if "tracing" in item.path.parts and ("async" in item.name or "astream_events" in item.name):
+            item.add_marker(pytest.mark.skip(reason="LangGraph's async runs are no oracle on this Python"))
 
 
 @pytest.fixture(scope="session")
