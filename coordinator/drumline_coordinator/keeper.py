@@ -178,11 +178,7 @@ class Keeper:
         for key, text in look.unusable.items():
             self._troubles.tell(f"unusable {key}", f"key {key} holds something else, and is left alone: {text}")
         self._note_lost([index for index in held if index not in look.kept])
-        self._share_out(look)
-        if self.renewer is not None:
-            with self._lock:
-                held = sorted(self._held)
-            self.renewer.tell(info, held)
+        self._share_out(look, info)
         self._step(self._watch_workers, look)
         if self._leads(look):
             self._step(self._sweep.stale, min(self._settled(), default=0))
@@ -216,8 +212,11 @@ class Keeper:
                 self._changes.extend(gone)
                 self.changed.set()
 
-    def _share_out(self, look: Survey) -> None:
-        """Hold a fair share: take what has no owner, let go of what is too much."""
+    def _share_out(self, look: Survey, info: bytes) -> None:
+        """Hold a fair share: take what has no owner, let go of what is too much.
+
+        The renewer hears of new leases before the main loop does, which may hold the interpreter from then on.
+        """
         with self._lock:
             ages = {name: age for name, (_, age) in look.coordinators.items()}
             held = self._held - self._leaving
@@ -228,11 +227,15 @@ class Keeper:
                 self._changes.extend(give)
                 self.changed.set()
         leases = self._broker.acquire_all(take, self._nonce, self._lease_ms)
+        with self._lock:
+            gained = {lease.partition for lease in leases}
+            self._held |= gained
+            self._retry |= gained  # who came before a takeover, the old owner may not have heard of
+            held = sorted(self._held)
+        if self.renewer is not None:
+            self.renewer.tell(info, held)
         if leases:
             with self._lock:
-                gained = {lease.partition for lease in leases}
-                self._held |= gained
-                self._retry |= gained  # who came before a takeover, the old owner may not have heard of
                 self._changes.extend(leases)
                 self.changed.set()
 

@@ -11,6 +11,7 @@ import pytest
 from tests.servers import PROGRAMS, Backend, own_server, real_backend
 
 from drumline.cluster.appetite import COUNT_MAX, FIRST_COUNT, READ_BYTES, Appetite
+from drumline.cluster.leaving import Canceller
 from drumline.cluster.position import Position
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline_transport.broker import LogEntry
@@ -51,7 +52,16 @@ def write_log(backend: Backend, run_id: str, sizes: Sequence[int]) -> None:
 def stream_of(broker: Any, run_id: str, fed: Fed, kind: Callable[..., Any] = RunStream) -> Any:
     opener = broker.log_reader if kind is RunStream else broker.alog_reader
     reader: Any = fed
-    return kind(run_id, reader, lambda: opener(0, run_id), begin=None, cancel=None, idle=lambda: None)
+    return kind(
+        run_id,
+        reader,
+        lambda: opener(0, run_id),
+        begin=None,
+        cancel=None,
+        idle=lambda: None,
+        canceller=Canceller(),
+        in_vain=lambda _waited_ms: False,
+    )
 
 
 # -- the appetite -----------------------------------------------------------------------------------

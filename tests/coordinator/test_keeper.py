@@ -355,3 +355,21 @@ def test_the_holder_of_the_first_partition_alone_sweeps(monkeypatch: pytest.Monk
 
 def test_turns_are_a_quarter_of_a_lease() -> None:
     assert COORDINATOR_LEASE_MS == 1_200 and TURN_MS == 300
+
+
+def test_the_renewer_hears_of_new_leases_before_the_main_loop_does() -> None:
+    """The main loop may hold the interpreter as soon as it has them."""
+    house = House(4)
+    one = house.start("one")
+    told: list[tuple[list[int], bool]] = []
+
+    class Renewer:
+        def tell(self, _info: bytes, held: Sequence[int] = ()) -> None:
+            told.append((list(held), one.keeper.changed.is_set()))
+
+        def close(self) -> None: ...
+
+    one.keeper.renewer = Renewer()  # type: ignore[assignment]
+    one.keeper.turn()
+    assert told == [([0, 1, 2, 3], False)]
+    assert one.keeper.changed.is_set()

@@ -197,8 +197,8 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "gained_not_told",
         "coordinator/drumline_coordinator/keeper.py",
-        "                self._retry |= gained  # who came",
-        "                pass  # who came",
+        "            self._retry |= gained  # who came",
+        "            pass  # who came",
         _SERVICE,
         "After a takeover parked tasks are offered again.",
     ),
