@@ -231,9 +231,9 @@ class Keeper:
             gained = {lease.partition for lease in leases}
             self._held |= gained
             self._retry |= gained  # who came before a takeover, the old owner may not have heard of
-            held = sorted(self._held)
+            charge = sorted(self._held)
         if self.renewer is not None:
-            self.renewer.tell(info, held)
+            self.renewer.tell(info, charge)
         if leases:
             with self._lock:
                 self._changes.extend(leases)
