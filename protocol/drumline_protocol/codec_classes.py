@@ -32,9 +32,7 @@ def class_name(cls: Any, wire_type: WireType | None) -> list[Any]:
     if name is not None:
         return [name]
     if wire_type is None:
-        raise Refused(
-            "the class is not known; name it in the graph's schema or register it with drumline.types.register"
-        )
+        raise Refused(_UNKNOWN)
     return [wire_type.tag]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.loaded import loaded
+from drumline_protocol.codec_subclass import slots_of
 from drumline_protocol.failure_base import Failure, class_name_of, head_of
 from drumline_protocol.limits import (
     FAILURE_ATTRIBUTES_BYTES_MAX,
@@ -87,9 +88,8 @@ def state_of(
 
 def _attributes(exc: BaseException) -> Iterable[tuple[str, Any]]:
     names: dict[str, None] = {}
+    names.update(dict.fromkeys(slots_of(type(exc))))
     for cls in type(exc).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        names.update(dict.fromkeys((slots,) if isinstance(slots, str) else slots))
         names.update(dict.fromkeys(_HIDDEN.get(cls, ())))
     for name in names:
         value = getattr(exc, name, None)
@@ -140,9 +140,8 @@ def _children(item: Any) -> Iterable[Any]:
         return list(item)
     if isinstance(item, type) or type(item).__module__ == "builtins":
         return ()
-    slots = [name for cls in type(item).__mro__ for name in cls.__dict__.get("__slots__", ())]
     inside = [item.__dict__] if isinstance(getattr(item, "__dict__", None), dict) else []
-    return [*inside, *(getattr(item, name, None) for name in slots if name not in ("__dict__", "__weakref__"))]
+    return [*inside, *(getattr(item, name, None) for name in slots_of(type(item)))]
 
 
 # -- pydantic --------------------------------------------------------------------------------------

@@ -201,6 +201,15 @@ class Settings(BaseModel):
     key: SecretStr
 
 
+class Keyring(list):  # type: ignore[type-arg]
+    """Its secret lies in a private slot, whose name is another outside of the class."""
+
+    __slots__ = ("__key",)
+
+    def __init__(self, key: str) -> None:
+        self.__key = SecretStr(key)
+
+
 @pytest.mark.parametrize(
     "held",
     [
@@ -208,12 +217,13 @@ class Settings(BaseModel):
         {"deep": [(SecretStr("hunter2"),)]},
         Settings(key=SecretStr("hunter2")),
         ValueError(SecretStr("hunter2")),
+        Keyring("hunter2"),
         pydantic.SecretBytes(b"hunter2"),
     ],
     ids=["secret", "deep", "model", "exception", "bytes"],
 )
 def test_secrets_stay_behind(held: Any) -> None:
-    codec = Codec(TypeTable().with_types([Settings]))
+    codec = Codec(TypeTable().with_types([Settings, Keyring]))
     exc = Api(1, body=held)
     exc.args = ("said", held)
     data = codec.encode(describe(exc, codec))
