@@ -11,10 +11,10 @@ from langgraph.channels.named_barrier_value import NamedBarrierValue, NamedBarri
 from langgraph.graph.message import add_messages as their_add_messages
 from langgraph.managed.is_last_step import IsLastStepManager, RemainingStepsManager
 
-from drumline.langgraph.names import plain
 from drumline.langgraph.versions import refuse
 from drumline_graph import channels as ours
 from drumline_graph import managed
+from drumline_graph.callables import plain_name
 from drumline_graph.message import add_messages
 
 
@@ -56,8 +56,10 @@ _MAKERS: dict[type, Callable[[Any], ours.Channel]] = {
     theirs.BinaryOperatorAggregate: _reduced,
     theirs.DeltaChannel: _delta,
     LastValueAfterFinish: lambda spec: ours.LastValueAfterFinish(spec.typ),
-    NamedBarrierValue: lambda spec: ours.NamedBarrierValue(spec.typ, set(map(plain, spec.names))),
-    NamedBarrierValueAfterFinish: lambda spec: ours.NamedBarrierValueAfterFinish(spec.typ, set(map(plain, spec.names))),
+    NamedBarrierValue: lambda spec: ours.NamedBarrierValue(spec.typ, set(map(plain_name, spec.names))),
+    NamedBarrierValueAfterFinish: lambda spec: ours.NamedBarrierValueAfterFinish(
+        spec.typ, set(map(plain_name, spec.names))
+    ),
 }
 
 _MANAGED: dict[Any, type] = {

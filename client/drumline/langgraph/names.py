@@ -6,12 +6,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
+from drumline_graph.callables import plain_name
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX
-
-
-def plain(name: Any) -> Any:
-    """The text of a node's name: equal to the member, and with its hash."""
-    return name.value if isinstance(name, Enum) and isinstance(name.value, str) else name
 
 
 def plain_channels(names: Iterable[Any]) -> dict[str, str]:
@@ -20,9 +16,9 @@ def plain_channels(names: Iterable[Any]) -> dict[str, str]:
     LangGraph writes the member into the channel's name as its class formats it, which differs between classes and
     versions of Python.
     """
-    return {f"{BRANCH_PREFIX}{name}": f"{BRANCH_PREFIX}{plain(name)}" for name in names if isinstance(name, Enum)}
+    return {f"{BRANCH_PREFIX}{name}": f"{BRANCH_PREFIX}{plain_name(name)}" for name in names if isinstance(name, Enum)}
 
 
 def plain_write(channels: dict[str, str], channel: str, value: Any) -> tuple[str, Any]:
     """A write with the names of `plain_channels`. The value that a join is written is a node's name too."""
-    return channels.get(channel, channel), plain(value) if channel.startswith(JOIN_PREFIX) else value
+    return channels.get(channel, channel), plain_name(value) if channel.startswith(JOIN_PREFIX) else value

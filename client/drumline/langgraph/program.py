@@ -10,10 +10,11 @@ from langgraph.prebuilt import ToolNode
 from drumline.langgraph.answers import answer_types
 from drumline.langgraph.channels import channel_of, manager_of
 from drumline.langgraph.errors import of_both
-from drumline.langgraph.names import plain, plain_channels
+from drumline.langgraph.names import plain_channels
 from drumline.langgraph.tasks import ForeignNode, ForeignStart
 from drumline.langgraph.values import their_payload
 from drumline.langgraph.versions import check_version, refuse
+from drumline_graph.callables import plain_name
 from drumline_graph.channels import Topic
 from drumline_graph.compile import pool_of
 from drumline_graph.constants import BRANCH_PREFIX, END, PULL, START, TAG_HIDDEN, TASKS
@@ -35,7 +36,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         str(renamed.get(key, key)): channel_of(key, spec) for key, spec in graph.channels.items() if key not in managed
     }
     channels[TASKS] = Topic(Send, accumulate=False)
-    nodes = {plain(name): _node(graph, plain(name), renamed) for name in graph.nodes if name != START}
+    nodes = {plain_name(name): _node(graph, plain_name(name), renamed) for name in graph.nodes if name != START}
     trigger_to_nodes: dict[str, list[str]] = {}
     for node in nodes.values():
         for trigger in node.triggers:
@@ -137,7 +138,9 @@ def _start(graph: Any) -> Node:
         triggers=(START,),
         input_keys=START,
         edges=tuple(
-            (BRANCH_PREFIX + plain(end), None) for start, end in sorted(builder.edges) if start == START and end != END
+            (BRANCH_PREFIX + plain_name(end), None)
+            for start, end in sorted(builder.edges)
+            if start == START and end != END
         ),
         router_keys=_read_keys(graph, START) if routed else (),
         tags=(TAG_HIDDEN,),
@@ -173,10 +176,10 @@ def _listed(keys: Any) -> list[str] | str:
 def _edges(builder: Any) -> tuple[Any, ...]:
     """Edges and routers, which stand in LangGraph's nodes as code, as text for the fingerprint."""
     branches = [
-        (plain(source), name, sorted(map(repr, (branch.ends or {}).items())))
+        (plain_name(source), name, sorted(map(repr, (branch.ends or {}).items())))
         for source, found in sorted(builder.branches.items())
         for name, branch in sorted(found.items())
     ]
-    edges = sorted((plain(start), plain(end)) for start, end in builder.edges)
-    waiting = sorted((tuple(map(plain, starts)), plain(end)) for starts, end in builder.waiting_edges)
+    edges = sorted((plain_name(start), plain_name(end)) for start, end in builder.edges)
+    waiting = sorted((tuple(map(plain_name, starts)), plain_name(end)) for starts, end in builder.waiting_edges)
     return (edges, waiting, branches)

@@ -9,8 +9,8 @@ from typing import Any
 from langgraph import types as theirs
 
 from drumline.langgraph.crossing import register_control_values
-from drumline.langgraph.names import plain
 from drumline_graph import types as ours
+from drumline_graph.callables import plain_name
 from drumline_graph.errors import GraphInterrupt, ParentCommand
 
 Write = tuple[str, Any]
@@ -52,20 +52,20 @@ def _our_send(send: Any) -> ours.Send:
 
     if getattr(send, "timeout", None) is not None:
         refuse("A timeout of a Send (timeout=)", f"Send to node {send.node!r}", "give the node itself a timeout")
-    return ours.Send(plain(send.node), send.arg)
+    return ours.Send(plain_name(send.node), send.arg)
 
 
 def our_command(command: Any) -> ours.Command[Any]:
     """A LangGraph `Command` as drumline's."""
     goto = command.goto
     if isinstance(goto, (list, tuple)):
-        goto = [our_value(plain(item)) for item in goto]
+        goto = [our_value(plain_name(item)) for item in goto]
     update = command.update
     if isinstance(update, dict):
         update = {key: our_value(value) for key, value in update.items()}
     elif isinstance(update, (list, tuple)):
         update = [(pair[0], our_value(pair[1])) if _is_pair(pair) else pair for pair in update]
-    return ours.Command(graph=command.graph, update=update, resume=command.resume, goto=our_value(plain(goto)))
+    return ours.Command(graph=command.graph, update=update, resume=command.resume, goto=our_value(plain_name(goto)))
 
 
 def _is_pair(item: Any) -> bool:

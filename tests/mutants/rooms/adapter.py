@@ -241,7 +241,7 @@ ADAPTER: tuple[Mutation, ...] = (
     Mutation(
         "members_as_written",
         "client/drumline/langgraph/names.py",
-        'f"{BRANCH_PREFIX}{plain(name)}"',
+        'f"{BRANCH_PREFIX}{plain_name(name)}"',
         'f"{BRANCH_PREFIX}{name}"',
         "tests/adapter/test_names.py",
         "Channels of nodes that an Enum names are found by text.",
