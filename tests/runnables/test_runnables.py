@@ -21,7 +21,10 @@ from langchain_core.runnables import (
 from tests.differential.engines import DRUMLINE, LANGGRAPH
 from tests.inside import Inside
 from tests.runnables.graphs import State, failing, small
+from typing_extensions import NotRequired, TypedDict
 
+from drumline import Cluster
+from drumline.graph import START, StateGraph
 from drumline.langgraph import adapt
 from drumline_transport.local_server import LocalServer, find_server
 
@@ -171,6 +174,20 @@ def test_the_input_as_a_class_has_the_fields_of_the_state() -> None:
     assert model.__name__ == "small_input"
     assert model(xs=[1]).model_dump() == {"xs": [1], "fails": None}
     assert small(DRUMLINE).as_tool(name="small", description="adds an a").args.keys() == {"xs", "fails"}
+
+
+class Strict(TypedDict):
+    must: str
+    may: NotRequired[int]
+
+
+def test_a_graph_that_is_elsewhere_has_the_json_schemas_of_the_one_at_hand() -> None:
+    graph = StateGraph(Strict).add_node("n", lambda _: None).add_edge(START, "n").compile()
+    remote = Cluster("redis://nowhere:1").graph("strict", graph=graph)
+    assert remote.get_input_jsonschema() == graph.get_input_jsonschema()
+    assert remote.get_output_jsonschema() == graph.get_output_jsonschema()
+    assert remote.get_input_jsonschema()["required"] == ["must"]
+    assert "properties" not in Cluster("redis://nowhere:1").graph("strict").get_input_jsonschema()
 
 
 def test_the_schema_of_a_typed_dict_of_the_standard_library() -> None:

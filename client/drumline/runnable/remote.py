@@ -80,14 +80,20 @@ class RemoteFace(RunnableFace):
         return model_of(None if self._program is None else self._program.output_schema, self.get_name("Output"))
 
     def get_input_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """JSON schema of the input."""
-        schema: dict[str, Any] = self.get_input_schema(config).model_json_schema()
-        return schema
+        """JSON schema of the input: that of the graph, if this process holds it."""
+        from drumline.graph.json_schemas import input_jsonschema
+
+        if self._program is None:
+            return dict(self.get_input_schema(config).model_json_schema())
+        return input_jsonschema(self._program, self.get_name("Input"))
 
     def get_output_jsonschema(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """JSON schema of the output."""
-        schema: dict[str, Any] = self.get_output_schema(config).model_json_schema()
-        return schema
+        """JSON schema of the output: that of the graph, if this process holds it."""
+        from drumline.graph.json_schemas import output_jsonschema
+
+        if self._program is None:
+            return dict(self.get_output_schema(config).model_json_schema())
+        return output_jsonschema(self._program, self.get_name("Output"))
 
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """The graph as something to draw; a single node, if this process does not hold it."""
