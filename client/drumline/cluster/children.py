@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from drumline.cluster.link import Link
-from drumline.embedded.config import call_config, is_of_task, run_config
+from drumline.embedded.config import call_config, callbacks_elsewhere, is_of_task
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError, UnknownRun
 from drumline_protocol.messages import RunRequest
@@ -66,7 +66,7 @@ def remote_config(
     What only this process can use is still in it: `travelling` leaves that behind.
     """
     merged, caller = call_config(base, config)
-    callbacks = run_config(base, config).get("callbacks")
+    callbacks = callbacks_elsewhere(base, config)
     merged.pop("callbacks", None)
     if callbacks is not None:
         merged["callbacks"] = callbacks

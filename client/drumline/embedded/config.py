@@ -87,21 +87,13 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
     return merged, None if apart else caller
 
 
-def run_config(*configs: Config | None) -> dict[str, Any]:
-    """The config of a run elsewhere: `configs` as one, and callbacks of whoever calls, unless they bring some.
-
-    What an engine put there for the task that hands its config on, drumline or LangGraph, stays behind.
-    """
+def callbacks_elsewhere(*configs: Config | None) -> Any:
+    """Callbacks for a run elsewhere: those that `configs` bring, else those of whoever calls, else None."""
     merged = merge_configs(*configs)
-    if "configurable" in merged:
-        own = merged["configurable"].items()
-        merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK and key[:2] != "__"}
     caller = current.get()
     if "callbacks" not in merged and (caller is None or caller.trace is not None):
-        callbacks = _ambient_callbacks()
-        if callbacks is not None:
-            merged["callbacks"] = callbacks
-    return merged
+        return _ambient_callbacks()
+    return merged.get("callbacks")
 
 
 def _ambient_callbacks() -> Any:
