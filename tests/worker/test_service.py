@@ -47,6 +47,8 @@ class ListBroker:
             found.append(self.tasks.get(timeout=block_ms / 1000))
             while len(found) < count:
                 found.append(self.tasks.get_nowait())
+        for _ in found:
+            self.tasks.task_done()
         return found
 
     def publish(self, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> None:
@@ -235,8 +237,7 @@ def test_suspects_run_one_by_one_and_one_that_was_not_begun_goes_back(beds: Any)
     assert bed.heard().task == "t2"
     assert begun.get(timeout=LIMIT_S) == 3
     bed.give(4, alone=True)
-    while not bed.broker.tasks.empty():
-        threading.Event().wait(0.01)
+    bed.broker.tasks.join()  # it has been taken
     bed.worker.stop()
     assert isinstance(bed.heard(), Refused)
     go_on.release()
