@@ -220,7 +220,7 @@ class Keyring(list):  # type: ignore[type-arg]
         Keyring("hunter2"),
         pydantic.SecretBytes(b"hunter2"),
     ],
-    ids=["secret", "deep", "model", "exception", "bytes"],
+    ids=["secret", "deep", "model", "exception", "private slot", "bytes"],
 )
 def test_secrets_stay_behind(held: Any) -> None:
     codec = Codec(TypeTable().with_types([Settings, Keyring]))
