@@ -6,6 +6,7 @@ whatever they are in: a failure lies in a log, where people read it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ Tell = Callable[[Any], "Failure | None"]
 
 #: the name under which pydantic's own exception travels
 VALIDATION_ERROR = "pydantic_core._pydantic_core.ValidationError"
+
+#: types whose objects hold nothing else; those of subclasses may have attributes
+_ATOMS = frozenset({str, bytes, int, float, bool, type(None)})
 
 #: things that are looked into for secrets in one value
 _LOOKED_AT_MAX = 10_000
@@ -119,7 +123,7 @@ def holds_secret(value: Any) -> bool:
         if isinstance(item, secrets):
             return True
         for child in _children(item):
-            if id(child) not in seen and not isinstance(child, (str, bytes, int, float, type(None))):
+            if id(child) not in seen and type(child) not in _ATOMS:
                 seen.add(id(child))
                 todo.append(child)
         if len(seen) > _LOOKED_AT_MAX:
@@ -134,14 +138,15 @@ def _secret_classes() -> tuple[type, ...]:
 
 
 def _children(item: Any) -> Iterable[Any]:
+    held: list[Any] = []
     if isinstance(item, dict):
-        return [*item.keys(), *item.values()]
-    if isinstance(item, (list, tuple, set, frozenset)) or type(item).__name__ == "deque":
-        return list(item)
+        held = [*item.keys(), *item.values()]
+    elif isinstance(item, (list, tuple, set, frozenset, deque)):
+        held = list(item)
     if isinstance(item, type) or type(item).__module__ == "builtins":
-        return ()
+        return held
     inside = [item.__dict__] if isinstance(getattr(item, "__dict__", None), dict) else []
-    return [*inside, *(getattr(item, name, None) for name in slots_of(type(item)))]
+    return [*held, *inside, *(getattr(item, name, None) for name in slots_of(type(item)))]
 
 
 # -- pydantic --------------------------------------------------------------------------------------

@@ -210,6 +210,18 @@ class Keyring(list):  # type: ignore[type-arg]
         self.__key = SecretStr(key)
 
 
+class Label(str):
+    """A text with an attribute."""
+
+    key: SecretStr
+
+
+def label(key: SecretStr) -> Label:
+    made = Label("label")
+    made.key = key
+    return made
+
+
 @pytest.mark.parametrize(
     "held",
     [
@@ -218,12 +230,13 @@ class Keyring(list):  # type: ignore[type-arg]
         Settings(key=SecretStr("hunter2")),
         ValueError(SecretStr("hunter2")),
         Keyring("hunter2"),
+        label(SecretStr("hunter2")),
         pydantic.SecretBytes(b"hunter2"),
     ],
-    ids=["secret", "deep", "model", "exception", "private slot", "bytes"],
+    ids=["secret", "deep", "model", "exception", "private slot", "subclass of text", "bytes"],
 )
 def test_secrets_stay_behind(held: Any) -> None:
-    codec = Codec(TypeTable().with_types([Settings, Keyring]))
+    codec = Codec(TypeTable().with_types([Settings, Keyring, Label]))
     exc = Api(1, body=held)
     exc.args = ("said", held)
     data = codec.encode(describe(exc, codec))
