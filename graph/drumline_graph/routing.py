@@ -9,8 +9,7 @@ from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.errors import InvalidUpdateError
 
 if TYPE_CHECKING:
-    from drumline_graph.node import Branch
-    from drumline_graph.program import Program
+    from drumline_graph.program import Branch, Program
 
 
 def fresh_cells(

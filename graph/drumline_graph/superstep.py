@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.constants import PUSH, TASKS
 from drumline_graph.errors import InvalidUpdateError
-from drumline_graph.node import Node
+from drumline_graph.program import Node
 from drumline_graph.types import Send
 
 if TYPE_CHECKING:

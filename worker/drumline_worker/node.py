@@ -22,7 +22,7 @@ from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.message_ids import with_delta_ids
-from drumline_graph.node import Branch, Node
+from drumline_graph.program import Branch, Node
 from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, TaskResult
