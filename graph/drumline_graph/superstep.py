@@ -23,6 +23,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drumline_graph.channels.base import MISSING, UNCHANGED
+from drumline_graph.channels.private import merged
 from drumline_graph.constants import PUSH, TASKS
 from drumline_graph.errors import InvalidUpdateError
 from drumline_graph.program import Node
@@ -270,7 +271,7 @@ def apply(program: Program, state: State, done: Sequence[Done]) -> Applied:
             continue  # not a key of this graph's state: dropped, as in LangGraph
         cell = changes.get(name, MISSING) if name in changes else cells.get(name, MISSING)
         try:
-            cell = channel.update(cell, values)
+            cell = merged(channel, cell, values)
         except InvalidUpdateError as error:
             raise _named(error, name, tasks) from error
         if name in state_keys:

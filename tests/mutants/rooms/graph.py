@@ -165,9 +165,9 @@ GRAPH: tuple[Mutation, ...] = (
     ),
     Mutation(
         "pool_not_in_fingerprint",
-        "graph/drumline_graph/fingerprint.py",
-        "        node.defer,\n        node.pool,\n",
-        "        node.defer,\n",
+        "graph/drumline_graph/program.py",
+        "            self.defer,\n            self.pool,\n",
+        "            self.defer,\n",
         "tests/graph",
         "Two graphs that differ in a node's pool are two versions.",
     ),
