@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.channels.private import merged
 from drumline_graph.constants import PUSH, TASKS
+from drumline_graph.delta import store
 from drumline_graph.errors import InvalidUpdateError
 from drumline_graph.program import Node
 from drumline_graph.types import Send
@@ -156,13 +157,8 @@ class State:
         if not changes:
             return
         self.top = top = self.top + 1
-        cells = self.cells
-        for channel, cell in changes.items():
-            versions[channel] = top
-            if cell is MISSING:
-                cells.pop(channel, None)
-            else:
-                cells[channel] = cell
+        versions.update(dict.fromkeys(changes, top))
+        store(self.cells, changes)
 
 
 def _read_one(program: Program, cells: dict[str, Any], key: str, step: int, stop: int) -> Any:

@@ -62,7 +62,7 @@ def shallow_copy(value: Any) -> Any:
 
 
 def _copied(value: Any, memo: Memo) -> Any:
-    cls = type(value)
+    cls: Any = type(value)
     if cls in _ATOMS:
         return value
     known = memo.get(id(value))
@@ -146,7 +146,8 @@ def _copy_inside(fresh: Any, memo: Memo) -> None:
         # Not by setattr: frozen classes refuse it, and pydantic may validate.
         for name, item in _changed(list(attributes.items()), memo):
             attributes[name] = item
-    for slot in _slots_of(type(fresh)):
+    cls: Any = type(fresh)
+    for slot in _slots_of(cls):
         try:
             item = slot.__get__(fresh)
         except AttributeError:  # was never set
