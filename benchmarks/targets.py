@@ -74,11 +74,6 @@ def _more(table: str, metric: str, over: str, under: str) -> Callable[[Look], fl
     return value
 
 
-def _bytes(look: Look) -> float | None:
-    parts = [look("w5", _CLUSTER, metric) for metric in (w5.STORED, w5.SENT)]
-    return None if None in parts else sum(part or 0.0 for part in parts)
-
-
 _EMBEDDED, _AEMBEDDED = "drumline embedded, sync", "drumline embedded, async"
 _CLUSTER, _ACLUSTER = "drumline on a cluster, sync", "drumline on a cluster, async"
 _LANGGRAPH, _ALANGGRAPH = "LangGraph, sync", "LangGraph, async"
@@ -87,6 +82,22 @@ _ADAPTED = "LangGraph's graph on a cluster, sync"
 _TWO = "drumline on a cluster, 2 workers"
 _BARE, _BARE_PATH = "bare Redis loop, redis-py sync", "bare two-hop path, redis-py"
 _CARRIED = _more("w6", w6.US, _ADAPTED, _LANGGRAPH)
+
+
+def _of_talk(talk: w5.Talk) -> list[Target]:
+    """P7 for one kind of talk on a cluster, and how its time grows there and embedded."""
+    kinds = [
+        ("bytes written to Redis / final state", w5.SENT, 5.0),
+        ("bytes stored / final state", w5.STORED, 3.0),
+        ("bytes read by the worker / final state", w5.WORKER_READ, 3.0),
+        (talk.growth, talk.growth, 2.2),
+    ]
+    rows = [(f"{talk.name}: {what}, cluster", _CLUSTER, metric, bound) for what, metric, bound in kinds]
+    rows.append((f"{talk.name}: {talk.growth}, embedded", _EMBEDDED, talk.growth, 2.2))
+    return [
+        Target("P7", what, "x", _of(talk.key, who, metric), bound, None, False) for what, who, metric, bound in rows
+    ]
+
 
 TARGETS = [
     Target("P1", "W1: LangGraph / embedded, sync", "x", _ratio("w1", w1.US, _LANGGRAPH, _EMBEDDED), 4, 2),
@@ -128,9 +139,7 @@ TARGETS = [
         False,
     ),
     Target("P6", "W4 paced: cluster, p99", " ms", _of("w4 paced", _ACLUSTER, w4.P99), 3, None, False),
-    Target("P7", "W5: bytes written and stored / final state, cluster", "x", _bytes, 3, None, False),
-    Target("P7", "W5: time(400) / time(200), cluster", "x", _of("w5", _CLUSTER, w5.GROWTH), 2.2, None, False),
-    Target("P7", "W5: time(400) / time(200), embedded", "x", _of("w5", _EMBEDDED, w5.GROWTH), 2.2, None, False),
+    *(target for talk in (w5.CHAT, w5.MESSAGES, w5.AGENT) for target in _of_talk(talk)),
     Target("", "W6: embedded - LangGraph, sync", " us/token", _more("w6", w6.US, _EMBEDDED, _LANGGRAPH), None),
     Target("", "W6: cluster - LangGraph, sync", " us/token", _more("w6", w6.US, _CLUSTER, _LANGGRAPH), None),
     Target("", "W6: LangGraph's graph on a cluster - LangGraph", " us/token", _CARRIED, None),
