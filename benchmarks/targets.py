@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from benchmarks import w1_cpu
 from benchmarks import w1_linear as w1
 from benchmarks import w2_fan_out as w2
 from benchmarks import w3_many_runs as w3
@@ -115,6 +116,12 @@ TARGETS = [
         False,
     ),
     Target("P2", "W1: cluster / bare Redis loop, sync", "x", _ratio("w1", w1.US, _CLUSTER, _BARE), 1, None, False),
+    *(
+        Target(
+            "P2", f"W1 by CPU: {name.removesuffix(' us')}, sync", " us", _of("w1cpu", _CLUSTER, name), us, None, False
+        )
+        for name, us in w1_cpu.BOUNDS.items()
+    ),
     Target("P3", "W2: LangGraph / embedded, sync", "x", _ratio("w2", w2.MS, _LANGGRAPH, _EMBEDDED), 4),
     Target("P3", "W2: cluster with 2 workers", " tasks/s", _of("w2", _TWO + ", sync", w2.RATE), 10_000),
     Target(
