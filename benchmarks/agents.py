@@ -55,7 +55,7 @@ def message_chat(lib: Library, add_messages: Any) -> Any:
     """A node that appends a message of 1 KB, of the person and of the model by turns, until `turns` are over."""
 
     # Called, since `add_messages` is a name of this function only, which a string of a class body could not name.
-    schema: Any = TypedDict("Messages", {"messages": Annotated[list[Any], add_messages], "turns": int})
+    Messages: Any = TypedDict("Messages", {"messages": Annotated[list[Any], add_messages], "turns": int})
 
     def say(state: dict[str, Any]) -> Any:
         turns = state["turns"] - 1
@@ -65,7 +65,7 @@ def message_chat(lib: Library, add_messages: Any) -> Any:
     def again(state: dict[str, Any]) -> str:
         return "say" if state["turns"] > 0 else str(lib.END)
 
-    builder = lib.StateGraph(schema)
+    builder = lib.StateGraph(Messages)
     builder.add_node("say", say)
     builder.add_edge(lib.START, "say")
     builder.add_conditional_edges("say", again, ["say", lib.END])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 #: how the commit script may be called
@@ -142,7 +143,7 @@ class Relay:
 
 
 @contextlib.contextmanager
-def _closing(writer: asyncio.StreamWriter):  # type: ignore[no-untyped-def]
+def _closing(writer: asyncio.StreamWriter) -> Iterator[None]:
     """One direction is over, with or without an error: the other side hears of it."""
     try:
         with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ from benchmarks import w3_many_runs as w3
 from benchmarks import w4_events as w4
 from benchmarks import w5_chat as w5
 from benchmarks import w6_tokens as w6
+from benchmarks import w8_takeover as w8
 from benchmarks.harness import Measured
 
 #: median of a contender's metric: (table, contender, metric) -> figure or None
@@ -85,6 +86,16 @@ _BARE, _BARE_PATH = "bare Redis loop, redis-py sync", "bare two-hop path, redis-
 _CARRIED = _more("w6", w6.US, _ADAPTED, _LANGGRAPH)
 
 
+def _times_longer(metric: str) -> Callable[[Look], float | None]:
+    """How much more of it a long run takes than a short one."""
+
+    def value(look: Look) -> float | None:
+        short, long = (look("w8", w8.name_of(steps), metric) for steps in w8.CASES)
+        return long / short if long is not None and short else None
+
+    return value
+
+
 def _of_talk(talk: w5.Talk) -> list[Target]:
     """P7 for one kind of talk on a cluster, and how its time grows there and embedded."""
     kinds = [
@@ -147,6 +158,10 @@ TARGETS = [
     ),
     Target("P6", "W4 paced: cluster, p99", " ms", _of("w4 paced", _ACLUSTER, w4.P99), 3, None, False),
     *(target for talk in (w5.CHAT, w5.MESSAGES, w5.AGENT) for target in _of_talk(talk)),
+    Target("", "W8: kill to next fact, 5,000 steps / 50", "x", _times_longer(w8.BOTH_MS), 1.1, None, False),
+    Target("", "W8: lease to next fact, 5,000 steps / 50", "x", _times_longer(w8.FACT_MS), None),
+    Target("", "W8: read by the new owner, 5,000 steps / 50", "x", _times_longer(w8.OWNER_KB), None),
+    Target("", "W8: late client, 5,000 steps / 50", "x", _times_longer(w8.JOIN_MS), None),
     Target("", "W6: embedded - LangGraph, sync", " us/token", _more("w6", w6.US, _EMBEDDED, _LANGGRAPH), None),
     Target("", "W6: cluster - LangGraph, sync", " us/token", _more("w6", w6.US, _CLUSTER, _LANGGRAPH), None),
     Target("", "W6: LangGraph's graph on a cluster - LangGraph", " us/token", _CARRIED, None),
