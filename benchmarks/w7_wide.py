@@ -67,7 +67,7 @@ def _on_cluster(bench: Bench, sends: int, size: int) -> dict[str, float]:
     def attempt(cluster: ClusterProcesses) -> None:
         try:
             graph = cluster.client.graph("wide")
-            _spread(graph, 2, 1)  # its first run finds processes that have yet to connect
+            _spread(graph, 2, 10)  # its first run finds processes that have yet to connect
             seconds = _spread(graph, sends, size)
             figures.setdefault(S, seconds)
         except Exception as error:
