@@ -133,6 +133,9 @@ TARGETS = [
         )
         for name, us in w1_cpu.BOUNDS.items()
     ),
+    Target(
+        "P2", "W1 by CPU: cluster / LangGraph + InMemorySaver", "x", _ratio("w1cpu", w1_cpu.ALL, _CLUSTER, _SAVER), None
+    ),
     Target("P3", "W2: LangGraph / embedded, sync", "x", _ratio("w2", w2.MS, _LANGGRAPH, _EMBEDDED), 4),
     Target("P3", "W2: cluster with 2 workers", " tasks/s", _of("w2", _TWO + ", sync", w2.RATE), 10_000),
     Target(

@@ -17,6 +17,8 @@ from benchmarks.proc import peak_bytes
 from benchmarks.processes import ClusterProcesses
 
 S, COMMIT = "s", "largest commit MB"
+#: bytes that all processes wrote to Redis during the run, for each byte of the Sends' arguments
+SENT = "written x arguments"
 COORDINATOR, WORKER, SERVER = "coordinator peak MB", "worker peak MB", "Redis peak MB"
 MB = 1_000_000
 #: two runs and two starts of all processes
@@ -42,7 +44,7 @@ def _table(bench: Bench, key: str, name: str, sends: int, size: int) -> Table:
         Contender("LangGraph, sync", _embedded(wide(langgraph()).compile(), sends, size)),
     ]
     title = f"W7 {name}, invoke"
-    metrics = [S, COMMIT, COORDINATOR, WORKER, SERVER]
+    metrics = [S, COMMIT, SENT, COORDINATOR, WORKER, SERVER]
     return Table(key, title, metrics, contenders, bench.rounds(3, least=1), bench.budget_s(60), False, LIMIT_S)
 
 
@@ -65,11 +67,13 @@ def _on_cluster(bench: Bench, sends: int, size: int) -> dict[str, float]:
     errors: list[Exception] = []
 
     def attempt(cluster: ClusterProcesses) -> None:
+        graph = cluster.client.graph("wide")
         try:
-            graph = cluster.client.graph("wide")
             _spread(graph, 2, 10)  # its first run finds processes that have yet to connect
+            before = _written(bench)
             seconds = _spread(graph, sends, size)
             figures.setdefault(S, seconds)
+            figures.setdefault(SENT, (_written(bench) - before) / (sends * size))
         except Exception as error:
             errors.append(error)
 
@@ -88,6 +92,12 @@ def _on_cluster(bench: Bench, sends: int, size: int) -> dict[str, float]:
     if errors:
         raise FailedSample(f"{type(errors[0]).__name__}: {errors[0]}", figures)
     return figures
+
+
+def _written(bench: Bench) -> int:
+    with redis.Redis.from_url(bench.server.url, protocol=2) as server:
+        stats: Any = server.info("stats")
+    return int(stats["total_net_input_bytes"])
 
 
 def _peaks(bench: Bench, cluster: ClusterProcesses) -> dict[str, float]:
