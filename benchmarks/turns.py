@@ -25,14 +25,17 @@ from benchmarks.report import markdown, number
 Figures = dict[tuple[str, str, str], list[float]]
 
 
-def arguments(words: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def arguments(words: Sequence[str]) -> argparse.Namespace:
+    """The command line. What stands behind `--` is for the benchmarks (argparse would not split there)."""
+    split = list(words).index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.turns", description=__doc__)
     parser.add_argument("before", type=Path, help="the Python that has the one version")
     parser.add_argument("after", type=Path, help="the Python that has the other")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("words", nargs="*", metavar="-- ...", help="what `python -m benchmarks` is given")
-    return parser.parse_args(words)
+    parser.add_argument("--rounds", type=int, default=3, help="how often both run (default: 3)")
+    parser.epilog = "Behind `--` stands what `python -m benchmarks` is given."
+    options = parser.parse_args(words[:split])
+    options.words = list(words[split + 1 :])
+    return options
 
 
 def add_figures(into: Figures, report: Mapping[str, Any]) -> None:
@@ -57,7 +60,7 @@ def compare(before: Figures, after: Figures) -> list[list[str]]:
 
 def main() -> int:
     """0; 1 if a run wrote no figures."""
-    options = arguments()
+    options = arguments(sys.argv[1:])
     found: list[tuple[Path, Figures]] = [(options.before, {}), (options.after, {})]
     for round_number in range(options.rounds):
         for python, figures in found if round_number % 2 == 0 else reversed(found):

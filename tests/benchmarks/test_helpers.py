@@ -7,7 +7,7 @@ from benchmarks.harness import Contender, FailedSample, Table, measure
 from benchmarks.proc import Stat, family, parse_peak, parse_stat
 from benchmarks.relay import CommandSizes
 from benchmarks.report import table_text
-from benchmarks.turns import add_figures, compare
+from benchmarks.turns import add_figures, arguments, compare
 
 from drumline_transport.connection import pack
 
@@ -75,3 +75,10 @@ def test_versions_are_compared_by_the_medians_of_what_both_measured() -> None:
         ["w1", "a", "us", "200", "100", "0.50"],
         ["w1", "b", "MB", "1.00", "1.00", "1.00"],
     ]
+
+
+def test_words_behind_the_dashes_are_for_the_benchmarks() -> None:
+    options = arguments(["a/python", "b/python", "--rounds", "2", "--", "--only", "w1", "--quick"])
+    assert (str(options.before), str(options.after), options.rounds) == ("a/python", "b/python", 2)
+    assert options.words == ["--only", "w1", "--quick"]
+    assert arguments(["a", "b"]).words == []
