@@ -126,6 +126,7 @@ TARGETS = [
         2,
         False,
     ),
+    Target("P1", "W1 by CPU: LangGraph / embedded, sync", "x", _ratio("w1cpu", w1_cpu.ALL, _LANGGRAPH, _EMBEDDED), 4),
     Target("P2", "W1: cluster / bare Redis loop, sync", "x", _ratio("w1", w1.US, _CLUSTER, _BARE), 1, None, False),
     *(
         Target(

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.graphs import LINEAR_NODES, chain, langgraph, plus_one
+from benchmarks.graphs import GRAPHS, LINEAR_NODES, chain, langgraph, plus_one
 from benchmarks.harness import Bench, Contender, Table
 from benchmarks.proc import cpu_seconds
 
@@ -24,7 +24,7 @@ RUNS, QUICK_RUNS = 100, 30
 
 
 def tables(bench: Bench) -> list[Table]:
-    """One table: the cluster, sync and async, and beside it LangGraph in this process."""
+    """One table: the cluster, sync and async, and beside it what runs in this process alone."""
     from langgraph.checkpoint.memory import InMemorySaver
 
     cluster = bench.cluster(workers=1)
@@ -33,12 +33,15 @@ def tables(bench: Bench) -> list[Table]:
     assert server is not None
     others = {COORDINATOR: cluster.coordinators[0].pid, WORKER: cluster.workers[0].pid, SERVER: server}
     saver = InMemorySaver()
-    inside = chain(langgraph(), LINEAR_NODES, plus_one).compile(checkpointer=saver)
+    builder = chain(langgraph(), LINEAR_NODES, plus_one)
+    plain, kept = builder.compile(), builder.compile(checkpointer=saver)
     runs = QUICK_RUNS if bench.quick else RUNS
     contenders = [
         Contender("drumline on a cluster, sync", _counted(lambda: _sync(graph), runs, others)),
         Contender("drumline on a cluster, async", _counted(lambda: bench.run(_async(agraph)), runs, others)),
-        Contender("LangGraph + InMemorySaver, sync", _counted(lambda: _sync(inside, saver), runs, {})),
+        Contender("drumline embedded, sync", _counted(lambda: _sync(GRAPHS["linear"]), runs, {})),
+        Contender("LangGraph, sync", _counted(lambda: _sync(plain), runs, {})),
+        Contender("LangGraph + InMemorySaver, sync", _counted(lambda: _sync(kept, saver), runs, {})),
     ]
     title = f"W1 by CPU: us of each process for a superstep, over {runs * LINEAR_NODES:,} supersteps, stream(updates)"
     return [Table("w1cpu", title, [*BOUNDS, ALL, WALL], contenders, bench.rounds(5), bench.budget_s(60), warm=False)]
