@@ -182,7 +182,10 @@ class RunDamaged:
 
 @dataclass(slots=True)
 class RunShared:
-    """What all tasks of a run have in common; encoded once per run."""
+    """What all tasks of a run have in common; encoded once per run.
+
+    `names` tells that its coordinator takes names of large values (`Named`) in the answers of tasks.
+    """
 
     run_id: str
     graph: str
@@ -193,6 +196,7 @@ class RunShared:
     record: tuple[str, ...]
     subgraphs: bool
     is_async: bool = False
+    names: bool = False
 
 
 @dataclass(slots=True)
