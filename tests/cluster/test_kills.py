@@ -1,4 +1,7 @@
-"""Real processes, real kills: the run ends in the right state, its reader sees each token once, in order (I4, I6)."""
+"""Real processes, real kills: the run ends in the right state, its reader sees each token once, in order (I4, I6).
+
+Invariants and faults: docs/invariants.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random graphs as plain data, and the one builder that makes them for either engine (Appendix A).
+"""Random graphs as plain data, and the one builder that makes them for either engine (docs/semantics.md, Appendix A).
 
 A `GraphSpec` says everything about a graph; its `repr` is code that makes it again. `from_seed`
 draws one from a number, `specs()` is a hypothesis strategy over the same generator, so that a

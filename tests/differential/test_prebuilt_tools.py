@@ -1,6 +1,6 @@
 """ToolNode and tools_condition against LangGraph's: inputs, outputs, errors.
 
-Semantics §6. Here tools are called by a message that is given; agents are in test_prebuilt_agents.
+docs/semantics.md §6. Here tools are called by a message that is given; agents are in test_prebuilt_agents.
 """
 
 import dataclasses

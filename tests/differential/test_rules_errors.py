@@ -1,4 +1,4 @@
-"""What a failure looks like to the consumer: semantics §1.11, §2 O14, §3.3, §3.9."""
+"""What a failure looks like to the consumer: docs/semantics.md §1.11, §2 O14, §3.3, §3.9."""
 
 import asyncio
 import threading

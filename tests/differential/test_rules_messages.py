@@ -1,6 +1,6 @@
 """add_messages, MessagesState, and the `messages` mode for messages that nodes return.
 
-Semantics §3.6 and §4. Tokens of chat models are not part of this module: no model is called here.
+docs/semantics.md §3.6 and §4. Tokens of chat models are not part of this module: no model is called here.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""`push_message`: a message on the stream before its node ends, and in the state (semantics §3.6)."""
+"""`push_message`: a message on the stream before its node ends, and in the state (docs/semantics.md §3.6)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Routers, goto, Command.PARENT and the shapes of edges: semantics §3.7."""
+"""Routers, goto, Command.PARENT and the shapes of edges: docs/semantics.md §3.7."""
 
 from typing import Any, Literal
 

@@ -1,5 +1,6 @@
-"""Shapes of items, output keys, v2 parts, print_mode, invoke and batch: semantics §1.1, §1.2,
-§1.10.
+"""Shapes of items, output keys, v2 parts, print_mode, invoke and batch.
+
+docs/semantics.md §1.1, §1.2, §1.10.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Schemas and channels: semantics §3.1, §3.6."""
+"""Schemas and channels: docs/semantics.md §3.1, §3.6."""
 
 import dataclasses
 import operator

@@ -1,4 +1,4 @@
-"""The `messages` mode for tokens of chat models (semantics §4), item by item, metadata and all."""
+"""The `messages` mode for tokens of chat models (docs/semantics.md §4), item by item, metadata and all."""
 
 import asyncio
 import contextvars

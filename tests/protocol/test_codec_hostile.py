@@ -1,4 +1,7 @@
-"""What must not pass: forged and damaged bytes, bombs, and what cannot be sent (faults 31, 39)."""
+"""What must not pass: forged and damaged bytes, bombs, and what cannot be sent.
+
+Faults 31 and 39 of docs/invariants.md.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What only a real server can show: waiting, lost scripts, killed connections, restarts, refusals
-(faults 10-20).
+"""What only a real server can show: waiting, lost scripts, killed connections, restarts, refusals.
+
+Faults 10-20 of docs/invariants.md.
 """
 
 from __future__ import annotations

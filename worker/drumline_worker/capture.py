@@ -1,4 +1,4 @@
-"""Whole messages that a node returns, for the `messages` stream (semantics §4, `on_chain_end`)."""
+"""Whole messages that a node returns, for the `messages` stream (docs/semantics.md §4, `on_chain_end`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens of LangChain's chat models, by its callbacks (semantics §4).
+"""Tokens of LangChain's chat models, by its callbacks (docs/semantics.md §4).
 
 This module imports langchain-core, which is slow and may be missing. It is imported only when a run records `messages`.
 """

@@ -1,4 +1,4 @@
-"""Which messages a `messages` view has shown, or may not show because a node was given them (semantics §4). Pure."""
+"""Which messages a `messages` view has shown, or may not show: a node was given them (docs/semantics.md §4). Pure."""
 
 from __future__ import annotations
 
