@@ -31,7 +31,7 @@ T = TypeVar("T")
 class NodeSpec:
     """One node.
 
-    `kind` is a key of `random_nodes.KINDS`; the other fields mean something for some kinds.
+    `kind` is a key of `_WEIGHTS`; `random_nodes` says what a node of it does. The other fields mean something for some.
     """
 
     name: str
