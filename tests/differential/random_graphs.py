@@ -237,16 +237,16 @@ def state_class(e: Engine, kind: str, reducer: str, messages: bool) -> type:
     name = f"State_{kind}_{reducer}" + ("_messages" if messages else "")
     made: type
     if kind == "typed":
-        made = typing_extensions.TypedDict(name, fields)  # type: ignore[operator]
+        made = typing_extensions.TypedDict(name, fields)  # type: ignore[misc, no-redef, operator]
     elif kind == "pydantic":
         import pydantic
 
         defaults = {key: (hint, _default(hint)) for key, hint in fields.items()}
-        made = pydantic.create_model(name, __module__=__name__, **defaults)
+        made = pydantic.create_model(name, __module__=__name__, **defaults)  # type: ignore[call-overload]
     else:
         made = make_dataclass(
             name,
-            [(k, hint, field(default_factory=lambda h=hint: _default(h))) for k, hint in fields.items()],
+            [(k, hint, field(default_factory=lambda h=hint: _default(h))) for k, hint in fields.items()],  # type: ignore[misc]
         )
     made.__module__ = __name__
     return made

@@ -214,7 +214,7 @@ def test_errors_in_two_runs_of_one_graph(other: Engine) -> None:
 
     def run(e: Engine) -> list[Any]:
         graph = build(e)
-        return [outcome(lambda i=i: graph.invoke({"log": i})) for i in ([], ["x"], [], ["y"])]
+        return [outcome(lambda i=i: graph.invoke({"log": i})) for i in ([], ["x"], [], ["y"])]  # type: ignore[misc]
 
     assert run(other) == run(LANGGRAPH)
 

@@ -19,7 +19,7 @@ PUSHED: dict[str, Any] = {
     "twice": lambda push: [push(AIMessage("hi", id="1")), push(AIMessage("again", id="1"))],
     "not in the state": lambda push: push(AIMessage("hi", id="1"), state_key=None),
     "human": lambda push: push(HumanMessage("hi", id="1")),
-    "chunk": lambda push: push(AIMessageChunk("hi", id="1"), state_key=None),
+    "chunk": lambda push: push(AIMessageChunk("hi", id="1"), state_key=None),  # type: ignore[call-arg]
 }
 
 

@@ -78,7 +78,7 @@ def parallel_runnables(_: Any) -> Any:
 
 
 def nested_function(_: Any) -> Any:
-    return says(RunnableLambda(lambda text: parrot.invoke(text)).invoke("cats"))
+    return says(RunnableLambda(lambda text: parrot.invoke(text)).invoke("cats"))  # type: ignore[arg-type]
 
 
 @tool

@@ -96,7 +96,7 @@ def test_messages(data: st.DataObject) -> None:
         known = [m.id for m in cell]
         numbers = data.draw(st.lists(st.integers(0, 8), min_size=1, max_size=3))
         write: list[Any] = [message(number) for number in numbers]
-        if known and data.draw(st.booleans()):
+        if known and data.draw(st.booleans()):  # type: ignore[arg-type]
             write.insert(0, RemoveMessage(data.draw(st.sampled_from(known))))
         new = channel.update(cell, [write])
         change = diff(channel, cell, new, [write])

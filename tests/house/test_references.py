@@ -187,8 +187,8 @@ def names_of(path: Path) -> frozenset[str]:
             found.add(node.id)
         elif isinstance(node, ast.Attribute):
             found.add(node.attr)
-        elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
-            found.add(node.arg)
+        elif isinstance(node, (ast.arg, ast.keyword)):
+            found.add(node.arg or "")
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             found.update((alias.asname or alias.name).split(".")[-1] for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 200:

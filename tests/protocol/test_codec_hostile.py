@@ -365,7 +365,7 @@ def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hostile_objects_end_in_an_encode_error() -> None:
     class Liar:
-        @property
+        @property  # type: ignore[misc]
         def __class__(self) -> Any:
             raise RuntimeError("no class")
 
