@@ -126,7 +126,7 @@ def test_a_key_that_did_not_travel_is_told_by_name() -> None:
         config: Any = get_config()
         return {"log": [config["configurable"][keys.CONFIG_KEY_READ]("log", False)]}
 
-    builder = StateGraph(Log).add_node("reads", reads, input_schema=Small).add_edge(START, "reads")  # type: ignore[call-overload]
+    builder = StateGraph(Log).add_node("reads", reads, input_schema=Small).add_edge(START, "reads")  # type: ignore[arg-type, call-overload]
     with pytest.raises(RuntimeError, match=r"Node 'reads' read key 'log'.*'?kept'? did\. Add the key"):
         adapt(builder.compile()).invoke({"log": ["a"], "kept": 1})
 
