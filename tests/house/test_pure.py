@@ -33,12 +33,10 @@ CORE = {
     "drumline.cluster.reader",
     "drumline.views.graphs",
     "drumline.views.view",
-    "drumline_coordinator.dispatch",
-    "drumline_coordinator.effects",
-    "drumline_coordinator.recovery",
-    "drumline_coordinator.run",
-    "drumline_coordinator.sketch",
-    "drumline_coordinator.tasks",
+    *("drumline_coordinator.attempts", "drumline_coordinator.barrier", "drumline_coordinator.dispatch"),
+    *("drumline_coordinator.effects", "drumline_coordinator.fold", "drumline_coordinator.machine"),
+    *("drumline_coordinator.nesting", "drumline_coordinator.recovery", "drumline_coordinator.run"),
+    *("drumline_coordinator.sketch", "drumline_coordinator.state", "drumline_coordinator.tasks"),
 }
 
 
