@@ -139,11 +139,12 @@ class State:
         program: Program,  # noqa: ARG002
         changes: dict[str, Any],
         ran: Iterable[tuple[str, Sequence[str]]],
+        number: int = 0,
     ) -> None:
         """Store the changes of a superstep and remember for which versions its tasks ran.
 
-        `ran` has a (node name, triggers) pair for each task; give it also for tasks that wrote
-        nothing.
+        `ran` has a (node name, triggers) pair for each task; give it also for tasks that wrote nothing. `number` is
+        the version of what changed, above all earlier ones; 0: one more than the last.
         """
         versions, seen = self.versions, self.seen
         for name, triggers in ran:
@@ -156,7 +157,7 @@ class State:
                     known[channel] = version
         if not changes:
             return
-        self.top = top = self.top + 1
+        self.top = top = number or self.top + 1
         versions.update(dict.fromkeys(changes, top))
         store(self.cells, changes)
 

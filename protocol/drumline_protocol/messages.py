@@ -94,6 +94,8 @@ class TaskResult:
     writes: Any
     token: str = ""
     events: int = -1
+    #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
+    values: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
