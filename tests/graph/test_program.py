@@ -18,6 +18,7 @@ from drumline_graph.channels import LastValue
 from drumline_graph.constants import END, START
 from drumline_graph.frozen import Keys
 from drumline_graph.program import Program
+from drumline_protocol.codec import Codec
 
 
 class State(TypedDict, total=False):
@@ -143,3 +144,10 @@ def test_a_program_outlives_its_builder_and_goes_with_its_last_user() -> None:
     del made
     gc.collect()
     assert seen() is None
+
+
+def test_keys_cross_a_wire_as_a_plain_list() -> None:
+    codec = Codec()
+    read = codec.decode(codec.encode([program().stream_keys, {"keys": program().nodes["a"].input_keys}]))
+    assert read == [["n", "other"], {"keys": ["n", "other"]}]
+    assert type(read[0]) is list
