@@ -94,10 +94,11 @@ def _copied_tuple(value: Any, memo: Memo) -> Any:
         return value
     if type(value) is tuple:
         fresh: Any = tuple(items)
-    elif hasattr(value, "_make"):
-        fresh = type(value)._make(items)
     else:
-        return value
+        make: Any = getattr(type(value), "_make", None)  # of a named tuple
+        if make is None:
+            return value
+        fresh = make(items)
     memo[id(value)] = (value, fresh)
     return fresh
 
