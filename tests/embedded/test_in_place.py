@@ -21,7 +21,8 @@ DATA = {"suppress_health_check": list(HealthCheck), "deadline": None, "max_examp
 
 def built(library: Any, case: Case, written: list[Any], **options: Any) -> Any:
     """Two nodes side by side, then one that waits for both; each writes a copy of its value."""
-    state: Any = TypedDict("state", {"k": Annotated[case[0], case[1]], "n": int})  # type: ignore[misc]
+    key: Any = Annotated[case[0], case[1]]  # type: ignore[valid-type]
+    state: Any = TypedDict("state", {"k": key, "n": int})  # type: ignore[misc]
     graph = library.StateGraph(state)
     for name, value in zip("abc", written, strict=True):
         graph.add_node(name, lambda _, value=value: {"k": copy.deepcopy(value)})
