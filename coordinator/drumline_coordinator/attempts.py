@@ -137,7 +137,7 @@ def on_refused(machine: Machine, event: Refused) -> None:
     """
     task = _answered(machine, event)
     if task is not None:
-        machine.emit(TaskParked(task.scope.ns, task.id, event.reason))
+        machine.emit(TaskParked(task.scope.ns, task.id, event.reason, event.values_gone))
 
 
 def on_workers(machine: Machine, _event: WorkersChanged) -> None:

@@ -32,14 +32,23 @@ def step_fact(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[App
     Raises what a reducer raises, and EncodeError.
     """
     applied, changes = merge(machine, scope, done)
-    kept: dict[str, Any] = {}
-    codec = machine.codec
-    if codec is not None:
-        names = {key: name for task in done if task.names for key, name in task.names.items()}
-        keeping = keep_cells(codec, scope, machine.state.version + 1, changes, applied.changes, names)
-        changes, kept = keeping.changes, keeping.kept
-        machine.fx.rows += keeping.rows
-    return applied, StepCommitted(scope.ns, scope.step, changes, applied.written, machine.now_ms, kept, applied.changes)
+    told, kept = changes, {}
+    if machine.wire:
+        codec = machine.codec
+        if codec is not None:
+            names = {key: name for task in done if task.names for key, name in task.names.items()}
+            keeping = keep_cells(codec, scope, machine.state.version + 1, changes, applied.changes, names)
+            told, kept = keeping.changes, keeping.kept
+            machine.fx.rows += keeping.rows
+        if scope.tasks:  # START's writes stand in no log unless START has routers
+            told = {name: _referred(change, told[name], scope.written(name)) for name, change in changes.items()}
+    return applied, StepCommitted(scope.ns, scope.step, told, applied.written, machine.now_ms, kept, applied.changes)
+
+
+def _referred(change: Change, told: Change, written: Sequence[Any]) -> Change:
+    """What is told of a change: nothing but a reference, if the log holds what was written."""
+    reference = refer(change, written)
+    return told if reference is change else reference
 
 
 def _by_reference(changes: dict[str, Any]) -> dict[str, Change]:
@@ -48,20 +57,14 @@ def _by_reference(changes: dict[str, Any]) -> dict[str, Change]:
 
 
 def _as_data(scope: Scope, changes: dict[str, Any], done: Sequence[Task]) -> dict[str, Change]:
-    """New cells as deltas to the old ones: only for channels whose reducer is known to be a concatenation or merge.
-
-    What tasks wrote, as the log tells, is referred to. START's writes stand in no log unless START has routers.
-    """
+    """New cells as deltas to the old ones: only for channels whose reducer is known to be a concatenation or merge."""
     program, cells = scope.program, scope.state.cells
     writes: dict[str, list[Any]] = {}
-    for task in sorted(done, key=lambda task: task.path_key):
+    for task in done:
         for channel, value in task.writes:
             if channel in changes:
                 writes.setdefault(channel, []).append(value)
-    told = bool(scope.tasks)
-    found: dict[str, Change] = {}
-    for name, cell in changes.items():
-        written = writes.get(name, ())
-        change = diff(program.channels[name], cells.get(name, MISSING), cell, written)
-        found[name] = refer(change, written) if told else change
-    return found
+    return {
+        name: diff(program.channels[name], cells.get(name, MISSING), cell, writes.get(name, ()))
+        for name, cell in changes.items()
+    }

@@ -217,6 +217,8 @@ def _parked(state: RunState, fact: TaskParked) -> None:
     task.attempt += 1
     task.executor = None
     task.reason = fact.reason
+    if fact.values_gone:
+        task.scope.kept.clear()  # tasks carry its cells until they change
 
 
 # -- ends ------------------------------------------------------------------------------------------

@@ -167,11 +167,15 @@ class AttemptRetracted:
 
 @dataclass(slots=True)
 class TaskParked:
-    """No registered worker can run the task now; it waits. `reason` says what is missing."""
+    """No registered worker can run the task now; it waits. `reason` says what is missing.
+
+    `values_gone`: the cell store has lost what the task's graph keeps there, so that tasks must carry it.
+    """
 
     ns: Namespace
     task: str
     reason: str
+    values_gone: bool = False
 
 
 @dataclass(slots=True)

@@ -140,7 +140,7 @@ class TaskInterrupt:
 @dataclass(slots=True)
 class Refused:
     """This worker cannot run the task (it lacks the graph, or this version of it, or holds another suspect): nothing
-    was run.
+    was run. `values_gone`: the cell store lacks what the task's message names.
     """
 
     run: str
@@ -149,6 +149,7 @@ class Refused:
     executor: str
     reason: str
     token: str = ""
+    values_gone: bool = False
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from drumline_graph.constants import TASKS
-from drumline_graph.delta import APPEND, PUT, REPLACE, SET
+from drumline_graph.delta import APPEND, PUT, REPLACE, SET, TAKE_ITEMS, TAKE_KEYS, UNITE
 from drumline_graph.types import Command, Send
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.codec_builtin import Named
@@ -235,10 +235,12 @@ def _in_change(change: Any, leaf: _Leaf) -> Any:
     kind, *parts = change
     if kind == SET:
         new = [leaf(parts[0])]
-    elif kind == PUT or (kind == APPEND and type(parts[0]) in (list, tuple)):
+    elif kind in (PUT, UNITE) or (kind == APPEND and type(parts[0]) in (list, tuple)):
         new = [_in_items(parts[0], leaf)]
     elif kind == REPLACE:
-        new = [_in_items(parts[0], leaf), _in_items(parts[1], leaf)]
+        new = [_in_items(part, leaf) for part in parts]
+    elif kind in (TAKE_KEYS, TAKE_ITEMS):  # the keys or indexes themselves are small
+        new = [parts[0], *(_in_items(part, leaf) for part in parts[1:])]
     else:
         return change
     if all(one is other for one, other in zip(new, parts, strict=True)):
