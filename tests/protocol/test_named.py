@@ -122,8 +122,10 @@ def test_a_damaged_name_is_refused(parts: Any) -> None:
     [
         ([("a", "x" * 50)], True),
         ([("a", "x" * 30), ("b", "x" * 30)], False),
-        ([("a", ["x" * 30, "y" * 30])], True),
-        ([("a", {"k": b"x" * 50})], True),
+        ([("a", ["x" * 30, "y" * 30])], False),
+        ([("a", b"x" * 50)], True),
+        ([(TASKS, Send("n", ["x" * 30, "y" * 30]))], True),
+        ([(TASKS, Send("n", "x" * 50))], True),
         ([(TASKS, Send("n", {"k": "x" * 50}))], True),
         ([("a", 10**30), ("b", None), (TASKS, Send("n", None))], False),
     ],
