@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from drumline_graph.delta import is_change
 from drumline_graph.texts import is_encodable
 from drumline_graph.types import Command, Interrupt, Send
 from drumline_protocol import facts as f
@@ -170,7 +171,7 @@ def keys(value: Any) -> Any:
 
 def change(value: Any) -> list[Any]:
     """What changed in a channel (`drumline_graph.delta`)."""
-    if type(value) is list and value and type(value[0]) is str:
+    if type(value) is list and value and type(value[0]) is str and is_change(value):
         return value
     raise Misshapen("must be a change of a channel")
 

@@ -1,4 +1,4 @@
-"""The graphs that a worker holds, and how a task message becomes a job. Pure but for the values it asks for."""
+"""The graphs that a worker holds, and how a task message becomes a job. No IO but for the values it asks for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 from drumline_graph.constants import START
 from drumline_graph.errors import DrumlineError
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec, unbox
