@@ -21,7 +21,8 @@ from drumline_protocol.facts import (
     TaskFinished,
     TaskInterrupted,
 )
-from drumline_worker.model_call import CHUNK, WHOLE, ModelCall
+from drumline_protocol.message_kinds import CHUNK, WHOLE
+from drumline_worker.model_call import ModelCall
 
 
 def start(script: Script, *record: str) -> None:

@@ -21,7 +21,8 @@ from drumline_protocol.facts import (
     RunStarted,
     Sketch,
 )
-from drumline_worker.model_call import CHUNK, OUTPUT, WHOLE, ModelCall
+from drumline_protocol.message_kinds import CHUNK, OUTPUT, WHOLE
+from drumline_worker.model_call import ModelCall
 
 CODEC = Codec()
 TASK = "11111111-2222-3333-4444-555555555555"

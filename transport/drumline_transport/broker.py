@@ -73,7 +73,6 @@ __all__ = [
     "ClientVerbs",
     "Commit",
     "CommitReply",
-    "CommonVerbs",
     "CoordinatorVerbs",
     "DeadEntry",
     "Delivery",
@@ -86,7 +85,12 @@ __all__ = [
     "LogAppend",
     "LogEntry",
     "LogReader",
+    "LookVerbs",
+    "OperatorVerbs",
     "Position",
+    "ReaderVerbs",
+    "RunVerbs",
+    "ServiceVerbs",
     "Source",
     "StaleTask",
     "Status",
@@ -133,19 +137,12 @@ class AsyncLogReader(Protocol):
         ...
 
 
-class CommonVerbs(Protocol):
-    """What every role may ask."""
+class LookVerbs(Protocol):
+    """What every role may ask: who is there, and what the cluster is. They change nothing that matters."""
 
     partitions: int
     #: the protocol version that the cluster speaks, as of `connect`
     protocol: int
-
-    def raise_protocol(self, version: int) -> None:
-        """Let the cluster speak a later protocol version from now on; processes that are there go on as they began.
-
-        Idempotent. For an operator, when no older process is left.
-        """
-        ...
 
     def server_id(self) -> str:
         """The broker's `run_id` as of the latest (re)connect. Costs nothing.
@@ -159,14 +156,6 @@ class CommonVerbs(Protocol):
         """Redis TIME in milliseconds: the only clock that processes may compare."""
         ...
 
-    def beat(self, kind: Kind, name: str, info: bytes) -> None:
-        """Say that `name` is here, with `info` for others to read. Idempotent."""
-        ...
-
-    def leave(self, kind: Kind, name: str) -> None:
-        """Take `name` off the list. Idempotent."""
-        ...
-
     def members(self, kind: Kind) -> dict[str, tuple[bytes, int]]:
         """`name -> (info, ms since its last beat, by Redis TIME)`.
 
@@ -175,28 +164,9 @@ class CommonVerbs(Protocol):
         """
         ...
 
-    def put_graph(self, name: str, data: bytes) -> None:
-        """Publish what is known of a graph under `name`. Idempotent; the last one wins."""
-        ...
-
     def graphs(self) -> dict[str, bytes]: ...
 
-    def queue_depths(self, pools: list[str]) -> dict[str, tuple[int, int]]:
-        """`pool -> (entries not yet delivered, entries delivered and pending)`."""
-        ...
-
-    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
-        """Keep a large value under `blob_id` for `ttl_s` seconds (0: for ever). Idempotent."""
-        ...
-
     def get_blob(self, p: int, blob_id: str) -> bytes | None: ...
-
-    def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
-        """Append one message about a run ("": about none) to the inbox of partition `p`.
-
-        At least once; once it returns it is stored.
-        """
-        ...
 
     def close(self) -> None:
         """Close all connections and end every wait of this broker, in whatever thread, with
@@ -205,7 +175,111 @@ class CommonVerbs(Protocol):
         ...
 
 
-class CoordinatorVerbs(CommonVerbs, Protocol):
+class RunVerbs(Protocol):
+    """Look at what is kept of one run."""
+
+    def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
+        """The record of a run; empty when there is none.
+
+        Slots of open tasks are fields `t:<slot>`.
+        """
+        ...
+
+    def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
+        """All entries behind the id `after` ("-": from the start)."""
+        ...
+
+
+class ReaderVerbs(LookVerbs, RunVerbs, Protocol):
+    """Read runs: all that a reader of streams needs. Changes nothing."""
+
+    def log_reader(self, p: int, run_id: str) -> LogReader: ...
+
+    def alog_reader(self, p: int, run_id: str) -> AsyncLogReader:
+        """A reader for the running event loop.
+
+        Any number of loops, one after another or at once.
+        """
+        ...
+
+
+class ClientVerbs(ReaderVerbs, Protocol):
+    """Ask for runs, and read them."""
+
+    def submit(self, p: int, run_id: str, data: bytes) -> None:
+        """Append one message about a run to the requests of partition `p`.
+
+        At least once; once it returns it is stored.
+        """
+        ...
+
+
+class OperatorVerbs(LookVerbs, Protocol):
+    """What tools for operators ask beside."""
+
+    def raise_protocol(self, version: int) -> None:
+        """Let the cluster speak a later protocol version from now on; processes that are there go on as they began.
+
+        Idempotent. For an operator, when no older process is left.
+        """
+        ...
+
+    def queue_depths(self, pools: list[str]) -> dict[str, tuple[int, int]]:
+        """`pool -> (entries not yet delivered, entries delivered and pending)`."""
+        ...
+
+    def dead(self, p: int, count: int, newest: str = "+") -> list[tuple[str, DeadEntry]]:
+        """The newest entries that were set aside, `(id in the dead stream, entry)`, newest first.
+
+        With an id for `newest` those that are not newer than it.
+        """
+        ...
+
+    def put_back(self, p: int, entry: DeadEntry) -> None:
+        """Append an entry that was set aside to the stream where it lay, to be handled once more.
+
+        At least once. Raises `ValueError`, and changes nothing, for an entry that is not whole, or that lay in no
+        stream of entries.
+        """
+        ...
+
+    def drop_dead(self, p: int, ids: list[str]) -> None:
+        """Forget entries that were set aside. Idempotent."""
+        ...
+
+    def failed(self, p: int, count: int) -> list[FailedRun]:
+        """Runs that failed lately, the last one first."""
+        ...
+
+
+class ServiceVerbs(LookVerbs, Protocol):
+    """What coordinators and workers ask alike."""
+
+    def beat(self, kind: Kind, name: str, info: bytes) -> None:
+        """Say that `name` is here, with `info` for others to read. Idempotent."""
+        ...
+
+    def leave(self, kind: Kind, name: str) -> None:
+        """Take `name` off the list. Idempotent."""
+        ...
+
+    def put_graph(self, name: str, data: bytes) -> None:
+        """Publish what is known of a graph under `name`. Idempotent; the last one wins."""
+        ...
+
+    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
+        """Keep a large value under `blob_id` for `ttl_s` seconds (0: for ever). Idempotent."""
+        ...
+
+    def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
+        """Append one message about a run ("": about none) to the inbox of partition `p`.
+
+        At least once; once it returns it is stored.
+        """
+        ...
+
+
+class CoordinatorVerbs(ServiceVerbs, RunVerbs, Protocol):
     """Lease partitions, read their inboxes, commit."""
 
     def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
@@ -283,17 +357,6 @@ class CoordinatorVerbs(CommonVerbs, Protocol):
         """
         ...
 
-    def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
-        """The record of a run; empty when there is none.
-
-        Slots of open tasks are fields `t:<slot>`.
-        """
-        ...
-
-    def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
-        """All entries behind the id `after` ("-": from the start)."""
-        ...
-
     def open_runs(self, p: int) -> list[str]:
         """Runs opened and not closed, sorted."""
         ...
@@ -323,7 +386,7 @@ class CoordinatorVerbs(CommonVerbs, Protocol):
         ...
 
 
-class WorkerVerbs(CommonVerbs, Protocol):
+class WorkerVerbs(ServiceVerbs, Protocol):
     """Take tasks, answer, stay alive."""
 
     def take(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:
@@ -372,50 +435,7 @@ class WorkerVerbs(CommonVerbs, Protocol):
         ...
 
 
-class ClientVerbs(CommonVerbs, Protocol):
-    """Ask for runs and read their logs."""
-
-    def submit(self, p: int, run_id: str, data: bytes) -> None:
-        """Append one message about a run to the requests of partition `p`.
-
-        At least once; once it returns it is stored.
-        """
-        ...
-
-    def dead(self, p: int, count: int, newest: str = "+") -> list[tuple[str, DeadEntry]]:
-        """The newest entries that were set aside, `(id in the dead stream, entry)`, newest first.
-
-        With an id for `newest` those that are not newer than it.
-        """
-        ...
-
-    def put_back(self, p: int, entry: DeadEntry) -> None:
-        """Append an entry that was set aside to the stream where it lay, to be handled once more.
-
-        At least once. Raises `ValueError`, and changes nothing, for an entry that is not whole, or that lay in no
-        stream of entries.
-        """
-        ...
-
-    def drop_dead(self, p: int, ids: list[str]) -> None:
-        """Forget entries that were set aside. Idempotent."""
-        ...
-
-    def failed(self, p: int, count: int) -> list[FailedRun]:
-        """Runs that failed lately, the last one first."""
-        ...
-
-    def log_reader(self, p: int, run_id: str) -> LogReader: ...
-
-    def alog_reader(self, p: int, run_id: str) -> AsyncLogReader:
-        """A reader for the running event loop.
-
-        Any number of loops, one after another or at once.
-        """
-        ...
-
-
-class Broker(CoordinatorVerbs, WorkerVerbs, ClientVerbs, Protocol):
+class Broker(CoordinatorVerbs, WorkerVerbs, ClientVerbs, OperatorVerbs, Protocol):
     """All verbs.
 
     Each process builds one; connections are opened when a group of verbs is first used.

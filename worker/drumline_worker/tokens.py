@@ -16,11 +16,11 @@ from langchain_core.runnables.config import var_child_runnable_config  # noqa: F
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 from drumline_graph.constants import TAG_HIDDEN, TAG_NOSTREAM
-from drumline_graph.message_ids import identify, messages_in_fields
+from drumline_graph.message_ids import identify, messages_in_fields, returned_messages
 from drumline_protocol.facts import MESSAGE
-from drumline_worker.capture import returned_messages
+from drumline_protocol.message_kinds import CHUNK, GIVEN, OUTPUT, WHOLE
 from drumline_worker.job import Emit
-from drumline_worker.model_call import CHUNK, GIVEN, OUTPUT, WHOLE, ModelCall
+from drumline_worker.model_call import ModelCall
 
 #: tags that LangChain itself gives to the parts of a sequence
 _INTERNAL_TAG = "seq:step"

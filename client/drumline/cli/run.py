@@ -44,7 +44,7 @@ def run(args: Namespace) -> int:
     settings = Settings(args)
     input = read_json(args.input, "--input")
     context = None if args.context is None else read_json(args.context, "--context")
-    config = {} if args.config is None else read_json(args.config, "--config")
+    config: Any = {} if args.config is None else read_json(args.config, "--config")
     if not isinstance(config, dict):
         raise UsageError(f"--config is a JSON object, not {config!r}")
     modes = read_modes(args.stream)
@@ -74,7 +74,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _items(stream: RunStream) -> Iterator[Any]:
+def _items(stream: RunStream[Any]) -> Iterator[Any]:
     try:
         yield from stream
     except LangChainMissing as error:
@@ -132,7 +132,7 @@ def read_modes(text: str) -> list[str]:
     return list(modes)
 
 
-def _told(graph: str, stream: RunStream, error: Exception) -> str:
+def _told(graph: str, stream: RunStream[Any], error: Exception) -> str:
     """The error of a run: the worker's traceback, if there is one, then one line."""
     from drumline_graph.errors import DrumlineError
     from drumline_protocol.errors import ClusterError, RemoteError

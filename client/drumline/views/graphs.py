@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drumline_coordinator.sketch import child_path
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, START
 from drumline_graph.delta import patch
 from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
 from drumline_protocol.facts import GraphEntered, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
+from drumline_protocol.graph_paths import child_path
 from drumline_protocol.metadata import metadata_below, task_metadata
 
 Mappers = Callable[[str, str], Callable[[Any], Any] | None]

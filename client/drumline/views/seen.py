@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from drumline_graph.message_ids import identify_output, messages_in_fields
+from drumline_graph.message_ids import identify_output, messages_in_fields, returned_messages
 from drumline_protocol.codec_langchain import TAG_PREFIX
 from drumline_protocol.codec_types import Opaque
 from drumline_protocol.errors import LangChainMissing
-from drumline_worker.capture import returned_messages
-from drumline_worker.model_call import CHUNK
+from drumline_protocol.message_kinds import CHUNK
 
 
 def check_readable(message: Any) -> None:
