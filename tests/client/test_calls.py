@@ -150,7 +150,7 @@ _LOOKS = {"copy", "validate", "with_config", "on", "prepare_call", "as_result", 
 _SCHEMAS = {"get_input_schema", "get_output_schema", "get_input_jsonschema", "get_output_jsonschema"}
 LONELY: dict[type, set[str]] = {
     Cluster: {"graph", "broker"},
-    ClusterGraph: {"with_config", "get_name", "run", "arun", *_SCHEMAS} - {"run", "arun"},
+    ClusterGraph: {"with_config", "get_name", *_SCHEMAS},
     RunStream: {"close"},
     AsyncRunStream: {"aclose"},
     CompiledStateGraph: {*_LOOKS, *_SCHEMAS, "get_context_jsonschema", "get_config_jsonschema"},

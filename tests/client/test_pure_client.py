@@ -83,7 +83,12 @@ stream = graph.on(Cluster(sys.argv[1])).stream({"n": 1})
 
 def test_importing_drumline_imports_no_client() -> None:
     run(
-        "import drumline\nassert set(m for m in sys.modules if m.startswith('drumline')) <= {'drumline', 'drumline._version'}"
+        """
+import drumline
+
+found = {name for name in sys.modules if name.startswith("drumline")}
+assert found == {"drumline", "drumline._version"}, found
+"""
     )
 
 
