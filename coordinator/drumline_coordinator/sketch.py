@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from drumline_graph.constants import START
+from drumline_graph.node import Node
 from drumline_graph.program import Program
 from drumline_protocol.facts import NodeSketch, Sketch
 
@@ -19,6 +21,39 @@ def sketch_program(program: Program) -> dict[str, Sketch]:
         program.sketches = sketches
     made: dict[str, Sketch] = program.sketches
     return made
+
+
+def outline(sketches: dict[str, Sketch], path: str = "") -> Program:
+    """As much of a graph as `fold` needs, for who cannot import it: its nodes and subgraphs. It cannot run."""
+    sketch = sketches[path]
+    nodes = {
+        name: Node(
+            name,
+            None,
+            outline(sketches, child_path(path, name)) if child_path(path, name) in sketches else None,
+            triggers=node.triggers,
+            pool=node.pool,
+            tags=node.tags,
+        )
+        for name, node in sketch.nodes.items()
+    }
+    return Program(
+        name=sketch.name,
+        nodes=nodes,
+        start=Node(START, None),
+        channels={},
+        managed={},
+        input_keys=[],
+        output_keys=sketch.output_keys,
+        stream_keys=sketch.stream_keys,
+        trigger_to_nodes={},
+        state_schema=None,
+        input_schema=None,
+        output_schema=None,
+        context_schema=None,
+        input_reader=lambda _value: None,
+        builder=None,
+    )
 
 
 def _walk(program: Program, path: str, into: dict[str, Sketch]) -> None:

@@ -114,7 +114,7 @@ def test_a_run_may_be_joined_later(cluster: Cluster) -> None:
             assert found == 14
         elif name == "asks":
             assert [question.value for question in found["__interrupt__"]] == [{"why": 1}]
-        expected = {"nested": "done", "flow": "done", "asks": "interrupted"}[name]
+        expected = {"nested": "done", "flow": "done", "asks": "paused"}[name]
         assert cluster.status(run_id)["status"] == expected
         modes = ["values", "updates"]
         joined = list(cluster.join(run_id, stream_mode=modes, subgraphs=True))

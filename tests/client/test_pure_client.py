@@ -33,8 +33,21 @@ assert isinstance(graph.astream({"n": 1}), AsyncRunStream)
 """
 
 
+#: the status of a run is told from its facts, folded: by the fold alone, without the machine that makes them
+STATUS = """
+from drumline.cluster import status
+
+assert not [name for name in heavy() if name.startswith("drumline_worker")], heavy()
+for part in ("run", "machine", "attempts", "barrier", "nesting", "partition", "service"):
+    assert f"drumline_coordinator.{part}" not in heavy(), heavy()
+"""
+
+
+NOTHING = "\nassert not heavy(), heavy()\n"
+
+
 def run(*parts: str, url: str = "redis://127.0.0.1:1") -> None:
-    code = LOADED + "".join(parts) + "\nassert not heavy(), heavy()\n"
+    code = LOADED + "".join(parts) + (NOTHING if STATUS not in parts else "")
     done = subprocess.run([sys.executable, "-c", code, url], cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
 
@@ -51,8 +64,7 @@ def test_nor_does_one_that_asks_a_broker(server: LocalServer) -> None:
 import drumline.errors
 
 cluster.link.await_cluster = lambda: cluster.broker()
-for ask in (lambda: graph.invoke({"n": 1}), lambda: graph.start({"n": 1}), lambda: cluster.status("r"),
-            lambda: cluster.cancel("r"), lambda: cluster.result("r"), lambda: list(cluster.join("r"))):
+for ask in (lambda: graph.invoke({"n": 1}), lambda: graph.start({"n": 1}),         lambda: cluster.cancel("r"), lambda: cluster.result("r"), lambda: list(cluster.join("r"))):
     try:
         ask()
     except drumline.errors.NoCluster:
@@ -62,6 +74,10 @@ for ask in (lambda: graph.invoke({"n": 1}), lambda: graph.start({"n": 1}), lambd
 """,
         url=server.url,
     )
+
+
+def test_a_status_loads_only_what_folds_facts() -> None:
+    run(CLIENT, STATUS)
 
 
 def test_building_a_graph_loads_no_run_machine() -> None:

@@ -176,7 +176,7 @@ def test_a_key_that_holds_nothing_any_more_is_not_shown(script: Script) -> None:
 def test_questions_stand_beside_the_values(script: Script) -> None:
     script.write("r", 1, *begun(PROGRAM), planned(1, "says"), committed(1, n=1))
     script.write("r", 5, planned(2, "says"), TaskInterrupted((), "says", 1, [Interrupt("why", "i")], 0.0))
-    script.finish("r", 7, "interrupted")
+    script.finish("r", 7, "paused")
     question = (Interrupt("why", "i"),)
     assert read(script, stream_mode="values")[-1] == {"n": 1, "__interrupt__": question}
     last = read(script, stream_mode="values", version="v2")[-1]

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from drumline_coordinator import dispatch, intake, run, staging
+from drumline_coordinator import attempts, dispatch, intake, staging
 from drumline_coordinator.apps import Apps
 from drumline_worker import crew, outbox
 from drumline_worker.registry import Registry
@@ -42,7 +42,7 @@ _NO_GRAPHS = Registry({})
 #: bounds that a small graph would never reach, and what is drawn for them
 _LIMITS = (
     (intake, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
-    (run, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
+    (attempts, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
     (staging, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),

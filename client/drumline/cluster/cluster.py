@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from drumline.cluster.link import Link
 from drumline.cluster.opening import Opening
-from drumline.cluster.status import run_status
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.reading import Reading, aresult_of, parse_reading, result_of
 from drumline.settings import Settings
 from drumline_protocol.errors import without_password
+from drumline_transport.after_fork import late_import
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -198,9 +198,12 @@ class Cluster:
         """What is known of a run, without waiting.
 
         `{"run_id", "graph", "status", "created_ms", "open_tasks"}`: the status is "open", "done", "failed",
-        "cancelled" or "interrupted"; each open task is
+        "cancelled" or "paused"; each open task is
         `{"id", "node", "ns", "pool", "attempt", "state": "dispatched" | "planned" | "parked", "reason"}`.
         """
+        with late_import():  # it folds the run's facts: readers of streams do not need that
+            from drumline.cluster.status import run_status
+
         return run_status(self.link, run_id)
 
     async def astatus(self, run_id: str) -> dict[str, Any]:

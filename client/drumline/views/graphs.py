@@ -9,7 +9,7 @@ from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, START
 from drumline_graph.delta import patch
 from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
-from drumline_protocol.facts import GraphEntered, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
+from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
 from drumline_protocol.graph_paths import child_path
 from drumline_protocol.metadata import metadata_below, task_metadata
 
@@ -90,8 +90,8 @@ class GraphView:
             shown=shown,
         )
 
-    def commit(self, fact: StepCommitted) -> None:
-        """Fold what a superstep changed into the state."""
+    def commit(self, fact: StepCommitted | GraphPaused) -> None:
+        """Fold what a superstep changed into the state, or would change: with a pause the run ends."""
         cells = self.cells
         for channel, change in fact.changes.items():
             if change[0] == "s":

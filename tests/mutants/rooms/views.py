@@ -178,7 +178,7 @@ VIEWS: tuple[Mutation, ...] = (
     Mutation(
         "threads_without_bound",
         "client/drumline/embedded/driver.py",
-        "self._threads_max = embedded.run.max_open or min(32, (os.cpu_count() or 1) + 4)",
+        "self._threads_max = embedded.run.state.max_open or min(32, (os.cpu_count() or 1) + 4)",
         "self._threads_max = 256",
         "tests/embedded",
         "Embedded, at most max_concurrency sync nodes run at once.",
