@@ -64,7 +64,14 @@ def test_nor_does_one_that_asks_a_broker(server: LocalServer) -> None:
 import drumline.errors
 
 cluster.link.await_cluster = lambda: cluster.broker()
-for ask in (lambda: graph.invoke({"n": 1}), lambda: graph.start({"n": 1}),         lambda: cluster.cancel("r"), lambda: cluster.result("r"), lambda: list(cluster.join("r"))):
+asks = [
+    lambda: graph.invoke({"n": 1}),
+    lambda: graph.start({"n": 1}),
+    lambda: cluster.cancel("r"),
+    lambda: cluster.result("r"),
+    lambda: list(cluster.join("r")),
+]
+for ask in asks:
     try:
         ask()
     except drumline.errors.NoCluster:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from drumline.call import STREAM_MODE, Call, Callee, parse_call
-from drumline.call_config import merge_configs
 from drumline.graph.calls import CompiledCalls
 from drumline.graph.surface import Surface
 from drumline.runnable.schemas import model_of
@@ -104,18 +103,6 @@ class CompiledStateGraph(Surface, CompiledCalls[StateT, ContextT, InputT, Output
 
         del config
         return drawable(self.program, xray)
-
-    async def aget_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
-        """The twin of `get_graph`."""
-        return self.get_graph(config, xray=xray)
-
-    def with_config(
-        self, config: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
-        """A copy whose runs start from this config (tags are joined, metadata and configurable merged)."""
-        copied = copy.copy(self)
-        copied.config = merge_configs(self.config, config, kwargs)
-        return copied
 
     def on(self, cluster: Cluster, name: str | None = None) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """A copy that runs on `cluster`, where it must be registered as `name` (default: this graph's name)."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from drumline.call_config import merge_configs
 from drumline.runnable.batch import Batches
 from drumline.runnable.face import RunnableFace
 from drumline.runnable.schemas import model_of
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.program import Program
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 class RemoteFace(RunnableFace, Batches[StateT, ContextT, InputT, OutputT]):
@@ -23,14 +18,7 @@ class RemoteFace(RunnableFace, Batches[StateT, ContextT, InputT, OutputT]):
     `_program` is the graph if this process holds it; without it, input and output may be anything.
     """
 
-    config: dict[str, Any]
     _program: Program | None
-
-    def with_config(self, config: Mapping[str, Any] | None = None, **kwargs: Any) -> Self:
-        """A copy whose runs start from this config, as `CompiledStateGraph.with_config` does."""
-        copied = copy.copy(self)
-        copied.config = merge_configs(self.config, config, kwargs)
-        return copied
 
     @property
     def InputType(self) -> Any:
@@ -74,7 +62,3 @@ class RemoteFace(RunnableFace, Batches[StateT, ContextT, InputT, OutputT]):
 
         del config
         return drawn_alone(str(self.name)) if self._program is None else drawable(self._program, xray)
-
-    async def aget_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
-        """The twin of `get_graph`."""
-        return self.get_graph(config, xray=xray)
