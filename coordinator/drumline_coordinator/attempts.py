@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from drumline_coordinator.fold import Dispatched, Requeued
+from drumline_coordinator.fold import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
 from drumline_coordinator.tasks import PARKED, Task
@@ -37,19 +37,18 @@ from drumline_protocol.wire import decode_command
 def sent_attempt(machine: Machine, event: Any) -> Task | None:
     """The task whose open attempt `event` names; None if that attempt is not open."""
     task = machine.state.tasks.get(event.task)
-    return task if task is not None and task.is_sent and task.attempt == event.attempt else None
+    return task if task is not None and task.attempt == event.attempt and task.is_sent else None
 
 
-def speaks_for(machine: Machine, event: Any) -> Task | None:
-    """The task that the sender of `event` executes; None if it comes too late or from the wrong executor."""
-    task = sent_attempt(machine, event)
-    return task if task is not None and task.executor in (None, event.executor) else None
+def is_heard(task: Task, executor: str) -> bool:
+    """Whether the open attempt of a task is bound to this executor, or may be."""
+    return task.executor is None or task.executor == executor
 
 
 def on_events(machine: Machine, event: Events) -> None:
     """A burst: what of it is new becomes a fact."""
-    task = speaks_for(machine, event)
-    if task is None:
+    task = sent_attempt(machine, event)
+    if task is None or not is_heard(task, event.executor):
         notice = machine.late.notice(machine.state, event)
         if notice is not None:
             machine.emit(notice)
@@ -74,11 +73,11 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
     With an answer the task's entry is gone. So an answer of anybody else to the open attempt, which happens when
     the broker lost track of who got the entry, leaves nobody to wait for: the attempt is void.
     """
-    task = speaks_for(machine, event)
+    task = sent_attempt(machine, event)
     if task is None:
-        task = sent_attempt(machine, event)
-        if task is not None:
-            lose(machine, task, f"{event.executor} answered, but another worker was heard first")
+        return None
+    if not is_heard(task, event.executor):
+        lose(machine, task, f"{event.executor} answered, but another worker was heard first")
         return None
     if not isinstance(event, Refused) and event.events > task.n:
         lose(machine, task, f"events {task.n + 1} to {event.events} of it were lost on their way")
@@ -130,7 +129,7 @@ def on_workers(machine: Machine, _event: WorkersChanged) -> None:
     """Parked tasks are offered again."""
     parked = [task for task in machine.state.tasks.values() if task.status is PARKED]
     if parked:
-        machine.note(Requeued(parked))
+        fold_requeue(machine.state, parked)
 
 
 # -- void attempts ---------------------------------------------------------------------------------
@@ -163,17 +162,17 @@ def lose(machine: Machine, task: Task, reason: str, *, died: bool = False) -> No
 def open_window(machine: Machine) -> None:
     """Send planned tasks: as many as `max_concurrency` and the bound of one commit allow."""
     state, fx = machine.state, machine.fx
-    if not state.ready:
-        return
-    free = state.max_open - state.running if state.max_open else len(state.ready)
-    count = max(0, min(len(state.ready), free, DISPATCH_WINDOW_ENTRIES_MAX))
-    if count:
-        tasks = list(islice(state.ready.values(), count))
-        machine.note(Dispatched(tasks))
-        fx.dispatch += tasks
-    fx.more = bool(state.ready) and free > count
+    most = DISPATCH_WINDOW_ENTRIES_MAX
+    tasks = list(islice(state.ready.values(), most + 1))
+    if state.max_open:
+        del tasks[max(0, state.max_open - state.running) :]
+    if len(tasks) > most:
+        del tasks[most:]
+        fx.more = True
+    fx.dispatch = tasks
+    fold_dispatch(state, tasks)
 
 
 def postpone(machine: Machine, tasks: Sequence[Task]) -> None:
     """These tasks do not fit into the commit: they are the first of the next window."""
-    machine.note(Requeued(tasks, in_front=True))
+    fold_requeue(machine.state, tasks, in_front=True)

@@ -10,7 +10,8 @@ from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import Ending, end_graph, enter_child
 from drumline_coordinator.passing import commands_of
-from drumline_coordinator.tasks import INTERRUPTED, Scope, Task
+from drumline_coordinator.state import RUN_OPEN
+from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.constants import PUSH, TAG_HIDDEN
 from drumline_graph.errors import GraphRecursionError
 from drumline_graph.message_ids import messages_in_fields
@@ -23,9 +24,9 @@ from drumline_protocol.ids import task_id
 def settle(machine: Machine) -> None:
     """Commit every step that is due, and whatever becomes due by that."""
     due, state = machine.due, machine.state
-    while due and state.is_open:
+    while due and state.status is RUN_OPEN:
         scope, done = due.popleft()
-        if state.scopes.get(scope.ns) is not scope:
+        if scope.parent is not None and state.scopes.get(scope.ns) is not scope:
             continue  # it was left meanwhile
         try:
             _commit(machine, scope, done)
@@ -34,7 +35,7 @@ def settle(machine: Machine) -> None:
 
 
 def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
-    if any(task.status is INTERRUPTED for task in done):
+    if scope.asks:
         end_graph(machine, scope, Ending.ASKED, [item for task in done for item in task.interrupts])
         return
     if scope.leaving:
@@ -83,8 +84,8 @@ def _begin_step(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> N
     noted = not machine.wire and "messages" in machine.shared.record
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
-    for task in list(scope.tasks.values()):
-        if task.node.subprogram is not None and machine.state.is_open:
+    for task in [task for task in scope.tasks.values() if task.node.subprogram is not None]:
+        if machine.state.is_open:
             enter_child(machine, task)
 
 

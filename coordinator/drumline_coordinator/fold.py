@@ -4,14 +4,13 @@ The live machine folds each fact as it emits it, recovery folds those of the log
 that is not here changes nothing that decides what comes next: only views read it.
 
 Two things about a run stand in its record and not in its log, because the log is for readers: which tasks have an
-entry in a task stream (`Dispatched`), and which of them are to be sent again (`Requeued`). Whoever is heard of a task
-had an entry of it, so that a log alone can be folded too.
+entry in a task stream (`fold_dispatch`), and which of them are to be sent again (`fold_requeue`). Whoever is heard of a
+task had an entry of it, so that a log alone can be folded too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from drumline_coordinator.passing import leaves
@@ -28,10 +27,8 @@ from drumline_coordinator.tasks import (
     Task,
     TaskStatus,
 )
-from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
-from drumline_graph.delta import patch
-from drumline_graph.node import Node
+from drumline_graph.delta import patched
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
@@ -42,7 +39,6 @@ from drumline_protocol.facts import (
     GraphPaused,
     Noticed,
     PlanMade,
-    PlannedTask,
     RunFinished,
     StepCommitted,
     TailOpened,
@@ -53,21 +49,6 @@ from drumline_protocol.facts import (
     TaskParked,
 )
 from drumline_protocol.wire import decode_interrupts, decode_writes
-
-
-@dataclass(slots=True)
-class Dispatched:
-    """Each of these tasks has an entry in a task stream."""
-
-    tasks: Sequence[Task]
-
-
-@dataclass(slots=True)
-class Requeued:
-    """These tasks wait for their dispatch: in front of the others, or behind them."""
-
-    tasks: Sequence[Task]
-    in_front: bool = False
 
 
 def fold(state: RunState, fact: Any) -> None:
@@ -135,18 +116,15 @@ def _planned(state: RunState, fact: PlanMade) -> None:
         is_start = row.name == START
         node = scope.program.start if is_start else nodes[row.name]
         input = row.arg if inputs is None else inputs[index]
-        task = Task(row.id, row.name, row.path, _path_key(node, row), row.triggers, input, node, scope)
+        key = node.path_key if row.path == node.path else path_key_of(row.path)
+        task = Task(row.id, row.name, row.path, key, row.triggers, input, node, scope)
         if is_start:
             task.phase = ROUTE
             task.writes = row.arg
-        scope.tasks[task.id] = state.tasks[task.id] = task
-        if task.runs_on_worker:
-            state.ready[task.id] = task
+        scope.tasks[row.id] = state.tasks[row.id] = task
+        if is_start or node.subprogram is None:
+            state.ready[row.id] = task
     scope.open_tasks = len(fact.tasks)
-
-
-def _path_key(node: Node, row: PlannedTask) -> str:
-    return node.path_key if row.path == node.path else path_key_of(row.path)
 
 
 def _committed(state: RunState, fact: StepCommitted) -> None:
@@ -154,8 +132,7 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     program, held = scope.program, scope.state
     changed = fact.cells
     if changed is None:
-        cells = held.cells
-        changed = {channel: patch(cells.get(channel, MISSING), change) for channel, change in fact.changes.items()}
+        changed = patched(held.cells, fact.changes)
     held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()])
     if scope.parent is not None and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
@@ -168,37 +145,31 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
 # -- attempts --------------------------------------------------------------------------------------
 
 
-def _dispatched(state: RunState, fact: Dispatched) -> None:
-    for task in fact.tasks:
-        _send(state, task)
+def fold_dispatch(state: RunState, tasks: Sequence[Task]) -> None:
+    """Each of these tasks has an entry in a task stream."""
+    ready = state.ready
+    for task in tasks:
+        if task.status is PARKED:
+            task.become(PLANNED)
+        task.become(RUNNING)
+        ready.pop(task.id, None)
+    state.running += len(tasks)
 
 
-def _send(state: RunState, task: Task) -> None:
-    if task.status is PARKED:
+def fold_requeue(state: RunState, tasks: Sequence[Task], *, in_front: bool = False) -> None:
+    """These tasks wait for their dispatch: in front of the others, or behind them."""
+    state.running -= sum(task.is_sent for task in tasks)
+    for task in tasks:
         task.become(PLANNED)
-    task.become(RUNNING)
-    state.ready.pop(task.id, None)
-    state.running += 1
-
-
-def _requeued(state: RunState, fact: Requeued) -> None:
-    for task in reversed(fact.tasks) if fact.in_front else fact.tasks:
-        _requeue(state, task, in_front=fact.in_front)
-
-
-def _requeue(state: RunState, task: Task, *, in_front: bool = False) -> None:
-    state.running -= task.is_sent
-    task.become(PLANNED)
-    state.ready[task.id] = task
-    if in_front:
-        state.ready.move_to_end(task.id, last=False)
+    again = {task.id: task for task in tasks}
+    state.ready = {**again, **state.ready} if in_front else {**state.ready, **again}
 
 
 def _heard_of(state: RunState, id_: str) -> Task:
     """The task of which something was heard: it has an entry, whether we were told of its dispatch or not."""
     task = state.tasks[id_]
     if task.status is not RUNNING and task.runs_on_worker:
-        _send(state, task)
+        fold_dispatch(state, [task])
     return task
 
 
@@ -210,7 +181,7 @@ def _emitted(state: RunState, fact: Emitted) -> None:
 
 def _retracted(state: RunState, fact: AttemptRetracted) -> None:
     task = _heard_of(state, fact.task)
-    _requeue(state, task, in_front=True)
+    fold_requeue(state, [task], in_front=True)
     task.attempt = fact.attempt + 1
     task.lost += 1
     task.deaths += fact.died
@@ -232,18 +203,21 @@ def _parked(state: RunState, fact: TaskParked) -> None:
 
 
 def _end(state: RunState, task: Task, status: TaskStatus) -> None:
-    state.running -= task.is_sent
+    if task.is_sent:
+        state.running -= 1
     task.become(status)
     task.n += 1  # the answer has a number too
     task.scope.open_tasks -= 1
 
 
 def _finished(state: RunState, fact: TaskFinished) -> None:
-    writes = _writes(state, fact.writes)
+    writes = fact.writes
+    if type(writes) is not list:
+        writes = _writes(state, writes)
     task = _heard_of(state, fact.task)
     _end(state, task, DONE)
     task.writes = writes
-    if leaves(writes):
+    if len(writes) == 1 and leaves(writes):
         task.scope.leaving = True
 
 
@@ -252,6 +226,7 @@ def _interrupted(state: RunState, fact: TaskInterrupted) -> None:
     task = _heard_of(state, fact.task)
     _end(state, task, INTERRUPTED)
     task.interrupts = interrupts
+    task.scope.asks = True
 
 
 def _left_its_graph(state: RunState, fact: TaskLeft) -> None:
@@ -293,8 +268,6 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     GraphPaused: _paused,
     PlanMade: _planned,
     StepCommitted: _committed,
-    Dispatched: _dispatched,
-    Requeued: _requeued,
     Emitted: _emitted,
     AttemptRetracted: _retracted,
     TaskParked: _parked,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.fold import fold
+from drumline_coordinator.fold import FOLDS
 from drumline_coordinator.late import LateEvents
 from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import Scope, Task
@@ -37,12 +37,10 @@ class Machine:
 
     def emit(self, fact: Any) -> None:
         """The next fact of the log: what it means is so from now on."""
-        fold(self.state, fact)
+        fold = FOLDS.get(type(fact))
+        if fold is not None:
+            fold(self.state, fact)
         self.fx.facts.append(fact)
-
-    def note(self, fact: Any) -> None:
-        """The same for what stands in the run record, and not in the log."""
-        fold(self.state, fact)
 
     def note_end(self, scope: Scope) -> None:
         """A task of `scope` has ended: if it was the last one, the superstep is due."""

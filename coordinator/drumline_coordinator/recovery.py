@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from drumline_coordinator.fold import Dispatched, Requeued, fold
+from drumline_coordinator.fold import fold, fold_dispatch, fold_requeue
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import OPEN, PLANNED
 from drumline_graph.program import Program
@@ -33,7 +33,7 @@ def recover(program: Program, shared: RunShared, facts: Iterable[Fact], slots: C
             continue
         if slot_of(task.id, task.attempt) in slots:
             if not task.is_sent:
-                fold(state, Dispatched([task]))
+                fold_dispatch(state, [task])
         elif task.status is not PLANNED:  # parked, or its entry was lost: the new owner tries it again
-            fold(state, Requeued([task]))
+            fold_requeue(state, [task])
     return run

@@ -30,7 +30,7 @@ from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import end_run, enter
 from drumline_coordinator.sketch import sketch_program
-from drumline_coordinator.state import RunStatus
+from drumline_coordinator.state import RUN_OPEN, RunStatus
 from drumline_coordinator.tasks import Task
 from drumline_protocol.errors import RunCancelled
 from drumline_protocol.facts import RunStarted
@@ -76,18 +76,17 @@ class Run(Machine):
                 digest=request.digest,
             )
         )
-        return self._decide(lambda: enter(self, self.program, self.state.base, "", request.input))
+        return self._decide(_on_request, request)
 
     def handle(self, event: Any, now_ms: float) -> Effects:
         """Take one event; the effects are all that follows from it. Errors of user code end the run, never raise."""
         self._begin(now_ms)
-        handler = _HANDLERS[type(event)]
-        return self._decide(lambda: handler(self, event))
+        return self._decide(_HANDLERS[type(event)], event)
 
     def more(self, now_ms: float) -> Effects:
         """The next window of tasks, after effects that said `more`."""
         self._begin(now_ms)
-        return self._decide(_nothing)
+        return self._decide(_on_nothing, None)
 
     def fail(self, error: BaseException, now_ms: float) -> Effects:
         """End the run with an error that is not its own."""
@@ -104,20 +103,27 @@ class Run(Machine):
     def _begin(self, now_ms: float) -> None:
         self.fx = Effects()
         self.now_ms = now_ms
-        self.due.clear()
+        if self.due:  # left over from a decision that failed
+            self.due.clear()
 
-    def _decide(self, decide: Callable[[], None]) -> Effects:
-        if self.state.is_open:
+    def _decide(self, handler: Callable[[Machine, Any], None], event: Any) -> Effects:
+        if self.state.status is RUN_OPEN:
             try:
-                decide()
-                settle(self)
-                attempts.open_window(self)
+                handler(self, event)
+                if self.due:
+                    settle(self)
+                if self.state.ready:
+                    attempts.open_window(self)
             except BaseException as error:  # of user code: SystemExit too is the run's, not the process's
                 end_run(self, RunStatus.FAILED, error)
         return self.fx
 
 
-def _nothing() -> None:
+def _on_request(machine: Machine, request: RunRequest) -> None:
+    enter(machine, machine.program, machine.state.base, "", request.input)
+
+
+def _on_nothing(_machine: Machine, _event: None) -> None:
     pass
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -26,7 +25,9 @@ class RunStatus(Enum):
     #: of a graph that a node called: it asked, or it answered with a command for the graph around that node
     PASSED_ON = "passed on"
 
-    __hash__ = object.__hash__
+
+#: by itself, since each decision asks for it
+RUN_OPEN = RunStatus.OPEN
 
 
 class RunState:
@@ -66,12 +67,12 @@ class RunState:
         self.wire = wire
         self.limit: int = config.get("recursion_limit") or RECURSION_LIMIT
         self.max_open: int = config.get("max_concurrency") or 0
-        self.status = RunStatus.OPEN
+        self.status = RUN_OPEN
         self.root: Scope | None = None
         self.scopes: dict[tuple[str, ...], Scope] = {}
         self.tasks: dict[str, Task] = {}
         #: PLANNED tasks for workers, in the order in which they are sent
-        self.ready: OrderedDict[str, Task] = OrderedDict()
+        self.ready: dict[str, Task] = {}
         #: tasks that have an entry in a task stream
         self.running = 0
         #: (attempt, events heard) of the tasks of the superstep that was committed last
@@ -82,7 +83,7 @@ class RunState:
     @property
     def is_open(self) -> bool:
         """Whether the run has not ended."""
-        return self.status is RunStatus.OPEN
+        return self.status is RUN_OPEN
 
 
 def troubles(state: RunState) -> list[str]:

@@ -7,14 +7,16 @@ from typing import Any
 
 from drumline_graph.constants import PUSH
 from drumline_graph.errors import DrumlineError
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_protocol.limits import DEATHS_IN_COMPANY_MAX
 
 
 class TaskStatus(Enum):
-    """Where a task is in its life. The value is the letter under which the story of a task keeps it."""
+    """Where a task is in its life. The value is the letter under which the story of a task keeps it.
+
+    `letter` is that again, and `follows` the row of `TRANSITIONS`: plain attributes, since each task asks for them.
+    """
 
     #: it waits for its dispatch
     PLANNED = "P"
@@ -29,27 +31,31 @@ class TaskStatus(Enum):
     #: it failed for good
     FAILED = "F"
 
-    __hash__ = object.__hash__  # the table is asked at each step; Enum's own hash is slow before Python 3.12
+    letter: str
+    follows: tuple[TaskStatus, ...]
 
 
 PLANNED, RUNNING, PARKED = TaskStatus.PLANNED, TaskStatus.RUNNING, TaskStatus.PARKED
 DONE, INTERRUPTED, FAILED = TaskStatus.DONE, TaskStatus.INTERRUPTED, TaskStatus.FAILED
 
 #: The life of a task. A pair that is not here is a fault of ours, and raises.
-TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
+TRANSITIONS: dict[TaskStatus, tuple[TaskStatus, ...]] = {
     # dispatched, or its subgraph was entered
-    PLANNED: frozenset({RUNNING}),
+    PLANNED: (RUNNING,),
     # void, back in line or left to its routers; refused; the three ways to end
-    RUNNING: frozenset({PLANNED, PARKED, DONE, INTERRUPTED, FAILED}),
+    RUNNING: (DONE, PLANNED, PARKED, INTERRUPTED, FAILED),
     # offered to the workers again
-    PARKED: frozenset({PLANNED}),
-    DONE: frozenset(),
-    INTERRUPTED: frozenset(),
-    FAILED: frozenset(),
+    PARKED: (PLANNED,),
+    DONE: (),
+    INTERRUPTED: (),
+    FAILED: (),
 }
 
+for _status, _follows in TRANSITIONS.items():
+    _status.letter, _status.follows = _status.value, _follows
+
 #: statuses in which a task keeps its superstep open
-OPEN = frozenset({PLANNED, RUNNING, PARKED})
+OPEN = (PLANNED, RUNNING, PARKED)
 
 #: phases of a task: its node's body and then its routers, or (after a subgraph) the routers alone
 RUN, ROUTE = "run", "route"
@@ -130,10 +136,10 @@ class Task:
 
     def become(self, status: TaskStatus) -> None:
         """Change the status. ImpossibleTransition if the table does not allow it."""
-        if status not in TRANSITIONS[self.status]:
+        if status not in self.status.follows:
             raise ImpossibleTransition(self, status)
         self.status = status
-        self.story += status.value
+        self.story += status.letter
 
     @property
     def is_push(self) -> bool:
@@ -166,6 +172,7 @@ class Scope:
     """One graph of a run: the root, or a subgraph that is a node of its parent's open superstep."""
 
     __slots__ = (
+        "asks",
         "leaving",
         "ns",
         "open_tasks",
@@ -194,6 +201,8 @@ class Scope:
         self.open_tasks = 0
         #: a task is to leave the graph for the one around it; its siblings come to their end first
         self.leaving = False
+        #: a task asks the caller; its siblings come to their end first
+        self.asks = False
         #: all tasks have ended, some of them with a question
         self.paused = False
         #: what the graph returns if it ended now: read whenever an output key was written

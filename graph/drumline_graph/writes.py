@@ -27,8 +27,7 @@ from drumline_graph.schema import field_hints, instance_items
 from drumline_graph.types import Command, Send
 
 if TYPE_CHECKING:
-    from drumline_graph.node import Branch, Node
-    from drumline_graph.program import Program
+    from drumline_graph.program import Branch, Node, Program
 
 Write = tuple[str, Any]
 

@@ -6,6 +6,9 @@ error.
         EncodeError             a value cannot be sent                (fault: what made the value)
         DecodeError             bytes are not what we write           (fault: who wrote them)
         ProtocolTooNew          an entry of a newer drumline          (fault: the deployment)
+        ValueMissing            a large value is not there any more
+          CellMissing           a version of a channel's value        (fault: the message is old, or keys were deleted)
+          BlobMissing           a value under a name of its own       (fault: the same)
       ClusterError              the cluster as a whole
         NoBroker                Redis does not answer                 (fault: address, network)
         EvictingBroker          Redis may delete what it should keep  (fault: Redis' settings)
@@ -72,13 +75,18 @@ from drumline_protocol.errors_run import (
     UnknownRun,
 )
 from drumline_protocol.errors_wire import (
+    BlobMissing,
+    CellMissing,
     DecodeError,
     EncodeError,
     ProtocolTooNew,
+    ValueMissing,
     WireError,
 )
 
 __all__ = [
+    "BlobMissing",
+    "CellMissing",
     "ClusterError",
     "DamagedRun",
     "DecodeError",
@@ -108,6 +116,7 @@ __all__ = [
     "TaskAbandoned",
     "UnknownGraph",
     "UnknownRun",
+    "ValueMissing",
     "WireError",
     "WriterBlocked",
     "without_password",

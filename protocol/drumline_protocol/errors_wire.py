@@ -78,6 +78,42 @@ class DecodeError(WireError):
         return f"cannot decode {self.size} bytes: {self.reason}"
 
 
+class ValueMissing(WireError):
+    """A large value that a message names is not there (any more): its run has moved on or is over, or somebody deleted
+    keys by hand. Whoever has an old message gives it back; the coordinator knows what holds now.
+    """
+
+
+class CellMissing(ValueMissing):
+    """Version `version` of a cell cannot be put together: that needs version `lacking`, which is not stored (any more),
+    or is no version that can come before it.
+    """
+
+    def __init__(self, version: int, lacking: int) -> None:
+        super().__init__(version, lacking)
+        self.version = version
+        self.lacking = lacking
+
+    def __str__(self) -> str:
+        return f"version {self.version} of a cell needs version {self.lacking}, which is not there"
+
+
+class BlobMissing(ValueMissing):
+    """The large value of `size` bytes that lay in the blob `blob` is not there (any more).
+
+    Its run has dropped it, or ended more than `LOG_TTL_S` ago; or it waited longer than `BLOB_UNNAMED_TTL_S` for the
+    commit that names it. A reader cannot get it again; a worker gives its task back.
+    """
+
+    def __init__(self, blob: str, size: int) -> None:
+        super().__init__(blob, size)
+        self.blob = blob
+        self.size = size
+
+    def __str__(self) -> str:
+        return f"the value of {self.size} bytes in blob {self.blob!r} is gone"
+
+
 class ProtocolTooNew(WireError):
     """A newer drumline than this one wrote an entry, or raised the version that the cluster speaks.
 

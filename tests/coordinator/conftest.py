@@ -14,8 +14,8 @@ from drumline_coordinator.state import troubles
 def _states_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = Run._decide
 
-    def decide(self: Run, what: Callable[[], None]) -> Effects:
-        effects: Any = genuine(self, what)
+    def decide(self: Run, handler: Callable[..., None], event: Any) -> Effects:
+        effects: Any = genuine(self, handler, event)
         assert not troubles(self.state), troubles(self.state)
         return effects
 

@@ -32,6 +32,7 @@ def _scope(scope: Scope) -> dict[str, Any]:
         "stop": scope.stop,
         "open": scope.open_tasks,
         "leaving": scope.leaving,
+        "asks": scope.asks,
         "paused": scope.paused,
         "parent": scope.parent.id if scope.parent is not None else "",
         "cells": dict(state.cells),

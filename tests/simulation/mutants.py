@@ -66,15 +66,19 @@ def numbers_ignored() -> AbstractContextManager[None]:
 
 
 def _bound_without(attempt: bool = False, executor: bool = False, status: bool = False) -> Any:
-    def speaks_for(machine: Machine, event: Any) -> Any:
+    def sent_attempt(machine: Machine, event: Any) -> Any:
         task = machine.state.tasks.get(event.task)
         if task is None or not (task.status is RUNNING or (status and task.status is DONE)):
             return None
-        if not (attempt or task.attempt == event.attempt):
-            return None
-        return task if executor or task.executor in (None, event.executor) else None
+        return task if attempt or task.attempt == event.attempt else None
 
-    return patched(attempts, "speaks_for", speaks_for)
+    @contextmanager
+    def both() -> Iterator[None]:
+        heard = (lambda _task, _executor: True) if executor else attempts.is_heard
+        with patched(attempts, "sent_attempt", sent_attempt), patched(attempts, "is_heard", heard):
+            yield
+
+    return both()
 
 
 def attempts_not_compared() -> AbstractContextManager[None]:
@@ -96,8 +100,8 @@ def events_not_deduplicated() -> AbstractContextManager[None]:
     """Events that come twice are told twice."""
 
     def on_events(machine: Machine, event: Any) -> None:
-        task = attempts.speaks_for(machine, event)
-        if task is not None:
+        task = attempts.sent_attempt(machine, event)
+        if task is not None and attempts.is_heard(task, event.executor):
             machine.emit(Emitted(task.id, task.attempt, event.n, event.executor, event.items))
 
     return patched(run, "_HANDLERS", run._HANDLERS | {Events: on_events})
@@ -163,8 +167,8 @@ def gaps_not_noticed() -> AbstractContextManager[None]:
     """Events that are missing between two that came are not missed."""
 
     def on_events(machine: Machine, event: Any) -> None:
-        task = attempts.speaks_for(machine, event)
-        if task is not None and event.items:
+        task = attempts.sent_attempt(machine, event)
+        if task is not None and attempts.is_heard(task, event.executor) and event.items:
             items = event.items[max(0, task.n - event.n) :]
             if items:
                 machine.emit(Emitted(task.id, task.attempt, task.n, event.executor, items))

@@ -36,11 +36,13 @@ class CompiledStateGraph(Surface, CompiledCalls[StateT, ContextT, InputT, Output
         self,
         program: Program,
         *,
+        builder: Any = None,
         debug: bool = False,
         strict_wire: bool = False,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.program = program
+        self._builder = builder
         self.debug = debug
         self.strict_wire = strict_wire
         self.config: dict[str, Any] = dict(config or {})
@@ -60,7 +62,7 @@ class CompiledStateGraph(Surface, CompiledCalls[StateT, ContextT, InputT, Output
     @property
     def builder(self) -> Any:
         """The `StateGraph` that it was compiled from."""
-        return self.program.builder
+        return self._builder
 
     @property
     def nodes(self) -> Mapping[str, Any]:

@@ -149,8 +149,8 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "new_owner_frees_slots",
         "coordinator/drumline_coordinator/fold.py",
-        "    state.ready.pop(task.id, None)\n    state.running += 1",
-        "    state.ready.pop(task.id, None)",
+        "        ready.pop(task.id, None)\n    state.running += len(tasks)",
+        "        ready.pop(task.id, None)",
         _PARTITION,
         "A new owner counts the tasks that are out.",
     ),
