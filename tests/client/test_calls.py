@@ -38,14 +38,10 @@ def faces(script: Script, short_waits: None) -> Faces:
 FACES = ["embedded", "bound", "by name", "with graph"]
 
 
-async def arun(graph: Any, **options: Any) -> list[Any]:
-    return [item async for item in graph.astream({"n": 1}, **options)]
-
-
-#: ways to call, each of which goes through the same check of its arguments
+#: ways to call, each of which checks its arguments: streams before anybody asks for an item
 CALLS: dict[str, Callable[..., Any]] = {
-    "stream": lambda graph, **options: list(graph.stream({"n": 1}, **options)),
-    "astream": lambda graph, **options: asyncio.run(arun(graph, **options)),
+    "stream": lambda graph, **options: graph.stream({"n": 1}, **options),
+    "astream": lambda graph, **options: graph.astream({"n": 1}, **options),
     "invoke": lambda graph, **options: graph.invoke({"n": 1}, **options),
     "ainvoke": lambda graph, **options: asyncio.run(graph.ainvoke({"n": 1}, **options)),
     "batch": lambda graph, **options: graph.batch([{"n": 1}], **options),
