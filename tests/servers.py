@@ -225,8 +225,8 @@ class FakeTcp:
                 while chunk := connection.recv(65536):
                     fake.sendall(chunk)
                     replies = []
-                    while not fake.responses.empty():
-                        replies.append(_resp(fake.responses.get()))
+                    while not fake.responses.empty():  # type: ignore[union-attr]
+                        replies.append(_resp(fake.responses.get()))  # type: ignore[union-attr]
                     connection.sendall(b"".join(replies))
                 fake.close()
 

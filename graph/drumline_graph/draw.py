@@ -122,11 +122,6 @@ def drawable(program: Program, xray: int | bool = False) -> DrawableGraph:
     return graph
 
 
-def to_mermaid(program: Program, xray: int | bool = False) -> str:
-    """Mermaid text of a program; see `drawable`."""
-    return drawable(program, xray).draw_mermaid()
-
-
 def _metadata(node: Node) -> dict[str, Any] | None:
     metadata = dict(node.metadata or {})
     if node.defer:

@@ -7,14 +7,14 @@ channels, which their reducers take as they are. The last two use this module.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.channels.base import MISSING
 from drumline_graph.channels.binop import overwrite_value
 from drumline_graph.loaded import loaded
-from drumline_graph.types import Command, Overwrite
+from drumline_graph.types import Overwrite
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -50,27 +50,6 @@ def messages_among(values: Iterable[Any]) -> list[Any]:
         elif isinstance(value, (list, tuple)):
             found.extend(item for item in value if isinstance(item, base))
     return found
-
-
-def returned_messages(result: Any, commands: tuple[type[Any], ...] = (Command,)) -> Iterator[Any]:
-    """Messages in what a node returned: itself, an item of a list, a field, or an item of a field; of a command in its
-    update. `commands` are the classes of those: nodes of another engine's graphs return its own.
-    """
-    base = base_message()
-    if base is None:
-        return
-    if isinstance(result, commands):
-        result = result.update
-    elif isinstance(result, (list, tuple)) and any(isinstance(item, commands) for item in result):
-        for item in result:
-            yield from returned_messages(item, commands)
-        return
-    if isinstance(result, base):
-        yield result
-    elif isinstance(result, (list, tuple)):
-        yield from (item for item in result if isinstance(item, base))
-    else:
-        yield from messages_in_fields(result)
 
 
 def identify(task: str, messages: Sequence[Any]) -> None:

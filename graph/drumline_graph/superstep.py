@@ -6,7 +6,7 @@ data: `plan` reads a `State`, `apply` reads a `State` and gives the changes, and
 `State.advance` stores them. So a superstep that fails leaves no trace, and a coordinator can commit
 the changes before it believes them.
 
-Rules that clients can see (semantics.md §3.2-3.4):
+Rules that clients can see (docs/semantics.md §3.2-3.4):
 
 - A node runs at most once per superstep however many edges fired, plus once for each `Send` to it.
 - Tasks are ordered PUSH by Send index, then PULL by node name; writes are merged in order of the

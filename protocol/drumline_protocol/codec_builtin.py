@@ -1,12 +1,11 @@
-"""The ext types of the wire format: Python's own types beyond what msgpack has, each under a code
-of its own.
+"""The ext types of the wire format: Python's own types beyond what msgpack has, each under a code of its own.
 
-A code, once given, keeps its meaning for ever; new types take new codes. `dump` gives the payload
-of an object, `load` makes the object from a payload. Both get a function for what lies inside:
-`inner(value) -> bytes` and `inner(bytes) -> value`.
+A code, once given, keeps its meaning for ever; new types take new codes. `dump` gives the payload of an object, `load`
+makes the object from a payload. Both get a function for what lies inside: `inner(value) -> bytes` and `inner(bytes) ->
+value`.
 
-Not exact by nature: time zones other than `timezone` and `ZoneInfo` come back as fixed offsets, which
-is the same instant.
+Not exact by nature: time zones other than `timezone` and `ZoneInfo` come back as fixed offsets, which is the same
+instant.
 """
 
 from __future__ import annotations
@@ -70,8 +69,7 @@ def _dump_tuple(obj: tuple[Any, ...], inner: Pack) -> Any:
 
 
 def _members(obj: set[Any] | frozenset[Any], inner: Pack) -> bytes:
-    # Sorted by their bytes: the order of a set differs between processes, and equal values should
-    # have equal bytes.
+    # Sorted by their bytes: the order of a set differs between processes, and equal values should have equal bytes.
     if len(obj) > EQUAL_HASHES_MAX:
         check_hashes(obj)  # what is written must be readable
     header: bytes = Packer().pack_array_header(len(obj))

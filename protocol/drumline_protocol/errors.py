@@ -1,5 +1,4 @@
-"""Errors of the wire and of the cluster. Each class docstring is the page of the manual for that
-error.
+"""Errors of the wire and of the cluster. Each class docstring is the page of the manual for that error.
 
     DrumlineError               everything that drumline raises (drumline_graph.errors)
       WireError                 bytes and values
@@ -36,8 +35,8 @@ error.
         RunTooLong              it has written more than a run may    (fault: the node, or the bound)
         RemoteError             a class that is not known here        (fault: the node)
 
-Every class can be built again from its `args`, which are plain data: so it crosses the wire and is
-raised on the client as what it was.
+Every class can be built again from its `args`, which are plain data: so it crosses the wire and is raised on the client
+as what it was.
 """
 
 from __future__ import annotations

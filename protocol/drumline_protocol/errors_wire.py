@@ -12,14 +12,13 @@ class WireError(DrumlineError):
 
 
 class EncodeError(WireError):
-    """A value cannot be sent to another process: its type is not known to drumline, or it exceeds a
-    bound.
+    """A value cannot be sent to another process: its type is not known to drumline, or it exceeds a bound.
 
-    `path` leads to the culprit inside the value (`state['docs'][3].handle`), `type_name` is its
-    type, `place` says whose value it is (`what node 'fetch' returned`; "" if nobody told). Nothing was sent. Either
-    turn the culprit into data (ids, dicts, bytes, text), or tell drumline how to write it with
-    `drumline.types.register(T, to_fields=..., from_fields=...)`, or keep it out of what is sent: open files, sockets,
-    clients and locks belong into the process that uses them. The text ends with what helps at that place.
+    `path` leads to the culprit inside the value (`state['docs'][3].handle`), `type_name` is its type, `place` says
+    whose value it is (`what node 'fetch' returned`; "" if nobody told). Nothing was sent. Either turn the culprit into
+    data (ids, dicts, bytes, text), or tell drumline how to write it with `drumline.types.register(T, to_fields=...,
+    from_fields=...)`, or keep it out of what is sent: open files, sockets, clients and locks belong into the process
+    that uses them. The text ends with what helps at that place.
     """
 
     def __init__(self, path: str, type_name: str, reason: str, place: str = "") -> None:
@@ -64,9 +63,8 @@ _REMEDIES = {
 class DecodeError(WireError):
     """Bytes from outside are not what drumline writes, or exceed a bound. Nothing of them was used.
 
-    Something else wrote to drumline's keys, or an entry was damaged. `size` is the number of bytes.
-    The entry is set aside by the services; if it came back after a restart, look for another
-    program that shares the key prefix.
+    Something else wrote to drumline's keys, or an entry was damaged. `size` is the number of bytes. The entry is set
+    aside by the services; if it came back after a restart, look for another program that shares the key prefix.
     """
 
     def __init__(self, reason: str, size: int = 0) -> None:

@@ -174,10 +174,6 @@ NAME_CHARS_MAX = 200
 #: A worker that does not renew a task's entry for this long has lost it.
 TASK_LEASE_MS = 1_200
 
-#: How often a worker renews what it holds: a quarter of the lease, so that three renewals may be
-#: lost.
-TASK_RENEW_MS = TASK_LEASE_MS // 4
-
 #: A coordinator that does not renew its partition for this long has lost it.
 COORDINATOR_LEASE_MS = 1_200
 

@@ -15,6 +15,7 @@ from tests.inside import LIMIT_S, Inside
 from drumline import Cluster
 from drumline.errors import RunIdTaken, UnknownRun
 from drumline.graph import START, StateGraph
+from drumline.graph.call_types import RunConfig
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_the_same_request_gets_the_same_answer(
 def test_another_request_is_refused_and_the_run_goes_on(
     cluster: Cluster, run_id: str, call: Callable[..., Any], ended: bool
 ) -> None:
-    who, config = uuid.uuid4().hex, {"run_id": run_id}
+    who, config = uuid.uuid4().hex, RunConfig(run_id=run_id)
     graph = cluster.graph("waits")
     graph.start({"who": who}, config)
     assert graphs.told[who].get(timeout=LIMIT_S) == "waiting"
@@ -94,7 +95,7 @@ def test_the_same_name_for_another_graph_is_another_request(cluster: Cluster, ru
     assert cluster.graph("narrow").invoke({"question": "a"}, {"run_id": run_id}) == {"answer": "of a"}
     changed = StateGraph(graphs.Answer).add_node("n", lambda _: {"answer": "b"}).add_edge(START, "n")
     with pytest.raises(RunIdTaken, match="version of the graph"):
-        changed.compile(name="narrow").on(cluster).invoke({"question": "a"}, {"run_id": run_id})
+        changed.compile(name="narrow").on(cluster).invoke({"question": "a"}, {"run_id": run_id})  # type: ignore[call-overload]
 
 
 def test_two_at_once_share_a_run(cluster: Cluster, run_id: str) -> None:

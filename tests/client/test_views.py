@@ -101,7 +101,7 @@ def spoken(script: Script, *words: Any, attempt: int = 1, n: int = 0) -> Emitted
     call = ModelCall(emit, attempt, {"langgraph_node": "says"})
     for word in words:
         if isinstance(word, str):
-            call.put(CHUNK, AIMessageChunk(word, id="m"))
+            call.put(CHUNK, AIMessageChunk(word, id="m"))  # type: ignore[call-arg]
         else:
             call.put(WHOLE, word)
     return Emitted("says", attempt, n, "w", items)

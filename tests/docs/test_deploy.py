@@ -64,9 +64,8 @@ class Guarded:
             words += ["--aclfile", str(folder / "users.acl")]
         self._log = (folder / "server.log").open("w+b")
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-        self.health = redis.Redis(
-            port=self.port, protocol=2, **({} if acl is None else {"username": "health", "password": "none"})
-        )
+        login: dict[str, Any] = {} if acl is None else {"username": "health", "password": "none"}
+        self.health = redis.Redis(port=self.port, protocol=2, **login)
         self._await_ready()
 
     def _await_ready(self) -> None:

@@ -186,7 +186,7 @@ class PartitionTarget:
             self._add(thing)
 
     def _add(self, thing: Any) -> None:
-        run = getattr(thing, "run", None) or getattr(thing, "run_id", "")
+        run: str = getattr(thing, "run", None) or getattr(thing, "run_id", "")  # type: ignore[assignment]
         self._said.append((wire.encode(self._seat.codec, thing), run, isinstance(thing, (m.RunRequest, m.CancelRun))))
 
     def _send(self, rng: Random) -> None:

@@ -72,7 +72,7 @@ def bare(items: Sequence[Any]) -> list[tuple[Any, Any]]:
 
 def say(call: ModelCall, *words: str, id: str = "m") -> None:
     for word in words:
-        call.put(CHUNK, AIMessageChunk(word, id=id))
+        call.put(CHUNK, AIMessageChunk(word, id=id))  # type: ignore[call-arg]
 
 
 def test_metadata_travels_with_the_first_item_of_a_call(log: Log) -> None:

@@ -209,7 +209,7 @@ class Hostile(Exception):
         raise KeyboardInterrupt
 
     @property
-    def __notes__(self) -> Any:
+    def __notes__(self) -> Any:  # type: ignore[override]
         raise RuntimeError("no notes")
 
 

@@ -1,7 +1,7 @@
-"""What must be true, watched from outside: the invariants of faults.md §2, at every commit and at the end.
+"""What must be true, watched from outside: the invariants of docs/invariants.md, at every commit and at the end.
 
 `Watch` sees each commit as the server applies it, and folds the facts of every log into the little that the
-invariants speak of. `check_streams` compares what clients saw with the run without faults.
+invariants speak of. `check_run` compares what clients saw with the run without faults.
 """
 
 from collections.abc import Sequence

@@ -166,7 +166,7 @@ class World:
             if c.paused_until_ms is not None:
                 continue
             if c.has_news:
-                add((2, c.name, lambda c=c: self.trouble.turn(c)))
+                add((2, c.name, lambda c=c: self.trouble.turn(c)))  # type: ignore[misc]
             if c.keep_at_ms <= now:
                 add((4, c.name, c.keep))
         for w in self.workers:
@@ -193,17 +193,17 @@ class World:
             if client.has_news:
                 add((0.7, "reader", client.read))
         for ghost in self.ghosts:
-            add((0.3, ghost.name, lambda ghost=ghost: self.trouble.appear(ghost)))
+            add((0.3, ghost.name, lambda ghost=ghost: self.trouble.appear(ghost)))  # type: ignore[misc]
         return found
 
     def _due(self) -> list[tuple[int, Callable[[], None]]]:
         """What the clock brings, and when."""
         due = list(self.coming)
         for process in (*self.coordinators, *self.workers):
-            if process.paused_until_ms is not None:
-                due.append((process.paused_until_ms, lambda p=process: self._resume(p)))
+            if process.paused_until_ms is not None:  # type: ignore[attr-defined]
+                due.append((process.paused_until_ms, lambda p=process: self._resume(p)))  # type: ignore[attr-defined, misc]
             else:
-                due.append((process.keep_at_ms, lambda: None))
+                due.append((process.keep_at_ms, lambda: None))  # type: ignore[attr-defined]
         return due
 
     def _resume(self, process: SimCoordinator | SimWorker) -> None:

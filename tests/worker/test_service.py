@@ -179,7 +179,7 @@ def test_async_nodes_take_slots_and_no_threads(beds: Any) -> None:
 
 def test_events_come_before_the_result_also_when_the_node_sends_itself(beds: Any) -> None:
     def node(state: State) -> State:
-        emit = current.get().job.emit
+        emit = current.get().job.emit  # type: ignore[union-attr]
         for i in range(1000):
             emit(CUSTOM, i, None)
         return state

@@ -228,17 +228,6 @@ class Commit:
     dead: list[DeadEntry] = field(default_factory=list)
     failed: list[FailedRun] = field(default_factory=list)
 
-    def cost(self) -> tuple[int, int]:
-        """How many stream entries and blobs this commit writes, and how many payload bytes."""
-        entries = len(self.logs) + len(self.cells) + len(self.tasks) + len(self.ctl) + len(self.blobs)
-        size = sum(len(log.data) for log in self.logs) + sum(len(task.data) for task in self.tasks)
-        size += sum(map(len, self.ctl)) + sum(len(blob.data) for blob in self.blobs)
-        size += sum(len(cell.data) for cell in self.cells)
-        size += sum(len(entry.data) for entry in self.dead)
-        for _, values in self.fields:
-            size += sum(len(v) if isinstance(v, (bytes, str)) else 8 for v in values.values())
-        return entries, size
-
 
 @dataclass(slots=True)
 class CommitReply:

@@ -6,12 +6,15 @@ Somebody else may have written them: a row of another form gives an entry withou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from drumline_protocol.cells import CellRow
 from drumline_transport.broker import Delivery, InboxEntry, LogEntry, Source
-from drumline_transport.connection import Argument, Reply
 from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.errors import ServerError
+
+if TYPE_CHECKING:
+    from drumline_transport.connection import Argument, Reply
 
 
 def fields(values: Sequence[bytes] | None) -> dict[bytes, bytes]:

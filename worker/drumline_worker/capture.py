@@ -1,14 +1,15 @@
-"""Whole messages that a node returns, for the `messages` stream (semantics §4, `on_chain_end`)."""
+"""Whole messages that a node returns, for the `messages` stream (docs/semantics.md §4, `on_chain_end`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from drumline_graph.message_ids import identify, returned_messages
-from drumline_protocol.message_kinds import OUTPUT
+from drumline_graph.message_ids import identify
+from drumline_graph.returned import returned_messages
+from drumline_protocol.message_kinds import OUTPUT, OUTPUT_CALL
 from drumline_worker.job import Job
-from drumline_worker.model_call import OUTPUT_CALL, ModelCall
+from drumline_worker.model_call import ModelCall
 
 
 def identified_messages(job: Job, result: Any) -> list[Any]:

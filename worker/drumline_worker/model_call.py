@@ -15,9 +15,6 @@ from typing import Any
 from drumline_protocol.facts import MESSAGE
 from drumline_worker.job import Emit
 
-#: the call number of messages that a node returned; models begin at 1
-OUTPUT_CALL = 0
-
 
 class ModelCall:
     """Puts the messages of one call on the stream, in the order of the calls of `put`; any thread may call it."""

@@ -1,4 +1,4 @@
-"""The graphs that a worker holds, and how a task message becomes a job. Pure but for the values it asks for."""
+"""The graphs that a worker holds, and how a task message becomes a job. No IO but for the values it asks for."""
 
 from __future__ import annotations
 

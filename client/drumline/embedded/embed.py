@@ -55,6 +55,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
     forward = None
     if caller is not None and hot:
         keys = program.stream_keys if reading.output_keys is None else reading.output_keys
+        keys = keys if isinstance(keys, str) else list(keys)  # plain, for they cross the wire
         forward = Forwarder(caller.job.emit, base, keys, keeps_custom="custom" in reading.record)
     return Embedded(
         Run(program, shared, ns=base, wire=strict),

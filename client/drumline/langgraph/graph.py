@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline.call import Call
 from drumline.graph.compiled import CompiledStateGraph
@@ -91,6 +91,11 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """LangGraph's own JSON schema of the output."""
         schema: dict[str, Any] = self.langgraph.get_output_jsonschema(config)
         return schema
+
+    if TYPE_CHECKING:  # what is returned is of LangGraph's classes
+
+        def invoke(self, *args: Any, **kwargs: Any) -> Any: ...
+        async def ainvoke(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def as_result(self, output: Any) -> Any:
         """What LangGraph's `invoke` returns."""
