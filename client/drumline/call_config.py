@@ -83,7 +83,7 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
     # stays: for a run apart it is the only one, and in a graph that nobody asked for it only makes models stream.
     subgraphs = caller.job.shared.subgraphs
     if apart != subgraphs and merged.get("callbacks"):
-        merged["callbacks"] = _without_tokens(merged["callbacks"])
+        merged["callbacks"] = caller.without_tokens(merged["callbacks"])
     if not apart and "configurable" in merged:
         own = merged["configurable"].items()
         merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK}
@@ -110,14 +110,6 @@ def _callbacks_elsewhere(*configs: Config | None) -> Any:
     if "callbacks" not in merged and (caller is None or caller.trace is not None):
         return _ambient_callbacks()
     return merged.get("callbacks")
-
-
-def _without_tokens(callbacks: Any) -> Any:
-    """Callbacks of a node without its handler of tokens. Where a node calls, the node runner is loaded."""
-    from drumline_worker.context import tokens_module
-
-    tokens = tokens_module()
-    return callbacks if tokens is None else tokens.without_handlers(callbacks)
 
 
 def _ambient_callbacks() -> Any:

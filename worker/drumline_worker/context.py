@@ -129,6 +129,11 @@ class TaskContext:
             ns=(*job.ns, f"{job.node.name}:{job.task}"),
         )
 
+    def without_tokens(self, callbacks: Any) -> Any:
+        """Callbacks for a graph that this task's code calls, without the task's handler of tokens."""
+        tokens = tokens_module()
+        return callbacks if tokens is None else tokens.without_handlers(callbacks)
+
     def _build_config(self) -> dict[str, Any]:
         job = self.job
         given = job.shared.config

@@ -74,7 +74,7 @@ class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
         version: str = "v1",
         on_close: str = "cancel",
     ) -> RunStream[Any]:
-        """Run the graph on the cluster and yield what happens: arguments and items of `CompiledStateGraph.stream`.
+        """Run the graph on the cluster and yield what happens: arguments and items of a compiled graph's `stream`.
 
         `on_close="continue"` lets the run go on when the stream is closed early. The stream has `.run_id` and
         `.position`. Raises what the run raised; NoCoordinator if nobody accepts the run within 10 s; UnknownGraph,
@@ -204,7 +204,7 @@ class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
         output_keys: str | Sequence[str] | None = None,
         **options: Any,
     ) -> Any:
-        """Run the graph to its end and return its output, as `CompiledStateGraph.invoke` does."""
+        """Run the graph to its end and return its output, as that of a compiled graph does."""
         narrowed = {"stream_mode": stream_mode, "output_keys": output_keys, "outputs": output_keys is None}
         opening = self._open(input, config, is_async=False, **narrowed, **options)
         with opening.stream(self._link) as items:
