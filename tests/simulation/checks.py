@@ -12,7 +12,7 @@ from tests.differential.compare import difference, exact_difference
 from tests.differential.normal import Recorded, show
 
 from drumline.cluster.position import BEGINNING, Position
-from drumline.embedded.call import output_coercion
+from drumline.reading import output_coercion
 from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
