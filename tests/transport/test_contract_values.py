@@ -282,8 +282,3 @@ def test_ten_thousand_values_of_one_run(backend: Any) -> None:
     assert near(ttl(backend, "blob", "b9999"), 60) and near(ttl(backend, "cells", "r::c999"), 60)
     assert statuses(settle(broker, commit_of(lease, 3, deleted=["r"]))) == [(3, "applied")]
     assert keys_with(backend, "cells", "blob", "run") == []
-
-
-def test_the_cost_of_a_commit_counts_cells(broker: Any) -> None:
-    commit = commit_of(lease_of(broker), 1, cells=[cell(1, 0, b"12345")])
-    assert commit.cost() == (1, 5)
