@@ -21,7 +21,6 @@ from drumline_protocol.limits import (
     DISPATCH_WINDOW_ENTRIES_MAX,
     LOG_ENTRY_BYTES_MAX,
     LOG_TTL_S,
-    VALUE_INLINE_BYTES_MAX,
 )
 from drumline_protocol.messages import (
     Abandoned,
@@ -34,7 +33,7 @@ from drumline_protocol.messages import (
     WorkersChanged,
 )
 
-BIG = "x" * (VALUE_INLINE_BYTES_MAX + 1)
+BIG = "x" * 65_537
 
 
 @pytest.fixture

@@ -194,8 +194,6 @@ class CommonVerbs(Protocol):
         """Keep a large value under `blob_id` for `ttl_s` seconds (0: for ever). Idempotent."""
         ...
 
-    def get_blob(self, p: int, blob_id: str) -> bytes | None: ...
-
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]
     ) -> tuple[list[list[CellRow]], list[bytes | None]]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from drumline_protocol.keys import Keys
-from drumline_transport.connection import Argument
 from drumline_transport.entries import Commit
+
+if TYPE_CHECKING:
+    from drumline_transport.connection import Argument
 
 #: the index of a key among those of the script, given its name and the letter of its type
 Index = Callable[[str, str], int]
