@@ -60,7 +60,7 @@ messages = st.one_of(
     ),
     kwargs.map(lambda got: AIMessageChunk(content="x", response_metadata=got)),
     plain.map(lambda got: ToolMessage("x", tool_call_id="1", artifact=got)),
-    plain.map(lambda got: ChatMessage(**{"content": "", "role": "r", "beyond": got})),
+    plain.map(lambda got: ChatMessage(content="", role="r", **{"beyond": got})),
     st.just(None).map(lambda _: RemoveMessage(id="x")),
 )
 values = st.one_of(
