@@ -37,10 +37,6 @@ NAMED_CROWDED_BYTES_MIN = 256
 #: The id of a blob: the id of its run, and what tells the values of that run apart.
 BLOB_ID_CHARS_MAX = 512
 
-#: A value up to this size travels inside its message; a bigger one lies under a blob key and is
-#: referred to.
-VALUE_INLINE_BYTES_MAX = 64 * 1024
-
 #: Lists and dicts inside one another, between two typed values. msgpack itself enforces it, with
 #: bounds of its own that differ a little between versions (511 in msgpack 1.1, 1,023 in 1.2).
 NESTING_MAX = 1000
@@ -150,7 +146,7 @@ INBOX_BATCH_ENTRIES_MAX = 500
 INBOX_BATCH_BYTES_MAX = 4 * 1024 * 1024
 
 #: Bytes of log after which a new head is written to the run's record: a new owner reads the head and what is behind it.
-HEAD_EVERY_BYTES = 256 * 1024
+HEAD_AFTER_BYTES_MIN = 256 * 1024
 
 #: Bytes of facts in one log entry. A burst that takes more becomes several entries, so that readers take it in
 #: portions.
@@ -210,13 +206,9 @@ WRITER_BLOCK_MS = 30_000
 #: How long the log and the blobs of a finished run can still be read.
 LOG_TTL_S = 86_400
 
-#: How long a large value is kept that a commit has put, if its run does not drop it before (a newer version, the run's
-#: end). A task that waits longer than this finds it gone. What a worker has put, and a commit has kept, lives as long
-#: as its run's log.
-BLOB_TTL_S = 7 * 86_400
-
 #: How long a large value that a worker has put waits to be named by a commit, which happens when its task's answer is
-#: accepted. What a worker left behind that died before it answered is gone after this.
+#: accepted: from then on it lives as long as its run's log. What a worker left behind that died before it answered is
+#: gone after this.
 BLOB_UNNAMED_TTL_S = 600
 
 #: A worker or coordinator that was not heard of for this long is no longer listed as present.

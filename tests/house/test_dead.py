@@ -49,7 +49,6 @@ CALLED_BY_OTHERS = {
 }
 #: what stands there for what is not built yet, and for tests that drive a double
 RESERVED = {
-    "ENTRY_BYTES_MAX": "docs/protocol.md says that it is not enforced yet",
     "due_timers": "timers are for threads",
     "put_graph": "the key of graphs is reserved",
     "restart": "of the memory server: the simulation restarts it",

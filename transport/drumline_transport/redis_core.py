@@ -106,10 +106,6 @@ class RedisCore:
         life: tuple[str, int] | tuple[()] = ("EX", ttl_s) if ttl_s else ()
         self._any.call("SET", self._keys.blob(p, blob_id), data, *life)
 
-    def get_blob(self, p: int, blob_id: str) -> bytes | None:
-        value: bytes | None = self._any.call("GET", self._keys.blob(p, blob_id))
-        return value
-
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]
     ) -> tuple[list[list[CellRow]], list[bytes | None]]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from drumline_protocol.keys import Keys
-from drumline_transport.connection import Argument
 from drumline_transport.entries import CellAppend, Commit
+
+if TYPE_CHECKING:
+    from drumline_transport.connection import Argument
 
 #: the number of the script's first word that is an operation; those of logs come first, and take so many words each
 _FIRST_WORD, _LOG_WORDS = 11, 5
