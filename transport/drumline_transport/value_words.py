@@ -1,4 +1,4 @@
-"""Cells and blobs in a commit: the words of its script for them."""
+"""Cells and blobs in a commit: the words of its script for them. Pure."""
 
 from __future__ import annotations
 
