@@ -327,7 +327,7 @@ KEYS: dict[str, str] = {
     **{name: getattr(Keys(), name)(3) for name in ("requests", "inbox", "dead", "failed", "lease", "open", "waiting")},
     "timers": Keys().timers(3),
     **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "log", "blob")},
-    "cell": Keys().cell(3, "r", "c"),
+    "cells": Keys().cells(3, "r", "c"),
     "tasks": Keys().tasks("default"),
     "tasks of a partition": Keys().tasks("default", 3),
 }
@@ -393,7 +393,7 @@ MAY: dict[str, dict[str, str]] = {
         "dead": "XREVRANGE",
         "log": "XREAD XRANGE EXISTS",
         "blob": "GET",
-        "cell": "XRANGE",
+        "cells": "XRANGE",
         "run": "HGETALL",
         "workers": "HGETALL HDEL",
         "coordinators": "HGETALL HDEL",
@@ -409,7 +409,7 @@ MAY: dict[str, dict[str, str]] = {
         "workers": "HSET HDEL HGETALL EVALSHA",
         "ctl": "XREAD XREVRANGE",
         "blob": "GET SET",
-        "cell": "XRANGE",
+        "cells": "XRANGE",
     },
 }
 #: beyond keys

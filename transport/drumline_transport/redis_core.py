@@ -110,7 +110,7 @@ class RedisCore:
         self, p: int, cells: list[CellRead], blobs: list[str]
     ) -> tuple[list[list[CellRow]], list[bytes | None]]:
         keys = self._keys
-        commands = [_rows_command(keys.cell(p, owner, cell), after, upto) for owner, cell, after, upto in cells]
+        commands = [_rows_command(keys.cells(p, owner, cell), after, upto) for owner, cell, after, upto in cells]
         commands += [pack("GET", keys.blob(p, blob_id)) for blob_id in blobs]
         replies: list[Reply] = []
         for start in range(0, len(commands), READ_NAMES_MAX):
@@ -119,7 +119,7 @@ class RedisCore:
         for (owner, cell, _, upto), found in zip(cells, rows, strict=True):
             page = len(found)
             while page == READ_ROWS_MAX:
-                more = self._any.call_packed(_rows_command(keys.cell(p, owner, cell), found[-1].version, upto))
+                more = self._any.call_packed(_rows_command(keys.cells(p, owner, cell), found[-1].version, upto))
                 page = len(more)
                 found += cell_rows(more)
         return rows, [None if isinstance(reply, ServerError) else reply for reply in replies[len(cells) :]]
