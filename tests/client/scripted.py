@@ -23,7 +23,7 @@ from drumline_protocol.facts import (
     StepCommitted,
     TaskFinished,
 )
-from drumline_protocol.ids import partition_of
+from drumline_protocol.ids import partition_of_run
 from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_transport.broker import START, Commit, Lease, LogAppend, LogEntry
 from drumline_transport.memory import MemoryBroker, MemoryLogReader, MemoryServer
@@ -93,7 +93,7 @@ class Script:
 
     def forget(self, run_id: str, *, log: bool = False, record: bool = False) -> None:
         """Delete keys of a run, as somebody might by hand."""
-        partition = self.server.partition(partition_of(run_id, PARTITIONS))
+        partition = self.server.partition(partition_of_run(run_id, PARTITIONS))
         if log:
             partition.logs.pop(run_id, None)
         if record:
@@ -116,7 +116,7 @@ class Script:
         return lease
 
     def _commit(self, run_id: str, **what: Any) -> None:
-        lease = self._leases[partition_of(run_id, PARTITIONS)]
+        lease = self._leases[partition_of_run(run_id, PARTITIONS)]
         lease.commit += 1
         commit = Commit(lease.partition, lease.nonce, lease.epoch, lease.commit, START, **what)
         self._broker.send_commit(commit)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from drumline.cluster.children import Caller, child_run_id, remote_config, travelling
+from drumline.cluster.children import Caller, child_run_id, remote_config, thread_in, travelling
 from drumline.cluster.opening import KnownErrors, Opening
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.embedded.call import Call, mappers_of, portable_input
@@ -265,5 +265,5 @@ class ClusterGraph(RemoteFace):
         )
         if not request.run_id:
             known = None if caller is None else child_run_id(caller, request, self._link.codec(self._program))
-            request.run_id = known or new_run_id()
+            request.run_id = known or new_run_id(thread_in(request.config))
         return request
