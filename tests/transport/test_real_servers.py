@@ -301,7 +301,7 @@ def test_a_full_server_makes_commits_wait_and_loses_none(own_server):
 
 def test_a_restarted_server_is_found_again(own_server):
     broker = connect(own_server.url, create=True, name="test")
-    before = broker.server_id()
+    before = broker.server_id(0)
     lease = lease_of(broker)
     broker.push_inbox(0, "", b"kept")
     settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1)]))
@@ -320,7 +320,7 @@ def test_a_restarted_server_is_found_again(own_server):
     assert [e.data for e in broker.read_inbox({0: START}, 10, 0)] == [b"kept"]
     assert [e.first for e in reader.read("-", 5, 0)] == [1, 2, 3]
     assert [e.first for e in broker.load_log(0, "r")] == [1, 2, 3]
-    assert broker.server_id() not in ("", before)
+    assert broker.server_id(0) not in ("", before)
     assert lease_of(broker).epoch > lease.epoch
     reader.close()
     broker.close()

@@ -19,7 +19,7 @@ from drumline.settings import Settings
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
-    from drumline_transport.redis_broker import RedisBroker
+    from drumline_transport.redis_broker import AnyBroker
     from drumline_transport.renewer_process import RenewerProcess
 
 log = logging.getLogger("drumline.worker")
@@ -65,7 +65,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _await_cluster(url: str, prefix: str, name: str) -> RedisBroker | None:
+def _await_cluster(url: str, prefix: str, name: str) -> AnyBroker | None:
     """The broker of a worker, as soon as a coordinator has created the cluster. None: told to stop before that."""
     from drumline_protocol.errors import NoCluster
     from drumline_transport import connect
