@@ -26,7 +26,7 @@ _RULES: list[tuple[str, str, str | Callable[[str], str]]] = [
     (
         r"is a node of a Redis Cluster|^MOVED",
         "{url} is a part of a Redis Cluster",
-        "Begin the address with redis+cluster:// (rediss+cluster:// for TLS); it may name several nodes, as host:port,host:port",
+        "Begin the address with redis+cluster://, or rediss+cluster:// for TLS, and name a few of its nodes",
     ),
     (
         r"cluster support disabled",

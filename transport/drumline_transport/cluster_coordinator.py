@@ -22,7 +22,7 @@ from drumline_transport.broker import (
     Position,
     StaleTask,
 )
-from drumline_transport.cluster_parts import ClusterParts, Part, by_partition, entry_name
+from drumline_transport.cluster_parts import ClusterParts, Part, by_partition, entry_name, named_record
 from drumline_transport.rows import inbox_entry
 from drumline_transport.watches import SlotReader
 
@@ -110,7 +110,7 @@ class ClusterCoordinator(ClusterParts):
     # -- runs --------------------------------------------------------------------------------------
 
     def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
-        return self.part(p).load_run(p, run_id)
+        return named_record(p, self.part(p).load_run(p, run_id))
 
     def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
         return self.part(p).load_log(p, run_id, after)

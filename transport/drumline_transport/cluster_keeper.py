@@ -10,7 +10,7 @@ from dataclasses import replace
 from drumline_protocol.errors import NoBroker
 from drumline_transport.broker import SWEEP_START, Kind, Lease
 from drumline_transport.cluster_coordinator import ClusterCoordinator
-from drumline_transport.cluster_parts import by_partition, entry_name
+from drumline_transport.cluster_parts import by_partition, entry_name, named_record
 from drumline_transport.connection import Reply, pack
 from drumline_transport.dead import DeadEntry
 from drumline_transport.errors import ServerError
@@ -132,8 +132,7 @@ class ClusterKeeper(ClusterCoordinator):
         looks: dict[tuple[int, str], RunLook] = {}
         for p, mine in by_place.items():
             for run, look in zip(mine, self.part(p).look_at_runs(mine), strict=True):
-                record = {name: _named(p, name, value) for name, value in look.record.items()}
-                looks[run] = RunLook(record, look.is_open, look.damage)
+                looks[run] = replace(look, record=named_record(p, look.record))
         return [looks[run] for run in runs]
 
     def missing_tasks(self, entries: list[tuple[str, str]]) -> tuple[dict[tuple[str, str], Missing], dict[str, str]]:
@@ -155,14 +154,6 @@ class ClusterKeeper(ClusterCoordinator):
     def forget_consumers(self, pools: list[str], idle_ms: int, present: set[str]) -> list[tuple[str, str]]:
         found, _ = self.each(range(self.partitions), lambda p: self.part(p).forget_consumers(pools, idle_ms, present))
         return sorted({gone for rows in found.values() for gone in rows})
-
-
-def _named(p: int, name: str, value: bytes) -> bytes:
-    """A field of a run record; one that names a task entry names it as this broker does."""
-    if not name.startswith("t:"):
-        return value
-    pool, space, entry_id = value.rpartition(b" ")
-    return pool + space + entry_name(p, entry_id.decode("utf-8", "replace")).encode()
 
 
 def _conforms(broker: ClusterKeeper) -> KeeperVerbs:

@@ -168,3 +168,12 @@ def by_partition(entries: Iterable[tuple[str, str]]) -> dict[int, list[tuple[str
         if place is not None:
             found.setdefault(place[0], []).append((pool, place[1]))
     return found
+
+
+def named_record(p: int, record: dict[str, bytes]) -> dict[str, bytes]:
+    """A run record whose task entries have the names that this broker gives them."""
+    for field, value in record.items():
+        if field.startswith("t:"):
+            pool, space, entry_id = value.rpartition(b" ")
+            record[field] = pool + space + b"%d/" % p + entry_id
+    return record

@@ -153,7 +153,10 @@ def _check_server(url: str, dialer: Dialer) -> None:
     """NoBroker for a server that is too old, or a node of a Redis Cluster where one server was named."""
     if dialer.server_mode == "cluster" and dialer.address.kind != "cluster":
         raise NoBroker(url, "the server there is a node of a Redis Cluster")
-    version = dialer.server_version
+    _check_version(url, dialer.server_version)
+
+
+def _check_version(url: str, version: str) -> None:
     parts = version.split(".")
     if len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
         return
