@@ -128,6 +128,26 @@ class RedisClusterServers(Deployment):
                 continue
         raise AssertionError(f"nobody serves slot {slot}")
 
+    def raw(self, prefix: str) -> Callable[..., Any]:
+        """Sends a Redis command, as an operator would type it, to the node of the key under `prefix` that it names.
+
+        A command without a key goes to all nodes; KEYS and SCAN return the keys of all.
+        """
+
+        def send(*words: Any) -> Any:
+            key = next((word for word in words[1:] if isinstance(word, str) and prefix in word), None)
+            if words[0] == "SCAN":
+                return [
+                    b"0",
+                    [key for server in self.servers if server.running() for key in _scanned(server, words[3])],
+                ]
+            if key is not None and words[0] != "KEYS":
+                return client(self.node_of(key)).execute_command(*words)
+            replies = [client(server).execute_command(*words) for server in self.servers if server.running()]
+            return [row for reply in replies for row in reply] if words[0] == "KEYS" else replies[0]
+
+        return send
+
     def move(self, key: str, to: LocalServer, *, during: Callable[[], object] = lambda: None) -> None:
         """Move the slot of a key to another master, key by key as an operator's tool does; call `during` half way."""
         slot, source = slot_of(key), self.node_of(key)
@@ -145,6 +165,11 @@ class RedisClusterServers(Deployment):
                 here.execute_command("MIGRATE", "127.0.0.1", to.port, name, 0, 5000)
         for node in (there, here, *(client(server) for server in self.servers)):
             node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", there_id)
+
+
+def _scanned(server: LocalServer, pattern: Any) -> list[bytes]:
+    found: list[bytes] = client(server).execute_command("KEYS", pattern)
+    return found
 
 
 class SentinelServers(Deployment):
@@ -184,6 +209,10 @@ class SentinelServers(Deployment):
         login = f":{self.password}@" if self.password else ""
         places = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         return f"redis+sentinel://{login}{places}/{SERVICE}/0"
+
+    def raw(self, prefix: str) -> Callable[..., Any]:  # noqa: ARG002 - of whatever is on the master
+        """Sends a Redis command to the master."""
+        return lambda *words: self.client(self.master()).execute_command(*words)
 
     def client(self, server: LocalServer) -> Any:
         """A plain client of one data server."""

@@ -28,7 +28,7 @@ from typing import Any
 
 import pytest
 import redis
-from tests.deployments import RedisClusterServers, SentinelServers, client
+from tests.deployments import RedisClusterServers, SentinelServers
 
 from drumline_protocol.keys import Keys, PartitionKeys
 from drumline_transport import connect
@@ -131,7 +131,7 @@ class Backend:
     def raw(self, *words: Any) -> Any:
         """A Redis command as an operator would type it."""
         if isinstance(self.deployment, RedisClusterServers):
-            return self._raw_on_nodes(self.deployment, *words)
+            return self.deployment.raw(self.prefix)(*words)
         if self._client is None:
             if isinstance(self.deployment, SentinelServers):
                 self._client = self.deployment.client(self.deployment.master())
@@ -139,17 +139,6 @@ class Backend:
                 self._client = redis.Redis.from_url(self.url, protocol=2, socket_timeout=10)
                 self._client.response_callbacks.clear()
         return self._client.execute_command(*words)
-
-    def _raw_on_nodes(self, deployment: RedisClusterServers, *words: Any) -> Any:
-        """On the node of the key that the command names; one that names none on all, with the lists that come back
-        in one.
-        """
-        key = next((word for word in words[1:] if isinstance(word, str) and self.prefix in word), None)
-        if key is not None:
-            return client(deployment.node_of(key)).execute_command(*words)
-        replies = [client(server).execute_command(*words) for server in deployment.servers]
-        joined = words[0] == "KEYS"
-        return [row for reply in replies for row in reply] if joined else replies[0]
 
     def tasks_key(self, pool: str, p: int = 0) -> str:
         """The key of the task stream of a pool, where partition `p` has one of its own, that one."""
