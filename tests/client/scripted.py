@@ -99,6 +99,17 @@ class Script:
         if record:
             partition.runs.pop(run_id, None)
 
+    def lose(self, run_id: str, behind: int) -> None:
+        """Lose the entries behind fact `behind`, as a failover may; the coordinator goes on in a new epoch."""
+        p = partition_of_run(run_id, PARTITIONS)
+        log = self.server.partition(p).logs[run_id]
+        kept = [(entry_id, row) for entry_id, row in log.after((0, 0)) if entry_id[1] <= behind]
+        log.trim(log.last)
+        log.last = (0, 0)
+        for entry_id, row in kept:
+            log.append(entry_id, row)
+        self._leases[p] = self._lease(p)
+
     def asked(self) -> list[Any]:
         """What clients have sent, decoded."""
         entries = self._broker.read_inbox(dict.fromkeys(range(PARTITIONS), START), 1000, 0)
