@@ -5,7 +5,9 @@ They end with this process, however it ends: each server has a watchdog (`LocalS
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -241,10 +243,21 @@ class SentinelServers(Deployment):
         master = self.master()
         return [server for server in self.servers if server is not master and server.running()]
 
-    def fail_over(self) -> LocalServer:
-        """Kill the master and wait until another server has taken its place; that one."""
+    def freeze_replicas(self) -> None:
+        """The replicas stand still: what is written from now on, the master alone has."""
+        for server in self.replicas():
+            os.kill(server.pid or 0, signal.SIGSTOP)
+        # What is sent to one that stands still would wait for it in its socket.
+        self.client(self.master()).execute_command("CLIENT", "KILL", "TYPE", "replica")
+
+    def fail_over(self, *, thaw: bool = False) -> LocalServer:
+        """Kill the master and wait until another server has taken its place; that one. `thaw` wakes frozen replicas."""
         old = self.master()
         old.kill()
+        if thaw:
+            for server in self.servers:
+                if server.running():
+                    os.kill(server.pid or 0, signal.SIGCONT)
         await_true(lambda: self.master() is not old and self._leads(self.master()), "a replica is promoted")
         return self.master()
 

@@ -1,0 +1,94 @@
+"""The services on threads of this process, on deployments of several servers: the part of these tests that `make test`
+runs. The graphs are those of the cluster tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.cluster.apps import GRAPHS, Joke
+from tests.deployed.test_failover import FAIR, Reading
+from tests.deployments import RedisClusterServers, SentinelServers, await_true
+from tests.inside import PARTITIONS, Inside
+
+from drumline.config import get_stream_writer
+from drumline.errors import LogGap
+from drumline.graph import START, StateGraph
+
+
+async def wait(_state: Joke) -> Joke:
+    get_stream_writer()("it waits")
+    await asyncio.Event().wait()
+    return {}
+
+
+WAITS = StateGraph(Joke).add_node("wait", wait).add_edge(START, "wait").compile(name="waits")
+SERVED = {"joke": GRAPHS["joke"], "tokens": GRAPHS["tokens"], "waits": WAITS}
+COUNT = 80
+
+
+def reading(client: Any) -> Reading:
+    made = Reading(client, COUNT)
+    made.start()
+    await_true(lambda: len(made.tokens) > 5, "the run has begun")
+    return made
+
+
+def test_a_slot_moves_in_the_middle_of_a_run(own_masters: RedisClusterServers) -> None:
+    """Fault 33: ASK, TRYAGAIN and MOVED. Nothing is lost, so the stream is whole."""
+    with Inside(own_masters.url, SERVED) as inside:
+        inside.coordinator()
+        inside.worker()
+        runs = [reading(inside.client()) for _ in range(3)]
+        for p in range(PARTITIONS):
+            tag = f"{{{inside.prefix}:{p}}}"
+            home = own_masters.node_of(tag)
+            own_masters.move(tag, next(server for server in own_masters.servers if server is not home))
+        assert [run.verdict() for run in runs] == ["whole"] * 3
+
+
+def test_a_coordinator_that_leaves_hands_its_partitions_over(three_masters: RedisClusterServers) -> None:
+    with Inside(three_masters.url, SERVED) as inside:
+        first = inside.coordinator()
+        inside.worker()
+        client = inside.client()
+        run = reading(client)
+        inside.coordinator()
+        first.stop()
+        assert run.verdict() == "whole"
+        assert client.graph("joke").invoke({"topic": "ice"})["joke"] == "This is a joke about ice and cats"
+
+
+def test_a_cancelled_run_frees_its_worker(three_masters: RedisClusterServers) -> None:
+    """What every worker must hear stands in a control stream of the run's partition."""
+    with Inside(three_masters.url, SERVED) as inside:
+        inside.coordinator()
+        inside.worker(concurrency=1)
+        client = inside.client()
+        for _ in range(3):
+            run = client.graph("waits").stream({"topic": "ice"}, stream_mode="custom")
+            assert next(run) == "it waits"
+            run.close()
+        assert client.graph("joke").invoke({"topic": "ice"})
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["replicas in step", "replicas behind"])
+def test_a_replica_is_promoted_in_the_middle_of_a_run(own_sentinels: SentinelServers, lost: bool) -> None:
+    with Inside(own_sentinels.url, SERVED) as inside:
+        inside.coordinator()
+        inside.worker()
+        client = inside.client()
+        run = reading(client)
+        if lost:
+            own_sentinels.freeze_replicas()
+            seen = len(run.tokens)
+            await_true(lambda: len(run.tokens) > seen + 10, "the reader sees what no replica has")
+        own_sentinels.fail_over(thaw=lost)
+        assert run.verdict() in ({"LogGap"} if lost else FAIR)
+        run_id, position = run.stream.run_id, run.stream.position
+        assert client.result(run_id)["said"] == " ".join(map(str, range(COUNT))), "the run itself goes on"
+        if lost:
+            with pytest.raises(LogGap):
+                list(client.join(run_id, position, stream_mode=["custom", "values"]))
