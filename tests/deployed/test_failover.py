@@ -16,7 +16,7 @@ from drumline.errors import DrumlineError, LogGap, RunExpired, UnknownRun
 from drumline_protocol.ids import partition_of_run
 from drumline_protocol.keys import Keys
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.full]
 Make = Callable[..., tuple[Processes, Cluster]]
 
 RUNS = 6

@@ -22,7 +22,7 @@ from tests.differential.harness import record
 from drumline import Cluster
 from drumline_protocol.ids import partition_of_run
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.full]
 Make = Callable[..., tuple[Processes, Cluster]]
 
 
