@@ -12,6 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -106,10 +107,8 @@ class RedisClusterServers(Deployment):
         ids = [node.execute_command("CLUSTER", "MYID").decode() for node in nodes]
         for number, node in enumerate(nodes[self.masters :]):
             master = ids[number % self.masters]
-            await_true(lambda n=node, m=master: n.execute_command("CLUSTER", "REPLICATE", m) == b"OK", "it replicates")
-            await_true(
-                lambda n=node: b"master_link_status:up" in n.execute_command("INFO", "replication"), "it is linked"
-            )
+            await_true(partial(_replicates, node, master), "it replicates")
+            await_true(partial(_is_linked, node), "it is linked")
         await_true(
             lambda: all(b"cluster_state:ok" in node.execute_command("CLUSTER", "INFO") for node in nodes), "all is ok"
         )
@@ -167,6 +166,14 @@ class RedisClusterServers(Deployment):
                 here.execute_command("MIGRATE", "127.0.0.1", to.port, name, 0, 5000)
         for node in (there, here, *(client(server) for server in self.servers)):
             node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", there_id)
+
+
+def _replicates(node: Any, master: str) -> bool:
+    return bool(node.execute_command("CLUSTER", "REPLICATE", master) == b"OK")
+
+
+def _is_linked(node: Any) -> bool:
+    return b"master_link_status:up" in node.execute_command("INFO", "replication")
 
 
 def _scanned(server: LocalServer, pattern: Any) -> list[bytes]:

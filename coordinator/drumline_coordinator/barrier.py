@@ -1,53 +1,102 @@
-"""What the machine says at a barrier: what changed in each channel, and which tasks come next. Pure."""
+"""The barrier: a superstep whose tasks have all ended is committed, and the next one planned. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from drumline_coordinator.changes import merge
+from drumline_coordinator.idle import idle_notices
+from drumline_coordinator.machine import Machine
+from drumline_coordinator.nesting import Ending, end_graph, enter_child
+from drumline_coordinator.passing import commands_of
+from drumline_coordinator.state import RUN_OPEN
 from drumline_coordinator.tasks import Scope, Task
-from drumline_graph.channels.base import MISSING
-from drumline_graph.constants import TAG_HIDDEN
-from drumline_graph.delta import Change, diff
+from drumline_graph.constants import PUSH, TAG_HIDDEN
+from drumline_graph.errors import GraphRecursionError
 from drumline_graph.message_ids import messages_in_fields
 from drumline_graph.program import Program
-from drumline_protocol.facts import PlanMade, PlannedTask
+from drumline_graph.superstep import Planned, State, plan
+from drumline_protocol.facts import PlanMade, PlannedTask, StepCommitted
+from drumline_protocol.ids import task_id
 
 
-def changes_by_reference(changes: dict[str, Any]) -> dict[str, Change]:
-    """New cells as changes that hand them over as they are: for readers in the same process."""
-    return {name: ("s", cell) if cell is not MISSING else ("x",) for name, cell in changes.items()}
+def settle(machine: Machine) -> None:
+    """Commit every step that is due, and whatever becomes due by that."""
+    due, state = machine.due, machine.state
+    while due and state.status is RUN_OPEN:
+        scope, done = due.popleft()
+        if scope.parent is not None and state.scopes.get(scope.ns) is not scope:
+            continue  # it was left meanwhile
+        try:
+            _commit(machine, scope, done)
+        except BaseException as error:  # of a reducer or a schema: SystemExit too is the run's, not the process's
+            end_graph(machine, scope, Ending.FAILED, error)
 
 
-def changes_as_data(
-    program: Program, cells: dict[str, Any], changes: dict[str, Any], done: Sequence[Task]
-) -> dict[str, Change]:
-    """New cells as deltas to `cells`: only for channels whose reducer is known to be a concatenation or merge."""
-    writes: dict[str, list[Any]] = {}
-    for task in done:
-        for channel, value in task.writes:
-            if channel in changes:
-                writes.setdefault(channel, []).append(value)
-    return {
-        name: diff(program.channels[name], cells.get(name, MISSING), cell, writes.get(name, ()))
-        for name, cell in changes.items()
-    }
+def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
+    if scope.asks:
+        end_graph(machine, scope, Ending.ASKED, [item for task in done for item in task.interrupts])
+        return
+    if scope.leaving:
+        end_graph(machine, scope, Ending.BUBBLED, commands_of(done))
+        return
+    applied, changes = merge(scope, done, wire=machine.wire)
+    fact = StepCommitted(scope.ns, scope.step, changes, applied.written, machine.now_ms, applied.changes)
+    if scope.step == 0 and scope.parent is None:
+        # The graph may refuse its input only now, when the first step is planned: then nothing has happened.
+        ahead = scope.state.copy()
+        ahead.advance(scope.program, applied.changes, ())
+        planned = _next_step(machine, scope, ahead, applied.updated)
+        machine.emit(fact)
+    else:
+        machine.emit(fact)
+        planned = _next_step(machine, scope, scope.state, applied.updated)
+    if planned:
+        _begin_step(machine, scope, planned)
+        return
+    for notice in idle_notices(scope, machine.state.noticed):
+        machine.emit(notice)
+    end_graph(machine, scope, Ending.RETURNED, scope.output)
 
 
-def plan_fact(scope: Scope, tasks: Sequence[Task], now_ms: float, *, noted: bool) -> PlanMade:
-    """The fact that these tasks are the next superstep of a graph. `noted`: with `given_ids`."""
-    planned = [
-        PlannedTask(t.id, t.name, t.path, t.triggers, t.input if t.is_push else None, TAG_HIDDEN in t.node.tags)
-        for t in tasks
+def _next_step(machine: Machine, scope: Scope, state: State, updated: set[str]) -> list[Planned]:
+    step = scope.step + 1
+    if step > scope.stop:
+        raise GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.base) :])
+    return plan(scope.program, state, updated, step=step, stop=scope.stop)
+
+
+def _begin_step(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> None:
+    step, nodes = scope.step + 1, scope.program.nodes
+    rows = [
+        PlannedTask(
+            task_id(machine.id, scope.ns, step, item.path_key),
+            item.name,
+            item.path,
+            item.triggers,
+            item.input if item.path[0] == PUSH else None,
+            TAG_HIDDEN in nodes[item.name].tags,
+        )
+        for item in planned
     ]
-    given = given_ids(tasks) if noted else None
-    return PlanMade(scope.ns, scope.step, scope.stop, planned, now_ms, [t.input for t in tasks], given)
+    inputs = [item.input for item in planned]
+    noted = not machine.wire and "messages" in machine.shared.record
+    given = given_ids(scope.program, rows, inputs) if noted else None
+    machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
+    for task in [task for task in scope.tasks.values() if task.node.subprogram is not None]:
+        if machine.state.is_open:
+            enter_child(machine, task)
 
 
-def given_ids(tasks: Sequence[Task]) -> dict[str, list[str]] | None:
+def given_ids(program: Program, rows: Sequence[PlannedTask], inputs: Sequence[Any]) -> dict[str, list[str]] | None:
     """Ids of the messages that the subgraph nodes among these tasks are given; None if there are no such nodes.
 
-    Noted before the graphs are entered: a reducer in there may name messages in place, and those are news.
+    They are noted before the graphs are entered: a reducer in there may name messages in place, and those are news.
     """
-    children = [task for task in tasks if task.node.subprogram is not None]
-    return {t.id: [m.id for m in messages_in_fields(t.input) if m.id] for t in children} or None
+    given = {
+        row.id: [message.id for message in messages_in_fields(input) if message.id]
+        for row, input in zip(rows, inputs, strict=True)
+        if program.nodes[row.name].subprogram is not None
+    }
+    return given or None

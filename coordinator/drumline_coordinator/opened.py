@@ -75,7 +75,7 @@ class Ruin:
 
     run_id: str
     graph: str
-    error: Exception
+    error: BaseException
     last: int = 0
     slots: list[str] = field(default_factory=list)
     blobs: list[str] = field(default_factory=list)
@@ -136,7 +136,7 @@ class OpenRuns:
             reason = f"its log cannot be folded: {type(error).__name__}: {error}"
             return self.ruin(run_id, DamagedRun(run_id, reason))
         self.loaded[run_id] = found
-        if found.run.ready:
+        if found.run.state.ready:
             self.more[run_id] = found
         return found
 
@@ -150,7 +150,7 @@ class OpenRuns:
         ascending = all(b.first == last_fact(a) + 1 for a, b in pairwise(entries))
         return "shared" not in record or not entries or entries[0].first != 1 or not ascending
 
-    def ruin(self, run_id: str, error: Exception) -> Ruin:
+    def ruin(self, run_id: str, error: BaseException) -> Ruin:
         """What is left of a run that shall end with `error`, from its record and its log; its facts are not decoded."""
         record = self.record(run_id)
         ruin = Ruin(

@@ -17,7 +17,7 @@ from drumline_coordinator.apps import Apps
 from drumline_coordinator.dispatch import Dispatcher, NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.opened import UNREADABLE, Loader, OpenRun, OpenRuns, Ruin, blobs_of
-from drumline_coordinator.run import OPEN, Run
+from drumline_coordinator.run import Run
 from drumline_coordinator.staging import WAITS, Stage
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
@@ -104,7 +104,7 @@ class Partition:
         self._token = token
         self._log_bytes_max = log_bytes_max
         #: runs whose keys had to be deleted first: the next commit says why they failed
-        self._epilogue: dict[str, Exception] = {}
+        self._epilogue: dict[str, BaseException] = {}
         self._touched: dict[str, OpenRun] = {}
         self._now_ms = 0.0
         self._stage = self._new_stage()
@@ -231,7 +231,7 @@ class Partition:
             shared = open_run.run.shared
             if not self._holders(shared.graph, shared.fingerprint):
                 return  # parked until a worker comes that holds the graph
-            task = open_run.run.tasks.get(message.task)
+            task = open_run.run.state.tasks.get(message.task)
             if task is not None and task.attempt - task.lost > REFUSALS_AT_ONCE:
                 self._retry_later(self.index)
             else:
@@ -300,7 +300,7 @@ class Partition:
         self._take(open_run, run.start(request, self._now_ms))
 
     def _reject(
-        self, run_id: str, graph: str, error: Exception, request: RunRequest | None = None, status: str = "failed"
+        self, run_id: str, graph: str, error: BaseException, request: RunRequest | None = None, status: str = "failed"
     ) -> None:
         end = RunFinished(status, error, self._now_ms)
         if request is None:
@@ -390,16 +390,26 @@ class Partition:
     def _write(self, open_run: OpenRun) -> None:
         """Put what follows for one run into the commit. What cannot be encoded fails the run, never the batch."""
         effects, open_run.effects = open_run.effects, []
-        run = open_run.run
+        run_id = open_run.run.id
         try:
             over = self._stage.run(open_run, effects)
         except BaseException as error:  # of an encoder that the user registered, too
-            log.warning("run %s failed: %s: %s", run.id, type(error).__name__, error)
-            run.status = OPEN
-            failed = run.fail(error, self._now_ms)
-            failed.settled = [pair for fx in effects for pair in fx.settled]
-            over = self._stage.run(open_run, [failed], last=True)
+            log.warning("run %s failed: %s: %s", run_id, type(error).__name__, error)
+            self._end_unwritten(open_run, effects[0].facts, error)
+            return
         if over:
-            self._forget(run.id)
+            self._forget(run_id)
         elif any(fx.more for fx in effects):
-            self._runs.more[run.id] = open_run
+            self._runs.more[run_id] = open_run
+
+    def _end_unwritten(self, open_run: OpenRun, facts: Sequence[Any], error: BaseException) -> None:
+        """End a run with an error in place of what cannot be written; its memory is ahead of its log, and goes."""
+        run = open_run.run
+        self._forget(run.id)
+        if open_run.last:
+            slots, blobs = list(open_run.digests), open_run.dispatcher.leftovers()
+            self._stage.ruin(Ruin(run.id, run.shared.graph, error, open_run.last, slots, blobs))
+            return
+        end, first = RunFinished("failed", error, self._now_ms), facts[0]
+        told = {"metadata": first.metadata, "tags": first.tags, "digest": first.digest}
+        self._stage.reject(run.id, run.shared.graph, end, first.record, **told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from drumline_coordinator.tasks import DONE, Scope, Task
@@ -50,6 +50,6 @@ def commands_of(tasks: Sequence[Task]) -> list[Command[Any]]:
     return [value for task in tasks for channel, value in task.writes if channel == LEAVE]
 
 
-def leaves(writes: Iterable[Sequence[Any]]) -> bool:
+def leaves(writes: Sequence[Sequence[Any]]) -> bool:
     """Whether these are the writes of such a task."""
-    return any(pair[0] == LEAVE for pair in writes)
+    return len(writes) == 1 and writes[0][0] == LEAVE

@@ -58,17 +58,16 @@ class Stage:
 
     # -- runs that go on -----------------------------------------------------------------------------
 
-    def run(self, open_run: OpenRun, effects: Sequence[Effects], *, last: bool = False) -> bool:
+    def run(self, open_run: OpenRun, effects: Sequence[Effects]) -> bool:
         """Put what follows for a run into the commit; True if that was its end.
 
-        Nothing is put in if it raises: EncodeError, RunTooLong (not if these effects are its `last` ones, which end
-        it), or whatever an encoder of the user raises.
+        Nothing is put in if it raises: EncodeError, RunTooLong, or whatever an encoder of the user raises.
         """
         facts = [fact for fx in effects for fact in fx.facts]
         parcels = self._parcels(open_run, effects)
         appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         size = open_run.log_bytes + sum(len(append.data) for append in appended)
-        if size > self._log_bytes_max and not last:
+        if size > self._log_bytes_max:
             raise RunTooLong(open_run.run.id, self._log_bytes_max)
         # From here on nothing can fail.
         open_run.log_bytes = size

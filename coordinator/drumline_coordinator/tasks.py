@@ -1,41 +1,84 @@
-"""Tasks and graph scopes of a run, as the machine keeps them. Pure.
-
-The life of a task::
-
-    PLANNED ──dispatch──▶ RUNNING ──result──▶ DONE
-       ▲                    │ │ └──interrupt──▶ INTERRUPTED
-       └──refused, parked───┘ └──error──▶ FAILED      (abandoned: stays RUNNING under the next attempt)
-
-A task whose node is a subgraph is never dispatched: it is RUNNING while its child scope lives, and only its tail
-(its node's routers) runs on a worker, as phase `route` of the same task.
-"""
+"""Tasks and scopes of a run, and the one table that says how the status of a task may change. Pure."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 from drumline_graph.constants import PUSH
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.errors import DrumlineError
+from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_protocol.limits import DEATHS_IN_COMPANY_MAX
 
-PLANNED, RUNNING, PARKED, DONE, FAILED = "planned", "running", "parked", "done", "failed"
-INTERRUPTED = "interrupted"
+
+class TaskStatus(Enum):
+    """Where a task is in its life. The value is the letter under which the story of a task keeps it.
+
+    `letter` is that again, and `follows` the row of `TRANSITIONS`: plain attributes, since each task asks for them.
+    """
+
+    #: it waits for its dispatch
+    PLANNED = "P"
+    #: an entry of it is in a task stream; of a subgraph's node: its graph is open
+    RUNNING = "R"
+    #: no worker that is there can run it
+    PARKED = "K"
+    #: it has its result
+    DONE = "D"
+    #: it asks the caller
+    INTERRUPTED = "I"
+    #: it failed for good
+    FAILED = "F"
+
+    letter: str
+    follows: tuple[TaskStatus, ...]
+
+
+PLANNED, RUNNING, PARKED = TaskStatus.PLANNED, TaskStatus.RUNNING, TaskStatus.PARKED
+DONE, INTERRUPTED, FAILED = TaskStatus.DONE, TaskStatus.INTERRUPTED, TaskStatus.FAILED
+
+#: The life of a task. A pair that is not here is a fault of ours, and raises.
+TRANSITIONS: dict[TaskStatus, tuple[TaskStatus, ...]] = {
+    # dispatched, or its subgraph was entered
+    PLANNED: (RUNNING,),
+    # void, back in line or left to its routers; refused; the three ways to end
+    RUNNING: (DONE, PLANNED, PARKED, INTERRUPTED, FAILED),
+    # offered to the workers again
+    PARKED: (PLANNED,),
+    DONE: (),
+    INTERRUPTED: (),
+    FAILED: (),
+}
+
+for _status, _follows in TRANSITIONS.items():
+    _status.letter, _status.follows = _status.value, _follows
+
+#: statuses in which a task keeps its superstep open
+OPEN = (PLANNED, RUNNING, PARKED)
 
 #: phases of a task: its node's body and then its routers, or (after a subgraph) the routers alone
 RUN, ROUTE = "run", "route"
 
 
-class Task:
-    """One task of the open superstep of a scope. `n` counts the events heard of the current attempt.
+class ImpossibleTransition(DrumlineError):
+    """A task was to change its status in a way that the table does not know: a fault of the run machine."""
 
-    `interrupts` are the `Interrupt`s of an INTERRUPTED task.
+    def __init__(self, task: Task, status: TaskStatus) -> None:
+        story = " -> ".join(TaskStatus(letter).name for letter in task.story)
+        super().__init__(f"{task!r} cannot become {status.name}; its story: {story}")
+
+
+class Task:
+    """One task of the open superstep of a scope.
+
+    `n` counts the events heard of the current attempt. `interrupts` are the `Interrupt`s of an INTERRUPTED task.
+    `story` has the letter of each status that the task has had.
     """
 
     __slots__ = (
-        "arg",
         "attempt",
+        "child",
         "deaths",
         "executor",
         "id",
@@ -48,8 +91,10 @@ class Task:
         "path",
         "path_key",
         "phase",
+        "reason",
         "scope",
         "status",
+        "story",
         "triggers",
         "writes",
     )
@@ -74,6 +119,7 @@ class Task:
         self.node = node
         self.scope = scope
         self.status = PLANNED
+        self.story = "P"
         self.phase = RUN
         self.attempt = 1
         #: attempts that are void, and those of them whose worker vanished with them
@@ -83,6 +129,17 @@ class Task:
         self.n = 0
         self.writes: Any = None
         self.interrupts: Any = ()
+        #: why its last attempt is void, or what keeps it waiting
+        self.reason = ""
+        #: the graph of a subgraph's node, while it is open
+        self.child: Scope | None = None
+
+    def become(self, status: TaskStatus) -> None:
+        """Change the status. ImpossibleTransition if the table does not allow it."""
+        if status not in self.status.follows:
+            raise ImpossibleTransition(self, status)
+        self.status = status
+        self.story += status.letter
 
     @property
     def is_push(self) -> bool:
@@ -95,26 +152,35 @@ class Task:
         return self.node.subprogram is None or self.phase == ROUTE
 
     @property
+    def is_sent(self) -> bool:
+        """Whether an entry of the task is in a task stream."""
+        return self.status is RUNNING and (self.node.subprogram is None or self.phase == ROUTE)
+
+    @property
     def is_suspect(self) -> bool:
         """Whether it has lost so many workers that it is to run alone."""
         return self.deaths >= DEATHS_IN_COMPANY_MAX
 
     def __repr__(self) -> str:
-        return f"<Task {self.name} {self.id} step {self.scope.step} attempt {self.attempt} {self.status}>"
+        return (
+            f"<Task {self.name} {self.id} of {self.scope.name}, step {self.scope.step}, attempt {self.attempt}, "
+            f"{self.status.name}>"
+        )
 
 
 class Scope:
     """One graph of a run: the root, or a subgraph that is a node of its parent's open superstep."""
 
     __slots__ = (
+        "asks",
         "leaving",
-        "left",
         "ns",
-        "open",
+        "open_tasks",
         "output",
         "output_keys",
         "parent",
         "path",
+        "paused",
         "program",
         "state",
         "step",
@@ -130,15 +196,24 @@ class Scope:
         self.parent = parent
         self.state = State.initial(program)
         self.step = 0
+        #: the tasks of the open superstep, in planning order, and how many of them have not ended
         self.tasks: dict[str, Task] = {}
-        self.open = 0
-        self.left = False
-        #: a task wants to leave the graph for the one around it; its siblings come to their end first
+        self.open_tasks = 0
+        #: a task is to leave the graph for the one around it; its siblings come to their end first
         self.leaving = False
+        #: a task asks the caller; its siblings come to their end first
+        self.asks = False
+        #: all tasks have ended, some of them with a question
+        self.paused = False
         #: what the graph returns if it ended now: read whenever an output key was written
         self.output: Any = None
         keys = program.output_keys
         self.output_keys = frozenset((keys,) if isinstance(keys, str) else keys)
 
+    @property
+    def name(self) -> str:
+        """The graph and its namespace, for a reader."""
+        return f"graph {self.program.name!r}" + (f" at {'|'.join(self.ns)}" if self.ns else "")
+
     def __repr__(self) -> str:
-        return f"<Scope {'|'.join(self.ns) or 'root'} step {self.step}, {self.open} open>"
+        return f"<Scope {'|'.join(self.ns) or 'root'} step {self.step}, {self.open_tasks} open>"

@@ -1,8 +1,8 @@
 """Facts: what the log of a run holds, once, in order, with dense numbers.
 
-Stream modes are views of facts (`drumline.views`), and the coordinator's memory of a run is one too: after a takeover
-the new owner folds the log (`drumline_coordinator.recovery`). So a fact carries data, never something to be computed
-again: cells as they were committed, writes as they were made.
+Stream modes are views of facts (`drumline.views`), and the coordinator's memory of a run is nothing but its facts,
+folded (`drumline_coordinator.fold`): after a takeover the new owner folds the log. So a fact carries data, never
+something to be computed again: cells as they were committed, writes as they were made.
 
 Values inside a fact are live objects in the embedded mode. On a wire they are `Boxed` (encoded once by the process
 that made them, passed on undecoded) or plain decoded values.
@@ -184,6 +184,23 @@ class StepCommitted:
     changes: dict[str, Any]
     written: tuple[str, ...]
     at_ms: float
+    #: in the process that made the fact: the changed cells as they are (MISSING: cleared)
+    cells: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class GraphPaused:
+    """All tasks of superstep `step` of the graph at `ns` have ended, some of them with a question.
+
+    The step is not over: the state stays as it was, and the graph stays open with what its tasks wrote. `changes` and
+    `written` tell what the tasks that have a result would change, for a reader who is shown that.
+    """
+
+    ns: Namespace
+    step: int
+    changes: dict[str, Any]
+    written: tuple[str, ...]
+    at_ms: float
 
 
 @dataclass(slots=True)
@@ -204,18 +221,24 @@ class TailOpened:
 
 @dataclass(slots=True)
 class Noticed:
-    """Something the caller should be told once, as a warning: late events dropped, a worker missing."""
+    """Something the caller should be told once, as a warning. `key` tells one notice of a run from another."""
 
     text: str
+    key: str = ""
 
 
 @dataclass(slots=True)
 class RunFinished:
-    """The last fact of every run. `status` is "done", "failed", "cancelled" or "interrupted"."""
+    """The last fact of every run. `status` is "done", "failed", "cancelled" or "paused".
+
+    A graph that a node called may also be "passed on": it has a question, or a command, for the run of that node.
+    """
 
     status: str
     error: Any
     at_ms: float
+    #: embedded only: that question or command, as the exception that the node's code is to see
+    control: BaseException | None = None
 
 
 Fact = (
@@ -230,6 +253,7 @@ Fact = (
     | AttemptRetracted
     | TaskParked
     | StepCommitted
+    | GraphPaused
     | GraphLeft
     | TailOpened
     | Noticed
@@ -259,6 +283,20 @@ class Sketch:
     managed: dict[str, str] = field(default_factory=dict)
 
 
-def fact_count(fact: Fact) -> int:
+@dataclass(slots=True)
+class UnknownFact:
+    """A fact of a kind that this drumline does not know: a newer coordinator wrote it. Readers pass over it.
+
+    Such a kind only tells more. One without which a log is read wrongly comes with a new protocol version.
+    """
+
+    code: int
+    count: int
+
+
+def fact_count(fact: Fact | UnknownFact) -> int:
     """How many numbers of the log `fact` takes."""
-    return len(fact.items) if type(fact) is Emitted else 1
+    kind = type(fact)
+    if kind is Emitted:
+        return len(fact.items)  # type: ignore[union-attr]
+    return fact.count if kind is UnknownFact else 1  # type: ignore[union-attr]

@@ -7,7 +7,8 @@ A cluster speaks one version, which its `meta` names (`Codec.version`). A newer 
 operator raises it, so that processes may be upgraded in any order. A field that came with a later version says so in
 its metadata (`field(metadata={"since": 2})`), and is left out of what is written in an earlier one.
 
-A log entry begins with a checksum: its facts lie for a day, and a coordinator makes decisions of them.
+A log entry begins with a checksum: its facts lie for a day, and a coordinator makes decisions of them. A reader passes
+over kinds of facts that it does not know (`UnknownFact`).
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ VERSION = 1
 
 _CHECKSUM_BYTES = 4
 
+#: numbers that one fact can take
+_COUNT_MAX = 2**31
+
 _CODES: dict[int, type] = {
     1: f.RunStarted,
     2: f.GraphEntered,
@@ -56,6 +60,7 @@ _CODES: dict[int, type] = {
     13: f.RunFinished,
     14: f.TailOpened,
     15: f.TaskInterrupted,
+    16: f.GraphPaused,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -105,6 +110,10 @@ def _changes_out(changes: dict[str, Any]) -> dict[str, Any]:
     return {channel: list(change) for channel, change in changes.items()}
 
 
+def _named_out(named: dict[str, Any]) -> dict[str, Any]:
+    return {channel: list(at) for channel, at in named.items()} if named else named
+
+
 #: fields that are not plain data: how they go out (`wire_shapes` says how they come in)
 _OUTS: dict[Any, Convert | None] = {
     **dict.fromkeys(("ns", "record", "tags", "written", "triggers", "path"), list),
@@ -113,10 +122,11 @@ _OUTS: dict[Any, Convert | None] = {
     "sketches": sketches_out,
     "writes": _writes_out,
     (f.PlanMade, "tasks"): _tasks_out,
+    "named": _named_out,
     (m.Cancel, "tasks"): list,
 }
 #: fields that stay in the process
-_LOCAL = {(f.PlanMade, "inputs"), (f.PlanMade, "given")}
+_LOCAL = {(f.PlanMade, "inputs"), (f.PlanMade, "given"), (f.StepCommitted, "cells"), (f.RunFinished, "control")}
 
 
 class _Layout:
@@ -193,22 +203,30 @@ def encode(codec: Codec, thing: Any) -> bytes:
 
 def decode(codec: Codec, data: bytes) -> Any:
     """The fact or message in `data`. DecodeError, or ProtocolTooNew for a newer protocol."""
-    return from_row(_open(codec, data))
+    return from_row(_opened_envelope(codec, data)[1])
 
 
-def _open(codec: Codec, data: bytes) -> Any:
+def _opened_envelope(codec: Codec, data: bytes) -> list[Any]:
     envelope = codec.decode(data)
     if type(envelope) is not list or len(envelope) < 2 or type(envelope[0]) is not int:
         raise DecodeError("this is no drumline message: it has no protocol version")
     if envelope[0] > VERSION:
         raise ProtocolTooNew(envelope[0], VERSION)
-    return envelope[1]
+    return envelope
 
 
 def encode_facts(codec: Codec, facts: Sequence[Any]) -> bytes:
-    """One log entry: a checksum, and several facts in order."""
+    """One log entry: a checksum, and several facts in order.
+
+    Behind the facts stands how many numbers those take that take more or less than one (`[index, count, ...]`): a
+    reader counts on, though it may not know their kind.
+    """
     version = codec.version
-    data = codec.encode([version, [to_row(fact, version) for fact in facts]])
+    envelope = [version, [to_row(fact, version) for fact in facts]]
+    counts = [part for at, fact in enumerate(facts) if (n := f.fact_count(fact)) != 1 for part in (at, n)]
+    if counts:
+        envelope.append(counts)
+    data = codec.encode(envelope)
     return crc32(data).to_bytes(_CHECKSUM_BYTES, "big") + data
 
 
@@ -217,10 +235,25 @@ def decode_facts(codec: Codec, data: bytes) -> list[Any]:
     told, data = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
     if crc32(data).to_bytes(_CHECKSUM_BYTES, "big") != told:
         raise DecodeError("the checksum of a log entry is wrong: its bytes were changed", len(data))
-    rows = _open(codec, data)
-    if type(rows) is not list:
+    envelope = _opened_envelope(codec, data)
+    rows, counts = envelope[1], envelope[2] if len(envelope) > 2 else []
+    if type(rows) is not list or type(counts) is not list:
         raise DecodeError("a log entry must hold a list of facts")
-    return [from_row(row) for row in rows]
+    return [from_row(row) if _is_known(row) else _unknown_fact(row, at, counts) for at, row in enumerate(rows)]
+
+
+def _is_known(row: Any) -> bool:
+    return type(row) is not list or not row or type(row[0]) is not int or row[0] in _LAYOUTS
+
+
+def _unknown_fact(row: list[Any], at: int, counts: list[Any]) -> f.UnknownFact:
+    if not _is_list_of_counts(counts):
+        raise DecodeError("what a log entry says of the numbers of its facts is malformed")
+    return f.UnknownFact(row[0], dict(zip(counts[::2], counts[1::2], strict=True)).get(at, 1))
+
+
+def _is_list_of_counts(counts: Any) -> bool:
+    return len(counts) % 2 == 0 and all(type(count) is int and 0 <= count <= _COUNT_MAX for count in counts)
 
 
 def _is_dict(header: Any) -> bool:

@@ -21,7 +21,8 @@ from drumline_protocol.facts import (
     TaskFinished,
     TaskInterrupted,
 )
-from drumline_worker.model_call import CHUNK, WHOLE, ModelCall
+from drumline_protocol.message_kinds import CHUNK, WHOLE
+from drumline_worker.model_call import ModelCall
 
 
 def start(script: Script, *record: str) -> None:
@@ -100,7 +101,7 @@ def spoken(script: Script, *words: Any, attempt: int = 1, n: int = 0) -> Emitted
     call = ModelCall(emit, attempt, {"langgraph_node": "says"})
     for word in words:
         if isinstance(word, str):
-            call.put(CHUNK, AIMessageChunk(word, id="m"))
+            call.put(CHUNK, AIMessageChunk(word, id="m"))  # type: ignore[call-arg]
         else:
             call.put(WHOLE, word)
     return Emitted("says", attempt, n, "w", items)
@@ -175,7 +176,7 @@ def test_a_key_that_holds_nothing_any_more_is_not_shown(script: Script) -> None:
 def test_questions_stand_beside_the_values(script: Script) -> None:
     script.write("r", 1, *begun(PROGRAM), planned(1, "says"), committed(1, n=1))
     script.write("r", 5, planned(2, "says"), TaskInterrupted((), "says", 1, [Interrupt("why", "i")], 0.0))
-    script.finish("r", 7, "interrupted")
+    script.finish("r", 7, "paused")
     question = (Interrupt("why", "i"),)
     assert read(script, stream_mode="values")[-1] == {"n": 1, "__interrupt__": question}
     last = read(script, stream_mode="values", version="v2")[-1]

@@ -11,12 +11,13 @@ from tests.coordinator.test_run import START, State, begin, events, graph, kinds
 
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
+from drumline_coordinator.tasks import DONE, INTERRUPTED
 from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
 from drumline_graph.types import Command, Interrupt
 from drumline_protocol import wire
 from drumline_protocol.errors import TaskAbandoned
-from drumline_protocol.facts import Emitted, RunFinished, StepCommitted, TaskParked
+from drumline_protocol.facts import Emitted, GraphPaused, RunFinished, StepCommitted, TaskParked
 from drumline_protocol.failure import describe, rebuild
 from drumline_protocol.messages import (
     Abandoned,
@@ -132,7 +133,7 @@ def test_a_question_beside_a_command_pauses_the_run() -> None:
         steps = [lambda run=run, x=x: bubble(run, x, "p"), lambda run=run, q=question: run.handle(q, 1.0)]
         for step in reversed(steps) if asks_first else steps:
             fx = step()
-        assert fx.finished and fx.facts[-1].status == "interrupted"
+        assert fx.finished and fx.facts[-1].status == "paused"  # type: ignore[union-attr]
 
 
 # -- attempts ---------------------------------------------------------------------------------------
@@ -164,10 +165,15 @@ def test_what_siblings_of_a_question_wrote_is_shown_before_the_run_pauses() -> N
     a, b = fx.dispatch
     assert not run.handle(TaskInterrupt("r1", a.id, 1, "w1", [Interrupt("why", "i")]), 1.0).finished
     fx = run.handle(result(b, "of b"), 1.0)
-    (step,) = (fact for fact in fx.facts if isinstance(fact, StepCommitted))
-    assert step.written == ("l",) and "of b" in str(step.changes["l"])
+    (pause,) = (fact for fact in fx.facts if isinstance(fact, GraphPaused))
+    assert pause.written == ("l",) and "of b" in str(pause.changes["l"])
+    # The step is not over: the state is as it was, and what each task did is kept
+    root = run.state.root
+    assert root is not None and root.paused and root.state.cells["l"] == ["i"]
+    assert [task.status for task in root.tasks.values()] == [INTERRUPTED, DONE]
+    assert not any(isinstance(fact, StepCommitted) for fact in fx.facts)
     end = fx.facts[-1]
-    assert isinstance(end, RunFinished) and end.status == "interrupted"
+    assert isinstance(end, RunFinished) and end.status == "paused"
 
 
 # -- partitions -------------------------------------------------------------------------------------

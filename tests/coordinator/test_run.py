@@ -9,7 +9,7 @@ import pytest
 from typing_extensions import TypedDict
 
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.run import ENDED, Run
+from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Task
 from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
@@ -95,7 +95,7 @@ def test_a_chain_from_start_to_end() -> None:
     fx = run.handle(result(b, "y"), 2.0)
     assert kinds(fx) == ["TaskFinished", "StepCommitted", "RunFinished"]
     assert fx.finished and fx.facts[-1] == RunFinished("done", None, 2.0)
-    assert run.root is not None and run.root.state.cells["l"] == ["i", "x", "y"]
+    assert run.state.root is not None and run.state.root.state.cells["l"] == ["i", "x", "y"]
 
 
 def test_task_ids_depend_on_the_run_the_step_and_the_place_only() -> None:
@@ -112,7 +112,7 @@ def test_first_result_wins_whoever_sends_the_second() -> None:
     for late in (result(a, "again"), result(a, "other", executor="w2")):
         assert run.handle(late, 2.0).facts == []
     run.handle(result(b, "b"), 3.0)
-    assert run.root is not None and run.root.state.cells["l"] == ["i", "first", "b"]
+    assert run.state.root is not None and run.state.root.state.cells["l"] == ["i", "first", "b"]
 
 
 def test_an_attempt_binds_to_the_first_executor_heard() -> None:
@@ -186,10 +186,10 @@ def test_late_events_are_told_of_once() -> None:
     run, fx = begin(graph((START, "a"), (START, "b")))
     a, _ = fx.dispatch
     run.handle(result(a), 1.0)
-    (notice,) = run.handle(events(a, 0, 2), 2.0).facts
+    (notice,) = run.handle(events(a, 1, 2), 2.0).facts
     assert isinstance(notice, Noticed) and "'a'" in notice.text
-    assert run.handle(events(a, 2, 1), 3.0).facts == []
-    assert run.late == 3
+    assert run.handle(events(a, 3, 1), 3.0).facts == []
+    assert run.late.count == 3
 
 
 def test_repeated_events_of_a_finished_task_are_no_news() -> None:
@@ -198,8 +198,8 @@ def test_repeated_events_of_a_finished_task_are_no_news() -> None:
     (a,) = fx.dispatch
     run.handle(events(a, 0, 2), 1.0)
     run.handle(result(a), 2.0)
-    assert run.handle(events(a, 0, 2), 3.0).facts == [] and run.late == 0
-    assert kinds(run.handle(events(a, 2, 1), 4.0)) == ["Noticed"] and run.late == 1
+    assert run.handle(events(a, 0, 2), 3.0).facts == [] and run.late.count == 0
+    assert kinds(run.handle(events(a, 3, 1), 4.0)) == ["Noticed"] and run.late.count == 1
 
 
 def test_a_failure_ends_the_run_and_withdraws_the_siblings() -> None:
@@ -209,7 +209,7 @@ def test_a_failure_ends_the_run_and_withdraws_the_siblings() -> None:
     fx = run.handle(TaskError("r1", a.id, 1, "w1", error), 1.0)
     assert kinds(fx) == ["TaskFailed", "RunFinished"]
     assert fx.settled == [(a.id, 1)] and fx.withdrawn == [(b.id, 1)] and fx.cancelled == [b.id]
-    assert run.status is ENDED and run.handle(result(b), 2.0).facts == []
+    assert not run.state.is_open and run.handle(result(b), 2.0).facts == []
 
 
 def test_cancel_ends_the_run_once() -> None:
@@ -227,7 +227,7 @@ def test_a_reducer_that_raises_ends_its_run_and_changes_nothing() -> None:
     (a,) = fx.dispatch
     fx = run.handle(TaskResult("r1", a.id, 1, "w1", [("l", 7)]), 1.0)
     assert kinds(fx) == ["TaskFinished", "RunFinished"]
-    assert run.root is not None and run.root.state.cells["l"] == ["i"]
+    assert run.state.root is not None and run.state.root.state.cells["l"] == ["i"]
 
 
 def test_max_concurrency_bounds_open_tasks() -> None:
@@ -291,7 +291,7 @@ def test_a_subgraph_is_a_scope_of_the_same_run() -> None:
     assert committed == [x.scope.ns, ()]
     (end,) = fx.dispatch
     assert end.name == "end"
-    assert run.root is not None and run.root.state.cells["l"] == ["i", "i", "x"]
+    assert run.state.root is not None and run.state.root.state.cells["l"] == ["i", "i", "x"]
 
 
 def test_what_comes_behind_a_lost_answer_is_a_gap() -> None:
@@ -312,4 +312,4 @@ def test_late_events_are_counted_behind_the_answers_number() -> None:
     done.events = 2
     run.handle(done, 2.0)
     assert kinds(run.handle(events(a, 3, 2), 3.0)) == ["Noticed"]
-    assert run.late == 2
+    assert run.late.count == 2

@@ -125,7 +125,7 @@ def show(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     base = next((kind for kind in (bool, str, bytes, int, float) if isinstance(value, kind)), type(None))
-    return _named(value, base, repr(base(value)) if value is not None else "None")
+    return _named(value, base, repr(base(value)) if value is not None else "None")  # type: ignore[misc]
 
 
 def _named(value: Any, base: type[Any], text: str) -> str:

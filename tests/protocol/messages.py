@@ -73,6 +73,7 @@ FACTS: list[Any] = [
     f.AttemptRetracted((), TASK, 1, "its worker vanished"),
     f.TaskParked((), TASK, "no worker"),
     f.StepCommitted((), 1, {"text": ("s", "x"), "docs": ("+", [1]), "gone": ("x",)}, ("text", "docs"), 4.0),
+    f.GraphPaused((), 1, {"text": ("s", "x"), "docs": ("+", [1])}, ("text", "docs"), 4.0),
     f.GraphLeft(NS),
     f.TailOpened(NS, TASK, [["text", "x"]]),
     f.Noticed("late events"),

@@ -6,12 +6,14 @@ Numbers stand here as they are promised, not as the code names them: a constant 
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from drumline_protocol import errors, limits, wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError, ProtocolTooNew
+from drumline_protocol.facts import Emitted, GraphLeft, UnknownFact, fact_count
 from drumline_protocol.failure import Failure, describe, rebuild
 from drumline_protocol.messages import CancelRun
 from drumline_protocol.metadata import metadata_below, run_metadata, shown_metadata, task_metadata
@@ -189,3 +191,32 @@ def test_fields_that_are_not_known_are_left_out_and_those_with_defaults_may_lack
         wire.decode(CODEC, entry(wire.VERSION, 33, 7))
     with pytest.raises(DecodeError, match="unknown message code"):
         wire.decode(CODEC, entry(wire.VERSION, 9999, "r"))
+
+
+# -- kinds of facts that came later ----------------------------------------------------------------
+
+
+def entry_of(*rows: Any, counts: Any = None) -> bytes:
+    data = CODEC.encode([wire.VERSION, list(rows), *([] if counts is None else [counts])])
+    return crc32(data).to_bytes(4, "big") + data
+
+
+def test_a_reader_passes_over_facts_that_it_does_not_know_and_counts_on() -> None:
+    left = wire.to_row(GraphLeft(("a:1",)))
+    data = entry_of([200, "new"], left, [201], left, counts=[2, 5])
+    facts = wire.decode_facts(CODEC, data)
+    assert facts == [UnknownFact(200, 1), GraphLeft(("a:1",)), UnknownFact(201, 5), GraphLeft(("a:1",))]
+    assert [fact_count(fact) for fact in facts] == [1, 1, 5, 1]
+
+
+def test_a_log_entry_says_how_many_numbers_its_facts_take() -> None:
+    emitted = Emitted("t", 1, 0, "w", [b"1", b"2", b"3"])
+    data = wire.encode_facts(CODEC, [GraphLeft(("a:1",)), emitted])
+    assert CODEC.decode(data[4:])[2] == [1, 3]
+    assert wire.decode_facts(CODEC, data)[1] == emitted
+
+
+@pytest.mark.parametrize("counts", [7, "text", [1], [0, -1], [0, 2**40], [0, "1"], [[0], 1], {"0": 1}])
+def test_malformed_counts_of_unknown_facts_are_refused(counts: Any) -> None:
+    with pytest.raises(DecodeError):
+        wire.decode_facts(CODEC, entry_of([200], counts=counts))

@@ -1,7 +1,7 @@
-"""What must be true, watched from outside: the invariants of faults.md §2, at every commit and at the end.
+"""What must be true, watched from outside: the invariants of docs/invariants.md, at every commit and at the end.
 
 `Watch` sees each commit as the server applies it, and folds the facts of every log into the little that the
-invariants speak of. `check_streams` compares what clients saw with the run without faults.
+invariants speak of. `check_run` compares what clients saw with the run without faults.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from tests.differential.normal import Recorded, show
 from drumline.cluster.position import BEGINNING, Position
 from drumline.embedded.call import output_coercion
 from drumline_coordinator.recovery import recover
+from drumline_coordinator.state import troubles
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec, unbox
@@ -38,7 +39,7 @@ from drumline_transport.broker import Commit, CommitReply
 from drumline_transport.memory_streams import ZERO, EntryId, parse_id
 
 from .clients import Items, SimClient, SimRun
-from .images import differences, image, troubles
+from .images import differences, image
 from .network import Sent, SimServer
 
 
@@ -198,7 +199,7 @@ class Watch:
         shared = wire.from_row(unbox(Boxed(record["shared"], self.codec)))
         run = recover(self.programs[shared.graph], shared, self.logs[run_id].facts, slots)
         found = differences(expected, image(run))
-        wrong = troubles(run)
+        wrong = troubles(run.state)
         text = "\n  ".join([*found, *wrong])
         demand(not text, f"run {run_id}: recovery gives another machine (live / recovered):\n  {text}")
 

@@ -6,10 +6,11 @@ from typing import Any
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.run import Run
 from drumline_coordinator.service import Coordinator
+from drumline_coordinator.state import troubles
 from drumline_protocol.limits import COORDINATOR_LEASE_MS
 from drumline_transport.broker import Commit
 
-from .images import image, troubles
+from .images import image
 from .network import SimBroker, SimServer
 
 KEEP_MS = COORDINATOR_LEASE_MS // 4
@@ -75,4 +76,4 @@ def _id(text: str) -> tuple[int, int]:
 
 def _image(run: Run) -> dict[str, Any] | None:
     found = image(run)
-    return None if found is None else {**found, "troubles": troubles(run)}
+    return None if found is None else {**found, "troubles": troubles(run.state)}

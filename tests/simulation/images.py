@@ -3,9 +3,8 @@
 from typing import Any
 
 from drumline_coordinator.recovery import slot_of
-from drumline_coordinator.run import OPEN, Run
-from drumline_coordinator.tasks import DONE, INTERRUPTED, PARKED, PLANNED, RUNNING, Scope, Task
-from drumline_protocol.codec import Boxed, unbox
+from drumline_coordinator.run import Run
+from drumline_coordinator.tasks import OPEN, PARKED, PLANNED, Scope, Task
 
 
 def image(run: Run) -> dict[str, Any] | None:
@@ -13,15 +12,16 @@ def image(run: Run) -> dict[str, Any] | None:
 
     A parked task counts as planned: a new owner tries it again.
     """
-    if run.status is not OPEN:
+    state = run.state
+    if not state.is_open:
         return None
-    scopes = {run.root.ns: run.root} if run.root is not None else {}
-    scopes.update((task.scope.ns, task.scope) for task in run.tasks.values())
     return {
-        "running": run.running,
-        "ready": sorted([t.id for t in run.ready] + [t.id for t in run.tasks.values() if t.status == PARKED]),
-        "scopes": {ns: _scope(scope) for ns, scope in scopes.items()},
-        "slots": sorted(slot_of(task.id, task.attempt) for task in run.tasks.values() if _is_sent(task)),
+        "running": state.running,
+        "ready": sorted([*state.ready, *(t.id for t in state.tasks.values() if t.status is PARKED)]),
+        "scopes": {ns: _scope(scope) for ns, scope in state.scopes.items()},
+        "slots": sorted(slot_of(task.id, task.attempt) for task in state.tasks.values() if task.is_sent),
+        "noticed": sorted(state.noticed),
+        "heard": dict(state.heard),
     }
 
 
@@ -30,7 +30,10 @@ def _scope(scope: Scope) -> dict[str, Any]:
     return {
         "step": scope.step,
         "stop": scope.stop,
-        "open": scope.open,
+        "open": scope.open_tasks,
+        "leaving": scope.leaving,
+        "asks": scope.asks,
+        "paused": scope.paused,
         "parent": scope.parent.id if scope.parent is not None else "",
         "cells": dict(state.cells),
         "versions": dict(state.versions),
@@ -42,44 +45,21 @@ def _scope(scope: Scope) -> dict[str, Any]:
 
 
 def _task(task: Task) -> tuple[Any, ...]:
-    done = task.status in (DONE, INTERRUPTED)
+    done = task.status not in OPEN
     return (
         task.name,
         task.path,
         tuple(task.triggers),
         task.phase,
-        PLANNED if task.status == PARKED else task.status,
+        PLANNED if task.status is PARKED else task.status,
         task.attempt,
         task.lost,
         task.deaths,
-        # Who did it, and how much was heard of him, matters until it is done.
-        None if done else task.executor,
-        None if done else task.n,
-        None if task.writes is None else [list(pair) for pair in _plain(task.writes)],
+        None if done else task.executor,  # who did it does not matter any more
+        task.n,
+        None if task.writes is None else [list(pair) for pair in task.writes],
         list(task.interrupts),
     )
-
-
-def _plain(writes: Any) -> Any:
-    return unbox(writes) if isinstance(writes, Boxed) else writes
-
-
-def _is_sent(task: Task) -> bool:
-    """Whether an entry of the task must be in a task stream."""
-    return task.status == RUNNING and task.runs_on_worker
-
-
-def troubles(run: Run) -> list[str]:
-    """Counters of a machine that do not agree with what they count."""
-    found = []
-    sent = sum(map(_is_sent, run.tasks.values()))
-    if run.status is OPEN and run.running != sent:
-        found.append(f"running is {run.running}, {sent} tasks are")
-    for scope in {id(task.scope): task.scope for task in run.tasks.values()}.values():
-        open_tasks = sum(task.status not in (DONE, INTERRUPTED) for task in scope.tasks.values())
-        if run.status is OPEN and scope.open != open_tasks:
-            found.append(f"{scope} has {open_tasks} open tasks")
-    return found
 
 
 def differences(ours: Any, theirs: Any, path: str = "") -> list[str]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from drumline.views.graphs import OpenTask
-from drumline_coordinator import opened, recovery, run
+from drumline_coordinator import attempts, opened, recovery, run
+from drumline_coordinator.fold import fold
 from drumline_coordinator.keeper import Keeper
+from drumline_coordinator.machine import Machine
 from drumline_coordinator.opened import OpenRuns
 from drumline_coordinator.partition import Partition
 from drumline_coordinator.recovery import slot_of
@@ -64,17 +66,19 @@ def numbers_ignored() -> AbstractContextManager[None]:
 
 
 def _bound_without(attempt: bool = False, executor: bool = False, status: bool = False) -> Any:
-    def bound(self: Run, event: Any) -> Any:
-        task = self.tasks.get(event.task)
+    def sent_attempt(machine: Machine, event: Any) -> Any:
+        task = machine.state.tasks.get(event.task)
         if task is None or not (task.status is RUNNING or (status and task.status is DONE)):
             return None
-        if not (attempt or task.attempt == event.attempt):
-            return None
-        if task.executor is None or executor:
-            task.executor = event.executor
-        return task if task.executor == event.executor else None
+        return task if attempt or task.attempt == event.attempt else None
 
-    return patched(Run, "_bound", bound)
+    @contextmanager
+    def both() -> Iterator[None]:
+        heard = (lambda _task, _executor: True) if executor else attempts.is_heard
+        with patched(attempts, "sent_attempt", sent_attempt), patched(attempts, "is_heard", heard):
+            yield
+
+    return both()
 
 
 def attempts_not_compared() -> AbstractContextManager[None]:
@@ -95,11 +99,10 @@ def first_result_does_not_win() -> AbstractContextManager[None]:
 def events_not_deduplicated() -> AbstractContextManager[None]:
     """Events that come twice are told twice."""
 
-    def on_events(self: Run, event: Any) -> None:
-        task = self._bound(event)
-        if task is not None:
-            self._fx.facts.append(Emitted(task.id, task.attempt, event.n, event.executor, event.items))
-            task.n = event.n + len(event.items)
+    def on_events(machine: Machine, event: Any) -> None:
+        task = attempts.sent_attempt(machine, event)
+        if task is not None and attempts.is_heard(task, event.executor):
+            machine.emit(Emitted(task.id, task.attempt, event.n, event.executor, event.items))
 
     return patched(run, "_HANDLERS", run._HANDLERS | {Events: on_events})
 
@@ -111,7 +114,7 @@ def repeats_shown() -> AbstractContextManager[None]:
 
 def recovery_forgets_events() -> AbstractContextManager[None]:
     """A new owner does not know how many events were heard."""
-    return patched(recovery, "_FOLDS", {kind: fold for kind, fold in recovery._FOLDS.items() if kind is not Emitted})
+    return patched(recovery, "fold", lambda state, fact: None if type(fact) is Emitted else fold(state, fact))
 
 
 def recovery_sends_again() -> AbstractContextManager[None]:
@@ -163,27 +166,26 @@ def junk_ends_the_batch() -> AbstractContextManager[None]:
 def gaps_not_noticed() -> AbstractContextManager[None]:
     """Events that are missing between two that came are not missed."""
 
-    def on_events(self: Run, event: Any) -> None:
-        task = self._bound(event)
-        if task is not None and event.items:
+    def on_events(machine: Machine, event: Any) -> None:
+        task = attempts.sent_attempt(machine, event)
+        if task is not None and attempts.is_heard(task, event.executor) and event.items:
             items = event.items[max(0, task.n - event.n) :]
             if items:
-                self._fx.facts.append(Emitted(task.id, task.attempt, task.n, event.executor, items))
-                task.n += len(items)
+                machine.emit(Emitted(task.id, task.attempt, task.n, event.executor, items))
 
     return patched(run, "_HANDLERS", run._HANDLERS | {Events: on_events})
 
 
 def counts_not_compared() -> AbstractContextManager[None]:
     """A result is taken whatever it says of the events before it."""
-    genuine = Run._answered
+    genuine = attempts._answered
 
-    def answered(self: Run, event: Any) -> Any:
+    def answered(machine: Machine, event: Any) -> Any:
         if hasattr(event, "events"):
             event.events = -1
-        return genuine(self, event)
+        return genuine(machine, event)
 
-    return patched(Run, "_answered", answered)
+    return patched(attempts, "_answered", answered)
 
 
 def lost_tasks_not_looked_for() -> AbstractContextManager[None]:

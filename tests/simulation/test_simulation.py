@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from drumline_coordinator.recovery import _FOLDS
+from drumline_coordinator.fold import FOLDS
 
 from .checks import Violation
 from .faults import Faults
@@ -64,7 +64,7 @@ def test_everything_happens() -> None:
     # Given all faults at once, a few seeds see each of them, and each kind of fact
     worlds = [simulate(seed, faults=Faults.rough()) for seed in range(100)]
     facts = Counter(type(fact) for world in worlds for log in world.watch.logs.values() for fact in log.facts)
-    assert set(_FOLDS) <= set(facts)
+    assert set(FOLDS) <= set(facts)
     trace = "\n".join(line for world in worlds for line in world.trace)
     missing = [words for words in HAPPENINGS if words not in trace]
     assert not missing

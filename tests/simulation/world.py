@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from drumline_coordinator import dispatch, intake, run, staging
+from drumline_coordinator import attempts, dispatch, intake, staging
 from drumline_coordinator.apps import Apps
 from drumline_worker import crew, outbox
 from drumline_worker.registry import Registry
@@ -42,7 +42,7 @@ _NO_GRAPHS = Registry({})
 #: bounds that a small graph would never reach, and what is drawn for them
 _LIMITS = (
     (intake, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
-    (run, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
+    (attempts, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
     (staging, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),
@@ -166,7 +166,7 @@ class World:
             if c.paused_until_ms is not None:
                 continue
             if c.has_news:
-                add((2, c.name, lambda c=c: self.trouble.turn(c)))
+                add((2, c.name, lambda c=c: self.trouble.turn(c)))  # type: ignore[misc]
             if c.keep_at_ms <= now:
                 add((4, c.name, c.keep))
         for w in self.workers:
@@ -193,17 +193,17 @@ class World:
             if client.has_news:
                 add((0.7, "reader", client.read))
         for ghost in self.ghosts:
-            add((0.3, ghost.name, lambda ghost=ghost: self.trouble.appear(ghost)))
+            add((0.3, ghost.name, lambda ghost=ghost: self.trouble.appear(ghost)))  # type: ignore[misc]
         return found
 
     def _due(self) -> list[tuple[int, Callable[[], None]]]:
         """What the clock brings, and when."""
         due = list(self.coming)
         for process in (*self.coordinators, *self.workers):
-            if process.paused_until_ms is not None:
-                due.append((process.paused_until_ms, lambda p=process: self._resume(p)))
+            if process.paused_until_ms is not None:  # type: ignore[attr-defined]
+                due.append((process.paused_until_ms, lambda p=process: self._resume(p)))  # type: ignore[attr-defined, misc]
             else:
-                due.append((process.keep_at_ms, lambda: None))
+                due.append((process.keep_at_ms, lambda: None))  # type: ignore[attr-defined]
         return due
 
     def _resume(self, process: SimCoordinator | SimWorker) -> None:

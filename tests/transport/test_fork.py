@@ -93,7 +93,7 @@ def test_locks_that_others_held_do_not_stop_the_child(server: Answering, broker:
         locks = [line._lock for line in lines(broker)] + [broker._dialer._lock, broker._readers._lock]
         for lock in locks:
             lock.acquire()
-        with broker._dialer.closed._cond:
+        with broker._dialer.closed._cond:  # type: ignore[attr-defined]
             held.set()
             release.wait(30)
         for lock in locks:
@@ -145,7 +145,7 @@ def test_a_closed_broker_is_closed_in_the_child_too(broker: RedisBroker) -> None
 
 def test_the_parents_tls_connection_hears_no_goodbye(tls_url: str) -> None:
     """A TLS alert, or a shutdown, from the child would end the connection for the parent."""
-    broker = connect(tls_url, prefix="fork", create=True)
+    broker: Any = connect(tls_url, prefix="fork", create=True)
     broker.time_ms()
     connection = broker._any._connection
     assert connection is not None

@@ -1,5 +1,6 @@
-"""What only a real server can show: waiting, lost scripts, killed connections, restarts, refusals
-(faults 10-20).
+"""What only a real server can show: waiting, lost scripts, killed connections, restarts, refusals.
+
+Faults 10-20 of docs/invariants.md.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from tests.servers import wait_until
@@ -243,7 +245,7 @@ def test_a_key_of_another_type_changes_nothing(real_backend):
     }
     for key, parts in wrong.items():
         real_backend.raw("SET", key, "a string")
-        [reply] = settle(broker, commit_of(lease, 1, **{**rest, **parts}))
+        [reply] = settle(broker, commit_of(lease, 1, **{**rest, **parts}))  # type: ignore[dict-item]
         assert reply.status == "diverged"
         assert "WRONGTYPE" in reply.detail
         assert key in reply.detail
@@ -274,7 +276,7 @@ def test_a_full_server_makes_commits_wait_and_loses_none(own_server):
     broker.ensure_pool("a")
     settle(broker, commit_of(lease, 2, tasks=[task("r", "s", pool="a")]))
     [taken] = broker.take(["a"], "w", 1, 0)
-    admin = connect(own_server.url, create=True, name="admin")
+    admin: Any = connect(own_server.url, create=True, name="admin")
     # Given a server without memory
     admin._any.call("CONFIG", "SET", "maxmemory", "1")
     for n in (3, 4, 5):
@@ -349,7 +351,7 @@ def test_waits_survive_a_restart(own_server):
         broker.push_inbox(0, "", b"x")
         parts = {"tasks": [task("r", "s", pool="a")], "ctl": [b"x"], "logs": [log("r", 1, 1)]}
         settle(broker, commit_of(lease, 1, **parts))
-        assert [len(wait.result(15)) for wait in waits] == [1, 1, 1, 1]
+        assert [len(wait.result(15)) for wait in waits] == [1, 1, 1, 1]  # type: ignore[attr-defined]
     broker.close()
 
 
@@ -422,7 +424,7 @@ def test_two_who_create_a_cluster_at_once_agree(real_backend):
 def test_passwords_and_acl_users(real_backend, user):
     with LocalServer(program=_program(real_backend), password="s3cret p@ss") as server:
         assert connect(server.url, create=True).time_ms() > 0
-        admin = connect(server.url, create=True)
+        admin: Any = connect(server.url, create=True)
         if user == "drum":
             admin._any.call(
                 *("ACL", "SETUSER", "drum", "on", ">pw", "~drumline:*", "~{drumline:*", "+@all", "-@dangerous"),

@@ -118,6 +118,9 @@ class ClusterCoordinator(ClusterParts):
     def open_runs(self, p: int) -> list[str]:
         return self.part(p).open_runs(p)
 
+    def waiting_runs(self, p: int) -> list[str]:
+        return self.part(p).waiting_runs(p)
+
     def due_timers(self, p: int, limit: int) -> list[str]:
         return self.part(p).due_timers(p, limit)
 

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from drumline_protocol.cells import CellRow
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys, PartitionKeys
 from drumline_protocol.wire import VERSION
 from drumline_transport.after_fork import renew_after_fork
-from drumline_transport.broker import Kind
+from drumline_transport.broker import CellRead, Kind
 from drumline_transport.nodes import Nodes, SlotDialer, slot_of
 from drumline_transport.redis_client import RedisClient
 from drumline_transport.redis_core import RedisCore
@@ -134,6 +135,11 @@ class ClusterParts:
 
     def get_blob(self, p: int, blob_id: str) -> bytes | None:
         return self.part(p).get_blob(p, blob_id)
+
+    def read_values(
+        self, p: int, cells: list[CellRead], blobs: list[str]
+    ) -> tuple[list[list[CellRow]], list[bytes | None]]:
+        return self.part(p).read_values(p, cells, blobs)
 
     def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
         self.part(p).push_inbox(p, run_id, data)

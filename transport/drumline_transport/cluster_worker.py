@@ -56,6 +56,10 @@ class ClusterWorker(ClusterParts):
         finally:
             part._send.patience_s = None
 
+    def put_blobs(self, blobs: list[tuple[int, str, bytes]]) -> None:
+        for p in dict.fromkeys(p for p, _, _ in blobs):
+            self.part(p).put_blobs([blob for blob in blobs if blob[0] == p])
+
     def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
         places = by_partition(entries)
         if not places:

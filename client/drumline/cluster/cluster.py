@@ -160,7 +160,7 @@ class Cluster:
         """What is known of a run, without waiting.
 
         `{"run_id", "graph", "status", "created_ms", "open_tasks"}`: the status is "open", "done", "failed",
-        "cancelled" or "interrupted"; each open task is
+        "cancelled" or "paused"; each open task is
         `{"id", "node", "ns", "pool", "attempt", "state": "dispatched" | "planned" | "parked", "reason"}`.
         """
         return run_status(self.link, run_id)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drumline.cluster.link import Link
+from drumline_coordinator.fold import fold
+from drumline_coordinator.sketch import outline
+from drumline_coordinator.state import RunState
+from drumline_coordinator.tasks import OPEN, PARKED, Task
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec, unbox
-from drumline_protocol.errors import WireError
-from drumline_protocol.facts import (
-    AttemptRetracted,
-    GraphEntered,
-    GraphLeft,
-    PlanMade,
-    RunStarted,
-    TaskFailed,
-    TaskFinished,
-    TaskInterrupted,
-    TaskLeft,
-    TaskParked,
-)
+from drumline_protocol.facts import RunStarted
 from drumline_transport.broker import LogEntry
 
 #: Digits of a time in ms: more were not written by us.
@@ -32,60 +24,43 @@ def run_status(link: Link, run_id: str) -> dict[str, Any]:
     record = link.record(run_id)
     status, graph = (record.get(name, b"").decode("utf-8", "replace") for name in ("status", "graph"))
     created = record.get("created_ms", b"")
-    tasks: dict[str, dict[str, Any]] = {}
+    tasks: list[Task] = []
     if status == "open":
         tasks = _open_tasks(link.broker().load_log(link.partition(run_id), run_id), link.codec(None))
-    for task in tasks.values():
-        if task["state"] == "planned" and f"t:{task['id']}:{task['attempt']}" in record:
-            task["state"] = "dispatched"
     return {
         "run_id": run_id,
         "graph": graph,
         "status": status,
         "created_ms": int(created) if created.isdigit() and len(created) <= _STAMP_DIGITS_MAX else 0,
-        "open_tasks": list(tasks.values()),
+        "open_tasks": [_told(task, record) for task in tasks],
     }
 
 
-def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> dict[str, dict[str, Any]]:
-    """The tasks that the facts leave open. Of a log that lost its beginning, or is damaged: those that can be told."""
-    tasks: dict[str, dict[str, Any]] = {}
-    paths: dict[tuple[str, ...], str] = {}
-    sketches: dict[str, Any] = {}
-    for entry in log:
-        try:
-            facts = wire.decode_facts(codec, entry.data)
-        except WireError:  # its coordinator finds that too, and ends the run
-            break
-        for fact in facts:
-            kind = type(fact)
-            if kind is RunStarted:
-                sketches = unbox(fact.sketches)
-            elif kind is GraphEntered:
-                paths[fact.ns] = fact.path
-            elif kind is PlanMade:
-                sketch = sketches.get(paths.get(fact.ns, ""))
-                nodes = {} if sketch is None else sketch.nodes
-                for task in fact.tasks:
-                    node = nodes.get(task.name)
-                    tasks[task.id] = {
-                        "id": task.id,
-                        "node": task.name,
-                        "ns": fact.ns,
-                        "pool": node.pool if node is not None else "default",
-                        "attempt": 1,
-                        "state": "planned",
-                        "reason": "",
-                    }
-            elif kind is AttemptRetracted and fact.task in tasks:
-                tasks[fact.task].update(attempt=fact.attempt + 1, state="planned", reason=fact.reason)
-            elif kind is TaskParked and fact.task in tasks:
-                tasks[fact.task].update(state="parked", reason=fact.reason)
-            elif kind in (TaskFinished, TaskFailed, TaskInterrupted, TaskLeft):
-                tasks.pop(fact.task, None)
-            elif kind is GraphLeft:
-                depth = len(fact.ns)
-                gone = [id_ for id_, task in tasks.items() if task["ns"][:depth] == fact.ns]
-                for id_ in gone:
-                    del tasks[id_]
-    return tasks
+def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> list[Task]:
+    """The tasks that the facts leave open; of a damaged log those that can be told."""
+    state: RunState | None = None
+    try:
+        for entry in log:
+            for fact in wire.decode_facts(codec, entry.data):
+                if type(fact) is RunStarted:
+                    state = RunState(outline(unbox(fact.sketches)), wire=True)
+                elif state is not None:
+                    fold(state, fact)
+    except Exception:  # its coordinator finds that too, and ends the run
+        pass
+    return [] if state is None else [task for task in state.tasks.values() if task.status in OPEN]
+
+
+def _told(task: Task, record: Mapping[str, bytes]) -> dict[str, Any]:
+    where = "parked" if task.status is PARKED else "planned"
+    if where == "planned" and f"t:{task.id}:{task.attempt}" in record:
+        where = "dispatched"
+    return {
+        "id": task.id,
+        "node": task.name,
+        "ns": task.scope.ns,
+        "pool": task.node.pool,
+        "attempt": task.attempt,
+        "state": where,
+        "reason": task.reason,
+    }

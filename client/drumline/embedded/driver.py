@@ -67,7 +67,7 @@ class _Crew:
         self._seen: deque[tuple[Task | None, Any]] = deque()
         self._open = 0
         self._threads: ThreadPoolExecutor | None = None
-        self._threads_max = embedded.run.max_open or min(32, (os.cpu_count() or 1) + 4)
+        self._threads_max = embedded.run.state.max_open or min(32, (os.cpu_count() or 1) + 4)
         self._sync: dict[Future[None], None] = {}
         self._loop: LoopThread | None = None
         self._async: set[asyncio.Task[None]] = set()

@@ -12,7 +12,7 @@ from drumline.views import View
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Scope, Task
-from drumline_graph.node import Node
+from drumline_graph.program import Node
 from drumline_graph.warnings import RunWarning
 from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.messages import Events, RunRequest
@@ -107,7 +107,7 @@ class Embedded:
     def handle(self, event: Any) -> Effects:
         """The effects of an event."""
         if self._strict is not None:
-            task = self.run.tasks.get(event.task)
+            task = self.run.state.tasks.get(event.task)
             event = self._strict.event(event, "" if task is None else task.name)
         return self.run.handle(event, now_ms())
 
@@ -122,7 +122,7 @@ class Embedded:
                 forward(fact)
             kind = type(fact)
             if kind is RunFinished:
-                self.failure = self._raised(fact.error)  # type: ignore[union-attr]
+                self.failure = self._raised(fact.control or fact.error)  # type: ignore[union-attr]
             elif kind is Noticed:
                 warnings.warn(fact.text, RunWarning, stacklevel=4)  # type: ignore[union-attr]
             out.extend(fold(fact if strict is None else strict.fact(fact)))
@@ -157,7 +157,7 @@ class Embedded:
             writes=task.writes,
             emit=emit,
             executor=EXECUTOR,
-            base=self.run.base,
+            base=self.run.state.base,
             above=_nodes_above(scope),
             fate=self,
             tracing=None if self.trace is None else self.trace.tracing,

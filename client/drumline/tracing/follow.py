@@ -21,6 +21,7 @@ from drumline_protocol.facts import (
     AttemptRetracted,
     GraphEntered,
     GraphLeft,
+    GraphPaused,
     PlanMade,
     PlannedTask,
     RunFinished,
@@ -114,6 +115,7 @@ class Follower:
             RunStarted: self._on_started,
             GraphEntered: self._on_entered,
             GraphLeft: self._on_left,
+            GraphPaused: self._on_paused,
             PlanMade: self._on_plan,
             StepCommitted: self._on_committed,
             TaskFinished: self._on_finished,
@@ -190,9 +192,15 @@ class Follower:
     def _on_left(self, fact: GraphLeft) -> None:
         graph = self._graphs.get(fact.ns)
         if graph is not None and fact.ns != self._base:
-            asked = self._asked.pop(fact.ns, None)
-            self._end_graph(fact.ns, output=graph.values(), error=None if asked is None else GraphInterrupt(asked))
+            self._end_graph(fact.ns, output=graph.values())
             del self._graphs[fact.ns]
+
+    def _on_paused(self, fact: GraphPaused) -> None:
+        graph = self._graphs.get(fact.ns)
+        if graph is not None:
+            graph.commit(fact)
+            if fact.ns != self._base:
+                self._end_graph(fact.ns, error=GraphInterrupt(self._asked.pop(fact.ns, ())))
 
     def _on_finished(self, fact: TaskFinished) -> None:
         task = self._tasks.pop(fact.task, None)
@@ -227,8 +235,9 @@ class Follower:
             self._begin(task)
 
     def _on_run_finished(self, fact: RunFinished) -> None:
-        if fact.error is not None:
-            self.close(self._error(fact.error))
+        error = fact.control or fact.error
+        if error is not None:
+            self.close(self._error(error))
 
     # -- steps ----------------------------------------------------------------------------------------
 

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator.sketch import child_path
-from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, START
-from drumline_graph.delta import patch
+from drumline_graph.delta import patched, store
 from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
-from drumline_protocol.facts import GraphEntered, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
+from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
 from drumline_protocol.metadata import metadata_below, task_metadata
 
 Mappers = Callable[[str, str], Callable[[Any], Any] | None]
@@ -90,18 +89,9 @@ class GraphView:
             shown=shown,
         )
 
-    def commit(self, fact: StepCommitted) -> None:
-        """Fold what a superstep changed into the state."""
-        cells = self.cells
-        for channel, change in fact.changes.items():
-            if change[0] == "s":
-                cells[channel] = change[1]
-                continue
-            cell = patch(cells.get(channel, MISSING), change)
-            if cell is MISSING:
-                cells.pop(channel, None)
-            else:
-                cells[channel] = cell
+    def commit(self, fact: StepCommitted | GraphPaused) -> None:
+        """Fold what a superstep changed into the state, or would change: with a pause the run ends."""
+        store(self.cells, patched(self.cells, fact.changes))
 
     def shows(self, written: Sequence[str]) -> bool:
         """Whether a superstep that wrote these keys is worth a `values` item."""

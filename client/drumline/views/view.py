@@ -34,6 +34,7 @@ from drumline_protocol.facts import (
     Fact,
     GraphEntered,
     GraphLeft,
+    GraphPaused,
     PlanMade,
     RunStarted,
     StepCommitted,
@@ -43,7 +44,7 @@ from drumline_protocol.facts import (
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, rebuild
-from drumline_worker.model_call import GIVEN
+from drumline_protocol.message_kinds import GIVEN
 
 Namespace = tuple[str, ...]
 Errors = Mapping[str, type[BaseException]] | Iterable[type[BaseException]]
@@ -137,7 +138,7 @@ class View:
         if tasks:
             handlers[TaskFailed] = self._on_failed
         if self._values or tasks or self._messages is not None:
-            handlers[StepCommitted] = self._on_committed
+            handlers[StepCommitted] = handlers[GraphPaused] = self._on_committed
         return handlers
 
     # -- what every view keeps ----------------------------------------------------------------------
@@ -348,7 +349,7 @@ class View:
 
     # -- the barrier --------------------------------------------------------------------------------
 
-    def _on_committed(self, fact: StepCommitted) -> None:
+    def _on_committed(self, fact: StepCommitted | GraphPaused) -> None:
         graph = self._graphs[fact.ns]
         graph.commit(fact)
         if self._messages is not None:

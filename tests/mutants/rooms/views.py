@@ -81,9 +81,9 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "gone_channel_stays",
-        "client/drumline/views/graphs.py",
-        "                cells.pop(channel, None)",
-        "                pass",
+        "graph/drumline_graph/delta.py",
+        "            cells.pop(channel, None)",
+        "            pass",
         _VIEWS,
         "A channel that holds nothing any more is not shown.",
     ),
@@ -178,7 +178,7 @@ VIEWS: tuple[Mutation, ...] = (
     Mutation(
         "threads_without_bound",
         "client/drumline/embedded/driver.py",
-        "self._threads_max = embedded.run.max_open or min(32, (os.cpu_count() or 1) + 4)",
+        "self._threads_max = embedded.run.state.max_open or min(32, (os.cpu_count() or 1) + 4)",
         "self._threads_max = 256",
         "tests/embedded",
         "Embedded, at most max_concurrency sync nodes run at once.",

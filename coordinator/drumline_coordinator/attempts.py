@@ -1,0 +1,178 @@
+"""Attempts: who speaks for a task, what is heard of it, when an attempt is void, what is sent next. Pure.
+
+An attempt is a decision of the machine. It binds to the first executor that is heard of it. What comes from another
+executor, of a lower attempt or of a task that has ended is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from drumline_coordinator.fold import fold_dispatch, fold_requeue
+from drumline_coordinator.machine import Machine
+from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
+from drumline_coordinator.tasks import PARKED, Task
+from drumline_protocol.codec import unbox
+from drumline_protocol.errors import TaskAbandoned
+from drumline_protocol.facts import AttemptRetracted, Emitted, TaskParked
+from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
+from drumline_protocol.messages import (
+    Abandoned,
+    Events,
+    Refused,
+    TaskBubbled,
+    TaskError,
+    TaskInterrupt,
+    TaskResult,
+    WorkersChanged,
+)
+from drumline_protocol.wire import decode_command
+
+# -- who is heard ----------------------------------------------------------------------------------
+
+
+def sent_attempt(machine: Machine, event: Any) -> Task | None:
+    """The task whose open attempt `event` names; None if that attempt is not open."""
+    task = machine.state.tasks.get(event.task)
+    return task if task is not None and task.attempt == event.attempt and task.is_sent else None
+
+
+def is_heard(task: Task, executor: str) -> bool:
+    """Whether the open attempt of a task is bound to this executor, or may be."""
+    return task.executor is None or task.executor == executor
+
+
+def on_events(machine: Machine, event: Events) -> None:
+    """A burst: what of it is new becomes a fact."""
+    task = sent_attempt(machine, event)
+    if task is None or not is_heard(task, event.executor):
+        notice = machine.late.notice(machine.state, event)
+        if notice is not None:
+            machine.emit(notice)
+        return
+    n, items = event.n, event.items
+    if n > task.n:
+        lose(machine, task, f"events {task.n + 1} to {n} of it were lost on their way")
+        return
+    if n < task.n:  # a repeat: its reply was lost
+        items = items[task.n - n :]
+        n = task.n
+    if items:
+        machine.emit(Emitted(task.id, task.attempt, n, event.executor, items))
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+
+def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | TaskInterrupt | Refused) -> Task | None:
+    """The task whose bound executor has answered; None if the answer does not count.
+
+    With an answer the task's entry is gone. So an answer of anybody else to the open attempt, which happens when
+    the broker lost track of who got the entry, leaves nobody to wait for: the attempt is void.
+    """
+    task = sent_attempt(machine, event)
+    if task is None:
+        return None
+    if not is_heard(task, event.executor):
+        lose(machine, task, f"{event.executor} answered, but another worker was heard first")
+        return None
+    if not isinstance(event, Refused) and event.events > task.n:
+        lose(machine, task, f"events {task.n + 1} to {event.events} of it were lost on their way")
+        return None
+    machine.fx.settled.append((task.id, task.attempt))
+    return task
+
+
+def on_result(machine: Machine, event: TaskResult) -> None:
+    """The node and its routers have run."""
+    task = _answered(machine, event)
+    if task is not None:
+        finish(machine, task, event.writes, event.executor)
+
+
+def on_error(machine: Machine, event: TaskError) -> None:
+    """The node, or a router of it, has raised."""
+    task = _answered(machine, event)
+    if task is not None:
+        fail_task(machine, task, event.error)
+
+
+def on_bubbled(machine: Machine, event: TaskBubbled) -> None:
+    """The node answered with a Command for the graph around its own."""
+    task = _answered(machine, event)
+    if task is not None:
+        command = decode_command(event.command) if machine.wire else unbox(event.command)
+        bubble(machine, task, replace(command, graph=None), event.executor)  # the command has arrived
+
+
+def on_interrupt(machine: Machine, event: TaskInterrupt) -> None:
+    """The node asks the caller."""
+    task = _answered(machine, event)
+    if task is not None:
+        interrupt(machine, task, event.interrupts)
+
+
+def on_refused(machine: Machine, event: Refused) -> None:
+    """Nothing ran. The task waits until a worker that holds the graph is there.
+
+    Its next dispatch is a new attempt, so that a repeat of this refusal cannot hit it; it is not counted as lost.
+    """
+    task = _answered(machine, event)
+    if task is not None:
+        machine.emit(TaskParked(task.scope.ns, task.id, event.reason))
+
+
+def on_workers(machine: Machine, _event: WorkersChanged) -> None:
+    """Parked tasks are offered again."""
+    parked = [task for task in machine.state.tasks.values() if task.status is PARKED]
+    if parked:
+        fold_requeue(machine.state, parked)
+
+
+# -- void attempts ---------------------------------------------------------------------------------
+
+
+def on_abandoned(machine: Machine, event: Abandoned) -> None:
+    """Nobody works on the attempt any more."""
+    task = sent_attempt(machine, event)
+    if task is not None:
+        lose(machine, task, event.reason, died=event.died)
+
+
+def lose(machine: Machine, task: Task, reason: str, *, died: bool = False) -> None:
+    """The attempt is void: the task runs again, unless too many were lost already.
+
+    That a worker vanished is held against the task only when it ran alone, which it does once it has lost
+    `DEATHS_IN_COMPANY_MAX` of them: others may have killed those.
+    """
+    machine.fx.withdrawn.append((task.id, task.attempt))
+    lost, deaths = task.lost + 1, task.deaths + died
+    if deaths >= ATTEMPTS_MAX or lost >= BEGINNINGS_MAX:
+        fail_task(machine, task, TaskAbandoned(task.name, task.id, lost, reason))
+    else:
+        machine.emit(AttemptRetracted(task.scope.ns, task.id, task.attempt, reason, died))
+
+
+# -- windows ---------------------------------------------------------------------------------------
+
+
+def open_window(machine: Machine) -> None:
+    """Send planned tasks: as many as `max_concurrency` and the bound of one commit allow."""
+    state, fx = machine.state, machine.fx
+    most = DISPATCH_WINDOW_ENTRIES_MAX
+    tasks = list(islice(state.ready.values(), most + 1))
+    if state.max_open:
+        del tasks[max(0, state.max_open - state.running) :]
+    if len(tasks) > most:
+        del tasks[most:]
+        fx.more = True
+    fx.dispatch = tasks
+    fold_dispatch(state, tasks)
+
+
+def postpone(machine: Machine, tasks: Sequence[Task]) -> None:
+    """These tasks do not fit into the commit: they are the first of the next window."""
+    fold_requeue(machine.state, tasks, in_front=True)

@@ -1,0 +1,48 @@
+"""What the parts of the run machine share: the state, and the one way to change it. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from drumline_coordinator.effects import Effects
+from drumline_coordinator.fold import FOLDS
+from drumline_coordinator.late import LateEvents
+from drumline_coordinator.state import RunState
+from drumline_coordinator.tasks import Scope, Task
+from drumline_graph.program import Program
+from drumline_protocol.messages import RunShared
+
+
+class Machine:
+    """One run: its state, what its tasks share, and the effects of the event that is handled just now.
+
+    Handlers read the state and decide; `emit` is all that changes it.
+    """
+
+    __slots__ = ("due", "fx", "id", "late", "now_ms", "program", "shared", "state", "wire")
+
+    def __init__(self, program: Program, shared: RunShared, *, ns: tuple[str, ...] = (), wire: bool = False) -> None:
+        self.program = program
+        self.shared = shared
+        self.id = shared.run_id
+        self.wire = wire
+        self.state = RunState(program, base=ns, wire=wire, config=shared.config)
+        self.late = LateEvents()
+        #: graphs whose superstep is over, with the tasks whose writes it commits
+        self.due: deque[tuple[Scope, Sequence[Task]]] = deque()
+        self.fx = Effects()
+        self.now_ms = 0.0
+
+    def emit(self, fact: Any) -> None:
+        """The next fact of the log: what it means is so from now on."""
+        fold = FOLDS.get(type(fact))
+        if fold is not None:
+            fold(self.state, fact)
+        self.fx.facts.append(fact)
+
+    def note_end(self, scope: Scope) -> None:
+        """A task of `scope` has ended: if it was the last one, the superstep is due."""
+        if not scope.open_tasks:
+            self.due.append((scope, list(scope.tasks.values())))

@@ -1,0 +1,267 @@
+"""Graphs inside graphs: how one is entered, how it ends, and what its end means around it. Pure.
+
+A graph ends in one of four ways, and is one of three things. `ENDS` is the table of what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
+from typing import Any
+
+from drumline_coordinator.changes import merge
+from drumline_coordinator.machine import Machine
+from drumline_coordinator.passing import LEAVE, entering_writes, returning_writes, waits_to_leave
+from drumline_coordinator.sketch import child_path
+from drumline_coordinator.state import RunState, RunStatus
+from drumline_coordinator.tasks import DONE, Scope, Task
+from drumline_graph.cancelled import not_cancelled
+from drumline_graph.channels.base import MISSING
+from drumline_graph.constants import START
+from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
+from drumline_graph.program import Program
+from drumline_graph.types import Command
+from drumline_graph.writes import joined
+from drumline_protocol.facts import (
+    GraphEntered,
+    GraphLeft,
+    GraphPaused,
+    PlanMade,
+    PlannedTask,
+    RunFinished,
+    TailOpened,
+    TaskFailed,
+    TaskFinished,
+    TaskInterrupted,
+    TaskLeft,
+)
+from drumline_protocol.ids import task_id
+
+
+class Ending(Enum):
+    """How a graph ends, and what it says by that."""
+
+    #: nothing is left to do; it says its output
+    RETURNED = auto()
+    #: a reducer, a schema or the plan raised; it says the error. (A task that fails fails all above it: `fail_task`.)
+    FAILED = auto()
+    #: its tasks have ended, some of them with a question; it says the `Interrupt`s
+    ASKED = auto()
+    #: its tasks have commands for the graph around it; it says those
+    BUBBLED = auto()
+
+
+class Place(Enum):
+    """What a graph is in its run."""
+
+    ROOT = auto()
+    #: the node of another graph
+    NODE = auto()
+    #: the root of a run that the code of a node has started
+    CALLED = auto()
+
+
+def place_of(state: RunState, scope: Scope) -> Place:
+    """What this graph is in its run."""
+    if scope.parent is not None:
+        return Place.NODE
+    return Place.CALLED if state.base else Place.ROOT
+
+
+# -- in --------------------------------------------------------------------------------------------
+
+
+def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, input: Any) -> None:
+    """Step 0 of a graph: its input's writes, and START's edges, which need no worker unless START has routers.
+
+    Raises what `input_writes` raises for an input that the graph does not take.
+    """
+    cells = {key: program.channels[key].initial() for key in program.channels if key in program.state_keys}
+    machine.emit(GraphEntered(ns, path, {key: cell for key, cell in cells.items() if cell is not MISSING}))
+    scope = machine.state.scopes[ns]
+    start = program.start
+    id_ = task_id(machine.id, ns, 0, start.path_key)
+    writes = [*entering_writes(scope, id_, input, wire=machine.wire), *start.edges]
+    if start.branches or start.foreign:
+        row = PlannedTask(id_, START, start.path, start.triggers, writes, True)
+        machine.emit(PlanMade(ns, 0, scope.stop, [row], machine.now_ms, [input]))
+    else:
+        task = Task(id_, START, start.path, start.path_key, start.triggers, input, start, scope)
+        task.writes = writes
+        machine.due.append((scope, [task]))
+
+
+def enter_child(machine: Machine, task: Task) -> None:
+    """Begin the graph that is the node of `task`. If it does not take its input, the task has failed."""
+    scope, program = task.scope, task.node.subprogram
+    assert program is not None
+    try:
+        ns = (*scope.ns, f"{task.name}:{task.id}")
+        enter(machine, program, ns, child_path(scope.path, task.name), task.input)
+    except BaseException as error:
+        if task.child is not None:
+            end_graph(machine, task.child, Ending.FAILED, error)
+        else:
+            fail_task(machine, task, error)
+
+
+# -- out -------------------------------------------------------------------------------------------
+
+
+def end_graph(machine: Machine, scope: Scope, ending: Ending, said: Any) -> None:
+    """A graph has come to its end; `said` is what it says by that (`Ending`)."""
+    ENDS[ending, place_of(machine.state, scope)](machine, scope, said)
+
+
+def _run_is_done(machine: Machine, _scope: Scope, _output: Any) -> None:
+    end_run(machine, RunStatus.DONE)
+
+
+def _run_failed(machine: Machine, _scope: Scope, error: BaseException) -> None:
+    end_run(machine, RunStatus.FAILED, error)
+
+
+def _run_pauses(machine: Machine, scope: Scope, _interrupts: Sequence[Any]) -> None:
+    """What the finished tasks wrote is shown; the step is not over, and the state stays as it was."""
+    done = [task for task in scope.tasks.values() if task.status is DONE]
+    if done:
+        applied, changes = merge(scope, done, wire=machine.wire)
+        machine.emit(GraphPaused(scope.ns, scope.step, changes, applied.written, machine.now_ms))
+    else:
+        machine.emit(GraphPaused(scope.ns, scope.step, {}, (), machine.now_ms))
+    end_run(machine, RunStatus.PAUSED)
+
+
+def _node_returned(machine: Machine, scope: Scope, output: Any) -> None:
+    assert scope.parent is not None
+    _leave(machine, scope)
+    _resolve(machine, scope.parent, output)
+
+
+def _node_failed(machine: Machine, scope: Scope, error: BaseException) -> None:
+    assert scope.parent is not None
+    _leave(machine, scope)
+    fail_task(machine, scope.parent, error)
+
+
+def _node_asks(machine: Machine, scope: Scope, interrupts: Sequence[Any]) -> None:
+    """The graph stays, with what its tasks wrote, until it is answered."""
+    assert scope.parent is not None
+    machine.emit(GraphPaused(scope.ns, scope.step, {}, (), machine.now_ms))
+    interrupt(machine, scope.parent, interrupts)
+
+
+def _node_is_left(machine: Machine, scope: Scope, commands: Sequence[Command[Any]]) -> None:
+    """The commands are the answer of the node, in planning order."""
+    _node_returned(machine, scope, commands[0] if len(commands) == 1 else list(commands))
+
+
+def _caller_asks(machine: Machine, scope: Scope, interrupts: Sequence[Any]) -> None:
+    machine.emit(GraphPaused(scope.ns, scope.step, {}, (), machine.now_ms))
+    end_run(machine, RunStatus.PASSED_ON, control=GraphInterrupt(tuple(interrupts)))
+
+
+def _caller_answers(machine: Machine, _scope: Scope, commands: Sequence[Command[Any]]) -> None:
+    end_run(machine, RunStatus.PASSED_ON, control=ParentCommand(joined(list(commands))))
+
+
+#: What follows when a graph ends. A root that bubbles is not here: the task that has such a command fails (`bubble`).
+ENDS: dict[tuple[Ending, Place], Callable[[Machine, Scope, Any], None]] = {
+    (Ending.RETURNED, Place.ROOT): _run_is_done,
+    (Ending.RETURNED, Place.NODE): _node_returned,
+    (Ending.RETURNED, Place.CALLED): _run_is_done,
+    (Ending.FAILED, Place.ROOT): _run_failed,
+    (Ending.FAILED, Place.NODE): _node_failed,
+    (Ending.FAILED, Place.CALLED): _run_failed,
+    (Ending.ASKED, Place.ROOT): _run_pauses,
+    (Ending.ASKED, Place.NODE): _node_asks,
+    (Ending.ASKED, Place.CALLED): _caller_asks,
+    (Ending.BUBBLED, Place.NODE): _node_is_left,
+    (Ending.BUBBLED, Place.CALLED): _caller_answers,
+}
+
+
+def _leave(machine: Machine, scope: Scope) -> None:
+    """Forget a subgraph and everything below it; what of it still runs is cancelled."""
+    _withdraw(machine, _tasks_below(scope))
+    machine.emit(GraphLeft(scope.ns))
+
+
+def _tasks_below(scope: Scope) -> Iterator[Task]:
+    for task in scope.tasks.values():
+        yield task
+        if task.child is not None:
+            yield from _tasks_below(task.child)
+
+
+def _withdraw(machine: Machine, tasks: Iterator[Task]) -> None:
+    fx = machine.fx
+    for task in tasks:
+        if task.is_sent:
+            fx.withdrawn.append((task.id, task.attempt))
+            fx.cancelled.append(task.id)
+
+
+def _resolve(machine: Machine, task: Task, result: Any) -> None:
+    """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
+    try:
+        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.record)
+    except BaseException as error:
+        fail_task(machine, task, error)
+        return
+    if task.node.branches or task.node.foreign:
+        machine.emit(TailOpened(task.scope.ns, task.id, writes))
+    else:
+        finish(machine, task, writes)
+
+
+# -- how a task ends -------------------------------------------------------------------------------
+
+
+def finish(machine: Machine, task: Task, writes: Any, executor: str = "") -> None:
+    """The task has its result."""
+    scope = task.scope
+    machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms))
+    machine.note_end(scope)
+
+
+def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
+    """The task waits for an answer; its siblings go on."""
+    scope = task.scope
+    machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
+    machine.note_end(scope)
+
+
+def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -> None:
+    """The task has a command for the graph around its own, which is left once its siblings have ended."""
+    scope = task.scope
+    if place_of(machine.state, scope) is Place.ROOT:
+        fail_task(machine, task, NoParentGraph(command, task.name))
+    elif waits_to_leave(scope, task):
+        finish(machine, task, [(LEAVE, command)], executor)
+    else:
+        machine.emit(TaskLeft(scope.ns, task.id))
+        end_graph(machine, scope, Ending.BUBBLED, [command])
+
+
+def fail_task(machine: Machine, task: Task, error: Any) -> None:
+    """The task, the tasks above it, and the run have failed."""
+    error = not_cancelled(error, task.name)
+    current: Task | None = task
+    while current is not None:
+        scope = current.scope
+        machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms))
+        current = scope.parent
+    end_run(machine, RunStatus.FAILED, error)
+
+
+def end_run(machine: Machine, status: RunStatus, error: Any = None, control: BaseException | None = None) -> None:
+    """The last fact of the run. What still runs is cancelled. `control` is what a called graph has for its caller."""
+    state = machine.state
+    if not state.is_open:
+        return
+    if status is RunStatus.FAILED:
+        error = not_cancelled(error, machine.program.name, "a reducer or schema of graph")
+    _withdraw(machine, iter(state.tasks.values()))
+    machine.fx.finished = True
+    machine.emit(RunFinished(status.value, error, machine.now_ms, control))

@@ -1,0 +1,22 @@
+"""After every decision of a machine, in every test of this folder, its state must agree with itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from drumline_coordinator.effects import Effects
+from drumline_coordinator.run import Run
+from drumline_coordinator.state import troubles
+
+
+@pytest.fixture(autouse=True)
+def _states_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = Run._decide
+
+    def decide(self: Run, handler: Callable[..., None], event: Any) -> Effects:
+        effects: Any = genuine(self, handler, event)
+        assert not troubles(self.state), troubles(self.state)
+        return effects
+
+    monkeypatch.setattr(Run, "_decide", decide)
