@@ -25,9 +25,11 @@ LEASE_MS = 60_000
 
 
 @pytest.fixture
-def masters() -> RedisClusterServers:
+def masters() -> Iterator[RedisClusterServers]:
     made: Any = shared_deployment("cluster3")
-    return made
+    yield made
+    for server in made.servers:
+        client(server).execute_command("FLUSHALL")
 
 
 @pytest.fixture
@@ -35,8 +37,6 @@ def broker(masters: RedisClusterServers) -> Iterator[Any]:
     made = connect(masters.url, prefix="deployed", create=True, name="test", patience_s=2.0)
     yield made
     made.close()
-    for server in masters.servers:
-        client(server).execute_command("FLUSHALL")
 
 
 @pytest.fixture
