@@ -19,6 +19,8 @@ from drumline_protocol.keys import Keys
 from drumline_transport import connect
 from drumline_transport.broker import START
 from drumline_transport.redis_broker import broker_at, install_scripts
+from drumline_transport.renewer import Charge
+from drumline_transport.renewer_process import RenewerProcess
 from drumline_transport.scripts import ALL
 
 LEASE_MS = 60_000
@@ -199,9 +201,13 @@ def test_one_master_that_is_away_costs_its_own_partitions(own: tuple[RedisCluste
         broker.publish([(p, "r", b"x") for p in range(broker.partitions)], [])
     others = dict.fromkeys(set(range(broker.partitions)) - mine, START)
     assert {entry.partition for entry in broker.read_inbox(others, 10, 0)} == set(others)
-    assert {e.partition for e in broker.read_inbox(dict.fromkeys(range(broker.partitions), START), 10, 200)} == set(
-        others
-    )
+    heard: set[int] = set()
+
+    def read() -> bool:
+        heard.update(e.partition for e in broker.read_inbox(dict.fromkeys(range(broker.partitions), START), 10, 200))
+        return heard == set(others)
+
+    wait_until(read)
     # Commits: nobody waits for those that cannot be sent
     for lease in held:
         broker.send_commit(commit_of(lease, 2))
@@ -260,3 +266,18 @@ def test_a_sentinel_that_is_away_is_passed_over_and_no_replica_is_taken_for_a_ma
     broker.close()
     with pytest.raises(NoBroker, match="name no master"):
         connect(servers.url.replace(SERVICE, "another"), create=True)
+
+
+def test_a_renewer_keeps_what_its_parent_holds_on_every_master(broker: Any, masters: RedisClusterServers) -> None:
+    held = [lease.partition for lease in broker.acquire_all(list(range(broker.partitions)), "N", 600)]
+    charge = Charge(os.getpid(), "coordinators", "c", "N", masters.url, "deployed", broker.partitions, 600)
+    renewer = RenewerProcess(charge)
+    try:
+        renewer.tell(b"{}", held)
+        # When its parent says nothing more for several leases
+        until = broker.time_ms() + 2400
+        wait_until(lambda: broker.time_ms() > until)
+        assert all(row["owner"] == "N" and row["left_ms"] > 0 for row in broker.lease_owners())
+        assert set(broker.members("coordinators")) == {"c"}
+    finally:
+        renewer.close()
