@@ -5,6 +5,7 @@ runs. The graphs are those of the cluster tests.
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from tests.cluster.apps import GRAPHS, Joke
 from tests.deployed.test_failover import FAIR, Reading
 from tests.deployments import RedisClusterServers, SentinelServers, await_true
 from tests.inside import PARTITIONS, Inside
+from tests.servers import shared_deployment
 
+from drumline.cli.main import main
 from drumline.config import get_stream_writer
 from drumline.errors import LogGap
 from drumline.graph import START, StateGraph
@@ -72,6 +75,24 @@ def test_a_cancelled_run_frees_its_worker(three_masters: RedisClusterServers) ->
             assert next(run) == "it waits"
             run.close()
         assert client.graph("joke").invoke({"topic": "ice"})
+
+
+@pytest.mark.parametrize("name", ["cluster3", "sentinel"])
+def test_the_command_line_takes_such_an_address(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    deployment: Any = shared_deployment(name)
+    with Inside(deployment.url, SERVED) as inside:
+        inside.coordinator()
+        inside.worker()
+        where = ("--broker", deployment.url, "--prefix", inside.prefix)
+        assert main(["run", "joke", "--input", '{"topic": "ice"}', *where]) == 0
+        assert "This is a joke about ice and cats" in capsys.readouterr().out
+        assert main(["ps", "--json", *where]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert [len(told[kind]) for kind in ("coordinators", "workers")] == [1, 1]
+        # Its next heartbeat tells which partitions it holds
+        await_true(lambda: main(["health", "coordinator", "c0", *where]) == 0, "the coordinator is well")
+        assert main(["health", "worker", "w1", *where]) == 0
+        assert main(["dead", "list", *where]) == 0 == main(["protocol", *where])
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["replicas in step", "replicas behind"])

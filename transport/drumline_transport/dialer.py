@@ -19,7 +19,7 @@ from drumline_transport.connection import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, Co
 from drumline_transport.errors import ServerError
 
 #: How long one sentinel may take to name the master, and a server of a deployment to let us in: there may be another.
-PLACE_TIMEOUT_S = 2.0
+PLACE_TIMEOUT_S = 1.0
 
 
 class Dialer:

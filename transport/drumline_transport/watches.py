@@ -29,6 +29,8 @@ from drumline_transport.line import check_streams
 
 #: How long the server lets a read wait that is left standing. Whoever asked looks for its reply in between.
 STANDING_MS = 5000
+#: How long each step of connecting may take: meanwhile nobody reads the other slots.
+CONNECT_TIMEOUT_S = 0.5
 
 
 class Watch:
@@ -71,7 +73,7 @@ class Watch:
             if self.connection is None:
                 if time.monotonic() < self.not_before:
                     return False
-                self.connection = self.dialer.dial(self._role)
+                self.connection = self.dialer.dial(self._role, CONNECT_TIMEOUT_S)
                 if self._recalled:
                     (number,) = self.connection.calls([pack("CLIENT", "ID")])
                     self.client_id = number if isinstance(number, int) else None
