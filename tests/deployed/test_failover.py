@@ -26,14 +26,16 @@ LIMIT_S = 60
 class Reading(threading.Thread):
     """One caller of one run: what it saw, and how that ended."""
 
-    def __init__(self, cluster: Cluster, count: int = COUNT) -> None:
+    def __init__(self, cluster: Cluster, count: int = COUNT, *, thread: str | None = None) -> None:
         super().__init__(daemon=True)
         self.tokens: list[int] = []
         self.last: Any = None
         self.error: BaseException | None = None
         self._count = count
         self.stream = cluster.graph("tokens").stream(
-            {**INPUT, "count": count, "mark": ""}, stream_mode=["custom", "values"]
+            {**INPUT, "count": count, "mark": ""},
+            {"configurable": {"thread_id": thread}} if thread else None,
+            stream_mode=["custom", "values"],
         )
 
     def run(self) -> None:

@@ -19,6 +19,7 @@ from drumline.cli.main import main
 from drumline.config import get_stream_writer
 from drumline.errors import LogGap
 from drumline.graph import START, StateGraph
+from drumline_protocol.ids import partition_of_run
 
 
 async def wait(_state: Joke) -> Joke:
@@ -75,6 +76,29 @@ def test_a_cancelled_run_frees_its_worker(three_masters: RedisClusterServers) ->
             assert next(run) == "it waits"
             run.close()
         assert client.graph("joke").invoke({"topic": "ice"})
+
+
+def test_a_master_that_is_away_costs_its_own_partition(own_masters: RedisClusterServers) -> None:
+    """No replica: runs in the other partition go on, and those of this one do when it is back."""
+    with Inside(own_masters.url, SERVED) as inside:
+        inside.coordinator()
+        inside.worker(concurrency=16)
+        client = inside.client()
+        homes = [own_masters.node_of(f"{{{inside.prefix}:{p}}}") for p in range(PARTITIONS)]
+        if homes[0] is homes[1]:
+            own_masters.move(f"{{{inside.prefix}:1}}", next(s for s in own_masters.servers if s is not homes[0]))
+        away = own_masters.node_of(f"{{{inside.prefix}:0}}")
+        runs = [Reading(client, 400, thread=f"t{number}") for number in range(8)]
+        for run in runs:
+            run.start()
+        await_true(lambda: all(len(run.tokens) > 5 for run in runs), "each run has begun")
+        away.kill()
+        others = [run for run in runs if partition_of_run(run.stream.run_id, PARTITIONS) == 1]
+        assert 0 < len(others) < len(runs)
+        seen = [len(run.tokens) for run in others]
+        await_true(lambda: all(len(r.tokens) > n + 50 for r, n in zip(others, seen, strict=True)), "they go on")
+        away.start()
+        assert [run.verdict() for run in runs] == ["whole"] * len(runs)
 
 
 @pytest.mark.parametrize("name", ["cluster3", "sentinel"])

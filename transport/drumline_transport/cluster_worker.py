@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from functools import cached_property
 
 from drumline_protocol.errors import NoBroker
 from drumline_transport.broker import Delivery, Kind
-from drumline_transport.cluster_parts import ClusterParts, by_partition, entry_name
+from drumline_transport.cluster_parts import ClusterParts, Part, by_partition, entry_name
 from drumline_transport.cluster_take import Taker
+from drumline_transport.errors import PartlyAway
 from drumline_transport.rows import data_of
 from drumline_transport.scripts import QUIT
 from drumline_transport.watches import SlotReader
@@ -36,29 +38,32 @@ class ClusterWorker(ClusterParts):
         return self._taker.take(pools, consumer, count, block_ms)
 
     def publish(self, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> None:
+        """Raises `PartlyAway`, without patience, when some partitions could not be reached and the others have all."""
         ended = by_partition(done)
         told: dict[int, list[tuple[int, str, bytes]]] = {p: [] for p in ended}
         for entry in entries:
             told.setdefault(entry[0], []).append(entry)
-        # A slot that is away, or whose inbox is full, keeps none of the others waiting.
-        late = [p for p in told if not self._publish_now(p, told[p], ended.get(p, []))]
-        for p in late:
-            self.part(p).publish(told[p], ended.get(p, []))
-
-    def _publish_now(self, p: int, entries: list[tuple[int, str, bytes]], done: list[tuple[str, str]]) -> bool:
-        part = self.part(p)
-        part._send.patience_s = 0.0
-        try:
-            part.publish(entries, done)
-            return True
-        except NoBroker:
-            return False
-        finally:
-            part._send.patience_s = None
+        self._of_each(list(told), lambda part, p: part.publish(told[p], ended.get(p, [])))
 
     def put_blobs(self, blobs: list[tuple[int, str, bytes]]) -> None:
-        for p in dict.fromkeys(p for p, _, _ in blobs):
-            self.part(p).put_blobs([blob for blob in blobs if blob[0] == p])
+        """Raises `PartlyAway`, as `publish` does."""
+        partitions = list(dict.fromkeys(p for p, _, _ in blobs))
+        self._of_each(partitions, lambda part, p: part.put_blobs([blob for blob in blobs if blob[0] == p]))
+
+    def _of_each(self, partitions: list[int], write: Callable[[Part, int], None]) -> None:
+        """Write to each partition, trying once, so that none keeps the others waiting: the caller comes again."""
+        away: dict[int, NoBroker] = {}
+        for p in partitions:
+            part = self.part(p)
+            part._send.patience_s = 0.0
+            try:
+                write(part, p)
+            except NoBroker as error:
+                away[p] = error
+            finally:
+                part._send.patience_s = None
+        if away:
+            raise PartlyAway(self._nodes.url, next(iter(away.values())).cause, frozenset(away))
 
     def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
         places = by_partition(entries)
