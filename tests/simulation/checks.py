@@ -13,6 +13,7 @@ from tests.differential.normal import Recorded, show
 
 from drumline.cluster.position import BEGINNING, Position
 from drumline.embedded.call import output_coercion
+from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
 from drumline_graph.program import Program
@@ -197,7 +198,10 @@ class Watch:
         demand(not trouble, f"run {run_id}: {trouble}")
         demand(slots == expected["slots"], f"run {run_id} holds slots {slots}, not {expected['slots']}")
         shared = wire.from_row(unbox(Boxed(record["shared"], self.codec)))
-        run = recover(self.programs[shared.graph], shared, self.logs[run_id].facts, slots)
+        facts = list(self.logs[run_id].facts)
+        blobs = self.server.partitions[commit.partition].blobs
+        open_facts(self.codec, facts, lambda ids: [blobs.get(id_) for id_ in ids])
+        run = recover(self.programs[shared.graph], shared, facts, slots, self.codec)
         found = differences(expected, image(run))
         wrong = troubles(run.state)
         text = "\n  ".join([*found, *wrong])

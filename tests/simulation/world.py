@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from drumline_coordinator import attempts, dispatch, intake, staging
+from drumline_coordinator import attempts, cells, intake, staging
 from drumline_coordinator.apps import Apps
 from drumline_worker import crew, outbox
 from drumline_worker.registry import Registry
@@ -46,7 +46,7 @@ _LIMITS = (
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
     (staging, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),
-    (dispatch, "VALUE_INLINE_BYTES_MAX", (65536, 65536, 1000, 100)),
+    (cells, "CELL_INLINE_BYTES_MAX", (65536, 65536, 1000, 100)),
     (outbox, "BURST_ITEMS_MAX", (512, 512, 2)),
     (crew, "TAKE_PARTS", (4, 1)),
 )
