@@ -58,6 +58,22 @@ DEPLOYED: tuple[Mutation, ...] = (
         "A sentinel that is away is passed over.",
     ),
     Mutation(
+        "held_back_is_overtaken",
+        "worker/drumline_worker/sender.py",
+        "                self.batch = self.held_back.part(self.batch)\n",
+        "                pass\n",
+        "tests/worker/test_held_back.py",
+        "What is said for a partition keeps its order while that cannot be reached.",
+    ),
+    Mutation(
+        "held_back_is_forgotten",
+        "worker/drumline_worker/held_back.py",
+        "            except NoBroker:\n                continue\n",
+        "            except NoBroker:\n                pass\n",
+        "tests/worker/test_held_back.py",
+        "What was held back waits until its partition has it.",
+    ),
+    Mutation(
         "rewind_forgotten",
         "client/drumline/cluster/reader.py",
         "and start.epoch != self._epoch:",
