@@ -6,13 +6,15 @@ invariants speak of. `check_run` compares what clients saw with the run without 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from tests.differential.compare import difference, exact_difference
 from tests.differential.normal import Recorded, show
 
 from drumline.cluster.position import BEGINNING, Position
-from drumline.embedded.call import output_coercion
+from drumline.reading import output_coercion
+from drumline_coordinator.heads import open_head
 from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
@@ -37,6 +39,7 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, ATTEMPTS_MAX, BEGINNINGS_MAX
 from drumline_transport.broker import Commit, CommitReply
+from drumline_transport.memory import MemoryBroker
 from drumline_transport.memory_streams import ZERO, EntryId, parse_id
 
 from .clients import Items, SimClient, SimRun
@@ -160,6 +163,7 @@ class Watch:
         self.logs: dict[str, LogWatch] = {}
         self.positions: dict[int, tuple[EntryId, EntryId]] = {}
         self.commits = 0
+        self.heads = 0
         #: runs that a vandal has damaged: what becomes of them follows no rule, but their readers are told
         self.damaged: set[str] = set()
         server.observe = self.observe
@@ -198,14 +202,25 @@ class Watch:
         demand(not trouble, f"run {run_id}: {trouble}")
         demand(slots == expected["slots"], f"run {run_id} holds slots {slots}, not {expected['slots']}")
         shared = wire.from_row(unbox(Boxed(record["shared"], self.codec)))
-        facts = list(self.logs[run_id].facts)
-        blobs = self.server.partitions[commit.partition].blobs
-        open_facts(self.codec, facts, lambda ids: [blobs.get(id_) for id_ in ids])
-        run = recover(self.programs[shared.graph], shared, facts, slots, self.codec)
-        found = differences(expected, image(run))
-        wrong = troubles(run.state)
-        text = "\n  ".join([*found, *wrong])
-        demand(not text, f"run {run_id}: recovery gives another machine (live / recovered):\n  {text}")
+        broker = MemoryBroker(self.server)
+        for how, facts in self._ways(run_id, record).items():
+            open_head(self.codec, run_id, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
+            open_facts(self.codec, facts, lambda ids: broker.read_values(commit.partition, [], ids)[1])
+            run = recover(self.programs[shared.graph], shared, facts, slots, self.codec)
+            text = "\n  ".join([*differences(expected, image(run)), *troubles(run.state)])
+            demand(not text, f"run {run_id}: recovery from {how} gives another machine (live / recovered):\n  {text}")
+
+    def _ways(self, run_id: str, record: Any) -> dict[str, list[Any]]:
+        """The facts that recovery may start from: the whole log, or the head and what is behind it."""
+        log = self.logs[run_id].facts
+        ways = {"its log": list(log)}
+        if "head" in record:
+            at = int(record["head_at"].rpartition(b"-")[2])
+            numbers = accumulate(map(fact_count, log))
+            behind = [fact for fact, number in zip(log, numbers, strict=True) if number > at]
+            ways["its head"] = [*wire.decode_facts(self.codec, record["head"]), *behind]
+            self.heads += 1
+        return ways
 
 
 # -- the end ---------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ _NO_GRAPHS = Registry({})
 #: bounds that a small graph would never reach, and what is drawn for them
 _LIMITS = (
     (intake, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
+    (staging, "HEAD_EVERY_BYTES", (262144, 3000, 300)),
     (attempts, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
