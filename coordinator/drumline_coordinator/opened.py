@@ -21,7 +21,7 @@ from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
 from drumline_protocol.facts import Fact, RunKept, RunStarted
 from drumline_protocol.ids import token_digest
-from drumline_protocol.limits import INBOX_BATCH_ENTRIES_MAX
+from drumline_protocol.limits import IDLE_RUN_MS, INBOX_BATCH_ENTRIES_MAX
 from drumline_protocol.messages import Abandoned
 from drumline_transport.broker import CellRead, LogEntry
 from drumline_transport.errors import ServerError
@@ -67,6 +67,8 @@ class OpenRun:
     head_bytes: int = 0
     #: whether the set of waiting runs holds it; None: not known
     waits: bool | None = False
+    #: when something was last heard of it
+    heard_ms: float = 0.0
     #: somebody spoke for one of its tasks who may not
     doubted: bool = False
     #: effects that the commit being made must hold
@@ -184,6 +186,13 @@ class OpenRuns:
         except ServerError:
             ruin.readable = False
         return ruin
+
+    def rest(self, now_ms: float) -> None:
+        """Let go of runs of which nothing was heard for `IDLE_RUN_MS`. All that was decided of them must be stored."""
+        before = now_ms - IDLE_RUN_MS
+        for run_id in [run_id for run_id, run in self.loaded.items() if run.heard_ms < before]:
+            if run_id not in self.more:
+                del self.loaded[run_id]
 
     def forget(self, run_id: str, number: int) -> None:
         """The run is over with commit `number`, and what its machine still wanted is void."""

@@ -287,9 +287,9 @@ class GraphKept:
     """In a head: one open graph as it stands; parents come before the graphs in their nodes.
 
     `cells` are the values of its channels, but those that `kept` names: in the cell store (`[version, base, rows,
-    bytes, bytes of the value]`), or as the `Named` of a blob. `output` is what the graph would return if that is something
-    else than what its cells hold. `flags` are those of `leaving`, `asks`, `paused` and `now` (there is an output, and
-    the cells hold it) that are set.
+    bytes, bytes of the value]`), or as the `Named` of a blob. `output` is what the graph would return if that is
+    something else than what its cells hold. `flags` are those of `leaving`, `asks`, `paused` and `now` (there is an
+    output, and the cells hold it) that are set.
     """
 
     ns: Namespace

@@ -232,6 +232,9 @@ PRESENCE_AHEAD_MS_MAX = 5_000
 #: How long a client waits for a run that it deletes to be gone before it raises `NotDeleted`.
 DELETE_TIMEOUT_MS = 10_000
 
+#: How long an open run of which nothing is heard stays in its coordinator's memory. It comes back with what is heard.
+IDLE_RUN_MS = 30_000
+
 # -- memory ----------------------------------------------------------------------------------------
 
 #: What a worker may have gathered for sending before its writers block.

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from drumline_coordinator import attempts, cells, intake, staging
+from drumline_coordinator import attempts, cells, intake, opened, staging
 from drumline_coordinator.apps import Apps
 from drumline_worker import crew, outbox
 from drumline_worker.registry import Registry
@@ -43,6 +43,7 @@ _NO_GRAPHS = Registry({})
 _LIMITS = (
     (intake, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
     (staging, "HEAD_EVERY_BYTES", (262144, 3000, 300)),
+    (opened, "IDLE_RUN_MS", (30_000, 2_000, 0)),
     (attempts, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
