@@ -9,12 +9,23 @@ from typing import Any
 
 import pytest
 from tests.cluster.processes import Processes
-from tests.deployments import RedisClusterServers, SentinelServers
-from tests.servers import newest, program, shared_deployment
+from tests.deployments import RedisClusterServers, SentinelServers, client
+from tests.servers import DEPLOYED, newest, program, ran_on, shared_deployment
 
 from drumline import Cluster
 
 APP = "tests.cluster.apps:GRAPHS"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def emptied() -> Iterator[None]:
+    """Other tests of this session find the deployments that all share as they were: empty."""
+    yield
+    for name in DEPLOYED:
+        if name in ran_on:
+            deployment: Any = shared_deployment(name)
+            for server in [deployment.master()] if name == "sentinel" else deployment.servers:
+                client(server).execute_command("FLUSHALL")
 
 
 @pytest.fixture(scope="session")
