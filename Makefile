@@ -15,7 +15,7 @@ SERVERS ?=
 ROUNDS  ?= takeover,chaos,everysec,quiet,hostile
 SEED    ?=
 
-.PHONY: help demo test test-full test-oldest test-field fuzz chaos mutants lint bench clean
+.PHONY: help demo test test-redis-cluster test-full test-oldest test-field fuzz chaos mutants lint bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,9 @@ test: $(VENV)/.dev  ## all tests but the long figures; starts the servers that i
 
 test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 5,000 simulation seeds
 	DRUMLINE_FULL=1 $(BIN)/python -m pytest -q -m "" --timeout=3600
+
+test-redis-cluster: $(VENV)/.dev  ## processes on three masters and behind three sentinels: the guide, the demo, kills, failovers
+	$(BIN)/python -m pytest -q -m "" tests/deployed
 
 test-oldest: $(OLD)/.dev  ## the adapter's tests with the oldest LangGraph that it claims
 	DRUMLINE_DIFF_ENGINES=adapted $(OLD)/bin/python -m pytest -q -m "not full" tests/adapter tests/differential \

@@ -12,6 +12,7 @@ Servers take a free port, are shared by the whole test session, and are killed w
 
 from __future__ import annotations
 
+import atexit
 import re
 import shutil
 import socket
@@ -27,7 +28,9 @@ from typing import Any
 
 import pytest
 import redis
+from tests.deployments import RedisClusterServers, SentinelServers
 
+from drumline_protocol.keys import Keys, PartitionKeys
 from drumline_transport import connect
 from drumline_transport.broker import Broker
 from drumline_transport.local_server import LocalServer, packaged_server
@@ -45,7 +48,9 @@ if _on_path:
     PROGRAMS["path"] = Path(_on_path)
 
 REAL = list(PROGRAMS)
-ALL = ["memory", "fakeredis", *REAL]
+#: deployments of several servers, each of the newest one that is installed
+DEPLOYED = ["cluster3", "sentinel"]
+ALL = ["memory", "fakeredis", *REAL, *DEPLOYED]
 
 #: name -> version, of the servers that this session started
 ran_on: dict[str, str] = {}
@@ -77,6 +82,21 @@ def shared_server(name: str) -> LocalServer:
 
 
 @cache
+def shared_deployment(name: str) -> RedisClusterServers | SentinelServers:
+    """The session's three masters, or its master with replicas and sentinels. Closed at exit."""
+    made = RedisClusterServers if name == "cluster3" else SentinelServers
+    deployment = made(program(newest()))
+    atexit.register(deployment.close)
+    ran_on[name] = f"{newest()}, {len(deployment.servers)} servers"
+    return deployment
+
+
+def newest() -> str:
+    """The name of the last server in `PROGRAMS` that is installed."""
+    return next((name for name in reversed(PROGRAMS) if PROGRAMS[name] is not None), "valkey9")
+
+
+@cache
 def shared_fake() -> FakeTcp:
     ran_on["fakeredis"] = "fake"
     return FakeTcp()
@@ -90,7 +110,8 @@ class Backend:
         self.url = url
         self.prefix = f"t{next(_numbers)}"
         #: whether it waits as a server does, and knows INFO, CLIENT, CONFIG
-        self.real = name in PROGRAMS
+        self.real = name in PROGRAMS or name in DEPLOYED
+        self.deployment = shared_deployment(name) if name in DEPLOYED else None
         self.memory = MemoryServer() if name == "memory" else None
         self._brokers: list[Broker] = []
         self._client: Any = None
@@ -109,10 +130,29 @@ class Backend:
 
     def raw(self, *words: Any) -> Any:
         """A Redis command as an operator would type it."""
+        if isinstance(self.deployment, RedisClusterServers):
+            return self.deployment.raw(self.prefix)(*words)
         if self._client is None:
-            self._client = redis.Redis.from_url(self.url, protocol=2, socket_timeout=10)
-            self._client.response_callbacks.clear()
+            if isinstance(self.deployment, SentinelServers):
+                self._client = self.deployment.client(self.deployment.master())
+            else:
+                self._client = redis.Redis.from_url(self.url, protocol=2, socket_timeout=10)
+                self._client.response_callbacks.clear()
         return self._client.execute_command(*words)
+
+    def tasks_key(self, pool: str, p: int = 0) -> str:
+        """The key of the task stream of a pool, where partition `p` has one of its own, that one."""
+        keys = PartitionKeys(self.prefix, p) if self.name == "cluster3" else Keys(self.prefix)
+        return keys.tasks(pool)
+
+    def entry_name(self, entry_id: str) -> str:
+        """What a broker would call the entry of that id in a task stream of partition 0."""
+        return f"0/{entry_id}" if self.name == "cluster3" else entry_id
+
+    @staticmethod
+    def entry_id(name: str) -> str:
+        """The id in its stream of a task entry that a broker gave out."""
+        return name.rpartition("/")[2]
 
     def elapse(self, ms: int) -> None:
         """Let that much of the broker's time go by."""
@@ -130,8 +170,8 @@ class Backend:
             pending = self.memory.pool(pool).pending[parse_id(entry_id)]
             pending.since_ms = self.memory.now_ms - ms
         else:
-            key = f"{self.prefix}:tasks:{pool}"
-            self.raw("XCLAIM", key, "workers", consumer, 0, entry_id, "IDLE", ms, "JUSTID")
+            key = self.tasks_key(pool, int(entry_id.partition("/")[0]) if "/" in entry_id else 0)
+            self.raw("XCLAIM", key, "workers", consumer, 0, self.entry_id(entry_id), "IDLE", ms, "JUSTID")
 
     def keys(self) -> list[str]:
         return [] if self.memory is not None else sorted(key.decode() for key in self.raw("KEYS", "*"))
@@ -144,7 +184,8 @@ class Backend:
                 strangers = [key for key in self.keys() if not expected_key(key, self.prefix)]
                 self.raw("FLUSHALL")
             finally:
-                self._client.close()
+                if self._client is not None:
+                    self._client.close()
             assert not strangers, f"keys that keys.py does not know: {strangers}"
 
 
@@ -152,7 +193,8 @@ def expected_key(key: str, prefix: str) -> bool:
     """Whether `keys.py` documents a key of that form."""
     p = re.escape(prefix)
     whole = rf"{p}:(meta|ctl|workers|coordinators|graphs|tasks:.+)"
-    partition = rf"\{{{p}:\d+\}}:(requests|inbox|dead|failed|lease|open|waiting|timers|(run|thread|log|cells|blob):.+)"
+    kinds = "requests|inbox|dead|failed|lease|open|waiting|timers|ctl"
+    partition = rf"\{{{p}:\d+\}}:({kinds}|(run|thread|log|cells|blob|tasks):.+)"
     return re.fullmatch(f"{whole}|{partition}", key, re.DOTALL) is not None
 
 
@@ -160,6 +202,8 @@ def open_backend(name: str) -> Backend:
     if name == "memory":
         ran_on["memory"] = "the double"
         return Backend(name, "")
+    if name in DEPLOYED:
+        return Backend(name, shared_deployment(name).url)
     return Backend(name, shared_fake().url if name == "fakeredis" else shared_server(name).url)
 
 
@@ -174,6 +218,14 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 @pytest.fixture(params=REAL)
 def real_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Every real server."""
+    opened = open_backend(request.param)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=[*REAL, *DEPLOYED])
+def any_real_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Every real server, and every deployment of several."""
     opened = open_backend(request.param)
     yield opened
     opened.close()

@@ -176,7 +176,7 @@ class Keeper:
         info = self._info(held)
         look = self._broker.survey(self._name, info, self._nonce, held, self._lease_ms)
         for key, text in look.unusable.items():
-            self._troubles.tell(f"unusable {key}", f"key {key} holds something else, and is left alone: {text}")
+            self._troubles.tell(f"unusable {key}", f"key {key} cannot be used, and is left alone: {text}")
         self._note_lost([index for index in held if index not in look.kept])
         self._share_out(look, info)
         self._step(self._watch_workers, look)

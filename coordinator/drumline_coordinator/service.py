@@ -242,8 +242,8 @@ class Coordinator:
                 if self._partitions.pop(change, None) is not None:
                     self._await_replies()
                 self.keeper.let_go(change)
-        server = self._broker.server_id()
         for index, partition in list(self._partitions.items()):
+            server = self._broker.server_id(index)
             if server and partition.lease.server != server:
                 log.warning("the broker restarted: partition %d is leased again", index)
                 self._forget(index)

@@ -284,7 +284,7 @@ def _slots(record: dict[str, bytes]) -> Collection[tuple[str, tuple[str, str]]]:
             continue
         pool, _, entry = where.decode("utf-8", "replace").rpartition(" ")
         task, _, attempt = name[2:].rpartition(":")
-        ms, _, seq = entry.partition("-")
+        ms, _, seq = entry.rpartition("/")[2].partition("-")  # on a Redis Cluster its partition stands in front
         if pool and task and attempt.isdecimal() and ms.isdecimal() and seq.isdecimal():
             found.append((name[2:], (pool, entry)))
     return found

@@ -2,6 +2,8 @@
 
 Starts a real broker (redis-server, valkey-server, or the one that pip brings), a coordinator and three workers, all on
 this machine, by the same commands that you would type. Ends by itself in some seconds.
+
+    demo.py [--broker URL]    the broker at that address, of any kind, in place of a new one
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +76,21 @@ class Role:
         self.process.wait(timeout=20)
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
     began = time.monotonic()
+    given = words[1] if words[:1] == ["--broker"] and len(words) == 2 else None
     os.environ.pop("DRUMLINE_BROKER", None)  # it would send the run that is to be embedded to a cluster
     console.rule("[bold]drumline: one graph on three workers, one ordered stream")
-    with LocalServer() as broker:
-        console.print(f"  {'broker':<11} [bold]{broker.program.name}[/]  {broker.url}")
-        roles = [Role("coordinator", "c1", broker.url)]
+    with nullcontext() if given else LocalServer() as broker:
+        url = broker.url if broker else str(given)
+        console.print(f"  {'broker':<11} [bold]{broker.program.name if broker else 'given'}[/]  {url}")
+        roles = [Role("coordinator", "c1", url)]
         # one task at a time each, so that the parallel tasks of this small graph must spread
-        roles += [Role("worker", f"w{number}", broker.url, "--concurrency", "1") for number in range(1, WORKERS + 1)]
+        roles += [Role("worker", f"w{number}", url, "--concurrency", "1") for number in range(1, WORKERS + 1)]
         try:
             for role in roles:
                 role.await_ready()
-            with Cluster(broker.url) as cluster:
+            with Cluster(url) as cluster:
                 held = show(cluster, {role.process.pid: role.name for role in roles if role.kind == "worker"})
         finally:
             for role in roles:
@@ -267,4 +272,4 @@ def plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -24,9 +24,30 @@ _RULES: list[tuple[str, str, str | Callable[[str], str]]] = [
         "Give the user the rights of deploy/users.acl.template",
     ),
     (
+        r"is a node of a Redis Cluster|^MOVED",
+        "{url} is a part of a Redis Cluster",
+        "Begin the address with redis+cluster://, or rediss+cluster:// for TLS, and name a few of its nodes",
+    ),
+    (
+        r"cluster support disabled",
+        "{url} is no Redis Cluster",
+        "Begin the address with redis:// or rediss://",
+    ),
+    (
+        r"[Nn]o sentinel names",
+        "the sentinels of {url} name no master",
+        "Check that they run and watch a service of that name; right after a failover it takes a moment",
+    ),
+    (
+        r"names no service|names no host|is no host:port",
+        "{url} is not whole",
+        "The forms are redis+sentinel://host:26379,host:26379/service and redis+cluster://host:6379,host:6379",
+    ),
+    (
         r"must specify one of the following schemes",
         "{url} is no address of a Redis",
-        "It begins with redis://, with rediss:// for TLS, or with unix://, as in redis://localhost:6379",
+        "It begins with redis://, with rediss:// for TLS, or with unix://, as in redis://localhost:6379; "
+        "docs/deployment.md has the forms for Redis Cluster and Sentinel",
     ),
     (
         r"DB index is out of range|invalid DB index",

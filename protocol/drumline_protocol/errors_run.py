@@ -68,9 +68,11 @@ class UnknownRun(RunError):
 
 
 class RunExpired(RunError):
-    """The run is finished and its log has expired while, or before, you read it.
+    """The run's log is not there any more: it has expired, it was deleted, or Redis has lost it.
 
-    Read earlier, or raise the time for which logs are kept (`ttl_s`, in seconds, is what it was).
+    A log expires some time after its run's end (`ttl_s`, in seconds, if it is known). A run that was accepted a moment
+    before a failover, or before a restart without its last writes, may be lost as a whole: start it again
+    (`docs/deployment.md`, "What a failover may lose").
     """
 
     def __init__(self, run_id: str, ttl_s: float = 0) -> None:
@@ -80,7 +82,10 @@ class RunExpired(RunError):
 
     def __str__(self) -> str:
         kept = f" Logs are kept for {self.ttl_s:g} s after the end of a run." if self.ttl_s else ""
-        return f"the log of run {self.run_id!r} has expired.{kept}"
+        return (
+            f"the log of run {self.run_id!r} is not there any more: it has expired, was deleted, or Redis lost its "
+            f"latest writes in a failover or a restart.{kept}"
+        )
 
 
 class LogGap(RunError):

@@ -23,6 +23,7 @@ drumline:graphs              hash    graph name: fingerprints held           for
 {drumline:3}:cells:<r>:<c>   stream  versions of cell c of run r             as the run's log
 {drumline:3}:blob:<blob id>  string  one large value                         as what names it
 {drumline:3}:tasks:<pool>    stream  as above, on Redis Cluster only         as above
+{drumline:3}:ctl             stream  as above, on Redis Cluster only         as above
 ===========================  ======  ======================================  ==================
 
 The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone
@@ -30,8 +31,8 @@ writes them, in its commit script; clients only append to the requests, workers 
 two are read as one inbox; they are two streams so that a client's right to ask reaches nothing that
 a worker said. All keys of a partition share
 the hash tag `{drumline:3}`, so that on Redis Cluster they lie in one slot and one script may touch
-them all. There the tasks of a partition must lie in that slot too, and each partition has task
-streams of its own; elsewhere a pool has one stream.
+them all. There the tasks and control messages of a partition lie in that slot too (`PartitionKeys`);
+elsewhere a pool has one stream, and there is one of control messages.
 
 Ids and pool names stand last in a key, so they may contain any character. Only behind the id of a cell's owner the name
 of the cell follows: there `%` and `:` of the id are written `%25` and `%3A`.
@@ -78,9 +79,9 @@ class Keys:
             return f"{self.prefix}:tasks:{pool}"
         return f"{self._open}{partition}}}:tasks:{pool}"
 
-    def ctl(self) -> str:
-        """The control stream that every worker reads."""
-        return f"{self.prefix}:ctl"
+    def ctl(self, partition: int | None = None) -> str:
+        """The control stream that every worker reads; with `partition` that partition's own one (Redis Cluster)."""
+        return f"{self.prefix}:ctl" if partition is None else f"{self._open}{partition}}}:ctl"
 
     def workers(self) -> str:
         """Workers that are there."""
@@ -153,3 +154,21 @@ class Keys:
     def blob(self, partition: int, blob_id: str) -> str:
         """One large value."""
         return f"{self._open}{partition}}}:blob:{blob_id}"
+
+
+class PartitionKeys(Keys):
+    """The key names that one partition has on a Redis Cluster: all that it works with lies in its slot."""
+
+    __slots__ = ("_partition",)
+
+    def __init__(self, prefix: str, partition: int) -> None:
+        super().__init__(prefix)
+        self._partition = partition
+
+    def tasks(self, pool: str, partition: int | None = None) -> str:
+        """The partition's own task stream of a pool."""
+        return super().tasks(pool, self._partition if partition is None else partition)
+
+    def ctl(self, partition: int | None = None) -> str:
+        """The partition's own control stream."""
+        return super().ctl(self._partition if partition is None else partition)

@@ -10,12 +10,19 @@ from datetime import datetime, timezone
 from hashlib import blake2b
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from drumline_protocol.ids import home_in
+
 #: key of a run's config: the id of its root in the caller's trace, and LangSmith's order of it ("" for none)
 TRACE = "trace"
 
 
 def root_trace_id(run_id: str) -> UUID:
-    """The id of a run's root graph: the run id itself, or a hash of one that is no UUID."""
+    """The id of a run's root graph: the run id itself, or a hash of one that is no UUID.
+
+    A run id of drumline's own is of version 8; here it is of version 7, which LangSmith asks for, and else the same.
+    """
+    if home_in(run_id) is not None:
+        return UUID(f"{run_id[:14]}7{run_id[15:]}")
     try:
         return UUID(run_id)
     except ValueError:
@@ -49,7 +56,7 @@ def trace_order(root: UUID, ns: tuple[str, ...], given: str = "") -> str:
 def _below(root: UUID, text: str) -> UUID:
     digest = blake2b(root.bytes + text.encode("utf-8", "surrogatepass"), digest_size=10).digest()
     bits = int.from_bytes(root.bytes[:6] + digest, "big") & ~(0xF << 76) & ~(0b11 << 62)
-    # of version 7 like the ids that drumline draws: LangSmith asks for it (`uuid.UUID` cannot make one before 3.14)
+    # of version 7: LangSmith asks for it (`uuid.UUID` cannot make one before 3.14)
     return UUID(int=bits | 0x7 << 76 | 0b10 << 62)
 
 

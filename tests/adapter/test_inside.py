@@ -70,7 +70,7 @@ def stumbles(state: Log, runtime: Runtime[Any]) -> dict[str, Any]:
 
 
 def turns() -> Any:
-    return StateGraph(Log).add_node(again).add_edge(START, "again").add_edge("again", "again").compile(name="turns")  # type: ignore[arg-type]
+    return StateGraph(Log).add_node(again).add_edge(START, "again").add_edge("again", "again").compile(name="turns")  # type: ignore[arg-type, call-overload, unused-ignore]
 
 
 def moves() -> Any:
@@ -146,7 +146,7 @@ OWN = {
         members(),
         left(),
         one(limited),
-        StateGraph(Log).add_node(tells).add_edge(START, "tells").compile(name="served"),  # type: ignore[arg-type]
+        StateGraph(Log).add_node(tells).add_edge(START, "tells").compile(name="served"),  # type: ignore[arg-type, call-overload, unused-ignore]
         one(lost),
         one(asks_twice),
         one(in_context),

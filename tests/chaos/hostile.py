@@ -21,7 +21,7 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.facts import Emitted, PlanMade
-from drumline_protocol.ids import partition_of
+from drumline_protocol.ids import partition_of_run
 from drumline_protocol.keys import Keys
 from drumline_protocol.messages import (
     Abandoned,
@@ -195,7 +195,7 @@ class Hostile:
     def _keys_taken(self) -> None:
         """A run whose record or log is a key of another type before it begins."""
         run = f"{MARK}-taken-{self._rng.randrange(10**9)}"
-        partition = partition_of(run, self._partitions)
+        partition = partition_of_run(run, self._partitions)
         name = self._rng.choice([self._keys.run, self._keys.log])(partition, run)
         self._raw.execute_command("SET", name, "not what you think", "EX", 600)
         request = wire.encode(self._codec, RunRequest(run, "tokens", {"count": 3}, record=("custom",)))

@@ -23,7 +23,7 @@ from drumline_protocol.facts import (
     StepCommitted,
     TaskFinished,
 )
-from drumline_protocol.ids import partition_of
+from drumline_protocol.ids import partition_of_run
 from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_transport.broker import START, Commit, Lease, LogAppend, LogEntry
 from drumline_transport.memory import MemoryBroker, MemoryLogReader, MemoryServer
@@ -93,11 +93,22 @@ class Script:
 
     def forget(self, run_id: str, *, log: bool = False, record: bool = False) -> None:
         """Delete keys of a run, as somebody might by hand."""
-        partition = self.server.partition(partition_of(run_id, PARTITIONS))
+        partition = self.server.partition(partition_of_run(run_id, PARTITIONS))
         if log:
             partition.logs.pop(run_id, None)
         if record:
             partition.runs.pop(run_id, None)
+
+    def lose(self, run_id: str, behind: int) -> None:
+        """Lose the entries behind fact `behind`, as a failover may; the coordinator goes on in a new epoch."""
+        p = partition_of_run(run_id, PARTITIONS)
+        log = self.server.partition(p).logs[run_id]
+        kept = [(entry_id, row) for entry_id, row in log.after((0, 0)) if entry_id[1] <= behind]
+        log.trim(log.last)
+        log.last = (0, 0)
+        for entry_id, row in kept:
+            log.append(entry_id, row)
+        self._leases[p] = self._lease(p)
 
     def asked(self) -> list[Any]:
         """What clients have sent, decoded."""
@@ -116,7 +127,7 @@ class Script:
         return lease
 
     def _commit(self, run_id: str, **what: Any) -> None:
-        lease = self._leases[partition_of(run_id, PARTITIONS)]
+        lease = self._leases[partition_of_run(run_id, PARTITIONS)]
         lease.commit += 1
         commit = Commit(lease.partition, lease.nonce, lease.epoch, lease.commit, START, **what)
         self._broker.send_commit(commit)

@@ -113,6 +113,31 @@ def test_facts_that_come_again_are_a_rewind(script: Script) -> None:
     assert (caught.value.wanted, caught.value.found) == (4, 3)
 
 
+@pytest.mark.parametrize("rewritten", [6, 9], ids=["up to there", "to the end"])
+def test_a_position_in_a_tail_that_was_lost_is_a_rewind(script: Script, rewritten: int) -> None:
+    """I8: other facts stand under the numbers that the reader has seen. It must not go on behind them as if they were
+    those.
+    """
+    script.write("r", 1, *begun(PROGRAM, record=("custom",)), planned(1, "says"))
+    script.write("r", 4, events(script, "seen", "and lost"), last=5)
+    stream = script.cluster().join("r", stream_mode="custom")
+    before = stream.position
+    assert [next(stream), next(stream)] == ["seen", "and lost"]
+    # When a failover loses the last entry, and the new epoch writes others
+    script.lose("r", behind=3)
+    script.write("r", 4, events(script, "something", "else"), last=5)
+    if rewritten > 6:
+        script.finish("r", 6)
+    # Then who was there, and who comes with the position that it kept, is told
+    with pytest.raises(LogGap):
+        next(stream)
+    with pytest.raises(LogGap):
+        next(script.cluster().join("r", after=stream.position, stream_mode="custom"))
+    # And who had not seen what was lost goes on
+    again = script.cluster().join("r", after=before, stream_mode="custom")
+    assert [next(again), next(again)] == ["something", "else"]
+
+
 def test_a_burst_counts_as_many_facts_as_it_has_events(script: Script) -> None:
     script.write("r", 1, *begun(PROGRAM, record=("custom",)), planned(1, "says"))
     script.write("r", 4, events(script, *range(5)), events(script, *range(5, 7), n=5), last=10)

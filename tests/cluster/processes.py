@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -52,8 +52,18 @@ class Role:
 class Processes:
     """Starts roles and ends all of them in any case. `ready_s`: how long one may take to import its app."""
 
-    def __init__(self, url: str, app: str | Sequence[str], *, prefix: str = "drumline", ready_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        app: str | Sequence[str],
+        *,
+        prefix: str = "drumline",
+        ready_s: float = 30.0,
+        raw: Callable[..., Any] | None = None,
+    ) -> None:
         self.url = url
+        #: sends a Redis command, where `url` is not that of one server
+        self._raw = raw
         self._ready_s = ready_s
         self.prefix = prefix
         self._apps = [app] if isinstance(app, str) else list(app)
@@ -106,12 +116,15 @@ class Processes:
 
     def assert_nothing_left(self) -> None:
         """Ended runs leave their log and their record, with a time to live, and nothing else."""
-        client: Any = redis.Redis.from_url(self.url, protocol=2, socket_timeout=10)
-        client.response_callbacks.clear()
-        try:
-            left = await_nothing_left(client.execute_command, self.prefix, CLEARED_S)
-        finally:
-            client.close()
+        if self._raw is not None:
+            left = await_nothing_left(self._raw, self.prefix, CLEARED_S)
+        else:
+            client: Any = redis.Redis.from_url(self.url, protocol=2, socket_timeout=10)
+            client.response_callbacks.clear()
+            try:
+                left = await_nothing_left(client.execute_command, self.prefix, CLEARED_S)
+            finally:
+                client.close()
         assert not left, "runs that ended left this behind:\n" + "\n".join(left)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from tests.cluster.conftest import pids_in
 from tests.cluster.processes import Processes
 
 from drumline import Cluster
-from drumline_protocol.ids import partition_of
+from drumline_protocol.ids import partition_of_run
 
 pytestmark = pytest.mark.cluster
 Make = Callable[..., tuple[Processes, Cluster]]
@@ -81,7 +81,7 @@ def test_worker_paused_longer_than_its_lease(cluster_of: Make, mark: Path) -> No
 def owner_of(cluster: Cluster, run_id: str) -> str:
     """Name of the coordinator that holds the run's partition; just after a start it may be between two of them."""
     broker = cluster.broker()
-    partition = partition_of(run_id, broker.partitions)
+    partition = partition_of_run(run_id, broker.partitions)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         owners = {row["partition"]: row["owner"].partition("#")[0] for row in broker.lease_owners()}

@@ -49,6 +49,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def admin(server: LocalServer, prefix: str) -> Iterator[RedisBroker]:
     """A broker that looks at the cluster's keys, which it creates; nobody serves it."""
     broker = connect(server.url, prefix=prefix, name="admin", create=True)
+    assert isinstance(broker, RedisBroker)
     yield broker
     broker.close()
 
@@ -61,7 +62,7 @@ def requests(broker: RedisBroker) -> list[Any]:
 
 
 def keys_of(server: LocalServer, prefix: str) -> list[bytes]:
-    looker = connect(server.url, prefix="looker", create=True)
+    looker: Any = connect(server.url, prefix="looker", create=True)
     try:
         return [key for key in looker._any.call("KEYS", "*") if prefix.encode() in key]
     finally:

@@ -329,7 +329,9 @@ KEYS: dict[str, str] = {
     **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "log", "blob")},
     "cells": Keys().cells(3, "r", "c"),
     "tasks": Keys().tasks("default"),
+    # on a Redis Cluster
     "tasks of a partition": Keys().tasks("default", 3),
+    "ctl of a partition": Keys().ctl(3),
 }
 #: what can be done to a key: all that a role may do, and what somebody would do who means harm
 COMMANDS: dict[str, list[str]] = {
@@ -384,6 +386,7 @@ COMMANDS: dict[str, list[str]] = {
         "EVAL": "text 1 KEY",
     }.items()
 }
+_OF_TASKS = "XREADGROUP XGROUP_CREATE XGROUP_DELCONSUMER XACK XDEL XPENDING XRANGE XCLAIM XLEN EVALSHA"
 #: the whole of what clients and workers may do to which key. EVALSHA: the script has no rights beyond the others here
 MAY: dict[str, dict[str, str]] = {
     "client": {
@@ -401,13 +404,16 @@ MAY: dict[str, dict[str, str]] = {
         "lease": "HMGET",
         "open": "SMEMBERS",
         "tasks": "XLEN XPENDING",
+        "tasks of a partition": "XLEN XPENDING",
     },
     "worker": {
         "meta": "HMGET",
         "inbox": "XADD TYPE XLEN MEMORY_USAGE EVALSHA",
-        "tasks": "XREADGROUP XGROUP_CREATE XGROUP_DELCONSUMER XACK XDEL XPENDING XRANGE XCLAIM EVALSHA",
+        "tasks": _OF_TASKS,
+        "tasks of a partition": _OF_TASKS,
         "workers": "HSET HDEL HGETALL EVALSHA",
         "ctl": "XREAD XREVRANGE",
+        "ctl of a partition": "XREAD XREVRANGE",
         "blob": "GET SET",
         "cells": "XRANGE",
     },
@@ -439,7 +445,7 @@ NOBODY: list[tuple[str, ...]] = [
 
 def test_the_matrix_has_every_key() -> None:
     made = {name for name, value in vars(Keys).items() if not name.startswith("_") and callable(value)}
-    assert {*KEYS} - {"tasks of a partition"} == made - {"tag"}
+    assert {*KEYS} - {"tasks of a partition", "ctl of a partition", "cells"} == made - {"tag", "cells"}
 
 
 @pytest.mark.parametrize("role", MAY)

@@ -49,8 +49,7 @@ CALLED_BY_OTHERS = {
 }
 #: what stands there for what is not built yet, and for tests that drive a double
 RESERVED = {
-    "due_timers": "timers are for threads",
-    "put_graph": "the key of graphs is reserved",
+    "partition_of": "the partition of a thread",
     "restart": "of the memory server: the simulation restarts it",
     "schema_types": "the codec tables of the simulation",
 }

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from drumline_protocol.ids import partition_of, task_id
 from drumline_protocol.keys import Keys
-from drumline_protocol.new_ids import new_run_id
 
 
 def test_task_ids_are_what_they_were() -> None:
@@ -50,23 +49,6 @@ def test_partitions_are_what_they_were() -> None:
     assert partition_of("anything", 1) == 0
     with pytest.raises(ValueError, match="at least 1 partition, not 0"):
         partition_of("x", 0)
-
-
-def test_runs_spread_over_partitions() -> None:
-    counts = [0] * 16
-    for _ in range(1600):
-        counts[partition_of(new_run_id(), 16)] += 1
-    assert min(counts) > 40
-
-
-def test_run_ids_are_new_and_sorted_by_time() -> None:
-    ids = [new_run_id() for _ in range(1000)]
-    assert len(set(ids)) == 1000
-    parsed = [uuid.UUID(text) for text in ids]
-    assert {(x.version, x.variant) for x in parsed} == {(7, uuid.RFC_4122)}
-    assert [str(x) for x in parsed] == ids
-    # The clock has a grain, so neighbours may be out of order; the ends are not.
-    assert ids[0] < ids[-1]
 
 
 def test_keys_are_what_the_table_says() -> None:

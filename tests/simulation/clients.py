@@ -10,7 +10,7 @@ from drumline.reading import mappers_of, output_coercion
 from drumline.views import View
 from drumline_protocol import wire
 from drumline_protocol.errors import DecodeError, LogGap, RunExpired, RunIdTaken
-from drumline_protocol.ids import partition_of
+from drumline_protocol.ids import partition_of_run
 from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_protocol.request_digest import Asked
 from drumline_transport.memory import MemoryBroker
@@ -146,4 +146,4 @@ class SimClient:
 
 def new_run(number: int, subject: Subject, modes: tuple[str, ...], partitions: int, rng: Random) -> SimRun:
     run_id = f"{rng.getrandbits(32):08x}-run-{number}"
-    return SimRun(run_id, subject, modes, partition_of(run_id, partitions))
+    return SimRun(run_id, subject, modes, partition_of_run(run_id, partitions))

@@ -7,7 +7,6 @@ import gc
 import threading
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import pytest
 from tests.differential.engines import LANGGRAPH
@@ -19,6 +18,7 @@ from tests.tracing.test_trees import heard, plain
 from drumline import Cluster
 from drumline.errors import RunCancelled
 from drumline.tracing import TracedRun
+from drumline_protocol.trace_ids import root_trace_id
 
 #: what the log does not tell: it happens inside of nodes
 INSIDE = ("model", "adds", "to_c", "first", "second", "third", "fourth", "__start__", "RunnableLambda")
@@ -49,8 +49,11 @@ def test_the_root_is_the_run(cluster: Cluster) -> None:
     recorder = Recorder()
     stream = cluster.graph("whole").stream({"xs": []}, {"callbacks": [recorder], "run_name": "asked"})
     list(stream)
-    assert recorder.roots == [UUID(stream.run_id)]
-    assert recorder.path(UUID(stream.run_id)) == ("asked",)
+    root = root_trace_id(stream.run_id)
+    assert recorder.roots == [root]
+    assert recorder.path(root) == ("asked",)
+    # The run's own id but for its version: 8 carries a partition, 7 is what LangSmith asks for
+    assert (root.version, str(root).replace("-7", "-8", 1)) == (7, stream.run_id)
 
 
 def test_a_stream_that_is_closed_ends_its_trace(cluster: Cluster) -> None:
@@ -129,7 +132,9 @@ def test_a_function_makes_the_handlers_of_a_run(cluster: Cluster, on_workers: An
     on_workers(handlers)
     stream = cluster.graph("whole").stream({"xs": []}, {"tags": ["mine"], "metadata": {"k": 1}})
     list(stream)
-    assert {(run.run_id, run.root, run.trace) for run, _ in made} == {(stream.run_id, *(UUID(stream.run_id),) * 2)}
+    assert {(run.run_id, run.root, run.trace) for run, _ in made} == {
+        (stream.run_id, *(root_trace_id(stream.run_id),) * 2)
+    }
     assert all(run.tags == ("mine",) and run.metadata["k"] == 1 and run.graph == "whole" for run, _ in made)
     assert {name for _, recorder in made for *_, name in recorder.names()} >= {"a", "models", "model", "in2"}
 

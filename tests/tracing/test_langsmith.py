@@ -13,6 +13,7 @@ from tests.tracing.conftest import LangSmith
 from tests.tracing.recorder import Recorder
 
 from drumline import Cluster
+from drumline_protocol.trace_ids import root_trace_id
 
 
 def is_one_trace(service: LangSmith, root: str | None = None) -> None:
@@ -60,7 +61,7 @@ def test_embedded(langsmith: LangSmith, how: str) -> None:
 def test_on_a_cluster_client_and_workers_tell_one_trace(langsmith: LangSmith, cluster: Cluster) -> None:
     stream = cluster.graph("whole").stream({"xs": [0]})
     list(stream)
-    is_one_trace(langsmith, stream.run_id)
+    is_one_trace(langsmith, str(root_trace_id(stream.run_id)))
     names, found = {path[-1] for path in expected("whole")}, langsmith.names()
     assert names <= {part for path in found for part in path} | {"LangGraph"}
     assert ("whole", "models", "GenericFakeChatModel") in found

@@ -11,6 +11,8 @@ from tests.tracing.conftest import LangSmith
 from tests.tracing.recorder import Recorder
 from tests.tracing.test_langsmith import is_one_trace
 
+from drumline_protocol.trace_ids import root_trace_id
+
 pytestmark = pytest.mark.cluster
 
 
@@ -30,7 +32,7 @@ def test_real_processes(
         worker = processes.roles[f"w{index}"].process
         worker.terminate()  # in good order: a worker that ends sends what LangSmith is to hear
         worker.wait()
-    is_one_trace(langsmith, stream.run_id)
+    is_one_trace(langsmith, str(root_trace_id(stream.run_id)))
     assert ("whole", "sub", "LangGraph", "in2", "GenericFakeChatModel") in langsmith.names()
     told = [json.loads(line) for line in heard.read_text().splitlines()]
     nodes = {str(id_): run["name"] for id_, run in recorder.runs.items()}

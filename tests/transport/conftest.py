@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.servers import backend, broker, not_run, own_server, ran_on, real_backend
+from tests.servers import any_real_backend, backend, broker, not_run, own_server, ran_on, real_backend
 
-__all__ = ["backend", "broker", "own_server", "real_backend"]
+__all__ = ["any_real_backend", "backend", "broker", "own_server", "real_backend"]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

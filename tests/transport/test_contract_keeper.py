@@ -57,12 +57,12 @@ def test_acquire_all_gets_what_is_free(backend):
     assert one.acquire_all([], "A", 60_000) == []
 
 
-def test_scripts_that_were_lost_come_back(real_backend):
-    broker = real_backend.connect()
+def test_scripts_that_were_lost_come_back(any_real_backend):
+    broker = any_real_backend.connect()
     broker.survey("a", b"", "A", [0], 1_000)
-    real_backend.raw("SCRIPT", "FLUSH")
+    any_real_backend.raw("SCRIPT", "FLUSH")
     [lease] = broker.acquire_all([0], "A", 60_000)
-    real_backend.raw("SCRIPT", "FLUSH")
+    any_real_backend.raw("SCRIPT", "FLUSH")
     assert broker.survey("a", b"", "A", [0], 60_000).kept == {0}
     assert lease.partition == 0
 
@@ -70,11 +70,11 @@ def test_scripts_that_were_lost_come_back(real_backend):
 # -- junk in leases and among members --------------------------------------------------------------
 
 
-def test_a_lease_key_of_another_type_costs_its_partition(real_backend):
-    broker, key = real_backend.connect(), f"{{{real_backend.prefix}:1}}:lease"
+def test_a_lease_key_of_another_type_costs_its_partition(any_real_backend):
+    broker, key = any_real_backend.connect(), f"{{{any_real_backend.prefix}:1}}:lease"
     lease_of(broker, 0, "A")
     lease = lease_of(broker, 1, "A")
-    real_backend.raw("SET", key, "rubbish")
+    any_real_backend.raw("SET", key, "rubbish")
     look = broker.survey("a", b"", "A", [0, 1], 60_000)
     assert look.kept == {0} and look.unserved == {1}
     assert set(look.unusable) == {key} and "WRONGTYPE" in look.unusable[key]
@@ -88,7 +88,7 @@ def test_a_lease_key_of_another_type_costs_its_partition(real_backend):
     [reply] = settle(broker, commit_of(lease, 1))
     assert reply.status == "diverged"
     # When it is gone, the partition is free
-    real_backend.raw("DEL", key)
+    any_real_backend.raw("DEL", key)
     assert broker.survey("a", b"", "A", [0], 60_000).unusable == {}
     assert broker.acquire_all([1], "A", 60_000)
 
@@ -105,17 +105,17 @@ JUNK = [
 
 
 @pytest.mark.parametrize(("name", "value"), JUNK, ids=[repr(value[:10]) for _, value in JUNK])
-def test_a_lease_whose_end_is_no_time_has_run_out(real_backend, name, value):
-    broker, key = real_backend.connect(), f"{{{real_backend.prefix}:0}}:lease"
+def test_a_lease_whose_end_is_no_time_has_run_out(any_real_backend, name, value):
+    broker, key = any_real_backend.connect(), f"{{{any_real_backend.prefix}:0}}:lease"
     lease_of(broker, 0, "A")
-    real_backend.raw("HSET", key, name, value)
+    any_real_backend.raw("HSET", key, name, value)
     look = broker.survey("b", b"", "B", [], 60_000)
     assert look.leases[0].owner == "A" and look.leases[0].left_ms <= 0
     assert broker.acquire_all([0], "B", 60_000)
 
 
-def test_a_lease_cannot_run_for_longer_than_any_lease(real_backend):
-    one, two = real_backend.connect(), real_backend.connect()
+def test_a_lease_cannot_run_for_longer_than_any_lease(any_real_backend):
+    one, two = any_real_backend.connect(), any_real_backend.connect()
     lease_of(one, 0, "A", LEASE_MS_MAX + 60_000)
     assert two.acquire(0, "B", 1_000) is not None
     lease_of(one, 1, "A", LEASE_MS_MAX - 60_000)
@@ -123,12 +123,12 @@ def test_a_lease_cannot_run_for_longer_than_any_lease(real_backend):
 
 
 @pytest.mark.parametrize("value", [b"rubbish", b"", b"1e400", b"-5", b"9" * 400, b"\xff"])
-def test_a_damaged_lease_is_repaired_by_the_next_owner(real_backend, value):
-    broker, key = real_backend.connect(), f"{{{real_backend.prefix}:0}}:lease"
+def test_a_damaged_lease_is_repaired_by_the_next_owner(any_real_backend, value):
+    broker, key = any_real_backend.connect(), f"{{{any_real_backend.prefix}:0}}:lease"
     first = lease_of(broker, 0, "A")
     settle(broker, commit_of(first, 1))
     for name in ("epoch", "commit", "position", "requests", "tries"):
-        real_backend.raw("HSET", key, name, value)
+        any_real_backend.raw("HSET", key, name, value)
     assert broker.note_try(0, "A", first.epoch, "inbox/1-0") == 0
     [reply] = settle(broker, commit_of(first, 2))
     assert reply.status == "diverged"
@@ -141,44 +141,44 @@ def test_a_damaged_lease_is_repaired_by_the_next_owner(real_backend, value):
     assert broker.note_try(0, "A", lease.epoch, "inbox/1-0") == 1
 
 
-def test_a_damaged_commit_number_alone_is_told(real_backend):
-    broker, key = real_backend.connect(), f"{{{real_backend.prefix}:0}}:lease"
+def test_a_damaged_commit_number_alone_is_told(any_real_backend):
+    broker, key = any_real_backend.connect(), f"{{{any_real_backend.prefix}:0}}:lease"
     lease = lease_of(broker, 0, "A")
-    real_backend.raw("HSET", key, "commit", "rubbish")
+    any_real_backend.raw("HSET", key, "commit", "rubbish")
     [reply] = settle(broker, commit_of(lease, 1))
     assert (reply.status, reply.detail) == ("diverged", "the last commit is no number")
-    real_backend.raw("HDEL", key, "commit")
+    any_real_backend.raw("HDEL", key, "commit")
     [reply] = settle(broker, commit_of(lease, 1))
     assert reply.status == "diverged"
 
 
-def test_tries_without_end_are_no_count(real_backend):
-    broker, key = real_backend.connect(), f"{{{real_backend.prefix}:0}}:lease"
+def test_tries_without_end_are_no_count(any_real_backend):
+    broker, key = any_real_backend.connect(), f"{{{any_real_backend.prefix}:0}}:lease"
     lease = lease_of(broker, 0, "A")
-    real_backend.raw("HSET", key, "tries", b"inbox/1-0 " + b"9" * 400)
+    any_real_backend.raw("HSET", key, "tries", b"inbox/1-0 " + b"9" * 400)
     assert broker.note_try(0, "A", lease.epoch, "inbox/1-0") == 1
 
 
-def test_rubbish_among_the_members_is_nobody(real_backend):
-    broker = real_backend.connect()
+def test_rubbish_among_the_members_is_nobody(any_real_backend):
+    broker = any_real_backend.connect()
     now = broker.time_ms()
     for kind in ("workers", "coordinators"):
-        key = f"{real_backend.prefix}:{kind}"
-        real_backend.raw("HSET", key, "good", f"{now} info", b"\xff\xfe", f"{now} \xff")
+        key = f"{any_real_backend.prefix}:{kind}"
+        any_real_backend.raw("HSET", key, "good", f"{now} info", b"\xff\xfe", f"{now} \xff")
         junk = {"none": "", "text": "soon info", "ahead": f"{now + 3_600_000} info", "long": "9" * 5_000 + " x"}
         for name, value in junk.items():
-            real_backend.raw("HSET", key, name, value)
+            any_real_backend.raw("HSET", key, name, value)
     look = broker.survey("a", b"", "A", [], 60_000)
     assert set(look.workers) == {"good", "\udcff\udcfe"}
     assert set(look.coordinators) == {"good", "\udcff\udcfe", "a"}
     # And it does not come back in every look
-    assert set(real_backend.raw("HKEYS", f"{real_backend.prefix}:workers")) == {b"good", b"\xff\xfe"}
+    assert set(any_real_backend.raw("HKEYS", f"{any_real_backend.prefix}:workers")) == {b"good", b"\xff\xfe"}
 
 
 @pytest.mark.parametrize("kind", ["workers", "coordinators"])
-def test_members_of_another_type_cost_no_lease(real_backend, kind):
-    broker, key = real_backend.connect(), f"{real_backend.prefix}:{kind}"
-    real_backend.raw("SET", key, "rubbish")
+def test_members_of_another_type_cost_no_lease(any_real_backend, kind):
+    broker, key = any_real_backend.connect(), f"{any_real_backend.prefix}:{kind}"
+    any_real_backend.raw("SET", key, "rubbish")
     lease_of(broker, 0, "A", 60_000)
     look = broker.survey("a", b"", "A", [0], 60_000)
     assert look.kept == {0} and set(look.unusable) == {key}
@@ -219,17 +219,17 @@ def test_pools_are_swept_at_once(backend):
     assert broker.sweep_pools({}, 0, 2) == {}
 
 
-def test_a_task_stream_of_another_type_costs_its_pool(real_backend):
-    broker = real_backend.connect()
+def test_a_task_stream_of_another_type_costs_its_pool(any_real_backend):
+    broker = any_real_backend.connect()
     dispatch(broker, task("r", "b", b"b", pool="b"))
     broker.take(["b"], "w", 1, 0)
-    real_backend.raw("SET", f"{real_backend.prefix}:tasks:a", "rubbish")
-    real_backend.elapse(2)
+    any_real_backend.raw("SET", any_real_backend.tasks_key("a"), "rubbish")
+    any_real_backend.elapse(2)
     found = broker.sweep_pools({"a": "-", "b": "-"}, 1, 10)
     assert "WRONGTYPE" in found["a"].error and found["a"].stale == []
     assert [stale.data for stale in found["b"].stale] == [b"b"] and found["b"].error == ""
-    missing, unusable = broker.missing_tasks([("a", "1-1"), ("b", "1-1")])
-    assert missing == {("b", "1-1"): "gone"} and set(unusable) == {"a"}
+    missing, unusable = broker.missing_tasks([(pool, any_real_backend.entry_name("1-1")) for pool in ("a", "b")])
+    assert missing == {("b", any_real_backend.entry_name("1-1")): "gone"} and set(unusable) == {"a"}
     assert broker.forget_consumers(["a", "b"], 0, set()) == []
 
 
@@ -261,17 +261,17 @@ def test_a_look_at_runs_tells_of_damage(backend):
     assert broker.look_at_runs([]) == []
 
 
-def test_a_run_whose_keys_are_of_another_type_is_damaged(real_backend):
-    broker, tag = real_backend.connect(), f"{{{real_backend.prefix}:0}}"
+def test_a_run_whose_keys_are_of_another_type_is_damaged(any_real_backend):
+    broker, tag = any_real_backend.connect(), f"{{{any_real_backend.prefix}:0}}"
     lease = lease_of(broker)
     settle(broker, commit_of(lease, 1, fields=[("r2", {"status": "open", "shared": b"x"})], opened=["r1", "r2"]))
-    real_backend.raw("SET", f"{tag}:run:r1", "rubbish")
-    real_backend.raw("SET", f"{tag}:log:r2", "rubbish")
+    any_real_backend.raw("SET", f"{tag}:run:r1", "rubbish")
+    any_real_backend.raw("SET", f"{tag}:log:r2", "rubbish")
     one, two = broker.look_at_runs([(0, "r1"), (0, "r2")])
     assert "WRONGTYPE" in one.damage and one.is_open
     assert two.damage == "its log is a string"
     # And members of the open runs that are no ids are nobody's
-    real_backend.raw("SADD", f"{tag}:open", b"\xff\xfe")
+    any_real_backend.raw("SADD", f"{tag}:open", b"\xff\xfe")
     assert broker.open_runs(0) == ["r1", "r2"]
 
 
@@ -285,10 +285,13 @@ def test_missing_tasks_are_those_that_nobody_will_run(backend):
     assert broker.missing_tasks(waiting) == ({}, {}), "it is held by somebody"
     broker.publish([(0, "r", b"answer")], [("a", first.id)])
     assert broker.missing_tasks(waiting) == ({("a", first.id): "gone"}, {})
-    assert broker.missing_tasks([("never", "1-1")]) == ({("never", "1-1"): "gone"}, {})
+    assert broker.missing_tasks([("never", backend.entry_name("1-1"))]) == (
+        {("never", backend.entry_name("1-1")): "gone"},
+        {},
+    )
     assert broker.missing_tasks([]) == ({}, {})
     if backend.memory is None:
-        backend.raw("XACK", f"{backend.prefix}:tasks:a", "workers", second.id)
+        backend.raw("XACK", backend.tasks_key("a"), "workers", backend.entry_id(second.id))
     else:
         backend.memory.pool("a").pending.clear()
     assert broker.missing_tasks(waiting)[0] == {("a", first.id): "gone", ("a", second.id): "stranded"}
@@ -299,12 +302,12 @@ def _slots(broker):
     return [value for name, value in sorted(record.items()) if name.startswith("t:")]
 
 
-def test_an_entry_without_its_group_is_not_stranded(real_backend):
-    broker = real_backend.connect()
+def test_an_entry_without_its_group_is_not_stranded(any_real_backend):
+    broker = any_real_backend.connect()
     broker.ensure_pool("a")
     dispatch(broker, task("r", "s", pool="a"))
     [taken] = broker.take(["a"], "w", 1, 0)
-    real_backend.raw("XGROUP", "DESTROY", f"{real_backend.prefix}:tasks:a", "workers")
+    any_real_backend.raw("XGROUP", "DESTROY", any_real_backend.tasks_key("a"), "workers")
     assert broker.missing_tasks([("a", taken.id)]) == ({}, {})
     # When the sweep has made the group again, then the entry is delivered again
     broker.sweep_pools({"a": "-"}, 0, 10)
@@ -313,7 +316,7 @@ def test_an_entry_without_its_group_is_not_stranded(real_backend):
 
 def test_many_entries_are_looked_at_in_portions(backend):
     broker = backend.connect()
-    missing, _ = broker.missing_tasks([("a", f"5-{i}") for i in range(1, 1_001)])
+    missing, _ = broker.missing_tasks([("a", backend.entry_name(f"5-{i}")) for i in range(1, 1_001)])
     assert len(missing) == 1_000
 
 

@@ -14,7 +14,7 @@ def test_a_lease_excludes_others_until_it_runs_out(backend):
     ours, theirs = backend.connect(), backend.connect()
     lease = lease_of(ours, nonce="A")
     assert (lease.partition, lease.nonce, lease.commit, lease.position) == (0, "A", 0, START)
-    assert lease.server == ours.server_id()
+    assert lease.server == ours.server_id(0)
     assert theirs.acquire(0, "B", 60_000) is None
     assert theirs.acquire(1, "B", 60_000) is not None
     assert ours.renew_leases("A", [0], 1) == [True]

@@ -173,7 +173,7 @@ def test_an_entry_deleted_behind_our_back_is_not_owned(backend):
     broker.ensure_pool("a")
     dispatch(broker, task("r", "1", pool="a"))
     [taken] = broker.take(["a"], "me", 1, 0)
-    backend.raw("XDEL", f"{backend.prefix}:tasks:a", taken.id)
+    backend.raw("XDEL", backend.tasks_key("a"), backend.entry_id(taken.id))
     assert broker.renew("me", [("a", taken.id)]) == set()
     stale, _ = broker.stale_tasks("a", 0, "-", 10)
     assert [(s.id, s.data) for s in stale] == [(taken.id, None)]
@@ -256,7 +256,7 @@ def test_leaving_forgets_a_consumer_that_holds_nothing(backend):
         broker.leave("workers", name)
     names = [
         dict(zip(row[::2], row[1::2], strict=True))
-        for row in backend.raw("XINFO", "CONSUMERS", f"{backend.prefix}:tasks:a", "workers")
+        for row in backend.raw("XINFO", "CONSUMERS", backend.tasks_key("a"), "workers")
     ]
     assert [row[b"name"] for row in names] == [b"idle"]
     assert broker.queue_depths(["a"]) == {"a": (0, 1)}

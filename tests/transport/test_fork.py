@@ -145,7 +145,7 @@ def test_a_closed_broker_is_closed_in_the_child_too(broker: RedisBroker) -> None
 
 def test_the_parents_tls_connection_hears_no_goodbye(tls_url: str) -> None:
     """A TLS alert, or a shutdown, from the child would end the connection for the parent."""
-    broker = connect(tls_url, prefix="fork", create=True)
+    broker: Any = connect(tls_url, prefix="fork", create=True)
     broker.time_ms()
     connection = broker._any._connection
     assert connection is not None

@@ -43,6 +43,7 @@ class Dialer:
     url = "redis://played"
     patience_s = LIMIT_S
     server_id = ""
+    moves = False
 
     def __init__(self, *connections: Played) -> None:
         self.waiting = list(connections)
@@ -50,6 +51,12 @@ class Dialer:
 
     def dial(self, _role: str, _timeout_s: float | None = None) -> Played:
         return self.waiting.pop(0)
+
+    def is_behind(self, _connection: Played) -> bool:
+        return False
+
+    def astray(self) -> None:
+        """Nothing to look for: the test has given all there are."""
 
     def hang_up(self, connection: Played) -> None:
         connection.closed = True

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.servers import wait_until
@@ -33,7 +34,7 @@ def test_none_found_is_said_clearly(monkeypatch):
 def test_data_survives_stop_and_start(tmp_path):
     with LocalServer(directory=tmp_path / "data") as server:
         assert server.url == f"redis://127.0.0.1:{server.port}/0"
-        broker = connect(server.url, create=True)
+        broker: Any = connect(server.url, create=True)
         broker.push_inbox(0, "", b"kept")
         port = server.port
         server.stop()

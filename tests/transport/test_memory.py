@@ -38,7 +38,7 @@ def test_a_restart_shows_in_the_server_id():
     lease = lease_of(broker)
     assert broker.partitions == 2
     server.restart()
-    assert broker.server_id() != lease.server
+    assert broker.server_id(0) != lease.server
 
 
 def test_a_closed_broker_says_so_and_leaves_others_alone():

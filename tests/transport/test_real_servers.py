@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from tests.servers import wait_until
@@ -275,7 +276,7 @@ def test_a_full_server_makes_commits_wait_and_loses_none(own_server):
     broker.ensure_pool("a")
     settle(broker, commit_of(lease, 2, tasks=[task("r", "s", pool="a")]))
     [taken] = broker.take(["a"], "w", 1, 0)
-    admin = connect(own_server.url, create=True, name="admin")
+    admin: Any = connect(own_server.url, create=True, name="admin")
     # Given a server without memory
     admin._any.call("CONFIG", "SET", "maxmemory", "1")
     for n in (3, 4, 5):
@@ -302,7 +303,7 @@ def test_a_full_server_makes_commits_wait_and_loses_none(own_server):
 
 def test_a_restarted_server_is_found_again(own_server):
     broker = connect(own_server.url, create=True, name="test")
-    before = broker.server_id()
+    before = broker.server_id(0)
     lease = lease_of(broker)
     broker.push_inbox(0, "", b"kept")
     settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1)]))
@@ -321,7 +322,7 @@ def test_a_restarted_server_is_found_again(own_server):
     assert [e.data for e in broker.read_inbox({0: START}, 10, 0)] == [b"kept"]
     assert [e.first for e in reader.read("-", 5, 0)] == [1, 2, 3]
     assert [e.first for e in broker.load_log(0, "r")] == [1, 2, 3]
-    assert broker.server_id() not in ("", before)
+    assert broker.server_id(0) not in ("", before)
     assert lease_of(broker).epoch > lease.epoch
     reader.close()
     broker.close()
@@ -423,7 +424,7 @@ def test_two_who_create_a_cluster_at_once_agree(real_backend):
 def test_passwords_and_acl_users(real_backend, user):
     with LocalServer(program=_program(real_backend), password="s3cret p@ss") as server:
         assert connect(server.url, create=True).time_ms() > 0
-        admin = connect(server.url, create=True)
+        admin: Any = connect(server.url, create=True)
         if user == "drum":
             admin._any.call(
                 *("ACL", "SETUSER", "drum", "on", ">pw", "~drumline:*", "~{drumline:*", "+@all", "-@dangerous"),

@@ -16,7 +16,7 @@ from tests.transport.answering import NIL, OK, Answering, array, bulk, error, st
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys
 from drumline_transport.broker import START, Commit, LogEntry, Position
-from drumline_transport.connection import Dialer
+from drumline_transport.dialer import Dialer
 from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.redis_broker import RedisBroker
 from drumline_transport.redis_core import KEEPER_TIMEOUT_S

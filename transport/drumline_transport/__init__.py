@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drumline_transport.redis_broker import RedisBroker
+    from drumline_transport.redis_broker import AnyBroker
 
 __all__ = ["connect"]
 
@@ -20,7 +20,7 @@ def connect(
     name: str = "drumline",
     patience_s: float = 10.0,
     create: bool = False,
-) -> RedisBroker:
+) -> AnyBroker:
     """See `drumline_transport.redis_broker.connect`; imports redis-py only when called."""
     from drumline_transport import redis_broker
 

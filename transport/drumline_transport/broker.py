@@ -270,7 +270,8 @@ class WorkerVerbs(ServiceVerbs, Protocol):
         `done` is a list of `(pool, entry id)`. At least once; in order; no acknowledgement without
         all the entries before it stored. Returns when the broker has it. An inbox that holds more
         than `INBOX_BYTES_MAX` takes nothing until its coordinator has caught up: `BrokerRefuses`
-        when patience ends before that.
+        when patience ends before that. On a Redis Cluster `PartlyAway`, at once, for partitions that
+        cannot be reached while the others have all that is theirs.
         """
         ...
 

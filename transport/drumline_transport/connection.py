@@ -11,23 +11,16 @@ in it for another caller (the class of CVE-2023-28858).
 from __future__ import annotations
 
 import contextlib
-import encodings.idna  # noqa: F401 - `getaddrinfo` imports it late: a fork meanwhile would leave its lock held in the child
-import inspect
 import select
 import socket
 import struct
-import threading
-import weakref
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import hiredis
-import redis
-from redis.connection import AbstractConnection, parse_url
+from redis.connection import AbstractConnection
 
-from drumline_protocol.errors import NoBroker
 from drumline_transport.after_fork import renew_after_fork
 from drumline_transport.errors import ServerError
 
@@ -65,10 +58,12 @@ PASSING = frozenset(
     {
         *("OOM", "MISCONF", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "READONLY"),
         *("CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "INBOXFULL", UNLOADED),
+        *("MOVED", "ASK"),
     }
 )
-#: Refusals after which another connection may lead to the right server, or log in again.
-ELSEWHERE = frozenset(["READONLY", "MASTERDOWN", "NOAUTH"])
+#: Refusals after which another connection may lead to the right server, or log in again. Not ASK: the slot is still
+#: that server's; its keys are on their way, and the command is repeated until they have arrived.
+ELSEWHERE = frozenset(["READONLY", "MASTERDOWN", "NOAUTH", "MOVED", "UNBLOCKED", "CLUSTERDOWN"])
 #: Refusals of us: waiting does not help, and the operator must be told.
 UNWELCOME = frozenset(["NOAUTH", "WRONGPASS", "NOPERM"])
 
@@ -110,6 +105,11 @@ class Connection:
             sock.settimeout(None)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_TIMEOUT_S))
         renew_after_fork(self)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port at the other end."""
+        return self._opened.host, self._opened.port
 
     def fileno(self) -> int:
         number: int = self._sock.fileno()
@@ -260,122 +260,3 @@ def _wait_readable(sock: socket.socket, timeout_s: float) -> None:
 def _timeval(seconds: float) -> bytes:
     whole = int(seconds)
     return struct.pack("ll", whole, int((seconds - whole) * 1_000_000))
-
-
-class Dialer:
-    """Opens connections to one address, and knows what all of them share. Safe for threads."""
-
-    def __init__(self, url: str, name: str, patience_s: float) -> None:
-        self.url = url
-        self.name = "".join(c if c.isprintable() and c != " " else "-" for c in name)
-        self.patience_s = patience_s
-        self.closed = threading.Event()
-        self.server_id = ""
-        #: the Redis version whose commands it knows (Valkey says 7.2.4); "" when it does not tell
-        self.server_version = ""
-        self._open: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        try:
-            options = parse_url(url)  # type: ignore[no-untyped-call]
-        except ValueError as error:
-            raise NoBroker(url, str(error)) from None
-        path = urlsplit(url).path.strip("/")
-        if path and "path" not in options and not path.isdecimal():
-            # redis-py would take database 0
-            raise NoBroker(url, f"invalid DB index {path!r}: it is a number")
-        self._kind = options.pop("connection_class", redis.Connection)
-        for pool_option in ("max_connections", "timeout", "decode_responses", "protocol"):
-            options.pop(pool_option, None)
-        options.setdefault("socket_connect_timeout", CONNECT_TIMEOUT_S)
-        options.setdefault("socket_timeout", CONNECT_TIMEOUT_S)
-        options.setdefault("protocol", 2)
-        if "path" not in options:
-            options.setdefault("socket_keepalive", True)
-        known = inspect.signature(AbstractConnection.__init__).parameters
-        if "driver_info" in known:  # spares two round trips (CLIENT SETINFO) a connection
-            options["driver_info"] = None
-        else:
-            options["lib_name"] = options["lib_version"] = None
-        self._options: dict[str, Any] = options
-        renew_after_fork(self)
-
-    def dial(self, role: str, timeout_s: float | None = None) -> Connection:
-        """A new connection, named for `CLIENT LIST`.
-
-        `timeout_s` bounds each step of opening it (None: `CONNECT_TIMEOUT_S`). Raises `Lost`, or `NoBroker` when we
-        are not let in.
-        """
-        if self.closed.is_set():
-            raise NoBroker(self.url, "this broker object was closed")
-        options = self._options
-        if timeout_s is not None:
-            options = {**options, "socket_connect_timeout": timeout_s, "socket_timeout": timeout_s}
-        try:
-            opened = self._kind(**options)
-            opened.connect()
-        except redis.AuthenticationError as error:
-            raise NoBroker(self.url, str(error)) from None
-        except redis.ResponseError as error:
-            # redis-py words refusals without their code; a login that fails is not mended by
-            # waiting
-            if "LOADING" in str(error) or isinstance(error, redis.ReadOnlyError):
-                raise Lost(str(error)) from None
-            raise NoBroker(self.url, str(error)) from None
-        except (redis.RedisError, OSError) as error:
-            raise Lost(str(error)) from None
-        connection = Connection(opened)
-        self._greet(connection, role, REPLY_TIMEOUT_S if timeout_s is None else timeout_s)
-        with self._lock:
-            self._open.add(connection)
-        if self.closed.is_set():
-            connection.close()
-            raise NoBroker(self.url, "this broker object was closed")
-        return connection
-
-    def _greet(self, connection: Connection, role: str, timeout_s: float) -> None:
-        """Name the connection and learn the server's `run_id`, in one round trip.
-
-        Both may be forbidden.
-        """
-        commands = [pack("CLIENT", "SETNAME", f"{self.name}:{role}"), pack("INFO", "server")]
-        named, info = connection.calls(commands, timeout_s)
-        for reply in (named, info):
-            if isinstance(reply, ServerError) and reply.code in ("NOAUTH", "WRONGPASS", "LOADING"):
-                connection.close()
-                if reply.code == "LOADING":
-                    raise Lost(reply.text)
-                raise NoBroker(self.url, reply.text)
-        if isinstance(info, bytes):
-            self.server_id = connection.server_id = info_field(info, "run_id")
-            self.server_version = info_field(info, "redis_version")
-
-    def hang_up(self, connection: Connection) -> None:
-        with self._lock:
-            self._open.discard(connection)
-        connection.close()
-
-    def close(self) -> None:
-        self.closed.set()
-        with self._lock:
-            connections = list(self._open)
-            self._open.clear()
-        for connection in connections:
-            connection.abort()
-
-    def after_fork(self) -> None:
-        """Nobody in this process holds the lock or waits for the event; the connections are the parent's."""
-        closed = self.closed.is_set()
-        self.closed = threading.Event()
-        if closed:
-            self.closed.set()
-        self._lock = threading.Lock()
-        self._open = weakref.WeakSet()
-
-
-def info_field(info: bytes, name: str) -> str:
-    """One field of an `INFO` reply, or ""."""
-    for line in info.decode("utf-8", "replace").splitlines():
-        key, colon, value = line.partition(":")
-        if colon and key == name:
-            return value
-    return ""

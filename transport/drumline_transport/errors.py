@@ -3,6 +3,7 @@
 ClusterError
   NoBroker
     BrokerRefuses      it is there, but takes no writes for now      fault: its memory, disk or replication
+      PartlyAway       a part of a Redis Cluster is so            fault: one of its masters
   ServerError          it refuses a command for good                 fault: foreign keys, ACL, or drumline
 """
 
@@ -46,3 +47,19 @@ class BrokerRefuses(NoBroker):
 
     def __str__(self) -> str:
         return f"Redis at {self.url} takes no writes for now: {self.cause}"
+
+
+class PartlyAway(BrokerRefuses):
+    """Some masters of a Redis Cluster are away, or take no writes for now; what was for the others is stored.
+
+    `partitions` are those that lie on the former: of what was for them nothing is known.
+    """
+
+    def __init__(self, url: str, cause: str, partitions: frozenset[int]) -> None:
+        super().__init__(url, cause)
+        self.args = (self.url, cause, partitions)
+        self.partitions = partitions
+
+    def __str__(self) -> str:
+        told = ", ".join(map(str, sorted(self.partitions)))
+        return f"the Redis Cluster at {self.url} takes nothing for partitions {told} for now: {self.cause}"

@@ -23,11 +23,11 @@ from drumline_transport.connection import (
     UNWELCOME,
     Argument,
     Connection,
-    Dialer,
     Lost,
     Reply,
     pack,
 )
+from drumline_transport.dialer import Dialer
 from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.scripts import Script
 
@@ -46,6 +46,8 @@ class Line:
         self, dialer: Dialer, role: str, *, waits_for_refusals: bool = True, timeout_s: float | None = None
     ) -> None:
         self._dialer = dialer
+        #: None: as patient as the dialer says; 0: it tries once
+        self.patience_s: float | None = None
         self._role = role
         self._waits_for_refusals = waits_for_refusals
         self._connect_timeout_s = timeout_s
@@ -80,6 +82,9 @@ class Line:
             while True:
                 try:
                     connection = self._connection
+                    if self._dialer.moves and connection is not None and self._dialer.is_behind(connection):
+                        self._drop()
+                        connection = None
                     if connection is None:
                         connection = self._connection = self._dialer.dial(self._role, self._connect_timeout_s)
                     result = use(connection)
@@ -101,7 +106,7 @@ class Line:
                     raise
                 now = time.monotonic()
                 if not deadline:
-                    deadline = now + self._dialer.patience_s
+                    deadline = now + (self._dialer.patience_s if self.patience_s is None else self.patience_s)
                 self._failed()
                 if now >= deadline or self._dialer.closed.is_set():
                     raise (BrokerRefuses if refused else NoBroker)(self._dialer.url, cause)
@@ -116,6 +121,7 @@ class Line:
         code = refusal.code
         if code in ELSEWHERE:
             self._drop()
+            self._dialer.astray()
         if code in UNWELCOME:
             self._failed()
             raise NoBroker(self._dialer.url, refusal.text) from None

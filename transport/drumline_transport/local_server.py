@@ -181,18 +181,22 @@ class LocalServer:
     ) -> None:
         self.close()
 
-    def _spawn(self) -> None:
+    def _words(self) -> list[str]:
+        """The command line."""
         words = [str(self.program), "--bind", _HOST, "--port", str(self.port)]
         words += ["--protected-mode", "yes", "--daemonize", "no", "--dir", str(self.directory)]
         words += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
         words += ["--maxmemory-policy", "noeviction"]
         if self.password:
             words += ["--requirepass", self.password]
+        return [*words, *self._options]
+
+    def _spawn(self) -> None:
         with self.log_path.open("ab") as log:
             # A session of its own: Ctrl-C in a terminal reaches us, and we end the server in good
             # order.
             self._process = subprocess.Popen(
-                [*words, *self._options],
+                self._words(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -67,7 +67,7 @@ class MemoryBroker(MemoryValues, MemoryKeeper, MemoryDead):
 
     # -- common ----------------------------------------------------------------------------------
 
-    def server_id(self) -> str:
+    def server_id(self, p: int) -> str:  # noqa: ARG002 - one server holds them all
         return self.server.run_id
 
     def raise_protocol(self, version: int) -> None:

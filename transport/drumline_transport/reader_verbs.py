@@ -57,10 +57,10 @@ class LookVerbs(Protocol):
     #: the protocol version that the cluster speaks, as of `connect`
     protocol: int
 
-    def server_id(self) -> str:
-        """The broker's `run_id` as of the latest (re)connect. Costs nothing.
+    def server_id(self, p: int) -> str:
+        """The `run_id` of the server that holds partition `p`, as of the latest (re)connect. Costs nothing.
 
-        When it differs from `Lease.server`, the broker restarted or another took its place, and a
+        When it differs from `Lease.server`, the server restarted or another took its place, and a
         tail may be lost: acquire again, for a new epoch.
         """
         ...

@@ -19,18 +19,19 @@ from drumline_transport.after_fork import forks, renew_after_fork
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import REQUESTS, START_POSITION, LogEntry
 from drumline_transport.connection import (
+    ELSEWHERE,
     NOTHING,
     PASSING,
     REPLY_TIMEOUT_S,
     UNWELCOME,
     Argument,
     Connection,
-    Dialer,
     Lost,
     Reply,
     pack,
 )
 from drumline_transport.dead import DeadEntry, FailedRun
+from drumline_transport.dialer import Dialer
 from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.line import check_streams
 from drumline_transport.redis_core import RedisCore
@@ -181,6 +182,10 @@ class _Reader:
         connection = self._connection
         if connection is None or connection.fileno() < 0:
             connection = self._pool.idle()
+        if connection is not None and self._pool.dialer.is_behind(connection):
+            self._pool.dialer.hang_up(connection)
+            self._pool.clear()
+            return None
         return connection
 
     def _judge(self, error: Lost | ServerError) -> float:
@@ -194,6 +199,8 @@ class _Reader:
             if error.code not in PASSING | UNWELCOME:
                 raise error
             self._pool.failed()
+            if error.code in ELSEWHERE:
+                dialer.astray()
             final = final or error.code in UNWELCOME
         else:
             cause = str(error)

@@ -28,10 +28,10 @@ from drumline_transport.connection import (
     UNWELCOME,
     Argument,
     Connection,
-    Dialer,
     Lost,
     Reply,
 )
+from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import load_script
 from drumline_transport.rows import dead_words
@@ -169,6 +169,10 @@ class CommitQueue:
     def __len__(self) -> int:
         return len(self._in_flight) + len(self._again) + len(self._queue)
 
+    def awaits(self) -> tuple[Connection | None, float]:
+        """The connection on which a reply is to come; if none is, when to try again (of `time.monotonic`)."""
+        return (self._connection if self._in_flight else None), self._retry_at
+
     def send(self, commit: Commit) -> None:
         p = commit.partition
         trim = self._trimmed.get(p) != commit.position
@@ -204,6 +208,8 @@ class CommitQueue:
         if not self._queue or (self._retry_at and time.monotonic() < self._retry_at):
             return
         try:
+            if self._connection is not None and self._dialer.is_behind(self._connection):
+                raise Lost("another server has taken the place of this one")
             connection = self._connection or self._connect()
             if self._script_lost:
                 self._load(connection)
@@ -280,6 +286,7 @@ class CommitQueue:
             if self._may_load and self._loads <= _LOADS_MAX:
                 return
         if code in ELSEWHERE:
+            self._dialer.astray()
             raise Lost(text)
         self._back_off(text)
 

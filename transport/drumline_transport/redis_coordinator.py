@@ -5,6 +5,9 @@ Promises: `CoordinatorVerbs`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 from drumline_protocol.keys import Keys
 from drumline_protocol.limits import LEASE_MS_MAX
 from drumline_transport.broker import (
@@ -22,7 +25,8 @@ from drumline_transport.broker import (
     Source,
     StaleTask,
 )
-from drumline_transport.connection import Argument, Dialer, Reply, pack
+from drumline_transport.connection import Argument, Reply, pack
+from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.redis_commits import CommitQueue
@@ -41,10 +45,15 @@ class RedisCoordinator(RedisCore):
         super().__init__(dialer, keys, partitions)
         self._inbox = Line(dialer, "inbox")
         self._commits = CommitQueue(dialer, keys)
-        self._sources: dict[bytes, tuple[int, Source]] = {}
-        for p in range(partitions):
-            self._sources[keys.inbox(p).encode()] = p, INBOX
-            self._sources[keys.requests(p).encode()] = p, REQUESTS
+
+    @cached_property
+    def _sources(self) -> dict[bytes, tuple[int, Source]]:
+        """The streams of all inboxes by their keys."""
+        inboxes: list[tuple[str, int, Source]] = [(self._keys.inbox(p), p, INBOX) for p in range(self.partitions)]
+        requests: list[tuple[str, int, Source]] = [
+            (self._keys.requests(p), p, REQUESTS) for p in range(self.partitions)
+        ]
+        return {key.encode(): (p, source) for key, p, source in [*inboxes, *requests]}
 
     # -- leases ----------------------------------------------------------------------------------
 
@@ -77,8 +86,11 @@ class RedisCoordinator(RedisCore):
         return int(self._any.script(NOTE_TRY, [self._keys.lease(p)], [nonce, epoch, entry]))
 
     def lease_owners(self) -> list[LeaseRow]:
+        return self.owners_of(range(self.partitions))
+
+    def owners_of(self, partitions: Sequence[int]) -> list[LeaseRow]:
+        """As `lease_owners`, of these partitions."""
         names = ("owner", "epoch", "commit", "position", "requests", "until", "tries")
-        partitions = range(self.partitions)
         commands = [pack("HMGET", self._keys.lease(p), *names) for p in partitions]
         time, *replies = self._any.calls([pack("TIME"), *commands], tolerated=("WRONGTYPE",))
         now = _milliseconds(time)

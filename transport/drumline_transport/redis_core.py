@@ -15,7 +15,8 @@ from drumline_protocol.limits import (
 )
 from drumline_protocol.wire import VERSION
 from drumline_transport.broker import CellRead, Kind
-from drumline_transport.connection import Dialer, Reply, pack
+from drumline_transport.connection import Reply, pack
+from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.rows import cell_rows
@@ -47,7 +48,7 @@ class RedisCore:
         # meanwhile.
         self._keeper = Line(dialer, "keeper", waits_for_refusals=False, timeout_s=KEEPER_TIMEOUT_S)
 
-    def server_id(self) -> str:
+    def server_id(self, p: int) -> str:  # noqa: ARG002 - one server holds them all
         return self._dialer.server_id
 
     def raise_protocol(self, version: int) -> None:

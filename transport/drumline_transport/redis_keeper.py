@@ -25,7 +25,7 @@ _LOADS_MAX = 3
 #: Entry ids that one call of the missing script looks at: so long it holds the server.
 _MISSING_PAGE = 200
 #: Asks which of the scripts the server knows: a part of each survey.
-_WHICH_SCRIPTS = pack("SCRIPT", "EXISTS", *(script.sha for script in ALL))
+WHICH_SCRIPTS = pack("SCRIPT", "EXISTS", *(script.sha for script in ALL))
 
 
 class RedisKeeper(RedisCoordinator):
@@ -45,7 +45,7 @@ class RedisKeeper(RedisCoordinator):
             *(pack("HMGET", keys.lease(p), "owner", "until") for p in others),
             *(pack("HGETALL", key) for key in member_keys),
             pack("TIME"),
-            _WHICH_SCRIPTS,
+            WHICH_SCRIPTS,
         ]
         *replies, time, known = self._ask([RENEW_LEASE, BEAT], commands, spared=1)
         self._install(known)

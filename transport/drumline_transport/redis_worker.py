@@ -7,7 +7,8 @@ import time
 from drumline_protocol.keys import Keys
 from drumline_protocol.limits import BLOB_UNNAMED_TTL_S, INBOX_BYTES_MAX, PUT_BYTES_MAX
 from drumline_transport.broker import START_POSITION, Delivery, Kind
-from drumline_transport.connection import Argument, Dialer, pack
+from drumline_transport.connection import Argument, pack
+from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.redis_coordinator import make_group

@@ -28,12 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from drumline_protocol.errors import ClusterError
-from drumline_protocol.keys import Keys
 from drumline_protocol.limits import BUSY_MS_MAX
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import CoordinatorVerbs, Kind, WorkerVerbs
-from drumline_transport.connection import Dialer
-from drumline_transport.redis_broker import RedisBroker
+from drumline_transport.redis_broker import broker_at
 
 log = logging.getLogger("drumline.renewer")
 
@@ -141,8 +139,7 @@ def main(stdin: int = 0) -> None:
     charge = Charge(**json.loads(first))
     lines = _Lines(stdin)
     turn_s = charge.lease_ms / 1000 / _LOOKS
-    dialer = Dialer(charge.url, f"{charge.name}:renewer", turn_s)
-    broker = RedisBroker(dialer, Keys(charge.prefix), charge.partitions)
+    broker = broker_at(charge.url, charge.prefix, charge.partitions, f"{charge.name}:renewer", turn_s)
     standby = Standby(charge, broker, broker, lambda: is_up(charge.parent), _now_ms())
     # On a thread: a broker that does not answer must not keep this process alive.
     threading.Thread(target=_renew, args=(standby, turn_s), daemon=True).start()

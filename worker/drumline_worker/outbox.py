@@ -100,6 +100,8 @@ class Outbox:
         #: of `_bytes` those that wait for an answer that is being written
         self._held = 0
         self._claimed = False
+        #: the one that claimed waits for more
+        self._watched = False
         self._closed = False
 
     def event(self, slot: Slot, item: bytes) -> None:
@@ -180,6 +182,13 @@ class Outbox:
             self._claimed = True
             return True
 
+    def wait_for_more(self, timeout_s: float) -> None:
+        """For the one that claimed: wait until there is something to send, or the time is over."""
+        with self._lock:
+            self._watched = True
+            self._filled.wait_for(lambda: bool(self._queue) or self._closed, timeout_s)
+            self._watched = False
+
     def release(self) -> None:
         """What was taken is sent. Somebody else sends what came meanwhile."""
         with self._lock:
@@ -224,6 +233,8 @@ class Outbox:
             self._queue.append(slot)
             if len(self._queue) == 1 and not self._claimed:
                 self._filled.notify()
+            elif self._watched:  # by the one that claimed; others wait there too
+                self._filled.notify_all()
 
     def _pack(self, batch: Batch, slot: Slot, items: list[bytes]) -> None:
         if slot.void:

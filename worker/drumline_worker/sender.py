@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Collection
 
 from drumline_protocol.errors import NoBroker
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import WorkerVerbs
+from drumline_transport.errors import PartlyAway
+from drumline_worker.held_back import HeldBack
 from drumline_worker.outbox import Batch, Outbox
 from drumline_worker.table import Table
 
@@ -28,6 +31,8 @@ class Sender:
         self._pause = Pause()
         #: taken from the outbox, and not known to be with the broker
         self.batch: Batch | None = None
+        #: what waits for partitions that cannot be reached
+        self.held_back = HeldBack()
 
     def run(self) -> None:
         """Send until the outbox is closed and empty."""
@@ -38,7 +43,7 @@ class Sender:
         """Send what there is, again and again until the broker has it; then let go of the outbox."""
         try:
             self.gather()
-            while self.batch is not None and not self._ended.is_set():
+            while (self.batch is not None or self.held_back) and not self._ended.is_set():
                 try:
                     self.send()
                 except NoBroker as error:  # the verb has been patient already
@@ -46,8 +51,18 @@ class Sender:
                     self._pause.wait(self._ended)
                 else:
                     self._pause.reset()
+                if self.held_back:
+                    self._go_on()
         finally:
             self._outbox.release()
+
+    def _go_on(self) -> None:
+        """Some partitions cannot be reached: see what there is for the others, until it is time to try those again."""
+        if self.held_back.is_full:
+            self._ended.wait(self.held_back.wait_s)
+        else:
+            self._outbox.wait_for_more(self.held_back.wait_s)
+            self.gather()
 
     def gather(self) -> None:
         """Take all there is to send, if nothing is on its way."""
@@ -56,9 +71,31 @@ class Sender:
 
     def send(self) -> None:
         """Write the batch once. NoBroker: it stays, to be written again; repeats do no harm."""
-        batch = self.batch
-        if batch is None:
+        if self.held_back:
+            self.held_back.retry(self._store)
+            if self.batch is not None:
+                self.batch = self.held_back.part(self.batch)
+        while (batch := self.batch) is not None:
+            try:
+                self._store(batch)
+                self.batch = None
+            except PartlyAway as away:
+                self._pause.warn(log, f"results wait for a part of the broker: {away}")
+                self._hold_back(batch, away.partitions)
+
+    def _hold_back(self, batch: Batch, partitions: Collection[int]) -> None:
+        """Keep what a batch has for these partitions for later. What the others were sent with it, they have."""
+        only_blobs = bool(batch.blobs)
+        rest = self.held_back.part(batch, partitions)
+        rest.blobs = []
+        if only_blobs:  # nothing was published yet
+            self.batch = rest
             return
+        self.batch = None
+        for slot in rest.finished:
+            self._table.finish(slot)
+
+    def _store(self, batch: Batch) -> None:
         if batch.entries or batch.done:
             try:
                 if batch.blobs:
@@ -69,7 +106,6 @@ class Sender:
                 raise
             except Exception as error:  # one of its keys: the others must not suffer
                 self._send_apart(batch, error)
-        self.batch = None
         for slot in batch.finished:
             self._table.finish(slot)
 

@@ -15,7 +15,7 @@ from drumline_protocol.presence import printable
 
 if TYPE_CHECKING:
     from drumline_transport.dead import DeadEntry
-    from drumline_transport.redis_broker import RedisBroker
+    from drumline_transport.redis_broker import AnyBroker
 
 _PLACE = re.compile(r"(\d{1,9})/(\d{1,20}-\d{1,20})", re.ASCII)
 #: what `show` prints of an entry at most: characters of a message, bytes of what is none
@@ -71,7 +71,7 @@ def _check(args: Namespace) -> None:
 # -- list -------------------------------------------------------------------------------------------
 
 
-def _list(broker: RedisBroker, args: Namespace) -> int:
+def _list(broker: AnyBroker, args: Namespace) -> int:
     rows: list[dict[str, Any]] = []
     unusable: list[str] = []
     for partition in range(broker.partitions):
@@ -87,7 +87,7 @@ def _list(broker: RedisBroker, args: Namespace) -> int:
     return 1 if unusable else 0
 
 
-def _rows(broker: RedisBroker, partition: int, count: int, unusable: list[str]) -> Iterator[dict[str, Any]]:
+def _rows(broker: AnyBroker, partition: int, count: int, unusable: list[str]) -> Iterator[dict[str, Any]]:
     from drumline_transport.errors import ServerError
 
     try:
@@ -123,7 +123,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 # -- one entry --------------------------------------------------------------------------------------
 
 
-def _find(broker: RedisBroker, place: str) -> tuple[int, str, DeadEntry]:
+def _find(broker: AnyBroker, place: str) -> tuple[int, str, DeadEntry]:
     match = _PLACE.fullmatch(place)
     assert match is not None
     partition, entry_id = int(match[1]), match[2]
@@ -163,7 +163,7 @@ def _decoded(data: bytes) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}... ({len(text)} characters)"
 
 
-def _put_back(broker: RedisBroker, partition: int, entry_id: str, entry: DeadEntry) -> None:
+def _put_back(broker: AnyBroker, partition: int, entry_id: str, entry: DeadEntry) -> None:
     try:
         broker.put_back(partition, entry)
     except ValueError as error:
@@ -174,7 +174,7 @@ def _put_back(broker: RedisBroker, partition: int, entry_id: str, entry: DeadEnt
     broker.drop_dead(partition, [entry_id])
 
 
-def _drop_all(broker: RedisBroker) -> int:
+def _drop_all(broker: AnyBroker) -> int:
     dropped = 0
     for partition in range(broker.partitions):
         while found := broker.dead(partition, _DROPPED_AT_ONCE):

@@ -95,7 +95,10 @@ def _command(
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
-    place = "redis://[user:password@]host:port/db (a password is safer in DRUMLINE_BROKER)"
+    place = (
+        "redis://[user:password@]host:port/db, redis+cluster://host:port,host:port or "
+        "redis+sentinel://host:port,host:port/service (a password is safer in DRUMLINE_BROKER)"
+    )
     parser.add_argument("--broker", metavar="URL", help=place)
     parser.add_argument("--prefix", help="key prefix: tells clusters on one broker apart (default: drumline)")
 

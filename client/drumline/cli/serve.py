@@ -20,7 +20,7 @@ from drumline.settings import Settings
 if TYPE_CHECKING:
     from drumline_graph.program import Program
     from drumline_transport.broker import Kind, LookVerbs
-    from drumline_transport.redis_broker import RedisBroker
+    from drumline_transport.redis_broker import AnyBroker
     from drumline_transport.renewer_process import RenewerProcess
 
 log = logging.getLogger("drumline.worker")
@@ -66,7 +66,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _await_cluster(url: str, prefix: str, name: str) -> RedisBroker | None:
+def _await_cluster(url: str, prefix: str, name: str) -> AnyBroker | None:
     """The broker of a worker, as soon as a coordinator has created the cluster. None: told to stop before that."""
     from drumline_protocol.errors import NoCluster
     from drumline_transport import connect
@@ -84,7 +84,7 @@ def _await_cluster(url: str, prefix: str, name: str) -> RedisBroker | None:
 
 
 def _coordinate(
-    args: Namespace, settings: Settings, broker: RedisBroker, programs: Mapping[str, Program], name: str
+    args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapping[str, Program], name: str
 ) -> None:
     from drumline_coordinator.apps import Apps
     from drumline_coordinator.service import Coordinator, CoordinatorSettings
@@ -105,7 +105,7 @@ def _coordinate(
     _say(f"coordinator {name} stopped")
 
 
-def _work(args: Namespace, settings: Settings, broker: RedisBroker, programs: Mapping[str, Program], name: str) -> None:
+def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapping[str, Program], name: str) -> None:
     from drumline_worker.registry import Registry
     from drumline_worker.service import Worker, WorkerSettings
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid5
 
 from drumline.call_config import is_of_task
 from drumline.cluster.link import Link
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError, UnknownRun
+from drumline_protocol.ids import derive_run_id, home_of
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.request_digest import digest_of
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 #: keys of `configurable` and `metadata` that say where the caller's task stands, beside all that begin like these
 _OF_A_TASK = frozenset({"checkpoint_ns", "checkpoint_id", "checkpoint_map"})
 _INTERNAL = ("__", "langgraph_")
-
-_IDS = UUID("5d0c2f5e-8c0f-5b8e-9d57-7a1c6c2b6f53")
 
 
 class Caller:
@@ -103,4 +101,11 @@ def child_run_id(caller: TaskContext, request: RunRequest, codec: Codec) -> str 
     if context.cluster_calls is None:
         context.cluster_calls = {}
     number = next(context.cluster_calls.setdefault(key, count()))
-    return str(uuid5(_IDS, f"{job.shared.run_id} {job.task} {number} {key}"))
+    thread = thread_in(request.config)
+    return derive_run_id(job.shared.run_id, f"{job.task} {number} {key}", None if thread is None else home_of(thread))
+
+
+def thread_in(config: Mapping[str, Any]) -> str | None:
+    """The thread that a config names, if it does: its runs share a partition."""
+    thread = (config.get("configurable") or {}).get("thread_id")
+    return None if thread is None else str(thread)

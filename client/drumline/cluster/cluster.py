@@ -36,7 +36,8 @@ class Cluster:
     Connects when first used; close it, or use it as a context manager (`with`, `async with`). It works in the children
     of a fork too: each connects for itself.
 
-    `url` is `redis://[user:password@]host:port/db` or `rediss://` for TLS, `prefix` tells clusters on one broker apart.
+    `url` is `redis://[user:password@]host:port/db`, `rediss://` for TLS, `redis+cluster://host:port,host:port` or
+    `redis+sentinel://host:port,host:port/service`; `prefix` tells clusters on one broker apart.
     Left out, they come from where the command line takes them: `DRUMLINE_BROKER` and `DRUMLINE_PREFIX`, a `drumline up`
     that runs in this folder, `[tool.drumline]` of its pyproject.toml; ValueError if no broker is named. `types` are
     dataclass, pydantic or Enum classes and `errors` exception classes that results may hold: what this process is not

@@ -17,7 +17,7 @@ from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotDeleted, RunExpired, UnknownRun
 from drumline_protocol.facts import RunStarted
 from drumline_protocol.graph_codecs import table_of
-from drumline_protocol.ids import partition_of
+from drumline_protocol.ids import partition_of_run
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
 from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
 from drumline_protocol.request_digest import Asked, digest_of
@@ -106,7 +106,7 @@ class Link:
     def partition(self, run_id: str) -> int:
         """Where a run lives. InvalidRequest for an id that no run can have."""
         check_run_id(run_id)
-        return partition_of(run_id, self.broker().partitions)
+        return partition_of_run(run_id, self.broker().partitions)
 
     def record(self, run_id: str) -> dict[str, bytes]:
         """The record of a run. UnknownRun if there is none."""

@@ -12,10 +12,15 @@ _DIGITS_MAX = 18
 
 
 class Position(NamedTuple):
-    """`items` items of the fact that ends at number `fact` were yielded, and everything before it."""
+    """`items` items of the fact that ends at number `fact` were yielded, and everything before it.
+
+    `epoch` is that of the log entry which held the fact. After Redis has lost a tail, another fact may stand under the
+    same number, in a later epoch. 0: not known.
+    """
 
     fact: int
     items: int
+    epoch: int = 0
 
 
 #: before everything
@@ -29,19 +34,21 @@ def run_tag(run_id: str) -> str:
 
 def position_text(position: Position, tag: str) -> str:
     """The text that users keep."""
-    return f"{position.fact}.{position.items}.{tag}"
+    epoch = f"-{position.epoch}" if position.epoch else ""
+    return f"{position.fact}.{position.items}.{tag}{epoch}"
 
 
 def parse_position(text: str | None, run_id: str) -> Position:
     """The position that `position_text` wrote for this run. None is the beginning. InvalidPosition for all else."""
     if text is None:
         return BEGINNING
-    fact, items, tag = (*str(text).split(".", 2), "", "")[:3]
-    if not (_is_number(fact) and _is_number(items) and tag):
+    fact, items, rest = (*str(text).split(".", 2), "", "")[:3]
+    tag, dash, epoch = rest.partition("-")
+    if not (_is_number(fact) and _is_number(items) and tag and (_is_number(epoch) or not dash)):
         raise InvalidPosition(str(text), "it is not a position that a stream gave out")
     if tag != run_tag(run_id):
         raise InvalidPosition(str(text), f"a stream of another run gave it out, not one of {run_id!r}")
-    return Position(int(fact), int(items))
+    return Position(int(fact), int(items), int(epoch or 0))
 
 
 def _is_number(text: str) -> bool:

@@ -57,6 +57,7 @@ class RunReader:
         self._read_blobs = read_blobs
         self._fetched: dict[str, list[Any]] = {}
         self._next = 1
+        self._epoch = 0
         self.after = "0-0"
         self.ended = False
         self.failure: BaseException | None = None
@@ -95,6 +96,7 @@ class RunReader:
             if entry.first != self._next:
                 raise LogGap(self._run_id, self._next, entry.first)
             self.after = entry.id
+            self._enter(entry)
             if self.names_values(entry):
                 self.fetch(entry)
             facts = self._fetched.pop(entry.id, None)
@@ -105,13 +107,22 @@ class RunReader:
                     self._place(items, self._next - 1, out)
         return out
 
+    def _enter(self, entry: LogEntry) -> None:
+        """Note the entry's epoch. LogGap if it holds the start's fact, and that was seen in an entry of another one."""
+        epoch, _, last = entry.id.partition("-")
+        self._epoch = int(epoch)
+        start = self._start
+        if start.epoch and entry.first <= start.fact <= int(last) and start.epoch != self._epoch:
+            raise LogGap(self._run_id, start.fact + 1, start.fact)
+
     def _place(self, items: Sequence[Any], number: int, out: list[tuple[Any, Position]]) -> None:
         """Add those items of fact `number` that stand behind the start."""
-        placed = [(item, _position(Position, (number, count))) for count, item in enumerate(items, 1)]
+        epoch = self._epoch
+        placed = [(item, _position(Position, (number, count, epoch))) for count, item in enumerate(items, 1)]
         if number > self._start.fact:
             out.extend(placed)
-        else:
-            out.extend(pair for pair in placed if pair[1] > self._start)
+        elif number == self._start.fact:
+            out.extend(placed[self._start.items :])
 
     def _fold(self, fact: Any) -> list[Any]:
         kind = type(fact)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drumline.call import Call, Callee, parse_call, portable_input
 from drumline.call_config import is_of_task
 from drumline.cluster.calls import ClusterCalls
-from drumline.cluster.children import Caller, child_run_id, travelling
+from drumline.cluster.children import Caller, child_run_id, thread_in, travelling
 from drumline.cluster.opening import KnownErrors, Opening
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.reading import mappers_of
@@ -195,5 +195,5 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
             known = None
             if call.caller is not None:
                 known = child_run_id(call.caller, request, self._link.codec(self._program))
-            request.run_id = known or new_run_id()
+            request.run_id = known or new_run_id(thread_in(request.config))
         return request

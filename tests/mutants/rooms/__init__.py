@@ -6,6 +6,7 @@ from ..mutation import Mutation
 from .adapter import ADAPTER
 from .cluster import CLUSTER
 from .coordinator import COORDINATOR
+from .deployed import DEPLOYED
 from .graph import GRAPH
 from .protocol import PROTOCOL
 from .transport import TRANSPORT
@@ -16,6 +17,7 @@ ROOMS: dict[str, tuple[Mutation, ...]] = {
     "graph": GRAPH,
     "protocol": PROTOCOL,
     "transport": TRANSPORT,
+    "deployed": DEPLOYED,
     "coordinator": COORDINATOR,
     "worker": WORKER,
     "cluster": CLUSTER,

@@ -11,8 +11,8 @@ STREAMS: tuple[Mutation, ...] = (
     Mutation(
         "position_at_the_item",
         _CLIENT + "reader.py",
-        "pair[1] > self._start)",
-        "pair[1] >= self._start)",
+        "placed[self._start.items :]",
+        "placed[max(0, self._start.items - 1) :]",
         _ALL,
         "A reader goes on behind its position, not at it.",
     ),
@@ -35,7 +35,7 @@ STREAMS: tuple[Mutation, ...] = (
     Mutation(
         "position_of_anything",
         _CLIENT + "position.py",
-        "if not (_is_number(fact) and _is_number(items) and tag):",
+        "if not (_is_number(fact) and _is_number(items) and tag and (_is_number(epoch) or not dash)):",
         "if not (fact.isdigit() and items.lstrip('-').isdigit() and tag):",
         _ALL,
         "What no stream gave out is no position.",

@@ -104,7 +104,7 @@ TRANSPORT: tuple[Mutation, ...] = (
     Mutation(
         "readonly_waits_on",
         "transport/drumline_transport/line.py",
-        "        if code in ELSEWHERE:\n            self._drop()\n",
+        "        if code in ELSEWHERE:\n            self._drop()\n            self._dialer.astray()\n",
         "",
         _REAL,
         "After READONLY another connection is tried.",

@@ -107,8 +107,8 @@ WORKER: tuple[Mutation, ...] = (
     Mutation(
         "freed_before_sent",
         "worker/drumline_worker/sender.py",
-        "        self.batch = None\n        for slot in batch.finished:\n            self._table.finish(slot)",
-        "        self.batch = None\n        for slot in batch.finished[1:]:\n            self._table.finish(slot)",
+        "        for slot in batch.finished:\n            self._table.finish(slot)",
+        "        for slot in batch.finished[1:]:\n            self._table.finish(slot)",
         _WORKER,
         "Each task of a batch frees its slot.",
     ),
