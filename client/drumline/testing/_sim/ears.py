@@ -1,5 +1,7 @@
 """What the services say while they are simulated."""
 
+from __future__ import annotations
+
 import logging
 import warnings
 from typing import Any
@@ -17,7 +19,7 @@ class Ears(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.heard.append(self.format(record))
 
-    def __enter__(self) -> "Ears":
+    def __enter__(self) -> Ears:
         self._log.addHandler(self)
         self._propagate, self._log.propagate = self._log.propagate, False
         self._level = self._log.level
