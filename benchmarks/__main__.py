@@ -23,6 +23,9 @@ WORKLOADS = {
     "w4": "w4_events",
     "w5": "w5_chat",
     "w6": "w6_tokens",
+    "w7": "w7_wide",
+    "w8": "w8_takeover",
+    "w1cpu": "w1_cpu",
     "imports": "imports",
 }
 

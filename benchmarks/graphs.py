@@ -61,6 +61,22 @@ class One(TypedDict):
     i: int
 
 
+class Wide(TypedDict):
+    n: int
+    size: int
+    done: Annotated[list[int], operator.add]
+
+
+class Piece(TypedDict):
+    i: int
+    text: str
+
+
+class Ticks(TypedDict):
+    turns: int
+    events: int
+
+
 class Pace(TypedDict):
     begin: float
     count: int
@@ -165,6 +181,45 @@ def chat(lib: Library) -> Any:
     return builder
 
 
+def wide(lib: Library) -> Any:
+    """W7: a node behind which `n` Sends leave that carry `size` characters each; a reducer gathers the lengths."""
+
+    def plan(state: Wide) -> dict[str, int]:
+        return {"n": state["n"]}
+
+    def spread(state: Wide) -> list[Any]:
+        return [lib.Send("work", {"i": i, "text": f"{i:06d}".ljust(state["size"], ".")}) for i in range(state["n"])]
+
+    def work(state: Piece) -> dict[str, list[int]]:
+        return {"done": [len(state["text"])]}
+
+    builder = lib.StateGraph(Wide)
+    builder.add_node("plan", plan)
+    builder.add_node("work", work)
+    builder.add_edge(lib.START, "plan")
+    builder.add_conditional_edges("plan", spread, ["work"])
+    return builder
+
+
+def ticks(lib: Library) -> Any:
+    """W8: a node that emits `events` custom events and is called again until `turns` are over."""
+
+    def tick(state: Ticks) -> dict[str, int]:
+        write = lib.get_stream_writer()
+        for i in range(state["events"]):
+            write({"token": i})
+        return {"turns": state["turns"] - 1}
+
+    def again(state: Ticks) -> str:
+        return "tick" if state["turns"] > 0 else str(lib.END)
+
+    builder = lib.StateGraph(Ticks)
+    builder.add_node("tick", tick)
+    builder.add_edge(lib.START, "tick")
+    builder.add_conditional_edges("tick", again, ["tick", lib.END])
+    return builder
+
+
 def build_all(lib: Library) -> dict[str, Any]:
     """All builders, by the name under which they are served."""
     return {
@@ -176,6 +231,8 @@ def build_all(lib: Library) -> dict[str, Any]:
         "burst": burst(lib),
         "paced": paced(lib),
         "chat": chat(lib),
+        "wide": wide(lib),
+        "ticks": ticks(lib),
     }
 
 

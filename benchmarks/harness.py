@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.processes import BarePeer, ClusterProcesses
+from benchmarks.relay import Relay
 from drumline_transport.local_server import LocalServer
 
 T = TypeVar("T")
@@ -28,6 +29,14 @@ SAMPLE_LIMIT_S = 60.0
 
 class TooLong(Exception):
     """A sample was cut off."""
+
+
+class FailedSample(Exception):
+    """What was measured failed, as the text says, and has `figures` all the same."""
+
+    def __init__(self, text: str, figures: Mapping[str, float]) -> None:
+        super().__init__(text)
+        self.figures = dict(figures)
 
 
 @dataclass(slots=True)
@@ -43,7 +52,8 @@ class Table:
     """Contenders that are measured side by side.
 
     `metrics` are the names of the figures, unit included. At most `rounds` rounds, and no new one after `budget_s`
-    (but at least two). `warm`: each contender does it once before, unmeasured.
+    (but at least two). `warm`: each contender does it once before, unmeasured. `limit_s`: one sample that takes longer
+    has failed.
     """
 
     key: str
@@ -53,11 +63,12 @@ class Table:
     rounds: int
     budget_s: float
     warm: bool = True
+    limit_s: float = SAMPLE_LIMIT_S
 
 
 @dataclass(slots=True)
 class Result:
-    """What a contender's rounds gave: a list of figures for each metric, or why there are none."""
+    """What a contender's rounds gave: a list of figures for each metric, and the error that ended them, if any."""
 
     figures: dict[str, list[float]] = field(default_factory=dict)
     error: str = ""
@@ -84,30 +95,34 @@ def measure(table: Table) -> Measured:
     results = {contender.name: Result() for contender in table.contenders}
     alive = list(table.contenders)
     if table.warm:
-        alive = [contender for contender in alive if _sample(contender, Result(), results) is not None]
+        alive = [contender for contender in alive if _sample(contender, Result(), results, table.limit_s)]
     rounds = 0
     began_rounds = time.monotonic()
     while alive and rounds < table.rounds and (rounds < 2 or time.monotonic() - began_rounds < table.budget_s):
         turn = rounds % len(alive)
         for contender in alive[turn:] + alive[:turn]:
-            if _sample(contender, results[contender.name], results) is None:
+            if not _sample(contender, results[contender.name], results, table.limit_s):
                 alive = [other for other in alive if other is not contender]
         rounds += 1
     return Measured(table, results, rounds, time.monotonic() - began)
 
 
-def _sample(contender: Contender, into: Result, results: dict[str, Result]) -> Result | None:
+def _sample(contender: Contender, into: Result, results: Mapping[str, Result], limit_s: float) -> bool:
+    """Whether it succeeded. Its figures are added to those of `into`."""
     gc.collect()  # nobody pays for what another left behind
+    failed = False
     try:
-        with time_limit(SAMPLE_LIMIT_S):
+        with time_limit(limit_s):
             figures = contender.sample()
     except Exception as error:
-        results[contender.name].error = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"  {contender.name} failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        return None
+        failed = True
+        figures = error.figures if isinstance(error, FailedSample) else {}
+        text = str(error) if isinstance(error, FailedSample) else f"{type(error).__name__}: {error}"
+        results[contender.name].error = text.splitlines()[0]
+        print(f"  {contender.name} failed: {text}", file=sys.stderr, flush=True)
     for metric, value in figures.items():
         into.figures.setdefault(metric, []).append(value)
-    return into
+    return not failed
 
 
 @contextmanager
@@ -157,12 +172,19 @@ class Bench:
         return self._server
 
     def cluster(
-        self, *, workers: int = 1, concurrency: int = 8, app: str = "benchmarks.graphs:GRAPHS"
+        self,
+        *,
+        workers: int = 1,
+        concurrency: int = 8,
+        app: str = "benchmarks.graphs:GRAPHS",
+        coordinators: int = 1,
+        partitions: int | None = None,
+        relayed: bool = False,
     ) -> ClusterProcesses:
-        """A coordinator and workers, each a process of its own, ready; under a key prefix of their own."""
-        cluster = ClusterProcesses(self.server.url, app)
+        """Coordinators and workers, each a process of its own, ready; under a key prefix of their own."""
+        cluster = ClusterProcesses(self.server.url, app, relayed=relayed)
         self._stack.callback(cluster.close)
-        cluster.start(workers=workers, concurrency=concurrency)
+        cluster.start(workers=workers, concurrency=concurrency, coordinators=coordinators, partitions=partitions)
         return cluster
 
     def bare_peer(self, role: str) -> BarePeer:
@@ -170,6 +192,12 @@ class Bench:
         peer = BarePeer(self.server.url, role)
         self._stack.callback(peer.close)
         return peer
+
+    def relay(self) -> Relay:
+        """A relay to the broker, for a client of our own."""
+        relay = Relay(self.server.url)
+        self._stack.callback(relay.close)
+        return relay
 
     def defer(self, close: Callable[[], Any]) -> None:
         """Call this when the workload is over."""

@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from benchmarks.relay import Relay
 from drumline import Cluster
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +20,9 @@ STOP_TIMEOUT_S = 5.0
 
 class Process:
     """A Python process that says "ready" on stderr. What else it says is kept for when it fails."""
+
+    #: what it reaches the broker through, if anything
+    relay: Relay | None = None
 
     def __init__(self, words: list[str], broker: str) -> None:
         environment = {**os.environ, "DRUMLINE_BROKER": broker}
@@ -57,6 +61,10 @@ class Process:
         if self._process.poll() is None:
             self._process.terminate()
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+
     def close(self) -> None:
         """Stop, and SIGKILL if that does not help. May be called twice."""
         self.stop()
@@ -72,36 +80,48 @@ class Process:
 
 
 class ClusterProcesses:
-    """One coordinator and some workers that serve the graphs of `app`, and a client of them."""
+    """Coordinators and workers that serve the graphs of `app`, and a client of them.
 
-    def __init__(self, url: str, app: str) -> None:
+    `relayed`: each of these processes reaches the broker through a `Relay` of its own.
+    """
+
+    def __init__(self, url: str, app: str, *, relayed: bool = False) -> None:
         self.url = url
         self.app = app
         self.prefix = f"b{uuid.uuid4().hex[:8]}"
         self.client = Cluster(url, prefix=self.prefix)
-        self._processes: list[Process] = []
+        self.coordinators: list[Process] = []
+        self.workers: list[Process] = []
+        self._relayed = relayed
 
-    def start(self, *, workers: int, concurrency: int) -> None:
+    def start(self, *, workers: int, concurrency: int, coordinators: int = 1, partitions: int | None = None) -> None:
         """Start the roles and return when all of them are ready."""
+        more = () if partitions is None else ("--partitions", str(partitions))
         # The first one creates the cluster's keys; the others come up beside each other.
-        self._start("coordinator", "c0").await_ready()
-        started = [self._start("worker", f"w{i}", "--concurrency", str(concurrency)) for i in range(workers)]
+        self._start("coordinator", self.coordinators, *more).await_ready()
+        started = [self._start("coordinator", self.coordinators) for _ in range(1, coordinators)]
+        started += [self._start("worker", self.workers, "--concurrency", str(concurrency)) for _ in range(workers)]
         for process in started:
             process.await_ready()
 
-    def _start(self, kind: str, name: str, *more: str) -> Process:
-        words = ["-m", "drumline.cli.main", kind, "--app", self.app, "--name", name]
-        process = Process([*words, "--prefix", self.prefix, *more], self.url)
-        self._processes.append(process)
+    def _start(self, kind: str, among: list[Process], *more: str) -> Process:
+        words = ["-m", "drumline.cli.main", kind, "--app", self.app, "--name", f"{kind[0]}{len(among)}"]
+        relay = Relay(self.url) if self._relayed else None
+        process = Process([*words, "--prefix", self.prefix, *more], self.url if relay is None else relay.url)
+        process.relay = relay
+        among.append(process)
         return process
 
     def close(self) -> None:
-        """End all of it."""
+        """End all of it. May be called twice."""
         self.client.close()
-        for process in self._processes:
+        processes = [*self.coordinators, *self.workers]
+        for process in processes:
             process.stop()
-        for process in self._processes:
+        for process in processes:
             process.close()
+            if process.relay is not None:
+                process.relay.close()
 
 
 class BarePeer(Process):

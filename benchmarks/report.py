@@ -54,10 +54,10 @@ def table_text(measured: Measured) -> str:
     rows: list[list[str]] = []
     for contender in measured.table.contenders:
         result = measured.results[contender.name]
+        cells = [_cell(result.figures.get(metric)) for metric in metrics]
         if result.error:
-            rows.append([contender.name, f"failed: {result.error}", *[""] * (len(metrics) - 1)])
-        else:
-            rows.append([contender.name, *(_cell(result.figures.get(metric)) for metric in metrics)])
+            cells[0] = f"failed: {result.error}"
+        rows.append([contender.name, *cells])
     head = f"### {measured.table.title}\n\nmedian (min-max) of {measured.rounds} rounds\n\n"
     return head + markdown(["", *metrics], rows)
 
@@ -117,7 +117,7 @@ def as_json(about: Mapping[str, str], measured: Mapping[str, Measured], verdicts
                 "title": one.table.title,
                 "rounds": one.rounds,
                 "contenders": {
-                    name: {"error": result.error} if result.error else result.figures
+                    name: {"error": result.error, **result.figures} if result.error else result.figures
                     for name, result in one.results.items()
                 },
             }

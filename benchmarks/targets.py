@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from benchmarks import w1_cpu
 from benchmarks import w1_linear as w1
 from benchmarks import w2_fan_out as w2
 from benchmarks import w3_many_runs as w3
 from benchmarks import w4_events as w4
 from benchmarks import w5_chat as w5
 from benchmarks import w6_tokens as w6
+from benchmarks import w8_takeover as w8
 from benchmarks.harness import Measured
 
 #: median of a contender's metric: (table, contender, metric) -> figure or None
@@ -74,11 +76,6 @@ def _more(table: str, metric: str, over: str, under: str) -> Callable[[Look], fl
     return value
 
 
-def _bytes(look: Look) -> float | None:
-    parts = [look("w5", _CLUSTER, metric) for metric in (w5.STORED, w5.SENT)]
-    return None if None in parts else sum(part or 0.0 for part in parts)
-
-
 _EMBEDDED, _AEMBEDDED = "drumline embedded, sync", "drumline embedded, async"
 _CLUSTER, _ACLUSTER = "drumline on a cluster, sync", "drumline on a cluster, async"
 _LANGGRAPH, _ALANGGRAPH = "LangGraph, sync", "LangGraph, async"
@@ -87,6 +84,32 @@ _ADAPTED = "LangGraph's graph on a cluster, sync"
 _TWO = "drumline on a cluster, 2 workers"
 _BARE, _BARE_PATH = "bare Redis loop, redis-py sync", "bare two-hop path, redis-py"
 _CARRIED = _more("w6", w6.US, _ADAPTED, _LANGGRAPH)
+
+
+def _times_longer(metric: str) -> Callable[[Look], float | None]:
+    """How much more of it a long run takes than a short one."""
+
+    def value(look: Look) -> float | None:
+        short, long = (look("w8", w8.name_of(steps), metric) for steps in w8.CASES)
+        return long / short if long is not None and short else None
+
+    return value
+
+
+def _of_talk(talk: w5.Talk) -> list[Target]:
+    """P7 for one kind of talk on a cluster, and how its time grows there and embedded."""
+    kinds = [
+        ("bytes written to Redis / final state", w5.SENT, 5.0),
+        ("bytes stored / final state", w5.STORED, 3.0),
+        ("bytes read by the worker / final state", w5.WORKER_READ, 3.0),
+        (talk.growth, talk.growth, 2.2),
+    ]
+    rows = [(f"{talk.name}: {what}, cluster", _CLUSTER, metric, bound) for what, metric, bound in kinds]
+    rows.append((f"{talk.name}: {talk.growth}, embedded", _EMBEDDED, talk.growth, 2.2))
+    return [
+        Target("P7", what, "x", _of(talk.key, who, metric), bound, None, False) for what, who, metric, bound in rows
+    ]
+
 
 TARGETS = [
     Target("P1", "W1: LangGraph / embedded, sync", "x", _ratio("w1", w1.US, _LANGGRAPH, _EMBEDDED), 4, 2),
@@ -103,7 +126,17 @@ TARGETS = [
         2,
         False,
     ),
+    Target("P1", "W1 by CPU: LangGraph / embedded, sync", "x", _ratio("w1cpu", w1_cpu.ALL, _LANGGRAPH, _EMBEDDED), 4),
     Target("P2", "W1: cluster / bare Redis loop, sync", "x", _ratio("w1", w1.US, _CLUSTER, _BARE), 1, None, False),
+    *(
+        Target(
+            "P2", f"W1 by CPU: {name.removesuffix(' us')}, sync", " us", _of("w1cpu", _CLUSTER, name), us, None, False
+        )
+        for name, us in w1_cpu.BOUNDS.items()
+    ),
+    Target(
+        "P2", "W1 by CPU: cluster / LangGraph + InMemorySaver", "x", _ratio("w1cpu", w1_cpu.ALL, _CLUSTER, _SAVER), None
+    ),
     Target("P3", "W2: LangGraph / embedded, sync", "x", _ratio("w2", w2.MS, _LANGGRAPH, _EMBEDDED), 4),
     Target("P3", "W2: cluster with 2 workers", " tasks/s", _of("w2", _TWO + ", sync", w2.RATE), 10_000),
     Target(
@@ -128,9 +161,11 @@ TARGETS = [
         False,
     ),
     Target("P6", "W4 paced: cluster, p99", " ms", _of("w4 paced", _ACLUSTER, w4.P99), 3, None, False),
-    Target("P7", "W5: bytes written and stored / final state, cluster", "x", _bytes, 3, None, False),
-    Target("P7", "W5: time(400) / time(200), cluster", "x", _of("w5", _CLUSTER, w5.GROWTH), 2.2, None, False),
-    Target("P7", "W5: time(400) / time(200), embedded", "x", _of("w5", _EMBEDDED, w5.GROWTH), 2.2, None, False),
+    *(target for talk in (w5.CHAT, w5.MESSAGES, w5.AGENT) for target in _of_talk(talk)),
+    Target("", "W8: kill to next fact, 5,000 steps / 50", "x", _times_longer(w8.BOTH_MS), 1.1, None, False),
+    Target("", "W8: lease to next fact, 5,000 steps / 50", "x", _times_longer(w8.FACT_MS), None),
+    Target("", "W8: read by the new owner, 5,000 steps / 50", "x", _times_longer(w8.OWNER_KB), None),
+    Target("", "W8: late client, 5,000 steps / 50", "x", _times_longer(w8.JOIN_MS), None),
     Target("", "W6: embedded - LangGraph, sync", " us/token", _more("w6", w6.US, _EMBEDDED, _LANGGRAPH), None),
     Target("", "W6: cluster - LangGraph, sync", " us/token", _more("w6", w6.US, _CLUSTER, _LANGGRAPH), None),
     Target("", "W6: LangGraph's graph on a cluster - LangGraph", " us/token", _CARRIED, None),

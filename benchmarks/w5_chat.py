@@ -1,11 +1,15 @@
-"""W5: a chat whose history grows by 1 KB a step. How time and bytes grow with it, for 200 and for 400 steps."""
+"""W5: how time and bytes grow with the length of a talk: a chat of plain dicts, one of LangChain's messages, an agent.
+
+Each step appends 1 KB, and twice as many steps should take twice the time and the bytes.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -14,61 +18,121 @@ from benchmarks.graphs import GRAPHS, chat, langgraph
 from benchmarks.harness import Bench, Contender, Table
 from benchmarks.processes import ClusterProcesses
 
-SHORT, LONG = 200, 400
-SHORT_MS, LONG_MS, GROWTH = f"ms ({SHORT})", f"ms ({LONG})", "time(400)/time(200)"
-#: bytes for each byte of the final state, 400 steps
+#: bytes for each byte of the final state, of the longer talk
 STORED, SENT, FETCHED = "stored x state", "written to Redis x state", "read from Redis x state"
+WORKER_READ = "read by the worker x state"
+
+
+@dataclass(slots=True)
+class Talk:
+    """One kind of talk, in two lengths. `asked` makes the input of a talk of that many turns."""
+
+    key: str
+    name: str
+    title: str
+    short: int
+    long: int
+    asked: Callable[[int], Any]
+    #: supersteps for each turn, and those beyond
+    steps: int = 1
+    more_steps: int = 0
+
+    @property
+    def short_ms(self) -> str:
+        return f"ms ({self.short})"
+
+    @property
+    def long_ms(self) -> str:
+        return f"ms ({self.long})"
+
+    @property
+    def growth(self) -> str:
+        return f"time({self.long})/time({self.short})"
+
+    @property
+    def metrics(self) -> list[str]:
+        return [self.short_ms, self.long_ms, self.growth, STORED, SENT, FETCHED, WORKER_READ]
+
+    def run(self, graph: Any, turns: int, thread: str) -> tuple[float, Any]:
+        """Milliseconds of one talk, and its stream."""
+        steps = turns * self.steps + self.more_steps
+        config = {"recursion_limit": steps + 5, "configurable": {"thread_id": thread}}
+        began = time.perf_counter()
+        stream = graph.stream(self.asked(turns), config, stream_mode="updates")
+        items = sum(1 for _ in stream)
+        assert items == steps, items
+        return (time.perf_counter() - began) * 1e3, stream
+
+    def times(self, short: float, long: float) -> dict[str, float]:
+        """The figures of time."""
+        return {self.short_ms: short, self.long_ms: long, self.growth: long / short}
+
+
+def _empty(turns: int) -> Any:
+    return {"messages": [], "turns": turns}
+
+
+def _question(turns: int) -> Any:
+    return {"messages": [("user", str(turns))]}
+
+
+CHAT = Talk("w5", "W5", "chat of 200 and 400 steps", 200, 400, _empty)
+MESSAGES = Talk(
+    "w5 messages", "W5 LangChain messages", "chat of LangChain messages, 200 and 400 steps", 200, 400, _empty
+)
+AGENT = Talk(
+    "w5 agent", "W5 agent", "create_react_agent over 50 and 100 tool turns", 50, 100, _question, steps=2, more_steps=1
+)
 
 
 def tables(bench: Bench) -> list[Table]:
-    """One table. Bytes are counted where there are any: in Redis, and in what the InMemorySaver keeps."""
+    """Three tables. Bytes are counted where there are any: in Redis, and in what the InMemorySaver keeps."""
+    from benchmarks import agents
+
+    message_chat = agents.langgraph_message_chat()
+    plain = bench.cluster(workers=1)
+    with_langchain = bench.cluster(workers=1, app="benchmarks.agents:GRAPHS")
+    return [
+        _table(bench, CHAT, GRAPHS["chat"], chat(langgraph()).compile, plain),
+        _table(bench, MESSAGES, agents.GRAPHS["messages"], message_chat.compile, with_langchain),
+        _table(bench, AGENT, agents.GRAPHS["agent"], agents.langgraph_agent, with_langchain),
+    ]
+
+
+def _table(bench: Bench, talk: Talk, embedded: Any, build: Callable[..., Any], cluster: ClusterProcesses) -> Table:
     from langgraph.checkpoint.memory import InMemorySaver
 
-    lib = langgraph()
-    cluster = bench.cluster(workers=1)
-    builder = chat(lib)
+    size = state_bytes(embedded.invoke(talk.asked(talk.long), {"recursion_limit": 3 * talk.long}))
     contenders = [
-        Contender("drumline embedded, sync", _embedded(GRAPHS["chat"])),
-        Contender("drumline on a cluster, sync", _cluster(bench, cluster)),
-        Contender("LangGraph, sync", _embedded(builder.compile())),
-        Contender("LangGraph + InMemorySaver, sync", _kept(builder, InMemorySaver)),
+        Contender("drumline embedded, sync", _embedded(talk, embedded)),
+        Contender("drumline on a cluster, sync", _cluster(bench, talk, cluster, embedded.name, size)),
+        Contender("LangGraph, sync", _embedded(talk, build())),
+        Contender("LangGraph + InMemorySaver, sync", _kept(talk, build, InMemorySaver, size)),
     ]
-    title = f"W5 chat of {SHORT} and {LONG} steps, 1 KB appended each, stream(updates)"
-    metrics = [SHORT_MS, LONG_MS, GROWTH, STORED, SENT, FETCHED]
-    return [Table("w5", title, metrics, contenders, bench.rounds(9), bench.budget_s(15))]
+    title = f"W5 {talk.title}, 1 KB appended each, stream(updates)"
+    return Table(talk.key, title, talk.metrics, contenders, bench.rounds(9), bench.budget_s(15))
 
 
-def _talk(graph: Any, turns: int, thread: str) -> tuple[float, Any]:
-    """Milliseconds of one run, and its stream."""
-    config = {"recursion_limit": turns + 5, "configurable": {"thread_id": thread}}
-    began = time.perf_counter()
-    stream = graph.stream({"messages": [], "turns": turns}, config, stream_mode="updates")
-    items = sum(1 for _ in stream)
-    assert items == turns, items
-    return (time.perf_counter() - began) * 1e3, stream
+def state_bytes(state: Mapping[str, Any]) -> int:
+    """The final state as compact JSON; of a message what is not at its default."""
+
+    def plain(value: Any) -> Any:
+        return value.model_dump(exclude_defaults=True, mode="json") | {"type": value.type}
+
+    return len(json.dumps(state, separators=(",", ":"), default=plain))
 
 
-def _times(short: float, long: float) -> dict[str, float]:
-    return {SHORT_MS: short, LONG_MS: long, GROWTH: long / short}
+def _embedded(talk: Talk, graph: Any) -> Callable[[], dict[str, float]]:
+    return lambda: talk.times(talk.run(graph, talk.short, "-")[0], talk.run(graph, talk.long, "-")[0])
 
 
-def state_bytes(turns: int) -> int:
-    """The final state as compact JSON."""
-    lib_free = [{"role": "ai", "content": "." * 1000}] * turns
-    return len(json.dumps({"messages": lib_free, "turns": 0}, separators=(",", ":")))
-
-
-def _embedded(graph: Any) -> Callable[[], dict[str, float]]:
-    return lambda: _times(_talk(graph, SHORT, "-")[0], _talk(graph, LONG, "-")[0])
-
-
-def _kept(builder: Any, saver_class: Any) -> Callable[[], dict[str, float]]:
+def _kept(talk: Talk, build: Callable[..., Any], saver_class: Any, size: int) -> Callable[[], dict[str, float]]:
     def sample() -> dict[str, float]:
-        short = _talk(builder.compile(checkpointer=saver_class()), SHORT, "-")[0]
+        short = talk.run(build(checkpointer=saver_class()), talk.short, "-")[0]
         saver = saver_class()
-        long = _talk(builder.compile(checkpointer=saver), LONG, "-")[0]
+        long = talk.run(build(checkpointer=saver), talk.long, "-")[0]
         kept = sum(map(_bytes_in, (saver.storage, saver.writes, saver.blobs)))
-        return {**_times(short, long), STORED: kept / state_bytes(LONG)}
+        return {**talk.times(short, long), STORED: kept / size}
 
     return sample
 
@@ -82,24 +146,42 @@ def _bytes_in(thing: Any) -> int:
     return sum(map(_bytes_in, thing)) if isinstance(thing, (list, tuple)) else 0
 
 
-def _cluster(bench: Bench, cluster: ClusterProcesses) -> Callable[[], dict[str, float]]:
+def _cluster(
+    bench: Bench, talk: Talk, cluster: ClusterProcesses, name: str, size: int
+) -> Callable[[], dict[str, float]]:
     server: Any = redis.Redis.from_url(bench.server.url, protocol=2)
     bench.defer(server.close)
-    graph = cluster.client.graph("chat")
+    graph = cluster.client.graph(name)
+    read: list[float] = []
 
     def sample() -> dict[str, float]:
-        short = _talk(graph, SHORT, uuid.uuid4().hex)[0]
+        if not read:  # in the round that warms up; bytes do not move
+            read.append(_worker_reads(bench, talk, cluster.app, name))
+        short = talk.run(graph, talk.short, uuid.uuid4().hex)[0]
+        there = set(server.scan_iter(count=1000))
         before = server.info("stats")
-        long, stream = _talk(graph, LONG, uuid.uuid4().hex)
+        long, _ = talk.run(graph, talk.long, uuid.uuid4().hex)
         after = server.info("stats")
-        keys = list(server.scan_iter(f"*{stream.run_id}*", count=1000))
-        stored = sum(server.memory_usage(key, samples=0) or 0 for key in keys)
-        size = state_bytes(LONG)
+        left = set(server.scan_iter(count=1000)) - there
+        stored = sum(server.memory_usage(key, samples=0) or 0 for key in left)
         return {
-            **_times(short, long),
+            **talk.times(short, long),
             STORED: stored / size,
             SENT: (after["total_net_input_bytes"] - before["total_net_input_bytes"]) / size,
             FETCHED: (after["total_net_output_bytes"] - before["total_net_output_bytes"]) / size,
+            WORKER_READ: read[0] / size,
         }
 
     return sample
+
+
+def _worker_reads(bench: Bench, talk: Talk, app: str, name: str) -> int:
+    """Bytes that the worker reads in the longer talk, on a cluster of its own whose processes have relays."""
+    cluster = bench.cluster(workers=1, app=app, relayed=True)
+    relay = cluster.workers[0].relay
+    assert relay is not None
+    before = relay.read
+    talk.run(cluster.client.graph(name), talk.long, uuid.uuid4().hex)
+    read = relay.read - before
+    cluster.close()
+    return read

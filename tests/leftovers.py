@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from drumline_protocol.limits import LOG_TTL_S
+
 #: keys of the cluster itself, and of a partition itself, that stay
 _STAYS = {"meta", "ctl", "workers", "coordinators", "graphs", "lease", "dead", "failed"}
 #: streams in which an entry is something that is still to be done
 _TO_DO = {"inbox", "requests", "tasks"}
-#: what fields of a run record begin with that name a task's entry, the digest of its token, a large value
-_SLOTS = ("t:", "k:", "b:")
-_KINDS = _STAYS | _TO_DO | {"open", "timers", "run", "thread", "log", "blob"}
+#: what fields of a run record begin with that name a task's entry, the digest of its token
+_SLOTS = ("t:", "k:")
+_KINDS = _STAYS | _TO_DO | {"open", "waiting", "timers", "run", "thread", "log", "cells", "blob"}
 
 
 def leftovers(raw: Callable[..., Any], prefix: str, *, ignore: Callable[[str], bool] = lambda _key: False) -> list[str]:
@@ -58,7 +60,7 @@ def _of_record(raw: Any, key: str, record: dict[str, str], opened: set[tuple[str
         yield f"{key}: {record.get('status')}, and its record stays for ever"
     slots = [name for name in record if name.startswith(_SLOTS)]
     if slots:
-        yield f"{key}: {record.get('status')}, and {len(slots)} task entries or large values are still named there"
+        yield f"{key}: {record.get('status')}, and {len(slots)} task entries are still named there"
 
 
 def _of_no_run(raw: Any, by_kind: dict[str, list[str]]) -> Iterable[str]:
@@ -74,8 +76,12 @@ def _of_no_run(raw: Any, by_kind: dict[str, list[str]]) -> Iterable[str]:
             length = sum(1 for _, fields in rows if fields[0] != b"r" or fields[1])
             if length:
                 yield f"{key}: {length} entries, and no run is open"
-    for key in by_kind.get("blob", []):
-        yield f"{key}: a large value ({raw('STRLEN', key)} bytes), and no run is open"
+    for kind in ("cells", "blob"):
+        for key in by_kind.get(kind, []):
+            if not 0 <= raw("TTL", key) <= LOG_TTL_S:
+                yield f"{key}: a large value of a run that is not open stays longer than the log that names it"
+    for key in by_kind.get("waiting", []):
+        yield f"{key}: {raw('SCARD', key)} runs wait, and no run is open"
     for key in by_kind.get("timers", []):
         yield f"{key}: {raw('ZCARD', key)} timers, and no run is open"
 

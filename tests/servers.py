@@ -152,7 +152,7 @@ def expected_key(key: str, prefix: str) -> bool:
     """Whether `keys.py` documents a key of that form."""
     p = re.escape(prefix)
     whole = rf"{p}:(meta|ctl|workers|coordinators|graphs|tasks:.+)"
-    partition = rf"\{{{p}:\d+\}}:(requests|inbox|dead|failed|lease|open|timers|(run|thread|log|blob):.+)"
+    partition = rf"\{{{p}:\d+\}}:(requests|inbox|dead|failed|lease|open|waiting|timers|(run|thread|log|cells|blob):.+)"
     return re.fullmatch(f"{whole}|{partition}", key, re.DOTALL) is not None
 
 
@@ -225,8 +225,8 @@ class FakeTcp:
                 while chunk := connection.recv(65536):
                     fake.sendall(chunk)
                     replies = []
-                    while not fake.responses.empty():
-                        replies.append(_resp(fake.responses.get()))
+                    while not fake.responses.empty():  # type: ignore[union-attr]
+                        replies.append(_resp(fake.responses.get()))  # type: ignore[union-attr]
                     connection.sendall(b"".join(replies))
                 fake.close()
 

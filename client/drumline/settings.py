@@ -9,6 +9,7 @@
 | version of the graphs | `--version` | `DRUMLINE_VERSION` | `version = "2026-11-22"` |
 | pools of a worker | `--pool` | `DRUMLINE_POOL` (commas) | `pools = ["default"]` |
 | tasks at once in a worker | `--concurrency` | `DRUMLINE_CONCURRENCY` | `concurrency = 8` |
+| large values a worker keeps | `--cache-bytes` | `DRUMLINE_CACHE_BYTES` | `cache_bytes = 67108864` |
 | name of a process | `--name` | `DRUMLINE_NAME` | - |
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
 
@@ -39,6 +40,7 @@ _KEYS: dict[str, tuple[type, str]] = {
     "version": (str, "a string"),
     "pools": (list, _LIST_OF_TEXT),
     "concurrency": (int, "a number"),
+    "cache_bytes": (int, "a number"),
     "run_log_bytes": (int, "a number"),
 }
 DEFAULT_PREFIX = "drumline"
@@ -163,6 +165,10 @@ class Settings:
     def concurrency(self) -> int | None:
         """Tasks at once in a worker; None: the worker's default."""
         return self._number("concurrency", "DRUMLINE_CONCURRENCY")
+
+    def cache_bytes(self) -> int | None:
+        """Bytes of large values that a worker keeps; None: the worker's default."""
+        return self._number("cache_bytes", "DRUMLINE_CACHE_BYTES")
 
     def run_log_bytes(self) -> int | None:
         """Bytes that one run may write; None: the coordinator's default."""

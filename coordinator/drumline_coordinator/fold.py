@@ -27,9 +27,8 @@ from drumline_coordinator.tasks import (
     Task,
     TaskStatus,
 )
-from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
-from drumline_graph.delta import patch
+from drumline_graph.delta import patched
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
@@ -133,8 +132,7 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     program, held = scope.program, scope.state
     changed = fact.cells
     if changed is None:
-        cells = held.cells
-        changed = {channel: patch(cells.get(channel, MISSING), change) for channel, change in fact.changes.items()}
+        changed = patched(held.cells, fact.changes)
     held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()])
     if scope.parent is not None and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from drumline_graph.constants import START
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
+from drumline_graph.weakly import once_per_object
 from drumline_protocol.facts import NodeSketch, Sketch
 
 
@@ -13,14 +13,12 @@ def child_path(path: str, node: str) -> str:
     return f"{path}|{node}" if path else node
 
 
+@once_per_object
 def sketch_program(program: Program) -> dict[str, Sketch]:
     """Sketches of a graph and of all subgraphs that are nodes, by path. Made once per program."""
-    if program.sketches is None:
-        sketches: dict[str, Sketch] = {}
-        _walk(program, "", sketches)
-        program.sketches = sketches
-    made: dict[str, Sketch] = program.sketches
-    return made
+    sketches: dict[str, Sketch] = {}
+    _walk(program, "", sketches)
+    return sketches
 
 
 def outline(sketches: dict[str, Sketch], path: str = "") -> Program:
@@ -52,18 +50,17 @@ def outline(sketches: dict[str, Sketch], path: str = "") -> Program:
         output_schema=None,
         context_schema=None,
         input_reader=lambda _value: None,
-        builder=None,
     )
 
 
 def _walk(program: Program, path: str, into: dict[str, Sketch]) -> None:
     into[path] = Sketch(
         name=program.name,
-        stream_keys=program.stream_keys,
-        output_keys=program.output_keys,
+        stream_keys=_listed(program.stream_keys),
+        output_keys=_listed(program.output_keys),
         nodes={
             node.name: NodeSketch(
-                reads=node.input_keys,
+                reads=_listed(node.input_keys),
                 triggers=tuple(sorted(node.triggers)),
                 pool=node.pool,
                 metadata=node.metadata,
@@ -76,3 +73,8 @@ def _walk(program: Program, path: str, into: dict[str, Sketch]) -> None:
     for node in program.nodes.values():
         if node.subprogram is not None:
             _walk(node.subprogram, child_path(path, node.name), into)
+
+
+def _listed(keys: list[str] | str) -> list[str] | str:
+    """Keys as a plain list, which crosses a wire."""
+    return keys if isinstance(keys, str) else list(keys)

@@ -7,8 +7,7 @@ from typing import Any
 
 from drumline_graph.constants import PUSH
 from drumline_graph.errors import DrumlineError
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_protocol.limits import DEATHS_IN_COMPANY_MAX
 

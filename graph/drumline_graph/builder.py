@@ -8,14 +8,12 @@ that can be streamed. Signatures and errors are LangGraph's; every method return
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
 from drumline_graph.callables import (
-    Abilities,
     abilities_of,
     branch_name_of,
     command_targets_of,
@@ -25,14 +23,15 @@ from drumline_graph.callables import (
     name_of_callable,
     plain_name,
 )
-from drumline_graph.channels import Channel
 from drumline_graph.coercion import as_action
+from drumline_graph.compile import check_compile_options, compile_program
 from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, START
 from drumline_graph.errors import GraphDefinitionError
 from drumline_graph.options import refuse_unbuilt, refuse_unknown, renamed
-from drumline_graph.schema import Schema, merge_channels, name_of, read_schema
+from drumline_graph.specs import BranchSpec, GraphSpecs, NodeSpec
 from drumline_graph.state_like import StateLike
 from drumline_graph.texts import is_encodable
+from drumline_graph.validate import validate
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -50,40 +49,7 @@ OutputT = TypeVar("OutputT", bound=StateLike, default=StateT)
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class NodeSpec:
-    """A node as it was added. `ends` are targets that only its code knows (names, or name ->
-    label). `action` is what the node runs: `runnable`, made callable where it was not.
-    """
-
-    name: str
-    runnable: Any
-    action: Any
-    abilities: Abilities
-    input_schema: Any
-    metadata: dict[str, Any] | None = None
-    ends: tuple[str, ...] | dict[str, str] = ()
-    defer: bool = False
-    trace_policy: Any = None
-
-
-@dataclass(slots=True)
-class BranchSpec:
-    """A conditional edge as it was added."""
-
-    name: str
-    path: Any
-    ends: dict[Any, str] | None = None
-    input_schema: Any | None = None
-
-
-@dataclass(slots=True)
-class _Schemas:
-    by_type: dict[Any, Schema] = field(default_factory=dict)
-    unhashable: list[Schema] = field(default_factory=list)
-
-
-class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
+class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
     """Builder of a graph whose nodes read and write a shared state.
 
     `state_schema` is a TypedDict, dataclass or pydantic model (its fields are the keys of the
@@ -106,69 +72,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         output_schema = renamed(kwargs, "output", "output_schema", output_schema)
         context_schema = renamed(kwargs, "config_schema", "context_schema", context_schema)
         refuse_unknown("StateGraph()", kwargs)
-        self.nodes: dict[str, NodeSpec] = {}
-        self.branches: dict[str, dict[str, BranchSpec]] = {}
-        self.channels: dict[str, Channel] = {}
-        self.managed: dict[str, type] = {}
-        self.state_schema: Any = state_schema
-        self.input_schema: Any = state_schema if input_schema is None else input_schema
-        self.output_schema: Any = state_schema if output_schema is None else output_schema
-        self.context_schema: Any = context_schema
-        self.compiled = False
-        # Dicts as ordered sets: two builds of one graph must give the same program.
-        self._edges: dict[tuple[str, str], None] = {}
-        self._joins: dict[tuple[tuple[str, ...], str], None] = {}
-        self._schemas = _Schemas()
-        self._add_schema(state_schema)
-        self._add_schema(self.input_schema, allow_managed=self.input_schema is state_schema)
-        self._add_schema(self.output_schema, allow_managed=self.output_schema is state_schema)
-
-    @property
-    def edges(self) -> set[tuple[str, str]]:
-        """Plain edges as (source, target) pairs."""
-        return set(self._edges)
-
-    @property
-    def waiting_edges(self) -> set[tuple[tuple[str, ...], str]]:
-        """List edges as (sources, target) pairs."""
-        return set(self._joins)
-
-    @property
-    def schemas(self) -> dict[Any, dict[str, Any]]:
-        """What the schemas of this graph declare: schema -> key -> channel or managed value."""
-        return {schema: {**info.channels, **info.managed} for schema, info in self._schemas.by_type.items()}
-
-    def schema_info(self, schema: Any) -> Schema:
-        """What was read from a schema of this graph."""
-        if isinstance(schema, Hashable):
-            return self._schemas.by_type[schema]
-        return next(info for info in self._schemas.unhashable if info.declared is schema)
-
-    def schema_infos(self) -> Iterator[Schema]:
-        """What was read from each schema of this graph."""
-        yield from self._schemas.by_type.values()
-        yield from self._schemas.unhashable
-
-    def _add_schema(self, schema: Any, *, allow_managed: bool = True, where: str = "") -> None:
-        hashable = isinstance(schema, Hashable)
-        if hashable and schema in self._schemas.by_type:
-            return
-        info = read_schema(schema)
-        if info.managed and not allow_managed:
-            names = ", ".join(info.managed)
-            raise GraphDefinitionError(
-                f"Managed values ({names}) are computed by the engine and are not permitted in an "
-                "input or "
-                f"output schema, but {name_of(schema)} declares them. Move them to the state "
-                "schema."
-            )
-        merge_channels(self.channels, info, where=where)
-        for key, manager in info.managed.items():
-            self.managed.setdefault(key, manager)
-        if hashable:
-            self._schemas.by_type[schema] = info
-        else:
-            self._schemas.unhashable.append(info)
+        super().__init__(state_schema, input_schema, output_schema, context_schema)
 
     def add_node(
         self,
@@ -219,7 +123,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         abilities = abilities_of(action, where=where, reads=runnable)
         if input_schema is None:
             input_schema = input_schema_of(runnable) or self.state_schema
-        self._add_schema(input_schema, where=f" (input of node {name!r})")
+        self.declare(input_schema, where=f" (input of node {name!r})")
         ends = command_targets_of(runnable) if destinations is None else destinations_of(destinations)
         self.nodes[name] = NodeSpec(
             name, runnable, action, abilities, input_schema, metadata, ends, defer, trace_policy
@@ -260,7 +164,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if end_key == START:
             raise GraphDefinitionError("START cannot be the end of an edge: it runs only once.")
         if isinstance(start_key, str):
-            self._edges[start_key, end_key] = None
+            self.edge_pairs[start_key, end_key] = None
             return self
         if not sources:
             raise GraphDefinitionError(f"The list edge into {end_key!r} has no sources, so it would never fire.")
@@ -271,7 +175,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                     + (" (START needs no waiting for)." if name == START else " yet: ")
                     + ("" if name == START else f"call add_node({name!r}, ...) first.")
                 )
-        self._joins[tuple(sources), end_key] = None
+        self.join_pairs[tuple(sources), end_key] = None
         return self
 
     def add_conditional_edges(
@@ -298,7 +202,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             )
         schema = input_schema_of(path)
         if schema is not None:
-            self._add_schema(schema, where=f" (input of router {name!r})")
+            self.declare(schema, where=f" (input of router {name!r})")
         known[name] = BranchSpec(name, path, ends_of(path, path_map), schema)
         return self
 
@@ -356,8 +260,6 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         """Check that all edges lead somewhere and that there is an entry. Raises
         GraphDefinitionError.
         """
-        from drumline_graph.validate import validate
-
         validate(self, interrupt)
         self.compiled = True
         return self
@@ -377,8 +279,6 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         """The graph as a `Program`. The face overrides this to give a graph that runs and
         streams.
         """
-        from drumline_graph.compile import check_compile_options, compile_program
-
         check_compile_options(
             checkpointer=checkpointer,
             cache=cache,

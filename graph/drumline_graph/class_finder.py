@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from drumline_graph.annotations import is_alias, meant
 from drumline_graph.loaded import present
-from drumline_graph.node_code import code_of, namespaces_of
+from drumline_graph.node_code import namespaces_of
 from drumline_graph.schema_types import Named, is_data_class, named_by
 from drumline_graph.typing_imports import look_up
 
@@ -32,7 +32,7 @@ class ClassFinder:
 
     def __init__(self, program: Program, named: Named | None = None) -> None:
         self._named = named_by(program) if named is None else named
-        self._code = tuple(code_of(program)) if self._named.sought else ()
+        self._code = tuple(program.functions()) if self._named.sought else ()
         #: classes that were written here and that only their writer could tell
         self._seen: dict[type, None] = {}
         self.bases = tuple(cls for cls in self._named.classes if cls.__module__ not in _ROOTS)

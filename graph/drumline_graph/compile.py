@@ -1,11 +1,9 @@
-"""From a builder to a `Program`: channels for edges, triggers, and what each node reads and
-fires.
-"""
+"""From specs to a `Program`: channels for edges, triggers, and what each node reads and fires."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drumline_graph.callables import abilities_of
 from drumline_graph.channels import (
@@ -29,17 +27,14 @@ from drumline_graph.constants import (
 )
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
 from drumline_graph.mistakes import defaults_of, tell_of_mistakes
-from drumline_graph.node import Branch, Node
-from drumline_graph.program import Program
+from drumline_graph.program import Branch, Node, Program
 from drumline_graph.schema import Schema
+from drumline_graph.specs import BranchSpec, GraphSpecs, NodeSpec
 from drumline_graph.superstep import path_key_of
 from drumline_graph.texts import is_encodable
 from drumline_graph.types import Send, ensure_valid_checkpointer
 from drumline_graph.validate import validate
 from drumline_graph.writes import input_reader_of
-
-if TYPE_CHECKING:
-    from drumline_graph.builder import BranchSpec, NodeSpec, StateGraph
 
 
 def check_compile_options(
@@ -65,67 +60,61 @@ def check_compile_options(
         raise FeatureNotBuilt("Stream transformers", "compile(transformers=)")
 
 
-def compile_program(
-    builder: StateGraph[Any, Any, Any, Any],
-    name: str | None = None,
-    *,
-    version: str | None = None,
-) -> Program:
+def compile_program(specs: GraphSpecs, name: str | None = None, *, version: str | None = None) -> Program:
     """The `Program` of a builder: validated, and independent of later changes to the builder.
 
     Raises GraphDefinitionError when the graph cannot run. `version` goes into the fingerprint.
     """
-    validate(builder)
-    tell_of_mistakes(builder, name or DEFAULT_NAME)
-    builder.compiled = True
-    state_keys = _state_keys(builder)
-    channels: dict[str, Channel] = dict(builder.channels)
-    channels[START] = EphemeralValue(builder.input_schema)
+    validate(specs)
+    tell_of_mistakes(specs, name or DEFAULT_NAME)
+    specs.compiled = True
+    state_keys = _state_keys(specs)
+    channels: dict[str, Channel] = dict(specs.channels)
+    channels[START] = EphemeralValue(specs.input_schema)
     channels[TASKS] = Topic(Send, accumulate=False)
-    triggers = _edge_channels(builder, channels)
-    nodes = {spec.name: _node(builder, spec, tuple(triggers[spec.name])) for spec in builder.nodes.values()}
+    triggers = _edge_channels(specs, channels)
+    nodes = {spec.name: _node(specs, spec, tuple(triggers[spec.name])) for spec in specs.nodes.values()}
     trigger_to_nodes: dict[str, list[str]] = {}
     for node in nodes.values():
         for channel in node.triggers:
             trigger_to_nodes.setdefault(channel, []).append(node.name)
-    input_info = builder.schema_info(builder.input_schema)
-    output_info = builder.schema_info(builder.output_schema)
+    input_info = specs.schema_info(specs.input_schema)
+    output_info = specs.schema_info(specs.output_schema)
+    branches = [branch for found in specs.branches.values() for branch in found.values()]
     return Program(
         name=name or DEFAULT_NAME,
         nodes=nodes,
-        start=_start(builder),
+        start=_start(specs),
         channels=channels,
-        managed=dict(builder.managed),
+        managed=dict(specs.managed),
         input_keys=_channel_keys(input_info),
         output_keys=_channel_keys(output_info),
         stream_keys=state_keys,
         trigger_to_nodes={channel: tuple(names) for channel, names in trigger_to_nodes.items()},
-        state_schema=builder.state_schema,
-        input_schema=builder.input_schema,
-        output_schema=builder.output_schema,
-        context_schema=builder.context_schema,
+        state_schema=specs.state_schema,
+        input_schema=specs.input_schema,
+        output_schema=specs.output_schema,
+        context_schema=specs.context_schema,
         input_reader=input_reader_of(_channel_keys(input_info)),
-        builder=builder,
         version=version,
-        unseen_defaults=defaults_of(builder),
+        part_schemas=(*(spec.input_schema for spec in specs.nodes.values()), *(one.input_schema for one in branches)),
+        code=(*(spec.runnable for spec in specs.nodes.values()), *(one.path for one in branches)),
+        unseen_defaults=defaults_of(specs),
     )
 
 
-def _state_keys(builder: StateGraph[Any, Any, Any, Any]) -> list[str] | str:
-    keys = list(builder.channels)
-    return builder.schema_info(builder.state_schema).input_keys if _is_root(builder) else keys
+def _state_keys(specs: GraphSpecs) -> list[str] | str:
+    keys = list(specs.channels)
+    return specs.schema_info(specs.state_schema).input_keys if _is_root(specs) else keys
 
 
-def _is_root(builder: StateGraph[Any, Any, Any, Any]) -> bool:
-    infos = [
-        builder.schema_info(schema) for schema in (builder.state_schema, builder.input_schema, builder.output_schema)
-    ]
+def _is_root(specs: GraphSpecs) -> bool:
+    infos = [specs.schema_info(schema) for schema in (specs.state_schema, specs.input_schema, specs.output_schema)]
     if not any(info.is_root for info in infos):
         return False
     if not all(info.is_root for info in infos):
         raise GraphDefinitionError(
-            "State, input and output schemas must all be single unkeyed types, or all have named "
-            "keys: "
+            "State, input and output schemas must all be single unkeyed types, or all have named keys: "
             f"got {[info.input_keys for info in infos]}."
         )
     return True
@@ -136,20 +125,18 @@ def _channel_keys(info: Schema) -> list[str] | str:
     return keys if isinstance(keys, str) else list(info.channels)
 
 
-def _edge_channels(builder: StateGraph[Any, Any, Any, Any], channels: dict[str, Channel]) -> dict[str, list[str]]:
-    """Add the channels that edges write; give for each node the channels that trigger it, in
-    order.
-    """
+def _edge_channels(specs: GraphSpecs, channels: dict[str, Channel]) -> dict[str, list[str]]:
+    """Add the channels that edges write; give for each node the channels that trigger it, in order."""
     triggers: dict[str, list[str]] = {}
-    for spec in builder.nodes.values():
+    for spec in specs.nodes.values():
         channel = BRANCH_PREFIX + spec.name
         channels[channel] = LastValueAfterFinish(Any) if spec.defer else EphemeralValue(Any, guard=False)
         triggers[spec.name] = [channel]
-    for sources, target in builder._joins:
+    for sources, target in specs.join_pairs:
         if target == END:
             continue
         channel = join_channel(sources, target)
-        barrier = NamedBarrierValueAfterFinish if builder.nodes[target].defer else NamedBarrierValue
+        barrier = NamedBarrierValueAfterFinish if specs.nodes[target].defer else NamedBarrierValue
         channels[channel] = barrier(str, sources)
         triggers[target].append(channel)
     return triggers
@@ -160,21 +147,21 @@ def join_channel(sources: tuple[str, ...], target: str) -> str:
     return f"{JOIN_PREFIX}{'+'.join(sources)}:{target}"
 
 
-def _constant_writes(builder: StateGraph[Any, Any, Any, Any], source: str) -> tuple[tuple[str, Any], ...]:
-    plain = [(BRANCH_PREFIX + target, None) for start, target in builder._edges if start == source and target != END]
+def _constant_writes(specs: GraphSpecs, source: str) -> tuple[tuple[str, Any], ...]:
+    plain = [(BRANCH_PREFIX + target, None) for start, target in specs.edge_pairs if start == source and target != END]
     joins = [
         (join_channel(sources, target), source)
-        for sources, target in builder._joins
+        for sources, target in specs.join_pairs
         if source in sources and target != END
     ]
     return (*plain, *joins)
 
 
-def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
-    info = builder.schema_info(spec.input_schema)
+def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
+    info = specs.schema_info(spec.input_schema)
     abilities = spec.abilities
     subprogram = getattr(spec.action, "program", None)
-    branches = _branches(builder, spec.name, info)
+    branches = _branches(specs, spec.name, info)
     path = (PULL, spec.name)
     metadata = spec.metadata
     return Node(
@@ -184,7 +171,7 @@ def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tup
         triggers=triggers,
         input_keys=info.input_keys,
         mapper=info.mapper,
-        edges=_constant_writes(builder, spec.name),
+        edges=_constant_writes(specs, spec.name),
         branches=branches,
         router_keys=(*_router_keys(branches), *_own_keys(spec.runnable, info.input_keys)),
         metadata=metadata,
@@ -198,19 +185,20 @@ def _node(builder: StateGraph[Any, Any, Any, Any], spec: NodeSpec, triggers: tup
         path=path,
         path_key=path_key_of(path),
         managed_keys=tuple(info.managed),
+        ends=spec.ends,
     )
 
 
-def _start(builder: StateGraph[Any, Any, Any, Any]) -> Node:
+def _start(specs: GraphSpecs) -> Node:
     # Routers of START read the graph's state, even where the input schema is another one.
-    branches = _branches(builder, START, builder.schema_info(builder.state_schema))
+    branches = _branches(specs, START, specs.schema_info(specs.state_schema))
     path = (PULL, START)
     return Node(
         name=START,
         action=None,
         triggers=(START,),
         input_keys=START,
-        edges=_constant_writes(builder, START),
+        edges=_constant_writes(specs, START),
         branches=branches,
         router_keys=_router_keys(branches),
         tags=(TAG_HIDDEN,),
@@ -233,13 +221,13 @@ def pool_of(name: str, metadata: Mapping[str, Any] | None) -> str:
     return pool
 
 
-def _branches(builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema) -> tuple[Branch, ...]:
-    return tuple(_branch(builder, source, own, spec) for spec in builder.branches.get(source, {}).values())
+def _branches(specs: GraphSpecs, source: str, own: Schema) -> tuple[Branch, ...]:
+    return tuple(_branch(specs, source, own, spec) for spec in specs.branches.get(source, {}).values())
 
 
-def _branch(builder: StateGraph[Any, Any, Any, Any], source: str, own: Schema, spec: BranchSpec) -> Branch:
+def _branch(specs: GraphSpecs, source: str, own: Schema, spec: BranchSpec) -> Branch:
     annotated = spec.input_schema is not None
-    info = builder.schema_info(spec.input_schema) if annotated else own
+    info = specs.schema_info(spec.input_schema) if annotated else own
     abilities = abilities_of(spec.path, where=f"The router {spec.name!r} of {source!r}")
     mapper = info.mapper
     return Branch(

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX
-from drumline_graph.fingerprint import description_of
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -23,7 +22,7 @@ _SCHEMAS = ("state", "input", "output", "context")
 def summary_of(program: Program, inside: str = "") -> dict[str, str]:
     """The parts of a graph that its fingerprint covers: what each is called, and its value as text."""
     parts: dict[str, str] = {}
-    for name, *rest in description_of(program)[2:]:
+    for name, *rest in program.signature()[2:]:
         value = rest[0]
         if name == "nodes":
             for node in value:

@@ -7,44 +7,15 @@ label.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from drumline_graph.channels.barrier import Barrier
 from drumline_graph.constants import BRANCH_PREFIX, END, START
+from drumline_graph.drawing import DrawnEdge, DrawnNode
 from drumline_graph.mermaid import mermaid_text
-
-if TYPE_CHECKING:
-    from drumline_graph.node import Node
-    from drumline_graph.program import Program
-
-
-@dataclass(slots=True)
-class DrawnNode:
-    """A node of a drawing. `id` is the name, prefixed by `subgraph:` inside drawn subgraphs."""
-
-    id: str
-    name: str
-    metadata: dict[str, Any] | None = None
-    data: Any = None
-    """Nothing: drawings of LangChain's chains, into which this one is put, hold a Runnable here."""
-
-    def copy(self, *, id: str) -> DrawnNode:
-        """The same node under another id."""
-        return replace(self, id=id)
-
-
-@dataclass(slots=True)
-class DrawnEdge:
-    """An edge of a drawing. `data` is its label, if that says more than the target's name."""
-
-    source: str
-    target: str
-    data: str | None = None
-    conditional: bool = False
-
-    def copy(self, *, source: str, target: str) -> DrawnEdge:
-        """The same edge between other nodes."""
-        return replace(self, source=source, target=target)
+from drumline_graph.program import Node, Program
 
 
 @dataclass(slots=True)
@@ -95,7 +66,13 @@ class DrawableGraph:
 
     def draw_mermaid(self, *, with_styles: bool = True, curve_style: str = "linear") -> str:
         """Mermaid text, as LangGraph writes it."""
-        return mermaid_text(self, with_styles=with_styles, curve_style=curve_style)
+        marks = {}
+        first, last = self.first_node(), self.last_node()
+        if last is not None:
+            marks[last.id] = "last"
+        if first is not None:
+            marks[first.id] = "first"
+        return mermaid_text(self.nodes, self.edges, marks, with_styles=with_styles, curve_style=curve_style)
 
     def to_json(self) -> dict[str, list[dict[str, Any]]]:
         """`{"nodes": [...], "edges": [...]}` of plain data."""
@@ -145,11 +122,6 @@ def drawable(program: Program, xray: int | bool = False) -> DrawableGraph:
     return graph
 
 
-def to_mermaid(program: Program, xray: int | bool = False) -> str:
-    """Mermaid text of a program; see `drawable`."""
-    return drawable(program, xray).draw_mermaid()
-
-
 def _metadata(node: Node) -> dict[str, Any] | None:
     metadata = dict(node.metadata or {})
     if node.defer:
@@ -175,7 +147,7 @@ def _walk(program: Program) -> tuple[dict[str, dict[str, DrawnEdge]], list[str]]
     """Edges by source of all nodes that a run can reach, and those nodes in order of first
     reach.
     """
-    joins = program.builder.waiting_edges
+    joins = list(_list_edges(program))
     outgoing: dict[str, dict[str, DrawnEdge]] = {}
     order: list[str] = []
     queue = [START]
@@ -186,12 +158,21 @@ def _walk(program: Program) -> tuple[dict[str, dict[str, DrawnEdge]], list[str]]
         order.append(name)
         outgoing[name] = _direct(program, name)
         for sources, target in joins:
-            if target != END and name in sources and outgoing.keys() >= set(sources):
+            if name in sources and outgoing.keys() >= sources:
                 for source in sources:
                     outgoing[source].setdefault(target, DrawnEdge(source, target))
                 queue.append(target)
         queue += [target for target in outgoing[name] if target != END]
     return outgoing, order
+
+
+def _list_edges(program: Program) -> Iterator[tuple[frozenset[str], str]]:
+    """List edges as (sources, target) pairs; those into END are none, because nothing waits there."""
+    for name in program.joins:
+        channel = program.channels[name]
+        assert isinstance(channel, Barrier)
+        for target in program.trigger_to_nodes.get(name, ()):
+            yield channel.names, target
 
 
 def _direct(program: Program, name: str) -> dict[str, DrawnEdge]:
@@ -201,9 +182,8 @@ def _direct(program: Program, name: str) -> dict[str, DrawnEdge]:
         for value, target in (branch.ends or {}).items():
             label = None if value == target else str(value)
             found.setdefault(target, DrawnEdge(name, target, label, True))
-    ends = program.builder.nodes[name].ends if name != START else ()
-    for target in ends:
-        label = ends[target] if isinstance(ends, dict) else None
+    for target in node.ends:
+        label = node.ends[target] if isinstance(node.ends, Mapping) else None
         label = None if label == target else label
         found.setdefault(target, DrawnEdge(name, target, label, True))
     for channel, _ in node.edges:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from drumline_graph.node_code import code_of, namespaces_of
+from drumline_graph.node_code import namespaces_of
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -19,7 +19,7 @@ def error_classes_of(program: Program) -> list[type[BaseException]]:
     seen: set[int] = set()
     for node in (program.start, *program.nodes.values()):
         _take(getattr(node.action, "__globals__", None), found, seen)
-    for function in code_of(program):
+    for function in program.functions():
         for names in namespaces_of(function):
             _take(names, found, seen)
     return list(found)

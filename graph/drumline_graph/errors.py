@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from drumline_graph.types import Command, Interrupt
+from drumline_graph.control import Command, Interrupt
 
 
 class DrumlineError(Exception):
@@ -172,8 +171,6 @@ class NodeInterrupt(GraphInterrupt):
     """
 
     def __init__(self, value: Any, id: str | None = None) -> None:
-        from drumline_graph.types import Interrupt
-
         super().__init__([Interrupt(value) if id is None else Interrupt(value, id)])
 
 

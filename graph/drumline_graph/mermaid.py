@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-if TYPE_CHECKING:
-    from drumline_graph.draw import DrawableGraph, DrawnEdge, DrawnNode
+from drumline_graph.drawing import DrawnEdge, DrawnNode
 
 WORDS_PER_LABEL_LINE = 9
 _MARKDOWN = ("*", "_", "`")
@@ -15,49 +14,53 @@ _STYLES = (
 )
 
 
-def mermaid_text(graph: DrawableGraph, *, with_styles: bool, curve_style: str) -> str:
-    """The whole diagram. Without styles only the edges are written, as LangGraph does."""
+def mermaid_text(
+    nodes: Mapping[str, DrawnNode],
+    edges: Sequence[DrawnEdge],
+    marks: Mapping[str, str],
+    *,
+    with_styles: bool,
+    curve_style: str,
+) -> str:
+    """The whole diagram. Without styles only the edges are written, as LangGraph does.
+
+    `marks` gives the ids of the first and the last node the words "first" and "last".
+    """
     lines: list[str] = []
     if with_styles:
-        first, last = graph.first_node(), graph.last_node()
-        marks = {}
-        if last is not None:
-            marks[last.id] = "last"
-        if first is not None:
-            marks[first.id] = "first"
-        lines += [_node(n, marks.get(n.id)) for n in graph.nodes.values() if ":" not in n.id]
-        lines += _edges_under(graph, "")
-        lines += _subgraphs(graph, "", marks)
+        lines += [_node(n, marks.get(n.id)) for n in nodes.values() if ":" not in n.id]
+        lines += _edges_under(edges, "")
+        lines += _subgraphs(nodes, edges, "", marks)
     else:
-        lines += [_edge(edge) for edge in graph.edges]
+        lines += [_edge(edge) for edge in edges]
     head = "graph TD;\n"
     if with_styles:
         head = f"---\nconfig:\n  flowchart:\n    curve: {curve_style}\n---\n{head}"
     return head + "".join(lines) + (_STYLES if with_styles else "")
 
 
-def _subgraphs(graph: DrawableGraph, parent: str, marks: dict[str, str]) -> list[str]:
+def _subgraphs(
+    nodes: Mapping[str, DrawnNode], edges: Sequence[DrawnEdge], parent: str, marks: Mapping[str, str]
+) -> list[str]:
     """Blocks of all subgraphs directly under the prefix `parent` ("" or "a:b:")."""
     prefixes = dict.fromkeys(
         parent + node_id[len(parent) :].partition(":")[0] + ":"
-        for node_id in graph.nodes
+        for node_id in nodes
         if node_id.startswith(parent) and ":" in node_id[len(parent) :]
     )
     lines: list[str] = []
     for prefix in prefixes:
-        inside = [
-            node for node in graph.nodes.values() if node.id.startswith(prefix) and ":" not in node.id[len(prefix) :]
-        ]
+        inside = [node for node in nodes.values() if node.id.startswith(prefix) and ":" not in node.id[len(prefix) :]]
         lines.append(f"\tsubgraph {prefix[len(parent) : -1]}\n")
         lines += [_node(node, marks.get(node.id)) for node in inside]
-        lines += _edges_under(graph, prefix)
-        lines += _subgraphs(graph, prefix, marks)
+        lines += _edges_under(edges, prefix)
+        lines += _subgraphs(nodes, edges, prefix, marks)
         lines.append("\tend\n")
     return lines
 
 
-def _edges_under(graph: DrawableGraph, prefix: str) -> list[str]:
-    return [_edge(edge) for edge in graph.edges if _shared(edge) == prefix]
+def _edges_under(edges: Sequence[DrawnEdge], prefix: str) -> list[str]:
+    return [_edge(edge) for edge in edges if _shared(edge) == prefix]
 
 
 def _shared(edge: DrawnEdge) -> str:

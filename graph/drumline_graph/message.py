@@ -57,11 +57,14 @@ def _formatted(format: MessageFormat | None) -> Callable[[Any, Any], Any]:
         return add_messages(left, right, format=format)
 
     add_formatted_messages.appends_by_identity = format is None  # type: ignore[attr-defined]
+    add_formatted_messages.is_pure = True  # type: ignore[attr-defined]
     return add_formatted_messages
 
 
 # Unchanged messages stay the same objects, so that `delta.diff` can tell what changed.
 add_messages.appends_by_identity = True  # type: ignore[attr-defined]
+# It needs no private copies. Messages get their missing ids in place, as in LangGraph: callers look for them there.
+add_messages.is_pure = True  # type: ignore[attr-defined]
 
 
 def _merge(forms: message_forms.Forms, history: list[Any], changes: list[Any]) -> list[Any]:

@@ -6,26 +6,24 @@ import functools
 import inspect
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drumline_graph.channels import LastValue
 from drumline_graph.channels.barrier import Barrier
 from drumline_graph.channels.base import MISSING
 from drumline_graph.defaults import default_of, unseen_defaults
+from drumline_graph.program import Program
 from drumline_graph.schema import Schema, field_hints, name_of, takes_two, unwrapped
+from drumline_graph.specs import GraphSpecs
+from drumline_graph.superstep import State
 from drumline_graph.warnings import DefaultWarning, ReducerWarning, tell
-
-if TYPE_CHECKING:
-    from drumline_graph.builder import StateGraph
-    from drumline_graph.program import Program
-    from drumline_graph.superstep import State
 
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
 
 
-def tell_of_mistakes(builder: StateGraph[Any, Any, Any, Any], name: str) -> None:
+def tell_of_mistakes(specs: GraphSpecs, name: str) -> None:
     """Warn of reducers that are none, and of defaults in a TypedDict, which no instance ever has."""
-    for info in builder.schema_infos():
+    for info in specs.schema_infos():
         if info.is_root:
             continue
         schema = info.declared
@@ -47,13 +45,13 @@ def tell_of_mistakes(builder: StateGraph[Any, Any, Any, Any], name: str) -> None
                 )
 
 
-def defaults_of(builder: StateGraph[Any, Any, Any, Any]) -> dict[str, str]:
+def defaults_of(specs: GraphSpecs) -> dict[str, str]:
     """Keys whose default in the state or input schema counts for nothing where the input is a dict, with reasons."""
     found: dict[str, str] = {}
-    for schema in (builder.state_schema, builder.input_schema):
-        info = builder.schema_info(schema)
+    for schema in (specs.state_schema, specs.input_schema):
+        info = specs.schema_info(schema)
         if not info.is_root and not _is_typed_dict(schema):
-            found.update(unseen_defaults(schema, info.channels, builder.channels))
+            found.update(unseen_defaults(schema, info.channels, specs.channels))
     return found
 
 

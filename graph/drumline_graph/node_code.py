@@ -6,12 +6,9 @@ import functools
 import inspect
 from collections.abc import Iterable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drumline_graph.annotations import closed_over
-
-if TYPE_CHECKING:
-    from drumline_graph.program import Program
 
 #: things looked at behind one node
 _PARTS_MAX = 1000
@@ -78,27 +75,6 @@ def _tasks_in(function: Any) -> Iterable[Any]:
     for value in (*named, *closed_over(function).values()):
         if type(value).__name__ == "_TaskFunction":
             yield getattr(value, "func", None)
-
-
-def code_of(program: Program) -> Iterator[Any]:
-    """The functions of all nodes and routers of a program, those of its subgraphs too."""
-    for node in (program.start, *program.nodes.values()):
-        yield from functions_of(node.action)
-        for branch in node.branches:
-            yield from functions_of(branch.path)
-        if node.subprogram is not None:
-            yield from code_of(node.subprogram)
-    yield from _built(program)
-
-
-def _built(program: Program) -> Iterator[Any]:
-    """What the builder was given, where another engine's compiled nodes hide it."""
-    builder = program.builder
-    for spec in getattr(builder, "nodes", {}).values():
-        yield from functions_of(getattr(spec, "runnable", None))
-    for branches in getattr(builder, "branches", {}).values():
-        for branch in branches.values():
-            yield from functions_of(getattr(branch, "path", None))
 
 
 def namespaces_of(function: Any) -> Iterator[dict[str, Any]]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.channels.base import MISSING, UNCHANGED
+from drumline_graph.channels.private import merged
 from drumline_graph.errors import InvalidUpdateError
 
 if TYPE_CHECKING:
-    from drumline_graph.node import Branch
-    from drumline_graph.program import Program
+    from drumline_graph.program import Branch, Program
 
 
 def fresh_cells(
@@ -21,9 +21,8 @@ def fresh_cells(
 ) -> dict[str, Any]:
     """Cells of `keys` after a superstep in which only these writes were made.
 
-    `cells` needs to hold no more than `keys` (and may be private copies: reducers that change their
-    value in place change what is given here). Values that live for one superstep are gone, as in
-    LangGraph. Raises InvalidUpdateError when a channel cannot take the writes.
+    `cells` needs to hold no more than `keys`; nothing of it is changed, whatever a reducer does. Values that live for
+    one superstep are gone, as in LangGraph. Raises InvalidUpdateError when a channel cannot take the writes.
     """
     wanted: dict[str, list[Any]] = {key: [] for key in keys if key in program.channels}
     for key, value in writes:
@@ -34,7 +33,7 @@ def fresh_cells(
         channel, cell = program.channels[key], cells.get(key, MISSING)
         if values:
             try:
-                updated = channel.update(cell, values)
+                updated = merged(channel, cell, values)
             except InvalidUpdateError as error:
                 raise InvalidUpdateError(f"At key {key!r}, read by a router: {error}") from error
             cell = cell if updated is UNCHANGED else updated

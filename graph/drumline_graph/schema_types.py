@@ -18,17 +18,29 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, Protocol, get_args
 
 from drumline_graph.annotations import hints_of, inner_of, is_unresolved
 from drumline_graph.channels.base import Channel
-from drumline_graph.node_code import code_of
 from drumline_graph.schema import is_pydantic
 
-if TYPE_CHECKING:
-    from drumline_graph.program import Program
-
 _PLAIN = (str, bytes, int, float, complex, type(None), type(Ellipsis))
+
+
+class NamesClasses(Protocol):
+    """What is asked of a `Program`: annotations and functions of the whole graph, its subgraphs included."""
+
+    def annotations(self) -> Iterable[Any]:
+        """What schemas and channels are annotated with."""
+        ...
+
+    def functions(self) -> Iterable[Any]:
+        """The functions behind nodes and routers."""
+        ...
+
+    def tool_schemas(self) -> Iterable[Any]:
+        """Schemas of tools."""
+        ...
 
 
 @dataclasses.dataclass(slots=True)
@@ -39,18 +51,18 @@ class Named:
     sought: list[Any] = dataclasses.field(default_factory=list)
 
 
-def walk_schemas(program: Program) -> list[type]:
+def walk_schemas(program: NamesClasses) -> list[type]:
     """Dataclass, attrs, pydantic, NamedTuple and Enum classes that the program names, in order of discovery."""
     return named_by(program).classes
 
 
-def named_by(program: Program) -> Named:
+def named_by(program: NamesClasses) -> Named:
     """The classes that a program names, and the names that it has no class for."""
     classes: dict[type, None] = {}
     sought: dict[Any, None] = {}
     seen: set[int] = set()
     keep: list[Any] = []  # ids are only unique among objects that live
-    todo = deque((annotation, False) for annotation in _roots(program))
+    todo = deque((annotation, False) for annotation in program.annotations())
     todo.extend((annotation, True) for annotation in _of_code(program))
     while todo:
         annotation, of_code = todo.popleft()
@@ -67,33 +79,11 @@ def named_by(program: Program) -> Named:
     return Named(list(classes), list(sought))
 
 
-def _roots(program: Program) -> Iterable[Any]:
-    yield from (program.state_schema, program.input_schema, program.output_schema)
-    yield program.context_schema
-    yield from program.types
-    builder = program.builder
-    for spec in getattr(builder, "nodes", {}).values():
-        yield spec.input_schema
-    for branches in getattr(builder, "branches", {}).values():
-        for branch in branches.values():
-            yield branch.input_schema
-    for channel in program.channels.values():
-        yield getattr(channel, "typ", None)
-    for node in program.nodes.values():
-        if node.subprogram is not None:
-            yield from _roots(node.subprogram)
-
-
-def _of_code(program: Program) -> Iterable[Any]:
+def _of_code(program: NamesClasses) -> Iterable[Any]:
     """Annotations of the functions and tools of nodes and routers: a Send's argument, what a node returns."""
-    for function in code_of(program):
+    for function in program.functions():
         yield from hints_of(inspect.unwrap(function)).values()
-    for node in program.nodes.values():
-        tools = getattr(node.action, "tools_by_name", None)
-        if isinstance(tools, dict):
-            yield from (getattr(tool, "args_schema", None) for tool in tools.values())
-        if node.subprogram is not None:
-            yield from _of_code(node.subprogram)
+    yield from program.tool_schemas()
 
 
 #: types of Python's whose subclasses are data too

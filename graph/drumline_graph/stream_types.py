@@ -8,15 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Union
+from typing import Any, Generic, Literal, TypeVar, Union
 
 if sys.version_info >= (3, 11):
     from typing import NotRequired, TypedDict
 else:
     from typing_extensions import NotRequired, TypedDict
 
-if TYPE_CHECKING:
-    from drumline_graph.types import Interrupt
+from drumline_graph.control import Interrupt
 
 StateT = TypeVar("StateT")
 OutputT = TypeVar("OutputT")

@@ -6,7 +6,7 @@ data: `plan` reads a `State`, `apply` reads a `State` and gives the changes, and
 `State.advance` stores them. So a superstep that fails leaves no trace, and a coordinator can commit
 the changes before it believes them.
 
-Rules that clients can see (semantics.md §3.2-3.4):
+Rules that clients can see (docs/semantics.md §3.2-3.4):
 
 - A node runs at most once per superstep however many edges fired, plus once for each `Send` to it.
 - Tasks are ordered PUSH by Send index, then PULL by node name; writes are merged in order of the
@@ -23,9 +23,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drumline_graph.channels.base import MISSING, UNCHANGED
+from drumline_graph.channels.private import merged
 from drumline_graph.constants import PUSH, TASKS
+from drumline_graph.delta import store
 from drumline_graph.errors import InvalidUpdateError
-from drumline_graph.node import Node
+from drumline_graph.program import Node
 from drumline_graph.types import Send
 
 if TYPE_CHECKING:
@@ -155,13 +157,8 @@ class State:
         if not changes:
             return
         self.top = top = self.top + 1
-        cells = self.cells
-        for channel, cell in changes.items():
-            versions[channel] = top
-            if cell is MISSING:
-                cells.pop(channel, None)
-            else:
-                cells[channel] = cell
+        versions.update(dict.fromkeys(changes, top))
+        store(self.cells, changes)
 
 
 def _read_one(program: Program, cells: dict[str, Any], key: str, step: int, stop: int) -> Any:
@@ -270,7 +267,7 @@ def apply(program: Program, state: State, done: Sequence[Done]) -> Applied:
             continue  # not a key of this graph's state: dropped, as in LangGraph
         cell = changes.get(name, MISSING) if name in changes else cells.get(name, MISSING)
         try:
-            cell = channel.update(cell, values)
+            cell = merged(channel, cell, values)
         except InvalidUpdateError as error:
             raise _named(error, name, tasks) from error
         if name in state_keys:

@@ -1,69 +1,62 @@
-"""Checks on a finished builder: everything that can be known to be wrong before a run."""
+"""Checks on what was declared of a graph: everything that can be known to be wrong before a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from drumline_graph.constants import END, START
 from drumline_graph.errors import GraphDefinitionError
-
-if TYPE_CHECKING:
-    from drumline_graph.builder import StateGraph
+from drumline_graph.specs import GraphSpecs
 
 
-def validate(builder: StateGraph[Any, Any, Any, Any], interrupt: Sequence[str] | None = None) -> None:
-    """Raise GraphDefinitionError for dangling edges, a missing entry, or unknown names in
-    `interrupt`.
-    """
-    sources = _sources(builder)
+def validate(specs: GraphSpecs, interrupt: Sequence[str] | None = None) -> None:
+    """Raise GraphDefinitionError for dangling edges, a missing entry, or unknown names in `interrupt`."""
+    sources = _sources(specs)
     for name in sources:
-        if name != START and name not in builder.nodes:
-            raise GraphDefinitionError(f"Found an edge starting at unknown node {name!r}. {_known(builder)}")
+        if name != START and name not in specs.nodes:
+            raise GraphDefinitionError(f"Found an edge starting at unknown node {name!r}. {_known(specs)}")
     if START not in sources:
         raise GraphDefinitionError(
             "The graph has no entrypoint: add at least one edge from START to a node, "
             "for example add_edge(START, 'first')."
         )
-    for source, branches in builder.branches.items():
+    for source, branches in specs.branches.items():
         for branch in branches.values():
-            _check_ends(builder, source, branch.name, (branch.ends or {}).values())
-    for name, origin in _targets(builder):
-        if name != END and name not in builder.nodes:
-            raise GraphDefinitionError(
-                f"Found an edge ending at unknown node {name!r}, from {origin}. {_known(builder)}"
-            )
+            _check_ends(specs, source, branch.name, (branch.ends or {}).values())
+    for name, origin in _targets(specs):
+        if name != END and name not in specs.nodes:
+            raise GraphDefinitionError(f"Found an edge ending at unknown node {name!r}, from {origin}. {_known(specs)}")
     for name in interrupt or ():
-        if name not in builder.nodes:
-            raise GraphDefinitionError(f"Interrupt node {name!r} not found. {_known(builder)}")
+        if name not in specs.nodes:
+            raise GraphDefinitionError(f"Interrupt node {name!r} not found. {_known(specs)}")
 
 
-def _sources(builder: StateGraph[Any, Any, Any, Any]) -> dict[str, None]:
-    sources = {source: None for source, _ in builder._edges}
-    for names, _ in builder._joins:
+def _sources(specs: GraphSpecs) -> dict[str, None]:
+    sources = {source: None for source, _ in specs.edge_pairs}
+    for names, _ in specs.join_pairs:
         sources.update(dict.fromkeys(names))
-    sources.update(dict.fromkeys(builder.branches))
+    sources.update(dict.fromkeys(specs.branches))
     return sources
 
 
-def _targets(builder: StateGraph[Any, Any, Any, Any]) -> Iterable[tuple[str, str]]:
-    for source, target in builder._edges:
+def _targets(specs: GraphSpecs) -> Iterable[tuple[str, str]]:
+    for source, target in specs.edge_pairs:
         yield target, repr(source)
-    for sources, target in builder._joins:
+    for sources, target in specs.join_pairs:
         yield target, repr(list(sources))
-    for node in builder.nodes.values():
+    for node in specs.nodes.values():
         for target in node.ends:
             yield target, f"the destinations of node {node.name!r}"
 
 
-def _check_ends(builder: StateGraph[Any, Any, Any, Any], source: str, branch: str, ends: Iterable[str]) -> None:
+def _check_ends(specs: GraphSpecs, source: str, branch: str, ends: Iterable[str]) -> None:
     for end in ends:
-        if end != END and end not in builder.nodes:
+        if end != END and end not in specs.nodes:
             raise GraphDefinitionError(
-                f"At node {source!r}, branch {branch!r} has an unknown target {end!r}. {_known(builder)}"
+                f"At node {source!r}, branch {branch!r} has an unknown target {end!r}. {_known(specs)}"
             )
 
 
-def _known(builder: StateGraph[Any, Any, Any, Any]) -> str:
-    names = ", ".join(repr(name) for name in builder.nodes) or "none"
+def _known(specs: GraphSpecs) -> str:
+    names = ", ".join(repr(name) for name in specs.nodes) or "none"
     return f"Known nodes: {names}."

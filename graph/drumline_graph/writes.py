@@ -27,8 +27,7 @@ from drumline_graph.schema import field_hints, instance_items
 from drumline_graph.types import Command, Send
 
 if TYPE_CHECKING:
-    from drumline_graph.node import Branch, Node
-    from drumline_graph.program import Program
+    from drumline_graph.program import Branch, Node, Program
 
 Write = tuple[str, Any]
 
@@ -350,9 +349,3 @@ def result_of(writes: Iterable[Write], keys: Collection[str] | str) -> dict[str,
         if key in wanted:
             grouped.setdefault(key, []).append(value)
     return {key: values[0] if len(values) == 1 else {"$writes": values} for key, values in grouped.items()}
-
-
-def writes_for(program: Program, writes: Sequence[Write]) -> list[Write]:
-    """Only those writes that go to keys of the state: without edges, joins and Sends."""
-    known = program.state_keys
-    return [write for write in writes if write[0] in known]

@@ -1,19 +1,16 @@
 """The codec: Python values to bytes and back, over a closed table of types.
 
-msgpack, with everything that msgpack does not have in ext types (`codec_builtin`), and classes
-under a tag that is looked up in a table (`codec_types`). There is one format and no fallback: what
-cannot be encoded raises `EncodeError` with the path to the culprit, what cannot be decoded raises
-`DecodeError`, and no bytes lead to code being imported or called, except the `from_fields` of
-classes that were registered.
+msgpack, with everything that msgpack does not have in ext types (`codec_builtin`), and classes under a tag that is
+looked up in a table (`codec_types`). There is one format and no fallback: what cannot be encoded raises `EncodeError`
+with the path to the culprit, what cannot be decoded raises `DecodeError`, and no bytes lead to code being imported or
+called, except the `from_fields` of classes that were registered.
 
-What comes back equals what went in, with the same types, but for exotic time zones, which come back
-as fixed offsets, and for free-form fields of messages and exceptions (`codec_plain`): what is known
-nowhere is plain data there. Lone surrogates, NaN, ints of any practical size and keys that are no
-strings pass.
+What comes back equals what went in, with the same types, but for exotic time zones, which come back as fixed offsets,
+and for free-form fields of messages and exceptions (`codec_plain`): what is known nowhere is plain data there. Lone
+surrogates, NaN, ints of any practical size and keys that are no strings pass.
 
-Nesting is bounded in two ways: lists and dicts by msgpack (`NESTING_MAX`), typed values by a chain
-of hooks, one per level, of which the innermost refuses. The chain also makes the codec stateless,
-so that one may be shared by threads.
+Nesting is bounded in two ways: lists and dicts by msgpack (`NESTING_MAX`), typed values by a chain of hooks, one per
+level, of which the innermost refuses. The chain also makes the codec stateless, so that one may be shared by threads.
 """
 
 from __future__ import annotations
@@ -85,9 +82,9 @@ _DRUMLINE = _drumline_types()
 class Boxed:
     """A value that stays encoded until somebody asks for it.
 
-    It is encoded by copying its bytes, so a value passes through a process without being decoded,
-    and is never encoded a second time. `value` decodes at the first use and keeps the result;
-    DecodeError if the bytes are bad. Two boxes are equal if their bytes are.
+    It is encoded by copying its bytes, so a value passes through a process without being decoded, and is never encoded
+    a second time. `value` decodes at the first use and keeps the result; DecodeError if the bytes are bad. Two boxes
+    are equal if their bytes are.
     """
 
     __slots__ = ("_codec", "_value", "data")
@@ -121,9 +118,9 @@ def unbox(value: Any) -> Any:
 class Codec:
     """Encodes and decodes values of a closed set of types; may be shared by threads.
 
-    `types` holds the classes that the graph's schemas name and those that the user gave. Python's
-    own types, drumline's, LangChain's messages and what `drumline.types.register` was given are
-    known without it. Values of the tags that it `passes` are not built, but stay `Opaque`.
+    `types` holds the classes that the graph's schemas name and those that the user gave. Python's own types,
+    drumline's, LangChain's messages and what `drumline.types.register` was given are known without it. Values of the
+    tags that it `passes` are not built, but stay `Opaque`.
     """
 
     __slots__ = (

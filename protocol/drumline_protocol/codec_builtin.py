@@ -1,12 +1,11 @@
-"""The ext types of the wire format: Python's own types beyond what msgpack has, each under a code
-of its own.
+"""The ext types of the wire format: Python's own types beyond what msgpack has, each under a code of its own.
 
-A code, once given, keeps its meaning for ever; new types take new codes. `dump` gives the payload
-of an object, `load` makes the object from a payload. Both get a function for what lies inside:
-`inner(value) -> bytes` and `inner(bytes) -> value`.
+A code, once given, keeps its meaning for ever; new types take new codes. `dump` gives the payload of an object, `load`
+makes the object from a payload. Both get a function for what lies inside: `inner(value) -> bytes` and `inner(bytes) ->
+value`.
 
-Not exact by nature: time zones other than `timezone` and `ZoneInfo` come back as fixed offsets, which
-is the same instant.
+Not exact by nature: time zones other than `timezone` and `ZoneInfo` come back as fixed offsets, which is the same
+instant.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import re
 import struct
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import cache
@@ -25,7 +25,7 @@ from msgpack import ExtType, Packer  # type: ignore[import-untyped]
 
 from drumline_protocol.codec_count import check_hashes
 from drumline_protocol.codec_types import Misfit
-from drumline_protocol.limits import BIG_INT_BYTES_MAX, DECIMAL_CHARS_MAX, EQUAL_HASHES_MAX
+from drumline_protocol.limits import BIG_INT_BYTES_MAX, BLOB_ID_CHARS_MAX, DECIMAL_CHARS_MAX, EQUAL_HASHES_MAX
 
 Pack = Callable[[Any], bytes]
 Unpack = Callable[[bytes], Any]
@@ -38,6 +38,8 @@ TAGGED = 32
 BOXED = 33
 #: As TAGGED, of a class whose objects take long to build (a regular expression, a table of pandas).
 SLOW = 34
+#: The name of a value that lies elsewhere (`Named`).
+NAMED_CODE = 35
 
 _new = tuple.__new__
 _MICROSECOND = timedelta(microseconds=1)
@@ -67,8 +69,7 @@ def _dump_tuple(obj: tuple[Any, ...], inner: Pack) -> Any:
 
 
 def _members(obj: set[Any] | frozenset[Any], inner: Pack) -> bytes:
-    # Sorted by their bytes: the order of a set differs between processes, and equal values should
-    # have equal bytes.
+    # Sorted by their bytes: the order of a set differs between processes, and equal values should have equal bytes.
     if len(obj) > EQUAL_HASHES_MAX:
         check_hashes(obj)  # what is written must be readable
     header: bytes = Packer().pack_array_header(len(obj))
@@ -239,6 +240,24 @@ def dump_zone(obj: tzinfo, inner: Pack) -> Any:
     return ext(TIMEZONE, inner(_zone_fields(obj, obj.utcoffset(None))))
 
 
+# -- names of values ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Stands for the value whose bytes, `size` of them, lie in the blob `blob` (`drumline_protocol.named`)."""
+
+    blob: str
+    size: int
+
+
+def _load_named(payload: bytes, inner: Unpack) -> Any:
+    blob, size = _shape(inner(payload), 2)
+    if type(blob) is not str or not 0 < len(blob) <= BLOB_ID_CHARS_MAX or type(size) is not int or size < 0:
+        raise ValueError("not the name of a value")
+    return Named(blob, size)
+
+
 # -- the two tables --------------------------------------------------------------------------------
 
 DUMPERS: dict[type, Callable[[Any, Pack], Any]] = {
@@ -256,6 +275,7 @@ DUMPERS: dict[type, Callable[[Any, Pack], Any]] = {
     timezone: dump_zone,
     deque: _dump_deque,
     range: lambda obj, inner: ext(RANGE, inner([obj.start, obj.stop, obj.step])),
+    Named: lambda obj, inner: ext(NAMED_CODE, inner([obj.blob, obj.size])),
 }
 
 LOADERS: dict[int, Callable[[bytes, Unpack], Any]] = {
@@ -273,13 +293,14 @@ LOADERS: dict[int, Callable[[bytes, Unpack], Any]] = {
     TIMEZONE: lambda payload, inner: _zone(inner(payload)),
     DEQUE: _load_deque,
     RANGE: _load_range,
+    NAMED_CODE: _load_named,
 }
 
 #: What an ext value of a code counts as, where that is not one.
 WEIGHTS = {TAGGED: 2, SLOW: 64}
 
 #: Codes whose payload is a value in this format: what lies inside it counts.
-NESTED = frozenset({TUPLE, SET, FROZENSET, DATETIME, TIME, TIMEDELTA, TIMEZONE, DEQUE, RANGE, TAGGED, SLOW})
+NESTED = frozenset({TUPLE, SET, FROZENSET, DATETIME, TIME, TIMEDELTA, TIMEZONE, DEQUE, RANGE, TAGGED, SLOW, NAMED_CODE})
 
 #: Names of the codes, for the tag of an `Opaque`.
 NAMES = {

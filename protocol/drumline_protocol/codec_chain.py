@@ -27,12 +27,12 @@ LoadHook = Callable[[int, bytes], Any]
 def packer(hook: DumpHook, unicode_errors: str | None) -> Pack:
     """A link that writes."""
 
-    # A packer is neither reentrant nor thread-safe, and with a small buffer a new one costs no more
-    # than a pool of them.
+    # A packer is neither reentrant nor thread-safe, and with a small buffer a new one costs no more than a pool of
+    # them.
     def pack(value: Any) -> bytes:
         packer = Packer(default=hook, strict_types=True, buf_size=512, unicode_errors=unicode_errors)
-        # Inside a list, which is cut off again: so the packer, which nests one level deeper
-        # than the unpacker, refuses what could not be read.
+        # Inside a list, which is cut off again: so the packer, which nests one level deeper than the unpacker, refuses
+        # what could not be read.
         data: bytes = packer.pack([value])
         if (b"\xc4" in data or b"\xc5" in data or b"\xc6" in data) and holds_buffer(value):
             return pack(told_buffers(value))

@@ -1,8 +1,8 @@
 """What encoded bytes would cost to decode, known before anything is built.
 
-A byte can become an object of hundreds, and a forged count claims room for a million items that never come.
-So large values are walked over first (`check_size`): token by token, through all levels of typed values, with nothing
-but a position and a number of tokens to come. The same walk bounds what is encoded, so that both sides agree.
+A byte can become an object of hundreds, and a forged count claims room for a million items that never come. So large
+values are walked over first (`check_size`): token by token, through all levels of typed values, with nothing but a
+position and a number of tokens to come. The same walk bounds what is encoded, so that both sides agree.
 
 Smaller data cannot exceed the bounds. What it may hold are forged counts (`check_counts`) and keys chosen so that their
 hashes are equal (`checked_dict`, `check_hashes`).

@@ -1,7 +1,7 @@
 """Why a value could not be encoded: a second, slow walk that finds the culprit and its path.
 
-Runs only after the codec has failed, so it may take its time; but it meets hostile values (cycles,
-any depth, objects whose methods raise), so it keeps its own stack and trusts no `repr`.
+Runs only after the codec has failed, so it may take its time; but it meets hostile values (cycles, any depth, objects
+whose methods raise), so it keeps its own stack and trusts no `repr`.
 """
 
 from __future__ import annotations

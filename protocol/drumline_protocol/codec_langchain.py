@@ -1,9 +1,9 @@
 """LangChain messages, documents and their kin on the wire, when langchain-core is there.
 
-A closed list of classes under tags of their own, which do not depend on where langchain-core keeps
-them. They travel as their fields, like any pydantic model (`codec_pydantic`): `langchain_core.load`
-is never called, and nothing in the bytes is imported. A field that only the writer's version of
-langchain-core knows is dropped; one that only the reader's version knows takes its default.
+A closed list of classes under tags of their own, which do not depend on where langchain-core keeps them. They travel as
+their fields, like any pydantic model (`codec_pydantic`): `langchain_core.load` is never called, and nothing in the
+bytes is imported. A field that only the writer's version of langchain-core knows is dropped; one that only the reader's
+version knows takes its default.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""How pydantic models cross the wire: as their fields, without validation. Imported once pydantic
-is.
+"""How pydantic models cross the wire: as their fields, without validation. Imported once pydantic is.
 
-A model comes back equal, with the same `model_fields_set`, extra and private attributes. Fields
-that were not set and hold their plain default stay away, which keeps messages small. Cached
-properties stay behind.
+A model comes back equal, with the same `model_fields_set`, extra and private attributes. Fields that were not set and
+hold their plain default stay away, which keeps messages small. Cached properties stay behind.
 """
 
 from __future__ import annotations
@@ -35,8 +33,8 @@ def _plain_defaults(fields: dict[str, Any]) -> dict[str, Any]:
 def model_type(cls: Any, tag: str) -> WireType:
     """The wire type of the pydantic model class `cls`.
 
-    Parts: the fields by name; then, if any of them is needed, names of fields that are there but
-    were not set, extra attributes, private attributes.
+    Parts: the fields by name; then, if any of them is needed, names of fields that are there but were not set, extra
+    attributes, private attributes.
     """
     fields: dict[str, Any] = dict(cls.model_fields)
     plain = _plain_defaults(fields)

@@ -136,7 +136,7 @@ BASES: dict[type, tuple[type, Base]] = {
     datetime: (datetime, Base(_read_datetime, _made_datetime)),
     date: (
         date,
-        Base(lambda obj: date(obj.year, obj.month, obj.day), lambda c, d: date.__new__(c, d.year, d.month, d.day)),
+        Base(lambda obj: date(obj.year, obj.month, obj.day), _made_date),
     ),
     time: (time, Base(_read_time, _made_time)),
     timedelta: (

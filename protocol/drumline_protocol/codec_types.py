@@ -1,9 +1,8 @@
 """Which classes may cross the wire, and how: the closed table behind the codec.
 
-A class travels as its *tag* and its fields. The tag (`module:QualName`, or what `register` was
-given) is data: it is looked up in a table, never imported. Objects are rebuilt from their fields
-without running `__init__`, `__post_init__` or validators, so that they come back as they were; only
-`from_fields` of `register` is called.
+A class travels as its *tag* and its fields. The tag (`module:QualName`, or what `register` was given) is data: it is
+looked up in a table, never imported. Objects are rebuilt from their fields without running `__init__`, `__post_init__`
+or validators, so that they come back as they were; only `from_fields` of `register` is called.
 
 What the reader does not know, or what does not fit its class any more, it gets as `Opaque`.
 """
@@ -32,9 +31,9 @@ class Misfit(Exception):
 class Opaque:
     """A value of a type that this process does not know: its `tag` and its `fields`, as plain data.
 
-    It can be kept, compared, hashed, put into a state and sent on; a reader that knows the type
-    gets the object. Give the classes with `Cluster(types=[...])` or `graph.on(cluster)` to get it
-    here. Do not change `fields`: what is sent on are the bytes it came as.
+    It can be kept, compared, hashed, put into a state and sent on; a reader that knows the type gets the object. Give
+    the classes with `Cluster(types=[...])` or `graph.on(cluster)` to get it here. Do not change `fields`: what is sent
+    on are the bytes it came as.
 
     Code that takes it for the object gets an error that names the class and says how to give it.
     """
@@ -82,9 +81,9 @@ def _where(fields: Any, name: Any) -> str:
 class WireType:
     """How objects of one class are written and rebuilt.
 
-    `dump(obj)` gives the parts that stand behind the tag: the fields, then whatever else the class
-    needs. `load(parts)` makes the object from them and raises `Misfit` if they belong to another
-    version of the class. `name(key)` is how an error's path shows the field `key`.
+    `dump(obj)` gives the parts that stand behind the tag: the fields, then whatever else the class needs. `load(parts)`
+    makes the object from them and raises `Misfit` if they belong to another version of the class. `name(key)` is how an
+    error's path shows the field `key`.
     """
 
     cls: type
@@ -265,8 +264,8 @@ class TypeTable:
     def with_types(self, classes: Iterable[Any], finder: Finder | None = None) -> TypeTable:
         """This table and these classes: dataclasses, attrs classes, pydantic models, Enums and NamedTuples.
 
-        Anything else among `classes` is passed over: a schema names many types that need no entry,
-        and what cannot be encoded in the end says so then. A class of a name that the table has already takes its tag.
+        Anything else among `classes` is passed over: a schema names many types that need no entry, and what cannot be
+        encoded in the end says so then. A class of a name that the table has already takes its tag.
         """
         table = TypeTable(self._by_class.values(), finder or self._finder)
         new: dict[type, WireType] = {}
@@ -295,9 +294,8 @@ class TypeTable:
     def find_tag(self, tag: str) -> WireType | None:
         """The entry of that tag.
 
-        A script run as `__main__` and the same file imported by a worker give one class two module
-        names. So a class of `__main__`, on either side, is also found by its qualified name if only
-        one class of the table has it.
+        A script run as `__main__` and the same file imported by a worker give one class two module names. So a class of
+        `__main__`, on either side, is also found by its qualified name if only one class of the table has it.
         """
         found = self._by_tag.get(tag) or self._alike(tag)
         if found is not None:
@@ -351,21 +349,17 @@ def register(
     to_fields: Callable[[Any], Any] | None = None,
     from_fields: Callable[[Any], Any] | None = None,
 ) -> T:
-    """Let objects of exactly this class cross between processes. Returns the class, so it is also a
-    decorator.
+    """Let objects of exactly this class cross between processes. Returns the class, so it is also a decorator.
 
-    Dataclasses, attrs classes, pydantic models, Enums and NamedTuples need nothing more. For any other class, or
-    to choose what travels, give `to_fields(obj)`, which turns an object into encodable data (a
-    dict, as a rule), and `from_fields(data)`, which makes an object of it. `from_fields` is called
-    with data from outside: check it.
+    Dataclasses, attrs classes, pydantic models, Enums and NamedTuples need nothing more. For any other class, or to
+    choose what travels, give `to_fields(obj)`, which turns an object into encodable data (a dict, as a rule), and
+    `from_fields(data)`, which makes an object of it. `from_fields` is called with data from outside: check it.
 
-    `tag` names the class in the bytes; it must be the same wherever the class is used, and
-    different for each class. By default it is the module and qualified name. Every process that
-    writes or reads the class has to register it, best in the module that defines it; a process that
-    did not reads `Opaque(tag, fields)`.
+    `tag` names the class in the bytes; it must be the same wherever the class is used, and different for each class. By
+    default it is the module and qualified name. Every process that writes or reads the class has to register it, best
+    in the module that defines it; a process that did not reads `Opaque(tag, fields)`.
 
-    TypeError if the class needs `to_fields` and `from_fields` and lacks one; ValueError if the tag
-    is taken.
+    TypeError if the class needs `to_fields` and `from_fields` and lacks one; ValueError if the tag is taken.
     """
     if not isinstance(cls, type):
         raise TypeError(f"register() takes a class, not {cls!r}.")

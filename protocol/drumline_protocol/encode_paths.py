@@ -19,9 +19,9 @@ def of_answer(error: EncodeError, codec: Codec, writes: Iterable[Sequence[Any]],
 
     What an encoder of the user raises while it is looked for is returned in place of it.
     """
-    place = "what a router after START returned" if node == START else f"what node {node!r} returned"
+    place = place_of_answer(node)
     for channel, value in writes:
-        root = _root_of(channel, value)
+        root = root_of_write(channel, value)
         try:
             codec.encode(value.arg if isinstance(value, Send) and channel == TASKS else value, root)
         except EncodeError as at:
@@ -31,7 +31,13 @@ def of_answer(error: EncodeError, codec: Codec, writes: Iterable[Sequence[Any]],
     return error.at(place)
 
 
-def _root_of(channel: Any, value: Any) -> str:
+def place_of_answer(node: str) -> str:
+    """Whose value the answer of a node is, for people."""
+    return "what a router after START returned" if node == START else f"what node {node!r} returned"
+
+
+def root_of_write(channel: Any, value: Any) -> str:
+    """What the user calls the place of a write."""
     if channel == TASKS and isinstance(value, Send):
         return f"Send({value.node!r}).arg"
     if channel in (ROOT, RETURN):

@@ -1,11 +1,13 @@
-"""Errors of the wire and of the cluster. Each class docstring is the page of the manual for that
-error.
+"""Errors of the wire and of the cluster. Each class docstring is the page of the manual for that error.
 
     DrumlineError               everything that drumline raises (drumline_graph.errors)
       WireError                 bytes and values
         EncodeError             a value cannot be sent                (fault: what made the value)
         DecodeError             bytes are not what we write           (fault: who wrote them)
         ProtocolTooNew          an entry of a newer drumline          (fault: the deployment)
+        ValueMissing            a large value is not there any more
+          CellMissing           a version of a channel's value        (fault: the message is old, or keys were deleted)
+          BlobMissing           a value under a name of its own       (fault: the same)
       ClusterError              the cluster as a whole
         NoBroker                Redis does not answer                 (fault: address, network)
         EvictingBroker          Redis may delete what it should keep  (fault: Redis' settings)
@@ -33,8 +35,8 @@ error.
         RunTooLong              it has written more than a run may    (fault: the node, or the bound)
         RemoteError             a class that is not known here        (fault: the node)
 
-Every class can be built again from its `args`, which are plain data: so it crosses the wire and is
-raised on the client as what it was.
+Every class can be built again from its `args`, which are plain data: so it crosses the wire and is raised on the client
+as what it was.
 """
 
 from __future__ import annotations
@@ -72,13 +74,18 @@ from drumline_protocol.errors_run import (
     UnknownRun,
 )
 from drumline_protocol.errors_wire import (
+    BlobMissing,
+    CellMissing,
     DecodeError,
     EncodeError,
     ProtocolTooNew,
+    ValueMissing,
     WireError,
 )
 
 __all__ = [
+    "BlobMissing",
+    "CellMissing",
     "ClusterError",
     "DamagedRun",
     "DecodeError",
@@ -108,6 +115,7 @@ __all__ = [
     "TaskAbandoned",
     "UnknownGraph",
     "UnknownRun",
+    "ValueMissing",
     "WireError",
     "WriterBlocked",
     "without_password",

@@ -46,9 +46,9 @@ class NoBroker(ClusterError):
 class EvictingBroker(ClusterError):
     """This Redis deletes keys when its memory is full, so it could silently lose accepted runs.
 
-    `policy` is its `maxmemory-policy`. Set it to `noeviction` (`CONFIG SET maxmemory-policy
-    noeviction`, or in the settings of a managed server), or give drumline a Redis of its own. With
-    `noeviction` a full Redis refuses writes instead, which drumline turns into waiting.
+    `policy` is its `maxmemory-policy`. Set it to `noeviction` (`CONFIG SET maxmemory-policy noeviction`, or in the
+    settings of a managed server), or give drumline a Redis of its own. With `noeviction` a full Redis refuses writes
+    instead, which drumline turns into waiting.
     """
 
     def __init__(self, policy: str) -> None:
@@ -65,10 +65,10 @@ class EvictingBroker(ClusterError):
 class PartitionMismatch(ClusterError):
     """This process was told another number of partitions than the cluster was created with.
 
-    The number is fixed when a cluster is first used, since it decides where every thread lives.
-    Leave the setting out (the stored number is then taken), or use another key prefix for a new
-    cluster. To make this one anew with another number, give up all that it holds: stop every process
-    of it, then delete its keys (`docs/deployment.md`, "Partitions").
+    The number is fixed when a cluster is first used, since it decides where every thread lives. Leave the setting out
+    (the stored number is then taken), or use another key prefix for a new cluster. To make this one anew with another
+    number, give up all that it holds: stop every process of it, then delete its keys (`docs/deployment.md`,
+    "Partitions").
     """
 
     def __init__(self, wanted: int, stored: int) -> None:
@@ -89,8 +89,8 @@ class NoCoordinator(ClusterError):
 
     `waited_s` is short if no coordinator is registered at all, longer if one is there, or if the `drumline up` of this
     folder is still starting. Start one with `drumline coordinator`, on any machine that reaches the same Redis with the
-    same prefix; `drumline ps` shows who is there. A coordinator that starts later may still find the
-    request and run it.
+    same prefix; `drumline ps` shows who is there. A coordinator that starts later may still find the request and run
+    it.
     """
 
     def __init__(self, waited_s: float, partition: int | None = None, registered: int | None = None) -> None:
@@ -114,12 +114,11 @@ class NoCoordinator(ClusterError):
 
 
 class NoCluster(NoCoordinator):
-    """Nothing lies in Redis under this key prefix: no coordinator was ever started there. Nothing was
-    written.
+    """Nothing lies in Redis under this key prefix: no coordinator was ever started there. Nothing was written.
 
-    The first coordinator creates the cluster; workers, and calls that start a run, wait for that a
-    while (`waited_s`; 0: this call did not wait, since it only looks). Start one with `drumline
-    coordinator --app ...`, or check the prefix and the number of the database in the address.
+    The first coordinator creates the cluster; workers, and calls that start a run, wait for that a while (`waited_s`;
+    0: this call did not wait, since it only looks). Start one with `drumline coordinator --app ...`, or check the
+    prefix and the number of the database in the address.
     """
 
     def __init__(self, url: str, prefix: str, waited_s: float = 0) -> None:
@@ -139,8 +138,8 @@ class NoCluster(NoCoordinator):
 class NotDeleted(NoCoordinator):
     """No coordinator deleted the run in time, though it was asked to. It will be when one comes.
 
-    `drumline ps` shows whether somebody holds the run's partition. A coordinator of an older version
-    does not know how to.
+    `drumline ps` shows whether somebody holds the run's partition. A coordinator of an older version does not know how
+    to.
     """
 
     def __init__(self, run_id: str, waited_s: float) -> None:
@@ -156,8 +155,7 @@ class NotDeleted(NoCoordinator):
 
 
 class NoWorker(ClusterError, UserWarning):
-    """No worker is there that could run a task: none takes its pool, or none holds its graph. The
-    run waits.
+    """No worker is there that could run a task: none takes its pool, or none holds its graph. The run waits.
 
     Given as a warning, once a run and pool. Start a worker with `drumline worker --app ... --pool gpu`, `gpu` being the
     pool that the text names.
@@ -246,12 +244,10 @@ _DIGITS, _DIFFERENCES_MAX = 12, 8
 
 
 class WriterBlocked(ClusterError):
-    """A node emitted events faster than they could be sent, for so long that its writer gave up
-    waiting.
+    """A node emitted events faster than they could be sent, for so long that its writer gave up waiting.
 
-    `pending_bytes` is what lay in the send buffer, `waited_s` how long the writer waited. Redis is
-    slow, unreachable or full; or the node emits more than the network carries. Emit fewer or
-    smaller events.
+    `pending_bytes` is what lay in the send buffer, `waited_s` how long the writer waited. Redis is slow, unreachable or
+    full; or the node emits more than the network carries. Emit fewer or smaller events.
     """
 
     def __init__(self, waited_s: float, pending_bytes: int) -> None:

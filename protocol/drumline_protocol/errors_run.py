@@ -84,12 +84,10 @@ class RunExpired(RunError):
 
 
 class LogGap(RunError):
-    """Facts of the run's log that a reader needs are gone, or Redis has lost its latest part (a
-    rewind).
+    """Facts of the run's log that a reader needs are gone, or Redis has lost its latest part (a rewind).
 
-    `wanted` is the number of the fact that should come next, `found` the one that came instead.
-    After a rewind the run itself goes on from what was committed; join it again without a position
-    to see it from a snapshot on.
+    `wanted` is the number of the fact that should come next, `found` the one that came instead. After a rewind the run
+    itself goes on from what was committed; join it again without a position to see it from a snapshot on.
     """
 
     def __init__(self, run_id: str, wanted: int, found: int) -> None:
@@ -122,11 +120,10 @@ class InvalidPosition(RunError, ValueError):
 
 
 class ModeNotRecorded(RunError, ValueError):
-    """The run does not record what the stream mode needs, so it cannot be shown, not even from now
-    on.
+    """The run does not record what the stream mode needs, so it cannot be shown, not even from now on.
 
-    `stream()` records what its own modes ask for, and events of subgraphs only with `subgraphs=True`; a run that
-    others shall join in other modes should be started with `start()`, which records all.
+    `stream()` records what its own modes ask for, and events of subgraphs only with `subgraphs=True`; a run that others
+    shall join in other modes should be started with `start()`, which records all.
     """
 
     def __init__(self, modes: Sequence[str], recorded: Sequence[str]) -> None:
@@ -174,10 +171,9 @@ class RunCancelled(RunError):
 class TaskAbandoned(RunError):
     """No worker that began this task came to an answer, so it was not given out again.
 
-    A node that kills its process does this (out of memory, a crash in native code), and so do
-    machines that are taken away during long nodes. After two lost workers the task ran alone, so
-    that no other task was the cause. `attempts` says how often it was begun, `reason` what became
-    of the last attempt. Look at the workers' logs and memory.
+    A node that kills its process does this (out of memory, a crash in native code), and so do machines that are taken
+    away during long nodes. After two lost workers the task ran alone, so that no other task was the cause. `attempts`
+    says how often it was begun, `reason` what became of the last attempt. Look at the workers' logs and memory.
     """
 
     def __init__(self, node: str, task: str, attempts: int, reason: str = "") -> None:
@@ -196,11 +192,9 @@ class TaskAbandoned(RunError):
 
 
 class PoisonedRun(RunError):
-    """Handling this run's messages brought its coordinator down again and again, so the run was
-    failed.
+    """Handling this run's messages brought its coordinator down again and again, so the run was failed.
 
-    Other runs go on. This is a bug of drumline, or a reducer that ends its process; please report
-    it with `cause`.
+    Other runs go on. This is a bug of drumline, or a reducer that ends its process; please report it with `cause`.
     """
 
     def __init__(self, run_id: str, tries: int, cause: str = "") -> None:
@@ -247,13 +241,11 @@ class RunTooLong(RunError):
 
 
 class RemoteError(RunError):
-    """A node raised an exception whose class this process was not given, so it cannot be rebuilt
-    here.
+    """A node raised an exception whose class this process was not given, so it cannot be rebuilt here.
 
     The text begins with the original class and message. To catch it as what it was, name its class:
-    `Cluster(errors=[MyError])`, or use `graph.on(cluster)`, which knows the classes of the graph's
-    module. `traceback_text` is the traceback on the worker, `attributes` what the exception held, as far as it
-    crossed.
+    `Cluster(errors=[MyError])`, or use `graph.on(cluster)`, which knows the classes of the graph's module.
+    `traceback_text` is the traceback on the worker, `attributes` what the exception held, as far as it crossed.
     """
 
     def __init__(self, class_name: str, message: str, traceback_text: str = "") -> None:

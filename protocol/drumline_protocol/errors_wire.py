@@ -12,14 +12,13 @@ class WireError(DrumlineError):
 
 
 class EncodeError(WireError):
-    """A value cannot be sent to another process: its type is not known to drumline, or it exceeds a
-    bound.
+    """A value cannot be sent to another process: its type is not known to drumline, or it exceeds a bound.
 
-    `path` leads to the culprit inside the value (`state['docs'][3].handle`), `type_name` is its
-    type, `place` says whose value it is (`what node 'fetch' returned`; "" if nobody told). Nothing was sent. Either
-    turn the culprit into data (ids, dicts, bytes, text), or tell drumline how to write it with
-    `drumline.types.register(T, to_fields=..., from_fields=...)`, or keep it out of what is sent: open files, sockets,
-    clients and locks belong into the process that uses them. The text ends with what helps at that place.
+    `path` leads to the culprit inside the value (`state['docs'][3].handle`), `type_name` is its type, `place` says
+    whose value it is (`what node 'fetch' returned`; "" if nobody told). Nothing was sent. Either turn the culprit into
+    data (ids, dicts, bytes, text), or tell drumline how to write it with `drumline.types.register(T, to_fields=...,
+    from_fields=...)`, or keep it out of what is sent: open files, sockets, clients and locks belong into the process
+    that uses them. The text ends with what helps at that place.
     """
 
     def __init__(self, path: str, type_name: str, reason: str, place: str = "") -> None:
@@ -64,9 +63,8 @@ _REMEDIES = {
 class DecodeError(WireError):
     """Bytes from outside are not what drumline writes, or exceed a bound. Nothing of them was used.
 
-    Something else wrote to drumline's keys, or an entry was damaged. `size` is the number of bytes.
-    The entry is set aside by the services; if it came back after a restart, look for another
-    program that shares the key prefix.
+    Something else wrote to drumline's keys, or an entry was damaged. `size` is the number of bytes. The entry is set
+    aside by the services; if it came back after a restart, look for another program that shares the key prefix.
     """
 
     def __init__(self, reason: str, size: int = 0) -> None:
@@ -76,6 +74,42 @@ class DecodeError(WireError):
 
     def __str__(self) -> str:
         return f"cannot decode {self.size} bytes: {self.reason}"
+
+
+class ValueMissing(WireError):
+    """A large value that a message names is not there (any more): its run has moved on or is over, or somebody deleted
+    keys by hand. Whoever has an old message gives it back; the coordinator knows what holds now.
+    """
+
+
+class CellMissing(ValueMissing):
+    """Version `version` of a cell cannot be put together: that needs version `lacking`, which is not stored (any more),
+    or is no version that can come before it.
+    """
+
+    def __init__(self, version: int, lacking: int) -> None:
+        super().__init__(version, lacking)
+        self.version = version
+        self.lacking = lacking
+
+    def __str__(self) -> str:
+        return f"version {self.version} of a cell needs version {self.lacking}, which is not there"
+
+
+class BlobMissing(ValueMissing):
+    """The large value of `size` bytes that lay in the blob `blob` is not there (any more).
+
+    Its run has dropped it, or ended more than `LOG_TTL_S` ago; or it waited longer than `BLOB_UNNAMED_TTL_S` for the
+    commit that names it. A reader cannot get it again; a worker gives its task back.
+    """
+
+    def __init__(self, blob: str, size: int) -> None:
+        super().__init__(blob, size)
+        self.blob = blob
+        self.size = size
+
+    def __str__(self) -> str:
+        return f"the value of {self.size} bytes in blob {self.blob!r} is gone"
 
 
 class ProtocolTooNew(WireError):

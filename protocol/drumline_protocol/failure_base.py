@@ -28,10 +28,10 @@ class FarTraceback(Exception):
 class Failure:
     """An exception as data.
 
-    `class_name` is `ValueError` for a builtin, else `module.QualName`. `args` builds the exception
-    again: a list, or `Boxed` as `describe` makes it; None if the arguments could not be encoded.
-    `traceback` is the text that Python prints, `notes` are those of PEP 678. `place` says who raised it, as in
-    `node 'x' on worker 'w1'`; "" if nobody told.
+    `class_name` is `ValueError` for a builtin, else `module.QualName`. `args` builds the exception again: a list, or
+    `Boxed` as `describe` makes it; None if the arguments could not be encoded. `traceback` is the text that Python
+    prints, `notes` are those of PEP 678. `place` says who raised it, as in `node 'x' on worker 'w1'`; "" if nobody
+    told.
 
     `attributes` are what else the exception holds, each value boxed, or a Failure where it is an exception itself;
     `left` names those that could not cross, with their types. `cause` and `context` are the exceptions that it came

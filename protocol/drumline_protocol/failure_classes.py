@@ -20,8 +20,7 @@ from drumline_protocol.failure_base import class_name_of
 ErrorClass = type[BaseException]
 Known = Mapping[str, ErrorClass] | Iterable[ErrorClass]
 
-#: Builtins that are never rebuilt: raised inside a generator or a thread they would end it instead
-#: of telling anything.
+#: Builtins that are never rebuilt: raised inside a generator or a thread they would end it instead of telling anything.
 CONTROL = (StopIteration, StopAsyncIteration)
 
 #: modules outside of the standard library whose exceptions are known
@@ -59,8 +58,7 @@ def find_class(name: str, known: Known) -> ErrorClass | None:
     named = given.get(name)
     if named is not None:
         return named[0] if len(set(named)) == 1 else None
-    # One file run as a script here and imported there: `__main__.MyError` and `app.MyError` are the
-    # same class.
+    # One file run as a script here and imported there: `__main__.MyError` and `app.MyError` are the same class.
     alike = [cls for classes in given.values() for cls in classes if _same_but_for_main(name, cls)]
     if len(set(alike)) == 1:
         return alike[0]

@@ -21,11 +21,11 @@ _set = object.__setattr__
 def rebuild(failure: Failure, known: Known = ()) -> BaseException:
     """The exception that `failure` describes, or a `RemoteError`. Never raises.
 
-    `known` holds the classes that may be built besides Python's and drumline's own, by class name
-    or just listed. Attributes, causes and members of a group come back too, as far as they crossed; those that did not
-    are named in a note. Attached as notes (`__notes__`) are the traceback of the process that raised it, and last the
-    place. Python prints notes from 3.11 on; on 3.10, which does not, they are the exception's cause (or the cause of
-    the first of its causes), which it prints.
+    `known` holds the classes that may be built besides Python's and drumline's own, by class name or just listed.
+    Attributes, causes and members of a group come back too, as far as they crossed; those that did not are named in a
+    note. Attached as notes (`__notes__`) are the traceback of the process that raised it, and last the place. Python
+    prints notes from 3.11 on; on 3.10, which does not, they are the exception's cause (or the cause of the first of its
+    causes), which it prints.
     """
     return _Builder(known).build(failure)
 

@@ -19,6 +19,8 @@ drumline:graphs              hash    graph name: fingerprints held           for
 {drumline:3}:run:<run id>    hash    run record, open superstep              end + LOG_TTL_S
 {drumline:3}:thread:<id>     hash    committed channels, by version          until deleted
 {drumline:3}:log:<run id>    stream  facts of the run                        end + LOG_TTL_S
+{drumline:3}:waiting         set     runs whose tasks wait without entry     member: while so
+{drumline:3}:cells:<r>:<c>   stream  versions of cell c of run r             as the run's log
 {drumline:3}:blob:<blob id>  string  one large value                         as what names it
 {drumline:3}:tasks:<pool>    stream  as above, on Redis Cluster only         as above
 ===========================  ======  ======================================  ==================
@@ -31,7 +33,8 @@ the hash tag `{drumline:3}`, so that on Redis Cluster they lie in one slot and o
 them all. There the tasks of a partition must lie in that slot too, and each partition has task
 streams of its own; elsewhere a pool has one stream.
 
-Ids and pool names stand last in a key, so they may contain any character.
+Ids and pool names stand last in a key, so they may contain any character. Only behind the id of a cell's owner the name
+of the cell follows: there `%` and `:` of the id are written `%25` and `%3A`.
 """
 
 from __future__ import annotations
@@ -136,6 +139,16 @@ class Keys:
     def log(self, partition: int, run_id: str) -> str:
         """A run's log."""
         return f"{self._open}{partition}}}:log:{run_id}"
+
+    def waiting(self, partition: int) -> str:
+        """Runs that have tasks which wait without an entry of a task stream."""
+        return f"{self._open}{partition}}}:waiting"
+
+    def cell(self, partition: int, owner: str, cell: str) -> str:
+        """The versions of a cell. `owner` is the run that it belongs to. `commit.lua` makes this name too."""
+        if ":" in owner or "%" in owner:
+            owner = owner.replace("%", "%25").replace(":", "%3A")
+        return f"{self._open}{partition}}}:cells:{owner}:{cell}"
 
     def blob(self, partition: int, blob_id: str) -> str:
         """One large value."""

@@ -14,9 +14,28 @@ from __future__ import annotations
 #: where they arise.
 VALUE_BYTES_MAX = 128 * 1024 * 1024
 
-#: What one stream entry should hold, all its fields together. Nothing enforces it yet: a task's
-#: result travels inside its entry, up to `VALUE_BYTES_MAX`.
+#: What one entry of an inbox may hold. A worker moves the large values of a result out of it (`NAMED_BYTES_MIN`), and
+#: refuses, where it was made, what is larger all the same: an event, a question, a result of very many small values.
 ENTRY_BYTES_MAX = 16 * 1024 * 1024
+
+#: A cell up to this size travels inside the messages of the tasks that read it. A larger one lies in the cell store,
+#: and messages name its version: most steps change a little of it, and a worker that has seen it reads just that.
+CELL_INLINE_BYTES_MAX = 2 * 1024
+
+#: A value of a result, or the argument of a Send, that takes more than this is put under a name of its own. A name
+#: costs a key of Redis, about 200 bytes, and a read by everybody who needs the value, which takes about as long as
+#: copying 64 KiB does; and a value that stays is written up to four times (result, fact, plan, task).
+NAMED_BYTES_MIN = 16 * 1024
+
+#: A result that is larger than this with the values that stayed in it is gone through again for smaller ones, down to
+#: `NAMED_CROWDED_BYTES_MIN`: thousands of Sends of a few KiB each must not make an entry of many MiB.
+RESULT_INLINE_BYTES_MAX = 1024 * 1024
+
+#: No value that takes less than this is put under a name: the name would not be shorter by much.
+NAMED_CROWDED_BYTES_MIN = 256
+
+#: The id of a blob: the id of its run, and what tells the values of that run apart.
+BLOB_ID_CHARS_MAX = 512
 
 #: A value up to this size travels inside its message; a bigger one lies under a blob key and is
 #: referred to.
@@ -90,6 +109,14 @@ FAILURE_DETAILS_MAX = 100
 #: The text of an input in such a line that cannot travel as itself.
 FAILURE_INPUT_CHARS_MAX = 200
 
+# -- reading stored values -------------------------------------------------------------------------
+
+#: Cells and blobs that one trip to the server asks for. More are asked for in several.
+READ_NAMES_MAX = 500
+
+#: Versions of one cell that one trip brings. Whoever lets deltas outweigh their base never needs so many.
+READ_ROWS_MAX = 2000
+
 # -- dispatch --------------------------------------------------------------------------------------
 
 #: Tasks that one commit may send out. A wider superstep leaves in several windows.
@@ -147,10 +174,6 @@ NAME_CHARS_MAX = 200
 #: A worker that does not renew a task's entry for this long has lost it.
 TASK_LEASE_MS = 1_200
 
-#: How often a worker renews what it holds: a quarter of the lease, so that three renewals may be
-#: lost.
-TASK_RENEW_MS = TASK_LEASE_MS // 4
-
 #: A coordinator that does not renew its partition for this long has lost it.
 COORDINATOR_LEASE_MS = 1_200
 
@@ -181,9 +204,14 @@ WRITER_BLOCK_MS = 30_000
 #: How long the log and the blobs of a finished run can still be read.
 LOG_TTL_S = 86_400
 
-#: How long a large value is kept that tasks refer to, if its run does not drop it before (a newer version, the run's
-#: end). A task that waits longer than this finds it gone, and fails.
+#: How long a large value is kept that a commit has put, if its run does not drop it before (a newer version, the run's
+#: end). A task that waits longer than this finds it gone. What a worker has put, and a commit has kept, lives as long
+#: as its run's log.
 BLOB_TTL_S = 7 * 86_400
+
+#: How long a large value that a worker has put waits to be named by a commit, which happens when its task's answer is
+#: accepted. What a worker left behind that died before it answered is gone after this.
+BLOB_UNNAMED_TTL_S = 600
 
 #: A worker or coordinator that was not heard of for this long is no longer listed as present.
 PRESENCE_TTL_MS = 15_000
@@ -202,3 +230,9 @@ DELETE_TIMEOUT_MS = 10_000
 
 #: What a worker may have gathered for sending before its writers block.
 SEND_BUFFER_BYTES_MAX = 16 * 1024 * 1024
+
+#: Large values that a worker puts in one write. A single larger one goes alone.
+PUT_BYTES_MAX = 8 * 1024 * 1024
+
+#: What a worker keeps of the large values that it has seen (a setting). Values that were read lately stay.
+CACHE_BYTES_MAX = 64 * 1024 * 1024

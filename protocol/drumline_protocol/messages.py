@@ -182,7 +182,10 @@ class RunDamaged:
 
 @dataclass(slots=True)
 class RunShared:
-    """What all tasks of a run have in common; encoded once per run."""
+    """What all tasks of a run have in common; encoded once per run.
+
+    `names` tells that its coordinator takes names of large values (`Named`) in the answers of tasks.
+    """
 
     run_id: str
     graph: str
@@ -193,15 +196,17 @@ class RunShared:
     record: tuple[str, ...]
     subgraphs: bool
     is_async: bool = False
+    names: bool = False
 
 
 @dataclass(slots=True)
 class TaskMessage:
     """Run this task.
 
-    `cells` holds the raw cells that the node (PULL) and its routers read; `blobs` names those too large to travel
-    along, each with the blob key that holds it. `arg` is the argument of a `Send`. In phase `route` only the routers
-    run, after `writes`. A task that is to run `alone` is suspected of killing its workers.
+    `cells` holds the raw cells that the node (PULL) and its routers read; `named` names the versions of those too large
+    to travel along, as (cell, version, version of the base), `blobs` those that lie in a blob each. `arg` is the
+    argument of a `Send`. In phase `route` only the routers run, after `writes`. In `cells`, `arg` and `writes` a
+    `Named` may stand for a large value. A task that is to run `alone` is suspected of killing its workers.
     """
 
     shared: Any
@@ -220,6 +225,7 @@ class TaskMessage:
     blobs: dict[str, str] = field(default_factory=dict)
     token: str = ""
     alone: bool = False
+    named: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,5 @@
 """Metadata of a run, of the graphs under it and of its tasks: what nodes find in their config, `messages` items carry
-and `tasks` items show. Pure; the machine, workers and views share these rules (semantics §1.6, §3.10, §4).
+and `tasks` items show. Pure; the machine, workers and views share these rules (docs/semantics.md §1.6, §3.10, §4).
 """
 
 from __future__ import annotations

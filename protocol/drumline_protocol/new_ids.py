@@ -14,8 +14,7 @@ def new_token() -> str:
 def new_run_id() -> str:
     """A run id: a UUID (version 7) as text, so that ids sort by the time at which they were drawn.
 
-    48 bits of milliseconds, 12 bits of the fraction of the millisecond (RFC 9562, method 3), 62
-    random bits.
+    48 bits of milliseconds, 12 bits of the fraction of the millisecond (RFC 9562, method 3), 62 random bits.
     """
     ms, rest_ns = divmod(time.time_ns(), 1_000_000)
     fraction = rest_ns * 4096 // 1_000_000

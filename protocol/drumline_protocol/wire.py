@@ -110,6 +110,10 @@ def _changes_out(changes: dict[str, Any]) -> dict[str, Any]:
     return {channel: list(change) for channel, change in changes.items()}
 
 
+def _named_out(named: dict[str, Any]) -> dict[str, Any]:
+    return {channel: list(at) for channel, at in named.items()} if named else named
+
+
 #: fields that are not plain data: how they go out (`wire_shapes` says how they come in)
 _OUTS: dict[Any, Convert | None] = {
     **dict.fromkeys(("ns", "record", "tags", "written", "triggers", "path"), list),
@@ -118,6 +122,7 @@ _OUTS: dict[Any, Convert | None] = {
     "sketches": sketches_out,
     "writes": _writes_out,
     (f.PlanMade, "tasks"): _tasks_out,
+    "named": _named_out,
     (m.Cancel, "tasks"): list,
 }
 #: fields that stay in the process

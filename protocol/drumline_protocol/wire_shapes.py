@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from drumline_graph.delta import is_change
 from drumline_graph.texts import is_encodable
 from drumline_graph.types import Command, Interrupt, Send
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
+from drumline_protocol.cells import CellAt
 from drumline_protocol.codec import Boxed
 from drumline_protocol.failure import Failure
 from drumline_protocol.limits import NAME_CHARS_MAX
@@ -169,9 +171,22 @@ def keys(value: Any) -> Any:
 
 def change(value: Any) -> list[Any]:
     """What changed in a channel (`drumline_graph.delta`)."""
-    if type(value) is list and value and type(value[0]) is str:
+    if type(value) is list and value and type(value[0]) is str and is_change(value):
         return value
     raise Misshapen("must be a change of a channel")
+
+
+def cell_at(value: Any) -> CellAt:
+    """A version of a cell: its name, its number, and that of its base."""
+    if (
+        type(value) is list
+        and len(value) == 3
+        and type(value[0]) is str
+        and all(type(each) is int for each in value[1:])
+        and 0 < value[2] <= value[1] <= _INT_MAX
+    ):
+        return CellAt(text(value[0]), value[1], value[2])
+    raise Misshapen("must be the name of a cell, a version, and the version of its base")
 
 
 def bursts(value: Any) -> list[bytes]:
@@ -267,6 +282,7 @@ FIELDS: dict[Any, Shape] = {
     "items": emitted,
     (f.PlanMade, "tasks"): tasks,
     (m.Cancel, "tasks"): tuple_of(name),
+    "named": dict_of(cell_at),
     "input": anything,
     "context": anything,
     "arg": anything,

@@ -165,7 +165,7 @@ def chat() -> Any:
 
 def nested() -> Any:
     """Subgraphs with routers and Sends, a command for the parent, a graph called in a function, an async node."""
-    called = StateGraph(Log).add_node("deep", says("deep")).add_edge(START, "deep").compile()
+    called = StateGraph(Log).add_node("deep", says("deep")).add_edge(START, "deep").compile()  # type: ignore[arg-type]
 
     def calls(state: Log) -> dict[str, Any]:
         return {"log": [str(len(called.invoke(state)["log"]))]}
@@ -179,11 +179,11 @@ def nested() -> Any:
     def spread(_state: Log) -> list[Any]:
         return [Send("sent", {"log": ["s"] * n}) for n in range(12)]
 
-    inner = StateGraph(Log).add_node("left", says("left")).add_node("right", says("right")).add_node("calls", calls)
+    inner = StateGraph(Log).add_node("left", says("left")).add_node("right", says("right")).add_node("calls", calls)  # type: ignore[arg-type]
     inner.add_edge(START, "left").add_edge(START, "right").add_edge(["left", "right"], "calls")
-    leaves = StateGraph(Log).add_node("up", up).add_edge(START, "up")
+    leaves = StateGraph(Log).add_node("up", up).add_edge(START, "up")  # type: ignore[arg-type]
     builder = StateGraph(Log).add_node("inner", inner.compile()).add_node("leaves", leaves.compile())
-    builder.add_node("sent", sent).add_node("end", says("end"), defer=True)
+    builder.add_node("sent", sent).add_node("end", says("end"), defer=True)  # type: ignore[arg-type]
     builder.add_conditional_edges(START, lambda _: ["inner", "leaves"], ["inner", "leaves"])
     builder.add_conditional_edges("inner", spread, ["sent", END])
     return builder.compile(name="nested")
@@ -191,9 +191,9 @@ def nested() -> Any:
 
 def asks() -> Any:
     """A question in a subgraph, whose siblings go on."""
-    inner = StateGraph(Log).add_node("ask", lambda _: {"log": [interrupt({"why": 1})]}).add_node("aside", says("aside"))
+    inner = StateGraph(Log).add_node("ask", lambda _: {"log": [interrupt({"why": 1})]}).add_node("aside", says("aside"))  # type: ignore[arg-type]
     inner.add_edge(START, "ask").add_edge(START, "aside")
-    builder = StateGraph(Log).add_node("inner", inner.compile()).add_node("beside", says("beside"))
+    builder = StateGraph(Log).add_node("inner", inner.compile()).add_node("beside", says("beside"))  # type: ignore[arg-type]
     return builder.add_edge(START, "inner").add_edge(START, "beside").compile(name="asks")
 
 
@@ -209,7 +209,7 @@ def flaky() -> Any:
         return {"log": [f"attempt {attempt}"]}
 
     policy = RetryPolicy(initial_interval=0.001, jitter=False)
-    builder = StateGraph(Log).add_node(fails_twice, retry_policy=policy).add_edge(START, "fails_twice")
+    builder = StateGraph(Log).add_node(fails_twice, retry_policy=policy).add_edge(START, "fails_twice")  # type: ignore[arg-type]
     return builder.compile(name="flaky")
 
 
@@ -252,7 +252,7 @@ def routed() -> Any:
     def answer(_: MessagesState) -> dict[str, Any]:
         return {"messages": [AIMessage("one"), Parrot().invoke("two")]}
 
-    inner = StateGraph(MessagesState).add_node("inner", answer).add_edge(START, "inner").compile()
+    inner = StateGraph(MessagesState).add_node("inner", answer).add_edge(START, "inner").compile()  # type: ignore[arg-type]
     builder = StateGraph(MessagesState).add_node("sub", inner).add_node("after", lambda _: {"messages": []})
     return builder.add_edge(START, "sub").add_conditional_edges("sub", route, ["after"]).compile(name="routed")
 

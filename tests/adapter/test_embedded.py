@@ -96,7 +96,7 @@ def test_a_config_of_the_graph_is_kept() -> None:
 
 
 def test_a_subgraph_with_a_config_of_its_own_runs_inline() -> None:
-    inner = StateGraph(Log).add_node("in", served.says("in")).add_edge(START, "in").compile()
+    inner = StateGraph(Log).add_node("in", served.says("in")).add_edge(START, "in").compile()  # type: ignore[arg-type]
     builder = StateGraph(Log).add_node("sub", inner.with_config(tags=["t"])).add_edge(START, "sub")
     graph = builder.compile()
     ours = adapt(graph)
@@ -120,9 +120,9 @@ def test_a_store_of_one_process_is_warned_of(caplog: pytest.LogCaptureFixture) -
     def keep(_: Any, runtime: Runtime[Any]) -> dict[str, Any]:
         assert runtime.store is not None
         runtime.store.put(("ns",), "key", {"kept": True})
-        return {"log": [str(runtime.store.get(("ns",), "key").value)]}
+        return {"log": [str(runtime.store.get(("ns",), "key").value)]}  # type: ignore[union-attr]
 
-    graph = adapt(StateGraph(Log).add_node(keep).add_edge(START, "keep").compile(store=InMemoryStore()))
+    graph = adapt(StateGraph(Log).add_node(keep).add_edge(START, "keep").compile(store=InMemoryStore()))  # type: ignore[arg-type]
     assert graph.invoke({"log": []})["log"] == ["{'kept': True}"]
     assert not caplog.text
     graph.warn_before_serving()
@@ -131,7 +131,7 @@ def test_a_store_of_one_process_is_warned_of(caplog: pytest.LogCaptureFixture) -
 
 def test_errors_are_caught_by_the_classes_of_both() -> None:
     """Code around a LangGraph graph catches LangGraph's classes; drumline's planner raises its own."""
-    loop = StateGraph(Log).add_node("turn", served.says("turn")).add_edge(START, "turn").add_edge("turn", "turn")
+    loop = StateGraph(Log).add_node("turn", served.says("turn")).add_edge(START, "turn").add_edge("turn", "turn")  # type: ignore[arg-type]
     for strict in (False, True):
         graph = adapt(loop.compile(), strict_wire=strict)
         with pytest.raises(theirs.GraphRecursionError, match="Recursion limit of 3") as caught:

@@ -70,7 +70,7 @@ def stumbles(state: Log, runtime: Runtime[Any]) -> dict[str, Any]:
 
 
 def turns() -> Any:
-    return StateGraph(Log).add_node(again).add_edge(START, "again").add_edge("again", "again").compile(name="turns")
+    return StateGraph(Log).add_node(again).add_edge(START, "again").add_edge("again", "again").compile(name="turns")  # type: ignore[arg-type]
 
 
 def moves() -> Any:
@@ -102,7 +102,7 @@ class Name(str, Enum):
 
 def members() -> Any:
     """Nodes named by members of an Enum: edges, a join, a router, a Send."""
-    builder = StateGraph(Log).add_node(Name.A, again).add_node(Name.B, again).add_node(Name.C, again)
+    builder = StateGraph(Log).add_node(Name.A, again).add_node(Name.B, again).add_node(Name.C, again)  # type: ignore[arg-type]
     builder.add_edge(START, Name.A).add_conditional_edges(Name.A, lambda state: [Send(Name.B, state)], [Name.B])
     return builder.add_edge(Name.B, Name.C).compile(name="members")
 
@@ -146,7 +146,7 @@ OWN = {
         members(),
         left(),
         one(limited),
-        StateGraph(Log).add_node(tells).add_edge(START, "tells").compile(name="served"),
+        StateGraph(Log).add_node(tells).add_edge(START, "tells").compile(name="served"),  # type: ignore[arg-type]
         one(lost),
         one(asks_twice),
         one(in_context),

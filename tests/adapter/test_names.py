@@ -31,7 +31,7 @@ def says(name: str) -> Callable[[Any], dict[str, Any]]:
 
 
 def nodes(first: Any = None) -> Any:
-    builder = StateGraph(Log).add_node(Name.A, first or says("a")).add_node(Name.B, says("b"))
+    builder = StateGraph(Log).add_node(Name.A, first or says("a")).add_node(Name.B, says("b"))  # type: ignore[arg-type]
     return builder.add_edge(START, Name.A)
 
 
@@ -41,7 +41,7 @@ def joined() -> Any:
 
 
 def in_a_subgraph() -> Any:
-    inner = StateGraph(Log).add_node(Name.C, says("c")).add_edge(START, Name.C).compile()
+    inner = StateGraph(Log).add_node(Name.C, says("c")).add_edge(START, Name.C).compile()  # type: ignore[arg-type]
     return nodes(inner).add_conditional_edges(Name.A, lambda _: "there", {"there": Name.B})
 
 
@@ -49,16 +49,16 @@ def leaves() -> Any:
     def up(_: Any) -> Any:
         return Command(graph=Command.PARENT, update={"log": ["up"]}, goto=Name.B)
 
-    return nodes(StateGraph(Log).add_node(Name.C, up).add_edge(START, Name.C).compile())
+    return nodes(StateGraph(Log).add_node(Name.C, up).add_edge(START, Name.C).compile())  # type: ignore[arg-type]
 
 
 BUILDS: dict[str, Callable[[], Any]] = {
     "edges": lambda: nodes().add_edge(Name.A, Name.B),
     "router": lambda: nodes().add_conditional_edges(Name.A, lambda _: Name.B, [Name.B]),
     "router of START": lambda: (
-        StateGraph(Log).add_node(Name.A, says("a")).add_conditional_edges(START, lambda _: Name.A, {Name.A: Name.A})
+        StateGraph(Log).add_node(Name.A, says("a")).add_conditional_edges(START, lambda _: Name.A, {Name.A: Name.A})  # type: ignore[arg-type]
     ),
-    "goto": lambda: nodes(lambda _: Command(goto=Name.B, update={"log": ["a"]})),
+    "goto": lambda: nodes(lambda _: Command(goto=Name.B, update={"log": ["a"]})),  # type: ignore[arg-type]
     "gotos": lambda: nodes(lambda _: Command(goto=[Name.B, Send(Name.B, {"log": []})])),
     "sends": lambda: nodes().add_conditional_edges(
         Name.A, lambda state: [Send(Name.B, state), Send(Name.B.value, state)], [Name.B]
@@ -66,8 +66,8 @@ BUILDS: dict[str, Callable[[], Any]] = {
     "join": joined,
     "deferred": lambda: (
         StateGraph(Log)
-        .add_node(Name.A, says("a"))
-        .add_node(Name.B, says("b"), defer=True)
+        .add_node(Name.A, says("a"))  # type: ignore[arg-type]
+        .add_node(Name.B, says("b"), defer=True)  # type: ignore[arg-type]
         .add_edge(START, Name.A)
         .add_edge(START, Name.B)
         .add_edge(Name.B, END)
@@ -110,7 +110,7 @@ def test_updates_are_found_by_the_member() -> None:
 
 
 def test_the_fingerprint_is_that_of_the_text() -> None:
-    by_text = StateGraph(Log).add_node("a", says("a")).add_node("b", says("b"))
+    by_text = StateGraph(Log).add_node("a", says("a")).add_node("b", says("b"))  # type: ignore[arg-type]
     by_text.add_edge(START, "a").add_edge("a", "b")
     by_member = BUILDS["edges"]()
     assert adapt(by_member.compile()).program.fingerprint == adapt(by_text.compile()).program.fingerprint

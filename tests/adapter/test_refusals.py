@@ -111,9 +111,9 @@ def test_a_timeout_of_a_send_fails_the_task(from_router: bool) -> None:
     def sends(_: Any) -> Any:
         return [Send("n", {"log": []}, timeout=TimeoutPolicy(run_timeout=1.0))]
 
-    builder = StateGraph(Log).add_node("n", waits)
+    builder = StateGraph(Log).add_node("n", waits)  # type: ignore[arg-type]
     if from_router:
-        builder.add_node("a", says).add_edge(START, "a").add_conditional_edges("a", sends, ["n"])
+        builder.add_node("a", says).add_edge(START, "a").add_conditional_edges("a", sends, ["n"])  # type: ignore[arg-type]
     else:
         builder.add_node("a", lambda _: Command(goto=sends(_))).add_edge(START, "a")
     with pytest.raises(FeatureNotBuilt, match=r"A timeout of a Send.*Send to node 'n'.*give the node itself"):

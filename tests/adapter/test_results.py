@@ -154,7 +154,7 @@ def test_a_functional_graph_streams_while_it_runs(mode: str, strict: bool) -> No
         first(n).result()
         return seen.wait(10)
 
-    items = adapt(waits, strict_wire=strict).stream(1, stream_mode=[mode, "values"])
+    items = adapt(waits, strict_wire=strict).stream(1, stream_mode=[mode, "values"])  # type: ignore[list-item]
     for shown, payload in items:
         if shown == mode and not (mode in ("tasks", "debug") and "result" not in str(payload)):
             seen.set()

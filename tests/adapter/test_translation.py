@@ -126,7 +126,7 @@ def test_a_key_that_did_not_travel_is_told_by_name() -> None:
         config: Any = get_config()
         return {"log": [config["configurable"][keys.CONFIG_KEY_READ]("log", False)]}
 
-    builder = StateGraph(Log).add_node("reads", reads, input_schema=Small).add_edge(START, "reads")
+    builder = StateGraph(Log).add_node("reads", reads, input_schema=Small).add_edge(START, "reads")  # type: ignore[arg-type, call-overload]
     with pytest.raises(RuntimeError, match=r"Node 'reads' read key 'log'.*'?kept'? did\. Add the key"):
         adapt(builder.compile()).invoke({"log": ["a"], "kept": 1})
 
@@ -153,9 +153,9 @@ def test_a_subgraph_that_langgraph_retries_runs_as_a_whole() -> None:
 
 
 def test_a_functional_graph_gets_its_context() -> None:
-    @entrypoint(context_schema=dict)
+    @entrypoint(context_schema=dict)  # type: ignore[type-var]
     def flow(given: int) -> Any:
-        return [given, get_runtime(dict).context]
+        return [given, get_runtime(dict).context]  # type: ignore[type-var]
 
     assert adapt(flow).invoke(1, context={"k": 2}) == [1, {"k": 2}]
 
@@ -168,7 +168,7 @@ def test_a_functional_graph_is_streamed_in_every_mode() -> None:
     def flow(given: int) -> int:
         return 2 * given
 
-    items = list(adapt(flow).stream(2, stream_mode=list(MODES)))
+    items = list(adapt(flow).stream(2, stream_mode=list(MODES)))  # type: ignore[arg-type]
     assert ("values", 4) in items and ("updates", {"flow": 4}) in items
 
 
@@ -232,14 +232,14 @@ def test_messages_of_a_called_graph_have_ids(strict: bool, modes: list[str]) -> 
     from langchain_core.messages import AIMessage
     from langgraph.graph import MessagesState
 
-    called = StateGraph(MessagesState).add_node("says", lambda _: {"messages": [AIMessage("hi")]})
-    called = called.add_edge(START, "says").compile()
+    builder = StateGraph(MessagesState).add_node("says", lambda _: {"messages": [AIMessage("hi")]})
+    called = builder.add_edge(START, "says").compile()
 
     def calls(state: MessagesState) -> dict[str, Any]:
         return {"messages": called.invoke(state)["messages"]}
 
     graph = adapt(StateGraph(MessagesState).add_node(calls).add_edge(START, "calls").compile(), strict_wire=strict)
-    items = list(graph.stream({"messages": []}, stream_mode=[*modes, "values"], subgraphs=True))
+    items = list(graph.stream({"messages": []}, stream_mode=[*modes, "values"], subgraphs=True))  # type: ignore[list-item]
     told = [_said(mode, payload) for ns, mode, payload in items if ns and mode != "values" and _said(mode, payload)]
     assert len(told) == len(modes) and {message.id for message in told} == {items[-1][2]["messages"][0].id}
 

@@ -77,7 +77,7 @@ def work(state: dict[str, Any]) -> dict[str, Any]:
 def fan() -> Any:
     builder = StateGraph(Fan)
     builder.add_node("begin", lambda _state: None)
-    builder.add_node("work", work)
+    builder.add_node("work", work)  # type: ignore[type-var]
     builder.add_node("end", lambda state: {"done": [len(state["done"])]})
     builder.add_edge(START, "begin").add_edge("work", "end")
     builder.add_conditional_edges(

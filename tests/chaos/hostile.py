@@ -182,7 +182,7 @@ class Hostile:
         names = self._rng.choice(
             [["x", "y"], ["d", ""], ["r", "\udcff".encode("utf-8", "surrogateescape"), "d", b"\x90"]]
         )
-        self._raw.execute_command("XADD", self._stream(), "*", *names)
+        self._raw.execute_command("XADD", self._stream(), "*", *names)  # type: ignore[misc]
 
     def _junk(self) -> None:
         """Members that are nobody, and fields of a lease that mean nothing."""

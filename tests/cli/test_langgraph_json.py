@@ -128,7 +128,7 @@ def test_factories(folder: Path, attribute: str, node: str) -> None:
     write(folder, graphs={"made": f"./lg_app.py:{attribute}"})
     program = load_programs([])["made"]
     assert list(program.nodes) == [node]
-    assert CompiledStateGraph(program, debug=False, strict_wire=False).invoke({}) == {"word": node}
+    assert CompiledStateGraph(program, debug=False, strict_wire=False).invoke({}) == {"word": node}  # type: ignore[call-overload]
 
 
 def test_a_factory_with_a_config_is_told_to_be_called_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

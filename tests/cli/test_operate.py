@@ -253,7 +253,7 @@ def test_ps_lives_with_junk(place: Place, capsys: Capture) -> None:
     "junk", [{"partitions": "many"}, {"partitions": "0"}, {"partitions": "9" * 12}, {"protocol": "x"}]
 )
 def test_a_cluster_whose_meta_is_junk(place: Place, junk: dict[str, str], capsys: Capture) -> None:
-    place.raw.hset(place.keys.meta(), mapping=junk)
+    place.raw.hset(place.keys.meta(), mapping=junk)  # type: ignore[arg-type]
     for command in (["ps"], ["health", "worker"], ["dead", "list"], ["protocol"]):
         assert place.call(*command) == 1
         (line,) = capsys.readouterr().err.splitlines()

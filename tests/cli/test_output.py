@@ -91,7 +91,7 @@ def _deep() -> list[Any]:
         (RaisingModel(), {"x": 1}),
         ({"odd": Raises(), "good": 1}, {"odd": "<Raises whose repr raises RuntimeError>", "good": 1}),
         (_cycle(), [1, {"again": "<the list that this lies in>"}]),
-        ([Point(_cycle()), "\udfff"], [{"x": [1, {"again": "<the list that this lies in>"}], "deep": None}, "\\udfff"]),
+        ([Point(_cycle()), "\udfff"], [{"x": [1, {"again": "<the list that this lies in>"}], "deep": None}, "\\udfff"]),  # type: ignore[arg-type]
         ([datetime(2026, 1, 2, 3, 4), Path("/x"), ValueError("v")], ["2026-01-02T03:04:00", "/x", "ValueError('v')"]),
         ([float("nan"), "\ud800"], ["NaN", "\\ud800"]),
     ],
@@ -127,7 +127,7 @@ def test_json_output_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: 
 
 
 def test_a_value_of_a_class_that_is_not_known_here_shows_its_fields() -> None:
-    from drumline_protocol.codec import Codec, TypeTable
+    from drumline_protocol.codec import Codec, TypeTable  # type: ignore[attr-defined]
 
     data = Codec(TypeTable().with_types([Point])).encode(Point(4))
     assert json.loads(to_line(Codec(TypeTable()).decode(data))) == {"x": 4, "deep": None}

@@ -295,8 +295,8 @@ def test_cancelling_a_run_cancels_the_runs_of_its_nodes(who: str, node: Any) -> 
 @pytest.mark.parametrize("node", [sits, hangs, nests])
 def test_closing_an_embedded_stream_cancels_the_runs_of_its_nodes(who: str, node: Any) -> None:
     """Two nodes, so that the sync one runs in a thread: closing waits for it."""
-    graph = drumline.graph.StateGraph(State).add_node("n", node).add_node("quick", lambda _state: {"done": ["quick"]})
-    graph = graph.add_edge(START, "n").add_edge(START, "quick").compile()
+    builder = drumline.graph.StateGraph(State).add_node("n", node).add_node("quick", lambda _state: {"done": ["quick"]})
+    graph = builder.add_edge(START, "n").add_edge(START, "quick").compile()
     stream = graph.stream({"who": who}, stream_mode="updates")
     assert next(stream) == {"quick": {"done": ["quick"]}}
     assert heard(who) == "waiting"

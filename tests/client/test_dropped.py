@@ -86,7 +86,7 @@ async def raises_around_a_wrapper(stream: Any) -> None:
 
 
 async def closes_a_wrapper(stream: Any) -> None:
-    async with aclosing(wrapped(stream)) as items:
+    async with aclosing(wrapped(stream)) as items:  # type: ignore[type-var]
         async for _ in items:
             return
 

@@ -94,7 +94,7 @@ def test_the_same_name_for_another_graph_is_another_request(cluster: Cluster, ru
     assert cluster.graph("narrow").invoke({"question": "a"}, {"run_id": run_id}) == {"answer": "of a"}
     changed = StateGraph(graphs.Answer).add_node("n", lambda _: {"answer": "b"}).add_edge(START, "n")
     with pytest.raises(RunIdTaken, match="version of the graph"):
-        changed.compile(name="narrow").on(cluster).invoke({"question": "a"}, {"run_id": run_id})
+        changed.compile(name="narrow").on(cluster).invoke({"question": "a"}, {"run_id": run_id})  # type: ignore[call-overload]
 
 
 def test_two_at_once_share_a_run(cluster: Cluster, run_id: str) -> None:

@@ -103,7 +103,7 @@ def test_a_retracted_attempt_is_told_by_status(script: Script) -> None:
     (task,) = status.pop("open_tasks")
     assert status == {"run_id": "r", "graph": "says", "status": "open", "created_ms": 12}
     assert (task["attempt"], task["state"], task["reason"]) == (2, "planned", "worker w vanished")
-    script.write("r", 5, TaskParked((), "says", "nobody"), **{"t:says:2": "default 1-1"})
+    script.write("r", 5, TaskParked((), "says", "nobody"), **{"t:says:2": "default 1-1"})  # type: ignore[arg-type]
     (task,) = script.cluster().status("r")["open_tasks"]
     assert (task["state"], task["reason"]) == ("parked", "nobody")
     script.write("r", 6, TaskFinished((), "says", 2, "w", [], 0.0))
@@ -111,6 +111,6 @@ def test_a_retracted_attempt_is_told_by_status(script: Script) -> None:
 
 
 def test_a_task_that_was_sent_out_is_dispatched(script: Script) -> None:
-    script.write("r", 1, *begun(PROGRAM), planned(1, "says"), **{"t:says:1": "default 1-1"})
+    script.write("r", 1, *begun(PROGRAM), planned(1, "says"), **{"t:says:1": "default 1-1"})  # type: ignore[arg-type]
     (task,) = script.cluster().status("r")["open_tasks"]
     assert (task["state"], task["pool"], task["node"], task["attempt"]) == ("dispatched", "default", "says", 1)

@@ -21,7 +21,8 @@ from drumline_protocol.facts import (
     TaskFinished,
     TaskInterrupted,
 )
-from drumline_worker.model_call import CHUNK, WHOLE, ModelCall
+from drumline_protocol.message_kinds import CHUNK, WHOLE
+from drumline_worker.model_call import ModelCall
 
 
 def start(script: Script, *record: str) -> None:
@@ -100,7 +101,7 @@ def spoken(script: Script, *words: Any, attempt: int = 1, n: int = 0) -> Emitted
     call = ModelCall(emit, attempt, {"langgraph_node": "says"})
     for word in words:
         if isinstance(word, str):
-            call.put(CHUNK, AIMessageChunk(word, id="m"))
+            call.put(CHUNK, AIMessageChunk(word, id="m"))  # type: ignore[call-arg]
         else:
             call.put(WHOLE, word)
     return Emitted("says", attempt, n, "w", items)

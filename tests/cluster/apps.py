@@ -98,7 +98,7 @@ def work(state: dict[str, Any]) -> dict[str, Any]:
 
 def fan(name: str = "fan") -> Any:
     return (
-        StateGraph(Fan)
+        StateGraph(Fan)  # type: ignore[type-var]
         .add_node("begin", lambda _state: None)
         .add_node("work", work)
         .add_edge(START, "begin")

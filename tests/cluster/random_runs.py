@@ -28,7 +28,7 @@ def _difference(seed: int, remote: Remote) -> str | None:
     spec = random_graphs.from_seed(seed)
     if spec.needs_async and not ASYNC_ORACLE:
         return None
-    options = {"modes": spec.modes, "config": {"recursion_limit": spec.limit}}
+    options: dict[str, Any] = {"modes": spec.modes, "config": {"recursion_limit": spec.limit}}
     reference = random_graphs.run(LANGGRAPH, spec)
     ours = record(remote(seed, spec), random_graphs.INPUT, use_async=bool(seed % 2), **options)
     if random_graphs.calls_with_classes(spec):

@@ -1,4 +1,7 @@
-"""The broker restarts while a run goes on (faults 10, 11): nobody is restarted by hand, what is lost is told."""
+"""The broker restarts while a run goes on: nobody is restarted by hand, what is lost is told.
+
+Faults 10 and 11 of docs/invariants.md.
+"""
 
 from __future__ import annotations
 

@@ -106,13 +106,13 @@ def test_a_killed_worker_leaves_no_renewer_and_is_taken_over_at_once(cluster_of:
         seen = len(pids_in(mark))
         processes.start("worker", f"next{number}")
         run = cluster.graph("busy").start({"mark": str(mark), "seconds": 1})
-        wait_until(lambda seen=seen: len(pids_in(mark)) > seen)
+        wait_until(lambda seen=seen: len(pids_in(mark)) > seen)  # type: ignore[misc]
         victim = processes.by_pid(pids_in(mark)[-1])
         [renewer] = renewers_of(victim)
         began = time.monotonic()
         victim.kill()
-        assert wait_until(lambda pid=renewer: not is_there(pid)) < 1.0
-        wait_until(lambda seen=seen: len(pids_in(mark)) > seen + 1)
+        assert wait_until(lambda pid=renewer: not is_there(pid)) < 1.0  # type: ignore[misc]
+        wait_until(lambda seen=seen: len(pids_in(mark)) > seen + 1)  # type: ignore[misc]
         times.append(time.monotonic() - began)
         assert cluster.result(run)["out"] == "busy for long"
     print(f"takeover of a killed worker: p50 {statistics.median(times):.2f} s, max {max(times):.2f} s")

@@ -1,4 +1,7 @@
-"""Real processes, real kills: the run ends in the right state, its reader sees each token once, in order (I4, I6)."""
+"""Real processes, real kills: the run ends in the right state, its reader sees each token once, in order (I4, I6).
+
+Invariants and faults: docs/invariants.md.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def test_worker_paused_longer_than_its_lease(cluster_of: Make, mark: Path) -> No
         else:
             last = item
     assert tokens == list(range(COUNT))
-    assert last["said"] == SAID and last["pids"] == [0, 1, 2]
+    assert last["said"] == SAID and last["pids"] == [0, 1, 2]  # type: ignore[index]
 
 
 def owner_of(cluster: Cluster, run_id: str) -> str:

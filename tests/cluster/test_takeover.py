@@ -24,7 +24,7 @@ Make = Callable[..., tuple[Processes, Cluster]]
 KILLS = 10
 BOUND_S = 2.0
 #: a node that speaks for longer than any takeover takes
-LONG = {"count": 700, "pause_s": 0.005}
+LONG: dict[str, Any] = {"count": 700, "pause_s": 0.005}
 LEASES = ("--lease-ms", str(COORDINATOR_LEASE_MS), "--task-lease-ms", str(TASK_LEASE_MS))
 
 

@@ -37,7 +37,7 @@ class Seat:
     def say(self, message: Any, *, run: str | None = None) -> None:
         """A client or a worker sends a message."""
         named = getattr(message, "run", None) or getattr(message, "run_id", "")
-        self.send(wire.encode(self.codec, message), named if run is None else run, isinstance(message, RunRequest))
+        self.send(wire.encode(self.codec, message), named if run is None else run, isinstance(message, RunRequest))  # type: ignore[arg-type]
 
     def send(self, data: bytes, run: str = "", request: bool = False) -> None:
         """Somebody writes bytes."""
@@ -89,5 +89,5 @@ class Seat:
 
     def end(self, run_id: str = "r1") -> RunFinished | None:
         """How the run ended."""
-        last = (self.facts(run_id) or [None])[-1]
+        last = (self.facts(run_id) or [None])[-1]  # type: ignore[list-item]
         return last if isinstance(last, RunFinished) else None

@@ -159,7 +159,7 @@ def test_a_graph_that_asked_stays_with_what_its_tasks_wrote() -> None:
     run.handle(TaskInterrupt("r1", x.id, 1, "w1", [Interrupt("why", "i")]), 1.0)
     run.handle(result(y, "of y"), 1.0)
     fx = run.handle(result(beside, "beside"), 1.0)
-    assert fx.finished and fx.facts[-1].status == "paused"
+    assert fx.finished and fx.facts[-1].status == "paused"  # type: ignore[union-attr]
     assert [scope.paused for scope in run.state.scopes.values()] == [True, True]
     assert {task.name: task.status.name for task in run.state.tasks.values()} == {
         "sub": "INTERRUPTED",
@@ -192,5 +192,5 @@ def test_the_recursion_limit_of_a_subgraph_fails_its_node() -> None:
     run, fx = begin(compile_program(builder), recursion_limit=2)
     for _ in range(2):
         fx = run.handle(result(fx.dispatch[0]), 1.0)
-    assert fx.finished and isinstance(fx.facts[-1].error, GraphRecursionError)
+    assert fx.finished and isinstance(fx.facts[-1].error, GraphRecursionError)  # type: ignore[union-attr]
     assert [type(fact).__name__ for fact in fx.facts[-3:]] == ["GraphLeft", "TaskFailed", "RunFinished"]

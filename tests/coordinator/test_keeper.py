@@ -232,7 +232,7 @@ class Renewer:
 def test_the_renewer_hears_in_each_turn_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     house = House(2)
     one = house.start("one")
-    one.keeper.renewer = renewer = Renewer()
+    one.keeper.renewer = renewer = Renewer()  # type: ignore[assignment]
     house.go_on(2)
     assert [held for _, held in renewer.heard] == [[0, 1], [0, 1]], "what was gained in a turn too"
     assert renewer.heard[1][0] == house.broker.members("coordinators")["one"][0]
@@ -278,7 +278,7 @@ def test_an_error_in_a_turn_is_told_once_and_the_keeper_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     steps = [TypeError("odd"), TypeError("odd"), NoBroker("x", "y"), NoBroker("x", "y"), RecursionError("deep"), None]
-    keeper = run_through(steps, monkeypatch)
+    keeper = run_through(steps, monkeypatch)  # type: ignore[arg-type]
     assert keeper.failure is None
     lines = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in lines] == [logging.ERROR, logging.WARNING, logging.ERROR]

@@ -133,7 +133,7 @@ def test_a_question_beside_a_command_pauses_the_run() -> None:
         steps = [lambda run=run, x=x: bubble(run, x, "p"), lambda run=run, q=question: run.handle(q, 1.0)]
         for step in reversed(steps) if asks_first else steps:
             fx = step()
-        assert fx.finished and fx.facts[-1].status == "paused"
+        assert fx.finished and fx.facts[-1].status == "paused"  # type: ignore[union-attr]
 
 
 # -- attempts ---------------------------------------------------------------------------------------

@@ -97,8 +97,8 @@ def fan(seat: Seat, runs: Sequence[str], count: int, arg: Any = 1) -> None:
     """Start runs whose START routers then answer, in one batch, with that many Sends each."""
     routers = [(run_id, *seat.start(run_id)) for run_id in runs]
     for run_id, router in routers:
-        writes = [*router.writes, *([["__pregel_tasks", Send("a", arg)]] * count)]
-        seat.say(seat.result(router, run_id, writes=writes))
+        writes = [*router.writes, *([["__pregel_tasks", Send("a", arg)]] * count)]  # type: ignore[attr-defined]
+        seat.say(seat.result(router, run_id, writes=writes))  # type: ignore[arg-type]
 
 
 def test_a_wide_superstep_leaves_in_windows() -> None:

@@ -15,7 +15,7 @@ from .compare import difference, exact_difference
 from .engines import LANGGRAPH, Engine
 from .normal import Recorded, kind_of, rename_ids, show, show_error, wordless
 
-# Below 3.11 LangGraph's own async runs lose the writer (semantics §3.11): no oracle for them.
+# Below 3.11 LangGraph's own async runs lose the writer (docs/semantics.md §3.11): no oracle for them.
 ASYNC_ORACLE = sys.version_info >= (3, 11)
 ALL_MODES = ["values", "updates", "custom", "tasks", "debug"]
 Builder = Callable[[Engine], Any]

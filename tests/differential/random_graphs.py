@@ -1,4 +1,4 @@
-"""Random graphs as plain data, and the one builder that makes them for either engine (Appendix A).
+"""Random graphs as plain data, and the one builder that makes them for either engine (docs/semantics.md, Appendix A).
 
 A `GraphSpec` says everything about a graph; its `repr` is code that makes it again. `from_seed`
 draws one from a number, `specs()` is a hypothesis strategy over the same generator, so that a
@@ -31,7 +31,7 @@ T = TypeVar("T")
 class NodeSpec:
     """One node.
 
-    `kind` is a key of `random_nodes.KINDS`; the other fields mean something for some kinds.
+    `kind` is a key of `_WEIGHTS`; `random_nodes` says what a node of it does. The other fields mean something for some.
     """
 
     name: str
@@ -237,16 +237,16 @@ def state_class(e: Engine, kind: str, reducer: str, messages: bool) -> type:
     name = f"State_{kind}_{reducer}" + ("_messages" if messages else "")
     made: type
     if kind == "typed":
-        made = typing_extensions.TypedDict(name, fields)  # type: ignore[operator]
+        made = typing_extensions.TypedDict(name, fields)  # type: ignore[misc, no-redef, operator]
     elif kind == "pydantic":
         import pydantic
 
         defaults = {key: (hint, _default(hint)) for key, hint in fields.items()}
-        made = pydantic.create_model(name, __module__=__name__, **defaults)
+        made = pydantic.create_model(name, __module__=__name__, **defaults)  # type: ignore[call-overload]
     else:
         made = make_dataclass(
             name,
-            [(k, hint, field(default_factory=lambda h=hint: _default(h))) for k, hint in fields.items()],
+            [(k, hint, field(default_factory=lambda h=hint: _default(h))) for k, hint in fields.items()],  # type: ignore[misc]
         )
     made.__module__ = __name__
     return made

@@ -1,6 +1,6 @@
-"""Where LangGraph's behaviour is a defect (DEVIATE in the semantics), drumline does the sane thing.
+"""Where LangGraph's behaviour is a defect ("differs" in docs/semantics.md), drumline does the sane thing.
 
-These tests say what that is. LangGraph is not compared here; see semantics §11, rule 11.
+These tests say what that is. LangGraph is not compared here; see docs/semantics.md §11, rule 11.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """create_react_agent against LangGraph's: the loop, hooks, prompts, models, states, limits.
 
-Semantics §6. Tokens are not part of this module: the models here do not stream.
+docs/semantics.md §6. Tokens are not part of this module: the models here do not stream.
 """
 
 import operator

@@ -1,4 +1,4 @@
-"""ToolNode against LangGraph's: injected arguments, commands that tools return, wrappers (semantics §6)."""
+"""ToolNode against LangGraph's: injected arguments, commands that tools return, wrappers (docs/semantics.md §6)."""
 
 import operator
 from typing import Annotated, Any, TypedDict

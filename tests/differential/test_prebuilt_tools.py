@@ -1,6 +1,6 @@
 """ToolNode and tools_condition against LangGraph's: inputs, outputs, errors.
 
-Semantics §6. Here tools are called by a message that is given; agents are in test_prebuilt_agents.
+docs/semantics.md §6. Here tools are called by a message that is given; agents are in test_prebuilt_agents.
 """
 
 import dataclasses
@@ -63,7 +63,7 @@ def test_by_hand(other: Engine) -> None:
         return in_a_node(e, e.ToolNode([add, greet], messages_key=key), given[name])
 
     for name in given:
-        text = same_outcome(lambda e, name=name: run(e, name), other, words=False)
+        text = same_outcome(lambda e, name=name: run(e, name), other, words=False)  # type: ignore[misc]
         assert ("raised" in text) == (name in ("no ai message", "empty", "no key")), name
 
 

@@ -1,4 +1,4 @@
-"""What a failure looks like to the consumer: semantics §1.11, §2 O14, §3.3, §3.9."""
+"""What a failure looks like to the consumer: docs/semantics.md §1.11, §2 O14, §3.3, §3.9."""
 
 import asyncio
 import threading
@@ -214,7 +214,7 @@ def test_errors_in_two_runs_of_one_graph(other: Engine) -> None:
 
     def run(e: Engine) -> list[Any]:
         graph = build(e)
-        return [outcome(lambda i=i: graph.invoke({"log": i})) for i in ([], ["x"], [], ["y"])]
+        return [outcome(lambda i=i: graph.invoke({"log": i})) for i in ([], ["x"], [], ["y"])]  # type: ignore[misc]
 
     assert run(other) == run(LANGGRAPH)
 

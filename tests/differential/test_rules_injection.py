@@ -1,4 +1,4 @@
-"""Managed values, context, config, writers and forms of nodes: semantics §3.10."""
+"""Managed values, context, config, writers and forms of nodes: docs/semantics.md §3.10."""
 
 import dataclasses
 import operator

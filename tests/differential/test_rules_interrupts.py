@@ -1,4 +1,7 @@
-"""`interrupt()` without a checkpointer: how the run ends, and what the stream shows (semantics §1.2-1.11, §5.5)."""
+"""`interrupt()` without a checkpointer: how the run ends, and what the stream shows.
+
+docs/semantics.md §1.2-1.11, §5.5.
+"""
 
 from typing import Any
 

@@ -194,7 +194,7 @@ def test_messages_in_a_send_to_a_subgraph(other: Engine, state: str) -> None:
     for id, expected in ((None, ["task", "answer"]), ("t", ["answer"])):
         for subgraphs in (False, True):
             options = {"exact": True, "subgraphs": subgraphs}
-            stream = same(lambda e, id=id: build(e, id), other, question("q"), ["messages"], **options)
+            stream = same(lambda e, id=id: build(e, id), other, question("q"), ["messages"], **options)  # type: ignore[misc]
             if not subgraphs:
                 assert [item.payload[0].content for item in stream.items] == expected
 

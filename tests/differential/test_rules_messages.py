@@ -1,6 +1,6 @@
 """add_messages, MessagesState, and the `messages` mode for messages that nodes return.
 
-Semantics §3.6 and §4. Tokens of chat models are not part of this module: no model is called here.
+docs/semantics.md §3.6 and §4. Tokens of chat models are not part of this module: no model is called here.
 """
 
 import dataclasses
@@ -51,7 +51,7 @@ MERGES: dict[str, Any] = {
     "one tuple": lambda _: ([], ("user", "hi")),
     "dicts": lambda _: ([], [{"role": "user", "content": "hi"}, {"type": "ai", "content": "ho"}]),
     "dict with id": lambda _: ([human("a", "1")], {"role": "ai", "content": "b", "id": "1"}),
-    "chunks": lambda _: ([], [AIMessageChunk("part", id="1")]),
+    "chunks": lambda _: ([], [AIMessageChunk("part", id="1")]),  # type: ignore[call-arg]
     "tool message": lambda _: ([], [ToolMessage("r", tool_call_id="t", id="1")]),
     "remove": lambda _: ([human("a", "1"), ai("b", "2")], [RemoveMessage("1")]),
     "remove and add": lambda _: ([human("a", "1")], [RemoveMessage("1"), ai("b", "1")]),
@@ -114,7 +114,7 @@ NODES: dict[str, Any] = {
     "mixed": lambda _: {"messages": [ai("hi", "1"), ("user", "you"), "text"]},
     "system and tool": lambda _: {"messages": [SystemMessage("s", id="1"), ToolMessage("t", tool_call_id="c", id="2")]},
     "tool calls": lambda _: {"messages": [ai("", "1", tool_calls=[{"name": "f", "args": {"a": 1}, "id": "c"}])]},
-    "chunk": lambda _: {"messages": [AIMessageChunk("part", id="1")]},
+    "chunk": lambda _: {"messages": [AIMessageChunk("part", id="1")]},  # type: ignore[call-arg]
     "removal": lambda _: {"messages": [RemoveMessage("q")]},
     "removal of all": lambda e: {"messages": [RemoveMessage(e.REMOVE_ALL_MESSAGES), ai("only", "1")]},
     "replacement": lambda _: {"messages": [human("other question", "q")]},
@@ -225,7 +225,7 @@ def test_messages_in_schema_classes(other: Engine) -> None:
         return chain(e, node, says("x"), state=State)
 
     for kind in ("pydantic", "dataclass"):
-        same(lambda e, kind=kind: build(e, kind), other, QUESTION, MODES, exact=True)
+        same(lambda e, kind=kind: build(e, kind), other, QUESTION, MODES, exact=True)  # type: ignore[misc]
 
 
 @both_ways

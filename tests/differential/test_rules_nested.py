@@ -1,4 +1,4 @@
-"""Graphs inside graphs: as nodes, and called by nodes. Semantics §1.2-1.4, §1.11, §2 O8, §5.7."""
+"""Graphs inside graphs: as nodes, and called by nodes. docs/semantics.md §1.2-1.4, §1.11, §2 O8, §5.7."""
 
 import asyncio
 import operator

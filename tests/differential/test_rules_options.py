@@ -80,7 +80,7 @@ INSIDE = re.compile(
     r"CompiledStateGraph\.(__init__|attach_\w+|stream_events|astream_events)|"
     r"Interrupt\.from_ns|StateGraph\.__init__\.kwargs|.*\.deprecated_kwargs|.*\.kwargs"
 )
-#: what a channel does is the engine's business (docs/decisions/0003): users only make them
+#: what a channel does is the engine's business (decision 0003): users only make them
 CHANNEL_METHODS = re.compile(rf"({'|'.join(PLACES['channels'])})\.(?!__init__)")
 
 

@@ -1,4 +1,4 @@
-"""Order of events and of supersteps: semantics §2, §3.2-3.5, §3.9 and Appendix B."""
+"""Order of events and of supersteps: docs/semantics.md §2, §3.2-3.5, §3.9 and Appendix B."""
 
 import threading
 from typing import Any

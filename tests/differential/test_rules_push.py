@@ -1,4 +1,4 @@
-"""`push_message`: a message on the stream before its node ends, and in the state (semantics §3.6)."""
+"""`push_message`: a message on the stream before its node ends, and in the state (docs/semantics.md §3.6)."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ PUSHED: dict[str, Any] = {
     "twice": lambda push: [push(AIMessage("hi", id="1")), push(AIMessage("again", id="1"))],
     "not in the state": lambda push: push(AIMessage("hi", id="1"), state_key=None),
     "human": lambda push: push(HumanMessage("hi", id="1")),
-    "chunk": lambda push: push(AIMessageChunk("hi", id="1"), state_key=None),
+    "chunk": lambda push: push(AIMessageChunk("hi", id="1"), state_key=None),  # type: ignore[call-arg]
 }
 
 

@@ -1,4 +1,4 @@
-"""What a node may return, and what `updates` and `tasks` make of it: semantics §1.3, §1.6, §3.7."""
+"""What a node may return, and what `updates` and `tasks` make of it: docs/semantics.md §1.3, §1.6, §3.7."""
 
 import dataclasses
 from collections import OrderedDict

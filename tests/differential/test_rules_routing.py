@@ -1,4 +1,4 @@
-"""Routers, goto, Command.PARENT and the shapes of edges: semantics §3.7."""
+"""Routers, goto, Command.PARENT and the shapes of edges: docs/semantics.md §3.7."""
 
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ ROUTES: dict[str, tuple[Any, Any]] = {
     "missing in map": (lambda _: "zz", {"there": "v"}),
     "missing in list": (lambda _: "zz", ["v"]),
     "send to END": (lambda e: e.Send(e.END, {}), None),
-    "raises": (lambda _: {}["gone"], None),
+    "raises": (lambda _: {}["gone"], None),  # type: ignore[index]
 }
 
 
@@ -241,7 +241,7 @@ def test_command_to_the_parent(other: Engine, kind: str, use_async: bool) -> Non
     def build(e: Engine) -> Any:
         def up(_: Any, writer: e.StreamWriter) -> Any:
             writer({"lane": "up"})
-            return e.Command(graph=e.Command.PARENT, **PARENT[kind](e))
+            return e.Command(graph=e.Command.PARENT, **PARENT[kind](e))  # type: ignore[arg-type]
 
         child = (
             e.StateGraph(Log)

@@ -1,5 +1,6 @@
-"""Shapes of items, output keys, v2 parts, print_mode, invoke and batch: semantics §1.1, §1.2,
-§1.10.
+"""Shapes of items, output keys, v2 parts, print_mode, invoke and batch.
+
+docs/semantics.md §1.1, §1.2, §1.10.
 """
 
 import asyncio
@@ -198,9 +199,9 @@ def test_invoke(other: Engine, schema: Any, options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_invoke_without_any_values(other: Engine, version: str) -> None:
     for node in (lambda _: None, says("n")):
-        same_outcome(lambda e, node=node: chain(e, node).invoke({}, version=version), other)
+        same_outcome(lambda e, node=node: chain(e, node).invoke({}, version=version), other)  # type: ignore[misc]
         same_outcome(
-            lambda e, node=node: chain(e, node).invoke({"zz": 1}, output_keys="x", version=version),
+            lambda e, node=node: chain(e, node).invoke({"zz": 1}, output_keys="x", version=version),  # type: ignore[misc]
             other,
         )
 
@@ -227,13 +228,13 @@ def test_batch(other: Engine) -> None:
     def run(e: Engine) -> Any:
         graph = build_for(Joke)(e)
         results = graph.batch(inputs, configs, return_exceptions=True)
-        return [outcome(lambda r=r: _raise(r)) for r in [*graph.batch(inputs), *results]]
+        return [outcome(lambda r=r: _raise(r)) for r in [*graph.batch(inputs), *results]]  # type: ignore[misc]
 
     def run_async(e: Engine) -> Any:
         graph = build_for(Joke)(e)
         plain = asyncio.run(graph.abatch(inputs))
         results = asyncio.run(graph.abatch(inputs, configs, return_exceptions=True))
-        return [outcome(lambda r=r: _raise(r)) for r in [*plain, *results]]
+        return [outcome(lambda r=r: _raise(r)) for r in [*plain, *results]]  # type: ignore[misc]
 
     same_outcome(run, other)
     same_outcome(run_async, other)

@@ -1,4 +1,4 @@
-"""Schemas and channels: semantics §3.1, §3.6."""
+"""Schemas and channels: docs/semantics.md §3.1, §3.6."""
 
 import dataclasses
 import operator
@@ -217,7 +217,7 @@ def test_input_output_and_private_schemas(other: Engine) -> None:
 
     for input in ({"question": "q"}, {"question": "q", "note": "dropped"}, {"note": "dropped"}):
         same(build, other, input, exact=True)
-        same_outcome(lambda e, input=input: build(e).invoke(input), other)
+        same_outcome(lambda e, input=input: build(e).invoke(input), other)  # type: ignore[misc]
 
 
 def test_required_and_notrequired(other: Engine) -> None:
@@ -370,7 +370,7 @@ def test_conflicting_declarations(other: Engine) -> None:
         (NoSignature,),
     ]
     for schemas in pairs:
-        same_outcome(lambda e, s=schemas: type(_declares(e, *s)).__name__, other, words=False)
+        same_outcome(lambda e, s=schemas: type(_declares(e, *s)).__name__, other, words=False)  # type: ignore[misc]
 
 
 def test_optional_reducer_without_a_first_value(other: Engine) -> None:

@@ -1,4 +1,4 @@
-"""The `messages` mode for tokens of chat models (semantics §4), item by item, metadata and all."""
+"""The `messages` mode for tokens of chat models (docs/semantics.md §4), item by item, metadata and all."""
 
 import asyncio
 import contextvars
@@ -78,7 +78,7 @@ def parallel_runnables(_: Any) -> Any:
 
 
 def nested_function(_: Any) -> Any:
-    return says(RunnableLambda(lambda text: parrot.invoke(text)).invoke("cats"))
+    return says(RunnableLambda(lambda text: parrot.invoke(text)).invoke("cats"))  # type: ignore[arg-type]
 
 
 @tool

@@ -94,7 +94,7 @@ def test_reducers_of_arrays_and_tables(other: Engine) -> None:
 
 
 def test_what_only_looks_like_an_overwrite(other: Engine) -> None:
-    """LangGraph asks for the truth of an array here, which raises (differences.md)."""
+    """LangGraph asks for the truth of an array here, which raises (docs/differences.md)."""
     graph = chain(other, lambda _: {"by_name": {"type": array(), "value": 1}}, state=Held)
     result = other.runnable(graph).invoke({"by_name": {"x": 1}})
     assert list(result["by_name"]) == ["x", "type", "value"]

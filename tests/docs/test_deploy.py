@@ -64,9 +64,8 @@ class Guarded:
             words += ["--aclfile", str(folder / "users.acl")]
         self._log = (folder / "server.log").open("w+b")
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-        self.health = redis.Redis(
-            port=self.port, protocol=2, **({} if acl is None else {"username": "health", "password": "none"})
-        )
+        login: dict[str, Any] = {} if acl is None else {"username": "health", "password": "none"}
+        self.health = redis.Redis(port=self.port, protocol=2, **login)
         self._await_ready()
 
     def _await_ready(self) -> None:
@@ -325,8 +324,10 @@ def test_scripts_are_installed_by_who_may(served: Guarded, capsys: pytest.Captur
 #: every key, by the method of `Keys` that makes it
 KEYS: dict[str, str] = {
     **{name: getattr(Keys(), name)() for name in ("meta", "ctl", "workers", "coordinators", "graphs")},
-    **{name: getattr(Keys(), name)(3) for name in ("requests", "inbox", "dead", "failed", "lease", "open", "timers")},
+    **{name: getattr(Keys(), name)(3) for name in ("requests", "inbox", "dead", "failed", "lease", "open", "waiting")},
+    "timers": Keys().timers(3),
     **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "log", "blob")},
+    "cells": Keys().cell(3, "r", "c"),
     "tasks": Keys().tasks("default"),
     "tasks of a partition": Keys().tasks("default", 3),
 }
@@ -391,6 +392,8 @@ MAY: dict[str, dict[str, str]] = {
         "failed": "XREVRANGE",
         "dead": "XREVRANGE",
         "log": "XREAD XRANGE EXISTS",
+        "blob": "GET",
+        "cells": "XRANGE",
         "run": "HGETALL",
         "workers": "HGETALL HDEL",
         "coordinators": "HGETALL HDEL",
@@ -405,7 +408,8 @@ MAY: dict[str, dict[str, str]] = {
         "tasks": "XREADGROUP XGROUP_CREATE XGROUP_DELCONSUMER XACK XDEL XPENDING XRANGE XCLAIM EVALSHA",
         "workers": "HSET HDEL HGETALL EVALSHA",
         "ctl": "XREAD XREVRANGE",
-        "blob": "GET",
+        "blob": "GET SET",
+        "cells": "XRANGE",
     },
 }
 #: beyond keys

@@ -5,7 +5,7 @@ import concurrent.futures
 import operator
 import pickle
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import langgraph.errors
 import langgraph.graph
@@ -33,12 +33,12 @@ async def araises(_state):
 
 
 async def cancels_itself(_state):
-    asyncio.current_task().cancel()
+    asyncio.current_task().cancel()  # type: ignore[union-attr]
     await asyncio.sleep(60)
 
 
 async def cancels_itself_and_returns(_state):
-    asyncio.current_task().cancel()
+    asyncio.current_task().cancel()  # type: ignore[union-attr]
     return {"log": ["returned"]}
 
 
@@ -135,7 +135,7 @@ def test_sync_callers_get_it_too(node, shape):
         pytest.skip("LangGraph's own graphs run their async nodes for async callers")
     with pytest.raises(BOTH) as caught:
         list(shape(node).stream({"log": []}))
-    assert caught.value.node == "bad"
+    assert caught.value.node == "bad"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("where", ["reducer", "schema"])
@@ -161,8 +161,8 @@ def test_a_reducer_or_schema_that_raises_it_fails_the_run(where):
         log: Annotated[list, reducer]
 
     schema = Reduced if where == "reducer" else Checked
-    graph = drumline.graph.StateGraph(schema).add_node("n", lambda _state: {"log": [1]}).add_edge(START, "n")
-    graph = graph.add_node("m", lambda _state: None).add_edge("n", "m").compile(name="mine")
+    builder: Any = drumline.graph.StateGraph(schema).add_node("n", lambda _state: {"log": [1]}).add_edge(START, "n")  # type: ignore[type-var]
+    graph = builder.add_node("m", lambda _state: None).add_edge("n", "m").compile(name="mine")
     error = asyncio.run(_awaited(graph))
     assert isinstance(error, NodeCancelledError)
 

@@ -27,6 +27,7 @@ from drumline_worker.desk import Desk
 from drumline_worker.job import Job
 from drumline_worker.outbox import Outbox
 from drumline_worker.registry import Registry
+from drumline_worker.values import Values
 
 Target = Callable[[Random], str]
 
@@ -185,7 +186,7 @@ class PartitionTarget:
             self._add(thing)
 
     def _add(self, thing: Any) -> None:
-        run = getattr(thing, "run", None) or getattr(thing, "run_id", "")
+        run: str = getattr(thing, "run", None) or getattr(thing, "run_id", "")  # type: ignore[assignment]
         self._said.append((wire.encode(self._seat.codec, thing), run, isinstance(thing, (m.RunRequest, m.CancelRun))))
 
     def _send(self, rng: Random) -> None:
@@ -221,12 +222,17 @@ class PartitionTarget:
 # -- the worker ------------------------------------------------------------------------------------
 
 
+def _nothing(_partition: int, cells: list[Any], blobs: list[str]) -> Any:
+    """A broker that holds no large value."""
+    return [[] for _ in cells], [None for _ in blobs]
+
+
 class DeskTarget:
     """Frames through a worker's desk."""
 
     def __init__(self) -> None:
         registry = Registry(PROGRAMS)
-        self._desk = Desk(registry, Outbox(registry.codec), "w1", lambda _partition, _id: None, 1)
+        self._desk = Desk(registry, Outbox(registry.codec), "w1", Values(_nothing), 1)
         seat = Seat(PROGRAMS)
         tasks = []
         for name in PROGRAMS:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drumline_graph.errors import GraphRecursionError
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 from drumline_graph.routing import router_input
 from drumline_graph.superstep import Applied, State, apply, plan
 from drumline_graph.writes import input_writes, result_writes, route_writes, updates_of

@@ -1,5 +1,7 @@
-"""Random graphs, built twice from one description: with LangGraph's builder and with ours
-(semantics.md, appendix A)."""
+"""Random graphs, built twice from one description: with LangGraph's builder and with ours.
+
+docs/semantics.md, Appendix A.
+"""
 
 from __future__ import annotations
 

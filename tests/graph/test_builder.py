@@ -152,7 +152,7 @@ NAMED: dict[str, Any] = {
     "method": Callme().method,
     "runnable": RunnableLambda(node),
     "named runnable": RunnableLambda(lambda state: state, name="mine"),
-    "sequence": RunnableLambda(node) | RunnableLambda(second),
+    "sequence": RunnableLambda(node) | RunnableLambda(second),  # type: ignore[arg-type]
     "compiled": graph_as_node(their_graph.StateGraph),
 }
 
@@ -196,7 +196,7 @@ def test_how_a_node_can_run(action: Any, sync: bool, asynchronous: bool) -> None
 
 def bare(state, writer, config, store, runtime, previous): ...  # type: ignore[no-untyped-def]
 def typed(state, *, writer: types.StreamWriter, config: RunnableConfig | None = None): ...  # type: ignore[no-untyped-def]
-def texts(state: Any, writer: "StreamWriter", config: "RunnableConfig | None"): ...  # noqa: F821, UP037
+def texts(state: Any, writer: "StreamWriter", config: "RunnableConfig | None"): ...  # type: ignore[name-defined]  # noqa: F821, UP037
 def wrong(state, writer: int, store: str): ...  # type: ignore[no-untyped-def]
 def first_is_state(config): ...  # type: ignore[no-untyped-def]
 

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from drumline_graph.builder import StateGraph
 from drumline_graph.constants import END, START
-from drumline_graph.draw import drawable, to_mermaid
+from drumline_graph.draw import drawable
 from drumline_graph.types import Command
 
 
@@ -121,7 +121,7 @@ BUILDS = [
 @pytest.mark.parametrize("xray", [False, True])
 @pytest.mark.parametrize("build", BUILDS)
 def test_mermaid_text_is_langgraphs(build: Any, xray: bool) -> None:
-    assert to_mermaid(ours(build), xray) == theirs(build).get_graph(xray=xray).draw_mermaid()
+    assert drawable(ours(build), xray).draw_mermaid() == theirs(build).get_graph(xray=xray).draw_mermaid()
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -144,4 +144,4 @@ def test_xray_depth() -> None:
     assert "outer" in drawable(program).nodes
     assert "outer:sub" in drawable(program, 1).nodes
     assert "outer:sub:p" in drawable(program, 2).nodes
-    assert "subgraph sub" in to_mermaid(program, True)
+    assert "subgraph sub" in drawable(program, True).draw_mermaid()

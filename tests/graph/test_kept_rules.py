@@ -74,7 +74,7 @@ def test_a_key_that_moves_in_a_dict_stands_where_it_was_moved_to() -> None:
 
 def test_two_reducers_of_one_key_make_two_versions_of_a_graph() -> None:
     def with_reducer(reducer: Any) -> str:
-        graph = StateGraph(Annotated[int, reducer]).add_node("a", lambda _state: None).add_edge(START, "a")
+        graph = StateGraph(Annotated[int, reducer]).add_node("a", lambda _state: None).add_edge(START, "a")  # type: ignore[arg-type]
         return graph.compile().fingerprint  # type: ignore[no-any-return]
 
     assert BinaryOperatorAggregate(int, max).signature() != BinaryOperatorAggregate(int, min).signature()

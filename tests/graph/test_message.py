@@ -25,7 +25,7 @@ texts = st.sampled_from(["x", "y", ""])
 messages = st.one_of(
     st.builds(lambda i, t: HumanMessage(t, id=i), ids, texts),
     st.builds(lambda i, t: AIMessage(t, id=i), ids, texts),
-    st.builds(lambda i, t: AIMessageChunk(t, id=i), ids, texts),
+    st.builds(lambda i, t: AIMessageChunk(t, id=i), ids, texts),  # type: ignore[call-arg]
     st.builds(lambda i, t: {"role": "user", "content": t, "id": i}, ids, texts),
 )
 changes = st.lists(
@@ -79,7 +79,7 @@ def test_remove_all_is_langgraphs() -> None:
 def test_format_and_partial_form() -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "x"}}
     write = {"role": "user", "content": [image], "id": "1"}
-    reducer, their_reducer = (f(format="langchain-openai") for f in (add_messages, their_add_messages))
+    reducer, their_reducer = (f(format="langchain-openai") for f in (add_messages, their_add_messages))  # type: ignore[call-arg]
     assert reducer([], [write])[0].content == their_reducer([], [write])[0].content  # type: ignore[operator]
     with pytest.raises(ValueError, match="Unknown format"):
         add_messages([], [], format="other")  # type: ignore[arg-type]

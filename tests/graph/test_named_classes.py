@@ -85,7 +85,7 @@ def merges_items(one: list[Item], other: list[Item]) -> list[Item]:
 
 
 def program_of(annotation: Any, *nodes: Any, **schemas: Any) -> Program:
-    state = TypedDict("State", {"k": annotation}, total=False)  # type: ignore[operator]  # noqa: UP013
+    state = TypedDict("State", {"k": annotation}, total=False)  # type: ignore[name-match, operator]  # noqa: UP013
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(state, **schemas)
     for index, node in enumerate(nodes or [lambda state: None]):
         graph.add_node(f"n{index}", node)
@@ -152,7 +152,7 @@ Log = TypeAliasType("Log", Annotated[list[str], operator.add])
 
 def test_an_alias_of_a_key_with_a_reducer_keeps_it() -> None:
     # DEVIATE: LangGraph sees a plain key here and loses the reducer.
-    state = TypedDict("State", {"log": Log})  # noqa: UP013
+    state = TypedDict("State", {"log": Log})  # type: ignore[name-match]  # noqa: UP013
     assert type(LangStateGraph(state).channels["log"]).__name__ == "LastValue"
     assert type(StateGraph(state).channels["log"]).__name__ == "BinaryOperatorAggregate"
 
@@ -181,7 +181,7 @@ def test_annotations_of_nodes_routers_and_partials_count() -> None:
 
 
 def test_the_annotation_of_a_router_counts() -> None:
-    state = TypedDict("State", {"k": Any})  # noqa: UP013
+    state = TypedDict("State", {"k": Any})  # type: ignore[name-match]  # noqa: UP013
 
     def router(arg: dict[str, Item]) -> Literal["n"]: ...
 

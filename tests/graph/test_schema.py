@@ -108,8 +108,8 @@ PAIRS: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
 def test_declaring_a_key_twice_is_as_in_langgraph(pair: tuple[Any, Any]) -> None:
     def build(graph: Any) -> Any:
-        first = TypedDict("first", {"k": pair[0]})
-        second = TypedDict("second", {"k": pair[1]})
+        first = TypedDict("first", {"k": pair[0]})  # type: ignore[valid-type]
+        second = TypedDict("second", {"k": pair[1]})  # type: ignore[valid-type]
         built = graph(first, input_schema=second)
         return {name: type(ch).__name__ for name, ch in built.channels.items()}
 
@@ -186,7 +186,7 @@ def test_managed_values_are_keys_of_nodes_and_not_of_streams() -> None:
     assert program.nodes["n"].input_keys == ["x", "last", "left"]
     assert program.nodes["n"].managed_keys == ("last", "left")
     with pytest.raises(GraphDefinitionError, match="not permitted in an input or output schema"):
-        StateGraph(Plain, output_schema=WithManaged)
+        StateGraph(Plain, output_schema=WithManaged)  # type: ignore[type-var]
 
 
 def test_an_unresolvable_annotation_is_explained() -> None:

@@ -29,7 +29,7 @@ from drumline_graph.errors import (
     RouteMapError,
 )
 from drumline_graph.types import Command, Overwrite, Send
-from drumline_graph.writes import input_writes, result_of, result_writes, updates_of, writes_for
+from drumline_graph.writes import input_writes, result_of, result_writes, updates_of
 
 
 class State(TypedDict):
@@ -363,11 +363,6 @@ def test_a_command_as_input_updates_once() -> None:
 def test_payloads_of_streams(writes: Any, keys: Any, update: Any, result: Any) -> None:
     assert updates_of(writes, keys) == update
     assert result_of(writes, keys) == result
-
-
-def test_writes_for_leaves_out_edges() -> None:
-    program = graph_of(StateGraph(State), None)
-    assert writes_for(program, [("a", 1), ("branch:to:m", None)]) == [("a", 1)]
 
 
 @pytest.mark.parametrize(

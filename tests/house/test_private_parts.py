@@ -102,7 +102,7 @@ def test_a_connection_of_redis_py_opens_a_socket_that_can_be_taken() -> None:
 
     for kind in (Connection, SSLConnection, UnixDomainSocketConnection):
         assert issubclass(kind, AbstractConnection)
-        assert "_sock" in vars(kind()), "the socket has another name"
+        assert "_sock" in vars(kind()), "the socket has another name"  # type: ignore[abstract]
         for method in ("connect", "disconnect"):
             assert callable(getattr(kind, method))
     known = inspect.signature(AbstractConnection.__init__).parameters
@@ -116,7 +116,7 @@ def test_a_connection_of_redis_py_opens_a_socket_that_can_be_taken() -> None:
 def test_hiredis_packs_commands_and_reads_replies() -> None:
     import hiredis
 
-    assert hiredis.pack_command(("GET", "k", 1)) == b"*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$1\r\n1\r\n"
+    assert hiredis.pack_command(("GET", "k", 1)) == b"*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$1\r\n1\r\n"  # type: ignore[arg-type]
     nothing = object()
     reader: Any = hiredis.Reader(protocolError=ValueError, replyError=KeyError, notEnoughData=nothing)
     assert reader.gets() is nothing
@@ -134,7 +134,7 @@ def test_pydantic_keeps_what_objects_are_made_of() -> None:
         x: int = 1
         _y: int = PrivateAttr(2)
 
-    made = Model(x=3, z=4)
+    made = Model(x=3, z=4)  # type: ignore[call-arg]
     assert made.__pydantic_fields_set__ == {"x", "z"}
     assert made.__pydantic_extra__ == {"z": 4} and made.__pydantic_private__ == {"_y": 2}
     assert hasattr(Model, "__pydantic_validator__")

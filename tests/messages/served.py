@@ -24,7 +24,7 @@ def agents(e: Engine) -> Any:
     """Models everywhere: a START router, parallel nodes, sent tasks, subgraphs, and one that does not stream."""
 
     def route(_: Any) -> list[Any]:
-        words = Parrot(tags=["router"]).invoke("a b").content.split()
+        words = Parrot(tags=["router"]).invoke("a b").content.split()  # type: ignore[union-attr]
         return ["left", "right", *(e.Send("sent", {"messages": [], "n": n}) for n in range(len(words)))]
 
     def node(prefix: str, model: Any) -> Any:

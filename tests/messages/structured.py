@@ -55,7 +55,7 @@ def structured(e: Any, *, known: bool, returns: bool, method: str = "json_schema
 
     def asking() -> Any:
         model = ChatOpenAI(model="gpt-4o-mini", temperature=0)
-        return model.with_structured_output(schema, method=method, include_raw=True)
+        return model.with_structured_output(schema, method=method, include_raw=True)  # type: ignore[arg-type]
 
     def ask(_: Any) -> Any:
         return finish(asking().invoke(QUESTION))

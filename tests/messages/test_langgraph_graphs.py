@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from drumline.langgraph.values import COMMANDS
 from drumline.views.seen import SeenMessages
-from drumline_worker.model_call import GIVEN
+from drumline_protocol.message_kinds import GIVEN
 from drumline_worker.tokens import TokenHandler, graph_ns
 
 QUESTION = {"messages": [HumanMessage("cats", id="q")]}

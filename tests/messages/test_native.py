@@ -89,7 +89,7 @@ GIVEN: dict[str, Any] = {
     "Message": Message("1", "assistant", [{"type": "text", "text": "hi"}]),
     "MessageChunk": MessageChunk("1", "assistant", "hi"),
     "AIMessage": AIMessage("hi", id="1"),
-    "AIMessageChunk": AIMessageChunk("hi", id="1"),
+    "AIMessageChunk": AIMessageChunk("hi", id="1"),  # type: ignore[call-arg]
 }
 
 

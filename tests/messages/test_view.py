@@ -21,7 +21,8 @@ from drumline_protocol.facts import (
     RunStarted,
     Sketch,
 )
-from drumline_worker.model_call import CHUNK, OUTPUT, WHOLE, ModelCall
+from drumline_protocol.message_kinds import CHUNK, OUTPUT, WHOLE
+from drumline_worker.model_call import ModelCall
 
 CODEC = Codec()
 TASK = "11111111-2222-3333-4444-555555555555"
@@ -71,7 +72,7 @@ def bare(items: Sequence[Any]) -> list[tuple[Any, Any]]:
 
 def say(call: ModelCall, *words: str, id: str = "m") -> None:
     for word in words:
-        call.put(CHUNK, AIMessageChunk(word, id=id))
+        call.put(CHUNK, AIMessageChunk(word, id=id))  # type: ignore[call-arg]
 
 
 def test_metadata_travels_with_the_first_item_of_a_call(log: Log) -> None:

@@ -153,5 +153,5 @@ def meeting() -> Any:
     return DRUMLINE.create_react_agent(FromInput(turns=[]), [meet, meet_back, items], name="meeting")
 
 
-_BUILDERS: dict[str, Callable[[], Any]] = {name: lambda name=name: build(DRUMLINE, name) for name in NAMES}
+_BUILDERS: dict[str, Callable[[], Any]] = {name: lambda name=name: build(DRUMLINE, name) for name in NAMES}  # type: ignore[misc]
 GRAPHS = {name: make() for name, make in {**_BUILDERS, "meeting": meeting}.items()}

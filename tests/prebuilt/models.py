@@ -69,13 +69,13 @@ class Scripted(BaseChatModel):
         message = self._turn(messages, kwargs)
         words = [f"{word} " for word in message.text.split(" ")] if message.text else [""]
         for word in words:
-            chunk = ChatGenerationChunk(message=AIMessageChunk(word))
+            chunk = ChatGenerationChunk(message=AIMessageChunk(word))  # type: ignore[call-arg]
             if run_manager is not None:
                 run_manager.on_llm_new_token(word, chunk=chunk)
             yield chunk
         if message.tool_calls:
             yield ChatGenerationChunk(
-                message=AIMessageChunk(
+                message=AIMessageChunk(  # type: ignore[call-arg]
                     "",
                     tool_call_chunks=[
                         {"name": tool["name"], "args": _json(tool["args"]), "id": tool["id"], "index": index}

@@ -283,5 +283,5 @@ def test_an_agent_of_async_tools_inside_a_sync_node_of_async_caller() -> None:
         return {"messages": inner.invoke({"messages": state["messages"]})["messages"][-1:]}
 
     graph = StateGraph(MessagesState).add_node(calls).add_edge(START, "calls").compile()
-    assert asyncio.run(graph.ainvoke(HELLO))["messages"][-1].content == "inner done"
-    assert graph.invoke(HELLO)["messages"][-1].content == "inner done"
+    assert asyncio.run(graph.ainvoke(HELLO))["messages"][-1].content == "inner done"  # type: ignore[call-overload]
+    assert graph.invoke(HELLO)["messages"][-1].content == "inner done"  # type: ignore[call-overload]

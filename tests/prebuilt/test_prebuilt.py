@@ -105,7 +105,7 @@ def test_a_refusal_inside_a_tool_is_no_answer_to_the_model(wrapped: bool) -> Non
     options: Any = {"wrap_tool_call": lambda request, execute: execute(request)} if wrapped else {}
     graph = StateGraph(MessagesState).add_node("tools", ToolNode([builds], handle_tool_errors=True, **options))
     with pytest.raises(FeatureNotBuilt):
-        graph.add_edge(START, "tools").compile().invoke(asking(("builds", {})))
+        graph.add_edge(START, "tools").compile().invoke(asking(("builds", {})))  # type: ignore[call-overload]
 
 
 def test_a_store_is_injected_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,8 +130,8 @@ def test_a_runtime_is_not_copied_into_the_arguments() -> None:
     @tool
     def looks(runtime: ToolRuntime) -> str:
         """Look."""
-        assert runtime.state is given
-        assert runtime.state.big.asked == 0
+        assert runtime.state is given  # type: ignore[comparison-overlap]
+        assert runtime.state.big.asked == 0  # type: ignore[attr-defined]
         return str(runtime.tool_call_id)
 
     class Counts:
@@ -173,7 +173,7 @@ def test_updates_of_commands_that_leave_for_the_parent_are_kept() -> None:
     graph = StateGraph(State).add_node("child", child).add_edge(START, "child")
     graph.add_node("other", lambda state: {"log": [f"to {state['log'][0]}"]})
     given = {**asking(("leaves", {"who": "a"}), ("leaves", {"who": "b"})), "log": []}
-    assert graph.compile().invoke(given)["log"] == ["a", "b", "to a", "to b"]
+    assert graph.compile().invoke(given)["log"] == ["a", "b", "to a", "to b"]  # type: ignore[call-overload]
 
 
 def test_callbacks_of_the_run_hear_of_tools_and_models() -> None:
@@ -188,7 +188,7 @@ def test_callbacks_of_the_run_hear_of_tools_and_models() -> None:
             heard.append(("model", kwargs["metadata"]["langgraph_node"], [t for t in kwargs["tags"] if "seq" not in t]))
 
         def on_tool_end(self, output: Any, **_: Any) -> None:
-            heard.append(output.update["log"] if isinstance(output, Command) else output.content)
+            heard.append(output.update["log"] if isinstance(output, Command) else output.content)  # type: ignore[index]
 
     @tool
     def commands() -> Any:

@@ -67,6 +67,6 @@ def _rule(thing: Any, name: str, value: Any) -> bool:
 
 def well_formed(thing: Any) -> bool:
     """Whether all fields of `thing` are what they are said to be."""
-    hints = _hints(type(thing))
+    hints = _hints(type(thing))  # type: ignore[arg-type]
     values = {x.name: getattr(thing, x.name) for x in dataclasses.fields(thing)}
     return all(fits(values[name], hints[name]) and _rule(thing, name, values[name]) for name in values)

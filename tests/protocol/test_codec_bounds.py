@@ -98,7 +98,7 @@ def test_numbers_of_one_kind_are_counted_at_once_and_rightly(number: Any) -> Non
 
 def test_what_can_be_written_can_be_read() -> None:
     for many in (list, tuple, set, Frozen):
-        value: Any = [many() for _ in range(VALUE_TYPED_MAX + 1)] if many is not Frozen else None
+        value: Any = [many() for _ in range(VALUE_TYPED_MAX + 1)] if many is not Frozen else None  # type: ignore[call-arg]
         if value is None:
             value = [Frozen("", None) for _ in range(VALUE_TYPED_MAX // 2 + 1)]
         if many is list:

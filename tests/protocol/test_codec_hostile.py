@@ -1,4 +1,7 @@
-"""What must not pass: forged and damaged bytes, bombs, and what cannot be sent (faults 31, 39)."""
+"""What must not pass: forged and damaged bytes, bombs, and what cannot be sent.
+
+Faults 31 and 39 of docs/invariants.md.
+"""
 
 from __future__ import annotations
 
@@ -362,7 +365,7 @@ def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hostile_objects_end_in_an_encode_error() -> None:
     class Liar:
-        @property
+        @property  # type: ignore[misc]
         def __class__(self) -> Any:
             raise RuntimeError("no class")
 

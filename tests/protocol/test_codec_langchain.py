@@ -60,7 +60,7 @@ EXAMPLES = [
         content="",
         id="run-1",
         tool_call_chunks=[{"name": "f", "args": '{"a"', "id": "c1", "index": 0}],
-        usage_metadata=USAGE,
+        usage_metadata=USAGE,  # type: ignore[arg-type]
         chunk_position="last",
     ),
     AIMessageChunk(
@@ -69,7 +69,7 @@ EXAMPLES = [
         response_metadata={"finish_reason": "length", "model_provider": "openai"},
         tool_call_chunks=[{"name": None, "args": "{", "id": None, "index": 0, "type": "tool_call_chunk"}],
         invalid_tool_calls=[{"name": "g", "args": "{", "id": None, "error": None, "type": "invalid_tool_call"}],
-        usage_metadata={**USAGE, "output_token_details": {"reasoning": 2}},
+        usage_metadata={**USAGE, "output_token_details": {"reasoning": 2}},  # type: ignore[arg-type]
     ),
     AIMessage(content_blocks=[{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "hi"}]),
     HumanMessage(content_blocks=[{"type": "image", "base64": "AAAA", "mime_type": "image/png"}]),
@@ -82,9 +82,9 @@ EXAMPLES = [
     ToolMessage("ok", tool_call_id="c1", artifact={"rows": [(1, "a")]}, status="error", name="f"),
     ToolMessage([{"type": "text", "text": "x"}], tool_call_id="c1"),
     ToolMessageChunk(content="o", tool_call_id="c1"),
-    FunctionMessage("r", name="f"),
+    FunctionMessage("r", name="f"),  # type: ignore[call-arg]
     FunctionMessageChunk(content="r", name="f"),
-    ChatMessage("c", role="critic"),
+    ChatMessage("c", role="critic"),  # type: ignore[call-arg]
     ChatMessageChunk(content="c", role="critic"),
     RemoveMessage(id="1"),
     RemoveMessage(id="__remove_all__"),
@@ -143,7 +143,7 @@ def test_subclasses_are_told() -> None:
         pass
 
     with pytest.raises(EncodeError, match=r"value\[0\].*Mine.*register"):
-        CODEC.encode([Mine("x")])
+        CODEC.encode([Mine("x")])  # type: ignore[call-arg]
 
 
 def test_lc_markers_in_user_data_stay_data() -> None:

@@ -265,7 +265,7 @@ class Slotted:
         self._hidden = threading.Lock()
 
 
-class Found(Slotted):
+class Found(Slotted):  # type: ignore[no-redef]
     __slots__ = "score"
 
     def __init__(self, key: str, score: float) -> None:
@@ -279,8 +279,8 @@ class Noted(Found):
 
 def test_data_in_slots_is_data() -> None:
     """What a store's search finds is of such a class, and langmem puts it into the artifact of a tool's message."""
-    noted = Noted("k", 0.5)
+    noted = Noted("k", 0.5)  # type: ignore[call-arg]
     noted.note = "n"  # type: ignore[attr-defined]
-    message = ToolMessage("x", tool_call_id="1", artifact=[Found("k", 0.5), noted])
+    message = ToolMessage("x", tool_call_id="1", artifact=[Found("k", 0.5), noted])  # type: ignore[call-arg]
     crossed = CODEC.decode(CODEC.encode(message))
     assert crossed.artifact == [{"key": "k", "score": 0.5}, {"key": "k", "score": 0.5, "note": "n"}]

@@ -116,13 +116,13 @@ def test_dtypes_and_classes() -> None:
 
 
 def test_subclasses_of_arrays() -> None:
-    masked = np.ma.masked_array([1, 2, 3], mask=[0, 1, 0], fill_value=9)
+    masked = np.ma.masked_array([1, 2, 3], mask=[0, 1, 0], fill_value=9)  # type: ignore[arg-type]
     result = back(masked)
     assert type(result) is np.ma.MaskedArray
     assert (result.tolist(), result.fill_value) == ([1, None, 3], 9)
     assert np.ma.getmask(back(np.ma.masked_array([1.5]))) is np.ma.nomask
     assert same(back(np.matrix([[1, 2]])), np.matrix([[1, 2]]))
-    records = np.rec.array([(1, "a"), (2, "b")], names="x,y")
+    records = np.rec.array([(1, "a"), (2, "b")], names="x,y")  # type: ignore[call-overload]
     result = back(records)
     assert same(result, records)
     assert (result.x.tolist(), type(result[0])) == ([1, 2], np.record)

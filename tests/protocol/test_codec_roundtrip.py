@@ -105,7 +105,7 @@ def _self_equal(value: Any) -> bool:
         Bits.A | Bits.B,
         Model(a=1),
         Model(a=1, d=Model(a=2, b=[1])),
-        Loose(a=2, other="x"),
+        Loose(a=2, other="x"),  # type: ignore[call-arg]
         Send("node", {"a": (1,)}, timeout=3),
         Command(update={"a": 1}, goto=[Send("x", 1), "y"], resume=("r",)),
         Command(graph=Command.PARENT),
@@ -136,7 +136,7 @@ def test_init_and_validation_do_not_run_again() -> None:
 
 
 def test_models_keep_what_was_set_extras_and_private_attributes() -> None:
-    loose = Loose(other=(1, 2))
+    loose = Loose(other=(1, 2))  # type: ignore[call-arg]
     loose._secret = 9
     result = back(loose)
     assert result == loose

@@ -44,7 +44,7 @@ VALUES: list[Any] = [
     defaultdict(list, a=[1]),
     defaultdict(None, a=1),
     defaultdict(Counter, a=Counter("x")),
-    defaultdict(Model),
+    defaultdict(Model),  # type: ignore[arg-type]
     ChainMap({"a": 1}, {"b": (2,)}),
     UserDict({"a": (1,)}),
     UserList([1, (2,)]),
@@ -223,7 +223,7 @@ def subclass_objects() -> list[Any]:
     text = MyStr("x")
     text.lang = "en"
     number = MyFloat(1.5)
-    number.unit = "km"  # type: ignore[misc]
+    number.unit = "km"  # type: ignore[attr-defined, misc]
     rows = MyList([1, (2,)])
     rows.of = "t"  # type: ignore[attr-defined]
     return [

@@ -209,7 +209,7 @@ class Hostile(Exception):
         raise KeyboardInterrupt
 
     @property
-    def __notes__(self) -> Any:
+    def __notes__(self) -> Any:  # type: ignore[override]
         raise RuntimeError("no notes")
 
 
@@ -310,6 +310,8 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.EncodeError: ("state['a']", "socket.socket", "no", "what node 'n' returned"),
         errors.DecodeError: ("junk", 7),
         errors.ProtocolTooNew: (9, 1),
+        errors.CellMissing: (7, 5),
+        errors.BlobMissing: ("run-1:x", 17_000),
         errors.NoBroker: ("redis://u:secret@h:1/0", "refused"),
         errors.EvictingBroker: ("allkeys-lru",),
         errors.PartitionMismatch: (4, 16),
@@ -335,7 +337,7 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.RunTooLong: ("run-1", 1000),
         errors.RemoteError: ("app.Boom", "text", "trace"),
     }
-    roots = {errors.WireError, errors.ClusterError, errors.RunError, DrumlineError}
+    roots = {errors.WireError, errors.ValueMissing, errors.ClusterError, errors.RunError, DrumlineError}
     classes = {cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, DrumlineError)}
     assert classes - roots == set(samples)
     for cls, args in samples.items():

@@ -65,7 +65,7 @@ def test_every_limit_has_a_unit_and_a_sentence() -> None:
         if found:
             assert lines[number - 1].startswith("#: "), line
             name = found.group(1)
-            assert re.search(r"_(MS|S|MAX)$", name), name
+            assert re.search(r"_(MS|S|MAX|MIN)$", name), name
             value = getattr(limits, name)
             assert type(value) is int
             assert value > 0

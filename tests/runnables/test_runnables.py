@@ -92,7 +92,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "before a function": lambda g: (g | (lambda state: len(state["xs"]))).invoke({"xs": [1]}),
     "behind a dict": lambda g: ({"xs": RunnableLambda(lambda n: [n])} | g).invoke(2),
     "before a dict": lambda g: (g | {"n": lambda state: len(state["xs"])}).invoke({"xs": [1]}),
-    "in a dict": lambda g: (RunnablePassthrough() | {"one": g, "two": g}).invoke({"xs": [1]}),
+    "in a dict": lambda g: (RunnablePassthrough() | {"one": g, "two": g}).invoke({"xs": [1]}),  # type: ignore[arg-type]
     "behind a prompt": lambda g: (
         ChatPromptTemplate.from_template("{q}") | (lambda p: {"xs": [p.to_messages()[0].content]}) | g
     ).invoke({"q": "hi"}),

@@ -131,11 +131,11 @@ def langsmith(monkeypatch: pytest.MonkeyPatch) -> Iterator[LangSmith]:
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
     monkeypatch.setenv("LANGSMITH_ENDPOINT", service.url)
     monkeypatch.setenv("LANGSMITH_API_KEY", "none")
-    utils.get_env_var.cache_clear()
+    utils.get_env_var.cache_clear()  # type: ignore[attr-defined]
     monkeypatch.setattr(run_trees, "_CLIENT", None)
     yield service
     if run_trees._CLIENT is not None:
         run_trees._CLIENT.flush()
     service.close()
     monkeypatch.undo()
-    utils.get_env_var.cache_clear()
+    utils.get_env_var.cache_clear()  # type: ignore[attr-defined]

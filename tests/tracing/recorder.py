@@ -74,7 +74,7 @@ class Recorder(BaseCallbackHandler):
             self.runs[run_id]["end"] = end
             self.order.append((end[0], self.runs[run_id]["name"]))
 
-    def on_chain_start(
+    def on_chain_start(  # type: ignore[override]
         self, _serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
     ) -> None:
         self._start("chain", rest.get("name"), run_id, parent_run_id, {**rest, "input": inputs})
@@ -85,7 +85,7 @@ class Recorder(BaseCallbackHandler):
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         self._end(run_id, ("error", type(error).__name__))
 
-    def on_chat_model_start(
+    def on_chat_model_start(  # type: ignore[override]
         self, _serialized: Any, _messages: Any, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
     ) -> None:
         rest["metadata"] = {
@@ -99,7 +99,7 @@ class Recorder(BaseCallbackHandler):
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         self._end(run_id, ("error", type(error).__name__))
 
-    def on_tool_start(
+    def on_tool_start(  # type: ignore[override]
         self, serialized: Any, _input: str, *, run_id: UUID, parent_run_id: Any = None, **rest: Any
     ) -> None:
         self._start("tool", rest.get("name") or serialized["name"], run_id, parent_run_id, rest)

@@ -17,7 +17,7 @@ __all__ = ["GRAPHS"]
 class Scribe(BaseCallbackHandler):
     """Appends a line for each chain that begins."""
 
-    def on_chain_start(
+    def on_chain_start(  # type: ignore[override]
         self, _serialized: Any, _inputs: Any, *, run_id: Any, parent_run_id: Any = None, **rest: Any
     ) -> None:
         line = json.dumps({"id": str(run_id), "parent": str(parent_run_id), "name": rest.get("name")})

@@ -17,9 +17,9 @@ def test_pauses_grow_up_to_the_longest_and_begin_anew() -> None:
     assert FIRST_S / 2 <= first <= FIRST_S
     later = [pause.seconds() for _ in range(2000)]  # so many that 2**n alone would overflow
     assert all(LONGEST_S / 2 <= seconds <= LONGEST_S for seconds in later[10:])
-    assert pause.failures == 2001
+    assert pause._failures == 2001
     pause.reset()
-    assert pause.failures == 0 and pause.seconds() <= FIRST_S
+    assert pause._failures == 0 and pause.seconds() <= FIRST_S
 
 
 def test_processes_that_failed_together_do_not_come_back_together() -> None:

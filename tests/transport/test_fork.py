@@ -93,7 +93,7 @@ def test_locks_that_others_held_do_not_stop_the_child(server: Answering, broker:
         locks = [line._lock for line in lines(broker)] + [broker._dialer._lock, broker._readers._lock]
         for lock in locks:
             lock.acquire()
-        with broker._dialer.closed._cond:
+        with broker._dialer.closed._cond:  # type: ignore[attr-defined]
             held.set()
             release.wait(30)
         for lock in locks:

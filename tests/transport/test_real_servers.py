@@ -1,5 +1,6 @@
-"""What only a real server can show: waiting, lost scripts, killed connections, restarts, refusals
-(faults 10-20).
+"""What only a real server can show: waiting, lost scripts, killed connections, restarts, refusals.
+
+Faults 10-20 of docs/invariants.md.
 """
 
 from __future__ import annotations
@@ -243,7 +244,7 @@ def test_a_key_of_another_type_changes_nothing(real_backend):
     }
     for key, parts in wrong.items():
         real_backend.raw("SET", key, "a string")
-        [reply] = settle(broker, commit_of(lease, 1, **{**rest, **parts}))
+        [reply] = settle(broker, commit_of(lease, 1, **{**rest, **parts}))  # type: ignore[dict-item]
         assert reply.status == "diverged"
         assert "WRONGTYPE" in reply.detail
         assert key in reply.detail
@@ -349,7 +350,7 @@ def test_waits_survive_a_restart(own_server):
         broker.push_inbox(0, "", b"x")
         parts = {"tasks": [task("r", "s", pool="a")], "ctl": [b"x"], "logs": [log("r", 1, 1)]}
         settle(broker, commit_of(lease, 1, **parts))
-        assert [len(wait.result(15)) for wait in waits] == [1, 1, 1, 1]
+        assert [len(wait.result(15)) for wait in waits] == [1, 1, 1, 1]  # type: ignore[attr-defined]
     broker.close()
 
 

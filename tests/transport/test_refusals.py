@@ -281,7 +281,7 @@ def test_a_keeper_notices_within_a_part_of_a_lease_that_nobody_answers(server: A
 
 def test_a_keeper_gives_up_connecting_within_a_part_of_a_lease(server: Answering, broker: RedisBroker) -> None:
     """Somebody accepts, and says nothing."""
-    server._reply = lambda _command: None  # type: ignore[method-assign]
+    server._reply = lambda _command: None  # type: ignore[assignment, method-assign]
     broker._dialer.patience_s = 0.0
     began = time.monotonic()
     with pytest.raises(NoBroker):

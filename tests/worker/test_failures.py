@@ -29,13 +29,13 @@ class Hostile(Exception):
         raise GeneratorExit
 
     @property
-    def __notes__(self) -> Any:
+    def __notes__(self) -> Any:  # type: ignore[override]
         raise SystemExit(2)
 
 
 def bare_parent_command() -> ParentCommand:
     error = ParentCommand.__new__(ParentCommand)
-    error.args = ()
+    error.args = ()  # type: ignore[assignment]
     return error
 
 

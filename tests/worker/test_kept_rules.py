@@ -13,7 +13,6 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_transport.broker import Delivery
 from drumline_worker import outbox as outbox_module
-from drumline_worker.blobs import BlobCache
 from drumline_worker.outbox import Outbox, Slot
 from drumline_worker.registry import Registry
 from drumline_worker.service import Worker, WorkerSettings
@@ -74,24 +73,6 @@ def test_one_event_beyond_the_bound_of_a_burst_goes_alone() -> None:
     batch = outbox.take()
     assert batch is not None
     assert [len(wire.decode(CODEC, data).items) for _, _, data in batch.entries] == [1, 1, 1]
-
-
-def test_large_values_are_kept_within_a_budget_those_used_last_longest() -> None:
-    fetched: list[str] = []
-
-    def fetch(_partition: int, blob_id: str) -> bytes | None:
-        fetched.append(blob_id)
-        return None if blob_id == "gone" else b"x" * 40
-
-    cache = BlobCache(fetch, bytes_max=100)
-    for blob_id in ("a", "b", "a", "c", "a", "b"):
-        assert cache(0, blob_id) == b"x" * 40
-    assert fetched == ["a", "b", "c", "b"], "c has pushed b out, not a"
-    assert cache(0, "gone") is None
-    assert cache(0, "gone") is None
-    assert fetched[4:] == ["gone", "gone"], "what is not there may come"
-    large = BlobCache(lambda _p, _id: b"x" * 101, bytes_max=100)
-    assert large(0, "a") == b"x" * 101
 
 
 class Scripted:

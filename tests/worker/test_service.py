@@ -66,8 +66,8 @@ class ListBroker:
     def last_ctl(self) -> str:
         return "0-0"
 
-    def get_blob(self, _p: int, _blob_id: str) -> bytes | None:
-        return None
+    def read_values(self, _p: int, cells: list[Any], blobs: list[str]) -> Any:
+        return [[] for _ in cells], [None for _ in blobs]
 
     def beat(self, _kind: str, _name: str, _info: bytes) -> None: ...
 
@@ -179,7 +179,7 @@ def test_async_nodes_take_slots_and_no_threads(beds: Any) -> None:
 
 def test_events_come_before_the_result_also_when_the_node_sends_itself(beds: Any) -> None:
     def node(state: State) -> State:
-        emit = current.get().job.emit
+        emit = current.get().job.emit  # type: ignore[union-attr]
         for i in range(1000):
             emit(CUSTOM, i, None)
         return state

@@ -29,7 +29,7 @@ class Pause:
     `wait` after each failure, `reset` when it went well again, `warn` to tell of the failure.
     """
 
-    __slots__ = ("_backoff", "_clock", "_failures", "_since", "_told", "_untold")
+    __slots__ = ("_backoff", "_clock", "_failures", "_told", "_untold")
 
     def __init__(
         self,
@@ -41,20 +41,12 @@ class Pause:
         self._backoff = EqualJitterBackoff(cap=longest_s, base=first_s)
         self._clock = clock
         self._failures = 0
-        self._since = 0.0
         #: when the last line was logged; never, at first
         self._told: float | None = None
         self._untold = 0
 
-    @property
-    def failures(self) -> int:
-        """How many failures were counted since it last went well."""
-        return self._failures
-
     def seconds(self) -> float:
         """Count one failure; how long to wait before the next attempt."""
-        if not self._failures:
-            self._since = self._clock()
         pause = self._backoff.compute(min(self._failures, _DOUBLINGS_MAX))
         self._failures += 1
         return pause

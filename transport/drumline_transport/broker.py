@@ -23,7 +23,7 @@ of one group apart, so the only harm of a wrong thread is waiting for another's 
 | inbox | `read_inbox` | the coordinator's main loop |
 | commit | `send_commit`, `poll_commits` | the coordinator's main loop, no lock: one thread only |
 | take | `take` | the worker's take thread |
-| send | `publish` | the worker's send thread |
+| send | `publish`, `put_blobs` | the worker's send thread |
 | ctl | `read_ctl` | the worker's keeper (or control) thread |
 | keeper | `renew`, `renew_leases`, `stale_tasks`, `beat`, `leave` | a keeper thread |
 | any | all others | any |
@@ -36,6 +36,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from drumline_protocol.cells import CellRow
 from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.entries import (
     INBOX,
@@ -44,6 +45,8 @@ from drumline_transport.entries import (
     START_POSITION,
     SWEEP_START,
     BlobPut,
+    CellAppend,
+    CellRead,
     Commit,
     CommitReply,
     Delivery,
@@ -70,6 +73,8 @@ __all__ = [
     "AsyncLogReader",
     "BlobPut",
     "Broker",
+    "CellAppend",
+    "CellRead",
     "ClientVerbs",
     "Commit",
     "CommitReply",
@@ -191,6 +196,16 @@ class CommonVerbs(Protocol):
 
     def get_blob(self, p: int, blob_id: str) -> bytes | None: ...
 
+    def read_values(
+        self, p: int, cells: list[CellRead], blobs: list[str]
+    ) -> tuple[list[list[CellRow]], list[bytes | None]]:
+        """Versions of cells, in order, and blobs, of partition `p`: a list for each cell, None for a blob that is gone.
+
+        One round trip, for up to `READ_NAMES_MAX` names and `READ_ROWS_MAX` versions of each cell. A key of another
+        type is as good as none.
+        """
+        ...
+
     def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
         """Append one message about a run ("": about none) to the inbox of partition `p`.
 
@@ -298,6 +313,10 @@ class CoordinatorVerbs(CommonVerbs, Protocol):
         """Runs opened and not closed, sorted."""
         ...
 
+    def waiting_runs(self, p: int) -> list[str]:
+        """Runs that have tasks which wait without an entry (`Commit.waiting`), sorted."""
+        ...
+
     def due_timers(self, p: int, limit: int) -> list[str]:
         """Members whose time has come by Redis TIME, earliest first, at most `limit`.
 
@@ -344,6 +363,14 @@ class WorkerVerbs(CommonVerbs, Protocol):
         all the entries before it stored. Returns when the broker has it. An inbox that holds more
         than `INBOX_BYTES_MAX` takes nothing until its coordinator has caught up: `BrokerRefuses`
         when patience ends before that.
+        """
+        ...
+
+    def put_blobs(self, blobs: list[tuple[int, str, bytes]]) -> None:
+        """Keep large values, `(partition, blob id, data)`, for `BLOB_UNNAMED_TTL_S`: a commit prolongs their lives
+        (`Commit.blobs_kept`). Returns when the broker has them all.
+
+        Idempotent: what is there already stays as it is.
         """
         ...
 

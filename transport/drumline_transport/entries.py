@@ -11,6 +11,9 @@ Kind = Literal["workers", "coordinators"]
 Status = Literal["applied", "already", "diverged"]
 FieldValue = str | bytes | int
 
+#: What to read of a cell: owner, name, and the versions behind the first number up to the second one.
+CellRead = tuple[str, str, int, int]
+
 #: The two streams that make up the inbox of a partition.
 INBOX: Literal["inbox"] = "inbox"
 REQUESTS: Literal["requests"] = "requests"
@@ -163,6 +166,21 @@ class BlobPut:
 
 
 @dataclass(slots=True)
+class CellAppend:
+    """A new version of a cell of a run, whose record names the cell from then on.
+
+    `parent` 0: `data` is the whole encoded value; else it is the encoded change from version `parent`
+    (`drumline_protocol.cells`). Versions of one cell must ascend.
+    """
+
+    run_id: str
+    cell: str
+    version: int
+    parent: int
+    data: bytes
+
+
+@dataclass(slots=True)
 class Commit:
     """All that a coordinator decided from one batch of its inbox: applied as a whole or not at all.
 
@@ -176,6 +194,7 @@ class Commit:
     number: int
     position: Position
     logs: list[LogAppend] = field(default_factory=list)
+    cells: list[CellAppend] = field(default_factory=list)
     tasks: list[TaskAppend] = field(default_factory=list)
     #: `(run id, fields to set in its record)`
     fields: list[tuple[str, dict[str, FieldValue]]] = field(default_factory=list)
@@ -184,31 +203,30 @@ class Commit:
     settled: list[tuple[str, str]] = field(default_factory=list)
     #: `(run id, slot)` of tasks whose entry is to vanish, delivered or not
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
+    blobs: list[BlobPut] = field(default_factory=list)
+    #: `(run id, blob id)` of blobs that workers have put: they live as long as the run's log from now on, and its
+    #: record names them. One that is gone already stays gone.
+    blobs_kept: list[tuple[str, str]] = field(default_factory=list)
+    #: `(run id, cell, lowest version to keep)`
+    cells_trimmed: list[tuple[str, str, int]] = field(default_factory=list)
+    #: `(run id, cell)`
+    cells_dropped: list[tuple[str, str]] = field(default_factory=list)
+    #: `(run id, blob id)`
+    blobs_dropped: list[tuple[str, str]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
-    #: `(run id, seconds to keep its record and log; 0 = for ever)`
+    #: `(run id, whether it has tasks that wait without an entry)`
+    waiting: list[tuple[str, bool]] = field(default_factory=list)
+    #: `(run id, seconds to keep its record, its log, and the cells and blobs that its record names; 0 = for ever)`
     closed: list[tuple[str, int]] = field(default_factory=list)
     #: `(member, due in ms of Redis TIME)`
     timers: list[tuple[str, int]] = field(default_factory=list)
     timers_done: list[str] = field(default_factory=list)
     #: what every worker must hear
     ctl: list[bytes] = field(default_factory=list)
-    blobs: list[BlobPut] = field(default_factory=list)
-    #: `(run id, blob id)`
-    blobs_dropped: list[tuple[str, str]] = field(default_factory=list)
-    #: runs of which nothing is to stay: record, log, membership of the open runs
+    #: runs of which nothing is to stay: record, log, cells and blobs that the record names, membership of sets
     deleted: list[str] = field(default_factory=list)
     dead: list[DeadEntry] = field(default_factory=list)
     failed: list[FailedRun] = field(default_factory=list)
-
-    def cost(self) -> tuple[int, int]:
-        """How many stream entries and blobs this commit writes, and how many payload bytes."""
-        entries = len(self.logs) + len(self.tasks) + len(self.ctl) + len(self.blobs)
-        size = sum(len(log.data) for log in self.logs) + sum(len(task.data) for task in self.tasks)
-        size += sum(map(len, self.ctl)) + sum(len(blob.data) for blob in self.blobs)
-        size += sum(len(entry.data) for entry in self.dead)
-        for _, values in self.fields:
-            size += sum(len(v) if isinstance(v, (bytes, str)) else 8 for v in values.values())
-        return entries, size
 
 
 @dataclass(slots=True)

@@ -41,11 +41,12 @@ from drumline_transport.memory_streams import (
     format_id,
     parse_id,
 )
+from drumline_transport.memory_values import MemoryValues
 
 __all__ = ["MemoryAsyncLogReader", "MemoryBroker", "MemoryLogReader", "MemoryServer"]
 
 
-class MemoryBroker(MemoryKeeper, MemoryDead):
+class MemoryBroker(MemoryKeeper, MemoryDead, MemoryValues):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:
@@ -102,13 +103,6 @@ class MemoryBroker(MemoryKeeper, MemoryDead):
             tasks = self._reach().tasks.get(pool) or TaskStream()
             depths[pool] = (max(0, len(tasks.stream) - len(tasks.pending)), len(tasks.pending))
         return depths
-
-    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
-        server = self._reach(write=True)
-        server.put_blob(server.partition(p), blob_id, data, ttl_s)
-
-    def get_blob(self, p: int, blob_id: str) -> bytes | None:
-        return self._reach().partition(p).blobs.get(blob_id)
 
     def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
         server = self._reach(write=True)

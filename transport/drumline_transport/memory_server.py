@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX
 from drumline_protocol.wire import VERSION
@@ -22,6 +22,7 @@ from drumline_transport.memory_streams import (
     format_id,
     parse_id,
 )
+from drumline_transport.memory_values import append_cells, delete_values, expire_values, refuse_cells, write_values
 
 T = TypeVar("T")
 
@@ -42,7 +43,9 @@ class _LeaseRecord:
 
 
 @dataclass(slots=True)
-class _Partition:
+class Partition:
+    """The keys of one partition."""
+
     lease: _LeaseRecord = field(default_factory=_LeaseRecord)
     #: `(run id, data)`
     requests: Stream[tuple[str, bytes]] = field(default_factory=Stream)
@@ -53,9 +56,12 @@ class _Partition:
     timers: dict[str, int] = field(default_factory=dict)
     runs: dict[str, dict[str, bytes]] = field(default_factory=dict)
     logs: dict[str, Stream[tuple[int, bytes]]] = field(default_factory=dict)
+    #: `(parent, data)` by owner and name of the cell
+    cells: dict[tuple[str, str], Stream[tuple[int, bytes]]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
-    #: `(kind, id) -> ms` at which a run record, log or blob vanishes
-    expiry: dict[tuple[str, str], int] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    #: `(kind, id) -> ms` at which a run record, log, cell or blob vanishes
+    expiry: dict[tuple[str, Any], int] = field(default_factory=dict)
 
     @property
     def inbox_bytes(self) -> int:
@@ -65,14 +71,15 @@ class _Partition:
     def forget_expired(self, now_ms: int) -> None:
         if not self.expiry:
             return
+        kinds: dict[str, dict[Any, Any]] = {
+            "run": self.runs,
+            "log": self.logs,
+            "cell": self.cells,
+            "blob": self.blobs,
+        }
         for kind, name in [key for key, at in self.expiry.items() if at <= now_ms]:
             del self.expiry[(kind, name)]
-            if kind == "run":
-                self.runs.pop(name, None)
-            elif kind == "log":
-                self.logs.pop(name, None)
-            else:
-                self.blobs.pop(name, None)
+            kinds[kind].pop(name, None)
 
 
 class MemoryServer:
@@ -83,7 +90,7 @@ class MemoryServer:
         self.run_id = "memory-1"
         #: While set, writes are refused with this text, as by a server without memory: "OOM ..."
         self.refusing = ""
-        self.partitions = [_Partition() for _ in range(partitions)]
+        self.partitions = [Partition() for _ in range(partitions)]
         self.tasks: dict[str, TaskStream] = {}
         self.ctl: Stream[bytes] = Stream()
         self.members: dict[Kind, dict[str, tuple[bytes, int]]] = {"workers": {}, "coordinators": {}}
@@ -96,7 +103,7 @@ class MemoryServer:
         self._restarts += 1
         self.run_id = f"memory-{self._restarts}"
 
-    def partition(self, p: int) -> _Partition:
+    def partition(self, p: int) -> Partition:
         partition = self.partitions[p]
         partition.forget_expired(self.now_ms)
         return partition
@@ -122,7 +129,7 @@ class MemoryServer:
         elif commit.number != lease.commit + 1:
             detail = f"the last commit is {lease.commit}, so {commit.number} cannot be next"
         else:
-            detail = self._refuse_logs(part, commit)
+            detail = self._refuse_logs(part, commit) or refuse_cells(part, commit)
         if detail:
             return CommitReply(commit.partition, commit.number, "diverged", detail)
         lease.commit, lease.position = commit.number, commit.position
@@ -133,7 +140,7 @@ class MemoryServer:
         return CommitReply(commit.partition, commit.number, "applied")
 
     @staticmethod
-    def _refuse_logs(part: _Partition, commit: Commit) -> str:
+    def _refuse_logs(part: Partition, commit: Commit) -> str:
         for log in commit.logs:
             known = part.logs.get(log.run_id)
             entry_id = (commit.epoch, log.last)
@@ -144,10 +151,11 @@ class MemoryServer:
                 )
         return ""
 
-    def _write(self, part: _Partition, commit: Commit) -> None:
+    def _write(self, part: Partition, commit: Commit) -> None:
         for log in commit.logs:
             stream = part.logs.setdefault(log.run_id, Stream())
             stream.append((commit.epoch, log.last), (log.first, log.data))
+        append_cells(part, commit)
         for task in commit.tasks:
             tasks = self.pool(task.pool).stream
             entry_id = tasks.next_id(self.now_ms)
@@ -166,11 +174,16 @@ class MemoryServer:
             if entry_of:
                 pool, _, entry = entry_of.decode().rpartition(" ")
                 self.pool(pool).drop(parse_id(entry))
+        write_values(part, commit, self.now_ms)
         part.open.update(commit.opened)
+        for run_id, waits in commit.waiting:
+            (part.waiting.add if waits else part.waiting.discard)(run_id)
         for run_id, ttl_s in commit.closed:
             part.open.discard(run_id)
+            part.waiting.discard(run_id)
             if ttl_s:
                 until = self.now_ms + ttl_s * 1000
+                expire_values(part, run_id, until)
                 for kind, kept in (("run", part.runs), ("log", part.logs)):
                     if run_id in kept:
                         part.expiry[(kind, run_id)] = until
@@ -180,15 +193,10 @@ class MemoryServer:
         for message in commit.ctl:
             self.ctl.append(self.ctl.next_id(self.now_ms), message)
             self.ctl.keep_last(CTL_LENGTH_MAX)
-        for blob in commit.blobs:
-            self.put_blob(part, blob.blob_id, blob.data, blob.ttl_s)
-            part.runs.setdefault(blob.run_id, {})["b:" + blob.blob_id] = b""
-        for run_id, blob_id in commit.blobs_dropped:
-            part.blobs.pop(blob_id, None)
-            part.expiry.pop(("blob", blob_id), None)
-            self._forget_field(part, run_id, "b:" + blob_id)
         for run_id in commit.deleted:
             part.open.discard(run_id)
+            part.waiting.discard(run_id)
+            delete_values(part, run_id)
             for kind, kept in (("run", part.runs), ("log", part.logs)):
                 kept.pop(run_id, None)
                 part.expiry.pop((kind, run_id), None)
@@ -201,12 +209,12 @@ class MemoryServer:
             stream.keep_last(length_max)
 
     @classmethod
-    def _forget_slot(cls, part: _Partition, run_id: str, slot: str) -> bytes | None:
+    def _forget_slot(cls, part: Partition, run_id: str, slot: str) -> bytes | None:
         cls._forget_field(part, run_id, "k:" + slot)
         return cls._forget_field(part, run_id, "t:" + slot)
 
     @staticmethod
-    def _forget_field(part: _Partition, run_id: str, name: str) -> bytes | None:
+    def _forget_field(part: Partition, run_id: str, name: str) -> bytes | None:
         record = part.runs.get(run_id)
         if record is None:
             return None
@@ -214,12 +222,6 @@ class MemoryServer:
         if not record:
             del part.runs[run_id]
         return value
-
-    def put_blob(self, part: _Partition, blob_id: str, data: bytes, ttl_s: int) -> None:
-        part.blobs[blob_id] = data
-        part.expiry.pop(("blob", blob_id), None)
-        if ttl_s:
-            part.expiry[("blob", blob_id)] = self.now_ms + ttl_s * 1000
 
 
 def _to_bytes(value: str | bytes | int) -> bytes:

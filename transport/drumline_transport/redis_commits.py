@@ -36,6 +36,7 @@ from drumline_transport.errors import ServerError
 from drumline_transport.line import load_script
 from drumline_transport.rows import dead_words
 from drumline_transport.scripts import COMMIT
+from drumline_transport.value_words import cell_words, value_words
 
 #: Words of one HSET inside the commit script (Lua's `unpack` fails at several thousand).
 _FIELD_WORDS_MAX = 100
@@ -74,6 +75,8 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
             last[log.run_id] = log.last
             k = key(keys.log(p, log.run_id), "l")
             add(("L", k, f"{epoch}-{log.last}", log.first, log.data))
+    if commit.cells:
+        add(cell_words(commit, keys, key))
     for task in commit.tasks:
         k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
         add(("T", k, run, task.slot, task.pool, task.digest, task.data))
@@ -87,8 +90,11 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
         add(("S", key(keys.run(p, run_id), "h"), slot))
     for run_id, slot in commit.withdrawn:
         add(("W", key(keys.run(p, run_id), "h"), slot))
+    add(value_words(commit, keys, key))
     for run_id in commit.opened:
         add(("O", key(keys.open(p), "s"), run_id))
+    for run_id, waits in commit.waiting:
+        add(("P", key(keys.waiting(p), "s"), run_id, int(waits)))
     for run_id, ttl_s in commit.closed:
         run, log_key = key(keys.run(p, run_id), "h"), key(keys.log(p, run_id), "-")
         add(("C", key(keys.open(p), "s"), run_id, run, log_key, int(ttl_s)))
@@ -98,11 +104,6 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
         add(("Y", key(keys.timers(p), "z"), member))
     for message in commit.ctl:
         add(("M", key(keys.ctl(), "x"), CTL_LENGTH_MAX, message))
-    for blob in commit.blobs:
-        k, run = key(keys.blob(p, blob.blob_id), "-"), key(keys.run(p, blob.run_id), "h")
-        add(("B", k, run, blob.blob_id, int(blob.ttl_s), blob.data))
-    for run_id, blob_id in commit.blobs_dropped:
-        add(("X", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), blob_id))
     for run_id in commit.deleted:
         run, log_key = key(keys.run(p, run_id), "h"), key(keys.log(p, run_id), "-")
         add(("R", key(keys.open(p), "s"), run_id, run, log_key))

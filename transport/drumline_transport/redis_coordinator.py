@@ -154,6 +154,10 @@ class RedisCoordinator(RedisCore):
         found = map(_text, self._any.call("SMEMBERS", self._keys.open(p)))
         return sorted(run for run in found if run is not None)
 
+    def waiting_runs(self, p: int) -> list[str]:
+        found = map(_text, self._any.call("SMEMBERS", self._keys.waiting(p)))
+        return sorted(run for run in found if run is not None)
+
     def due_timers(self, p: int, limit: int) -> list[str]:
         due = self._any.script(DUE, [self._keys.timers(p)], [limit])
         return [member.decode() for member in due]

@@ -4,13 +4,21 @@ use.
 
 from __future__ import annotations
 
+from drumline_protocol.cells import CellRow
 from drumline_protocol.keys import Keys
-from drumline_protocol.limits import COORDINATOR_LEASE_MS, PRESENCE_AHEAD_MS_MAX, TASK_LEASE_MS
+from drumline_protocol.limits import (
+    COORDINATOR_LEASE_MS,
+    PRESENCE_AHEAD_MS_MAX,
+    READ_NAMES_MAX,
+    READ_ROWS_MAX,
+    TASK_LEASE_MS,
+)
 from drumline_protocol.wire import VERSION
-from drumline_transport.broker import Kind
+from drumline_transport.broker import CellRead, Kind
 from drumline_transport.connection import Dialer, Reply, pack
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
+from drumline_transport.rows import cell_rows
 from drumline_transport.scripts import BEAT
 
 #: The consumer group of every task stream.
@@ -102,11 +110,33 @@ class RedisCore:
         value: bytes | None = self._any.call("GET", self._keys.blob(p, blob_id))
         return value
 
+    def read_values(
+        self, p: int, cells: list[CellRead], blobs: list[str]
+    ) -> tuple[list[list[CellRow]], list[bytes | None]]:
+        keys = self._keys
+        commands = [_rows_command(keys.cell(p, owner, cell), after, upto) for owner, cell, after, upto in cells]
+        commands += [pack("GET", keys.blob(p, blob_id)) for blob_id in blobs]
+        replies: list[Reply] = []
+        for start in range(0, len(commands), READ_NAMES_MAX):
+            replies += self._any.calls(commands[start : start + READ_NAMES_MAX], tolerated=("WRONGTYPE",))
+        rows = [cell_rows(reply) for reply in replies[: len(cells)]]
+        for (owner, cell, _, upto), found in zip(cells, rows, strict=True):
+            page = len(found)
+            while page == READ_ROWS_MAX:
+                more = self._any.call_packed(_rows_command(keys.cell(p, owner, cell), found[-1].version, upto))
+                page = len(more)
+                found += cell_rows(more)
+        return rows, [None if isinstance(reply, ServerError) else reply for reply in replies[len(cells) :]]
+
     def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
         self._any.call("XADD", self._keys.inbox(p), "*", "r", run_id, "d", data)
 
     def close(self) -> None:
         self._dialer.close()
+
+
+def _rows_command(key: str, after: int, upto: int) -> bytes:
+    return pack("XRANGE", key, f"{after + 1}-0", f"{upto}-0", "COUNT", READ_ROWS_MAX)
 
 
 def members_in(rows: Reply, now_ms: int) -> dict[str, tuple[bytes, int]]:

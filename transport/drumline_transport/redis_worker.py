@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from drumline_protocol.keys import Keys
-from drumline_protocol.limits import INBOX_BYTES_MAX
+from drumline_protocol.limits import BLOB_UNNAMED_TTL_S, INBOX_BYTES_MAX, PUT_BYTES_MAX
 from drumline_transport.broker import START_POSITION, Delivery, Kind
 from drumline_transport.connection import Argument, Dialer, pack
 from drumline_transport.errors import ServerError
@@ -94,6 +94,18 @@ class RedisWorker(RedisCore):
         for pool, entry_id in done:
             words += (names.setdefault(self._keys.tasks(pool), len(names) + 1), entry_id)
         self._send.script(PUBLISH, list(names), [inboxes, len(entries), INBOX_BYTES_MAX, *words])
+
+    def put_blobs(self, blobs: list[tuple[int, str, bytes]]) -> None:
+        commands: list[bytes] = []
+        size = 0
+        for p, blob_id, data in blobs:
+            if commands and size + len(data) > PUT_BYTES_MAX:
+                self._send.calls(commands)
+                commands, size = [], 0
+            commands.append(pack("SET", self._keys.blob(p, blob_id), data, "EX", BLOB_UNNAMED_TTL_S, "NX"))
+            size += len(data)
+        if commands:
+            self._send.calls(commands)
 
     def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
         by_pool: dict[str, list[str]] = {}

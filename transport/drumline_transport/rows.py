@@ -6,10 +6,15 @@ Somebody else may have written them: a row of another form gives an entry withou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from drumline_protocol.cells import CellRow
 from drumline_transport.broker import Delivery, InboxEntry, LogEntry, Source
-from drumline_transport.connection import Argument, Reply
 from drumline_transport.dead import DeadEntry, FailedRun
+from drumline_transport.errors import ServerError
+
+if TYPE_CHECKING:
+    from drumline_transport.connection import Argument, Reply
 
 
 def fields(values: Sequence[bytes] | None) -> dict[bytes, bytes]:
@@ -51,6 +56,18 @@ def _log_entry(row_id: bytes, values: Sequence[bytes]) -> LogEntry:
     if len(values) == 4 and values[0] == b"f" and values[1].isdigit():
         return LogEntry(row_id.decode(), int(values[1]), values[3])
     return LogEntry(row_id.decode(), 0, b"")
+
+
+def cell_rows(rows: Reply) -> list[CellRow]:
+    """Versions of a cell from `[[id, [b"p", parent, b"d", data]], ...]`; those of another form are left out."""
+    if isinstance(rows, ServerError):
+        return []
+    found = []
+    for row_id, values in rows:
+        version, _, rest = row_id.partition(b"-")
+        if rest == b"0" and len(values) == 4 and values[0] == b"p" and values[1].isdigit() and values[2] == b"d":
+            found.append(CellRow(int(version), int(values[1]), values[3]))
+    return found
 
 
 def dead_words(entry: DeadEntry) -> list[Argument]:

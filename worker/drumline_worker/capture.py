@@ -1,14 +1,15 @@
-"""Whole messages that a node returns, for the `messages` stream (semantics §4, `on_chain_end`)."""
+"""Whole messages that a node returns, for the `messages` stream (docs/semantics.md §4, `on_chain_end`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from drumline_graph.message_ids import base_message, identify, messages_in_fields
-from drumline_graph.types import Command
+from drumline_graph.message_ids import identify
+from drumline_graph.returned import returned_messages
+from drumline_protocol.message_kinds import OUTPUT, OUTPUT_CALL
 from drumline_worker.job import Job
-from drumline_worker.model_call import OUTPUT, OUTPUT_CALL, ModelCall
+from drumline_worker.model_call import ModelCall
 
 
 def identified_messages(job: Job, result: Any) -> list[Any]:
@@ -30,24 +31,3 @@ def emit_messages(job: Job, messages: Sequence[Any]) -> None:
     call = ModelCall(job.emit, OUTPUT_CALL, TaskContext(job).metadata())
     for message in messages:
         call.put(OUTPUT, message)
-
-
-def returned_messages(result: Any, commands: tuple[type[Any], ...] = (Command,)) -> Iterator[Any]:
-    """Messages in what a node returned: itself, an item of a list, a field, or an item of a field; of a command in its
-    update. `commands` are the classes of those: nodes of another engine's graphs return its own.
-    """
-    base = base_message()
-    if base is None:
-        return
-    if isinstance(result, commands):
-        result = result.update
-    elif isinstance(result, (list, tuple)) and any(isinstance(item, commands) for item in result):
-        for item in result:
-            yield from returned_messages(item, commands)
-        return
-    if isinstance(result, base):
-        yield result
-    elif isinstance(result, (list, tuple)):
-        yield from (item for item in result if isinstance(item, base))
-    else:
-        yield from messages_in_fields(result)

@@ -6,23 +6,24 @@ The service and the simulator both work through this class.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from drumline_graph.message_ids import identify_update, identify_writes
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec
+from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.encode_paths import of_answer, of_event
-from drumline_protocol.errors import DecodeError, EncodeError
+from drumline_protocol.errors import CellMissing, DecodeError, EncodeError, NoBroker
 from drumline_protocol.facts import NESTED
 from drumline_protocol.failure import Failure, describe, place_of
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
 from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
-from drumline_worker.outbox import Outbox, Slot
+from drumline_worker.outbox import BURST_BYTES_MAX, Outbox, Slot
 from drumline_worker.registry import NotHeld, Registry
+from drumline_worker.results import Results, check_entry, plain_writes
 from drumline_worker.telling import tell_failure
+from drumline_worker.values import Values
 
 log = logging.getLogger("drumline.worker")
 
@@ -35,15 +36,17 @@ class Desk:
         registry: Registry,
         outbox: Outbox,
         executor: str,
-        blob: Callable[[int, str], bytes | None],
+        values: Values,
         partitions: int,
+        results: Results | None = None,
     ) -> None:
         self._registry = registry
         self._codec = registry.codec
         self._outbox = outbox
         self._executor = executor
-        self._blob = blob
+        self._values = values
         self._partitions = partitions
+        self._results = results or Results()
 
     def open(self, delivery: Delivery) -> tuple[Slot, TaskMessage] | None:
         """Read an entry. None if it cannot be read: it stays pending, the coordinator sees that nobody renews it, and
@@ -74,6 +77,7 @@ class Desk:
             message.token,
             message.node,
             graph=shared.graph,
+            names=shared.names,
         )
         return slot, message
 
@@ -86,16 +90,22 @@ class Desk:
                 payload = portable_event(kind, payload, codec)
             try:
                 item = wire.encode_item(codec, kind, payload, header)
+                if len(item) > BURST_BYTES_MAX:
+                    check_entry(item, "value", payload, "")
             except EncodeError as error:
                 raise of_event(error, kind, slot.node) from None
             outbox.event(slot, item)
 
         try:
-            job = self._registry.job(message, emit, self._executor, self._blob)
+            job = self._registry.job(message, emit, self._executor, self._values)
             job.fate = slot
             return job
         except NotHeld as error:
             self.refuse(slot, str(error))
+        except CellMissing as error:
+            self.refuse(slot, f"its message is older than what is kept of the values that it names: {error}")
+        except NoBroker as error:
+            self.refuse(slot, f"the values that it names could not be read: {error}")
         except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes
             self.answer(slot, TaskError(slot.run, slot.task, slot.attempt, slot.executor, error))
         return None
@@ -121,17 +131,26 @@ class Desk:
             if isinstance(answer, TaskResult):
                 # Here, so that no reducer in the coordinator draws an id that a second attempt would not draw.
                 identify_writes(slot.task, answer.writes)
-                answer.writes = codec.box([list(pair) for pair in answer.writes])
+                answer.writes = self._boxed(codec, slot, answer.writes)
             elif isinstance(answer, TaskBubbled):
                 identify_update(slot.task, answer.command.update)
-                answer.command = codec.box(answer.command)
+                answer.command = self._boxed(codec, slot, answer.command)
             elif isinstance(answer, TaskInterrupt):
-                answer.interrupts = codec.box(answer.interrupts, "interrupts")
+                box = codec.box(answer.interrupts, "interrupts")
+                check_entry(box.data, "interrupts", answer.interrupts, f"what node {slot.node!r} asked")
+                answer.interrupts = box
             else:
                 return self._seal_failure(slot, answer.events, describe(answer.error, codec))
             return wire.encode(codec, answer)
         except BaseException as error:  # encoders that the user registered are among what was called
             return self._seal_failure(slot, answer.events, self._explain(slot, answer, error, codec))
+
+    def _boxed(self, codec: Codec, slot: Slot, found: Any) -> Boxed:
+        """The writes or the command of a task. What is large is moved out, if its coordinator takes names."""
+        if not slot.names:
+            return codec.box(plain_writes(found))
+        box, slot.blobs = self._results.boxed(codec, found, slot.run, slot.node)
+        return box
 
     def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
         failure.place = place_of(slot.node, slot.executor)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
 from drumline_protocol.facts import STREAMED, PlanMade, PlannedTask, TaskFailed

@@ -13,8 +13,9 @@ from typing import Any
 
 from drumline_graph.message_ids import base_message
 from drumline_graph.message_types import Message, MessageChunk
+from drumline_protocol.message_kinds import CHUNK, WHOLE
 from drumline_worker.context import TaskContext, current_task
-from drumline_worker.model_call import CHUNK, WHOLE, ModelCall
+from drumline_worker.model_call import ModelCall
 
 
 class MessageStream:

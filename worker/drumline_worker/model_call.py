@@ -15,14 +15,6 @@ from typing import Any
 from drumline_protocol.facts import MESSAGE
 from drumline_worker.job import Emit
 
-#: kinds of a message item: a token chunk, a whole message of a model, a message found in a node's output
-CHUNK, WHOLE, OUTPUT = "chunk", "whole", "output"
-#: no message, but the `ids` of those that a node was given: they are not shown again
-GIVEN = "given"
-
-#: the call number of messages that a node returned; models begin at 1
-OUTPUT_CALL = 0
-
 
 class ModelCall:
     """Puts the messages of one call on the stream, in the order of the calls of `put`; any thread may call it."""

@@ -8,8 +8,7 @@ out: the answer is always a message for the run machine.
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
 from dataclasses import replace
@@ -18,11 +17,10 @@ from typing import Any
 
 from drumline_graph.callables import is_runnable
 from drumline_graph.cancelled import not_cancelled
-from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.message_ids import with_delta_ids
-from drumline_graph.node import Branch, Node
+from drumline_graph.program import Branch, Node
 from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, TaskResult
@@ -144,8 +142,7 @@ def _steps(job: Job) -> Steps:
     if node.branches:
         body_writes = list(writes)
         for branch in node.branches:
-            cells = _private(job.cells, node.router_keys)
-            view = router_input(job.program, branch, cells, body_writes, result, step=job.step, stop=job.stop)
+            view = router_input(job.program, branch, job.cells, body_writes, result, step=job.step, stop=job.stop)
             writes.extend(route_writes(job.program, branch, (yield branch, view)))
     if messages:
         emit_messages(job, messages)
@@ -278,12 +275,3 @@ async def _traced_acall(target: Node | Branch, value: Any, context: TaskContext,
         raise
     await router.aend(result)
     return result
-
-
-def _private(cells: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    """Copies for a router's view: a reducer that changes its value in place must not reach the state."""
-    return {
-        key: copy.copy(cell) if isinstance(cell, (list, dict, set)) else cell
-        for key in keys
-        if (cell := cells.get(key, MISSING)) is not MISSING
-    }

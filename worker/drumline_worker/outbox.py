@@ -44,11 +44,15 @@ class Slot:
     sealed: bool = False
     late: list[bytes] = field(default_factory=list)
     answer: bytes | None = None
+    #: large values that the answer names: (blob id, bytes)
+    blobs: list[tuple[str, bytes]] = field(default_factory=list)
     answered: bool = False
     queued: bool = False
     #: the attempt is void: whatever it says is dropped
     void: bool = False
     graph: str = ""
+    #: whether its coordinator takes names of large values
+    names: bool = False
     #: it is void because this worker holds its entry no more
     lost: bool = False
     #: runs of a cluster that the node waits for
@@ -79,6 +83,8 @@ class Batch:
     entries: list[tuple[int, str, bytes]] = field(default_factory=list)
     done: list[tuple[str, str]] = field(default_factory=list)
     finished: list[Slot] = field(default_factory=list)
+    #: (partition, blob id, data): to be there before the entries
+    blobs: list[tuple[int, str, bytes]] = field(default_factory=list)
 
 
 class Outbox:
@@ -133,7 +139,7 @@ class Outbox:
                 self._held -= sum(map(len, slot.late))
             slot.sealed = slot.answered = True
             slot.answer = message
-            self._bytes += len(message)
+            self._bytes += len(message) + sum(len(data) for _, data in slot.blobs)
             self._enqueue(slot)
 
     def void(self, slot: Slot) -> None:
@@ -203,9 +209,11 @@ class Outbox:
             self._pack(batch, slot, items)
             if answer is not None:
                 if not slot.void:
+                    batch.blobs += [(slot.partition, blob_id, data) for blob_id, data in slot.blobs]
                     batch.entries.append((slot.partition, slot.run, answer))
                     batch.done.append((slot.pool, slot.entry))
                     slot.n += 1  # the answer has a number too: what is emitted behind a lost one does not pass for it
+                slot.blobs = []
                 batch.finished.append(slot)
             self._pack(batch, slot, late)
         return batch

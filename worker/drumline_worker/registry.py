@@ -1,16 +1,15 @@
-"""The graphs that a worker holds, and how a task message becomes a job. Pure but for the blobs it asks for."""
+"""The graphs that a worker holds, and how a task message becomes a job. No IO but for the values it asks for."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from drumline_graph.constants import START
 from drumline_graph.errors import DrumlineError
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec, unbox
@@ -19,6 +18,7 @@ from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_worker.handlers import run_tracing
 from drumline_worker.job import Emit, Job
+from drumline_worker.values import Inputs, Values
 
 #: runs whose common part is kept decoded
 SHARED_MAX = 1000
@@ -91,12 +91,11 @@ class Registry:
         message: TaskMessage,
         emit: Emit,
         executor: str,
-        blob: Callable[[int, str], bytes | None],
+        values: Values,
     ) -> Job:
-        """The job that a task message asks for.
+        """The job that a task message asks for, with the large values that it names.
 
-        `blob(partition, id)` fetches a large value. Raises NotHeld; whatever the schemas of node and context raise
-        passes through.
+        Raises NotHeld; whatever `values` and the schemas of node and context raise passes through.
         """
         known = self._common(message)
         shared = known.shared
@@ -105,15 +104,7 @@ class Registry:
             known.context = _context(self.programs[shared.graph], shared.context)
         if known.tracing is _UNBUILT:
             known.tracing = run_tracing(shared)
-        cells = dict(message.cells)
-        for key, blob_id in message.blobs.items():
-            data = blob(shared.partition, blob_id)
-            if data is None:
-                raise DrumlineError(
-                    f"the value of key {key!r} is gone from the broker (blob {blob_id}): the run is over, or its "
-                    "keys were deleted by hand"
-                )
-            cells[key] = self.codec_of(shared.graph).decode(data)
+        inputs = values.inputs(self.codec_of(shared.graph), shared, message)
         return Job(
             program=program,
             node=node,
@@ -126,10 +117,10 @@ class Registry:
             path=message.path,
             triggers=message.triggers,
             phase=message.phase,
-            input=_input(program, node, message, cells),
+            input=_input(program, node, message, inputs),
             context=known.context,
-            cells=cells,
-            writes=message.writes,
+            cells=inputs.cells,
+            writes=inputs.writes,
             emit=emit,
             executor=executor,
             above=above,
@@ -163,14 +154,14 @@ def _node(program: Program, name: str) -> Node:
     return node
 
 
-def _input(program: Program, node: Node, message: TaskMessage, cells: dict[str, Any]) -> Any:
+def _input(program: Program, node: Node, message: TaskMessage, inputs: Inputs) -> Any:
     if node.name == START:
-        return dict(message.writes or ())
+        return dict(inputs.writes or ())
     if message.phase != "run":
         return None
     if message.path[0] == "__pregel_push":
-        return message.arg
-    state = State(cells, {}, {}, 0)
+        return inputs.arg
+    state = State(inputs.cells, {}, {}, 0)
     value = state.read(program, node.input_keys, step=message.step, stop=message.stop)
     return value if node.mapper is None else node.mapper(value)
 

@@ -61,6 +61,9 @@ class Sender:
             return
         if batch.entries or batch.done:
             try:
+                if batch.blobs:
+                    self._broker.put_blobs(batch.blobs)
+                    batch.blobs = []  # the broker has them
                 self._broker.publish(batch.entries, batch.done)
             except NoBroker:
                 raise
@@ -81,6 +84,7 @@ class Sender:
             done = [entry for entry in batch.done if owners.get(entry) == partition]
             if len(partitions) > 1:
                 try:
+                    self._broker.put_blobs([blob for blob in batch.blobs if blob[0] == partition])
                     self._broker.publish(entries, done)
                     continue
                 except NoBroker:

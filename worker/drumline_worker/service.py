@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from drumline_protocol.errors import NoBroker
-from drumline_protocol.limits import TASK_LEASE_MS
+from drumline_protocol.limits import CACHE_BYTES_MAX, TASK_LEASE_MS
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import WorkerVerbs
 from drumline_transport.errors import ServerError
-from drumline_worker.blobs import BlobCache
 from drumline_worker.crew import Crew
 from drumline_worker.desk import Desk
 from drumline_worker.ear import Ear
@@ -33,6 +32,7 @@ from drumline_worker.outbox import Outbox
 from drumline_worker.registry import Registry
 from drumline_worker.sender import Sender
 from drumline_worker.table import Table
+from drumline_worker.values import Values
 
 log = logging.getLogger("drumline.worker")
 
@@ -45,12 +45,15 @@ LAST_WORDS_S = 5.0
 
 @dataclass(slots=True)
 class WorkerSettings:
-    """What a worker may be told. `concurrency` is the number of tasks at once; times as the names say."""
+    """What a worker may be told. `concurrency` is the number of tasks at once, `cache_bytes` what it may keep of the
+    large values that it has seen; times as the names say.
+    """
 
     pools: Sequence[str] = ("default",)
     concurrency: int = 8
     task_lease_ms: int = TASK_LEASE_MS
     drain_s: float = 30.0
+    cache_bytes: int = CACHE_BYTES_MAX
 
 
 class Worker:
@@ -81,7 +84,8 @@ class Worker:
         self.outbox = outbox or Outbox(registry.codec)
         self.table = Table(settings.concurrency, self.outbox)
         self.sender = Sender(broker, self.outbox, self.table, self._ended)
-        desk = Desk(registry, self.outbox, name, BlobCache(broker.get_blob), broker.partitions)
+        self.values = Values(broker.read_values, settings.cache_bytes)
+        desk = Desk(registry, self.outbox, name, self.values, broker.partitions)
         self.crew = Crew(
             broker, name, settings.pools, desk, self.outbox, self.table, self.sender, lambda n, f: self._thread(n, f)
         )

@@ -1,4 +1,4 @@
-"""Tokens of LangChain's chat models, by its callbacks (semantics §4).
+"""Tokens of LangChain's chat models, by its callbacks (docs/semantics.md §4).
 
 This module imports langchain-core, which is slow and may be missing. It is imported only when a run records `messages`.
 """
@@ -17,10 +17,11 @@ from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 from drumline_graph.constants import TAG_HIDDEN, TAG_NOSTREAM
 from drumline_graph.message_ids import identify, messages_in_fields
+from drumline_graph.returned import returned_messages
 from drumline_protocol.facts import MESSAGE
-from drumline_worker.capture import returned_messages
+from drumline_protocol.message_kinds import CHUNK, GIVEN, OUTPUT, WHOLE
 from drumline_worker.job import Emit
-from drumline_worker.model_call import CHUNK, GIVEN, OUTPUT, WHOLE, ModelCall
+from drumline_worker.model_call import ModelCall
 
 #: tags that LangChain itself gives to the parts of a sequence
 _INTERNAL_TAG = "seq:step"

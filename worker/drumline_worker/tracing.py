@@ -19,7 +19,7 @@ from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from langchain_core.tracers.langchain import LangChainTracer
 
 from drumline_graph.constants import START
-from drumline_graph.node import Branch
+from drumline_graph.program import Branch
 from drumline_protocol.trace_ids import graph_trace_id, task_trace_id, trace_order
 from drumline_worker.context import TaskContext, enter
 from drumline_worker.tokens import TokenHandler

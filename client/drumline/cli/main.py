@@ -147,6 +147,7 @@ def _add_pools(parser: argparse.ArgumentParser, default: str) -> None:
         help=f"pool to take tasks of; repeatable, or with commas; '*': all that the graphs name (default: {default})",
     )
     parser.add_argument("--concurrency", type=_positive, metavar="N", help="tasks at once in a worker (default: 8)")
+    parser.add_argument("--cache-bytes", type=_positive, metavar="N", help="large values a worker keeps (64 MiB)")
 
 
 def _add_up(parser: argparse.ArgumentParser) -> None:

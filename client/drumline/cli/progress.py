@@ -1,7 +1,7 @@
 """Custom events that tell how far a long work is. Pure.
 
-A node draws a bar by `writer({"progress": x})`, where x is a number from 0 to 100, a fraction (a float up to 1.0), or
-a text such as "50%". Beside it, `message` or `status` is shown behind the bar, and `task`, `name`, `label` or `node`
+A node draws a bar by `writer({"progress": x})`, where x is a number from 0 to 100, a fraction (a float up to 1.0), or a
+text such as "50%". Beside it, `message` or `status` is shown behind the bar, and `task`, `name`, `label` or `node`
 tells bars of one graph apart.
 """
 

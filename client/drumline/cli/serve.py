@@ -111,6 +111,7 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
         pools = _all_pools(programs)
     chosen = WorkerSettings(pools=pools, **_given(args, "task_lease_ms", "drain_s"))
     chosen.concurrency = settings.concurrency() or chosen.concurrency
+    chosen.cache_bytes = settings.cache_bytes() or chosen.cache_bytes
 
     def ready() -> None:
         at_once = f"{chosen.concurrency} task{'' if chosen.concurrency == 1 else 's'} at once"

@@ -136,6 +136,7 @@ def _children(
     for pool in settings.pools(["*"]):
         worker += ["--pool", pool]
     worker += [] if args.concurrency is None else ["--concurrency", str(args.concurrency)]
+    worker += [] if args.cache_bytes is None else ["--cache-bytes", str(args.cache_bytes)]
     environment = child_environment(url)
     # several `up` may share a broker: names must differ
     nonce = secrets.token_hex(2)

@@ -12,7 +12,7 @@ from drumline.views import View
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Scope, Task
-from drumline_graph.node import Node
+from drumline_graph.program import Node
 from drumline_graph.warnings import RunWarning
 from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.messages import Events, RunRequest

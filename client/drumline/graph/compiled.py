@@ -46,11 +46,13 @@ class CompiledStateGraph(Surface, RunnableFace, Generic[StateT, ContextT, InputT
         self,
         program: Program,
         *,
+        builder: Any = None,
         debug: bool = False,
         strict_wire: bool = False,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.program = program
+        self._builder = builder
         self.debug = debug
         self.strict_wire = strict_wire
         self.config: dict[str, Any] = dict(config or {})
@@ -70,7 +72,7 @@ class CompiledStateGraph(Surface, RunnableFace, Generic[StateT, ContextT, InputT
     @property
     def builder(self) -> Any:
         """The `StateGraph` that it was compiled from."""
-        return self.program.builder
+        return self._builder
 
     @property
     def nodes(self) -> Mapping[str, Any]:

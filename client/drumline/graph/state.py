@@ -94,6 +94,5 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
                 raise FeatureNotBuilt(f"compile({feature}=...)")
         if strict_wire is None:
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
-        program = compile_program(self, name)
-        program.version = os.environ.get("DRUMLINE_VERSION") or None
-        return CompiledStateGraph(program, debug=debug, strict_wire=strict_wire)
+        program = compile_program(self, name, version=os.environ.get("DRUMLINE_VERSION") or None)
+        return CompiledStateGraph(program, builder=self, debug=debug, strict_wire=strict_wire)

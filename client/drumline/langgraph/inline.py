@@ -19,8 +19,7 @@ from drumline.langgraph.values import their_payload
 from drumline.langgraph.versions import check_version
 from drumline_graph.channels import EphemeralValue, Topic
 from drumline_graph.constants import BRANCH_PREFIX, PULL, START, TAG_HIDDEN, TASKS
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 from drumline_graph.superstep import path_key_of
 from drumline_graph.types import Send
 from drumline_protocol.facts import CUSTOM, STREAMED
@@ -86,7 +85,6 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         output_schema=None,
         context_schema=graph.context_schema,
         input_reader=_read_input,
-        builder=None,
         version=version,
         raised_as=of_both,
         shown_as=their_payload,

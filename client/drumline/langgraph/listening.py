@@ -7,8 +7,9 @@ from typing import Any
 from langgraph.pregel._messages import StreamMessagesHandler
 
 from drumline.langgraph.values import COMMANDS
+from drumline_protocol.message_kinds import CHUNK
 from drumline_worker.context import TaskContext, unheard
-from drumline_worker.model_call import CHUNK, ModelCall
+from drumline_worker.model_call import ModelCall
 from drumline_worker.tokens import TokenHandler, with_handler, without_handlers
 
 

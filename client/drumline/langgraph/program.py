@@ -18,8 +18,7 @@ from drumline_graph.callables import plain_name
 from drumline_graph.channels import Topic
 from drumline_graph.compile import pool_of
 from drumline_graph.constants import BRANCH_PREFIX, END, PULL, START, TAG_HIDDEN, TASKS
-from drumline_graph.node import Node
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 from drumline_graph.superstep import path_key_of
 from drumline_graph.types import Send
 from drumline_graph.writes import input_reader_of
@@ -42,6 +41,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         for trigger in node.triggers:
             trigger_to_nodes.setdefault(trigger, []).append(node.name)
     input_keys = _plain_keys(builder, builder.input_schema)
+    branches = [branch for found in builder.branches.values() for branch in found.values()]
     return Program(
         name=graph.get_name(),
         nodes=nodes,
@@ -57,7 +57,8 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         output_schema=builder.output_schema,
         context_schema=builder.context_schema,
         input_reader=input_reader_of(input_keys),
-        builder=builder,
+        part_schemas=tuple(spec.input_schema for spec in (*builder.nodes.values(), *branches)),
+        code=(*(spec.runnable for spec in builder.nodes.values()), *(branch.path for branch in branches)),
         version=version,
         types=answer_types(graph),
         raised_as=of_both,
@@ -111,6 +112,7 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
         path=path,
         path_key=path_key_of(path),
         managed_keys=tuple(key for key in keys if key in graph.builder.managed),
+        ends=spec.ends,
     )
 
 

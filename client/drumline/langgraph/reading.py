@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -51,14 +50,8 @@ def _read(_scratchpad: Any, known: Mapping[str, Any], job: Job, writes: Any, sel
             )
     cells: Mapping[str, Any] = job.cells
     if fresh:
-        private = {key: _private(cells[key]) for key in keys if key in cells}
-        cells = fresh_cells(job.program, private, our_writes(writes), [key for key in keys if key in known])
+        cells = fresh_cells(job.program, cells, our_writes(writes), [key for key in keys if key in known])
     return _values(job, cells, select)
-
-
-def _private(cell: Any) -> Any:
-    """A reducer that changes its value in place must not reach the state."""
-    return copy.copy(cell) if isinstance(cell, (list, dict, set)) else cell
 
 
 def _values(job: Job, cells: Mapping[str, Any], select: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from langchain_core.tools import BaseTool
@@ -126,7 +127,7 @@ def create_react_agent(
     )
     # State schemas seldom name the answer's class, and only classes that are named may cross the wire.
     form = response_format[1] if isinstance(response_format, tuple) else response_format
-    agent.program.types = (form,) if isinstance(form, type) else ()
+    agent.program = replace(agent.program, types=(form,) if isinstance(form, type) else ())
     return agent
 
 

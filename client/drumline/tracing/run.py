@@ -79,11 +79,6 @@ class RunTrace:
         self._run = run
         self.tracing = RunTracing(run, self._root, self._base)
 
-    def callbacks_below(self) -> BaseCallbackManager:
-        """What the root hands down: handlers, and the root as the parent."""
-        manager: BaseCallbackManager = self._run.get_child()
-        return manager
-
     def order(self) -> str:
         """LangSmith's order of the root, as the tracer among the handlers knows it; "" if there is none."""
         for handler in self._manager.handlers:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator.sketch import child_path
-from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, START
-from drumline_graph.delta import patch
+from drumline_graph.delta import patched, store
 from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
 from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
 from drumline_protocol.metadata import metadata_below, task_metadata
@@ -92,16 +91,7 @@ class GraphView:
 
     def commit(self, fact: StepCommitted | GraphPaused) -> None:
         """Fold what a superstep changed into the state, or would change: with a pause the run ends."""
-        cells = self.cells
-        for channel, change in fact.changes.items():
-            if change[0] == "s":
-                cells[channel] = change[1]
-                continue
-            cell = patch(cells.get(channel, MISSING), change)
-            if cell is MISSING:
-                cells.pop(channel, None)
-            else:
-                cells[channel] = cell
+        store(self.cells, patched(self.cells, fact.changes))
 
     def shows(self, written: Sequence[str]) -> bool:
         """Whether a superstep that wrote these keys is worth a `values` item."""

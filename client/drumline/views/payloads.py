@@ -1,4 +1,4 @@
-"""Payloads of the `tasks` and `debug` modes (semantics §1.6, §1.8). Pure."""
+"""Payloads of the `tasks` and `debug` modes (docs/semantics.md §1.6, §1.8). Pure."""
 
 from __future__ import annotations
 

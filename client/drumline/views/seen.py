@@ -1,4 +1,4 @@
-"""Which messages a `messages` view has shown, or may not show because a node was given them (semantics §4). Pure."""
+"""Which messages a `messages` view has shown, or may not show: a node was given them (docs/semantics.md §4). Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from drumline_graph.message_ids import identify_output, messages_in_fields
+from drumline_graph.returned import returned_messages
 from drumline_protocol.codec_langchain import TAG_PREFIX
 from drumline_protocol.codec_types import Opaque
 from drumline_protocol.errors import LangChainMissing
-from drumline_worker.capture import returned_messages
-from drumline_worker.model_call import CHUNK
+from drumline_protocol.message_kinds import CHUNK
 
 
 def check_readable(message: Any) -> None:

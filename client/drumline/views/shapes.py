@@ -1,4 +1,4 @@
-"""The outer shape of stream items, as a function of the call's arguments (semantics §1.1). Pure."""
+"""The outer shape of stream items, as a function of the call's arguments (docs/semantics.md §1.1). Pure."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ from drumline_protocol.facts import (
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, rebuild
-from drumline_worker.model_call import GIVEN
+from drumline_protocol.message_kinds import GIVEN
 
 Namespace = tuple[str, ...]
 Errors = Mapping[str, type[BaseException]] | Iterable[type[BaseException]]

@@ -1,10 +1,8 @@
 """What every channel spec promises.
 
-A channel is a named cell of the state with a rule for merging writes. Specs hold no values: the
-value of a channel is a *cell*, plain data kept by `drumline_graph.superstep.State`, so that a run
-can be stored, sent and forked without asking the spec. No method changes a cell in place, except
-that a user's reducer may change the cell it is given (the machine hands it a private copy where
-that matters).
+A channel is a named cell of the state with a rule for merging writes. Specs hold no values: the value of a channel is a
+*cell*, plain data kept by `drumline_graph.superstep.State`, so that a run can be stored, sent and forked without asking
+the spec. No method changes a cell or a write in place, or lets a user's reducer do so.
 """
 
 from __future__ import annotations
@@ -40,6 +38,12 @@ class Channel:
     finishing: bool = False
     plain: bool = True
     """Whether every cell but MISSING is available and is the value nodes read."""
+    user_made: bool = False
+    """Whether its class is a user's: then it is called through `merged`, which gives it private copies."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.user_made = not cls.__module__.startswith("drumline_graph.")
 
     def initial(self) -> Any:
         """Cell of a fresh run, or MISSING."""
@@ -62,9 +66,7 @@ class Channel:
         return cell
 
     def finish(self, cell: Any) -> Any:
-        """Cell once nothing else would run (this releases deferred nodes); same object if
-        unchanged.
-        """
+        """Cell once nothing else would run (this releases deferred nodes); the same object if unchanged."""
         return cell
 
     def available(self, cell: Any) -> bool:
@@ -76,7 +78,5 @@ class Channel:
         return cell
 
     def signature(self) -> tuple[Any, ...]:
-        """What makes two specs of this kind equal, as stable text: part of the graph's
-        fingerprint.
-        """
+        """What makes two specs of this kind equal, as stable text: part of the graph's fingerprint."""
         return (self.kind,)

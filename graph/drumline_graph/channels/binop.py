@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_graph.channels.base import MISSING, Channel
+from drumline_graph.channels.reducers import PrivateReducer
+from drumline_graph.control import Overwrite
 from drumline_graph.errors import ErrorCode, InvalidUpdateError, coded
-from drumline_graph.types import Overwrite
 
 _CONCRETE: dict[Any, Any] = {
     collections.abc.Sequence: list,
@@ -98,11 +99,11 @@ def same_reducer(one: Any, other: Any) -> bool:
 class BinaryOperatorAggregate(Channel):
     """State key with a reducer `f(current, write)`: `Annotated[T, f]`.
 
-    Starts as the empty value of T where there is one (0, "", [], {}, set()), else empty: then the
-    first write is stored as it is. Writes are folded in task order. An `Overwrite` replaces the
-    value; other writes of the same superstep are then without effect, and a second Overwrite is an
-    error. Unlike in LangGraph an Overwrite that is the first write to an empty key is unwrapped
-    too.
+    Starts as the empty value of T where there is one (0, "", [], {}, set()), else empty: then the first write is stored
+    as it is. Writes are folded in task order. A reducer that may change its arguments in place is given private copies
+    (see `reducers`). An `Overwrite` replaces the value; other writes of the same superstep are then without effect, and
+    a second Overwrite is an error. Unlike in LangGraph an Overwrite that is the first write to an empty key is
+    unwrapped too.
     """
 
     kind = "binop"
@@ -110,6 +111,7 @@ class BinaryOperatorAggregate(Channel):
     def __init__(self, typ: Any, operator: Callable[[Any, Any], Any]) -> None:
         self.typ = typ
         self.operator = operator
+        self._private = PrivateReducer(operator)
         self._empty = empty_factory(typ)
 
     def __eq__(self, other: object) -> bool:
@@ -125,7 +127,7 @@ class BinaryOperatorAggregate(Channel):
         return MISSING if self._empty is None else self._empty()
 
     def update(self, cell: Any, values: list[Any]) -> Any:
-        operator, overwritten = self.operator, False
+        reduce, overwritten = self._private.for_merge(cell, values), False
         for value in values:
             if isinstance(value, (Overwrite, dict)):
                 replacement = overwrite_value(value)
@@ -135,7 +137,7 @@ class BinaryOperatorAggregate(Channel):
                     cell, overwritten = replacement, True
                     continue
             if not overwritten:
-                cell = value if cell is MISSING else operator(cell, value)
+                cell = value if cell is MISSING else reduce(cell, value)
         return cell
 
     def signature(self) -> tuple[Any, ...]:
@@ -159,6 +161,7 @@ class DeltaChannel(Channel):
         snapshot_frequency: int = 100,
     ) -> None:
         self.reducer = reducer
+        self._private = PrivateReducer(reducer)
         self.typ = typ
         self.snapshot_frequency = snapshot_frequency
         self._empty = None if typ is None else empty_factory(typ)
@@ -193,7 +196,8 @@ class DeltaChannel(Channel):
             return replacements[0]
         if cell is MISSING:
             cell = [] if self._empty is None else self._empty()
-        return self.reducer(cell, values)
+        # LangGraph's reducer for histories is known to change nothing, whatever its code looks like.
+        return self.reducer(*((cell, values) if self.takes_messages else self._private.for_batch(cell, values)))
 
     def signature(self) -> tuple[Any, ...]:
         return (self.kind, reducer_name(self.reducer))

@@ -49,10 +49,10 @@ def middleware_todos(_: Any) -> Any:
         ChatOpenAI(model="planning"),
         [weather],
         middleware=[
-            TodoListMiddleware(),
+            TodoListMiddleware(),  # type: ignore[list-item]
             PIIMiddleware("email", strategy="mask"),
-            ModelCallLimitMiddleware(run_limit=3),
-            ToolCallLimitMiddleware(tool_name="weather", run_limit=1),
+            ModelCallLimitMiddleware(run_limit=3),  # type: ignore[list-item]
+            ToolCallLimitMiddleware(tool_name="weather", run_limit=1),  # type: ignore[list-item]
             prompt,
         ],
         name="planning",
@@ -85,7 +85,10 @@ def middleware_selection(_: Any) -> Any:
 def middleware_summary(_: Any) -> Any:
     """Old messages are removed, and a summary stands in their place."""
     summary = SummarizationMiddleware(
-        ChatOpenAI(model="summary"), trigger=("messages", 4), keep=("messages", 2), token_counter=len
+        ChatOpenAI(model="summary"),
+        trigger=("messages", 4),
+        keep=("messages", 2),
+        token_counter=len,  # type: ignore[arg-type]
     )
     return create_agent(ChatOpenAI(model="short"), [weather], middleware=[summary], name="summary")
 

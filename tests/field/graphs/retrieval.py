@@ -72,7 +72,7 @@ def rag_agent(e: Any) -> Any:
     def grade(state: Thread) -> str:
         asked = f"Do they answer? {state['messages'][-1].content}"
         grader = ChatOpenAI(model="grader").with_structured_output(Grade)
-        return "answer" if grader.invoke([("user", asked)]).score == "yes" else "rewrite"
+        return "answer" if grader.invoke([("user", asked)]).score == "yes" else "rewrite"  # type: ignore[union-attr]
 
     def rewrite(_: Thread) -> Any:
         return {"messages": [{"role": "user", "content": "what stands in the sky at night?"}]}

@@ -87,9 +87,9 @@ ADAPTER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "fresh_read_changes_state",
-        "client/drumline/langgraph/reading.py",
-        "return copy.copy(cell) if isinstance(cell, (list, dict, set)) else cell",
-        "return cell",
+        "graph/drumline_graph/channels/reducers.py",
+        "left = left if left is self._last else private_copy(left, self._memo)",
+        "left = left",
         "tests/adapter/test_translation.py",
         "A reducer that changes its value in place does not reach the state.",
     ),

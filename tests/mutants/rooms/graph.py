@@ -134,8 +134,8 @@ GRAPH: tuple[Mutation, ...] = (
     Mutation(
         "dict_order_lost",
         "graph/drumline_graph/delta.py",
-        "if same_order and 2 * len(put) <= len(new):",
-        "if 2 * len(put) <= len(new):",
+        "if same_order and len(put) < len(new):",
+        "if len(put) < len(new):",
         "tests/graph/test_kept_rules.py",
         "A patched dict has its keys in the order of the original.",
     ),
@@ -165,9 +165,9 @@ GRAPH: tuple[Mutation, ...] = (
     ),
     Mutation(
         "pool_not_in_fingerprint",
-        "graph/drumline_graph/fingerprint.py",
-        "        node.defer,\n        node.pool,\n",
-        "        node.defer,\n",
+        "graph/drumline_graph/program.py",
+        "            self.defer,\n            self.pool,\n",
+        "            self.defer,\n",
         "tests/graph",
         "Two graphs that differ in a node's pool are two versions.",
     ),

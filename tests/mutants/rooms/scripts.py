@@ -10,6 +10,8 @@ COMMIT = (
 LEASE = "tests/transport/test_contract_kept.py tests/transport/test_contract_lease.py"
 TASKS = "tests/transport/test_contract_kept.py tests/transport/test_contract_tasks.py"
 
+VALUES = "tests/transport/test_contract_values.py"
+
 SCRIPTS: tuple[Mutation, ...] = (
     Mutation(
         "owner_not_compared",
@@ -94,10 +96,66 @@ SCRIPTS: tuple[Mutation, ...] = (
     Mutation(
         "blob_not_named",
         "transport/drumline_transport/scripts/commit.lua",
-        "    call('HSET', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3], '')\n",
-        "",
+        "    call('HSET', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3], '')\n    i = i + 6\n",
+        "    i = i + 6\n",
         COMMIT,
         "A run's record names its large values.",
+    ),
+    Mutation(
+        "kept_blob_not_named",
+        "transport/drumline_transport/scripts/commit.lua",
+        "    call('HSET', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3], '')\n    i = i + 4\n",
+        "    i = i + 4\n",
+        VALUES,
+        "A run's record names the values that its workers have put.",
+    ),
+    Mutation(
+        "kept_blob_vanishes",
+        "transport/drumline_transport/scripts/commit.lua",
+        "    call('PERSIST', key)\n",
+        "",
+        VALUES,
+        "A value that a commit names lives on.",
+    ),
+    Mutation(
+        "cells_go_back",
+        "transport/drumline_transport/scripts/commit.lua",
+        "  if later[1] then\n    return 'the cell",
+        "  if later[2] then\n    return 'the cell",
+        VALUES,
+        "A cell takes no version before its last.",
+    ),
+    Mutation(
+        "trimmed_cell_remembers",
+        "transport/drumline_transport/scripts/commit.lua",
+        "    if call('XLEN', key) == 0 then",
+        "    if false then",
+        VALUES,
+        "A cell that was trimmed wholly is gone.",
+    ),
+    Mutation(
+        "values_outlive_their_log",
+        "transport/drumline_transport/scripts/commit.lua",
+        "        call('EXPIRE', value, ARGV[i + 5])\n",
+        "",
+        VALUES,
+        "Cells and blobs expire with the log that names them.",
+    ),
+    Mutation(
+        "values_outlive_their_run",
+        "transport/drumline_transport/scripts/commit.lua",
+        "      call('DEL', value)\n",
+        "",
+        VALUES,
+        "Of a deleted run no cell and no blob stays.",
+    ),
+    Mutation(
+        "owner_not_escaped",
+        "transport/drumline_transport/scripts/commit.lua",
+        "string.gsub(string.gsub(run_id, '%%', '%%25'), ':', '%%3A')",
+        "run_id",
+        VALUES,
+        "A run's id may hold any character.",
     ),
     Mutation(
         "inbox_not_trimmed",

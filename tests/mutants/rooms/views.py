@@ -81,9 +81,9 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "gone_channel_stays",
-        "client/drumline/views/graphs.py",
-        "                cells.pop(channel, None)",
-        "                pass",
+        "graph/drumline_graph/delta.py",
+        "            cells.pop(channel, None)",
+        "            pass",
         _VIEWS,
         "A channel that holds nothing any more is not shown.",
     ),

@@ -355,10 +355,10 @@ WORKER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "routers_change_the_state",
-        "worker/drumline_worker/node.py",
-        "        key: copy.copy(cell) if isinstance(cell, (list, dict, set)) else cell",
-        "        key: cell",
-        _NODE,
+        "graph/drumline_graph/channels/reducers.py",
+        "        return _OnPrivateCopies(self._reducer)\n",
+        "        return self._reducer\n",
+        "tests/graph/test_in_place.py " + _NODE,
         "A reducer that changes in place does not reach the state through a router.",
     ),
     Mutation(

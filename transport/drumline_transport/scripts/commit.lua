@@ -11,22 +11,27 @@
 -- ARGV[7]  position in the requests    ARGV[8]  lowest id of the requests to keep, or "" to keep all
 -- ARGV[9]  what the keys of task streams begin with (for W: the record itself names the pool)
 -- ARGV[10] expected type of KEYS[4..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
--- ARGV[11..] operations, L first; <k> is an index into KEYS:
+-- ARGV[11..] operations, L first, then A; <k> is an index into KEYS:
 --   L <k log> <id> <first> <data>                  append to a run log
+--   A <k cell> <k run> <cell> <id> <parent> <data> append a version of a cell; name the cell in the run record
 --   T <k tasks> <k run> <slot> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
 --                                                  its token in the run record
 --   F <k run> <n> <name> <value> ...               set fields of a run record: n words, an even number
 --   S <k run> <slot>                               forget a slot
 --   W <k run> <slot>                               forget a slot, and delete its entry, delivered or not
 --   O <k open> <run id>                            a run opened
---   C <k open> <run id> <k run> <k log> <ttl s>    a run closed; ttl 0: keep
+--   P <k waiting> <run id> <1 or 0>                a run has tasks that wait without an entry, or none any more
+--   C <k open> <run id> <k run> <k log> <ttl s>    a run closed: its log, its record and what that names expire; ttl 0:
+--                                                  keep
 --   Z <k timers> <due ms> <member>                 set a timer
 --   Y <k timers> <member>                          drop a timer
 --   M <k ctl> <length> <data>                      tell all workers
 --   B <k blob> <k run> <blob id> <ttl s> <data>    keep a value, and its name in the run record; ttl 0: for ever
---   X <k blob> <k run> <blob id>                   drop a value
+--   G <k blob> <k run> <blob id>                   keep a value that a worker has put, and name it in the run record
+--   K <k cell> <k run> <cell> <lowest id>          trim the versions of a cell
+--   V <k cell or blob> <k run> <name>              drop a cell or a value, and its name in the run record
 --   N <k stream> <length> <n> <name> <value> ...   add a note of n words to a stream that keeps about that many
---   R <k open> <run id> <k run> <k log>            a run of which nothing is to stay
+--   R <k open> <run id> <k run> <k log>            a run of which nothing is to stay: with all that its record names
 --
 -- Returns 1 applied; 0 already applied; a text: diverged, and why. An error reply (OOM, MISCONF, READONLY ...)
 -- means that nothing was changed and the same call may be made again.
@@ -78,6 +83,33 @@ while ARGV[i] == 'L' do
   end
   i = i + 5
 end
+while ARGV[i] == 'A' do
+  -- Nothing but K trims a cell, and never its last version alone: so its last id is that of an entry.
+  local key = KEYS[tonumber(ARGV[i + 1])]
+  local later = call('XRANGE', key, ARGV[i + 4], '+', 'COUNT', 1)
+  if later[1] then
+    return 'the cell ' .. key .. ' already holds ' .. later[1][1] .. ', so ' .. ARGV[i + 4] .. ' cannot be appended'
+  end
+  i = i + 7
+end
+
+-- All keys of the partition begin with this: so does what a run record names.
+local tag = string.sub(KEYS[1], 1, -#'lease' - 1)
+
+-- The keys of the cells and values that the record of a run names.
+local function values_of(record, run_id)
+  local found = {}
+  local owner = string.gsub(string.gsub(run_id, '%%', '%%25'), ':', '%%3A')
+  for _, name in ipairs(call('HKEYS', record)) do
+    local kind, rest = string.sub(name, 1, 2), string.sub(name, 3)
+    if kind == 'c:' then
+      found[#found + 1] = tag .. 'cells:' .. owner .. ':' .. rest
+    elseif kind == 'b:' then
+      found[#found + 1] = tag .. 'blob:' .. rest
+    end
+  end
+  return found
+end
 
 -- The first write tells whether the server takes writes now; if it does not, nothing was changed.
 local probe = pcall_('HSET', KEYS[1], 'commit', ARGV[4], 'position', ARGV[5], 'requests', ARGV[7], 'tries', '')
@@ -92,6 +124,10 @@ while i <= count do
   if op == 'L' then
     call('XADD', key, ARGV[i + 2], 'f', ARGV[i + 3], 'd', ARGV[i + 4])
     i = i + 5
+  elseif op == 'A' then
+    call('XADD', key, ARGV[i + 4], 'p', ARGV[i + 5], 'd', ARGV[i + 6])
+    call('HSET', KEYS[tonumber(ARGV[i + 2])], 'c:' .. ARGV[i + 3], '')
+    i = i + 7
   elseif op == 'T' then
     local id = call('XADD', key, '*', 'd', ARGV[i + 6])
     local slot = ARGV[i + 3]
@@ -118,9 +154,16 @@ while i <= count do
   elseif op == 'O' then
     call('SADD', key, ARGV[i + 2])
     i = i + 3
+  elseif op == 'P' then
+    call(ARGV[i + 3] == '1' and 'SADD' or 'SREM', key, ARGV[i + 2])
+    i = i + 4
   elseif op == 'C' then
     call('SREM', key, ARGV[i + 2])
+    pcall_('SREM', tag .. 'waiting', ARGV[i + 2])
     if ARGV[i + 5] ~= '0' then
+      for _, value in ipairs(values_of(KEYS[tonumber(ARGV[i + 3])], ARGV[i + 2])) do
+        call('EXPIRE', value, ARGV[i + 5])
+      end
       call('EXPIRE', KEYS[tonumber(ARGV[i + 3])], ARGV[i + 5])
       call('EXPIRE', KEYS[tonumber(ARGV[i + 4])], ARGV[i + 5])
     end
@@ -142,9 +185,20 @@ while i <= count do
     end
     call('HSET', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3], '')
     i = i + 6
-  elseif op == 'X' then
+  elseif op == 'G' then
+    call('PERSIST', key)
+    call('HSET', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3], '')
+    i = i + 4
+  elseif op == 'K' then
+    call('XTRIM', key, 'MINID', ARGV[i + 4])
+    if call('XLEN', key) == 0 then -- its last id would stay, and refuse what comes
+      call('DEL', key)
+      call('HDEL', KEYS[tonumber(ARGV[i + 2])], 'c:' .. ARGV[i + 3])
+    end
+    i = i + 5
+  elseif op == 'V' then
     call('DEL', key)
-    call('HDEL', KEYS[tonumber(ARGV[i + 2])], 'b:' .. ARGV[i + 3])
+    call('HDEL', KEYS[tonumber(ARGV[i + 2])], ARGV[i + 3])
     i = i + 4
   elseif op == 'N' then
     local n = tonumber(ARGV[i + 3])
@@ -152,6 +206,10 @@ while i <= count do
     i = i + 4 + n
   else -- R
     call('SREM', key, ARGV[i + 2])
+    pcall_('SREM', tag .. 'waiting', ARGV[i + 2])
+    for _, value in ipairs(values_of(KEYS[tonumber(ARGV[i + 3])], ARGV[i + 2])) do
+      call('DEL', value)
+    end
     call('DEL', KEYS[tonumber(ARGV[i + 3])], KEYS[tonumber(ARGV[i + 4])])
     i = i + 5
   end

@@ -1,0 +1,1 @@
+"""Running a graph inside the process of its caller."""

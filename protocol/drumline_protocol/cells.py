@@ -1,0 +1,127 @@
+"""Cells: the values of channels as the cell store keeps them, version by version. Pure.
+
+A channel's value in one graph of one run is a cell. Each commit that changes it makes a new version, with a number from
+one counter of the run. A version is kept as one row: a *base*, which holds the whole value, or a *delta*, which holds
+what changed since the version that it names as its parent (`Change` of `drumline_graph.delta`). So a value is read as
+its base and the deltas of its own branch behind that; rows of other branches may lie between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from drumline_graph.delta import APPEND, GONE, PUT, REPLACE, SET, Change, patch
+from drumline_protocol.errors import CellMissing, DecodeError
+
+if TYPE_CHECKING:
+    from drumline_protocol.codec import Codec
+
+#: the parent of a row that is a base
+NO_PARENT = 0
+
+#: how many parts a change of each kind has, its kind included
+_LENGTHS = {SET: 2, GONE: 1, APPEND: 2, PUT: 2, REPLACE: 3}
+
+
+class CellAt(NamedTuple):
+    """A version of a cell, as a task message names it: `base` is the version of the base that it stands on.
+
+    Who has nothing of the cell reads the rows `base` to `version`.
+    """
+
+    cell: str
+    version: int
+    base: int
+
+
+class CellRow(NamedTuple):
+    """One version of a cell as it is stored. `parent` is `NO_PARENT` for a base, whose `data` is the encoded value;
+    else `data` is the encoded change from the parent.
+    """
+
+    version: int
+    parent: int
+    data: bytes
+
+    @property
+    def is_base(self) -> bool:
+        """Whether the row holds the whole value."""
+        return self.parent == NO_PARENT
+
+
+def cell_name(ns: Iterable[str], channel: str) -> str:
+    """The name of the cell of `channel` in the graph at `ns`, within the run that owns it."""
+    return f"{'|'.join(ns)}:{channel}"
+
+
+def encode_change(codec: Codec, change: Change) -> bytes:
+    """The data of a delta row. EncodeError for a value that the codec does not take."""
+    return codec.encode(list(change))
+
+
+def decode_change(codec: Codec, data: bytes) -> Change:
+    """The change that a delta row holds. DecodeError if it is none."""
+    change = codec.decode(data)
+    kind = change[0] if type(change) is list and change else None
+    if type(kind) is not str or len(change) < _LENGTHS.get(kind, len(change) + 1):
+        raise DecodeError("the delta of a cell is no change of a value", len(data))
+    return tuple(change)
+
+
+def branch_of(rows: Sequence[CellRow], version: int, known: int = NO_PARENT) -> list[CellRow]:
+    """The rows that make up `version`, oldest first: from its base, or from behind the version `known` if its branch
+    comes by that. CellMissing if one of them is not among `rows`.
+    """
+    found = {row.version: row for row in rows}
+    branch: list[CellRow] = []
+    at = version
+    while True:
+        row = found.get(at)
+        if row is None or not row.parent < at:
+            raise CellMissing(version, at)
+        branch.append(row)
+        if row.is_base or row.parent == known:
+            branch.reverse()
+            return branch
+        at = row.parent
+
+
+def assemble(codec: Codec, rows: Sequence[CellRow], version: int) -> Any:
+    """The value of a cell at `version`, out of `rows`, which may hold other branches too. MISSING if it holds nothing.
+
+    CellMissing if the base or a delta of its branch is not among them, DecodeError if one is damaged.
+    """
+    base, *deltas = branch_of(rows, version)
+    return patched(codec.decode(base.data), [decode_change(codec, row.data) for row in deltas])
+
+
+def patched(value: Any, changes: Sequence[Change]) -> Any:
+    """`value` after `changes`, in order; never changes `value` in place. DecodeError for a change that does not fit it.
+
+    Changes that follow each other and only append, or only put, are made as one: a long branch costs what it adds.
+    """
+    try:
+        for change in _joined(changes):
+            value = patch(value, change)
+    except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
+        raise DecodeError(f"a delta does not fit the value that it changes: {error}") from error
+    return value
+
+
+def _joined(changes: Sequence[Change]) -> Iterable[Change]:
+    start = 0
+    while start < len(changes):
+        kind = changes[start][0]
+        end = start + 1
+        while kind in (APPEND, PUT) and end < len(changes) and changes[end][0] == kind:
+            end += 1
+        parts = [change[1] for change in changes[start:end]] if end > start + 1 else []
+        start = end
+        if not parts:
+            yield changes[end - 1]
+        elif kind == PUT:
+            yield PUT, dict(chain.from_iterable(part.items() for part in parts))
+        else:
+            yield APPEND, "".join(parts) if type(parts[0]) is str else [*chain.from_iterable(parts)]

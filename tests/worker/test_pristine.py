@@ -1,0 +1,212 @@
+"""A clone is the value, and nobody's: whatever is done to it, the next one is as good as new."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    RemoveMessage,
+    ToolMessage,
+)
+from tests.protocol.samples import exactly
+
+from drumline_graph.delta import patch
+from drumline_graph.message_types import Message, MessageChunk
+from drumline_protocol.codec import Codec
+from drumline_worker.pristine import NotPlain, Pristine
+
+CODEC = Codec()
+frozen = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.floats(allow_nan=False), st.dates())
+plain = st.recursive(
+    frozen,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(st.text(max_size=2), inner, max_size=3),
+        st.sets(st.integers(), max_size=3),
+        st.frozensets(st.text(max_size=2), max_size=2),
+        st.builds(Message, st.text(max_size=2), st.just("user"), inner, st.dictionaries(st.text(max_size=2), inner)),
+        st.builds(MessageChunk, st.text(max_size=2), st.just("ai"), st.text(max_size=2)),
+    ),
+    max_leaves=12,
+)
+kwargs = st.dictionaries(st.text(min_size=1, max_size=2), plain, max_size=2)
+
+
+def _call(args: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "t", "args": args, "id": "1", "type": "tool_call"}
+
+
+texts = st.text(max_size=3)
+messages = st.one_of(
+    st.tuples(texts, texts).map(lambda got: HumanMessage(got[0], id=got[1])),
+    st.tuples(st.lists(kwargs, max_size=2), kwargs).map(
+        lambda got: AIMessage(
+            [{"type": "text", "text": "x"}], tool_calls=list(map(_call, got[0])), additional_kwargs=got[1]
+        )
+    ),
+    kwargs.map(lambda got: AIMessageChunk("x", response_metadata=got)),
+    plain.map(lambda got: ToolMessage("x", tool_call_id="1", artifact=got)),
+    plain.map(lambda got: ChatMessage("", role="r", beyond=got)),
+    st.just(None).map(lambda _: RemoveMessage(id="x")),
+)
+values = st.one_of(
+    plain, messages, st.lists(st.one_of(messages, plain), max_size=4), st.dictionaries(texts, messages, max_size=3)
+)
+
+
+def spoil(value: Any) -> None:
+    """Change all that can be changed."""
+    if isinstance(value, list):
+        for item in value:
+            spoil(item)
+        value.append("spoiled")
+    elif isinstance(value, dict):
+        for item in value.values():
+            spoil(item)
+        value["spoiled"] = True
+    elif isinstance(value, set):
+        value.add("spoiled")
+    elif isinstance(value, tuple):
+        for item in value:
+            spoil(item)
+    elif isinstance(value, BaseMessage):
+        for item in [*value.__dict__.values(), value.__pydantic_extra__]:
+            spoil(item)
+        value.content = "spoiled"
+        value.id = "spoiled"
+        value.additional_kwargs = {"spoiled": 1}
+    elif isinstance(value, Message):
+        spoil(value.extra)
+        spoil(value.content)
+        value.content = value.role = "spoiled"
+    elif isinstance(value, MessageChunk):
+        value.content = "spoiled"
+
+
+def crossed(value: Any) -> Any:
+    return CODEC.decode(CODEC.encode(value))
+
+
+def alike(one: Any, other: Any) -> bool:
+    """The same to the last byte, with what was set known as set."""
+    return CODEC.encode(one) == CODEC.encode(other) and exactly(one, other)
+
+
+@settings(max_examples=300, deadline=None)
+@given(values)
+def test_a_clone_is_the_value_and_nobodys(value: Any) -> None:
+    value = crossed(value)
+    pristine = Pristine(crossed(value))
+    for _ in range(3):
+        clone = pristine.clone()
+        assert alike(clone, value)
+        spoil(clone)
+
+
+changes = st.one_of(
+    st.tuples(st.just("+"), st.lists(messages, max_size=2)),
+    st.builds(lambda item, tail: ("r", {0: item}, tail), messages, st.lists(messages, max_size=1)),
+    st.tuples(st.just("s"), st.lists(messages, max_size=2)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(messages, max_size=3), st.lists(changes, max_size=4))
+def test_a_value_that_grows_is_as_if_it_had_been_read_whole(value: list[Any], made: list[Any]) -> None:
+    pristine, whole = Pristine(crossed(value)), crossed(value)
+    for change in made:
+        if change[0] == "r" and not whole:
+            continue
+        before = pristine
+        old = crossed(whole)
+        pristine, whole = pristine.after([crossed(change)]), patch(whole, crossed(change))
+        for _ in range(2):
+            clone = pristine.clone()
+            assert alike(clone, whole)
+            spoil(clone)
+        assert alike(before.clone(), old), "who has the former version still has it"
+
+
+@given(kwargs, st.lists(kwargs, max_size=3))
+def test_a_dict_that_grows(value: dict[str, Any], made: list[dict[str, Any]]) -> None:
+    pristine, whole = Pristine(crossed(value)), crossed(value)
+    for put in made:
+        pristine, whole = pristine.after([("p", crossed(put))]), patch(whole, ("p", crossed(put)))
+        clone = pristine.clone()
+        assert alike(clone, whole) and list(clone) == list(whole)
+        spoil(clone)
+
+
+@pytest.mark.parametrize("value", ["text", (1, (2,)), 7, ([1],)])
+def test_what_is_no_list_and_no_dict_grows_too(value: Any) -> None:
+    pristine = Pristine(value).after([("s", [value])])
+    assert pristine.clone() == [value]
+    if type(value) is str:
+        assert Pristine(value).after([("+", "!"), ("+", "?")]).clone() == "text!?"
+
+
+@dataclass
+class Own:
+    n: int
+
+
+class Sub(list[int]):
+    pass
+
+
+class OwnMessage(HumanMessage):
+    pass
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Own(1),
+        [1, {"a": Own(1)}],
+        HumanMessage("x", additional_kwargs={"k": Own(1)}),
+        HumanMessage("x", beyond=Own(1)),
+        OwnMessage("x"),
+        Sub([1]),
+        deque([1]),
+        {Own: 1},
+        {(1, frozenset({Own})): 1},
+        frozenset({Own}),
+        nested(100),
+        Exception("x"),
+    ],
+)
+def test_other_objects_are_not_cloned(value: Any) -> None:
+    with pytest.raises(NotPlain):
+        Pristine(value)
+    with pytest.raises(NotPlain):
+        Pristine([1]).after([("+", [value])])
+    with pytest.raises(NotPlain):
+        Pristine({}).after([("p", {"k": value})])
+
+
+def test_keys_of_any_frozen_kind() -> None:
+    value = {1: [1], None: 2, (1, "a"): 3, frozenset({1}): 4}
+    pristine = Pristine(copy.deepcopy(value))
+    clone = pristine.clone()
+    assert clone == value and list(clone) == list(value)
+    clone[1].append(2)
+    assert pristine.clone() == value

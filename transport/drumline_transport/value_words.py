@@ -1,0 +1,48 @@
+"""Cells and blobs in a commit: the words of its script for them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drumline_protocol.keys import Keys
+from drumline_transport.connection import Argument
+from drumline_transport.entries import Commit
+
+#: the index of a key among those of the script, given its name and the letter of its type
+Index = Callable[[str, str], int]
+
+
+def cell_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
+    """The versions of cells that the commit appends. ValueError for versions of one cell that do not ascend."""
+    p = commit.partition
+    words: list[Argument] = []
+    last: dict[tuple[str, str], int] = {}
+    for cell in commit.cells:
+        owner = cell.run_id, cell.cell
+        if not last.get(owner, 0) < cell.version or not 0 <= cell.parent < cell.version:
+            raise ValueError(
+                f"commit {commit.number} of partition {p}: version {cell.version} of cell {cell.cell!r} of run "
+                f"{cell.run_id!r}, with parent {cell.parent}, does not come behind version {last.get(owner, 0)}"
+            )
+        last[owner] = cell.version
+        k, run = key(keys.cell(p, *owner), "x"), key(keys.run(p, cell.run_id), "h")
+        words += ("A", k, run, cell.cell, f"{cell.version}-0", cell.parent, cell.data)
+    return words
+
+
+def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
+    """What else the commit does with cells and blobs. They come before runs that close, whose values all expire."""
+    p = commit.partition
+    words: list[Argument] = []
+    for blob in commit.blobs:
+        k, run = key(keys.blob(p, blob.blob_id), "-"), key(keys.run(p, blob.run_id), "h")
+        words += ("B", k, run, blob.blob_id, int(blob.ttl_s), blob.data)
+    for run_id, blob_id in commit.blobs_kept:
+        words += ("G", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), blob_id)
+    for run_id, cell, lowest in commit.cells_trimmed:
+        words += ("K", key(keys.cell(p, run_id, cell), "x"), key(keys.run(p, run_id), "h"), cell, f"{int(lowest)}-0")
+    for run_id, cell in commit.cells_dropped:
+        words += ("V", key(keys.cell(p, run_id, cell), "-"), key(keys.run(p, run_id), "h"), f"c:{cell}")
+    for run_id, blob_id in commit.blobs_dropped:
+        words += ("V", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), f"b:{blob_id}")
+    return words

@@ -1,0 +1,134 @@
+"""What a worker has seen of large values, by name, within a budget of bytes. No IO.
+
+Of a value that was read once the cache keeps the bytes; from the second time on, or when it grows, the decoded value,
+of which each task gets a clone (`pristine`). Values that cannot be cloned are decoded from their bytes for each task.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drumline_protocol.cells import CellAt, CellRow, assemble, branch_of, decode_change
+from drumline_protocol.codec import Codec
+from drumline_protocol.errors import DecodeError
+from drumline_worker.pristine import NotPlain, Pristine
+
+#: how much more memory a decoded value takes than its bytes, about
+DECODED_WEIGHT = 4
+#: what the place of a value costs beside it
+_PLACE_BYTES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A value at one version: its rows, from the base on, or its decoded form. `size` is what its rows take in bytes.
+
+    `is_plain` is False for a value that is known not to be cloned.
+    """
+
+    version: int
+    size: int
+    rows: tuple[CellRow, ...] = ()
+    pristine: Pristine | None = None
+    is_plain: bool = True
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        return _PLACE_BYTES + self.size * (1 if self.pristine is None else DECODED_WEIGHT)
+
+    def serves(self, at: CellAt) -> bool:
+        """Whether the rows behind this version may be enough for that one."""
+        return at.base <= self.version <= at.version
+
+
+def seen_at(
+    codec: Codec, seen: Seen | None, rows: Sequence[CellRow], at: CellAt, clone_bytes_max: int
+) -> tuple[Seen, Any]:
+    """The value at a version, for one task alone, and what to keep of it.
+
+    `seen` is what is known of the cell, if that `serves`, and `rows` those behind it; else `rows` begin at the base. A
+    value of more than `clone_bytes_max` is kept as bytes: decoded it would push out all else.
+    CellMissing if a row is not there, or if `seen` is of another branch; NotPlain if the bytes of `seen` are needed and
+    are not there: read all from the base then, and say None for `seen`.
+    """
+    if seen is None:
+        branch = branch_of(rows, at.version)
+        return Seen(at.version, _size(branch), tuple(branch)), assemble(codec, branch, at.version)
+    if seen.version == at.version:
+        behind: list[CellRow] = []
+    else:
+        behind = branch_of(rows, at.version, known=seen.version)
+    if behind and behind[0].is_base:
+        new = Seen(at.version, _size(behind), tuple(behind), is_plain=seen.is_plain)
+        return _settled(codec, new, clone_bytes_max)
+    size = seen.size + _size(behind)
+    if seen.pristine is None:
+        new = Seen(at.version, size, (*seen.rows, *behind), is_plain=seen.is_plain)
+        return _settled(codec, new, clone_bytes_max)
+    pristine = seen.pristine
+    if behind:
+        try:
+            pristine = pristine.after([decode_change(codec, row.data) for row in behind])
+        except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
+            raise DecodeError(f"a delta does not fit the value that it changes: {error}") from error
+        seen = Seen(at.version, size, pristine=pristine)
+    return seen, pristine.clone()
+
+
+def _settled(codec: Codec, seen: Seen, clone_bytes_max: int) -> tuple[Seen, Any]:
+    """A value that was there before: decoded, and from now on kept so if it can be cloned."""
+    value = assemble(codec, seen.rows, seen.version)
+    if seen.is_plain and seen.size <= clone_bytes_max:
+        try:
+            pristine = Pristine(value)
+        except NotPlain:
+            return Seen(seen.version, seen.size, seen.rows, is_plain=False), value
+        return Seen(seen.version, seen.size, pristine=pristine), pristine.clone()
+    return seen, value
+
+
+def _size(rows: Sequence[CellRow]) -> int:
+    return sum(len(row.data) for row in rows)
+
+
+class Cache:
+    """What was seen, by name; what was used last stays longest. Safe for threads; its lock is never held for long."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self.bytes = 0
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[Hashable, Seen] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def get(self, name: Hashable) -> Seen | None:
+        """What was seen under a name."""
+        with self._lock:
+            found = self._seen.get(name)
+            if found is not None:
+                self._seen.move_to_end(name)
+            return found
+
+    def put(self, name: Hashable, seen: Seen) -> None:
+        """Keep what was seen, unless a newer version is kept, or it takes more than all there is room for."""
+        with self._lock:
+            old = self._seen.get(name)
+            if old is not None:
+                if old.version > seen.version or old is seen:
+                    return
+                del self._seen[name]
+                self.bytes -= old.weight
+            if seen.weight > self.bytes_max:
+                return
+            self._seen[name] = seen
+            self.bytes += seen.weight
+            while self.bytes > self.bytes_max:
+                _, old = self._seen.popitem(last=False)
+                self.bytes -= old.weight
