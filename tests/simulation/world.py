@@ -6,6 +6,7 @@ a reader's read, a tick of the clock. Between steps faults happen. After a while
 must then come to its end in bounded time, and what everybody saw is compared with the run without faults.
 """
 
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from random import Random
@@ -114,7 +115,9 @@ class World(Engine):
 
     def run(self) -> None:
         """Trouble, healing, the end, the checks. Raises Violation."""
-        with Ears() as ears, ExitStack() as stack:
+        heard: list[str] = []
+        with Ears(heard.append), warnings.catch_warnings(), ExitStack() as stack:
+            warnings.simplefilter("ignore")
             for module, name, value in self.limits:
                 stack.enter_context(patch.object(module, name, value))
             for _ in range(self.rng.randint(100, FAULTY_STEPS_MAX)):
@@ -124,7 +127,7 @@ class World(Engine):
             self.heal()
             self._bring_to_end(self._over, HEALED_MS_MAX, "I1: runs do not come to their end")
             self._bring_to_end(self._quiet, SETTLE_MS_MAX, "the cluster does not come to rest")
-            unexpected = [line for line in ears.heard if not self._explains(line)]
+            unexpected = [line for line in heard if not self._explains(line)]
             demand(not unexpected, f"a service logged an error: {unexpected}")
             check_rest(self.server)
             for client in self.clients:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from random import Random
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: field -> the lowest and the highest chance that `draw` gives it, in the order in which they are drawn
 Ranges = dict[str, tuple[float, float]]
@@ -84,7 +87,7 @@ class Faults:
                 raise ValueError(f"Faults({field.name}={value!r}): a chance is a number from 0 to 1")
 
     @classmethod
-    def draw(cls, rng: Random) -> Faults:
+    def draw(cls, rng: Random) -> Self:
         """Faults drawn from a seed. About half of them are left out, so that some seeds have one kind of trouble."""
         faults = cls()
         for name, (low, high) in cls.RANGES.items():
@@ -93,7 +96,7 @@ class Faults:
         return faults
 
     @classmethod
-    def rough(cls) -> Faults:
+    def rough(cls) -> Self:
         """Every fault that a run survives with an unchanged stream, at once and often."""
         return cls(**{name: math.sqrt(low * high) for name, (low, high) in cls.RANGES.items()})
 

@@ -16,12 +16,12 @@ from drumline.testing._sim.coordinators import SimCoordinator
 from drumline.testing._sim.mercy import Mercy
 from drumline.testing._sim.network import SimServer
 from drumline.testing._sim.plans import Plans
+from drumline.testing._sim.roles import roles_of
 from drumline.testing._sim.trouble import Ghost, Trouble
 from drumline.testing._sim.vandals import Vandals
 from drumline.testing._sim.watch import Watch
 from drumline.testing._sim.workers import SimWorker
 from drumline.testing.faults import Faults, NamedFault
-from drumline_coordinator.apps import Apps
 from drumline_graph.program import Program
 from drumline_worker.registry import Registry
 
@@ -61,10 +61,8 @@ class Engine:
         self.drawn = self.faults = faults
         self.server = SimServer(partitions)
         self._began_ms = self.server.now_ms
-        self.programs = dict(programs)
-        # One for all processes: they only add to its caches, and a codec takes its time to build.
-        self.apps = Apps(self.programs)
-        self.registry = Registry(self.programs)
+        self.roles = roles_of(programs)
+        self.programs, self.apps, self.registry = self.roles.programs, self.roles.apps, self.roles.registry
         self._pools = self.apps.pools()
         self.watch = Watch(self.server, self.apps)
         self.mercy = Mercy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -35,11 +35,10 @@ class Survivable(Mercy):
     refused. Both say nothing about the user's graph.
     """
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, all_accepted: Callable[[], bool]) -> None:
         self._codec = codec
+        self._all_accepted = all_accepted
         self._struck: Counter[str] = Counter()
-        #: ids of runs that nobody has accepted yet
-        self.unaccepted: set[str] = set()
 
     def strikes_tasks(self, tasks: Iterable[str]) -> bool:
         tasks = list(tasks)
@@ -52,7 +51,7 @@ class Survivable(Mercy):
         return self.strikes_tasks([task for data in entries if (task := self._task_of(data))])
 
     def strikes_coordinators(self) -> bool:
-        return not self.unaccepted
+        return self._all_accepted()
 
     def _task_of(self, data: bytes) -> str:
         try:

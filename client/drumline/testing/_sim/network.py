@@ -38,14 +38,15 @@ class SimServer(MemoryServer):
     def __init__(self, partitions: int) -> None:
         super().__init__(partitions)
         self.observe: Callable[[Sent, CommitReply], None] = lambda _sent, _reply: None
-        self._numbered = 0
+        #: commits of facts so far
+        self.numbered = 0
 
     def number(self, commit: Commit) -> int:
         """The ordinal of a commit that is sent for the first time."""
         if not commit.logs:
             return 0
-        self._numbered += 1
-        return self._numbered
+        self.numbered += 1
+        return self.numbered
 
     def forget_deliveries(self, tasks: TaskStream, since: EntryId) -> None:
         """Lose what was noted of deliveries from this entry on: those entries are delivered again, to anybody."""

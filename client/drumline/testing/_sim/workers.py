@@ -132,7 +132,12 @@ class SimWorker:
     @property
     def tasks(self) -> list[str]:
         """Ids of the tasks that it has."""
-        return [slot.task for slots in self.service.table.entries().values() for slot in slots]
+        return [slot.task for slot in self.slots]
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The executions whose answer the broker does not have yet."""
+        return [slot for slots in self.service.table.entries().values() for slot in slots]
 
     @property
     def can_take(self) -> bool:
