@@ -21,8 +21,10 @@ from drumline.testing.faults import (
     PauseWorker,
     RestartBroker,
 )
+from drumline.testing.local import LocalCluster, local_cluster
 from drumline.testing.sim import Process, SimCluster, SimGraph
 from drumline.testing.streams import assert_same_stream, record, stream_difference
+from drumline.testing.survive import assert_survives, seeds
 
 __all__ = [
     "CrashCoordinator",
@@ -30,6 +32,7 @@ __all__ = [
     "FaultDidNotHappen",
     "Faults",
     "InvariantViolation",
+    "LocalCluster",
     "LoseReply",
     "LoseResultReply",
     "NamedFault",
@@ -42,6 +45,9 @@ __all__ = [
     "SimulationStuck",
     "StreamsDiffer",
     "assert_same_stream",
+    "assert_survives",
+    "local_cluster",
     "record",
+    "seeds",
     "stream_difference",
 ]

@@ -77,7 +77,7 @@ class SimCluster:
     # -- runs -------------------------------------------------------------------------------------
 
     def graph(self, name: str, *, graph: Any = None) -> SimGraph:
-        """The graph that this cluster serves as `name`: `.stream`, `.astream`, `.invoke`, `.start`, as on any cluster."""
+        """The graph that is served as `name`: `.stream`, `.astream`, `.invoke`, `.start`, as on any cluster."""
         known = self.graphs.get(name) if graph is None else served_graph(graph)
         if name not in self.graphs:
             raise ValueError(f"this cluster serves {', '.join(map(repr, self.graphs))}, and no graph {name!r}")
@@ -214,7 +214,8 @@ class SimCluster:
         if error is None:
             self.check()
         elif isinstance(error, Exception) and "replay: DRUMLINE_SEED" not in str(error):
-            error.__notes__ = [*getattr(error, "__notes__", ()), self.story]  # what `add_note` does; Python 3.10 has none
+            # what `add_note` does, which Python 3.10 has not
+            error.__notes__ = [*getattr(error, "__notes__", ()), self.story]
 
     def __repr__(self) -> str:
         return f"<SimCluster seed {self.seed}, {len(self.workers)} workers, {self.now:.1f} s>"

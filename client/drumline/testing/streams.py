@@ -91,7 +91,7 @@ def _item(item: Any) -> Item:
     if isinstance(item, Item):
         return item
     if isinstance(item, tuple) and 2 <= len(item) <= 3 and isinstance(item[-2], str) and item[-2] in MODES:
-        return Item(*(item if len(item) == 3 else ((), *item)))
+        return Item(item[0] if len(item) == 3 else (), item[-2], item[-1])
     if isinstance(item, dict) and item.keys() >= {"type", "ns", "data"}:
         return Item(tuple(item["ns"]), item["type"], item["data"])
     return Item((), "", item)

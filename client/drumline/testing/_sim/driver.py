@@ -12,17 +12,16 @@ from drumline.testing._sim.engine import Engine
 from drumline.testing._sim.mercy import Survivable
 from drumline.testing.errors import InvariantViolation, SimulationStuck
 
-#: steps in which faults by chance happen, drawn for each run; then the cluster is calm, so that the run comes to its end
+#: steps in which faults by chance happen, drawn for each run; then the cluster is calm, so that the run can end
 FAULTY_STEPS = (100, 900)
 #: how much a calm cluster needs at most until the next thing happens to a run
 CALM_STEPS_MAX = 20_000
 CALM_MS_MAX = 180_000
-#: lines of the trace that an error shows
+#: lines of the trace that an error shows, and lines that tell of faults
 SHOWN_LINES = 40
+SHOWN_FAULTS = 20
 
-_BUG = (
-    "drumline broke one of its own rules. This is a bug in drumline, not in your graph: please report it, with this text"
-)
+_BUG = "drumline broke one of its own rules. A bug in drumline, not in your graph: please report it with this text"
 
 
 @dataclass(slots=True)
@@ -125,9 +124,12 @@ class Driver:
 
     def story(self) -> str:
         """The end of the trace, and how to see all of it again."""
-        trace = self.engine.trace
-        lines = "\n".join(trace[-SHOWN_LINES:])
-        return f"\nthe end of its trace ({len(trace)} lines):\n{lines}\n\nseed {self.seed}, {self._what}\n{self.replay}"
+        trace, faulty = self.engine.trace, self.engine.faulty
+        shown, struck = "\n".join(trace[-SHOWN_LINES:]), "\n".join(faulty[-SHOWN_FAULTS:]) or "nothing"
+        return (
+            f"\nwhat went wrong (virtual ms, who, what):\n{struck}\n\n"
+            f"the end of its trace ({len(trace)} lines):\n{shown}\n\nseed {self.seed}, {self._what}\n{self.replay}"
+        )
 
     @property
     def replay(self) -> str:

@@ -57,6 +57,8 @@ class Engine:
     ) -> None:
         self.rng = rng
         self.trace: list[str] = []
+        #: the lines of it that tell of faults
+        self.faulty: list[str] = []
         self._echo = echo
         self.drawn = self.faults = faults
         self.server = SimServer(partitions)
@@ -117,10 +119,12 @@ class Engine:
         """Virtual milliseconds since the beginning."""
         return self.server.now_ms - self._began_ms
 
-    def note(self, who: str, what: str) -> None:
+    def note(self, who: str, what: str, *, fault: bool = False) -> None:
         """Add a line to the trace."""
         line = f"{self.clock_ms:>7} {who:<9} {what}"
         self.trace.append(line)
+        if fault:
+            self.faulty.append(line)
         if self._echo is not None:
             self._echo(line)
 

@@ -68,7 +68,7 @@ class Trouble:
     def pause(self, process: SimCoordinator | SimWorker, ms: int) -> None:
         """Stop a process between two of its steps (SIGSTOP); it goes on when the time is over."""
         process.paused_until_ms = self.engine.server.now_ms + ms
-        self.engine.note(process.name, "is stopped")
+        self.engine.note(process.name, "is stopped", fault=True)
 
     def _victim(self, processes: list[T], busy: Callable[[T], bool]) -> T:
         """Somebody, mostly one who has something to lose."""
@@ -91,12 +91,12 @@ class Trouble:
             if engine.mercy.strikes_entries(data for data in lost if data is not None):
                 for tasks, since in forgotten:
                     server.forget_deliveries(tasks, since)
-                engine.note("broker", "forgot its last deliveries")
+                engine.note("broker", "forgot its last deliveries", fault=True)
 
     def restart(self) -> None:
         """The broker comes back under another id, with nothing lost."""
         self.engine.server.restart()
-        self.engine.note("broker", f"restarts as {self.engine.server.run_id}")
+        self.engine.note("broker", f"restarts as {self.engine.server.run_id}", fault=True)
 
     def lose_tail(self) -> None:
         """The broker has lost what workers wrote and no commit has taken in, and all that it knew of deliveries."""
@@ -110,7 +110,7 @@ class Trouble:
             if tasks.pending:
                 lost += len(tasks.pending)
                 server.forget_deliveries(tasks, min(tasks.pending))
-        self.engine.note("broker", f"has lost its tail: {lost} entries and deliveries")
+        self.engine.note("broker", f"has lost its tail: {lost} entries and deliveries", fault=True)
 
     # -- processes that stop or die -----------------------------------------------------------------
 
@@ -123,7 +123,9 @@ class Trouble:
         elif rng.random() < 0.6:
             coordinator.stop_reading()
         coordinator.paused_until_ms = engine.server.now_ms + rng.randint(200, 3 * COORDINATOR_LEASE_MS)
-        engine.note(coordinator.name, "is stopped" + (" before it sends" if coordinator.wire_stopped else ""))
+        engine.note(
+            coordinator.name, "is stopped" + (" before it sends" if coordinator.wire_stopped else ""), fault=True
+        )
 
     def turn(self, coordinator: SimCoordinator) -> str:
         """A turn of the main loop, which a poisoned entry or a planned crash may end."""
@@ -151,7 +153,7 @@ class Trouble:
             engine.ghosts.append(Ghost(coordinator.name, lambda: self._commit_late(wire), lambda: bool(wire)))
         if again_at is not None:
             engine.coming.append((again_at(), engine.start_coordinator))
-        engine.note(coordinator.name, f"crashes, {len(wire)} commits on the wire")
+        engine.note(coordinator.name, f"crashes, {len(wire)} commits on the wire", fault=True)
 
     def crash_worker(self, worker: SimWorker, again_at: Callable[[], int] | None) -> None:
         """A worker is gone, in the middle of whatever it does. Another one starts at the given time, or none does."""
@@ -162,7 +164,7 @@ class Trouble:
             engine.ghosts.append(Ghost(worker.name, lambda: self._publish_late(batch), lambda: False))
         if again_at is not None:
             engine.coming.append((again_at(), engine.start_worker))
-        engine.note(worker.name, "crashes" + (", a batch on the wire" if batch is not None else ""))
+        engine.note(worker.name, "crashes" + (", a batch on the wire" if batch is not None else ""), fault=True)
 
     def _later(self) -> int:
         return self.engine.server.now_ms + self.rng.randint(0, 4000)

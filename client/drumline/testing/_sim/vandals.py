@@ -57,7 +57,7 @@ class Vandals:
             if not engine.mercy.strikes_entries([inbox._rows[at][1]]):
                 return
             inbox.delete(inbox._ids[at])
-            engine.note("vandal", f"loses {kind} of inbox {index}")
+            engine.note("vandal", f"loses {kind} of inbox {index}", fault=True)
 
     def _lose_task(self) -> None:
         """A task entry is deleted, or all of them."""
@@ -70,7 +70,7 @@ class Vandals:
             if not engine.mercy.strikes_entries(tasks.stream._rows):
                 return
             del engine.server.tasks[pool]
-            engine.note("vandal", f"deletes the stream of pool {pool}")
+            engine.note("vandal", f"deletes the stream of pool {pool}", fault=True)
             return
         entry = rng.choice(tasks.stream._ids)
         if not engine.mercy.strikes_entries([tasks.stream.get(entry) or b""]):
@@ -78,7 +78,7 @@ class Vandals:
         tasks.stream.delete(entry)
         if rng.random() < 0.5:
             tasks.pending.pop(entry, None)
-        engine.note("vandal", f"deletes a task of pool {pool}")
+        engine.note("vandal", f"deletes a task of pool {pool}", fault=True)
 
     def _write_junk(self) -> None:
         """Bytes that nobody can read, under the name of a run that is there, or of none."""
@@ -99,7 +99,7 @@ class Vandals:
         else:
             stream = part.requests if where == "requests" else part.inbox
             stream.append(stream.next_id(server.now_ms), (run_id, data))
-        engine.note("vandal", f"writes junk into {where}")
+        engine.note("vandal", f"writes junk into {where}", fault=True)
 
     def _junk(self) -> bytes:
         """Rubbish, or a genuine entry with something wrong about it."""
@@ -133,7 +133,7 @@ class Vandals:
             part.runs.pop(run.id, None)
         else:
             part.logs.pop(run.id, None)
-        engine.note("vandal", f"damages the {what} of {run.id}")
+        engine.note("vandal", f"damages the {what} of {run.id}", fault=True)
 
 
 def _read(engine: Engine, data: bytes) -> object:

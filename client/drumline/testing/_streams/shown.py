@@ -51,7 +51,8 @@ class Recorded:
     @classmethod
     def of(cls, items: Iterable[tuple[Any, ...]], error: BaseException | None = None) -> Self:
         """From `(ns, mode, payload)` or `(mode, payload)` tuples, as a list of modes yields them."""
-        return cls([Item(*(item if len(item) == 3 else ((), *item))) for item in items], error)
+        found = [(item[0] if len(item) == 3 else (), item[-2], item[-1]) for item in items]
+        return cls([Item(ns, mode, payload) for ns, mode, payload in found], error)
 
     def payloads(self, mode: str, ns: tuple[str, ...] = ()) -> list[Any]:
         return [item.payload for item in self.items if item.mode == mode and item.ns == ns]
@@ -62,6 +63,7 @@ class Recorded:
 
 
 def is_engine_type(kind: type[Any]) -> bool:
+    """Whether a class is LangGraph's or drumline's own."""
     return kind.__module__.split(".")[0] in _ENGINE_ROOTS
 
 
