@@ -16,7 +16,7 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
 from drumline_coordinator.tasks import PARKED, Task
 from drumline_protocol.codec import unbox
-from drumline_protocol.errors import TaskAbandoned
+from drumline_protocol.errors import BlobMissing, TaskAbandoned
 from drumline_protocol.facts import AttemptRetracted, Emitted, TaskParked
 from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
 from drumline_protocol.messages import (
@@ -29,7 +29,8 @@ from drumline_protocol.messages import (
     TaskResult,
     WorkersChanged,
 )
-from drumline_protocol.wire import decode_command
+from drumline_protocol.named import resolve
+from drumline_protocol.wire import decode_command, decode_writes
 
 # -- who is heard ----------------------------------------------------------------------------------
 
@@ -88,9 +89,23 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
 
 def on_result(machine: Machine, event: TaskResult) -> None:
     """The node and its routers have run."""
+    try:
+        opened = _opened(event)
+    except BlobMissing as error:  # it lay in the inbox for so long that its values have expired
+        task = sent_attempt(machine, event)
+        if task is not None:
+            lose(machine, task, str(error))
+        return
     task = _answered(machine, event)
     if task is not None:
-        finish(machine, task, event.writes, event.executor)
+        if event.values:
+            machine.fx.named += event.values
+        finish(machine, task, event.writes, event.executor, opened)
+
+
+def _opened(event: TaskResult) -> Any:
+    """The writes with the large values that were read for the machine; None if it names none."""
+    return None if event.values is None else resolve(decode_writes(event.writes), event.values)
 
 
 def on_error(machine: Machine, event: TaskError) -> None:
@@ -122,7 +137,7 @@ def on_refused(machine: Machine, event: Refused) -> None:
     """
     task = _answered(machine, event)
     if task is not None:
-        machine.emit(TaskParked(task.scope.ns, task.id, event.reason))
+        machine.emit(TaskParked(task.scope.ns, task.id, event.reason, event.values_gone))
 
 
 def on_workers(machine: Machine, _event: WorkersChanged) -> None:

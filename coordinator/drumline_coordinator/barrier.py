@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from drumline_coordinator.changes import merge
+from drumline_coordinator.changes import step_fact
 from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import Ending, end_graph, enter_child
 from drumline_coordinator.passing import commands_of
 from drumline_coordinator.state import RUN_OPEN
 from drumline_coordinator.tasks import Scope, Task
-from drumline_graph.constants import PUSH, TAG_HIDDEN
+from drumline_graph.constants import TAG_HIDDEN
 from drumline_graph.errors import GraphRecursionError
 from drumline_graph.message_ids import messages_in_fields
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
-from drumline_protocol.facts import PlanMade, PlannedTask, StepCommitted
+from drumline_protocol.facts import PlanMade, PlannedTask
 from drumline_protocol.ids import task_id
 
 
@@ -41,8 +41,7 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
     if scope.leaving:
         end_graph(machine, scope, Ending.BUBBLED, commands_of(done))
         return
-    applied, changes = merge(scope, done, wire=machine.wire)
-    fact = StepCommitted(scope.ns, scope.step, changes, applied.written, machine.now_ms, applied.changes)
+    applied, fact = step_fact(machine, scope, done)
     if scope.step == 0 and scope.parent is None:
         # The graph may refuse its input only now, when the first step is planned: then nothing has happened.
         ahead = scope.state.copy()
@@ -75,7 +74,7 @@ def _begin_step(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> N
             item.name,
             item.path,
             item.triggers,
-            item.input if item.path[0] == PUSH else None,
+            None,
             TAG_HIDDEN in nodes[item.name].tags,
         )
         for item in planned

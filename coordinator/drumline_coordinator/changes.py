@@ -5,33 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from drumline_coordinator.cells import keep_cells
+from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.channels.base import MISSING
 from drumline_graph.delta import Change, diff
-from drumline_graph.program import Program
 from drumline_graph.superstep import Applied, apply
+from drumline_graph.written import refer
+from drumline_protocol.facts import StepCommitted
 
 
-def merge(scope: Scope, done: Sequence[Task], *, wire: bool) -> tuple[Applied, dict[str, Change]]:
-    """Merge the writes of these tasks; the state stays as it is. `wire`: changes are deltas where they can be.
+def merge(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[Applied, dict[str, Change]]:
+    """Merge the writes of these tasks; the state stays as it is. On a wire changes are deltas where they can be.
 
     Raises what a reducer raises.
     """
     applied = apply(scope.program, scope.state, done)
-    if wire:
-        return applied, changes_as_data(scope.program, scope.state.cells, applied.changes, done)
-    return applied, changes_by_reference(applied.changes)
+    if machine.wire:
+        return applied, _as_data(scope, applied.changes, done)
+    return applied, _by_reference(applied.changes)
 
 
-def changes_by_reference(changes: dict[str, Any]) -> dict[str, Change]:
+def step_fact(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[Applied, StepCommitted]:
+    """Merge the writes of a superstep into the fact that commits it; what the cell store gets goes to the effects.
+
+    Raises what a reducer raises, and EncodeError.
+    """
+    applied, changes = merge(machine, scope, done)
+    told, kept = changes, {}
+    if machine.wire:
+        codec = machine.codec
+        if codec is not None:
+            names = {key: name for task in done if task.names for key, name in task.names.items()}
+            keeping = keep_cells(codec, scope, machine.state.version + 1, changes, applied.changes, names)
+            told, kept = keeping.changes, keeping.kept
+            machine.fx.rows += keeping.rows
+        if scope.tasks:  # START's writes stand in no log unless START has routers
+            told = {name: _referred(change, told[name], scope.written(name)) for name, change in changes.items()}
+    return applied, StepCommitted(scope.ns, scope.step, told, applied.written, machine.now_ms, kept, applied.changes)
+
+
+def _referred(change: Change, told: Change, written: Sequence[Any]) -> Change:
+    """What is told of a change: nothing but a reference, if the log holds what was written."""
+    reference = refer(change, written)
+    return told if reference is change else reference
+
+
+def _by_reference(changes: dict[str, Any]) -> dict[str, Change]:
     """New cells as changes that hand them over as they are: for readers in the same process."""
     return {name: ("s", cell) if cell is not MISSING else ("x",) for name, cell in changes.items()}
 
 
-def changes_as_data(
-    program: Program, cells: dict[str, Any], changes: dict[str, Any], done: Sequence[Task]
-) -> dict[str, Change]:
-    """New cells as deltas to `cells`: only for channels whose reducer is known to be a concatenation or merge."""
+def _as_data(scope: Scope, changes: dict[str, Any], done: Sequence[Task]) -> dict[str, Change]:
+    """New cells as deltas to the old ones: only for channels whose reducer is known to be a concatenation or merge."""
+    program, cells = scope.program, scope.state.cells
     writes: dict[str, list[Any]] = {}
     for task in done:
         for channel, value in task.writes:

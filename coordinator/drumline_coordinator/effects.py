@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from drumline_coordinator.cells import CellRow
 from drumline_coordinator.tasks import Task
 from drumline_protocol.facts import Fact
 
@@ -13,7 +14,8 @@ class Effects:
     """Facts to append, in order; tasks to dispatch; entries to forget; whether the run ended.
 
     `settled` lists (task, attempt) whose worker removed the entry itself; `withdrawn` those whose entry must be
-    removed from its task stream; `more` says that planned tasks wait for the next window.
+    removed from its task stream; `more` says that planned tasks wait for the next window. `rows` go to the cell store,
+    `dropped` names cells that nobody needs any more, `named` are names of blobs that facts speak of from now on.
     """
 
     facts: list[Fact] = field(default_factory=list)
@@ -21,5 +23,8 @@ class Effects:
     settled: list[tuple[str, int]] = field(default_factory=list)
     withdrawn: list[tuple[str, int]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    rows: list[CellRow] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
     finished: bool = False
     more: bool = False

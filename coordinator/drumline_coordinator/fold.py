@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drumline_coordinator.cells import fold_kept
 from drumline_coordinator.passing import leaves
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import (
@@ -27,7 +28,7 @@ from drumline_coordinator.tasks import (
     Task,
     TaskStatus,
 )
-from drumline_graph.constants import START
+from drumline_graph.constants import PUSH, START, TASKS
 from drumline_graph.delta import patched
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.codec import unbox
@@ -39,6 +40,7 @@ from drumline_protocol.facts import (
     GraphPaused,
     Noticed,
     PlanMade,
+    PlannedTask,
     RunFinished,
     StepCommitted,
     TailOpened,
@@ -48,6 +50,8 @@ from drumline_protocol.facts import (
     TaskLeft,
     TaskParked,
 )
+from drumline_protocol.named import Named
+from drumline_protocol.step_changes import opened_changes
 from drumline_protocol.wire import decode_interrupts, decode_writes
 
 
@@ -97,6 +101,7 @@ def _forget(state: RunState, scope: Scope) -> None:
         if task.child is not None:
             _forget(state, task.child)
         state.running -= task.is_sent
+        state.parked -= task.status is PARKED
         state.ready.pop(task.id, None)
         del state.tasks[task.id]
 
@@ -115,7 +120,7 @@ def _planned(state: RunState, fact: PlanMade) -> None:
     for index, row in enumerate(fact.tasks):
         is_start = row.name == START
         node = scope.program.start if is_start else nodes[row.name]
-        input = row.arg if inputs is None else inputs[index]
+        input = _argument(scope, row) if inputs is None else inputs[index]
         key = node.path_key if row.path == node.path else path_key_of(row.path)
         task = Task(row.id, row.name, row.path, key, row.triggers, input, node, scope)
         if is_start:
@@ -127,13 +132,25 @@ def _planned(state: RunState, fact: PlanMade) -> None:
     scope.open_tasks = len(fact.tasks)
 
 
+def _argument(scope: Scope, row: PlannedTask) -> Any:
+    """What a task gets beside the state: a PUSH task the argument of its Send, which lies in the state too."""
+    sends = scope.state.cells.get(TASKS)
+    if row.path[0] != PUSH or not sends:
+        return row.arg
+    return sends[row.path[1]].arg
+
+
 def _committed(state: RunState, fact: StepCommitted) -> None:
     scope = state.scopes[fact.ns]
     program, held = scope.program, scope.state
     changed = fact.cells
     if changed is None:
-        changed = patched(held.cells, fact.changes)
-    held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()])
+        changed = patched(held.cells, opened_changes(fact.changes, scope.written))
+    if changed:
+        state.version += 1
+    held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()], state.version)
+    if fact.kept or scope.kept:
+        fold_kept(scope, state.version, fact.changes, fact.kept)
     if scope.parent is not None and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
     state.heard = {id_: (task.attempt, task.n) for id_, task in scope.tasks.items()}
@@ -150,6 +167,7 @@ def fold_dispatch(state: RunState, tasks: Sequence[Task]) -> None:
     ready = state.ready
     for task in tasks:
         if task.status is PARKED:
+            state.parked -= 1
             task.become(PLANNED)
         task.become(RUNNING)
         ready.pop(task.id, None)
@@ -159,6 +177,7 @@ def fold_dispatch(state: RunState, tasks: Sequence[Task]) -> None:
 def fold_requeue(state: RunState, tasks: Sequence[Task], *, in_front: bool = False) -> None:
     """These tasks wait for their dispatch: in front of the others, or behind them."""
     state.running -= sum(task.is_sent for task in tasks)
+    state.parked -= sum(task.status is PARKED for task in tasks)
     for task in tasks:
         task.become(PLANNED)
     again = {task.id: task for task in tasks}
@@ -194,9 +213,12 @@ def _parked(state: RunState, fact: TaskParked) -> None:
     task = _heard_of(state, fact.task)
     task.become(PARKED)
     state.running -= 1
+    state.parked += 1
     task.attempt += 1
     task.executor = None
     task.reason = fact.reason
+    if fact.values_gone:
+        task.scope.kept.clear()  # tasks carry its cells until they change
 
 
 # -- ends ------------------------------------------------------------------------------------------
@@ -211,12 +233,16 @@ def _end(state: RunState, task: Task, status: TaskStatus) -> None:
 
 
 def _finished(state: RunState, fact: TaskFinished) -> None:
-    writes = fact.writes
+    writes, names = fact.writes, None
     if type(writes) is not list:
         writes = _writes(state, writes)
+    if fact.opened is not None:
+        names = {id(new): old for (_, old), (_, new) in zip(writes, fact.opened, strict=True) if type(old) is Named}
+        writes = fact.opened
     task = _heard_of(state, fact.task)
     _end(state, task, DONE)
     task.writes = writes
+    task.names = names
     if len(writes) == 1 and leaves(writes):
         task.scope.leaving = True
 

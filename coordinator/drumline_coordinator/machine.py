@@ -12,6 +12,7 @@ from drumline_coordinator.late import LateEvents
 from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.program import Program
+from drumline_protocol.codec import Codec
 from drumline_protocol.messages import RunShared
 
 
@@ -21,13 +22,23 @@ class Machine:
     Handlers read the state and decide; `emit` is all that changes it.
     """
 
-    __slots__ = ("due", "fx", "id", "late", "now_ms", "program", "shared", "state", "wire")
+    __slots__ = ("codec", "due", "fx", "id", "late", "now_ms", "program", "shared", "state", "wire")
 
-    def __init__(self, program: Program, shared: RunShared, *, ns: tuple[str, ...] = (), wire: bool = False) -> None:
+    def __init__(
+        self,
+        program: Program,
+        shared: RunShared,
+        *,
+        ns: tuple[str, ...] = (),
+        wire: bool = False,
+        codec: Codec | None = None,
+    ) -> None:
         self.program = program
         self.shared = shared
         self.id = shared.run_id
         self.wire = wire
+        #: writes cells for the cell store; None: there is none
+        self.codec = codec
         self.state = RunState(program, base=ns, wire=wire, config=shared.config)
         self.late = LateEvents()
         #: graphs whose superstep is over, with the tasks whose writes it commits

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Any
 
+from drumline_coordinator.cells import kept_below
 from drumline_coordinator.changes import merge
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import LEAVE, entering_writes, returning_writes, waits_to_leave
@@ -125,7 +126,7 @@ def _run_pauses(machine: Machine, scope: Scope, _interrupts: Sequence[Any]) -> N
     """What the finished tasks wrote is shown; the step is not over, and the state stays as it was."""
     done = [task for task in scope.tasks.values() if task.status is DONE]
     if done:
-        applied, changes = merge(scope, done, wire=machine.wire)
+        applied, changes = merge(machine, scope, done)
         machine.emit(GraphPaused(scope.ns, scope.step, changes, applied.written, machine.now_ms))
     else:
         machine.emit(GraphPaused(scope.ns, scope.step, {}, (), machine.now_ms))
@@ -184,6 +185,7 @@ ENDS: dict[tuple[Ending, Place], Callable[[Machine, Scope, Any], None]] = {
 def _leave(machine: Machine, scope: Scope) -> None:
     """Forget a subgraph and everything below it; what of it still runs is cancelled."""
     _withdraw(machine, _tasks_below(scope))
+    machine.fx.dropped += kept_below(scope)
     machine.emit(GraphLeft(scope.ns))
 
 
@@ -218,10 +220,10 @@ def _resolve(machine: Machine, task: Task, result: Any) -> None:
 # -- how a task ends -------------------------------------------------------------------------------
 
 
-def finish(machine: Machine, task: Task, writes: Any, executor: str = "") -> None:
-    """The task has its result."""
+def finish(machine: Machine, task: Task, writes: Any, executor: str = "", opened: Any = None) -> None:
+    """The task has its result. `opened` are its writes with large values in their places."""
     scope = task.scope
-    machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms))
+    machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms, opened))
     machine.note_end(scope)
 
 

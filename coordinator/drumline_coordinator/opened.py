@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
 
+from drumline_coordinator import named
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.dispatch import Dispatcher
 from drumline_coordinator.effects import Effects
@@ -14,13 +15,14 @@ from drumline_coordinator.recovery import recover, slot_of
 from drumline_coordinator.run import Run
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
+from drumline_protocol.cells import CellRow
 from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
 from drumline_protocol.facts import Fact
 from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import INBOX_BATCH_ENTRIES_MAX
 from drumline_protocol.messages import Abandoned
-from drumline_transport.broker import LogEntry
+from drumline_transport.broker import CellRead, LogEntry
 from drumline_transport.errors import ServerError
 
 #: what `OpenRuns.record` returns for a key that is no hash
@@ -37,7 +39,11 @@ class Loader(Protocol):
 
     def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]: ...
 
-    def open_runs(self, p: int) -> list[str]: ...
+    def waiting_runs(self, p: int) -> list[str]: ...
+
+    def read_values(
+        self, p: int, cells: list[CellRead], blobs: list[str]
+    ) -> tuple[list[list[CellRow]], list[bytes | None]]: ...
 
 
 @dataclass(slots=True)
@@ -50,6 +56,8 @@ class OpenRun:
     #: what the tokens of its dispatched attempts hash to, by slot
     digests: dict[str, str] = field(default_factory=dict)
     log_bytes: int = 0
+    #: whether the set of waiting runs holds it; None: not known
+    waits: bool | None = False
     #: somebody spoke for one of its tasks who may not
     doubted: bool = False
     #: effects that the commit being made must hold
@@ -78,7 +86,6 @@ class Ruin:
     error: BaseException
     last: int = 0
     slots: list[str] = field(default_factory=list)
-    blobs: list[str] = field(default_factory=list)
     readable: bool = True
 
 
@@ -158,7 +165,6 @@ class OpenRuns:
             record.get("graph", b"").decode("utf-8", "replace"),
             error,
             slots=[name[2:] for name in record if name.startswith("t:")],
-            blobs=blobs_of(record),
             readable=record is not UNREADABLE,
         )
         try:
@@ -202,15 +208,19 @@ class OpenRuns:
             size += len(entry.data)
         if not facts:
             raise DamagedRun(run_id, "its log is gone")
-        run = recover(program, shared, facts, {name[2:] for name in record if name.startswith("t:")})
-        dispatcher = Dispatcher(codec, run_id, box, blobs_of(record))
+        named.open_facts(codec, facts, self._read_blobs)
+        slots = {name[2:] for name in record if name.startswith("t:")}
+        run = recover(program, shared, facts, slots, codec)
+        dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
-        return OpenRun(run, last, dispatcher, digests, size)
+        return OpenRun(run, last, dispatcher, digests, size, waits=None)
 
+    def read_named(self, open_run: OpenRun, message: Any) -> None:
+        """Give a task's answer the large values that it names and that the machine needs. Raises NoBroker."""
+        named.open_answer(open_run.dispatcher.codec, open_run.run.state, message, self._read_blobs)
 
-def blobs_of(record: Mapping[str, bytes]) -> list[str]:
-    """The large values that a run's record names."""
-    return [name[2:] for name in record if name.startswith("b:")]
+    def _read_blobs(self, blobs: list[str]) -> list[bytes | None]:
+        return self._loader.read_values(self._partition, [], blobs)[1]
 
 
 def last_fact(entry: LogEntry) -> int:

@@ -16,9 +16,9 @@ from typing import Any
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.dispatch import Dispatcher, NewToken
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.opened import UNREADABLE, Loader, OpenRun, OpenRuns, Ruin, blobs_of
+from drumline_coordinator.opened import UNREADABLE, Loader, OpenRun, OpenRuns, Ruin
 from drumline_coordinator.run import Run
-from drumline_coordinator.staging import WAITS, Stage
+from drumline_coordinator.staging import Stage
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import unbox
@@ -226,6 +226,7 @@ class Partition:
                 open_run.doubted = True
                 log.warning("run %s: what was said of a task bears no proof, and is dropped", message.run)
             return
+        self._runs.read_named(open_run, message)
         self._take(open_run, open_run.run.handle(message, self._now_ms))
         if isinstance(message, Refused):
             shared = open_run.run.shared
@@ -240,9 +241,7 @@ class Partition:
 
     def _offer_waiting(self, message: WorkersChanged) -> None:
         """Parked tasks may find a worker now. A new owner is told this too: so it finds what waited for a window."""
-        for run_id in self._loader.open_runs(self.index):
-            if run_id not in self._runs.loaded and WAITS not in self._runs.record(run_id):
-                continue  # it need not be recovered for this
+        for run_id in self._loader.waiting_runs(self.index):
             open_run = self._find(run_id)
             if open_run is not None:
                 self._take(open_run, open_run.run.handle(message, self._now_ms))
@@ -282,10 +281,11 @@ class Partition:
             tuple(request.record),
             request.subgraphs,
             request.is_async,
+            names=True,
         )
         box = codec.box(wire.to_row(shared))
-        run = Run(program, shared, wire=True)
-        open_run = OpenRun(run, 0, Dispatcher(codec, run_id, box))
+        run = Run(program, shared, wire=True, codec=codec)
+        open_run = OpenRun(run, 0, Dispatcher(codec, box))
         self._runs.begin(run_id, open_run)
         commit = self._stage.commit
         commit.opened.append(run_id)
@@ -312,12 +312,9 @@ class Partition:
 
     def _delete(self, run_id: str) -> None:
         open_run = self._find(run_id)
-        if open_run is not None:
-            slots, blobs = list(open_run.digests), open_run.dispatcher.leftovers()
-        else:
-            slots, blobs = [], blobs_of(self._runs.record(run_id))
+        slots = [] if open_run is None else list(open_run.digests)
         self._forget(run_id, deleted=True)
-        self._stage.delete(run_id, slots, blobs)
+        self._stage.delete(run_id, slots)
 
     def _on_damaged(self, message: RunDamaged) -> None:
         """Somebody deleted keys of an open run. What is left of it must go, and whoever waits for it must be told."""
@@ -407,8 +404,7 @@ class Partition:
         run = open_run.run
         self._forget(run.id)
         if open_run.last:
-            slots, blobs = list(open_run.digests), open_run.dispatcher.leftovers()
-            self._stage.ruin(Ruin(run.id, run.shared.graph, error, open_run.last, slots, blobs))
+            self._stage.ruin(Ruin(run.id, run.shared.graph, error, open_run.last, list(open_run.digests)))
             return
         end, first = RunFinished("failed", error, self._now_ms), facts[0]
         told = {"metadata": first.metadata, "tags": first.tags, "digest": first.digest}

@@ -13,6 +13,7 @@ from drumline_coordinator.fold import fold, fold_dispatch, fold_requeue
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import OPEN, PLANNED
 from drumline_graph.program import Program
+from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact
 from drumline_protocol.messages import RunShared
 
@@ -22,9 +23,14 @@ def slot_of(task: str, attempt: int) -> str:
     return f"{task}:{attempt}"
 
 
-def recover(program: Program, shared: RunShared, facts: Iterable[Fact], slots: Collection[str]) -> Run:
-    """The machine as it was after the last of `facts`. `slots` names the attempts that have a stream entry."""
-    run = Run(program, shared, wire=True)
+def recover(
+    program: Program, shared: RunShared, facts: Iterable[Fact], slots: Collection[str], codec: Codec | None = None
+) -> Run:
+    """The machine as it was after the last of `facts`. `slots` names the attempts that have a stream entry.
+
+    `codec` writes for the cell store, if there is one.
+    """
+    run = Run(program, shared, wire=True, codec=codec)
     state = run.state
     for fact in facts:
         fold(state, fact)

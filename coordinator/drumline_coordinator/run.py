@@ -53,7 +53,7 @@ class Run(Machine):
     """One run of one graph.
 
     `ns` is the namespace of its root: not empty for a graph that a node called. `wire=True` tells what changed in a
-    channel as a delta; False passes cells by reference.
+    channel as a delta; False passes cells by reference. With a `codec` large cells go to the cell store.
     """
 
     __slots__ = ()

@@ -56,11 +56,11 @@ def outline(sketches: dict[str, Sketch], path: str = "") -> Program:
 def _walk(program: Program, path: str, into: dict[str, Sketch]) -> None:
     into[path] = Sketch(
         name=program.name,
-        stream_keys=_listed(program.stream_keys),
-        output_keys=_listed(program.output_keys),
+        stream_keys=program.stream_keys,
+        output_keys=program.output_keys,
         nodes={
             node.name: NodeSketch(
-                reads=_listed(node.input_keys),
+                reads=node.input_keys,
                 triggers=tuple(sorted(node.triggers)),
                 pool=node.pool,
                 metadata=node.metadata,
@@ -73,8 +73,3 @@ def _walk(program: Program, path: str, into: dict[str, Sketch]) -> None:
     for node in program.nodes.values():
         if node.subprogram is not None:
             _walk(node.subprogram, child_path(path, node.name), into)
-
-
-def _listed(keys: list[str] | str) -> list[str] | str:
-    """Keys as a plain list, which crosses a wire."""
-    return keys if isinstance(keys, str) else list(keys)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from drumline_coordinator.dispatch import NewToken, Parcel
+from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import slot_of
@@ -18,7 +18,7 @@ from drumline_coordinator.tasks import Task
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import RunTooLong
-from drumline_protocol.facts import Fact, RunFinished, RunStarted, TaskFailed, TaskParked, fact_count
+from drumline_protocol.facts import Fact, RunFinished, RunStarted, TaskFailed, fact_count
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import (
@@ -29,13 +29,10 @@ from drumline_protocol.limits import (
     RUN_LOG_BYTES_MAX,
 )
 from drumline_protocol.messages import Cancel
-from drumline_transport.broker import Commit, LogAppend, TaskAppend
+from drumline_transport.broker import CellAppend, Commit, LogAppend, TaskAppend
 from drumline_transport.dead import DeadEntry, FailedRun
 
 log = logging.getLogger("drumline.coordinator")
-
-#: the field of a run record that says: tasks of it wait without an entry, so that a new owner must look at it by itself
-WAITS = "waits"
 
 #: characters of an error in the list of runs that failed, and of a reason in the dead stream
 TOLD_CHARS_MAX = 500
@@ -64,30 +61,30 @@ class Stage:
         Nothing is put in if it raises: EncodeError, RunTooLong, or whatever an encoder of the user raises.
         """
         facts = [fact for fx in effects for fact in fx.facts]
-        parcels = self._parcels(open_run, effects)
+        messages = self._messages(open_run, effects)
         appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         size = open_run.log_bytes + sum(len(append.data) for append in appended)
         if size > self._log_bytes_max:
             raise RunTooLong(open_run.run.id, self._log_bytes_max)
         # From here on nothing can fail.
         open_run.log_bytes = size
-        self._send(open_run, parcels)
+        self._send(open_run, messages)
         self._carry_out(open_run, effects)
+        if open_run.run.state.is_open:
+            self._note_waiting(open_run)
         if not appended:
             return False
         self.commit.logs.extend(appended)
         open_run.last = appended[-1].last
-        if any(fx.more for fx in effects) or any(type(fact) is TaskParked for fact in facts):
-            self.commit.fields.append((open_run.run.id, {WAITS: 1}))
         end = facts[-1]
         if not isinstance(end, RunFinished):
             return False
-        self._close(open_run, end)
+        self._ended(open_run.run.id, open_run.run.shared.graph, end, open_run.last)
         return True
 
-    def _parcels(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, Parcel]]:
-        """The messages of the tasks that fit; the rest waits for the next window."""
-        parcels: list[tuple[Task, str, Parcel]] = []
+    def _messages(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, bytes]]:
+        """The messages of the tasks that fit, with their tokens; the rest waits for the next window."""
+        messages: list[tuple[Task, str, bytes]] = []
         entries, size = self.entries_left, self._bytes_left
         for fx in effects:
             for index, task in enumerate(fx.dispatch):
@@ -95,22 +92,20 @@ class Stage:
                     open_run.run.postpone(fx, fx.dispatch[index:])
                     break
                 token = self._new_token()
-                parcel = open_run.dispatcher.message(task, token)
-                parcels.append((task, token, parcel))
+                data = open_run.dispatcher.message(task, token)
+                messages.append((task, token, data))
                 entries -= 1
-                size -= parcel.size
-        return parcels
+                size -= len(data)
+        return messages
 
-    def _send(self, open_run: OpenRun, parcels: Sequence[tuple[Task, str, Parcel]]) -> None:
+    def _send(self, open_run: OpenRun, messages: Sequence[tuple[Task, str, bytes]]) -> None:
         run_id, commit = open_run.run.id, self.commit
-        for task, token, parcel in parcels:
+        for task, token, data in messages:
             slot, digest = slot_of(task.id, task.attempt), token_digest(token)
             open_run.digests[slot] = digest
-            commit.tasks.append(TaskAppend(run_id, slot, task.node.pool, parcel.data, digest))
-            commit.blobs.extend(parcel.blobs)
-            commit.blobs_dropped.extend((run_id, blob_id) for blob_id in parcel.dropped)
+            commit.tasks.append(TaskAppend(run_id, slot, task.node.pool, data, digest))
             self.entries_left -= 1
-            self._bytes_left -= parcel.size
+            self._bytes_left -= len(data)
 
     def _carry_out(self, open_run: OpenRun, effects: Sequence[Effects]) -> None:
         run_id, commit = open_run.run.id, self.commit
@@ -120,13 +115,26 @@ class Stage:
                     slot = slot_of(task, attempt)
                     open_run.digests.pop(slot, None)
                     into.append((run_id, slot))
+            self._keep(run_id, fx)
             if fx.cancelled:
                 commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))
 
-    def _close(self, open_run: OpenRun, end: RunFinished) -> None:
-        run_id, commit = open_run.run.id, self.commit
-        commit.blobs_dropped.extend((run_id, blob_id) for blob_id in open_run.dispatcher.leftovers())
-        self._ended(run_id, open_run.run.shared.graph, end, open_run.last)
+    def _keep(self, run_id: str, fx: Effects) -> None:
+        """What the cell store gets, and what goes."""
+        commit = self.commit
+        for row in fx.rows:
+            commit.cells.append(CellAppend(run_id, row.cell, row.version, row.parent, row.data))
+            if row.trims:
+                commit.cells_trimmed.append((run_id, row.cell, row.version))
+        commit.cells_dropped.extend((run_id, cell) for cell in fx.dropped)
+        commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
+
+    def _note_waiting(self, open_run: OpenRun) -> None:
+        """Tell the set of runs whose tasks wait without an entry whether this is one of them."""
+        waits = open_run.run.state.waits
+        if waits != open_run.waits:
+            open_run.waits = waits
+            self.commit.waiting.append((open_run.run.id, waits))
 
     # -- runs that end without having gone on --------------------------------------------------------
 
@@ -148,7 +156,7 @@ class Stage:
 
     def ruin(self, ruin: Ruin) -> None:
         """An open run that cannot go on ends as failed, and says why; nobody works for it any more."""
-        self._forget(ruin.run_id, ruin.slots, ruin.blobs)
+        self._forget(ruin.run_id, ruin.slots)
         if not ruin.readable:
             self.commit.deleted.append(ruin.run_id)
             return
@@ -156,14 +164,13 @@ class Stage:
         self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end], self._codec))
         self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
 
-    def delete(self, run_id: str, slots: Sequence[str], blobs: Sequence[str]) -> None:
+    def delete(self, run_id: str, slots: Sequence[str]) -> None:
         """Nothing of the run is to stay."""
-        self._forget(run_id, slots, blobs)
+        self._forget(run_id, slots)
         self.commit.deleted.append(run_id)
 
-    def _forget(self, run_id: str, slots: Sequence[str], blobs: Sequence[str]) -> None:
+    def _forget(self, run_id: str, slots: Sequence[str]) -> None:
         self.commit.withdrawn.extend((run_id, slot) for slot in slots)
-        self.commit.blobs_dropped.extend((run_id, blob_id) for blob_id in blobs)
         if slots:
             self.commit.ctl.append(wire.encode(self._codec, Cancel(run_id)))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from drumline_coordinator.tasks import INTERRUPTED, OPEN, PLANNED, Scope, Task
+from drumline_coordinator.tasks import INTERRUPTED, OPEN, PARKED, PLANNED, Scope, Task
 from drumline_graph.program import Program
 
 #: LangGraph's default; `config["recursion_limit"]` overrides it
@@ -43,6 +43,7 @@ class RunState:
         "limit",
         "max_open",
         "noticed",
+        "parked",
         "program",
         "ready",
         "root",
@@ -50,6 +51,7 @@ class RunState:
         "scopes",
         "status",
         "tasks",
+        "version",
         "wire",
     )
 
@@ -75,8 +77,12 @@ class RunState:
         self.ready: dict[str, Task] = {}
         #: tasks that have an entry in a task stream
         self.running = 0
+        #: PARKED tasks
+        self.parked = 0
         #: (attempt, events heard) of the tasks of the superstep that was committed last
         self.heard: dict[str, tuple[int, int]] = {}
+        #: the number of the last change of cells, in whatever graph of the run
+        self.version = 0
         #: keys of the notices that the caller was given
         self.noticed: set[str] = set()
 
@@ -84,6 +90,11 @@ class RunState:
     def is_open(self) -> bool:
         """Whether the run has not ended."""
         return self.status is RUN_OPEN
+
+    @property
+    def waits(self) -> bool:
+        """Whether tasks wait without an entry: for a worker, or for the next window."""
+        return bool(self.ready or self.parked)
 
 
 def troubles(state: RunState) -> list[str]:
@@ -94,6 +105,9 @@ def troubles(state: RunState) -> list[str]:
     sent = sum(task.is_sent for task in state.tasks.values())
     if state.running != sent:
         found.append(f"running is {state.running}, {sent} tasks are")
+    parked = sum(task.status is PARKED for task in state.tasks.values())
+    if state.parked != parked:
+        found.append(f"parked is {state.parked}, {parked} tasks are")
     waiting = {id_ for id_, task in state.tasks.items() if task.runs_on_worker and task.status is PLANNED}
     if waiting != set(state.ready):
         found.append(f"ready holds {sorted(state.ready)}, {sorted(waiting)} wait for their dispatch")

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.balance import TURNS_PER_LEASE
 from drumline_coordinator.recovery import slot_of
-from drumline_coordinator.staging import WAITS
 from drumline_coordinator.troubles import Troubles
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
@@ -189,7 +188,7 @@ class Sweep:
             if not look.damage:
                 slots = _slots(look.record)
                 named += [(run, slot, _proof(look.record, slot), entry) for slot, entry in slots]
-                if not slots and WAITS not in look.record and self._seen_twice(run, "idle", suspects):
+                if not slots and not look.waits and self._seen_twice(run, "idle", suspects):
                     self._guard(f"run {run[1]}", self._wake, run)
             elif self._seen_twice(run, look.damage, suspects):
                 self._guard(f"run {run[1]}", self._damaged, run, look.damage)

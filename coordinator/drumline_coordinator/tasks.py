@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 from drumline_graph.constants import PUSH
@@ -61,6 +62,9 @@ OPEN = (PLANNED, RUNNING, PARKED)
 RUN, ROUTE = "run", "route"
 
 
+_by_path_key = attrgetter("path_key")
+
+
 class ImpossibleTransition(DrumlineError):
     """A task was to change its status in a way that the table does not know: a fault of the run machine."""
 
@@ -87,6 +91,7 @@ class Task:
         "lost",
         "n",
         "name",
+        "names",
         "node",
         "path",
         "path_key",
@@ -128,11 +133,17 @@ class Task:
         self.executor: str | None = None
         self.n = 0
         self.writes: Any = None
+        #: names of those of its writes that lie elsewhere, by the identity of the value that was read
+        self.names: dict[int, Any] | None = None
         self.interrupts: Any = ()
         #: why its last attempt is void, or what keeps it waiting
         self.reason = ""
         #: the graph of a subgraph's node, while it is open
         self.child: Scope | None = None
+
+    def written_to(self, channel: str) -> list[Any]:
+        """What it has written to a channel."""
+        return [value for name, value in self.writes if name == channel]
 
     def become(self, status: TaskStatus) -> None:
         """Change the status. ImpossibleTransition if the table does not allow it."""
@@ -173,6 +184,7 @@ class Scope:
 
     __slots__ = (
         "asks",
+        "kept",
         "leaving",
         "ns",
         "open_tasks",
@@ -205,10 +217,17 @@ class Scope:
         self.asks = False
         #: all tasks have ended, some of them with a question
         self.paused = False
+        #: how large cells are kept (`cells.Kept`, or the `Named` of a blob), by channel
+        self.kept: dict[str, Any] = {}
         #: what the graph returns if it ended now: read whenever an output key was written
         self.output: Any = None
         keys = program.output_keys
         self.output_keys = frozenset((keys,) if isinstance(keys, str) else keys)
+
+    def written(self, channel: str) -> list[Any]:
+        """What the tasks of the open superstep wrote to a channel, in the order in which writes are merged."""
+        tasks = sorted(self.tasks.values(), key=_by_path_key)
+        return [value for task in tasks for value in task.written_to(channel)]
 
     @property
     def name(self) -> str:

@@ -1,5 +1,4 @@
-"""`StateGraph`: collects nodes and edges. Pure: nothing runs here, and `compile()` gives a
-`Program`.
+"""`StateGraph`: collects nodes and edges. Pure: nothing runs here, and `compile()` gives a `Program`.
 
 The face (`drumline.graph.StateGraph`) subclasses this one and overrides `compile()` to give a graph
 that can be streamed. Signatures and errors are LangGraph's; every method returns the builder.
@@ -90,14 +89,12 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         trace_policy: TracePolicy | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Add a node: `add_node(fn)`, `add_node("name", fn)`, also with a Runnable or a compiled
-        graph.
+        """Add a node: `add_node(fn)`, `add_node("name", fn)`, also with a Runnable or a compiled graph.
 
-        The node's input is the state as `input_schema`, else as the class that annotates the
-        function's first parameter, else as the graph's state. `defer=True`: run only when nothing
-        else would. `metadata={"pool": "gpu"}` names the worker pool. `destinations` are targets
-        that only the code knows; they serve drawing and validation, as does a return annotation
-        `Command[Literal["x"]]`.
+        The node's input is the state as `input_schema`, else as the class that annotates the function's first
+        parameter, else as the graph's state. `defer=True`: run only when nothing else would. `metadata={"pool": "gpu"}`
+        names the worker pool. `destinations` are targets that only the code knows; they serve drawing and validation,
+        as does a return annotation `Command[Literal["x"]]`.
         """
         input_schema = renamed(kwargs, "input", "input_schema", input_schema)
         retry_policy = renamed(kwargs, "retry", "retry_policy", retry_policy)
@@ -143,9 +140,8 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         for character in RESERVED_CHARACTERS:
             if character in name:
                 raise GraphDefinitionError(
-                    f"Node name {name!r} contains {character!r}, a reserved character: namespaces "
-                    "are "
-                    "separated by it. Leave it out."
+                    f"Node name {name!r} contains {character!r}, a reserved character: namespaces are separated by it. "
+                    "Leave it out."
                 )
         if name in self.nodes:
             raise GraphDefinitionError(
@@ -153,9 +149,7 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
             )
 
     def add_edge(self, start_key: str | list[str], end_key: str) -> Self:
-        """Run `end_key` after `start_key`. With a list of sources: only after all of them have
-        run.
-        """
+        """Run `end_key` after `start_key`. With a list of sources: only after all of them have run."""
         self._warn_if_compiled("an edge")
         start_key, end_key = plain_name(start_key), plain_name(end_key)
         sources = [start_key] if isinstance(start_key, str) else [plain_name(key) for key in start_key]
@@ -196,9 +190,8 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         known = self.branches.setdefault(source, {})
         if name in known:
             raise GraphDefinitionError(
-                f"Branch {name!r} already exists for node {source!r}. Give the second router "
-                "function a "
-                "different name (all lambdas count as 'condition')."
+                f"Branch {name!r} already exists for node {source!r}. Give the second router function a different name "
+                "(all lambdas count as 'condition')."
             )
         schema = input_schema_of(path)
         if schema is not None:
@@ -207,9 +200,7 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         return self
 
     def add_sequence(self, nodes: Sequence[Any]) -> Self:
-        """Add nodes, given as callables or (name, callable) pairs, with an edge from each to the
-        next.
-        """
+        """Add nodes, given as callables or (name, callable) pairs, with an edge from each to the next."""
         if len(nodes) < 1:
             raise GraphDefinitionError("A sequence requires at least one node.")
         previous: str | None = None
@@ -257,9 +248,7 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         return self
 
     def validate(self, interrupt: Sequence[str] | None = None) -> Self:
-        """Check that all edges lead somewhere and that there is an entry. Raises
-        GraphDefinitionError.
-        """
+        """Check that all edges lead somewhere and that there is an entry. Raises GraphDefinitionError."""
         validate(self, interrupt)
         self.compiled = True
         return self
@@ -276,9 +265,7 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         name: str | None = None,
         transformers: Sequence[Callable[..., Any]] | None = None,
     ) -> Any:
-        """The graph as a `Program`. The face overrides this to give a graph that runs and
-        streams.
-        """
+        """The graph as a `Program`. The face overrides this to give a graph that runs and streams."""
         check_compile_options(
             checkpointer=checkpointer,
             cache=cache,

@@ -1,6 +1,4 @@
-"""Reading user callables: their name, what they take, what they promise to return, and how they can
-run.
-"""
+"""Reading user callables: their name, what they take, what they promise to return, and how they can run."""
 
 from __future__ import annotations
 
@@ -30,9 +28,8 @@ _UNIONS = (Union, types.UnionType)
 
 @dataclass(slots=True)
 class Abilities:
-    """How a callable can be run. Runnables can do both, and the runner chooses; one that has the
-    attribute `needs_event_loop = True` says that its sync half cannot do all of its work, and
-    counts as async only.
+    """How a callable can be run. Runnables can do both, and the runner chooses; one that has the attribute
+    `needs_event_loop = True` says that its sync half cannot do all of its work, and counts as async only.
     """
 
     has_sync: bool
@@ -83,8 +80,7 @@ def is_runnable(action: Any) -> bool:
 
 
 def abilities_of(action: Any, *, where: str, reads: Any = None) -> Abilities:
-    """How `action` can be run, and which parameters to inject. Raises NotANodeError if it cannot be
-    run.
+    """How `action` can be run, and which parameters to inject. Raises NotANodeError if it cannot be run.
 
     `where` names the node or router in texts. `reads` is the callable whose signature counts, where
     `action` only wraps it.
@@ -95,9 +91,8 @@ def abilities_of(action: Any, *, where: str, reads: Any = None) -> Abilities:
         if getattr(action, "program", None) is not None:  # a compiled graph
             return Abilities(True, True, False, ())
         raise NotANodeError(
-            f"{where} was given {action!r} of type {type(action).__name__}, which cannot be "
-            "called. Give a "
-            "function, an object with __call__, a Runnable or a compiled graph."
+            f"{where} was given {action!r} of type {type(action).__name__}, which cannot be called. Give a function, "
+            "an object with __call__, a Runnable or a compiled graph."
         )
     asynchronous = is_async_callable(action)
     return Abilities(not asynchronous, asynchronous, False, injected_parameters(action if reads is None else reads))
@@ -119,9 +114,8 @@ def is_async_callable(action: Any) -> bool:
 def injected_parameters(action: Any) -> tuple[str, ...]:
     """Names of the parameters that the engine fills, of `config, writer, store, runtime, previous`.
 
-    A parameter counts by name and annotation and must be passable by keyword; the first positional
-    one is the state. A `config` annotated as something else than RunnableConfig is left alone, with
-    a UserWarning, as in LangGraph.
+    A parameter counts by name and annotation and must be passable by keyword; the first positional one is the state. A
+    `config` annotated as something else than RunnableConfig is left alone, with a UserWarning, as in LangGraph.
     """
     try:
         parameters = list(inspect.signature(action).parameters.values())
@@ -148,10 +142,8 @@ def _accepts(name: str, annotation: Any, action: Any) -> bool:
         accepted = bare or _plain_name(annotation) == "RunnableConfig"
         if not accepted:
             warnings.warn(
-                f"Parameter 'config' of {_where(action)} is annotated {annotation!r}, so no "
-                "config is "
-                "passed to it. Annotate it as RunnableConfig or Optional[RunnableConfig], or not "
-                "at all.",
+                f"Parameter 'config' of {_where(action)} is annotated {annotation!r}, so no config is passed to it. "
+                "Annotate it as RunnableConfig or Optional[RunnableConfig], or not at all.",
                 UserWarning,
                 stacklevel=6,
             )
@@ -164,9 +156,7 @@ def _accepts(name: str, annotation: Any, action: Any) -> bool:
 
 
 def _plain_name(annotation: Any) -> str:
-    """Class name in an annotation, without module and without `Optional`; also of unresolved
-    strings.
-    """
+    """Class name in an annotation, without module and without `Optional`; also of unresolved strings."""
     if isinstance(annotation, typing.ForwardRef):
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
@@ -218,9 +208,7 @@ def _hints_of(action: Any) -> dict[str, Any]:
 
 
 def input_schema_of(action: Any) -> Any | None:
-    """Class with fields that annotates the first parameter, or None: then the graph's state is
-    used.
-    """
+    """Class with fields that annotates the first parameter, or None: then the graph's state is used."""
     function = _annotated_callable(action)
     if function is None:
         return None
@@ -231,9 +219,7 @@ def input_schema_of(action: Any) -> Any | None:
 
 
 def command_targets_of(action: Any) -> tuple[str, ...]:
-    """Node names in a `-> Command[Literal[...]]` return annotation (also within a union); () if
-    none.
-    """
+    """Node names in a `-> Command[Literal[...]]` return annotation (also within a union); () if none."""
     found: dict[str, None] = {}
     _collect_command_targets(_hints_of(action).get("return"), found)
     return tuple(dict.fromkeys(map(plain_name, found)))
@@ -257,9 +243,7 @@ def _collect_literals(annotation: Any, found: dict[Any, None]) -> None:
 
 
 def literal_returns_of(router: Any) -> tuple[Any, ...]:
-    """Values of the `Literal`s in a router's return annotation, at any depth; () if there are
-    none.
-    """
+    """Values of the `Literal`s in a router's return annotation, at any depth; () if there are none."""
     found: dict[Any, None] = {}
     _collect_literals(_hints_of(router).get("return"), found)
     return tuple(found)

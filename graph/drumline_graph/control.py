@@ -22,9 +22,7 @@ class TimeoutPolicy:
 
     @classmethod
     def coerce(cls, value: float | timedelta | TimeoutPolicy | None) -> TimeoutPolicy | None:
-        """Seconds, a timedelta or a policy as a policy; None stays None. ValueError unless
-        positive.
-        """
+        """Seconds, a timedelta or a policy as a policy; None stays None. ValueError unless positive."""
         if value is None or isinstance(value, TimeoutPolicy):
             return value
         seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
@@ -36,9 +34,8 @@ class TimeoutPolicy:
 class Send:
     """Start `node` in the next superstep with `arg` as its input, whatever the state is.
 
-    Return it (or several in a list) from a router, in `Command(goto=...)` or from a node. Each Send
-    is a task of its own; their writes are merged after those of ordinary tasks, in the order of the
-    Sends.
+    Return it (or several in a list) from a router, in `Command(goto=...)` or from a node. Each Send is a task of its
+    own; their writes are merged after those of ordinary tasks, in the order of the Sends.
     """
 
     __slots__ = ("arg", "node", "timeout")
@@ -70,9 +67,7 @@ class Send:
 
 @dataclass(slots=True)
 class Interrupt(Generic[ResponseT]):
-    """A question that a paused run asks its caller: `value` is the question, `id` names it in
-    answers.
-    """
+    """A question that a paused run asks its caller: `value` is the question, `id` names it in answers."""
 
     value: Any
     id: str = "placeholder-id"
@@ -81,8 +76,7 @@ class Interrupt(Generic[ResponseT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Command(Generic[N]):
-    """A node's result that both updates the state and says where to go; or the answer to an
-    interrupt.
+    """A node's result that both updates the state and says where to go; or the answer to an interrupt.
 
     `update`: dict, schema instance or list of (key, value) pairs. `goto`: node name, Send, or a
     sequence of both; it adds to the node's edges. `graph`: None for this graph, `Command.PARENT`

@@ -1,8 +1,7 @@
 """Drawing a program: nodes and edges as data, as Mermaid text, and as JSON. Needs no other package.
 
-The picture is LangGraph's: only edges that a run can reach are drawn, in sorted order; a node
-without outgoing edges leads to END; dashed edges are conditional and carry the router's value as
-label.
+The picture is LangGraph's: only edges that a run can reach are drawn, in sorted order; a node without outgoing edges
+leads to END; dashed edges are conditional and carry the router's value as label.
 """
 
 from __future__ import annotations
@@ -26,16 +25,12 @@ class DrawableGraph:
     edges: list[DrawnEdge] = field(default_factory=list)
 
     def first_node(self, *, without: str | None = None) -> DrawnNode | None:
-        """The only node without incoming edges (`without` left out), or None if there are
-        several.
-        """
+        """The only node without incoming edges (`without` left out), or None if there are several."""
         targets = {edge.target for edge in self.edges if edge.source != without}
         return self._only(targets, without)
 
     def last_node(self, *, without: str | None = None) -> DrawnNode | None:
-        """The only node without outgoing edges (`without` left out), or None if there are
-        several.
-        """
+        """The only node without outgoing edges (`without` left out), or None if there are several."""
         sources = {edge.source for edge in self.edges if edge.target != without}
         return self._only(sources, without)
 
@@ -105,9 +100,7 @@ def drawn_alone(name: str) -> DrawableGraph:
 
 
 def drawable(program: Program, xray: int | bool = False) -> DrawableGraph:
-    """The drawing of a program. `xray=True` opens subgraphs at every depth, a number so many
-    levels.
-    """
+    """The drawing of a program. `xray=True` opens subgraphs at every depth, a number so many levels."""
     graph = DrawableGraph({START: DrawnNode(START, START)})
     for node in program.nodes.values():
         graph.nodes[node.name] = DrawnNode(node.name, node.name, _metadata(node))
@@ -144,9 +137,7 @@ def _edges(program: Program) -> list[DrawnEdge]:
 
 
 def _walk(program: Program) -> tuple[dict[str, dict[str, DrawnEdge]], list[str]]:
-    """Edges by source of all nodes that a run can reach, and those nodes in order of first
-    reach.
-    """
+    """Edges by source of all nodes that a run can reach, and those nodes in order of first reach."""
     joins = list(_list_edges(program))
     outgoing: dict[str, dict[str, DrawnEdge]] = {}
     order: list[str] = []
@@ -194,9 +185,7 @@ def _direct(program: Program, name: str) -> dict[str, DrawnEdge]:
 
 
 def _open(graph: DrawableGraph, name: str, inner: DrawableGraph) -> None:
-    """Replace a node by the drawing of its subgraph, without START and END where nothing is
-    lost.
-    """
+    """Replace a node by the drawing of its subgraph, without START and END where nothing is lost."""
     first, last = inner.first_node(), inner.last_node()
     if (
         first is not None

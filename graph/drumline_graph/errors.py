@@ -1,8 +1,7 @@
 """Errors of the graph room. Each class docstring is the page of the manual for that error.
 
-`DrumlineError` is the root of every error that drumline raises. Where LangGraph has a class of the
-same name, that name and its builtin base class (`RecursionError`, `ValueError`) are kept, so that
-existing `except` clauses go on working.
+`DrumlineError` is the root of every error that drumline raises. Where LangGraph has a class of the same name, that name
+and its builtin base class (`RecursionError`, `ValueError`) are kept, so that existing `except` clauses go on working.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ def coded(message: str, code: ErrorCode) -> str:
 
 
 class FeatureNotBuilt(DrumlineError, NotImplementedError):
-    """The call asks for a part of LangGraph's interface that drumline accepts in signatures but
-    does not run yet.
+    """The call asks for a part of LangGraph's interface that drumline accepts in signatures but does not run yet.
 
     Nothing was started. Leave the named argument out, or run that graph with LangGraph itself.
     """
@@ -79,19 +77,17 @@ class NotANodeError(GraphDefinitionError, TypeError):
 class InvalidUpdateError(DrumlineError):
     """A node, router or input tried to write something that the state cannot take.
 
-    Causes: two tasks of one superstep wrote a key that has no reducer (give the key one, for
-    example `Annotated[list, operator.add]`); a node returned something that is not a dict, a schema
-    instance, a `Command`, a `Send` or `None`; a goto or `Send` names a node that does not exist.
-    The superstep it happened in leaves no trace in the state.
+    Causes: two tasks of one superstep wrote a key that has no reducer (give the key one, for example `Annotated[list,
+    operator.add]`); a node returned something that is not a dict, a schema instance, a `Command`, a `Send` or `None`; a
+    goto or `Send` names a node that does not exist. The superstep it happened in leaves no trace in the state.
     """
 
 
 class RouteError(InvalidUpdateError, ValueError):
     """A router returned something that is not a destination: `None`, `START`, or an unknown node.
 
-    Return a node name, `END`, a `Send`, or a list of these. LangGraph raises `ValueError` for
-    `None` and only logs a warning for unknown names; drumline fails the run, so that work is not
-    lost silently.
+    Return a node name, `END`, a `Send`, or a list of these. LangGraph raises `ValueError` for `None` and only logs a
+    warning for unknown names; drumline fails the run, so that work is not lost silently.
     """
 
 
@@ -122,8 +118,7 @@ class EmptyChannelError(DrumlineError):
 
 
 class GraphRecursionError(DrumlineError, RecursionError):
-    """The run needed more supersteps than its limit allows, which usually means that a cycle never
-    ends.
+    """The run needed more supersteps than its limit allows, which usually means that a cycle never ends.
 
     Check the router that should lead to `END`; if the graph is right, raise the limit with
     `config={"recursion_limit": n}`. As in LangGraph, a run of exactly `limit` steps fails too:
@@ -132,14 +127,11 @@ class GraphRecursionError(DrumlineError, RecursionError):
 
     @classmethod
     def of(cls, limit: int, *, namespace: Sequence[str] = ()) -> GraphRecursionError:
-        """The error of a run (or of the child graph under `namespace`) that hit `limit`
-        supersteps.
-        """
+        """The error of a run (or of the child graph under `namespace`) that hit `limit` supersteps."""
         where = f" in subgraph {'|'.join(namespace)!r}" if namespace else ""
         return cls(
             coded(
-                f"Recursion limit of {limit} reached{where} without a stop. If the graph really "
-                "needs "
+                f"Recursion limit of {limit} reached{where} without a stop. If the graph really needs "
                 f'more supersteps, pass config={{"recursion_limit": {limit * 2}}} (or higher); '
                 "otherwise look for a cycle whose router never returns END.",
                 ErrorCode.GRAPH_RECURSION_LIMIT,
@@ -166,9 +158,7 @@ class GraphInterrupt(GraphBubbleUp):
 
 
 class NodeInterrupt(GraphInterrupt):
-    """A node asked for an interrupt by raising; deprecated by LangGraph in favour of
-    `interrupt()`.
-    """
+    """A node asked for an interrupt by raising; deprecated by LangGraph in favour of `interrupt()`."""
 
     def __init__(self, value: Any, id: str | None = None) -> None:
         super().__init__([Interrupt(value) if id is None else Interrupt(value, id)])
@@ -183,8 +173,7 @@ class GraphDrained(GraphBubbleUp):
 
 
 class ParentCommand(GraphBubbleUp):
-    """A node returned `Command(graph=Command.PARENT)`: the command is handed to the enclosing
-    graph.
+    """A node returned `Command(graph=Command.PARENT)`: the command is handed to the enclosing graph.
 
     `args[0]` is the `Command`. At the root, where there is no parent, it becomes a `NoParentGraph`.
     """
@@ -225,8 +214,7 @@ class TaskNotFound(DrumlineError):
 class NodeTimeoutError(DrumlineError):
     """A node ran longer than its timeout, or was silent longer than its idle timeout.
 
-    `kind` says which of the two; times are in seconds. Raise the limit, or make the node report
-    progress.
+    `kind` says which of the two; times are in seconds. Raise the limit, or make the node report progress.
     """
 
     def __init__(
@@ -293,9 +281,7 @@ class UnknownInterruptError(DrumlineError):
 
 @dataclass(frozen=True)
 class NodeError:
-    """What an error handler is given: the node that failed and the exception. Not an exception
-    itself.
-    """
+    """What an error handler is given: the node that failed and the exception. Not an exception itself."""
 
     node: str
     error: BaseException

@@ -1,6 +1,4 @@
-"""Managed values: keys that a node lists in its schema and the engine computes, never stored or
-streamed.
-"""
+"""Managed values: keys that a node lists in its schema and the engine computes, never stored or streamed."""
 
 from __future__ import annotations
 

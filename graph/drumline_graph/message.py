@@ -1,8 +1,7 @@
 """The reducer for chat histories, and the ready-made state that uses it.
 
-With langchain-core installed messages are its `BaseMessage` objects, exactly as in LangGraph.
-Without it they are dicts `{"role", "content", "id"}`. langchain-core is imported at the first call,
-never with this module.
+With langchain-core installed messages are its `BaseMessage` objects, exactly as in LangGraph. Without it they are dicts
+`{"role", "content", "id"}`. langchain-core is imported at the first call, never with this module.
 """
 
 from __future__ import annotations
@@ -27,11 +26,10 @@ MessageFormat = Literal["langchain-openai"]
 def add_messages(left: Any = None, right: Any = None, *, format: MessageFormat | None = None) -> Any:
     """Merge `right` into the history `left` and give a new list; neither is changed.
 
-    Each side is one message or a list of them; strings, (role, text) pairs and dicts are turned
-    into messages, chunks into whole messages, and missing ids become uuid4s. A message with a known
-    id replaces the old one in place; others are appended. `RemoveMessage(id)` deletes; with id
-    REMOVE_ALL_MESSAGES it deletes everything before it. Called with neither side it gives a reducer
-    with that `format`.
+    Each side is one message or a list of them; strings, (role, text) pairs and dicts are turned into messages, chunks
+    into whole messages, and missing ids become uuid4s. A message with a known id replaces the old one in place; others
+    are appended. `RemoveMessage(id)` deletes; with id REMOVE_ALL_MESSAGES it deletes everything before it. Called with
+    neither side it gives a reducer with that `format`.
 
     Raises ValueError for the removal of an unknown id, and if only one side is given.
     """
@@ -80,9 +78,8 @@ def _merge(forms: message_forms.Forms, history: list[Any], changes: list[Any]) -
         if is_removal(message):
             if found is None:
                 raise ValueError(
-                    "Attempting to delete a message with an ID that doesn't exist "
-                    f"({message_id!r}). "
-                    "Only messages that are in the history can be removed."
+                    f"Attempting to delete a message with an ID that doesn't exist ({message_id!r}). Only messages "
+                    "that are in the history can be removed."
                 )
             removed.add(message_id)
         elif found is None:

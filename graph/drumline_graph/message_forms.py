@@ -1,6 +1,4 @@
-"""The two forms that messages have: objects of langchain-core, or dicts where it is not
-installed.
-"""
+"""The two forms that messages have: objects of langchain-core, or dicts where it is not installed."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ REMOVE_ROLE = "remove"
 class Forms:
     """How messages are read and made in one of the two forms.
 
-    `coerce` gives a new list of messages that all have ids; messages that need no change stay the
-    same objects.
+    `coerce` gives a new list of messages that all have ids; messages that need no change stay the same objects.
     """
 
     coerce: Callable[[Any], list[Any]]
@@ -77,9 +74,7 @@ def langchain_forms() -> Forms:
 
 
 def dict_forms() -> Forms:
-    """Messages as dicts `{"role", "content", "id"}`; a string is a user's, a pair is (role,
-    content).
-    """
+    """Messages as dicts `{"role", "content", "id"}`; a string is a user's, a pair is (role, content)."""
 
     def coerce(side: Any) -> list[Any]:
         return [_as_dict(item) for item in (side if isinstance(side, list) else [side])]
@@ -102,8 +97,7 @@ def _as_dict(item: Any) -> dict[str, Any]:
         item = {"role": item[0], "content": item[1]}
     if not isinstance(item, dict) or not ("role" in item or "type" in item):
         raise ValueError(
-            f"{item!r} is no message. Give a string, a (role, content) pair, or a dict with "
-            "'role' and "
-            "'content'. Message objects need langchain-core: pip install 'drumline[langchain]'."
+            f"{item!r} is no message. Give a string, a (role, content) pair, or a dict with 'role' and 'content'. "
+            "Message objects need langchain-core: pip install 'drumline[langchain]'."
         )
     return item if item.get("id") is not None else {**item, "id": str(uuid.uuid4())}

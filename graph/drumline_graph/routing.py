@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.channels.private import merged
 from drumline_graph.errors import InvalidUpdateError
-
-if TYPE_CHECKING:
-    from drumline_graph.program import Branch, Program
+from drumline_graph.program import Branch, Program
 
 
 def fresh_cells(
@@ -56,10 +54,9 @@ def router_input(
 ) -> Any:
     """The value to call `branch.path` with, for a task that returned `result` and made `writes`.
 
-    An instance of the router's schema, or a dict, or the bare value of an unkeyed state (None if it
-    was never written). Extra keys of a returned dict are visible to routers without annotation
-    (LangGraph's quirk); state keys win over them. Managed values are computed from `step` and
-    `stop`.
+    An instance of the router's schema, or a dict, or the bare value of an unkeyed state (None if it was never written).
+    Extra keys of a returned dict are visible to routers without annotation (LangGraph's quirk); state keys win over
+    them. Managed values are computed from `step` and `stop`.
     """
     keys = branch.input_keys
     if isinstance(keys, str):

@@ -1,9 +1,7 @@
-"""State schemas: which channels and managed values their fields declare, and how instances are read
-and built.
+"""State schemas: which channels and managed values their fields declare, and how instances are read and built.
 
-A schema is a TypedDict, dataclass, pydantic model or any class with annotations: one key for each
-field. Anything without annotations (`list`, `Annotated[list, operator.add]`) is a single unkeyed
-value, kept under the key `__root__`.
+A schema is a TypedDict, dataclass, pydantic model or any class with annotations: one key for each field. Anything
+without annotations (`list`, `Annotated[list, operator.add]`) is a single unkeyed value, kept under the key `__root__`.
 """
 
 from __future__ import annotations
@@ -73,9 +71,7 @@ def has_fields(annotation: Any) -> bool:
 
 
 def mapper_of(schema: Any) -> Callable[[dict[str, Any]], Any] | None:
-    """What turns a dict of available keys into an instance; None for TypedDict and other dict
-    states.
-    """
+    """What turns a dict of available keys into an instance; None for TypedDict and other dict states."""
     if not (is_pydantic(schema) or (isinstance(schema, type) and dataclasses.is_dataclass(schema))):
         return None
 
@@ -86,9 +82,7 @@ def mapper_of(schema: Any) -> Callable[[dict[str, Any]], Any] | None:
 
 
 def read_schema(schema: Any) -> Schema:
-    """Channels and managed values of a schema. Raises GraphDefinitionError for a field that cannot
-    be one.
-    """
+    """Channels and managed values of a schema. Raises GraphDefinitionError for a field that cannot be one."""
     if not hasattr(schema, "__annotations__"):
         return Schema(schema, {ROOT: _channel(ROOT, schema)}, {}, [ROOT])
     channels: dict[str, Channel] = {}
@@ -184,15 +178,13 @@ def _check_reducer(name: str, reducer: Any) -> None:
         signature = inspect.signature(reducer)
     except ValueError as error:
         raise GraphDefinitionError(
-            f"Invalid reducer signature. The reducer {reducer!r} of key {name!r} is a builtin "
-            "whose "
-            "parameters cannot be inspected; wrap it in a function: def merge(current, new): ..."
+            f"Invalid reducer signature. The reducer {reducer!r} of key {name!r} is a builtin whose parameters cannot "
+            "be inspected; wrap it in a function: def merge(current, new): ..."
         ) from error
     if not takes_two(signature):
         raise GraphDefinitionError(
-            f"Invalid reducer signature. The reducer of key {name!r} must take exactly two "
-            "positional "
-            f"parameters, (current, new), but takes {signature}."
+            f"Invalid reducer signature. The reducer of key {name!r} must take exactly two positional parameters, "
+            f"(current, new), but takes {signature}."
         )
 
 
@@ -214,19 +206,16 @@ def merge_channels(known: dict[str, Channel], schema: Schema, *, where: str = ""
         elif existing != channel and not isinstance(channel, LastValue):
             raise GraphDefinitionError(
                 f"Channel {name!r} already exists with a different type: {existing!r}, but schema "
-                f"{name_of(schema.declared)}{where} declares {channel!r}. Declare the key with "
-                "the same "
-                "reducer in every schema, and in the state schema first."
+                f"{name_of(schema.declared)}{where} declares {channel!r}. Declare the key with the same reducer in "
+                "every schema, and in the state schema first."
             )
 
 
 def instance_items(value: Any, keys: Iterable[str]) -> list[tuple[str, Any]] | None:
-    """The (key, value) pairs of a schema instance restricted to `keys`; None if it is no such
-    instance.
+    """The (key, value) pairs of a schema instance restricted to `keys`; None if it is no such instance.
 
-    A dataclass gives every field. A pydantic model gives every value that is not None, and None
-    where it was set explicitly or is not the field's default. Other annotated classes give what is
-    set.
+    A dataclass gives every field. A pydantic model gives every value that is not None, and None where it was set
+    explicitly or is not the field's default. Other annotated classes give what is set.
     """
     cls = type(value)
     if is_pydantic(cls):

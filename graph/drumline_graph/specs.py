@@ -109,10 +109,8 @@ class GraphSpecs:
         if info.managed and not allow_managed:
             names = ", ".join(info.managed)
             raise GraphDefinitionError(
-                f"Managed values ({names}) are computed by the engine and are not permitted in an "
-                "input or "
-                f"output schema, but {name_of(schema)} declares them. Move them to the state "
-                "schema."
+                f"Managed values ({names}) are computed by the engine and are not permitted in an input or output "
+                f"schema, but {name_of(schema)} declares them. Move them to the state schema."
             )
         merge_channels(self.channels, info, where=where)
         for key, manager in info.managed.items():

@@ -28,9 +28,7 @@ StreamWriter = Callable[[Any], None]
 
 
 class TaskPayload(TypedDict):
-    """`tasks` event at the start of a task. `triggers` is the sorted tuple of subscribed
-    channels.
-    """
+    """`tasks` event at the start of a task. `triggers` is the sorted tuple of subscribed channels."""
 
     id: str
     name: str
@@ -40,9 +38,7 @@ class TaskPayload(TypedDict):
 
 
 class TaskResultPayload(TypedDict):
-    """`tasks` event at the end of a task. `error` is the exception object of a failed task, else
-    None.
-    """
+    """`tasks` event at the end of a task. `error` is the exception object of a failed task, else None."""
 
     id: str
     name: str
@@ -171,8 +167,7 @@ StreamPart = Union[  # noqa: UP007 (3.10)
 class GraphOutput(Generic[OutputT]):
     """What `invoke(version="v2")` returns: the output state and the interrupts left unanswered.
 
-    Indexing (`out["key"]`, `"key" in out`) reads `value`, and `out["__interrupt__"]` the
-    interrupts.
+    Indexing (`out["key"]`, `"key" in out`) reads `value`, and `out["__interrupt__"]` the interrupts.
     """
 
     value: OutputT

@@ -1,17 +1,14 @@
-"""The superstep: which tasks run next (`plan`), and how their writes become the next state
-(`apply`).
+"""The superstep: which tasks run next (`plan`), and how their writes become the next state (`apply`).
 
-This is LangGraph's algorithm (bulk-synchronous: plan, run all, merge all at once) on immutable
-data: `plan` reads a `State`, `apply` reads a `State` and gives the changes, and only
-`State.advance` stores them. So a superstep that fails leaves no trace, and a coordinator can commit
-the changes before it believes them.
+This is LangGraph's algorithm (bulk-synchronous: plan, run all, merge all at once) on immutable data: `plan` reads a
+`State`, `apply` reads a `State` and gives the changes, and only `State.advance` stores them. So a superstep that fails
+leaves no trace, and a coordinator can commit the changes before it believes them.
 
 Rules that clients can see (docs/semantics.md §3.2-3.4):
 
 - A node runs at most once per superstep however many edges fired, plus once for each `Send` to it.
-- Tasks are ordered PUSH by Send index, then PULL by node name; writes are merged in order of the
-path
-  *string*, so ordinary tasks before Sends, whatever finished first.
+- Tasks are ordered PUSH by Send index, then PULL by node name. Writes are merged in the order of the path *string*, so
+  ordinary tasks before Sends, whatever finished first.
 - A deferred node runs only when nothing else would.
 """
 
@@ -20,18 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.channels.private import merged
 from drumline_graph.constants import PUSH, TASKS
 from drumline_graph.delta import store
 from drumline_graph.errors import InvalidUpdateError
-from drumline_graph.program import Node
+from drumline_graph.program import Node, Program
 from drumline_graph.types import Send
-
-if TYPE_CHECKING:
-    from drumline_graph.program import Program
 
 PUSH_TRIGGERS = (PUSH,)
 _PUSH_KEY_START = f"~{PUSH}, "
@@ -54,9 +48,7 @@ class Done(Protocol):
 
 @dataclass(slots=True)
 class Planned:
-    """A task due in the next superstep. `input` is the node's mapped input, or the Send's arg
-    verbatim.
-    """
+    """A task due in the next superstep. `input` is the node's mapped input, or the Send's arg verbatim."""
 
     name: str
     path: tuple[Any, ...]
@@ -67,9 +59,7 @@ class Planned:
 
 @dataclass(slots=True)
 class Applied:
-    """What a superstep changes: new cells (MISSING: cleared), channels that may trigger, keys
-    written.
-    """
+    """What a superstep changes: new cells (MISSING: cleared), channels that may trigger, keys written."""
 
     changes: dict[str, Any]
     updated: set[str]
@@ -88,8 +78,7 @@ def path_key_of(path: Iterable[Any]) -> str:
 
 
 class State:
-    """Values of a run between supersteps. Plain data in four fields; it holds no spec and no
-    callable.
+    """Values of a run between supersteps. Plain data in four fields; it holds no spec and no callable.
 
     `cells` has no entry for a channel that holds nothing. `versions` counts changes on one clock
     (`top` is its highest value). `seen[node][channel]` is the version a node has already run for.
@@ -139,11 +128,12 @@ class State:
         program: Program,  # noqa: ARG002
         changes: dict[str, Any],
         ran: Iterable[tuple[str, Sequence[str]]],
+        number: int = 0,
     ) -> None:
         """Store the changes of a superstep and remember for which versions its tasks ran.
 
-        `ran` has a (node name, triggers) pair for each task; give it also for tasks that wrote
-        nothing.
+        `ran` has a (node name, triggers) pair for each task; give it also for tasks that wrote nothing. `number` is
+        the version of what changed, above all earlier ones; 0: one more than the last.
         """
         versions, seen = self.versions, self.seen
         for name, triggers in ran:
@@ -156,7 +146,7 @@ class State:
                     known[channel] = version
         if not changes:
             return
-        self.top = top = self.top + 1
+        self.top = top = number or self.top + 1
         versions.update(dict.fromkeys(changes, top))
         store(self.cells, changes)
 
@@ -173,13 +163,11 @@ def _read_one(program: Program, cells: dict[str, Any], key: str, step: int, stop
 
 
 def plan(program: Program, state: State, updated: set[str] | None, *, step: int, stop: int) -> list[Planned]:
-    """Tasks of superstep `step`: first one for each Send, then one for each triggered node, by
-    name.
+    """Tasks of superstep `step`: first one for each Send, then one for each triggered node, by name.
 
-    `updated` is what the last `apply` said (None: unknown, every node is looked at). `stop` is the
-    step at which the recursion limit ends the run; only managed values use it. The hidden
-    `__start__` node is never planned. Raises what building a node's input schema raises (pydantic
-    validation), and InvalidUpdateError for a Send to an unknown node.
+    `updated` is what the last `apply` said (None: unknown, every node is looked at). `stop` is the step at which the
+    recursion limit ends the run; only managed values use it. The hidden `__start__` node is never planned. Raises what
+    building a node's input schema raises (pydantic validation), and InvalidUpdateError for a Send to an unknown node.
     """
     tasks: list[Planned] = []
     sends = state.cells.get(TASKS)
@@ -220,9 +208,8 @@ def _is_triggered(program: Program, state: State, node: Node) -> bool:
 def _push(program: Program, index: int, send: Any) -> Planned:
     if not isinstance(send, Send):
         raise InvalidUpdateError(
-            f"Channel {TASKS!r} holds {send!r} at index {index}, which is not a Send. Only Send "
-            "objects "
-            "may be written there; return them from a router or in Command(goto=...)."
+            f"Channel {TASKS!r} holds {send!r} at index {index}, which is not a Send. Only Send objects may be written "
+            "there; return them from a router or in Command(goto=...)."
         )
     if send.node not in program.nodes:
         raise InvalidUpdateError(
@@ -234,7 +221,8 @@ def _push(program: Program, index: int, send: Any) -> Planned:
 
 
 def apply(program: Program, state: State, done: Sequence[Done]) -> Applied:
-    """Merge the writes of all finished tasks of a superstep. Pure: the state is only read.
+    """Merge the writes of all finished tasks of a superstep. Pure: neither state nor writes are changed, also not by
+    reducers that change their arguments in place, and also not when it fails.
 
     Give the result's `changes` to `State.advance` (with what ran) and its `updated` to `plan`. A
     step without triggers (writes from outside the graph) does not count as a superstep: nothing

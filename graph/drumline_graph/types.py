@@ -1,6 +1,4 @@
-"""Public types of graphs and streams, under the names and constructor signatures of
-`langgraph.types`.
-"""
+"""Public types of graphs and streams, under the names and constructor signatures of `langgraph.types`."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ Checkpointer = Any
 
 
 class RetryPolicy(NamedTuple):
-    """How often and when a failed node is tried again; `max_attempts` counts the first attempt
-    too.
-    """
+    """How often and when a failed node is tried again; `max_attempts` counts the first attempt too."""
 
     initial_interval: float = 0.5
     backoff_factor: float = 2.0
@@ -63,9 +59,7 @@ def default_cache_key(*args: Any, **kwargs: Any) -> str | bytes:  # noqa: ARG001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy(Generic[KeyFuncT]):
-    """Reuse a node's result for equal inputs: `key_func(input)` is the key, `ttl` seconds its
-    lifetime.
-    """
+    """Reuse a node's result for equal inputs: `key_func(input)` is the key, `ttl` seconds its lifetime."""
 
     key_func: KeyFuncT = default_cache_key  # type: ignore[assignment]
     ttl: int | None = None
@@ -81,9 +75,7 @@ class CacheKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePolicy:
-    """What tracers are shown of a node's inputs and outputs; drumline records it and applies
-    none.
-    """
+    """What tracers are shown of a node's inputs and outputs; drumline records it and applies none."""
 
     process_inputs: Callable[[Any], Any] | None = None
     process_outputs: Callable[[Any], Any] | None = None
@@ -134,9 +126,7 @@ class PregelExecutableTask:
 
 
 class StateSnapshot(NamedTuple):
-    """State of a thread at one point: values, nodes due next, and the tasks of the open
-    superstep.
-    """
+    """State of a thread at one point: values, nodes due next, and the tasks of the open superstep."""
 
     values: dict[str, Any] | Any
     next: tuple[str, ...]
@@ -149,9 +139,7 @@ class StateSnapshot(NamedTuple):
 
 
 def ensure_valid_checkpointer(checkpointer: Checkpointer) -> Checkpointer:
-    """The checkpointer if drumline can honour it (None or False); raises FeatureNotBuilt
-    otherwise.
-    """
+    """The checkpointer if drumline can honour it (None or False); raises FeatureNotBuilt otherwise."""
     if checkpointer is None or checkpointer is False:
         return checkpointer
     raise FeatureNotBuilt("Persistence", "checkpointer=")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drumline_graph.callables import plain_name
 from drumline_graph.constants import BRANCH_PREFIX, END, ROOT, START, TASKS
@@ -23,11 +23,9 @@ from drumline_graph.errors import (
     RouteMapError,
     coded,
 )
+from drumline_graph.program import Branch, Node, Program
 from drumline_graph.schema import field_hints, instance_items
 from drumline_graph.types import Command, Send
-
-if TYPE_CHECKING:
-    from drumline_graph.program import Branch, Node, Program
 
 Write = tuple[str, Any]
 
@@ -36,8 +34,7 @@ TEXT_LIMIT_CHARS = 200
 
 
 def result_writes(program: Program, node: Node, result: Any) -> list[Write]:
-    """Writes of a node that returned `result`: state keys, then gotos and Sends, then its plain
-    edges.
+    """Writes of a node that returned `result`: state keys, then gotos and Sends, then its plain edges.
 
     Taken: a dict (unknown keys are dropped), None, a schema instance, `Command`, `Send`, or a list
     holding at least one Command. In an unkeyed graph every other value is the new root value.
@@ -73,8 +70,7 @@ def _result_writes(program: Program, node: Node, result: Any) -> list[Write]:
             writes.extend(_command_update(program, node.name, item))
         elif isinstance(item, Send):
             raise InvalidUpdateError(
-                f"Node {node.name!r} returned a Send in a list with Commands. Put it into one of "
-                "them: "
+                f"Node {node.name!r} returned a Send in a list with Commands. Put it into one of them: "
                 "Command(goto=[Send(...)])."
             )
         elif isinstance(item, (list, tuple)) and _commands_in(item):
@@ -154,9 +150,8 @@ def _not_an_update(what: str, value: Any) -> InvalidUpdateError:
         text = text[:TEXT_LIMIT_CHARS] + "..."
     return InvalidUpdateError(
         coded(
-            f"Expected dict, got {text}. {what} a {type(value).__name__}; give a dict of state "
-            "keys, an "
-            "instance of the state schema, a Command, or None.",
+            f"Expected dict, got {text}. {what} a {type(value).__name__}; give a dict of state keys, an instance of "
+            "the state schema, a Command, or None.",
             ErrorCode.INVALID_GRAPH_NODE_RETURN_VALUE,
         )
     )
@@ -232,8 +227,7 @@ def known_nodes(program: Program) -> str:
 
 
 def route_writes(program: Program, branch: Branch, returned: Any) -> list[Write]:
-    """Writes of a router that returned `returned`: a node name, END, a Send, or a list or tuple of
-    these.
+    """Writes of a router that returned `returned`: a node name, END, a Send, or a list or tuple of these.
 
     Raises RouteError (an InvalidUpdateError and ValueError) for None, START and unknown names, and
     RouteMapError (a KeyError too) for a value that the branch's path_map lacks.
@@ -249,9 +243,8 @@ def route_writes(program: Program, branch: Branch, returned: Any) -> list[Write]
             continue
         if target is None or target == START:
             raise RouteError(
-                f"Branch {branch.name!r} of node {branch.origin!r} did not return a valid "
-                "destination: "
-                f"got {target!r}. Return a node name, END, a Send, or a list of these."
+                f"Branch {branch.name!r} of node {branch.origin!r} did not return a valid destination: got {target!r}. "
+                "Return a node name, END, a Send, or a list of these."
             )
         if plain_name(target) != END:
             what = f"Branch {branch.name!r} of node {branch.origin!r} led"
@@ -265,15 +258,13 @@ def _mapped(branch: Branch, item: Any) -> Any:
         return ends[item] if item in ends else ends[plain_name(item)]
     except (KeyError, TypeError):  # TypeError: unhashable
         raise RouteMapError(
-            f"Branch {branch.name!r} of node {branch.origin!r} returned {item!r}, which its path "
-            "map does "
-            f"not list. It lists: {', '.join(map(repr, ends))}."
+            f"Branch {branch.name!r} of node {branch.origin!r} returned {item!r}, which its path map does not list. It "
+            f"lists: {', '.join(map(repr, ends))}."
         ) from None
 
 
 def input_reader_of(keys: list[str] | str) -> Callable[[Any], list[Write] | None]:
-    """Reader of a graph's input: dict or schema instance -> writes for the keys of the input
-    schema.
+    """Reader of a graph's input: dict or schema instance -> writes for the keys of the input schema.
 
     Other keys are dropped, as in LangGraph. The reader gives None for something it cannot read.
     """
@@ -295,9 +286,8 @@ def input_writes(program: Program, value: Any) -> list[Write]:
     A dict, an instance of a schema class, or `Command(update=...)`. Values are not validated here:
     a pydantic state is validated when a node that takes it is planned, as in LangGraph.
 
-    Raises EmptyInputError for None and for a Command without update, InvalidUpdateError for
-    anything else that is no input, or that asks to go to a node (a fresh run always begins at
-    START).
+    Raises EmptyInputError for None and for a Command without update, InvalidUpdateError for anything else that is no
+    input, or that asks to go to a node (a fresh run always begins at START).
     """
     if value is None:
         raise EmptyInputError("Received no input. Give the graph a dict of input keys; None only continues a thread.")
@@ -325,9 +315,8 @@ def _command_input(program: Program, command: Command[Any]) -> list[Write]:
 def updates_of(writes: Iterable[Write], output_keys: Collection[str] | str) -> Any:
     """Payload of mode `updates` for one task: what it wrote to `output_keys`.
 
-    None if it wrote none of them; a dict; a list of one-key dicts in order of writing if a key was
-    written twice. For a single key (a string): the bare value, or a list of values if written more
-    than once.
+    None if it wrote none of them; a dict; a list of one-key dicts in order of writing if a key was written twice. For a
+    single key (a string): the bare value, or a list of values if written more than once.
     """
     if isinstance(output_keys, str):
         values = [value for key, value in writes if key == output_keys]
@@ -340,9 +329,7 @@ def updates_of(writes: Iterable[Write], output_keys: Collection[str] | str) -> A
 
 
 def result_of(writes: Iterable[Write], keys: Collection[str] | str) -> dict[str, Any]:
-    """`result` of a `tasks` result event: key -> value; a key written more often: {"$writes":
-    values}.
-    """
+    """`result` of a `tasks` result event: key -> value; a key written more often: {"$writes": values}."""
     wanted = (keys,) if isinstance(keys, str) else keys
     grouped: dict[str, list[Any]] = {}
     for key, value in writes:

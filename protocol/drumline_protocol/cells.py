@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from drumline_graph.delta import APPEND, GONE, PUT, REPLACE, SET, Change, patch
+from drumline_graph.delta import APPEND, PARTS, PUT, Change, patch
 from drumline_protocol.errors import CellMissing, DecodeError
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 #: the parent of a row that is a base
 NO_PARENT = 0
-
-#: how many parts a change of each kind has, its kind included
-_LENGTHS = {SET: 2, GONE: 1, APPEND: 2, PUT: 2, REPLACE: 3}
 
 
 class CellAt(NamedTuple):
@@ -65,7 +62,7 @@ def decode_change(codec: Codec, data: bytes) -> Change:
     """The change that a delta row holds. DecodeError if it is none."""
     change = codec.decode(data)
     kind = change[0] if type(change) is list and change else None
-    if type(kind) is not str or len(change) < _LENGTHS.get(kind, len(change) + 1):
+    if type(kind) is not str or kind not in PARTS or len(change) <= PARTS[kind]:
         raise DecodeError("the delta of a cell is no change of a value", len(data))
     return tuple(change)
 

@@ -23,6 +23,7 @@ from uuid import UUID
 
 from msgpack import ExtType, Packer  # type: ignore[import-untyped]
 
+from drumline_graph.frozen import Keys
 from drumline_protocol.codec_count import check_hashes
 from drumline_protocol.codec_types import Misfit
 from drumline_protocol.limits import BIG_INT_BYTES_MAX, BLOB_ID_CHARS_MAX, DECIMAL_CHARS_MAX, EQUAL_HASHES_MAX
@@ -275,6 +276,7 @@ DUMPERS: dict[type, Callable[[Any, Pack], Any]] = {
     timezone: dump_zone,
     deque: _dump_deque,
     range: lambda obj, inner: ext(RANGE, inner([obj.start, obj.stop, obj.step])),
+    Keys: lambda obj, _inner: list(obj),  # of a compiled graph: a plain list to whoever reads it
     Named: lambda obj, inner: ext(NAMED_CODE, inner([obj.blob, obj.size])),
 }
 

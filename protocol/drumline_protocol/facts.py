@@ -63,8 +63,8 @@ class GraphEntered:
 class PlannedTask:
     """One task of a plan.
 
-    `arg` is the argument of a PUSH task, or the writes that a hidden START task begins with; the input of a PULL task
-    is read from the state.
+    `arg` holds the writes that a hidden START task begins with. The input of a PULL task is read from the state, the
+    argument of a PUSH task from the Sends in it.
     """
 
     id: str
@@ -106,7 +106,7 @@ class Emitted:
 
 @dataclass(slots=True)
 class TaskFinished:
-    """The first result of the bound attempt: `writes` is a list of `(channel, value)`."""
+    """The first result of the bound attempt: `writes` is a list of `(channel, value)`, with names of large values."""
 
     ns: Namespace
     task: str
@@ -114,6 +114,8 @@ class TaskFinished:
     executor: str
     writes: Any
     at_ms: float
+    #: in a process that has read the large values: the same list with those that it needs in their places
+    opened: Any = None
 
 
 @dataclass(slots=True)
@@ -165,18 +167,25 @@ class AttemptRetracted:
 
 @dataclass(slots=True)
 class TaskParked:
-    """No registered worker can run the task now; it waits. `reason` says what is missing."""
+    """No registered worker can run the task now; it waits. `reason` says what is missing.
+
+    `values_gone`: the cell store has lost what the task's graph keeps there, so that tasks must carry it.
+    """
 
     ns: Namespace
     task: str
     reason: str
+    values_gone: bool = False
 
 
 @dataclass(slots=True)
 class StepCommitted:
-    """The barrier of superstep `step`: what changed in each channel (`Change` data of `drumline_graph.delta`).
+    """The barrier of superstep `step`: what changed in each channel.
 
-    `written` names the state keys that tasks wrote, which decides whether `values` is yielded.
+    A change is one of `drumline_graph.delta`, or a reference to what the step's tasks wrote (`drumline_graph.written`).
+    `written` names the state keys that tasks wrote, which decides whether `values` is yielded. `kept` says of large
+    cells how their new version is kept: `[version of its base, bytes of the base, bytes of the deltas]` in the cell
+    store, or as the `Named` that was written.
     """
 
     ns: Namespace
@@ -184,6 +193,7 @@ class StepCommitted:
     changes: dict[str, Any]
     written: tuple[str, ...]
     at_ms: float
+    kept: dict[str, Any] = field(default_factory=dict)
     #: in the process that made the fact: the changed cells as they are (MISSING: cleared)
     cells: dict[str, Any] | None = None
 

@@ -94,6 +94,8 @@ class TaskResult:
     writes: Any
     token: str = ""
     events: int = -1
+    #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
+    values: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -138,7 +140,7 @@ class TaskInterrupt:
 @dataclass(slots=True)
 class Refused:
     """This worker cannot run the task (it lacks the graph, or this version of it, or holds another suspect): nothing
-    was run.
+    was run. `values_gone`: the cell store lacks what the task's message names.
     """
 
     run: str
@@ -147,6 +149,7 @@ class Refused:
     executor: str
     reason: str
     token: str = ""
+    values_gone: bool = False
 
 
 @dataclass(slots=True)

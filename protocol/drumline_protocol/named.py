@@ -13,20 +13,20 @@ planned task; a whole cell; the value or an item of a change.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from drumline_graph.constants import TASKS
-from drumline_graph.delta import APPEND, PUT, REPLACE, SET
+from drumline_graph.delta import APPEND, PUT, REPLACE, SET, TAKE_ITEMS, TAKE_KEYS, UNITE
 from drumline_graph.types import Command, Send
-from drumline_protocol.codec import Boxed, Codec
+from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.codec_builtin import Named
 from drumline_protocol.errors import BlobMissing
 from drumline_protocol.facts import GraphEntered, PlanMade, PlannedTask, StepCommitted, TailOpened, TaskFinished
 from drumline_protocol.limits import NAMED_BYTES_MIN
 
-__all__ = ["Blob", "Named", "looks_large", "move_out", "names_in", "resolve"]
+__all__ = ["Blob", "Named", "arguments_in", "looks_large", "may_name", "move_out", "names_in", "resolve"]
 
 T = TypeVar("T")
 #: the id of a blob, and its bytes
@@ -66,6 +66,11 @@ def move_out(
     return _mapped(found, leaf), blobs
 
 
+def may_name(data: bytes) -> bool:
+    """Whether encoded bytes may hold a name: a look that costs little, and is never wrong with a No."""
+    return _NAME.search(data) is not None
+
+
 def names_in(found: Any) -> list[Named]:
     """The names in the writes of a task, in a `Command`, or in the values of a fact. Empty for facts of other kinds.
 
@@ -80,6 +85,17 @@ def names_in(found: Any) -> list[Named]:
 
     _mapped(found, leaf)
     return names
+
+
+def arguments_in(facts: Iterable[Any]) -> list[Named]:
+    """The names in the results that these facts tell of which stand for arguments of Sends."""
+    return [
+        value.arg
+        for fact in facts
+        if type(fact) is TaskFinished and (type(fact.writes) is not Boxed or may_name(fact.writes.data))
+        for channel, value in unbox(fact.writes)
+        if channel == TASKS and type(value) is Send and type(value.arg) is Named
+    ]
 
 
 def resolve(found: T, values: Mapping[str, Any]) -> T:
@@ -192,7 +208,7 @@ def _in_pair(pair: Any, leaf: _Leaf) -> Any:
 def _in_fact_writes(fact: Any, leaf: _Leaf) -> Any:
     found = fact.writes
     if type(found) is Boxed:
-        if _NAME.search(found.data) is None:
+        if not may_name(found.data):
             return fact
         found = found.value
     writes = _mapped(found, leaf)
@@ -219,10 +235,12 @@ def _in_change(change: Any, leaf: _Leaf) -> Any:
     kind, *parts = change
     if kind == SET:
         new = [leaf(parts[0])]
-    elif kind == PUT or (kind == APPEND and type(parts[0]) in (list, tuple)):
+    elif kind in (PUT, UNITE) or (kind == APPEND and type(parts[0]) in (list, tuple)):
         new = [_in_items(parts[0], leaf)]
     elif kind == REPLACE:
-        new = [_in_items(parts[0], leaf), _in_items(parts[1], leaf)]
+        new = [_in_items(part, leaf) for part in parts]
+    elif kind in (TAKE_KEYS, TAKE_ITEMS):  # the keys or indexes themselves are small
+        new = [parts[0], *(_in_items(part, leaf) for part in parts[1:])]
     else:
         return change
     if all(one is other for one, other in zip(new, parts, strict=True)):

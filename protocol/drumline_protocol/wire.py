@@ -126,7 +126,14 @@ _OUTS: dict[Any, Convert | None] = {
     (m.Cancel, "tasks"): list,
 }
 #: fields that stay in the process
-_LOCAL = {(f.PlanMade, "inputs"), (f.PlanMade, "given"), (f.StepCommitted, "cells"), (f.RunFinished, "control")}
+_LOCAL = {
+    (f.PlanMade, "inputs"),
+    (f.PlanMade, "given"),
+    (f.StepCommitted, "cells"),
+    (f.TaskFinished, "opened"),
+    (f.RunFinished, "control"),
+    (m.TaskResult, "values"),
+}
 
 
 class _Layout:

@@ -56,7 +56,7 @@ def left_of(seat: Seat, run_id: str = "r1") -> dict[str, Any]:
     record = part.runs.get(run_id, {})
     return {
         "open": sorted(part.open),
-        "slots": [name for name in record if name[1:2] == ":"],
+        "slots": [name for name in record if name[:2] in ("t:", "k:")],
         "blobs": sorted(part.blobs),
         "tasks": seat.broker.queue_depths(["default"])["default"],
     }
@@ -223,7 +223,8 @@ def flip(seat: Seat, run_id: str = "r1") -> None:
 
 def test_a_flipped_bit_in_a_log_ends_its_run_and_no_other(seat: Seat) -> None:
     (task,), (other,) = seat.start("r1", input={"l": [BIG]}), seat.start("r2")
-    assert left_of(seat)["blobs"]
+    cell = ("cell", ("r1", ":l"))
+    assert seat.server.partitions[0].cells
     flip(seat)
     seat.lease()
     seat.say(seat.result(task))
@@ -233,6 +234,7 @@ def test_a_flipped_bit_in_a_log_ends_its_run_and_no_other(seat: Seat) -> None:
     assert end.status == "failed" and "DamagedRun" in end.error.class_name
     assert [task.node for task in seat.tasks()] == ["b"], "the other run goes on"
     assert left_of(seat) | {"tasks": ()} == NOTHING_LEFT | {"open": ["r2"], "tasks": ()}
+    assert cell in seat.server.partitions[0].expiry, "its large values go with its log"
 
 
 def test_a_missing_entry_of_a_log_ends_its_run(seat: Seat) -> None:
@@ -332,7 +334,8 @@ def test_what_ended_leaves_its_log_and_its_record_for_a_day(seat: Seat) -> None:
     assert left_of(seat) | {"tasks": ()} == NOTHING_LEFT | {"tasks": ()}
     part = seat.server.partitions[0]
     until = seat.server.now_ms + LOG_TTL_S * 1000
-    assert part.expiry == {("run", "r1"): until, ("log", "r1"): until}
+    kept = [("run", "r1"), ("log", "r1"), ("cell", ("r1", ":l"))]
+    assert part.expiry == dict.fromkeys(kept, until)
 
 
 def test_the_list_of_failed_runs_says_what_failed(seat: Seat) -> None:

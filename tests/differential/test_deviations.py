@@ -246,3 +246,21 @@ def test_what_is_not_built_says_so(other: Engine, options: dict[str, Any]) -> No
     builder = other.StateGraph(Log).add_node("n", says("n")).add_edge(other.START, "n")
     with pytest.raises(Exception, match=next(iter(options))):
         builder.compile(**options)
+
+
+def in_place(left: list[str], right: list[str]) -> list[str]:
+    left.extend(right)
+    return left
+
+
+class Placed(TypedDict):
+    log: Annotated[list, in_place]
+
+
+def test_a_reducer_that_changes_its_value_in_place(other: Engine) -> None:
+    """It counts once, though a router looks at its result before it is applied; items that came stay as they were."""
+    builder = other.StateGraph(Placed).add_node("n1", says("1")).add_node("n2", says("2")).add_edge(other.START, "n1")
+    ends = ["n2", other.END]
+    builder.add_conditional_edges("n1", lambda state: ends[state["log"] != ["0", "1"]], ends)
+    items = list(builder.compile().stream({"log": ["0"]}, stream_mode="values"))
+    assert items == [{"log": ["0"]}, {"log": ["0", "1"]}, {"log": ["0", "1", "2"]}]

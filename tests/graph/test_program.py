@@ -18,6 +18,7 @@ from drumline_graph.channels import LastValue
 from drumline_graph.constants import END, START
 from drumline_graph.frozen import Keys
 from drumline_graph.program import Program
+from drumline_protocol.codec import Codec
 
 
 class State(TypedDict, total=False):
@@ -97,7 +98,7 @@ def test_nodes_and_branches_are_frozen_too() -> None:
     node = made.nodes["b"]
     for frozen in (node, node.branches[0]):
         with pytest.raises(FrozenInstanceError):
-            frozen.name = "other"
+            setattr(frozen, "name", "other")  # noqa: B010 (type checkers refuse the plain form)
         with pytest.raises(TypeError):
             frozen.input_keys.append("x")  # type: ignore[union-attr]
     with pytest.raises(TypeError):
@@ -143,3 +144,10 @@ def test_a_program_outlives_its_builder_and_goes_with_its_last_user() -> None:
     del made
     gc.collect()
     assert seen() is None
+
+
+def test_keys_cross_a_wire_as_a_plain_list() -> None:
+    codec = Codec()
+    read = codec.decode(codec.encode([program().stream_keys, {"keys": program().nodes["a"].input_keys}]))
+    assert read == [["n", "other"], {"keys": ["n", "other"]}]
+    assert type(read[0]) is list

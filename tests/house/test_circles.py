@@ -18,7 +18,6 @@ from .test_house import ROOT, sources
 #: modules of each circle that is left, and why it is there
 KNOWN = {
     "the codec's kinds of values, which hold one another": "drumline_protocol.codec* drumline_protocol.failure*",
-    "what a task's node says while it runs": "drumline_worker.capture drumline_worker.context drumline_worker.tokens",
     "the keeper and the service that it keeps": (
         "drumline_coordinator.keeper drumline_coordinator.service drumline_coordinator.sweep"
     ),

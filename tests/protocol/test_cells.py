@@ -116,13 +116,27 @@ def test_parents_that_do_not_come_before_are_refused(rows: list[CellRow]) -> Non
         assemble(CODEC, rows, 3)
 
 
-@pytest.mark.parametrize("change", [7, [], [1], ["+"], ["?", 1], ["r", {}], ["s"], {"+": 1}])
+@pytest.mark.parametrize(
+    "change", [7, [], [1], ["+"], ["?", 1], ["r", {}], ["s"], ["d", [], {}], ["-", []], ["u"], {"+": 1}]
+)
 def test_what_is_no_change_is_refused(change: Any) -> None:
     with pytest.raises(DecodeError):
         decode_change(CODEC, CODEC.encode(change))
 
 
-@pytest.mark.parametrize("change", [("+", 7), ("p", [1]), ("r", {9: 1}, []), ("r", 7, [])])
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("+", 7),
+        ("p", [1]),
+        ("r", {9: 1}, []),
+        ("r", 7, []),
+        ("d", 7, {}, []),
+        ("d", [], {9: 1}, []),
+        ("-", [1], {}),
+        ("u", [1]),
+    ],
+)
 def test_a_change_that_does_not_fit_is_refused(change: Any) -> None:
     with pytest.raises(DecodeError):
         patched([1, 2], [change])
@@ -132,6 +146,9 @@ CHANGES = st.one_of(
     st.tuples(st.just("+"), st.lists(st.integers(), max_size=3)),
     st.tuples(st.just("s"), st.lists(st.integers(), max_size=3)),
     st.builds(lambda item, tail: ("r", {0: item}, tail), st.integers(), st.lists(st.integers(), max_size=2)),
+    st.builds(
+        lambda gone, tail: ("d", gone, {}, tail), st.lists(st.integers(0, 3)), st.lists(st.integers(), max_size=2)
+    ),
 )
 
 

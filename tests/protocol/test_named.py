@@ -159,6 +159,8 @@ FACTS: dict[str, Any] = {
     "append": lambda value: f.StepCommitted((), 1, {"a": ("+", [1, value]), "s": ("+", "text")}, ("a",), 0.0),
     "put": lambda value: f.StepCommitted((), 1, {"a": ("p", {"k": value})}, ("a",), 0.0),
     "replace": lambda value: f.StepCommitted((), 1, {"a": ("r", {0: value}, [value])}, ("a",), 0.0),
+    "take items": lambda value: f.StepCommitted((), 1, {"a": ("d", [1], {0: value}, [value])}, ("a",), 0.0),
+    "take keys": lambda value: f.StepCommitted((), 1, {"a": ("-", ["gone"], {"k": value})}, ("a",), 0.0),
     "cells": lambda value: f.GraphEntered((), "", {"a": value}),
 }
 

@@ -133,7 +133,15 @@ class SimClient:
             mappers=mappers_of(program),
             decode_item=lambda data: wire.decode_item(self.codec, data),
         )
-        return RunReader(self.run.id, view, self.codec, self.run.modes, start=start, asked=self.asked)
+        return RunReader(
+            self.run.id,
+            view,
+            self.codec,
+            self.run.modes,
+            start=start,
+            asked=self.asked,
+            read_blobs=lambda blobs: self.broker.read_values(self.run.partition, [], blobs)[1],
+        )
 
 
 def new_run(number: int, subject: Subject, modes: tuple[str, ...], partitions: int, rng: Random) -> SimRun:

@@ -55,11 +55,15 @@ class PoolSweep:
 
 @dataclass(slots=True)
 class RunLook:
-    """What is stored of a run. `damage` says what of it is something else than it should be, or is gone."""
+    """What is stored of a run. `damage` says what of it is something else than it should be, or is gone.
+
+    `waits` tells whether it has tasks that wait without an entry.
+    """
 
     record: dict[str, bytes]
     is_open: bool
     damage: str = ""
+    waits: bool = False
 
 
 class KeeperVerbs(CoordinatorVerbs, Protocol):

@@ -64,7 +64,7 @@ class MemoryKeeper(_Double):
                 damage = "its log is gone"
             else:
                 damage = ""
-            looks.append(RunLook(record, run_id in part.open, damage))
+            looks.append(RunLook(record, run_id in part.open, damage, run_id in part.waiting))
         return looks
 
     def missing_tasks(self, entries: list[tuple[str, str]]) -> tuple[dict[tuple[str, str], Missing], dict[str, str]]:

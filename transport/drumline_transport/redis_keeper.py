@@ -135,9 +135,10 @@ class RedisKeeper(RedisCoordinator):
                 pack("HGETALL", keys.run(p, run_id)),
                 pack("TYPE", keys.log(p, run_id)),
                 pack("SISMEMBER", keys.open(p), run_id),
+                pack("SISMEMBER", keys.waiting(p), run_id),
             ]
         replies = self._ask([], commands)
-        return [_look(*replies[i : i + 3]) for i in range(0, len(replies), 3)]
+        return [_look(*replies[i : i + 4]) for i in range(0, len(replies), 4)]
 
     def missing_tasks(self, entries: list[tuple[str, str]]) -> tuple[dict[tuple[str, str], Missing], dict[str, str]]:
         by_pool: dict[str, list[str]] = {}
@@ -220,7 +221,7 @@ def member_name(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def _look(record: Reply, log_type: Reply, is_open: Reply) -> RunLook:
+def _look(record: Reply, log_type: Reply, is_open: Reply, waits: Reply) -> RunLook:
     if isinstance(record, ServerError):
         return RunLook({}, is_open == 1, f"its record is something else: {record.text}")
     found = _pairs(record)
@@ -233,4 +234,4 @@ def _look(record: Reply, log_type: Reply, is_open: Reply) -> RunLook:
         damage = "its log is gone" if kind == b"none" else f"its log is a {kind.decode()}"
     else:
         damage = ""
-    return RunLook(found, is_open == 1, damage)
+    return RunLook(found, is_open == 1, damage, waits == 1)

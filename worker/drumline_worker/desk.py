@@ -103,16 +103,17 @@ class Desk:
         except NotHeld as error:
             self.refuse(slot, str(error))
         except CellMissing as error:
-            self.refuse(slot, f"its message is older than what is kept of the values that it names: {error}")
+            reason = f"its message is older than what is kept of the values that it names: {error}"
+            self.refuse(slot, reason, values_gone=True)
         except NoBroker as error:
             self.refuse(slot, f"the values that it names could not be read: {error}")
         except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes
             self.answer(slot, TaskError(slot.run, slot.task, slot.attempt, slot.executor, error))
         return None
 
-    def refuse(self, slot: Slot, reason: str) -> None:
-        """Give a task back: nothing of it was run."""
-        refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, reason, slot.token)
+    def refuse(self, slot: Slot, reason: str, *, values_gone: bool = False) -> None:
+        """Give a task back: nothing of it was run. `values_gone`: the cell store lacks what its message names."""
+        refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, reason, slot.token, values_gone)
         self._outbox.answer(slot, wire.encode(self._codec, refused))
 
     def answer(self, slot: Slot, answer: Answer) -> None:

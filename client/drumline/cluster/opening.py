@@ -124,6 +124,7 @@ class Opening:
             start=parse_position(self.after, self.run_id),
             raised_as=None if program is None else explained(program),
             asked=self.asked,
+            read_blobs=lambda blobs: link.broker().read_values(link.partition(self.run_id), [], blobs)[1],
         )
 
 

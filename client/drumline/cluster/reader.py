@@ -14,6 +14,7 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
 from drumline_protocol.facts import Noticed, RunFinished, RunStarted, TaskParked, fact_count
 from drumline_protocol.failure import Known, rebuild
+from drumline_protocol.named import arguments_in, may_name, names_in, resolve
 from drumline_protocol.request_digest import Asked
 from drumline_transport.broker import LogEntry
 
@@ -42,6 +43,7 @@ class RunReader:
         start: Position = BEGINNING,
         raised_as: Callable[[BaseException], BaseException] | None = None,
         asked: Asked | None = None,
+        read_blobs: Callable[[list[str]], list[bytes | None]] | None = None,
     ) -> None:
         self._run_id = run_id
         self._view = view
@@ -52,6 +54,8 @@ class RunReader:
         self._start = start
         self._raised_as = raised_as
         self._asked = asked
+        self._read_blobs = read_blobs
+        self._fetched: dict[str, list[Any]] = {}
         self._next = 1
         self.after = "0-0"
         self.ended = False
@@ -61,6 +65,25 @@ class RunReader:
     def accepted(self) -> bool:
         """Whether a coordinator has begun the run."""
         return self._next > 1
+
+    def names_values(self, entry: LogEntry) -> bool:
+        """Whether large values must be read for the view before it can take in this entry (`fetch`)."""
+        return (
+            entry.id not in self._fetched
+            and self._read_blobs is not None
+            and self._view.shows_values
+            and may_name(entry.data)
+        )
+
+    def fetch(self, entry: LogEntry) -> None:
+        """Read the large values that the facts of an entry name. DecodeError, BlobMissing, NoBroker."""
+        assert self._read_blobs is not None
+        facts = wire.decode_facts(self._codec, entry.data)
+        kept = {} if self._view.shows_arguments else {name.blob: name for name in arguments_in(facts)}
+        blobs = list(dict.fromkeys(name.blob for fact in facts for name in names_in(fact) if name.blob not in kept))
+        found = zip(blobs, self._read_blobs(blobs), strict=True)
+        values = {blob: self._codec.decode(data) for blob, data in found if data is not None}
+        self._fetched[entry.id] = [resolve(fact, values | kept) for fact in facts]
 
     def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
         """Items of these entries, each with the position behind it.
@@ -72,7 +95,10 @@ class RunReader:
             if entry.first != self._next:
                 raise LogGap(self._run_id, self._next, entry.first)
             self.after = entry.id
-            for fact in wire.decode_facts(self._codec, entry.data):
+            if self.names_values(entry):
+                self.fetch(entry)
+            facts = self._fetched.pop(entry.id, None)
+            for fact in wire.decode_facts(self._codec, entry.data) if facts is None else facts:
                 self._next += fact_count(fact)
                 items = self._fold(fact)
                 if items:

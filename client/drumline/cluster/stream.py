@@ -267,6 +267,7 @@ class AsyncRunStream(_Stream):
                 raise StopAsyncIteration
             try:
                 if self._entries:
+                    await self._fetch_next()
                     self._decode_next()
                 else:
                     await self._read()
@@ -287,6 +288,14 @@ class AsyncRunStream(_Stream):
             await _done(self._noted())
             raise RunCancelled(self.run_id, _VOID)
         self._took(await self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS))
+
+    async def _fetch_next(self) -> None:
+        """Large values are read in another thread: the loop must not wait for a broker."""
+        entry = self._entries[0]
+        if self._reader.names_values(entry):
+            import asyncio
+
+            await asyncio.to_thread(self._reader.fetch, entry)
 
     async def aclose(self) -> None:
         """Stop reading. A run that this stream started is cancelled, unless it has ended."""

@@ -52,7 +52,8 @@ class CompiledStateGraph(Surface, RunnableFace, Generic[StateT, ContextT, InputT
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.program = program
-        self._builder = builder
+        #: the `StateGraph` that it was compiled from
+        self.builder = builder
         self.debug = debug
         self.strict_wire = strict_wire
         self.config: dict[str, Any] = dict(config or {})
@@ -68,11 +69,6 @@ class CompiledStateGraph(Surface, RunnableFace, Generic[StateT, ContextT, InputT
     @name.setter
     def name(self, name: str) -> None:
         self.program = replace(self.program, name=name)
-
-    @property
-    def builder(self) -> Any:
-        """The `StateGraph` that it was compiled from."""
-        return self._builder
 
     @property
     def nodes(self) -> Mapping[str, Any]:

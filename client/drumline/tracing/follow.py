@@ -205,6 +205,7 @@ class Follower:
     def _on_finished(self, fact: TaskFinished) -> None:
         task = self._tasks.pop(fact.task, None)
         if task is not None:
+            task.graph.note_finished(task.planned, fact.writes)
             written = result_of(unbox(fact.writes), task.graph.sketch.stream_keys)
             self._end_task(task, output=written)
 

@@ -21,6 +21,9 @@ class Overheard:
         self._view = view
         self._trace = trace
 
+    #: a trace tells of all that nodes get and write
+    shows_values = shows_arguments = True
+
     def fold(self, fact: Any) -> list[Any]:
         """The items of the view."""
         self._trace.fold(fact)

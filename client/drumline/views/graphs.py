@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from drumline_coordinator.sketch import child_path
-from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, START
+from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, PUSH, START, TASKS
 from drumline_graph.delta import patched, store
 from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
+from drumline_graph.superstep import path_key_of
+from drumline_protocol.codec import unbox
 from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
 from drumline_protocol.metadata import metadata_below, task_metadata
+from drumline_protocol.step_changes import opened_changes
 
 Mappers = Callable[[str, str], Callable[[Any], Any] | None]
 
@@ -24,6 +28,7 @@ class GraphView:
     """
 
     __slots__ = (
+        "_finished",
         "_shown_keys",
         "cells",
         "foreign",
@@ -65,6 +70,8 @@ class GraphView:
         self.cells = dict(entered.cells)
         self.step = 0
         self.tasks: list[str] = []
+        #: what the tasks of the open superstep have written, each behind the key that writes are ordered by
+        self._finished: list[tuple[str, Any]] = []
         if keys is None:
             keys = sketch.stream_keys if whole else sketch.output_keys
         else:
@@ -91,7 +98,16 @@ class GraphView:
 
     def commit(self, fact: StepCommitted | GraphPaused) -> None:
         """Fold what a superstep changed into the state, or would change: with a pause the run ends."""
-        store(self.cells, patched(self.cells, fact.changes))
+        store(self.cells, patched(self.cells, opened_changes(fact.changes, self._written)))
+        self._finished.clear()
+
+    def note_finished(self, task: PlannedTask, writes: Any) -> None:
+        """Keep what a task wrote until its superstep is over: the changes may refer to it."""
+        self._finished.append((path_key_of(task.path), writes))
+
+    def _written(self, channel: str) -> list[Any]:
+        finished = sorted(self._finished, key=itemgetter(0))
+        return [value for _, writes in finished for name, value in unbox(writes) if name == channel]
 
     def shows(self, written: Sequence[str]) -> bool:
         """Whether a superstep that wrote these keys is worth a `values` item."""
@@ -152,7 +168,9 @@ class GraphView:
         if fact.inputs is not None:
             return fact.inputs[index]
         task = fact.tasks[index]
-        if task.arg is not None or task.name == START or task.path[0] == "__pregel_push":
+        if task.path[0] == PUSH:
+            return self.cells[TASKS][task.path[1]].arg
+        if task.name == START:
             return task.arg
         reads = self.sketch.nodes[task.name].reads
         if isinstance(reads, str):

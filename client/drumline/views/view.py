@@ -133,13 +133,24 @@ class View:
             TaskInterrupted: self._on_interrupted,
         }
         tasks = self._tasks or self._debug
-        if self._updates or tasks or self._messages is not None:
+        self._folds_cells = self._values or tasks or self._messages is not None
+        if self.shows_values:
             handlers[TaskFinished] = self._on_finished
         if tasks:
             handlers[TaskFailed] = self._on_failed
-        if self._values or tasks or self._messages is not None:
+        if self._folds_cells:
             handlers[StepCommitted] = handlers[GraphPaused] = self._on_committed
         return handlers
+
+    @property
+    def shows_values(self) -> bool:
+        """Whether values of the state are shown: what tasks write, or what they make of it."""
+        return self._updates or self._folds_cells
+
+    @property
+    def shows_arguments(self) -> bool:
+        """Whether what tasks get is shown, or must be known."""
+        return self._messages is not None or self._tasks or self._debug
 
     # -- what every view keeps ----------------------------------------------------------------------
 
@@ -194,7 +205,7 @@ class View:
         for task in fact.tasks:
             self._open[task.id] = OpenTask(graph, task)
             graph.tasks.append(task.id)
-        if graph.shown and (self._messages is not None or self._tasks or self._debug):
+        if graph.shown and self.shows_arguments:
             self._show_starts(graph, fact)
 
     def _show_starts(self, graph: GraphView, fact: PlanMade) -> None:
@@ -305,6 +316,8 @@ class View:
         if type(fact.writes) is list and leaves(fact.writes):
             task.graph.leaving = True
             return
+        if self._folds_cells:
+            task.graph.note_finished(task.planned, fact.writes)
         if task.planned.hidden or not task.graph.shown:
             return
         graph, name = task.graph, task.planned.name

@@ -23,11 +23,9 @@ _OVERWRITE = "__overwrite__"
 
 
 def empty_factory(typ: Any) -> Callable[[], Any] | None:
-    """What makes the empty value of a type: `list[str]` gives `list`; None if there is no such
-    value.
+    """What makes the empty value of a type: `list[str]` gives `list`; None if there is no such value.
 
-    Abstract collections have their plain counterpart. Unions, and classes that need arguments, have
-    none.
+    Abstract collections have their plain counterpart. Unions, and classes that need arguments, have none.
     """
     while (origin := getattr(typ, "__origin__", None)) is not None:
         typ = typ.__args__[0] if typ_is_wrapper(origin) else origin
@@ -42,9 +40,7 @@ def empty_factory(typ: Any) -> Callable[[], Any] | None:
 
 
 def typ_is_wrapper(origin: Any) -> bool:
-    """Whether a type's origin is Required, NotRequired or ReadOnly (of typing or
-    typing_extensions).
-    """
+    """Whether a type's origin is Required, NotRequired or ReadOnly (of typing or typing_extensions)."""
     return getattr(origin, "_name", None) in ("Required", "NotRequired", "ReadOnly")
 
 
@@ -68,18 +64,15 @@ def overwrite_value(value: Any) -> Any:
 def _second_overwrite() -> InvalidUpdateError:
     return InvalidUpdateError(
         coded(
-            "Can receive only one Overwrite value per step. Two tasks of this superstep each want "
-            "to "
-            "replace the value; let one of them do it.",
+            "Can receive only one Overwrite value per step. Two tasks of this superstep each want to replace the "
+            "value; let one of them do it.",
             ErrorCode.INVALID_CONCURRENT_GRAPH_UPDATE,
         )
     )
 
 
 def reducer_name(reducer: Any) -> str:
-    """Stable name of a reducer for fingerprints: module and qualified name, without bytecode or
-    address.
-    """
+    """Stable name of a reducer for fingerprints: module and qualified name, without bytecode or address."""
     function = getattr(reducer, "func", reducer)  # functools.partial
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     module = getattr(function, "__module__", None) or type(function).__module__
@@ -87,9 +80,7 @@ def reducer_name(reducer: Any) -> str:
 
 
 def same_reducer(one: Any, other: Any) -> bool:
-    """Whether two declarations of one key agree. Two lambdas cannot be told apart: they count as
-    equal.
-    """
+    """Whether two declarations of one key agree. Two lambdas cannot be told apart: they count as equal."""
     return bool(one == other) or "<lambda>" in (
         getattr(one, "__name__", ""),
         getattr(other, "__name__", ""),

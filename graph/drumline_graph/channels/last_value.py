@@ -91,9 +91,7 @@ class LastValueAfterFinish(_Typed):
 
 
 class _Guarded(Channel):
-    """Keeps the last value; with `guard` (the default) more than one write per superstep is an
-    error.
-    """
+    """Keeps the last value; with `guard` (the default) more than one write per superstep is an error."""
 
     def __init__(self, typ: Any, guard: bool = True) -> None:
         self.typ = typ

@@ -88,7 +88,7 @@ def _copied(value: Any, memo: Memo) -> Any:
     return _copied_object(value, memo) if _is_data(cls) else value
 
 
-def _copied_tuple(value: tuple[Any, ...], memo: Memo) -> Any:
+def _copied_tuple(value: Any, memo: Memo) -> Any:
     items = [_copied(item, memo) for item in value]
     if all(one is other for one, other in zip(items, value, strict=True)):
         return value

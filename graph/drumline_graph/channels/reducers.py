@@ -107,7 +107,7 @@ def _reach_of_code(function: FunctionType) -> Reach:
             continue
         if name == "LOAD_GLOBAL" and _is_pure_call(_global_of(function, step.argval)):
             continue
-        # A method may be called here (`PUSH_NULL`, `LOAD_ATTR`), an item set, anything.
+        # A method may be called here ("PUSH_NULL", "LOAD_ATTR"), an item set, anything.
         return Reach.ANYTHING
     return reach
 

@@ -1,0 +1,122 @@
+"""Which cells of a graph lie in the cell store, and what a superstep adds there. Pure.
+
+A cell that takes more than `CELL_INLINE_BYTES_MAX` is *kept*: its versions are rows of the cell store, or it is a blob
+that a worker has put. Task messages name kept cells; the others travel in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from drumline_coordinator.tasks import Scope
+from drumline_graph.channels.base import MISSING
+from drumline_graph.delta import GONE, SET, Change
+from drumline_protocol.cells import NO_PARENT, cell_name, encode_change
+from drumline_protocol.codec import Boxed, Codec
+from drumline_protocol.limits import CELL_INLINE_BYTES_MAX
+from drumline_protocol.named import Named
+
+
+class Kept(NamedTuple):
+    """How the newest version of a cell is kept in the cell store: on which base, and what both parts take."""
+
+    version: int
+    base: int
+    base_bytes: int
+    delta_bytes: int
+
+
+@dataclass(slots=True)
+class CellRow:
+    """One version to append to a cell. `trims`: no earlier version is needed any more."""
+
+    cell: str
+    version: int
+    parent: int
+    data: bytes
+    trims: bool = False
+
+
+@dataclass(slots=True)
+class Keeping:
+    """What a superstep adds to the cell store, and its changes without what is written there."""
+
+    changes: dict[str, Change]
+    kept: dict[str, Any]
+    rows: list[CellRow]
+
+
+def keep_cells(
+    codec: Codec,
+    scope: Scope,
+    version: int,
+    changes: Mapping[str, Change],
+    cells: Mapping[str, Any],
+    names: Mapping[int, Named],
+) -> Keeping:
+    """Decide how each changed cell is kept. `cells` are the new ones, by channel.
+
+    `names` has the names of values that workers have put as blobs, by the values' identity. EncodeError for a value
+    that the codec does not take.
+    """
+    keeping = Keeping(dict(changes), {}, [])
+    keys = scope.program.state_keys
+    for channel, cell in cells.items():
+        if channel in keys and cell is not MISSING:
+            name = names.get(id(cell))
+            if name is None:
+                _keep(codec, scope, version, channel, cell, keeping)
+            else:
+                keeping.kept[channel] = name
+                if changes[channel][0] == SET:
+                    keeping.changes[channel] = (SET, name)
+    return keeping
+
+
+def _keep(codec: Codec, scope: Scope, version: int, channel: str, cell: Any, keeping: Keeping) -> None:
+    change, before = keeping.changes[channel], scope.kept.get(channel)
+    name = cell_name(scope.ns, channel)
+    if type(before) is Kept and change[0] not in (SET, GONE):
+        data = encode_change(codec, change)
+        if before.delta_bytes + len(data) <= before.base_bytes:
+            keeping.rows.append(CellRow(name, version, before.version, data))
+            keeping.kept[channel] = [before.base, before.base_bytes, before.delta_bytes + len(data)]
+            return
+    if is_small(cell):
+        return
+    data = codec.encode(cell)
+    if len(data) <= CELL_INLINE_BYTES_MAX:
+        return
+    keeping.rows.append(CellRow(name, version, NO_PARENT, data, trims=type(before) is Kept))
+    keeping.kept[channel] = [version, len(data), 0]
+    if change[0] == SET:
+        keeping.changes[channel] = (SET, Boxed(data, codec))  # it is encoded already
+
+
+def is_small(cell: Any) -> bool:
+    """Whether a look tells that a value takes little."""
+    kind = type(cell)
+    if kind in (str, bytes):
+        return len(cell) * 4 <= CELL_INLINE_BYTES_MAX
+    return cell is None or kind in (bool, int, float) or (kind in (list, dict, tuple) and not cell)
+
+
+def fold_kept(scope: Scope, version: int, changes: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+    """Note how the cells that a step changed are kept now."""
+    for channel in changes:
+        told = kept.get(channel)
+        if told is None:
+            scope.kept.pop(channel, None)
+        else:
+            scope.kept[channel] = told if type(told) is Named else Kept(version, *told)
+
+
+def kept_below(scope: Scope) -> list[str]:
+    """The names of the cells that a graph, and those below it, have in the cell store."""
+    names = [cell_name(scope.ns, channel) for channel, kept in scope.kept.items() if type(kept) is Kept]
+    for task in scope.tasks.values():
+        if task.child is not None:
+            names += kept_below(task.child)
+    return names
