@@ -16,7 +16,7 @@ from drumline.testing._sim.ears import Ears
 from drumline.testing._sim.engine import Action, Engine
 from drumline.testing._sim.watch import LogWatch, check_rest, demand
 from drumline.testing.errors import InvariantViolation as Violation
-from drumline_coordinator import attempts, dispatch, intake, staging
+from drumline_coordinator import attempts, cells, intake, staging
 from drumline_worker import crew, outbox
 
 from . import graphs
@@ -40,7 +40,7 @@ _LIMITS = (
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
     (staging, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),
-    (dispatch, "VALUE_INLINE_BYTES_MAX", (65536, 65536, 1000, 100)),
+    (cells, "CELL_INLINE_BYTES_MAX", (65536, 65536, 1000, 100)),
     (outbox, "BURST_ITEMS_MAX", (512, 512, 2)),
     (crew, "TAKE_PARTS", (4, 1)),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from drumline.testing import (
@@ -57,7 +55,12 @@ def test_a_run_survives_rough_seas(kind: str) -> None:
 
 
 def test_several_faults_in_one_run() -> None:
-    faults = [CrashWorker("think"), CrashWorker("think", nth=2), CrashCoordinator(commit=3), Faults(lose_reply=0.3)]
+    faults: list[Faults | NamedFault] = [
+        CrashWorker("think"),
+        CrashWorker("think", nth=2),
+        CrashCoordinator(commit=3),
+        Faults(lose_reply=0.3),
+    ]
     assert_survives(plain(), INPUT, seeds=10, faults=faults, check=_ran_think_three_times)
 
 
@@ -68,9 +71,9 @@ def _ran_think_three_times(cluster: SimCluster) -> None:
 # -- what each of them does ------------------------------------------------------------------------
 
 
-def story(fault: NamedFault | Faults, seed: int = 0, graph: Any = None) -> SimCluster:
+def story(*faults: NamedFault | Faults, seed: int = 0) -> SimCluster:
     """A cluster whose run has ended."""
-    with SimCluster({"graph": plain() if graph is None else graph}, workers=2, seed=seed, faults=fault) as cluster:
+    with SimCluster({"graph": plain()}, workers=2, seed=seed, faults=faults) as cluster:
         list(cluster.graph("graph").stream(INPUT, stream_mode=["custom", "updates"]))
     return cluster
 
@@ -94,7 +97,7 @@ def test_so_many_events_get_out_before_the_crash(events: int) -> None:
 
 
 def test_the_second_execution_is_meant() -> None:
-    cluster = story([CrashWorker("think"), CrashWorker("think", nth=2)])  # type: ignore[arg-type]
+    cluster = story(CrashWorker("think"), CrashWorker("think", nth=2))
     assert cluster.executions["think"] == 3 and len(lines(cluster, "crashes")) == 2
 
 
@@ -108,7 +111,7 @@ def test_another_coordinator_takes_over() -> None:
     for arrives in (True, False):
         cluster = story(CrashCoordinator(commit=2, arrives=arrives))
         assert [line.split()[1] for line in lines(cluster, "crashes")] == ["coord-1"]
-        assert lines(cluster, "coord-4 starts") or lines(cluster, "starts")[-1].split()[1].startswith("coord-")
+        assert len([line for line in lines(cluster, "starts") if "coord-" in line]) == 2
 
 
 def test_a_lost_reply_is_a_commit_sent_again() -> None:

@@ -62,11 +62,11 @@ async def anext_(stream: Any) -> Any:
 
 def test_a_node_may_call_its_own_cluster() -> None:
     def call(_state: State) -> State:
-        return {"log": cluster.graph("inner").invoke(INPUT)["log"]}
+        return {"log": mine.graph("inner").invoke(INPUT)["log"]}
 
     outer = StateGraph(State).add_node("call", call).add_edge(START, "call").compile()
-    with local_cluster({"inner": plain(), "outer": outer}, workers=1, concurrency=1) as cluster:
-        assert cluster.graph("outer").invoke(INPUT)["log"] == ["begin", *plain().invoke(INPUT)["log"]]
+    with local_cluster({"inner": plain(), "outer": outer}, workers=1, concurrency=1) as mine:
+        assert mine.graph("outer").invoke(INPUT)["log"] == ["begin", *plain().invoke(INPUT)["log"]]
 
 
 def test_nothing_is_left() -> None:

@@ -79,6 +79,9 @@ class Driver:
             engine.step()
         except InvariantViolation as violation:
             raise InvariantViolation(f"{_BUG}:\n{violation}\n{self.story()}") from None
+        except Exception as error:  # what nodes raise ends their run, and nothing else
+            told = f"a service raised {type(error).__name__}: {error}"
+            raise InvariantViolation(f"{_BUG}:\n{told}\n{self.story()}") from error
         finally:
             self._inside = False
 
