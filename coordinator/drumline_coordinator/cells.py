@@ -12,20 +12,36 @@ from typing import Any, NamedTuple
 
 from drumline_coordinator.tasks import Scope
 from drumline_graph.channels.base import MISSING
-from drumline_graph.delta import GONE, SET, Change
+from drumline_graph.delta import APPEND, GONE, SET, UNITE, Change
 from drumline_protocol.cells import NO_PARENT, cell_name, encode_change
 from drumline_protocol.codec import Boxed, Codec
-from drumline_protocol.limits import CELL_INLINE_BYTES_MAX
+from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, CELL_ROWS_MAX
 from drumline_protocol.named import Named
 
 
 class Kept(NamedTuple):
-    """How the newest version of a cell is kept in the cell store: on which base, and what both parts take."""
+    """How the newest version of a cell is kept in the cell store.
+
+    `base` is the version of its base; `rows` and `bytes` are what it takes to read it, `value_bytes` is about what the
+    value itself takes.
+    """
 
     version: int
     base: int
-    base_bytes: int
-    delta_bytes: int
+    rows: int
+    bytes: int
+    value_bytes: int
+
+    def with_delta(self, version: int, size: int, *, grows: bool) -> Kept | None:
+        """The same with one delta more; None if a new base is cheaper for all who read.
+
+        What only grows is read in as many bytes as it takes, however many deltas it has. Else deltas replace what lies
+        there: from twice the value on that is a waste.
+        """
+        value = self.value_bytes + size * grows
+        if self.rows >= CELL_ROWS_MAX or self.bytes + size > 2 * value:
+            return None
+        return Kept(version, self.base, self.rows + 1, self.bytes + size, value)
 
 
 @dataclass(slots=True)
@@ -80,9 +96,10 @@ def _keep(codec: Codec, scope: Scope, version: int, channel: str, cell: Any, kee
     name = cell_name(scope.ns, channel)
     if type(before) is Kept and change[0] not in (SET, GONE):
         data = encode_change(codec, change)
-        if before.delta_bytes + len(data) <= before.base_bytes:
+        kept = before.with_delta(version, len(data), grows=change[0] in (APPEND, UNITE))
+        if kept is not None:
             keeping.rows.append(CellRow(name, version, before.version, data))
-            keeping.kept[channel] = [before.base, before.base_bytes, before.delta_bytes + len(data)]
+            keeping.kept[channel] = list(kept[1:])
             return
     if is_small(cell):
         return
@@ -90,7 +107,7 @@ def _keep(codec: Codec, scope: Scope, version: int, channel: str, cell: Any, kee
     if len(data) <= CELL_INLINE_BYTES_MAX:
         return
     keeping.rows.append(CellRow(name, version, NO_PARENT, data, trims=type(before) is Kept))
-    keeping.kept[channel] = [version, len(data), 0]
+    keeping.kept[channel] = [version, 1, len(data), len(data)]
     if change[0] == SET:
         keeping.changes[channel] = (SET, Boxed(data, codec))  # it is encoded already
 

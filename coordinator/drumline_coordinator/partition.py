@@ -241,7 +241,9 @@ class Partition:
 
     def _offer_waiting(self, message: WorkersChanged) -> None:
         """Parked tasks may find a worker now. A new owner is told this too: so it finds what waited for a window."""
-        for run_id in self._loader.waiting_runs(self.index):
+        here = {run_id for run_id, open_run in self._runs.loaded.items() if open_run.run.state.waits}
+        # What waits since a commit that is on its way is not in the set yet.
+        for run_id in sorted(here.union(self._loader.waiting_runs(self.index))):
             open_run = self._find(run_id)
             if open_run is not None:
                 self._take(open_run, open_run.run.handle(message, self._now_ms))

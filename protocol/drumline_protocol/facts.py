@@ -184,8 +184,8 @@ class StepCommitted:
 
     A change is one of `drumline_graph.delta`, or a reference to what the step's tasks wrote (`drumline_graph.written`).
     `written` names the state keys that tasks wrote, which decides whether `values` is yielded. `kept` says of large
-    cells how their new version is kept: `[version of its base, bytes of the base, bytes of the deltas]` in the cell
-    store, or as the `Named` that was written.
+    cells how their new version is kept: in the cell store, as `[version of its base, rows, bytes, bytes of the value]`,
+    or as the `Named` that was written.
     """
 
     ns: Namespace

@@ -114,8 +114,11 @@ FAILURE_INPUT_CHARS_MAX = 200
 #: Cells and blobs that one trip to the server asks for. More are asked for in several.
 READ_NAMES_MAX = 500
 
-#: Versions of one cell that one trip brings. Whoever lets deltas outweigh their base never needs so many.
+#: Versions of one cell that one trip brings.
 READ_ROWS_MAX = 2000
+
+#: Versions of a cell from a base on: with more of them a new base is written.
+CELL_ROWS_MAX = 1000
 
 # -- dispatch --------------------------------------------------------------------------------------
 

@@ -116,14 +116,18 @@ def resolve(found: T, values: Mapping[str, Any]) -> T:
 
 
 def looks_large(writes: Sequence[tuple[str, Any]], least: int = NAMED_BYTES_MIN) -> bool:
-    """A guess, before anything is encoded: whether some value of a task's result takes more than `least` bytes."""
-    for channel, value in writes:
-        given = value.arg if channel == TASKS and type(value) is Send else value
-        if type(given) in (str, bytes):
-            if len(given) > least:
+    """A cheap guess, before anything is encoded: whether a text, or what a Send carries, takes more than `least` bytes.
+
+    Whoever believes it spares encoding all of the writes at once, and then most of them again.
+    """
+    for _, value in writes:
+        kind = type(value)
+        if kind is str or kind is bytes:
+            if len(value) > least:
                 return True
-        elif type(given) in (list, dict):
-            items = given.values() if type(given) is dict else given
+        elif kind is Send:
+            arg = value.arg
+            items = arg.values() if type(arg) is dict else arg if type(arg) in (list, tuple) else (arg,)
             if sum(len(item) for item in items if type(item) in (str, bytes)) > least:
                 return True
     return False

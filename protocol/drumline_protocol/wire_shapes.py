@@ -17,6 +17,7 @@ from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol.cells import CellAt
 from drumline_protocol.codec import Boxed
+from drumline_protocol.codec_builtin import Named
 from drumline_protocol.failure import Failure
 from drumline_protocol.limits import NAME_CHARS_MAX
 
@@ -176,6 +177,13 @@ def change(value: Any) -> list[Any]:
     raise Misshapen("must be a change of a channel")
 
 
+def kept(value: Any) -> Any:
+    """How a large cell is kept: four numbers, or the name of a blob."""
+    if type(value) is Named or (type(value) is list and len(value) == 4 and all(type(n) is int for n in value)):
+        return value
+    raise Misshapen("must be a list of four numbers, or the name of a value")
+
+
 def cell_at(value: Any) -> CellAt:
     """A version of a cell: its name, its number, and that of its base."""
     if (
@@ -269,6 +277,7 @@ FIELDS: dict[Any, Shape] = {
     "metadata": optional(dict_of()),
     (f.RunStarted, "metadata"): dict_of(),
     "changes": dict_of(change),
+    "kept": dict_of(kept),
     "sketches": optional(dict_of(sketch)),
     "keys": optional(keys),
     (m.TaskMessage, "writes"): optional(writes),

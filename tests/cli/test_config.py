@@ -79,6 +79,8 @@ def test_pools_concurrency_version(folder: Path) -> None:
     assert settings().pools(["default"]) == ["x"]
     assert settings().concurrency() == 3
     assert settings({"DRUMLINE_CONCURRENCY": "5"}).concurrency() == 5
+    assert settings().cache_bytes() is None
+    assert settings({"DRUMLINE_CACHE_BYTES": "1000"}).cache_bytes() == 1000
     assert (settings().version(), settings({"DRUMLINE_VERSION": "w"}).version()) == ("v", "w")
     with pytest.raises(UsageError, match="white space"):
         settings(pool=["a b"]).pools([])

@@ -19,7 +19,7 @@ from drumline_protocol import wire
 from drumline_protocol.cells import CellRow as StoredRow
 from drumline_protocol.cells import assemble
 from drumline_protocol.codec import Codec
-from drumline_protocol.limits import CELL_INLINE_BYTES_MAX
+from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, CELL_ROWS_MAX
 from drumline_protocol.messages import Refused, RunRequest, RunShared, TaskMessage, WorkersChanged
 
 BIG = "x" * CELL_INLINE_BYTES_MAX
@@ -97,11 +97,11 @@ def test_what_is_written_follows_the_change_and_not_the_size() -> None:
         (task,) = store.fx.dispatch
         assert store.read(task) == value[0:1] * step
         store.handle(answer(task, value[0]))
-    # Then bases and deltas take about three times its size, and what is kept no more than twice
+    # Then base and deltas take what it takes
     size = len(CODEC.encode(value * 100))
-    assert store.written < 3 * size
+    assert store.written < 1.1 * size
     kept = sum(len(row.data) for rows in store.rows.values() for row in rows)
-    assert kept < 2.1 * size
+    assert kept == store.written
     # And a log that holds what tasks wrote does not hold it again
     data = wire.encode_facts(CODEC, store.facts)
     assert len(data) < 1.6 * size
@@ -156,4 +156,19 @@ def test_how_a_cell_is_kept_stands_in_the_state() -> None:
     store = Store(chain(2), {"l": [BIG]})
     assert store.run.state.root is not None
     kept = store.run.state.root.kept["l"]
-    assert kept == Kept(1, 1, len(CODEC.encode([BIG])), 0)
+    size = len(CODEC.encode([BIG]))
+    assert kept == Kept(1, 1, 1, size, size)
+
+
+def test_a_value_that_is_replaced_bit_by_bit_gets_a_new_base() -> None:
+    kept: Kept | None = Kept(1, 1, 1, 10_000, 10_000)
+    deltas = 0
+    while kept is not None:
+        deltas += 1
+        kept = kept.with_delta(deltas + 1, 1_000, grows=False)
+    assert deltas == 11, "ten deltas double what is read"
+    kept = Kept(1, 1, 1, 10_000, 10_000)
+    for version in range(2, CELL_ROWS_MAX + 1):
+        assert kept is not None
+        kept = kept.with_delta(version, 1_000, grows=True)
+    assert kept is not None and kept.base == 1 and kept.with_delta(5000, 1_000, grows=True) is None

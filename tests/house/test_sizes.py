@@ -19,7 +19,7 @@ LINES_OF_TESTS_MAX = 600
 LONGER = {
     "client/drumline/graph/compiled.py": 470,
     "coordinator/drumline_coordinator/partition.py": 415,
-    "transport/drumline_transport/broker.py": 422,
+    "transport/drumline_transport/broker.py": 449,
 }
 #: function -> its length: the first has the signature of LangGraph's, the second is one field after another
 LONGER_FUNCTIONS = {

@@ -10,7 +10,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "testing" / "test_shop.py"
 
 
 def run(path: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
     return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=100, check=False)
 
 

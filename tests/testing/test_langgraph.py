@@ -10,7 +10,7 @@ pytest.importorskip("langgraph")
 
 from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel, GenericFakeChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
 from drumline.testing import (
@@ -41,7 +41,7 @@ def get_weather(city: str) -> str:
 
 def agent() -> Any:
     call = {"name": "get_weather", "args": {"city": "Lisbon"}, "id": "call-1"}
-    answers = [AIMessage("", tool_calls=[call], id="m1"), AIMessage("It rains all day.", id="m2")]
+    answers: list[BaseMessage] = [AIMessage("", tool_calls=[call], id="m1"), AIMessage("It rains all day.", id="m2")]
     return create_agent(FakeModel(responses=answers), [get_weather])
 
 
@@ -52,7 +52,8 @@ def parrot() -> Any:
         model = GenericFakeChatModel(messages=iter([AIMessage("It rains all day.", id="m1")]))
         return {"messages": [model.invoke("How is the weather?")]}
 
-    builder = StateGraph(MessagesState).add_node("answer", answer)
+    builder: Any = StateGraph(MessagesState)
+    builder.add_node("answer", answer)
     return builder.add_edge(START, "answer").compile()
 
 

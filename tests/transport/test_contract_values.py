@@ -88,9 +88,7 @@ def test_a_version_that_does_not_ascend_diverges_and_changes_nothing(broker: Any
     assert statuses(settle(broker, commit_of(lease, 2, cells=[cell(6, 5)]))) == [(2, "applied")]
 
 
-@pytest.mark.parametrize(
-    "cells", [[cell(2, 0), cell(1, 0)], [cell(1, 0), cell(1, 0)], [cell(2, 2)], [cell(0, 0)], [cell(1, -1)]]
-)
+@pytest.mark.parametrize("versions", [[(2, 0), (1, 0)], [(1, 0), (1, 0)], [(2, 2)], [(0, 0)], [(1, -1)]])
 def test_cells_that_no_server_could_apply_are_refused_before_sending(backend: Any, versions: Any) -> None:
     if backend.name == "memory":
         pytest.skip("the double trusts its caller here")
@@ -282,8 +280,3 @@ def test_ten_thousand_values_of_one_run(backend: Any) -> None:
     assert near(ttl(backend, "blob", "b9999"), 60) and near(ttl(backend, "cells", "r::c999"), 60)
     assert statuses(settle(broker, commit_of(lease, 3, deleted=["r"]))) == [(3, "applied")]
     assert keys_with(backend, "cells", "blob", "run") == []
-
-
-def test_the_cost_of_a_commit_counts_cells(broker: Any) -> None:
-    commit = commit_of(lease_of(broker), 1, cells=[cell(1, 0, b"12345")])
-    assert commit.cost() == (1, 5)

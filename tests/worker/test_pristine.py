@@ -56,9 +56,9 @@ messages = st.one_of(
             [{"type": "text", "text": "x"}], tool_calls=list(map(_call, got[0])), additional_kwargs=got[1]
         )
     ),
-    kwargs.map(lambda got: AIMessageChunk("x", response_metadata=got)),
+    kwargs.map(lambda got: AIMessageChunk(content="x", response_metadata=got)),
     plain.map(lambda got: ToolMessage("x", tool_call_id="1", artifact=got)),
-    plain.map(lambda got: ChatMessage("", role="r", beyond=got)),
+    plain.map(lambda got: ChatMessage(content="", role="r", **{"beyond": got})),
     st.just(None).map(lambda _: RemoveMessage(id="x")),
 )
 values = st.one_of(
@@ -184,7 +184,7 @@ def nested(depth: int) -> Any:
         [1, {"a": Own(1)}],
         HumanMessage("x", additional_kwargs={"k": Own(1)}),
         HumanMessage("x", beyond=Own(1)),
-        OwnMessage("x"),
+        OwnMessage(content="x"),
         Sub([1]),
         deque([1]),
         {Own: 1},

@@ -46,7 +46,7 @@ from drumline_transport.memory_values import MemoryValues
 __all__ = ["MemoryAsyncLogReader", "MemoryBroker", "MemoryLogReader", "MemoryServer"]
 
 
-class MemoryBroker(MemoryKeeper, MemoryDead, MemoryValues):
+class MemoryBroker(MemoryValues, MemoryKeeper, MemoryDead):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:

@@ -1,4 +1,4 @@
-"""Cells and blobs in a commit: the words of its script for them. Pure."""
+"""Cells and blobs in a commit: the words of its script for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 from drumline_protocol.keys import Keys
 from drumline_transport.connection import Argument
-from drumline_transport.entries import Commit
+from drumline_transport.entries import CellAppend, Commit
+
+#: the number of the script's first word that is an operation; those of logs come first, and take so many words each
+_FIRST_WORD, _LOG_WORDS = 11, 5
+#: Data shorter than this is sent as it is.
+_SHARED_BYTES_MIN = 256
+#: What stands before the value in the encoding of a change: two short array headers, the kind, one array header.
+_HEAD_BYTES_MAX = 9
 
 #: the index of a key among those of the script, given its name and the letter of its type
 Index = Callable[[str, str], int]
@@ -26,8 +33,26 @@ def cell_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
             )
         last[owner] = cell.version
         k, run = key(keys.cell(p, *owner), "x"), key(keys.run(p, cell.run_id), "h")
-        words += ("A", k, run, cell.cell, f"{cell.version}-0", cell.parent, cell.data)
+        head, part = _shared_with_log(commit, cell)
+        words += ("A", k, run, cell.cell, f"{cell.version}-0", cell.parent, head, *part)
     return words
+
+
+def _shared_with_log(commit: Commit, cell: CellAppend) -> tuple[bytes, tuple[int, int, int]]:
+    """The data of a version without its end, and where that end stands in the commit's words, if a log holds it.
+
+    What a task wrote is told in its run's log, and is most of what its cell gets.
+    """
+    data = cell.data
+    if len(data) >= _SHARED_BYTES_MIN:
+        for index, log in enumerate(commit.logs):
+            if log.run_id == cell.run_id:
+                for head in range(_HEAD_BYTES_MAX):
+                    at = log.data.find(data[head:])
+                    if at >= 0:
+                        word = _FIRST_WORD + index * _LOG_WORDS + _LOG_WORDS - 1
+                        return data[:head], (word, at + 1, at + len(data) - head)
+    return data, (0, 0, 0)
 
 
 def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:

@@ -16,7 +16,6 @@ from drumline.testing._sim.coordinators import SimCoordinator
 from drumline.testing._sim.driver import Driver
 from drumline.testing._sim.engine import Engine
 from drumline.testing._sim.link import SimLink
-from drumline.testing._sim.watch import check_rest
 from drumline.testing._sim.workers import SimWorker
 from drumline.testing.errors import FaultDidNotHappen
 from drumline.testing.faults import Faults, Kind, NamedFault
@@ -38,7 +37,7 @@ class SimCluster:
 
     The code is that of a real cluster; simulated are the clock, the threads and the network. What happens next is drawn
     from `seed`, so that the same seed does the same again, line by line of `trace`. The cluster works while somebody
-    reads a stream, waits for a result, or calls `advance`.
+    reads a stream, waits for a result, or calls `advance`. It is for one thread.
 
     `graphs` are compiled graphs by name, drumline's or LangGraph's. `faults` is what goes wrong: a `Faults` for faults
     by chance, a named fault such as `CrashWorker("tools")`, or a list of both. Use it as a context manager: then it is
@@ -195,8 +194,7 @@ class SimCluster:
         Nothing may be left of runs that are over (InvariantViolation), and each named fault must have happened
         (FaultDidNotHappen). The rules of streams and logs are checked all the time.
         """
-        self.settle()
-        check_rest(self._engine.server)
+        self._driver.check_rest()
         missed = self._engine.plans.missed
         if missed:
             ran = ", ".join(f"{node} {count}x" for node, count in sorted(self.executions.items())) or "none"

@@ -13,7 +13,9 @@
 -- ARGV[10] expected type of KEYS[4..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
 -- ARGV[11..] operations, L first, then A; <k> is an index into KEYS:
 --   L <k log> <id> <first> <data>                  append to a run log
---   A <k cell> <k run> <cell> <id> <parent> <data> append a version of a cell; name the cell in the run record
+--   A <k cell> <k run> <cell> <id> <parent> <data> <at> <from> <to>  append a version of a cell; name the cell in the
+--                                                  run record. Behind its data come the bytes from..to of ARGV[at], a
+--                                                  log's data, which need not be sent twice; at 0: none
 --   T <k tasks> <k run> <slot> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
 --                                                  its token in the run record
 --   F <k run> <n> <name> <value> ...               set fields of a run record: n words, an even number
@@ -90,7 +92,7 @@ while ARGV[i] == 'A' do
   if later[1] then
     return 'the cell ' .. key .. ' already holds ' .. later[1][1] .. ', so ' .. ARGV[i + 4] .. ' cannot be appended'
   end
-  i = i + 7
+  i = i + 10
 end
 
 -- All keys of the partition begin with this: so does what a run record names.
@@ -125,9 +127,13 @@ while i <= count do
     call('XADD', key, ARGV[i + 2], 'f', ARGV[i + 3], 'd', ARGV[i + 4])
     i = i + 5
   elseif op == 'A' then
-    call('XADD', key, ARGV[i + 4], 'p', ARGV[i + 5], 'd', ARGV[i + 6])
+    local data = ARGV[i + 6]
+    if ARGV[i + 7] ~= '0' then
+      data = data .. string.sub(ARGV[tonumber(ARGV[i + 7])], tonumber(ARGV[i + 8]), tonumber(ARGV[i + 9]))
+    end
+    call('XADD', key, ARGV[i + 4], 'p', ARGV[i + 5], 'd', data)
     call('HSET', KEYS[tonumber(ARGV[i + 2])], 'c:' .. ARGV[i + 3], '')
-    i = i + 7
+    i = i + 10
   elseif op == 'T' then
     local id = call('XADD', key, '*', 'd', ARGV[i + 6])
     local slot = ARGV[i + 3]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from drumline.testing._sim.ears import Ears
 from drumline.testing._sim.engine import Engine
 from drumline.testing._sim.mercy import Survivable
+from drumline.testing._sim.watch import check_rest
 from drumline.testing.errors import InvariantViolation, SimulationStuck
 
 #: steps in which faults by chance happen, drawn for each run; then the cluster is calm, so that the run can end
@@ -97,6 +98,14 @@ class Driver:
         with Ears(lambda line: self.engine.note("log", line.partition("\n")[0])):
             while self.engine.server.now_ms < until_ms:
                 self._step()
+
+    def check_rest(self) -> None:
+        """Nothing may be left of runs that are over. InvariantViolation."""
+        self.until(lambda: self.engine.is_quiet, "the cluster to come to rest")
+        try:
+            check_rest(self.engine.server)
+        except InvariantViolation as violation:
+            raise InvariantViolation(f"{_BUG}:\n{violation}\n{self.story()}") from None
 
     def _until(self, reached: Callable[[], bool], waits_for: str) -> None:
         engine = self.engine

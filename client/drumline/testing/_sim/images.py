@@ -24,6 +24,7 @@ def image(run: Run) -> dict[str, Any] | None:
         "scopes": {ns: _scope(scope) for ns, scope in state.scopes.items()},
         "slots": sorted(slot_of(task.id, task.attempt) for task in state.tasks.values() if task.is_sent),
         "noticed": sorted(state.noticed),
+        "version": state.version,
         "heard": dict(state.heard),
     }
 
@@ -42,6 +43,7 @@ def _scope(scope: Scope) -> dict[str, Any]:
         "versions": dict(state.versions),
         "seen": {name: dict(versions) for name, versions in state.seen.items()},
         "top": state.top,
+        "kept": dict(scope.kept),
         "output": scope.output,
         "tasks": {task.id: _task(task) for task in scope.tasks.values()},
     }

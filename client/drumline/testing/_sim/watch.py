@@ -14,6 +14,7 @@ from drumline.testing._sim.images import differences, image
 from drumline.testing._sim.network import Sent, SimServer
 from drumline.testing.errors import InvariantViolation
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
 from drumline_protocol import wire
@@ -193,7 +194,10 @@ class Watch:
         demand(slots == expected["slots"], f"run {run_id} holds slots {slots}, not {expected['slots']}")
         codec = self._codec_of(run_id, commit.partition)
         shared = wire.from_row(unbox(Boxed(record["shared"], codec)))
-        run = recover(self.apps.programs[shared.graph], shared, self.logs[run_id].facts, slots)
+        facts = list(self.logs[run_id].facts)
+        blobs = self.server.partitions[commit.partition].blobs
+        open_facts(codec, facts, lambda ids: [blobs.get(id_) for id_ in ids])
+        run = recover(self.apps.programs[shared.graph], shared, facts, slots, codec)
         found = differences(expected, image(run), codec)
         wrong = troubles(run.state)
         text = "\n  ".join([*found, *wrong])
