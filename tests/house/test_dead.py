@@ -23,7 +23,9 @@ from .rooms import ROOT, module_of, short, sources, tree_of
 
 #: the faces of drumline that users import: what is in their `__all__`, and the methods of those classes, is for them
 FACES = ("drumline", *(f"drumline.{name}" for name in ("config", "errors", "graph", "graph.state", "messages")))
-FACES += tuple(f"drumline.{name}" for name in ("prebuilt", "prebuilt.interrupt", "runtime", "tracing", "types"))
+FACES += tuple(
+    f"drumline.{name}" for name in ("prebuilt", "prebuilt.interrupt", "runtime", "testing", "tracing", "types")
+)
 #: classes that users are given without importing them
 GIVEN = (
     ("drumline.cluster.cluster", "Cluster"),

@@ -10,40 +10,22 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
-from drumline.testing._sim.coordinators import SimCoordinator
-from drumline.testing._sim.mercy import Mercy
-from drumline.testing._sim.network import SimServer
+from drumline.testing._sim.ground import Ground
+from drumline.testing._sim.network import Sent
 from drumline.testing._sim.plans import Plans
-from drumline.testing._sim.roles import roles_of
-from drumline.testing._sim.trouble import Ghost, Trouble
+from drumline.testing._sim.trouble import Trouble
 from drumline.testing._sim.vandals import Vandals
-from drumline.testing._sim.watch import Watch
-from drumline.testing._sim.workers import SimWorker
 from drumline.testing.faults import Faults, NamedFault
 from drumline_graph.program import Program
-from drumline_worker.registry import Registry
 
 #: (weight, who, what) of a step that could be taken
 Action = tuple[float, str, Callable[[], Any]]
 
-_NO_GRAPHS = Registry({})
 
-
-class KnownRun(Protocol):
-    """A run as far as faults must know it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-
-    damaged: bool
-
-
-class Engine:
-    """One simulated cluster. `trace` has a line for every step; `echo` gets each as it is written."""
+class Engine(Ground):
+    """One simulated cluster that takes steps, with the faults that strike it."""
 
     def __init__(
         self,
@@ -55,100 +37,21 @@ class Engine:
         planned: Sequence[NamedFault] = (),
         echo: Callable[[str], None] | None = None,
     ) -> None:
-        self.rng = rng
-        self.trace: list[str] = []
-        #: the lines of it that tell of faults
-        self.faulty: list[str] = []
-        self._echo = echo
-        self.drawn = self.faults = faults
-        self.server = SimServer(partitions)
-        self._began_ms = self.server.now_ms
-        self.roles = roles_of(programs)
-        self.programs, self.apps, self.registry = self.roles.programs, self.roles.apps, self.roles.registry
-        self._pools = self.apps.pools()
-        self.watch = Watch(self.server, self.apps)
-        self.mercy = Mercy()
-        self.runs: list[KnownRun] = []
-        self._names = 0
-        self.coordinators: list[SimCoordinator] = []
-        self.workers: list[SimWorker] = []
-        #: (when, start) of processes to come; what dead ones left on the wire
-        self.coming: list[tuple[int, Callable[[], None]]] = []
-        self.ghosts: list[Ghost] = []
+        super().__init__(rng, programs, partitions=partitions, faults=faults, echo=echo)
         self.trouble = Trouble(self)
         self.vandals = Vandals(self)
-        self.plans = Plans(self, planned)
-        self.healed = False
-
-    # -- processes --------------------------------------------------------------------------------
+        self.plans = Plans(self, self.trouble, planned)
 
     def start_coordinator(self) -> None:
-        """One more coordinator."""
-        name = self._name("coord")
-        coordinator = SimCoordinator(name, self.server, self.apps, self._loses_reply)
-        coordinator.broker.crash_at = self.plans.crash_at
-        self.coordinators.append(coordinator)
-        self.note(name, "starts")
-
-    def _loses_reply(self, sent: Any) -> bool:
-        chance = self.faults.lose_reply
-        return self.plans.loses_reply(sent) or (chance > 0 and self.rng.random() < chance)
+        super().start_coordinator()
+        self.coordinators[-1].broker.crash_at = self.plans.crash_at
 
     def start_worker(self, holds: bool | None = None) -> None:
-        """One more worker. Whether it holds the graphs is drawn, if it is not said."""
-        if holds is None:
-            holds = self.rng.random() >= self.faults.stranger
-        name = self._name("worker")
-        registry = self.registry if holds else _NO_GRAPHS
-        worker = SimWorker(name, self.server, registry, self.faults, self.rng, mercy=self.mercy, pools=self._pools)
-        worker.on_run, worker.loses_result = self.plans.on_run, self.plans.loses_result
-        self.workers.append(worker)
-        self.note(name, "starts" if holds else "starts without the graphs")
+        super().start_worker(holds)
+        self.workers[-1].on_run, self.workers[-1].loses_result = self.plans.on_run, self.plans.loses_result
 
-    @property
-    def processes(self) -> list[SimCoordinator | SimWorker]:
-        """All that live."""
-        return [*self.coordinators, *self.workers]
-
-    def _name(self, kind: str) -> str:
-        self._names += 1
-        return f"{kind}-{self._names}"
-
-    @property
-    def clock_ms(self) -> int:
-        """Virtual milliseconds since the beginning."""
-        return self.server.now_ms - self._began_ms
-
-    def note(self, who: str, what: str, *, fault: bool = False) -> None:
-        """Add a line to the trace."""
-        line = f"{self.clock_ms:>7} {who:<9} {what}"
-        self.trace.append(line)
-        if fault:
-            self.faulty.append(line)
-        if self._echo is not None:
-            self._echo(line)
-
-    def heal(self) -> None:
-        """No more faults by chance: everybody runs, and what is missing comes."""
-        self.healed = True
-        self._charge(Faults())
-        for process in self.processes:
-            process.paused_until_ms = None
-        if not self.coordinators:
-            self.start_coordinator()
-        if not any(worker.holds for worker in self.workers):
-            self.start_worker(holds=True)
-        self.note("world", "heals")
-
-    def disturb(self) -> None:
-        """Faults by chance again, after `heal`."""
-        self.healed = False
-        self._charge(self.drawn)
-
-    def _charge(self, faults: Faults) -> None:
-        self.faults = faults
-        for worker in self.workers:
-            worker.faults = faults
+    def loses_reply(self, sent: Sent) -> bool:
+        return self.plans.loses_reply(sent) or super().loses_reply(sent)
 
     # -- steps ------------------------------------------------------------------------------------
 
@@ -199,11 +102,6 @@ class Engine:
             else:
                 due.append((process.keep_at_ms, _nothing))
         return due
-
-    def resume(self, process: SimCoordinator | SimWorker) -> None:
-        """A process that was stopped goes on."""
-        process.paused_until_ms = None
-        self.note(process.name, "goes on")
 
     def step(self) -> None:
         """One step of somebody, or a tick of the clock."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from drumline.testing._sim.ground import Ground
+from drumline.testing._sim.network import Sent
+from drumline.testing._sim.trouble import Trouble
+from drumline.testing._sim.workers import SimWorker
 from drumline.testing.faults import (
     CrashCoordinator,
     CrashWorker,
@@ -19,22 +23,18 @@ from drumline.testing.faults import (
 from drumline_graph.constants import START
 from drumline_worker.outbox import Slot
 
-if TYPE_CHECKING:
-    from drumline.testing._sim.engine import Engine
-    from drumline.testing._sim.network import Sent
-    from drumline.testing._sim.workers import SimWorker
-
 #: a process that a named fault has killed is replaced after this long
 REPLACED_MS = 500
 
-Aimed = tuple[CrashWorker | PauseWorker, "SimWorker", Slot]
+Aimed = tuple[CrashWorker | PauseWorker, SimWorker, Slot]
 
 
 class Plans:
     """The named faults of one cluster that have not happened yet, and how often each node was executed."""
 
-    def __init__(self, engine: Engine, faults: Sequence[NamedFault]) -> None:
-        self.engine = engine
+    def __init__(self, ground: Ground, trouble: Trouble, faults: Sequence[NamedFault]) -> None:
+        self.ground = ground
+        self.trouble = trouble
         self.waiting: list[NamedFault] = list(faults)
         self.executed: Counter[str] = Counter()
         #: faults whose node is just being run, up to the moment at which they strike
@@ -61,16 +61,16 @@ class Plans:
         """Behind each step: is the moment of a fault there?"""
         if self._restart is not None:
             fault, self._restart = self._restart, None
-            self.engine.trouble.restart()
+            self.trouble.restart()
             if fault.lost_tail:
-                self.engine.trouble.lose_tail()
+                self.trouble.lose_tail()
         for aimed in list(self._aimed):
             self._look_at(aimed)
 
     def _look_at(self, aimed: Aimed) -> None:
         fault, worker, slot = aimed
-        trouble = self.engine.trouble
-        if worker not in self.engine.workers or slot.void:
+        trouble = self.trouble
+        if worker not in self.ground.workers or slot.void:
             # something else has struck it first: this fault is for the next execution
             self._aimed.remove(aimed)
             self.waiting.append(replace(fault, nth=self.executed[fault.node] + 1))
@@ -83,7 +83,7 @@ class Plans:
                 trouble.pause(worker, int(fault.seconds * 1000))
 
     def _replaced(self) -> int:
-        return self.engine.server.now_ms + REPLACED_MS
+        return self.ground.server.now_ms + REPLACED_MS
 
     def crash_at(self, sent: Sent) -> Literal["no", "before", "behind"]:
         """Whether the coordinator that is about to send a commit dies, and on which side of it."""

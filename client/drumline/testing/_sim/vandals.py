@@ -6,13 +6,10 @@ A vandal knows no rule of the protocol. What he does may cost the run that he hi
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
 
+from drumline.testing._sim.ground import Ground
 from drumline_protocol import wire
 from drumline_transport.memory_streams import Stream
-
-if TYPE_CHECKING:
-    from drumline.testing._sim.engine import Engine
 
 JUNK = (
     b"",
@@ -28,13 +25,13 @@ JUNK = (
 class Vandals:
     """Whoever reaches into the keys of one cluster."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.rng: Random = engine.rng
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.rng: Random = ground.rng
 
     def strike(self) -> None:
         """Perhaps somebody does something before the next step."""
-        rng, faults = self.rng, self.engine.faults
+        rng, faults = self.rng, self.ground.faults
         if rng.random() < faults.lose_entry:
             self._lose_entry()
         if rng.random() < faults.lose_task:
@@ -46,47 +43,47 @@ class Vandals:
 
     def _lose_entry(self) -> None:
         """A worker's entry vanishes, as when the tail of an AOF is cut."""
-        engine = self.engine
-        inboxes = [(index, part.inbox) for index, part in enumerate(engine.server.partitions) if len(part.inbox)]
+        ground = self.ground
+        inboxes = [(index, part.inbox) for index, part in enumerate(ground.server.partitions) if len(part.inbox)]
         if inboxes:
             index, inbox = self.rng.choice(inboxes)
             at = self.rng.randrange(len(inbox))
-            kind = type(_read(engine, inbox._rows[at][1])).__name__
+            kind = type(_read(ground, inbox._rows[at][1])).__name__
             if kind == "WorkersChanged":  # a broker that lost it has restarted: then it is said again
                 return
-            if not engine.mercy.strikes_entries([inbox._rows[at][1]]):
+            if not ground.mercy.strikes_entries([inbox._rows[at][1]]):
                 return
             inbox.delete(inbox._ids[at])
-            engine.note("vandal", f"loses {kind} of inbox {index}", fault=True)
+            ground.note("vandal", f"loses {kind} of inbox {index}", fault=True)
 
     def _lose_task(self) -> None:
         """A task entry is deleted, or all of them."""
-        engine, rng = self.engine, self.rng
-        pools = [(pool, tasks) for pool, tasks in engine.server.tasks.items() if len(tasks.stream)]
+        ground, rng = self.ground, self.rng
+        pools = [(pool, tasks) for pool, tasks in ground.server.tasks.items() if len(tasks.stream)]
         if not pools:
             return
         pool, tasks = rng.choice(pools)
         if rng.random() < 0.2:
-            if not engine.mercy.strikes_entries(tasks.stream._rows):
+            if not ground.mercy.strikes_entries(tasks.stream._rows):
                 return
-            del engine.server.tasks[pool]
-            engine.note("vandal", f"deletes the stream of pool {pool}", fault=True)
+            del ground.server.tasks[pool]
+            ground.note("vandal", f"deletes the stream of pool {pool}", fault=True)
             return
         entry = rng.choice(tasks.stream._ids)
-        if not engine.mercy.strikes_entries([tasks.stream.get(entry) or b""]):
+        if not ground.mercy.strikes_entries([tasks.stream.get(entry) or b""]):
             return
         tasks.stream.delete(entry)
         if rng.random() < 0.5:
             tasks.pending.pop(entry, None)
-        engine.note("vandal", f"deletes a task of pool {pool}", fault=True)
+        ground.note("vandal", f"deletes a task of pool {pool}", fault=True)
 
     def _write_junk(self) -> None:
         """Bytes that nobody can read, under the name of a run that is there, or of none."""
-        engine, rng = self.engine, self.rng
-        server = engine.server
+        ground, rng = self.ground, self.rng
+        server = ground.server
         index = rng.randrange(len(server.partitions))
         part = server.partitions[index]
-        begun = [run.id for run in engine.runs if run.id in part.logs]
+        begun = [run.id for run in ground.runs if run.id in part.logs]
         run_id = rng.choice(["", f"nobody-{rng.getrandbits(32)}", *begun])
         data = self._junk()
         where = rng.choice(("requests", "inbox", "tasks", "ctl"))
@@ -99,12 +96,12 @@ class Vandals:
         else:
             stream = part.requests if where == "requests" else part.inbox
             stream.append(stream.next_id(server.now_ms), (run_id, data))
-        engine.note("vandal", f"writes junk into {where}", fault=True)
+        ground.note("vandal", f"writes junk into {where}", fault=True)
 
     def _junk(self) -> bytes:
         """Rubbish, or a genuine entry with something wrong about it."""
         rng = self.rng
-        genuine = [row for part in self.engine.server.partitions for _, row in part.inbox._rows]
+        genuine = [row for part in self.ground.server.partitions for _, row in part.inbox._rows]
         if not genuine or rng.random() < 0.5:
             return rng.choice(JUNK)
         data = rng.choice(genuine)
@@ -114,14 +111,14 @@ class Vandals:
 
     def _damage_run(self) -> None:
         """A byte of an open run's log is flipped, or a key of it is deleted."""
-        engine, rng = self.engine, self.rng
-        open_runs = [run for run in engine.runs if run.id in engine.server.partitions[run.partition].open]
+        ground, rng = self.ground, self.rng
+        open_runs = [run for run in ground.runs if run.id in ground.server.partitions[run.partition].open]
         if not open_runs:
             return
         run = rng.choice(open_runs)
-        part = engine.server.partitions[run.partition]
+        part = ground.server.partitions[run.partition]
         run.damaged = True
-        engine.watch.damaged.add(run.id)
+        ground.watch.damaged.add(run.id)
         what = rng.choice(("log", "record", "byte", "byte"))
         if what == "byte" and run.id in part.logs and len(part.logs[run.id]):
             rows = part.logs[run.id]._rows
@@ -133,11 +130,11 @@ class Vandals:
             part.runs.pop(run.id, None)
         else:
             part.logs.pop(run.id, None)
-        engine.note("vandal", f"damages the {what} of {run.id}", fault=True)
+        ground.note("vandal", f"damages the {what} of {run.id}", fault=True)
 
 
-def _read(engine: Engine, data: bytes) -> object:
+def _read(ground: Ground, data: bytes) -> object:
     try:
-        return wire.decode(engine.apps.codec, data)
+        return wire.decode(ground.apps.codec, data)
     except Exception:
         return data

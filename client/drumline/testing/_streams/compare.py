@@ -40,12 +40,6 @@ def _text(lines: list[str]) -> str | None:
     return "\n".join([*lines[:_SHOWN_LINES], *more]) or None
 
 
-def canonical_lines(recorded: Recorded) -> list[str]:
-    """The lines that are compared: for printing a stream, and for tests of this module."""
-    tree = Tree(recorded)
-    return [*tree.lines, *tree.raised]
-
-
 def difference(reference: Recorded, other: Recorded) -> str | None:
     """A unified diff of the two streams, or None when they agree up to RACE."""
     trees = Tree(reference), Tree(other)
