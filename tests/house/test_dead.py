@@ -49,12 +49,11 @@ CALLED_BY_OTHERS = {
     "on_llm_new_token": "LangChain, of a handler",
     "tap_output_iter": "LangChain, of a handler",
 }
-#: what stands there for what is not built yet, and for tests that drive a double
+#: what stands there for what is not built yet, and for tests
 RESERVED = {
     "ENTRY_BYTES_MAX": "docs/protocol.md says that it is not enforced yet",
     "due_timers": "timers are for threads",
     "put_graph": "the key of graphs is reserved",
-    "restart": "of the memory server: the simulation restarts it",
     "schema_types": "the codec tables of the simulation",
 }
 KINDS = {"class", "function", "method", "property"}
