@@ -1,6 +1,7 @@
 """drumline: LangGraph-style graphs across many machines, streamed as if they ran beside you.
 
-`drumline.graph` builds and runs graphs; `Cluster` is the client of a cluster.
+`drumline.graph` builds and runs graphs; `Cluster` is the client of a cluster, `ClusterGraph` a graph that it serves,
+`RunStream` and `AsyncRunStream` are what streams of a cluster are.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -8,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from drumline._version import __version__
 
 if TYPE_CHECKING:
-    from drumline.cluster import Cluster
+    from drumline.cluster import AsyncRunStream, Cluster, ClusterGraph, RunStream
 
-__all__ = ["Cluster", "__version__"]
+__all__ = ["AsyncRunStream", "Cluster", "ClusterGraph", "RunStream", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Cluster":  # importing drumline for its graphs does not import a broker client
-        from drumline.cluster import Cluster
+    if name in __all__:  # importing drumline for its graphs does not import a broker client
+        from drumline import cluster
 
-        return Cluster
+        return getattr(cluster, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drumline_coordinator.cells import fold_kept
+from drumline_coordinator.cells import Kept, fold_kept
 from drumline_coordinator.passing import leaves
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import (
     DONE,
     FAILED,
     INTERRUPTED,
+    OPEN,
     PARKED,
     PLANNED,
     ROUTE,
@@ -30,23 +31,26 @@ from drumline_coordinator.tasks import (
 )
 from drumline_graph.constants import PUSH, START, TASKS
 from drumline_graph.delta import patched
-from drumline_graph.superstep import path_key_of
+from drumline_graph.superstep import State, path_key_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
     Emitted,
     GraphEntered,
+    GraphKept,
     GraphLeft,
     GraphPaused,
     Noticed,
     PlanMade,
     PlannedTask,
     RunFinished,
+    RunKept,
     StepCommitted,
     TailOpened,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
+    TaskKept,
     TaskLeft,
     TaskParked,
 )
@@ -108,6 +112,46 @@ def _forget(state: RunState, scope: Scope) -> None:
 
 def _paused(state: RunState, fact: GraphPaused) -> None:
     state.scopes[fact.ns].paused = True
+
+
+def _graph_kept(state: RunState, fact: GraphKept) -> None:
+    """A graph of a head: all at once what its facts had made of it."""
+    ns, parent = fact.ns, None
+    if ns != state.base:
+        parent = state.tasks[task_of(ns)]
+    program = state.program if parent is None else parent.node.subprogram
+    assert program is not None
+    scope = Scope(program, ns, fact.path, state.limit, parent)
+    if parent is None:
+        state.root = scope
+    else:
+        parent.child = scope
+    state.scopes[ns] = scope
+    seen = {name: dict(versions) for name, versions in fact.seen.items()}
+    scope.state = State(dict(fact.cells), dict(fact.versions), seen, max(fact.versions.values(), default=0))
+    scope.kept = {key: Kept(*how) if type(how) is list else how for key, how in fact.kept.items()}
+    scope.step = fact.step
+    scope.leaving, scope.asks, scope.paused = (name in fact.flags for name in ("leaving", "asks", "paused"))
+    scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
+    for row in fact.tasks:
+        _task_kept(state, scope, row)
+    scope.open_tasks = sum(task.status in OPEN for task in scope.tasks.values())
+
+
+def _task_kept(state: RunState, scope: Scope, row: TaskKept) -> None:
+    node = scope.program.start if row.name == START else scope.program.nodes[row.name]
+    key = node.path_key if row.path == node.path else path_key_of(row.path)
+    task = Task(row.id, row.name, row.path, key, row.triggers, row.input, node, scope)
+    task.status, task.story, task.phase = TaskStatus(row.story[-1:]), row.story, row.phase
+    task.attempt, task.lost, task.deaths = row.attempt, row.lost, row.deaths
+    task.executor, task.n, task.reason = row.executor or None, row.n, row.reason
+    task.writes = None if row.writes is None else [(channel, value) for channel, value in row.writes]
+    task.interrupts = row.interrupts
+    scope.tasks[task.id] = state.tasks[task.id] = task
+    state.running += task.is_sent
+    state.parked += task.status is PARKED
+    if task.status is PLANNED and task.runs_on_worker:
+        state.ready[task.id] = task
 
 
 # -- supersteps ------------------------------------------------------------------------------------
@@ -279,6 +323,12 @@ def _writes(state: RunState, writes: Any) -> Any:
 # -- the run ---------------------------------------------------------------------------------------
 
 
+def _run_kept(state: RunState, fact: RunKept) -> None:
+    state.version = fact.version
+    state.noticed = set(fact.noticed)
+    state.heard = {id_: (attempt, n) for id_, (attempt, n) in fact.heard.items()}
+
+
 def _noticed(state: RunState, fact: Noticed) -> None:
     state.noticed.add(fact.key)
 
@@ -304,4 +354,6 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     TailOpened: _tail,
     Noticed: _noticed,
     RunFinished: _over,
+    RunKept: _run_kept,
+    GraphKept: _graph_kept,
 }

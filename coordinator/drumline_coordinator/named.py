@@ -16,7 +16,7 @@ from drumline_graph.program import Node
 from drumline_graph.types import Send
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.errors import DecodeError
-from drumline_protocol.facts import Fact, StepCommitted, TaskFinished
+from drumline_protocol.facts import Fact, GraphKept, StepCommitted, TaskFinished
 from drumline_protocol.messages import TaskBubbled, TaskResult
 from drumline_protocol.named import Named, may_name, names_in, resolve
 from drumline_protocol.wire import decode_command, decode_writes
@@ -58,6 +58,8 @@ def open_facts(codec: Codec, facts: list[Fact], read: Read) -> None:
                 wanted.append((index, _without(names_in(writes), stay), {name.blob: name for name in stay}))
         elif type(fact) is StepCommitted and fact.kept:
             wanted.append((index, names_in(fact), {}))
+        elif type(fact) is GraphKept:
+            wanted.append((index, [how for how in fact.kept.values() if type(how) is Named], {}))
     values = _values(codec, [name for _, names, _ in wanted for name in names], read)
     for index, names, stay_by_blob in wanted:
         fact = facts[index]
@@ -66,6 +68,8 @@ def open_facts(codec: Codec, facts: list[Fact], read: Read) -> None:
                 raise DecodeError(f"the large value {name.blob} that its log names is gone")
         if type(fact) is TaskFinished:
             fact.opened = resolve(decode_writes(fact.writes), values | stay_by_blob)
+        elif type(fact) is GraphKept:
+            fact.cells.update((key, values[how.blob]) for key, how in fact.kept.items() if type(how) is Named)
         elif type(fact) is StepCommitted:
             facts[index] = replace(resolve(fact, values), kept=fact.kept)
 

@@ -11,6 +11,7 @@ from drumline_coordinator import named
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.dispatch import Dispatcher
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.heads import open_head
 from drumline_coordinator.recovery import recover, slot_of
 from drumline_coordinator.run import Run
 from drumline_graph.errors import DrumlineError
@@ -18,15 +19,18 @@ from drumline_protocol import wire
 from drumline_protocol.cells import CellRow
 from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
-from drumline_protocol.facts import Fact
+from drumline_protocol.facts import Fact, RunKept, RunStarted
 from drumline_protocol.ids import token_digest
-from drumline_protocol.limits import INBOX_BATCH_ENTRIES_MAX
+from drumline_protocol.limits import IDLE_RUN_MS, INBOX_BATCH_ENTRIES_MAX
 from drumline_protocol.messages import Abandoned
 from drumline_transport.broker import CellRead, LogEntry
 from drumline_transport.errors import ServerError
 
 #: what `OpenRuns.record` returns for a key that is no hash
 UNREADABLE: Mapping[str, bytes] = {"status": b"unreadable"}
+
+#: digits of the number of a fact
+_DIGITS_MAX = 18
 
 #: ended runs that a partition remembers; more than one batch of the inbox can end
 OVER_MAX = 2 * INBOX_BATCH_ENTRIES_MAX
@@ -56,8 +60,15 @@ class OpenRun:
     #: what the tokens of its dispatched attempts hash to, by slot
     digests: dict[str, str] = field(default_factory=dict)
     log_bytes: int = 0
+    #: the first fact of its log, for heads
+    started: RunStarted | None = None
+    #: bytes of log since the last head, and what that took
+    unheaded_bytes: int = 0
+    head_bytes: int = 0
     #: whether the set of waiting runs holds it; None: not known
     waits: bool | None = False
+    #: when something was last heard of it
+    heard_ms: float = 0.0
     #: somebody spoke for one of its tasks who may not
     doubted: bool = False
     #: effects that the commit being made must hold
@@ -176,6 +187,13 @@ class OpenRuns:
             ruin.readable = False
         return ruin
 
+    def rest(self, now_ms: float) -> None:
+        """Let go of runs of which nothing was heard for `IDLE_RUN_MS`. All that was decided of them must be stored."""
+        before = now_ms - IDLE_RUN_MS
+        for run_id in [run_id for run_id, run in self.loaded.items() if run.heard_ms < before]:
+            if run_id not in self.more:
+                del self.loaded[run_id]
+
     def forget(self, run_id: str, number: int) -> None:
         """The run is over with commit `number`, and what its machine still wanted is void."""
         self.more.pop(run_id, None)
@@ -198,9 +216,11 @@ class OpenRuns:
         if own is not codec:
             codec, box = own, Boxed(box.data, own)
             shared = wire.from_row(unbox(box))
-        facts: list[Fact] = []
-        last = size = 0
-        for entry in self._loader.load_log(self._partition, run_id):
+        head, at = record.get("head", b""), record.get("head_at", b"-").decode("ascii", "replace")
+        facts: list[Fact] = wire.decode_facts(codec, head) if head else []
+        last, size = (last_fact_of(at) if head else 0), 0
+        open_head(codec, run_id, facts, lambda cells: self._loader.read_values(self._partition, cells, [])[0])
+        for entry in self._loader.load_log(self._partition, run_id, at):
             if entry.first != last + 1:
                 raise DamagedRun(run_id, f"facts {last + 1} to {entry.first - 1} of its log are missing")
             facts.extend(wire.decode_facts(codec, entry.data))
@@ -208,12 +228,24 @@ class OpenRuns:
             size += len(entry.data)
         if not facts:
             raise DamagedRun(run_id, "its log is gone")
+        before = next((fact.log_bytes for fact in facts[:2] if type(fact) is RunKept), 0)
+        started = facts[0] if type(facts[0]) is RunStarted else None
         named.open_facts(codec, facts, self._read_blobs)
         slots = {name[2:] for name in record if name.startswith("t:")}
         run = recover(program, shared, facts, slots, codec)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
-        return OpenRun(run, last, dispatcher, digests, size, waits=None)
+        return OpenRun(
+            run,
+            last,
+            dispatcher,
+            digests,
+            before + size,
+            started=started,
+            unheaded_bytes=size,
+            head_bytes=len(head),
+            waits=None,
+        )
 
     def read_named(self, open_run: OpenRun, message: Any) -> None:
         """Give a task's answer the large values that it names and that the machine needs. Raises NoBroker."""
@@ -225,4 +257,12 @@ class OpenRuns:
 
 def last_fact(entry: LogEntry) -> int:
     """The number of the last fact in an entry of a log."""
-    return int(entry.id.rpartition("-")[2])
+    return last_fact_of(entry.id)
+
+
+def last_fact_of(id_: str) -> int:
+    """The number of the last fact of the log entry that has this id. DecodeError if it is no such id."""
+    number = id_.rpartition("-")[2]
+    if not number.isdigit() or len(number) > _DIGITS_MAX:
+        raise DecodeError(f"{id_!r} is no id of a log entry")
+    return int(number)

@@ -37,6 +37,7 @@ from drumline_protocol.facts import RunFinished
 from drumline_protocol.limits import (
     ACCEPT_TIMEOUT_MS,
     DISPATCH_WINDOW_ENTRIES_MAX,
+    IDLE_RUN_MS,
     NAME_CHARS_MAX,
     RUN_LOG_BYTES_MAX,
     VALUE_BYTES_MAX,
@@ -106,6 +107,7 @@ class Partition:
         #: runs whose keys had to be deleted first: the next commit says why they failed
         self._epilogue: dict[str, BaseException] = {}
         self._touched: dict[str, OpenRun] = {}
+        self._rests_ms = 0.0
         self._now_ms = 0.0
         self._stage = self._new_stage()
 
@@ -130,6 +132,12 @@ class Partition:
         if not entries and not self._touched and not epilogue:
             return None
         return self._close_commit()
+
+    def rest(self, now_ms: float) -> None:
+        """Now and again: let go of runs that are idle. While commits are on their way memory is ahead of the broker."""
+        if self.answered == self.number and now_ms >= self._rests_ms:
+            self._rests_ms = now_ms + IDLE_RUN_MS / 4
+            self._runs.rest(now_ms)
 
     def _open_windows(self) -> None:
         """Send what waited for this commit. What has waited longest comes first, and one window is enough."""
@@ -375,6 +383,7 @@ class Partition:
 
     def _take(self, open_run: OpenRun, fx: Effects) -> None:
         open_run.effects.append(fx)
+        open_run.heard_ms = self._now_ms
         self._touched[open_run.run.id] = open_run
 
     def _close_commit(self) -> Commit:

@@ -130,6 +130,8 @@ class Coordinator:
                 self._handle_first(partition, batch)
             elif batch or partition.has_more:
                 self._handle(partition, batch)
+            else:
+                partition.rest(self._now_ms())
         full = self._broker.outstanding > COMMITS_OUTSTANDING_MAX
         self._hear_replies(READ_BLOCK_MS if full else 0)
         return True

@@ -12,6 +12,7 @@ from typing import Any
 
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.heads import head_facts
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.tasks import Task
@@ -24,6 +25,7 @@ from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import (
     DISPATCH_WINDOW_BYTES_MAX,
     DISPATCH_WINDOW_ENTRIES_MAX,
+    HEAD_EVERY_BYTES,
     LOG_ENTRY_BYTES_MAX,
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
@@ -76,8 +78,11 @@ class Stage:
             return False
         self.commit.logs.extend(appended)
         open_run.last = appended[-1].last
+        if facts and type(facts[0]) is RunStarted:
+            open_run.started = facts[0]
         end = facts[-1]
         if not isinstance(end, RunFinished):
+            self._add_head(open_run, sum(len(append.data) for append in appended))
             return False
         self._ended(open_run.run.id, open_run.run.shared.graph, end, open_run.last)
         return True
@@ -128,6 +133,17 @@ class Stage:
                 commit.cells_trimmed.append((run_id, row.cell, row.version))
         commit.cells_dropped.extend((run_id, cell) for cell in fx.dropped)
         commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
+
+    def _add_head(self, open_run: OpenRun, size: int) -> None:
+        """Write a head, once the log behind the last one is larger than that and than `HEAD_EVERY_BYTES`."""
+        open_run.unheaded_bytes += size
+        if open_run.unheaded_bytes < max(HEAD_EVERY_BYTES, 2 * open_run.head_bytes) or open_run.started is None:
+            return
+        facts = head_facts(open_run.started, open_run.run.state, open_run.log_bytes)
+        data = wire.encode_facts(open_run.dispatcher.codec, facts)
+        at = f"{self.commit.epoch}-{open_run.last}"
+        self.commit.fields.append((open_run.run.id, {"head": data, "head_at": at}))
+        open_run.unheaded_bytes, open_run.head_bytes = 0, len(data)
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""

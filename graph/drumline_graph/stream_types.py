@@ -152,11 +152,11 @@ class DebugStreamPart(TypedDict, Generic[StateT]):
 
 
 StreamPart = Union[  # noqa: UP007 (3.10)
+    CheckpointStreamPart[StateT],  # first, so that it is `StreamPart[StateT, OutputT]` as in LangGraph
     ValuesStreamPart[OutputT],
     UpdatesStreamPart,
     MessagesStreamPart,
     CustomStreamPart,
-    CheckpointStreamPart[StateT],
     TasksStreamPart,
     DebugStreamPart[StateT],
 ]

@@ -251,6 +251,59 @@ class RunFinished:
     control: BaseException | None = None
 
 
+@dataclass(slots=True)
+class RunKept:
+    """In a head: what is known of a run beside its graphs. `log_bytes` is what its log takes up to here."""
+
+    version: int
+    noticed: tuple[str, ...]
+    heard: dict[str, Any]
+    log_bytes: int
+
+
+@dataclass(slots=True)
+class TaskKept:
+    """A task of the open superstep in a `GraphKept`. `story` has the letter of each status that it has had."""
+
+    id: str
+    name: str
+    path: tuple[Any, ...]
+    triggers: tuple[str, ...]
+    input: Any
+    phase: str
+    story: str
+    attempt: int
+    lost: int
+    deaths: int
+    executor: str
+    n: int
+    writes: Any
+    interrupts: Any
+    reason: str
+
+
+@dataclass(slots=True)
+class GraphKept:
+    """In a head: one open graph as it stands; parents come before the graphs in their nodes.
+
+    `cells` are the values of its channels, but those that `kept` names: in the cell store (`[version, base, rows,
+    bytes, bytes of the value]`), or as the `Named` of a blob. `output` is what the graph would return if that is
+    something else than what its cells hold. `flags` are those of `leaving`, `asks`, `paused` and `now` (there is an
+    output, and the cells hold it) that are set.
+    """
+
+    ns: Namespace
+    path: str
+    step: int
+    cells: dict[str, Any]
+    kept: dict[str, Any]
+    versions: dict[str, Any]
+    seen: dict[str, Any]
+    output: Any
+    flags: tuple[str, ...]
+    tasks: list[TaskKept]
+
+
 Fact = (
     RunStarted
     | GraphEntered
@@ -268,6 +321,8 @@ Fact = (
     | TailOpened
     | Noticed
     | RunFinished
+    | RunKept
+    | GraphKept
 )
 
 

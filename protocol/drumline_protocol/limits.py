@@ -149,6 +149,9 @@ INBOX_BATCH_ENTRIES_MAX = 500
 #: Bytes of entries that a coordinator takes from its inbox at once: a batch is answered by one commit.
 INBOX_BATCH_BYTES_MAX = 4 * 1024 * 1024
 
+#: Bytes of log after which a new head is written to the run's record: a new owner reads the head and what is behind it.
+HEAD_EVERY_BYTES = 256 * 1024
+
 #: Bytes of facts in one log entry. A burst that takes more becomes several entries, so that readers take it in
 #: portions.
 LOG_ENTRY_BYTES_MAX = 1024 * 1024
@@ -228,6 +231,9 @@ PRESENCE_AHEAD_MS_MAX = 5_000
 
 #: How long a client waits for a run that it deletes to be gone before it raises `NotDeleted`.
 DELETE_TIMEOUT_MS = 10_000
+
+#: How long an open run of which nothing is heard stays in its coordinator's memory. It comes back with what is heard.
+IDLE_RUN_MS = 30_000
 
 # -- memory ----------------------------------------------------------------------------------------
 

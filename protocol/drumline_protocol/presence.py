@@ -30,7 +30,7 @@ class Presence:
 
 
 def presences(rows: Mapping[str, tuple[bytes, int]]) -> list[Presence]:
-    """The members that `broker.members` found, by name."""
+    """The members that `LookVerbs.members` found, by name."""
     return [_presence(name, info, age_ms) for name, (info, age_ms) in sorted(rows.items())]
 
 

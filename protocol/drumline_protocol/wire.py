@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
 from zlib import crc32
@@ -61,6 +62,8 @@ _CODES: dict[int, type] = {
     14: f.TailOpened,
     15: f.TaskInterrupted,
     16: f.GraphPaused,
+    17: f.RunKept,
+    18: f.GraphKept,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -84,6 +87,13 @@ T = TypeVar("T")
 
 def _tasks_out(tasks: Sequence[f.PlannedTask]) -> list[Any]:
     return [[t.id, t.name, list(t.path), list(t.triggers), t.arg, t.hidden] for t in tasks]
+
+
+def _kept_tasks_out(tasks: Sequence[f.TaskKept]) -> list[Any]:
+    return [[list(v) if type(v) is tuple else v for v in map(partial(getattr, t), _KEPT_TASK)] for t in tasks]
+
+
+_KEPT_TASK = tuple(x.name for x in fields(f.TaskKept))
 
 
 def sketches_out(sketches: Any) -> Any:
@@ -118,10 +128,14 @@ def _named_out(named: dict[str, Any]) -> dict[str, Any]:
 _OUTS: dict[Any, Convert | None] = {
     **dict.fromkeys(("ns", "record", "tags", "written", "triggers", "path"), list),
     (f.GraphEntered, "path"): None,
+    (f.GraphKept, "path"): None,
     "changes": _changes_out,
     "sketches": sketches_out,
     "writes": _writes_out,
     (f.PlanMade, "tasks"): _tasks_out,
+    (f.GraphKept, "tasks"): _kept_tasks_out,
+    "noticed": list,
+    "flags": list,
     "named": _named_out,
     (m.Cancel, "tasks"): list,
 }

@@ -235,6 +235,24 @@ def anything(value: Any) -> Any:
 
 
 planned_task = row(f.PlannedTask, name, text, task_path, tuple_of(free_text), anything, flag)
+kept_task = row(
+    f.TaskKept,
+    name,
+    text,
+    task_path,
+    tuple_of(free_text),
+    anything,
+    text,
+    text,
+    number(1),
+    number(0),
+    number(0),
+    text,
+    number(0),
+    anything,
+    anything,
+    free_text,
+)
 node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text))
 sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))
 
@@ -242,6 +260,18 @@ sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))
 def tasks(value: Any) -> list[f.PlannedTask]:
     """The tasks of a plan."""
     return list(tuple_of(planned_task)(value))
+
+
+def kept_tasks(value: Any) -> list[f.TaskKept]:
+    """The tasks of a graph in a head."""
+    return list(tuple_of(kept_task)(value))
+
+
+def kept_cell(value: Any) -> Any:
+    """How a cell of a head is kept: five numbers, or the name of a blob."""
+    if type(value) is Named or (type(value) is list and len(value) == 5 and all(type(n) is int for n in value)):
+        return value
+    raise Misshapen("must be a list of five numbers, or the name of a value")
 
 
 def command(value: Any) -> Any:
@@ -278,6 +308,12 @@ FIELDS: dict[Any, Shape] = {
     (f.RunStarted, "metadata"): dict_of(),
     "changes": dict_of(change),
     "kept": dict_of(kept),
+    (f.GraphKept, "kept"): dict_of(kept_cell),
+    (f.GraphKept, "tasks"): kept_tasks,
+    (f.GraphKept, "path"): text,
+    "flags": tuple_of(text),
+    "noticed": tuple_of(free_text),
+    "output": anything,
     "sketches": optional(dict_of(sketch)),
     "keys": optional(keys),
     (m.TaskMessage, "writes"): optional(writes),

@@ -28,6 +28,7 @@ from tests.differential.harness import ASYNC_ORACLE, record
 
 from drumline import Cluster
 from drumline.langgraph import adapt
+from drumline.types import StreamMode
 from drumline_transport.local_server import LocalServer, find_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:create_react_agent has been moved")]
@@ -116,7 +117,7 @@ def test_a_run_may_be_joined_later(cluster: Cluster) -> None:
             assert [question.value for question in found["__interrupt__"]] == [{"why": 1}]
         expected = {"nested": "done", "flow": "done", "asks": "paused"}[name]
         assert cluster.status(run_id)["status"] == expected
-        modes = ["values", "updates"]
+        modes: list[StreamMode] = ["values", "updates"]
         joined = list(cluster.join(run_id, stream_mode=modes, subgraphs=True))
         assert joined == list(cluster.join(run_id, stream_mode=modes, subgraphs=True))
         assert {mode for _, mode, _ in joined} == set(modes)

@@ -23,7 +23,7 @@ from tests.inside import Inside
 from typing_extensions import TypedDict
 
 from drumline import Cluster
-from drumline.errors import GraphRecursionError, InvalidUpdateError, RouteError
+from drumline.errors import FeatureNotBuilt, GraphRecursionError, InvalidUpdateError, RouteError
 from drumline.langgraph import adapt
 from drumline.types import Interrupt as OurInterrupt
 from drumline_transport.local_server import LocalServer, find_server
@@ -240,6 +240,20 @@ def test_graphs_made_by_hand_return_what_they_return_in_langgraph(cluster: Clust
     assert on(cluster, "hand").invoke("x", output_keys="b") == "xx"
     assert list(on(cluster, "hand").stream("x")) == list(THEIRS["hand"].stream("x"))
     assert cluster.graph("flow").invoke(3) == THEIRS["flow"].invoke(3)
+
+
+def test_a_client_that_holds_the_graph_calls_it_as_if_bound(cluster: Cluster) -> None:
+    def held(name: str) -> Any:
+        return cluster.graph(name, graph=adapt(THEIRS[name]))
+
+    output = held("asks_twice").invoke({"log": ["a"]}, version="v2")
+    assert (type(output), output.value, type(output.interrupts[0])) == (GraphOutput, {"log": ["a"]}, Interrupt)
+    assert type(asyncio.run(held("asks_twice").ainvoke({"log": ["a"]}, version="v2"))) is GraphOutput
+    assert held("hand").invoke("x", output_keys="b") == "xx"
+    assert list(held("hand").stream("x")) == list(THEIRS["hand"].stream("x"))
+    assert list(held("flow").stream(3)) == list(THEIRS["flow"].stream(3))
+    with pytest.raises(FeatureNotBuilt):
+        held("asks_twice").start(Command(resume=1))
 
 
 def test_members_of_an_enum_are_names(cluster: Cluster) -> None:

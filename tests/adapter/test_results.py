@@ -124,7 +124,7 @@ def flow(_: Any) -> str:
     "graph", [one(tells), nested(tells), one(calls), flow], ids=["node", "nested", "called", "flow"]
 )
 def test_who_serves_the_graph(graph: Any, given: dict[str, Any], strict: bool) -> None:
-    config = {"configurable": given}
+    config: Any = {"configurable": given}
     state: Any = {"log": []}
     found = adapt(graph, strict_wire=strict).invoke(state, config)
     assert found == graph.invoke(state, config)

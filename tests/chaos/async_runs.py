@@ -10,6 +10,7 @@ from tests.chaos.graphs import INPUTS
 from tests.chaos.runs import AGAIN_S, Driver, Run
 
 from drumline import Cluster
+from drumline.graph.call_types import RunConfig
 
 
 def serve_loop(driver: Driver, name: str, cluster: Cluster, tasks: int) -> None:
@@ -59,7 +60,7 @@ async def _read_on(driver: Driver, stream: Any, run: Run) -> None:
 async def _open(driver: Driver, cluster: Cluster, run: Run) -> Any:
     if run.items:
         return driver.ajoin(cluster, run)
-    graph, given, config = cluster.graph(run.graph), INPUTS[run.graph](run.variant), {"run_id": run.id}
+    graph, given, config = cluster.graph(run.graph), INPUTS[run.graph](run.variant), RunConfig(run_id=run.id)
     if run.habit == "starts, then joins":
         await graph.astart(given, config)
         return driver.ajoin(cluster, run)

@@ -10,7 +10,9 @@ from tests.chaos.graphs import CALLING, GRAPHS, INPUTS, LINEAR
 from tests.differential.compare import canonical_lines, difference
 from tests.differential.normal import UUID, Recorded, exact_lines, show_payload
 
-MODES = ["tasks", "values", "updates", "custom", "messages"]
+from drumline.types import StreamMode
+
+MODES: list[StreamMode] = ["tasks", "values", "updates", "custom", "messages"]
 
 
 @cache

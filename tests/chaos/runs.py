@@ -23,6 +23,7 @@ from drumline.errors import (
     RunExpired,
     UnknownRun,
 )
+from drumline.graph.call_types import RunConfig
 
 #: what tells a reader that the broker lost something: allowed only where the broker may lose
 LOSSES = (LogGap, RunExpired, UnknownRun, InvalidPosition)
@@ -146,28 +147,28 @@ class Driver:
         self.ended(run)
         return None
 
-    def _read_on(self, stream: RunStream, run: Run) -> None:
+    def _read_on(self, stream: RunStream[Any], run: Run) -> None:
         for item in stream:
             run.items.append(item)
             run.position = stream.position
         self.ended(run)
 
-    def open(self, cluster: Cluster, run: Run) -> RunStream:
+    def open(self, cluster: Cluster, run: Run) -> RunStream[Any]:
         """Begin the run, or go on where it was read to."""
         if run.items:
             return self.join(cluster, run)
-        graph, given, config = cluster.graph(run.graph), INPUTS[run.graph](run.variant), {"run_id": run.id}
+        graph, given, config = cluster.graph(run.graph), INPUTS[run.graph](run.variant), RunConfig(run_id=run.id)
         if run.habit == "starts, then joins":
             graph.start(given, config)
             return self.join(cluster, run)
         return graph.stream(given, config, stream_mode=MODES, subgraphs=True, on_close="continue")
 
     @staticmethod
-    def join(cluster: Cluster, run: Run) -> RunStream:
+    def join(cluster: Cluster, run: Run) -> RunStream[Any]:
         return cluster.join(run.id, run.position, stream_mode=MODES, subgraphs=True)
 
     @staticmethod
-    def ajoin(cluster: Cluster, run: Run) -> AsyncRunStream:
+    def ajoin(cluster: Cluster, run: Run) -> AsyncRunStream[Any]:
         return cluster.ajoin(run.id, run.position, stream_mode=MODES, subgraphs=True)
 
     # -- what became of it ----------------------------------------------------------------------------

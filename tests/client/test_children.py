@@ -28,6 +28,7 @@ from drumline.config import get_config
 from drumline.errors import RunCancelled
 from drumline.graph import START
 from drumline.langgraph import adapt
+from drumline_transport.memory import MemoryBroker
 from drumline_worker.context import TaskContext, enter
 from drumline_worker.outbox import Slot
 from drumline_worker.values import Values
@@ -332,12 +333,11 @@ def test_a_run_that_a_node_has_only_started_goes_on(who: str) -> None:
 def test_each_attempt_of_a_task_asks_for_the_same_runs() -> None:
     """What a second worker does when the first one dies: it joins the runs that are there, and nothing runs twice."""
     stand, asked = Stand(), defaultdict(list)
+    values = Values(MemoryBroker(stand.server).read_values)
     inputs = [{"who": "a"}, {"who": "b"}, {"who": "a"}]
 
     def ask(attempt: int, task: int) -> None:
-        job = stand.registry.job(
-            stand.message(task, attempt=attempt), lambda *_: None, "w", Values(stand.broker.read_values)
-        )
+        job = stand.registry.job(stand.message(task, attempt=attempt), lambda *_: None, "w", values)
         job.fate = Slot("default", "1-0", 0, "run", job.task, attempt, f"w{attempt}")
         enter(TaskContext(job))
         for input in inputs if attempt == 1 else inputs[::-1]:

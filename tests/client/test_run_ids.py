@@ -15,6 +15,7 @@ from tests.inside import LIMIT_S, Inside
 from drumline import Cluster
 from drumline.errors import RunIdTaken, UnknownRun
 from drumline.graph import START, StateGraph
+from drumline.graph.call_types import RunConfig
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_the_same_request_gets_the_same_answer(
 def test_another_request_is_refused_and_the_run_goes_on(
     cluster: Cluster, run_id: str, call: Callable[..., Any], ended: bool
 ) -> None:
-    who, config = uuid.uuid4().hex, {"run_id": run_id}
+    who, config = uuid.uuid4().hex, RunConfig(run_id=run_id)
     graph = cluster.graph("waits")
     graph.start({"who": who}, config)
     assert graphs.told[who].get(timeout=LIMIT_S) == "waiting"

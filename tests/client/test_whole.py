@@ -16,7 +16,8 @@ from drumline import Cluster
 from drumline.cluster import environment
 from drumline.errors import GraphMismatch, ModeNotRecorded, RemoteError, RunCancelled, UnknownGraph
 from drumline.graph import START, StateGraph
-from drumline.types import GraphOutput
+from drumline.graph.call_types import RunConfig
+from drumline.types import GraphOutput, StreamMode
 from drumline_protocol.codec_types import Opaque
 
 
@@ -70,7 +71,7 @@ def test_start_returns_a_run_that_somebody_has_accepted(cluster: Cluster, who: s
 
 def test_what_start_has_recorded_can_be_read_in_every_mode(cluster: Cluster) -> None:
     run_id = cluster.graph("outer").start({"question": "why"})
-    modes = ["values", "updates", "custom", "messages"]
+    modes: list[StreamMode] = ["values", "updates", "custom", "messages"]
     embedded = list(GRAPHS["outer"].stream({"question": "why"}, stream_mode=modes, subgraphs=True))
     joined = list(cluster.join(run_id, stream_mode=modes, subgraphs=True))
     assert [item[1:] for item in joined] == [item[1:] for item in embedded]
@@ -196,7 +197,7 @@ def test_a_graph_without_a_name_is_found_by_its_fingerprint(cluster: Cluster, mo
 
 
 def test_a_node_finds_what_the_caller_gave(cluster: Cluster) -> None:
-    config = {"metadata": {"m": 1}, "tags": ["t"], "configurable": {"mine": "x"}}
+    config: RunConfig = {"metadata": {"m": 1}, "tags": ["t"], "configurable": {"mine": "x"}}
     seen = cluster.graph("shows").invoke({"what": ""}, config, context={"k": 1})["out"]
     assert (seen["metadata"]["m"], seen["tags"], seen["mine"], seen["context"]) == (1, ["t"], "x", {"k": 1})
     bound = GRAPHS["shows"].with_config(metadata={"m": 2, "own": 3}, tags=["own"]).on(cluster)

@@ -59,7 +59,7 @@ def test_a_node_that_holds_the_interpreter_for_five_leases_runs_once(cluster_of:
     stream = cluster.graph("busy").stream(
         {"mark": str(mark), "seconds": LONG_S}, stream_mode=["custom", "values"], version="v2"
     )
-    parts = list(stream)
+    parts: list[Any] = list(stream)
     assert parts[-1]["data"]["out"] == "busy for long"
     assert len(pids_in(mark)) == 1, "the node ran once"
     assert {part.get("attempt", 1) for part in parts} == {1}

@@ -29,6 +29,7 @@ from drumline.errors import (
     UnknownRun,
 )
 from drumline.graph import START, StateGraph
+from drumline.types import StreamMode
 from drumline_transport.local_server import LocalServer
 
 pytestmark = pytest.mark.cluster
@@ -100,7 +101,7 @@ def test_start_join_result_and_status(cluster: Cluster) -> None:
 
 def test_a_reader_goes_on_from_any_position(cluster: Cluster, mark: Path) -> None:
     run_id = cluster.graph("tokens").start({"count": 20, "pause_s": 0.0, "mark": str(mark)})
-    modes = ["values", "custom", "updates"]
+    modes: list[StreamMode] = ["values", "custom", "updates"]
     first = cluster.join(run_id, stream_mode=modes)
     items, positions = [], [first.position]
     for item in first:
@@ -248,7 +249,7 @@ def test_output_keys_that_the_graph_does_not_have(cluster: Cluster) -> None:
 
 def test_unknown_modes(cluster: Cluster) -> None:
     with pytest.raises(ValueError, match="modes are"):
-        cluster.graph("joke").stream({"topic": "x"}, stream_mode="update")
+        cluster.graph("joke").stream({"topic": "x"}, stream_mode="update")  # type: ignore[arg-type]
 
 
 def test_no_worker_for_a_pool_is_a_warning_and_the_run_waits(server: LocalServer) -> None:

@@ -12,6 +12,7 @@ from tests.cluster.conftest import pids_in
 from tests.cluster.processes import Processes
 
 from drumline import Cluster
+from drumline.types import StreamMode
 
 pytestmark = pytest.mark.cluster
 Make = Callable[..., tuple[Processes, Cluster]]
@@ -53,7 +54,7 @@ def test_the_first_runs_of_a_fresh_worker_record_messages_beside_each_other(clus
     _, cluster = cluster_of(app=APP, workers=1)
 
     def run(number: int) -> Any:
-        modes = ["messages", "values"] if number % 2 else ["values"]
+        modes: list[StreamMode] = ["messages", "values"] if number % 2 else ["values"]
         return list(cluster.graph("quick").stream({}, stream_mode=modes))[-1]
 
     with ThreadPoolExecutor(12) as threads:

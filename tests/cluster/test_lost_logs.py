@@ -49,7 +49,8 @@ def keys_of(cluster: Cluster, run_id: str) -> tuple[str, str]:
 
 def raw(cluster: Cluster, *words: Any) -> Any:
     """A command as an operator would type it."""
-    return cluster.broker()._any.call(*words)
+    broker: Any = cluster.broker()
+    return broker._any.call(*words)
 
 
 def finished(cluster: Cluster, count: int = 60) -> str:

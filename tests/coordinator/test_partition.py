@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from tests.coordinator.seat import Seat
+from tests.coordinator.test_dispatch import chain
 from tests.coordinator.test_run import START, State, graph, node
 
+from drumline_coordinator import staging
 from drumline_coordinator.partition import REFUSALS_AT_ONCE
 from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
@@ -17,11 +19,12 @@ from drumline_graph.types import Send
 from drumline_protocol import wire
 from drumline_protocol.facts import AttemptRetracted, Emitted, PlanMade
 from drumline_protocol.limits import (
+    CELL_INLINE_BYTES_MAX,
     DISPATCH_WINDOW_BYTES_MAX,
     DISPATCH_WINDOW_ENTRIES_MAX,
+    IDLE_RUN_MS,
     LOG_ENTRY_BYTES_MAX,
     LOG_TTL_S,
-    VALUE_INLINE_BYTES_MAX,
 )
 from drumline_protocol.messages import (
     Abandoned,
@@ -34,7 +37,7 @@ from drumline_protocol.messages import (
     WorkersChanged,
 )
 
-BIG = "x" * (VALUE_INLINE_BYTES_MAX + 1)
+BIG = "x" * (CELL_INLINE_BYTES_MAX + 1)
 
 
 @pytest.fixture
@@ -364,3 +367,39 @@ def test_a_plan_is_one_fact_however_many_windows_it_takes() -> None:
     seat.settle()
     plans = [fact for fact in seat.facts() if isinstance(fact, PlanMade)]
     assert [len(plan.tasks) for plan in plans] == [1, 2500]
+
+
+def test_an_idle_run_leaves_memory_and_comes_back_with_what_is_heard(seat: Seat) -> None:
+    (task,) = seat.start(input={"l": [BIG]})
+    runs = seat.partition._runs
+    now = float(seat.server.now_ms)
+    seat.partition.rest(now)
+    assert "r1" in runs.loaded
+    seat.partition.rest(now + 2 * IDLE_RUN_MS)
+    assert not runs.loaded
+    seat.say(seat.result(task))
+    seat.settle()
+    (after,) = seat.tasks()
+    assert after.node == "b" and "r1" in runs.loaded
+    # While a commit is on its way the record is behind: nobody lets go
+    seat.partition.answered -= 1
+    seat.partition.rest(now + 9 * IDLE_RUN_MS)
+    assert "r1" in runs.loaded
+
+
+def test_a_new_owner_reads_the_head_and_not_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "HEAD_EVERY_BYTES", 4_000)
+    seat = Seat({"g": chain(40)})
+    (task,) = seat.start(input={"l": [BIG]})
+    for _ in range(30):
+        seat.say(seat.result(task))
+        seat.settle()
+        (task,) = seat.tasks()
+    read: list[int] = []
+    genuine = seat.broker.load_log
+    monkeypatch.setattr(seat.broker, "load_log", lambda *a: read.append(len(genuine(*a))) or genuine(*a))
+    seat.lease()
+    seat.say(seat.result(task))
+    seat.settle()
+    assert len(read) == 1 and read[0] < 25 < len(genuine(0, "r1"))
+    assert seat.end() is None and seat.tasks()

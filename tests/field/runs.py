@@ -18,7 +18,7 @@ from tests.field.cases import Case
 
 from drumline_protocol.codec_types import Opaque
 
-EVERY = [*ALL_MODES, "messages"]
+EVERY: list[Any] = [*ALL_MODES, "messages"]
 #: lists of modes beside all at once
 FEWER = [[mode] for mode in EVERY] + [["updates", "messages"]]
 _SHOWN_LINES, _AROUND = 12, 100

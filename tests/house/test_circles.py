@@ -22,7 +22,6 @@ KNOWN = {
         "drumline_coordinator.keeper drumline_coordinator.service drumline_coordinator.sweep"
     ),
     "the parts of the double": "drumline_transport.memory*",
-    "a call and the trace of it": "drumline.embedded.call drumline.tracing.begin",
     "a link and who is there": "drumline.cluster.attendance drumline.cluster.link",
     "a graph that can be bound to a cluster, which compiles graphs": "drumline.cluster* drumline.graph*",
 }

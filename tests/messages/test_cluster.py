@@ -163,7 +163,7 @@ def fragile(server: LocalServer, openai_server: OpenAIServer) -> Iterator[tuple[
     processes.close()
 
 
-def strike(fragile: tuple[Processes, Cluster], how: str, path: Path, version: str) -> tuple[list[Any], str]:
+def strike(fragile: tuple[Processes, Cluster], how: str, path: Path, version: Any) -> tuple[list[Any], str]:
     """Read an answer, kill the worker that speaks at its 20th token; all items, and the node's result."""
     processes, cluster = fragile
     given = {"how": how, "mark": str(path), "pause_s": 0.01, "out": ""}

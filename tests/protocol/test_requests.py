@@ -47,7 +47,7 @@ def request(**given: Any) -> RunRequest:
 @pytest.mark.parametrize(("given", "fault"), BAD, ids=lambda each: str(each)[:30])
 def test_names_that_cannot_be(given: dict[str, Any], fault: str) -> None:
     link = Link("redis://nowhere", "p", (), ())
-    link._broker = Broker()
+    link._broker = Broker()  # type: ignore[assignment]
     for call in (check_names, check_request, lambda asked: link.submit(asked, CODEC)):
         with pytest.raises(InvalidRequest, match=fault):
             call(request(**given))
@@ -61,7 +61,7 @@ def test_all_faults_are_told_at_once() -> None:
 @pytest.mark.parametrize("run_id", ["", "\ud800", LONG])
 def test_looking_up_a_run_that_cannot_be(run_id: str) -> None:
     link = Link("redis://nowhere", "p", (), ())
-    link._broker = Broker()
+    link._broker = Broker()  # type: ignore[assignment]
     calls: list[Any] = [check_run_id, link.partition, lambda run: link.cancel(run, "")]
     for call in calls:
         with pytest.raises(InvalidRequest, match="run_id"):

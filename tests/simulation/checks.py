@@ -9,7 +9,7 @@ from tests.differential.compare import difference, exact_difference
 from tests.differential.normal import Recorded, show
 
 from drumline.cluster.position import BEGINNING, Position
-from drumline.embedded.call import output_coercion
+from drumline.reading import output_coercion
 from drumline.testing._sim.watch import LogWatch, demand
 from drumline.testing.errors import InvariantViolation as Violation
 from drumline_protocol.errors import NoCoordinator, PoisonedRun, RunCancelled, TaskAbandoned

@@ -6,7 +6,7 @@ from typing import Any
 
 from drumline.cluster.position import BEGINNING, Position
 from drumline.cluster.reader import RunReader
-from drumline.embedded.call import mappers_of, output_coercion
+from drumline.reading import mappers_of, output_coercion
 from drumline.testing._sim.network import SimServer
 from drumline.views import View
 from drumline_protocol import wire

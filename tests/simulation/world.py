@@ -16,7 +16,7 @@ from drumline.testing._sim.ears import Ears
 from drumline.testing._sim.engine import Action, Engine
 from drumline.testing._sim.watch import LogWatch, check_rest, demand
 from drumline.testing.errors import InvariantViolation as Violation
-from drumline_coordinator import attempts, cells, intake, staging
+from drumline_coordinator import attempts, cells, intake, opened, staging
 from drumline_worker import crew, outbox
 
 from . import graphs
@@ -36,6 +36,8 @@ MODES = ("values", "updates", "custom", "tasks")
 #: bounds that a small graph would never reach, and what is drawn for them
 _LIMITS = (
     (intake, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
+    (staging, "HEAD_EVERY_BYTES", (262144, 3000, 300)),
+    (opened, "IDLE_RUN_MS", (30_000, 2_000, 0)),
     (attempts, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),

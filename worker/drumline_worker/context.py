@@ -16,16 +16,13 @@ from typing import Any
 
 from drumline_graph.loaded import loaded
 from drumline_graph.types import StreamWriter
+from drumline_protocol import running
 from drumline_protocol.facts import CUSTOM
 from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
+from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
 from drumline_worker.job import Job
 from drumline_worker.late_config import LateConfig
 from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer, server_info_of
-
-#: key of `configurable` by which a config is known to be that of a task (LangGraph's name)
-TASK_KEY = "__pregel_task_id"
-#: where a task's config holds its `TaskContext`: a node that hands its config on to a thread hands on its task
-CONTEXT_KEY = "__drumline_task"
 
 _building = threading.RLock()
 
@@ -132,6 +129,11 @@ class TaskContext:
             ns=(*job.ns, f"{job.node.name}:{job.task}"),
         )
 
+    def without_tokens(self, callbacks: Any) -> Any:
+        """Callbacks for a graph that this task's code calls, without the task's handler of tokens."""
+        tokens = tokens_module()
+        return callbacks if tokens is None else tokens.without_handlers(callbacks)
+
     def _build_config(self) -> dict[str, Any]:
         job = self.job
         given = job.shared.config
@@ -199,7 +201,7 @@ def make_writer(job: Job) -> StreamWriter:
 
 
 #: set around every call of user code
-current: ContextVar[TaskContext | None] = ContextVar("drumline_task", default=None)
+current: ContextVar[TaskContext | None] = running.current
 
 
 def enter(context: TaskContext) -> None:

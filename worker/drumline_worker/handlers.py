@@ -6,7 +6,6 @@ the ids of the caller's trace. Nothing here imports langchain-core before somebo
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +15,8 @@ from uuid import UUID
 from drumline_graph.loaded import loaded
 from drumline_protocol.messages import RunShared
 from drumline_protocol.metadata import run_metadata
+from drumline_protocol.trace_asked import tracing_asked
 from drumline_protocol.trace_ids import TRACE, root_trace_id, trace_order
-
-#: what LangSmith reads; "true" asks for traces
-TRACING_VARIABLES = ("LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +48,6 @@ def worker_callbacks(*handlers: Handlers) -> None:
     needs no handler: it listens where the environment says `LANGSMITH_TRACING=true`.
     """
     _served.extend(handlers)
-
-
-def tracing_asked() -> bool:
-    """Whether the environment asks for LangSmith's traces."""
-    get = os.environ.get
-    for name in TRACING_VARIABLES:  # noqa: SIM110  every run asks: `any` takes twice as long
-        if get(name) == "true":
-            return True
-    return False
 
 
 def flush_tracers(limit_s: float) -> None:

@@ -17,7 +17,7 @@ from drumline_transport.broker import CellRead
 from drumline_worker.cache import DECODED_WEIGHT, Cache, Seen, seen_at
 from drumline_worker.pristine import NotPlain
 
-#: `WorkerVerbs.read_values`
+#: `LookVerbs.read_values`
 Read = Callable[[int, list[CellRead], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]
 
 #: a blob is a cell of one version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -31,7 +32,7 @@ class LiveOutput:
     #: what runs in subgraphs is shown even if their items are not
     needs_subgraphs = True
 
-    def __init__(self, modes: list[str], subgraphs: bool, console: Console | None = None) -> None:
+    def __init__(self, modes: Sequence[str], subgraphs: bool, console: Console | None = None) -> None:
         self._modes = frozenset(modes)
         self._subgraphs = subgraphs
         self.further_modes = () if "tasks" in modes else ("tasks",)

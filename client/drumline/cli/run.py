@@ -8,11 +8,11 @@ import signal
 import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from drumline.settings import Settings, UsageError
 from drumline_protocol.errors import LangChainMissing
@@ -20,6 +20,8 @@ from drumline_protocol.failure import NODE
 
 if TYPE_CHECKING:
     from drumline.cluster import RunStream
+    from drumline.graph.call_types import RunConfig
+    from drumline_graph.types import StreamMode
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 #: how the note begins that names node and worker
@@ -55,7 +57,7 @@ def run(args: Namespace) -> int:
     with Cluster(settings.broker(), prefix=settings.prefix()) as cluster, _plain_warnings(), _terminable():
         stream = cluster.graph(args.graph).stream(
             input,
-            config,
+            cast("RunConfig", config),
             context=context,
             stream_mode=[*modes, *output.further_modes],
             subgraphs=output.needs_subgraphs,
@@ -74,7 +76,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _items(stream: RunStream) -> Iterator[Any]:
+def _items(stream: RunStream[Any]) -> Iterator[Any]:
     try:
         yield from stream
     except LangChainMissing as error:
@@ -83,7 +85,7 @@ def _items(stream: RunStream) -> Iterator[Any]:
         raise _RunFailed(error) from error
 
 
-def _output(args: Namespace, modes: list[str]) -> Any:
+def _output(args: Namespace, modes: Sequence[str]) -> Any:
     from drumline.cli.outputs import JsonOutput, LineOutput
 
     if args.json:
@@ -119,7 +121,7 @@ def read_json(text: str, option: str) -> Any:
         raise UsageError(f"{source} is not JSON: {error}{near}. Text stands in double quotes.") from None
 
 
-def read_modes(text: str) -> list[str]:
+def read_modes(text: str) -> list[StreamMode]:
     """The stream modes of `--stream`. UsageError for an unknown one."""
     from drumline.views import parse_modes
 
@@ -129,10 +131,10 @@ def read_modes(text: str) -> list[str]:
         raise UsageError(f"--stream: {error}") from None
     if not modes:
         raise UsageError("--stream names no mode")
-    return list(modes)
+    return cast("list[StreamMode]", list(modes))
 
 
-def _told(graph: str, stream: RunStream, error: Exception) -> str:
+def _told(graph: str, stream: RunStream[Any], error: Exception) -> str:
     """The error of a run: the worker's traceback, if there is one, then one line."""
     from drumline_graph.errors import DrumlineError
     from drumline_protocol.errors import ClusterError, RemoteError

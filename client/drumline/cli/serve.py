@@ -19,6 +19,7 @@ from drumline.settings import Settings
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
+    from drumline_transport.broker import Kind, LookVerbs
     from drumline_transport.redis_broker import RedisBroker
     from drumline_transport.renewer_process import RenewerProcess
 
@@ -82,7 +83,9 @@ def _await_cluster(url: str, prefix: str, name: str) -> RedisBroker | None:
     return None
 
 
-def _coordinate(args: Namespace, settings: Settings, broker: Any, programs: Mapping[str, Program], name: str) -> None:
+def _coordinate(
+    args: Namespace, settings: Settings, broker: RedisBroker, programs: Mapping[str, Program], name: str
+) -> None:
     from drumline_coordinator.apps import Apps
     from drumline_coordinator.service import Coordinator, CoordinatorSettings
 
@@ -102,7 +105,7 @@ def _coordinate(args: Namespace, settings: Settings, broker: Any, programs: Mapp
     _say(f"coordinator {name} stopped")
 
 
-def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[str, Program], name: str) -> None:
+def _work(args: Namespace, settings: Settings, broker: RedisBroker, programs: Mapping[str, Program], name: str) -> None:
     from drumline_worker.registry import Registry
     from drumline_worker.service import Worker, WorkerSettings
 
@@ -138,16 +141,14 @@ def _work(args: Namespace, settings: Settings, broker: Any, programs: Mapping[st
 
 
 def _renewer(
-    kind: str, name: str, owner: str, settings: Settings, broker: Any, lease_ms: int, pools: Sequence[str] = ()
+    kind: Kind, name: str, owner: str, settings: Settings, broker: LookVerbs, lease_ms: int, pools: Sequence[str] = ()
 ) -> RenewerProcess:
     """The process that keeps this one's leases while user code holds the interpreter."""
     from drumline_transport.renewer import Charge
     from drumline_transport.renewer_process import RenewerProcess
 
     url, prefix = settings.broker(), settings.prefix()
-    return RenewerProcess(
-        Charge(os.getpid(), kind, name, owner, url, prefix, broker.partitions, lease_ms, list(pools))  # type: ignore[arg-type]
-    )
+    return RenewerProcess(Charge(os.getpid(), kind, name, owner, url, prefix, broker.partitions, lease_ms, list(pools)))
 
 
 def _exit_for_sure(code: int) -> None:

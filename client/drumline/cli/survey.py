@@ -13,6 +13,7 @@ from drumline_transport.errors import ServerError
 
 if TYPE_CHECKING:
     from drumline.cluster import Cluster
+    from drumline_transport.broker import Kind, LookVerbs, OperatorVerbs
     from drumline_transport.dead import FailedRun
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ def _failed(run: FailedRun) -> dict[str, Any]:
     return {"at_ms": run.at_ms, **{name: printable(text) for name, text in texts.items()}}
 
 
-def members(broker: Any, kind: str) -> list[Presence]:
+def members(broker: LookVerbs, kind: Kind) -> list[Presence]:
     """All coordinators or workers, by name."""
     return presences(broker.members(kind))
 
@@ -98,7 +99,7 @@ def _age(row: Presence) -> dict[str, Any]:
     return {"age_ms": row.age_ms, "alive": row.age_ms <= PRESENCE_TTL_MS}
 
 
-def _pools(broker: Any, served: Mapping[str, int], wanted: Iterable[str]) -> list[dict[str, Any]]:
+def _pools(broker: OperatorVerbs, served: Mapping[str, int], wanted: Iterable[str]) -> list[dict[str, Any]]:
     names = sorted({*served, *wanted})
     depths = broker.queue_depths(names) if names else {}
     return [

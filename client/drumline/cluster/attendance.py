@@ -12,6 +12,7 @@ from drumline_protocol.presence import Presence, presences
 
 if TYPE_CHECKING:
     from drumline.cluster.link import Link
+    from drumline_transport.broker import Kind
 
 #: how long a request waits where no coordinator is registered: one that is just being started registers by then
 GRACE_MS = 3_000
@@ -38,5 +39,5 @@ def missing_workers(link: Link, graph: str, tasks: Iterable[Mapping[str, Any]]) 
     return [NoWorker(pool, graph) for pool in sorted({task["pool"] for task in tasks} - served)]
 
 
-def _alive(link: Link, kind: str) -> list[Presence]:
+def _alive(link: Link, kind: Kind) -> list[Presence]:
     return [member for member in presences(link.broker().members(kind)) if member.age_ms <= PRESENCE_TTL_MS]

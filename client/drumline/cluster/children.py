@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
+from drumline.call_config import is_of_task
 from drumline.cluster.link import Link
-from drumline.embedded.config import call_config, callbacks_elsewhere, is_of_task
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError, UnknownRun
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.request_digest import digest_of
-from drumline_worker.context import TaskContext, current
-from drumline_worker.job import Fate
+
+if TYPE_CHECKING:
+    from drumline_worker.context import TaskContext
+    from drumline_worker.job import Fate
 
 #: keys of `configurable` and `metadata` that say where the caller's task stands, beside all that begin like these
 _OF_A_TASK = frozenset({"checkpoint_ns", "checkpoint_id", "checkpoint_map"})
@@ -58,28 +60,12 @@ class Caller:
             self._fate.waits(begins)
 
 
-def remote_config(
-    base: Mapping[str, Any] | None, config: Mapping[str, Any] | None
-) -> tuple[dict[str, Any], TaskContext | None]:
-    """The config of a call that goes to a cluster, and the node that makes it, if one does.
-
-    What only this process can use is still in it: `travelling` leaves that behind.
-    """
-    merged, caller = call_config(base, config)
-    callbacks = callbacks_elsewhere(base, config)
-    merged.pop("callbacks", None)
-    if callbacks is not None:
-        merged["callbacks"] = callbacks
-    return merged, caller or current.get()
-
-
 def travelling(config: Mapping[str, Any], caller: TaskContext | None) -> dict[str, Any]:
     """What of a config goes to another process: all that its user wrote, and nothing of what engines keep in it.
 
     For a call out of a node, drumline's or LangGraph's, that also leaves out where the node stands. The id of the
     node's run is not the new one's: it becomes `metadata["parent_run_id"]`.
     """
-    caller = caller or current.get()
     inside = caller is not None or is_of_task(config)
     left_out = _OF_A_TASK if inside else frozenset()
     out = dict(config)

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from drumline.cluster.link import Link
 from drumline.cluster.opening import Opening
-from drumline.cluster.status import run_status
 from drumline.cluster.stream import AsyncRunStream, RunStream
+from drumline.reading import Reading, aresult_of, parse_reading, result_of
 from drumline.settings import Settings
-from drumline.views import FinalOutput
 from drumline_protocol.errors import without_password
+from drumline_transport.after_fork import late_import
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from drumline.cluster.remote import ClusterGraph
     from drumline.graph.state import CompiledStateGraph
+    from drumline_graph.builder import ContextT, InputT, OutputT, StateT
+    from drumline_graph.types import StreamMode, StreamPart
+    from drumline_transport.broker import Broker
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: how who wants a run's output reads it
+OUTPUT = Reading(("values",), outputs=True)
 
 
 class Cluster:
     """A drumline cluster, reached through its broker.
 
-    Connects when first used; close it, or use it as a context manager. It works in the children of a fork too: each
-    connects for itself.
+    Connects when first used; close it, or use it as a context manager (`with`, `async with`). It works in the children
+    of a fork too: each connects for itself.
 
     `url` is `redis://[user:password@]host:port/db` or `rediss://` for TLS, `prefix` tells clusters on one broker apart.
     Left out, they come from where the command line takes them: `DRUMLINE_BROKER` and `DRUMLINE_PREFIX`, a `drumline up`
@@ -51,7 +59,15 @@ class Cluster:
 
     # -- graphs and runs ----------------------------------------------------------------------------
 
-    def graph(self, name: str, *, graph: CompiledStateGraph[Any, Any, Any, Any] | None = None) -> ClusterGraph:
+    @overload
+    def graph(self, name: str, *, graph: None = None) -> ClusterGraph[Any, Any, Any, Any]: ...
+
+    @overload
+    def graph(
+        self, name: str, *, graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT]
+    ) -> ClusterGraph[StateT, ContextT, InputT, OutputT]: ...
+
+    def graph(self, name: str, *, graph: CompiledStateGraph[Any, Any, Any, Any] | None = None) -> Any:
         """The graph that coordinators and workers serve as `name`: `.stream`, `.astream`, `.invoke`, `.start`, ...
 
         With `graph` (the same one, compiled here) results come back as the classes that it names, and a cluster that
@@ -60,6 +76,30 @@ class Cluster:
         from drumline.cluster.remote import ClusterGraph
 
         return ClusterGraph(self, name, graph)
+
+    @overload
+    def join(
+        self,
+        run_id: str,
+        after: str | None = None,
+        *,
+        stream_mode: StreamMode | Sequence[StreamMode] = "updates",
+        subgraphs: bool = False,
+        output_keys: str | Sequence[str] | None = None,
+        version: Literal["v1"] = "v1",
+    ) -> RunStream[Any]: ...
+
+    @overload
+    def join(
+        self,
+        run_id: str,
+        after: str | None = None,
+        *,
+        stream_mode: StreamMode | Sequence[StreamMode] = "updates",
+        subgraphs: bool = False,
+        output_keys: str | Sequence[str] | None = None,
+        version: Literal["v2"],
+    ) -> RunStream[StreamPart[Any, Any]]: ...
 
     def join(
         self,
@@ -70,21 +110,38 @@ class Cluster:
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
         version: str = "v1",
-    ) -> RunStream:
+    ) -> RunStream[Any]:
         """Read a run's stream, while it runs or later, from the beginning or behind a position of an earlier stream.
 
         Any number of readers may. Closing it does not touch the run. UnknownRun (at the first item), ModeNotRecorded,
         InvalidPosition.
         """
-        return Opening(
-            run_id,
-            stream_mode,
-            begin=self._known(run_id),
-            after=after,
-            subgraphs=subgraphs,
-            output_keys=output_keys,
-            version=version,
-        ).stream(self.link)
+        reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
+        return self._joining(run_id, reading, after).stream(self.link)
+
+    @overload
+    def ajoin(
+        self,
+        run_id: str,
+        after: str | None = None,
+        *,
+        stream_mode: StreamMode | Sequence[StreamMode] = "updates",
+        subgraphs: bool = False,
+        output_keys: str | Sequence[str] | None = None,
+        version: Literal["v1"] = "v1",
+    ) -> AsyncRunStream[Any]: ...
+
+    @overload
+    def ajoin(
+        self,
+        run_id: str,
+        after: str | None = None,
+        *,
+        stream_mode: StreamMode | Sequence[StreamMode] = "updates",
+        subgraphs: bool = False,
+        output_keys: str | Sequence[str] | None = None,
+        version: Literal["v2"],
+    ) -> AsyncRunStream[StreamPart[Any, Any]]: ...
 
     def ajoin(
         self,
@@ -95,42 +152,24 @@ class Cluster:
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
         version: str = "v1",
-    ) -> AsyncRunStream:
+    ) -> AsyncRunStream[Any]:
         """The twin of `join` for an event loop: `async for item in cluster.ajoin(run_id)`."""
-        return Opening(
-            run_id,
-            stream_mode,
-            begin=self._known(run_id),
-            after=after,
-            subgraphs=subgraphs,
-            output_keys=output_keys,
-            version=version,
-        ).astream(self.link)
+        reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
+        return self._joining(run_id, reading, after).astream(self.link)
 
     def result(self, run_id: str) -> Any:
         """Wait for the run's end and return its output, as `invoke` does; raises what the run raised."""
-        output = FinalOutput("v1")
-        for item in self._output(run_id).stream(self.link):
-            output.add(item)
-        return output.result()
+        return result_of(OUTPUT, self._joining(run_id, OUTPUT).stream(self.link))
 
     async def aresult(self, run_id: str) -> Any:
         """The twin of `result` for an event loop."""
-        output = FinalOutput("v1")
-        async for item in self._output(run_id).astream(self.link):
-            output.add(item)
-        return output.result()
+        return await aresult_of(OUTPUT, self._joining(run_id, OUTPUT).astream(self.link))
 
-    def _output(self, run_id: str) -> Opening:
-        return Opening(run_id, "values", begin=self._known(run_id), outputs=True)
-
-    def _known(self, run_id: str) -> Callable[[], None]:
-        """What a joining stream does first: make sure that the run exists."""
-
-        def check() -> None:
+    def _joining(self, run_id: str, reading: Reading, after: str | None = None) -> Opening:
+        def begin() -> None:  # a stream that joins makes sure first that the run exists
             self.link.record(run_id)
 
-        return check
+        return Opening(run_id, reading, begin=begin, after=after)
 
     def cancel(self, run_id: str, reason: str = "") -> None:
         """End a run: no new task starts, running async nodes are cancelled, readers get `RunCancelled`.
@@ -162,6 +201,9 @@ class Cluster:
         "cancelled" or "paused"; each open task is
         `{"id", "node", "ns", "pool", "attempt", "state": "dispatched" | "planned" | "parked", "reason"}`.
         """
+        with late_import():  # it folds the run's facts: readers of streams do not need that
+            from drumline.cluster.status import run_status
+
         return run_status(self.link, run_id)
 
     async def astatus(self, run_id: str) -> dict[str, Any]:
@@ -170,19 +212,32 @@ class Cluster:
 
     # -- the connection -------------------------------------------------------------------------------
 
-    def broker(self) -> Any:
-        """The broker behind the cluster, connected: for tools. NoBroker, NoCluster, EvictingBroker, ProtocolTooNew."""
-        return self.link.broker()
+    def broker(self) -> Broker:
+        """The broker behind the cluster, connected, with all its verbs: for tools.
+
+        NoBroker, NoCluster, EvictingBroker, ProtocolTooNew.
+        """
+        return self.link.whole_broker()
 
     def close(self) -> None:
         """Close all connections. The cluster and its runs go on."""
         self.link.close()
 
-    def __enter__(self) -> Cluster:
+    async def aclose(self) -> None:
+        """The twin of `close` for an event loop."""
+        await _in_thread(self.close)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<Cluster {without_password(self.url)} prefix {self.prefix!r}>"

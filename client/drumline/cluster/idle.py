@@ -6,8 +6,8 @@ import warnings
 
 from drumline.cluster.attendance import missing_workers
 from drumline.cluster.link import Link
-from drumline.cluster.status import run_status
 from drumline_protocol.errors import RunExpired, UnknownRun
+from drumline_transport.after_fork import late_import
 
 #: of this many empty reads of a log, one looks whether the run is still there
 CHECK_EVERY = 5
@@ -33,6 +33,9 @@ class Idle:
             self._link.check_readable(self._run_id)
 
     def _warn_of_missing_workers(self) -> None:
+        with late_import():
+            from drumline.cluster.status import run_status
+
         try:
             status = run_status(self._link, self._run_id)
         except UnknownRun:  # it was there: somebody reads its log

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from drumline.cluster.attendance import GRACE_MS, is_in_vain, is_over
 from drumline.cluster.leaving import Canceller
@@ -24,6 +24,9 @@ from drumline_protocol.request_digest import Asked, digest_of
 from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
 
+if TYPE_CHECKING:
+    from drumline_transport.broker import Broker, ClientVerbs
+
 
 class Link:
     """Connects when first used. One link serves threads and event loops alike."""
@@ -35,7 +38,7 @@ class Link:
         self._types = TypeTable().with_types(types)
         self._codecs: dict[Program | None, Codec] = {}
         self._lock = threading.Lock()
-        self._broker: Any = None
+        self._broker: Broker | None = None
         #: ends the runs of streams that were dropped
         self.canceller = Canceller()
         #: set by `close`: ends the waits of calls in other threads
@@ -47,8 +50,12 @@ class Link:
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
-    def broker(self) -> Any:
-        """The broker, connected. NoBroker, NoCluster, EvictingBroker, ProtocolTooNew."""
+    def broker(self) -> ClientVerbs:
+        """The broker, connected: what a client may ask of it. NoBroker, NoCluster, EvictingBroker, ProtocolTooNew."""
+        return self.whole_broker()
+
+    def whole_broker(self) -> Broker:
+        """The same with the verbs of all roles: for tools."""
         with self._lock:
             if self._broker is None:
                 with late_import():
@@ -103,7 +110,7 @@ class Link:
 
     def record(self, run_id: str) -> dict[str, bytes]:
         """The record of a run. UnknownRun if there is none."""
-        record: dict[str, bytes] = self.broker().load_run(self.partition(run_id), run_id)
+        record = self.broker().load_run(self.partition(run_id), run_id)
         if not record:
             raise UnknownRun(run_id)
         return record

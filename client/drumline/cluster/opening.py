@@ -15,8 +15,7 @@ from drumline.cluster.mismatch import explained
 from drumline.cluster.position import parse_position
 from drumline.cluster.reader import RunReader
 from drumline.cluster.stream import AsyncRunStream, RunStream
-from drumline.embedded.call import mappers_of, output_coercion
-from drumline.views import View, parse_modes
+from drumline.reading import Reading, view_of
 from drumline_graph.error_classes import error_classes_of
 from drumline_graph.program import Program
 from drumline_protocol import wire
@@ -30,48 +29,45 @@ if TYPE_CHECKING:
 class Opening:
     """What a reader of a run asked for.
 
-    `begin` is called before the first read (it submits the run, or makes sure that it exists), `cancel` when the stream
-    is closed before the run's end (None: the run goes on), `withdraw` when nobody accepted the run (None: it was there
-    before). `outputs` narrows the state to the output schema. `asked` is what the run must have been begun with, and
+    `reading` says how the run is shown. `begin` is called before the first read: it submits the run, or makes sure that
+    it exists. `cancel` is called when the stream is closed before the run's end (None: the run goes on), `withdraw`
+    when nobody accepted the run (None: it was there before). `asked` is what the run must have been begun with,
     `caller` the node that reads it.
     """
 
     run_id: str
-    modes: str | Sequence[str]
+    reading: Reading
     begin: Callable[[], None]
     cancel: Callable[[], None] | None = None
     withdraw: Callable[[], None] | None = None
     after: str | None = None
-    subgraphs: bool = False
-    output_keys: str | Sequence[str] | None = None
-    outputs: bool = False
-    version: str = "v1"
-    printed: Sequence[str] = ()
     program: Program | None = None
     asked: Asked | None = None
     caller: Caller | None = None
     #: what callback handlers hear; None if there are none
     trace: RunTrace | None = None
 
-    def stream(self, link: Link) -> RunStream:
+    def stream(self, link: Link) -> RunStream[Any]:
         """The stream for sync callers."""
-        kind = RunStream if self.trace is None else self._traced("TracedRunStream")
-        return kind(
+        kind: Any = RunStream if self.trace is None else self._traced("TracedRunStream")
+        stream: RunStream[Any] = kind(
             self.run_id,
             self._reader(link),
             lambda: link.broker().log_reader(link.partition(self.run_id), self.run_id),
             **self._rest(link),
         )
+        return stream
 
-    def astream(self, link: Link) -> AsyncRunStream:
+    def astream(self, link: Link) -> AsyncRunStream[Any]:
         """The twin for an event loop."""
-        kind = AsyncRunStream if self.trace is None else self._traced("TracedAsyncRunStream")
-        return kind(
+        kind: Any = AsyncRunStream if self.trace is None else self._traced("TracedAsyncRunStream")
+        stream: AsyncRunStream[Any] = kind(
             self.run_id,
             self._reader(link),
             lambda: link.broker().alog_reader(link.partition(self.run_id), self.run_id),
             **self._rest(link),
         )
+        return stream
 
     def _traced(self, kind: str) -> Any:
         from drumline.tracing import streams
@@ -92,23 +88,13 @@ class Opening:
         }
 
     def _reader(self, link: Link) -> RunReader:
-        modes, listed = parse_modes(self.modes)
-        wanted = (*modes, *self.printed)
         program, codec = self.program, link.codec(self.program)
         known = KnownErrors(link.errors, program)
-        view: Any = View(
-            modes,
-            listed=listed,
-            subgraphs=self.subgraphs,
-            output_keys=self.output_keys,
-            outputs=self.outputs,
-            version=self.version,
-            printed=self.printed,
-            coerce=None if program is None else output_coercion(program),
-            mappers=None if program is None else mappers_of(program),
+        view: Any = view_of(
+            self.reading,
+            program,
             decode_item=lambda data: wire.decode_item(codec, data),
             errors=known,
-            shown_as=None if program is None else program.shown_as,
         )
         if self.trace is not None:
             from drumline.tracing.streams import Overheard
@@ -118,9 +104,9 @@ class Opening:
             self.run_id,
             view,
             codec,
-            wanted,
+            self.reading.record,
             known=known,
-            subgraphs=self.subgraphs,
+            subgraphs=self.reading.subgraphs,
             start=parse_position(self.after, self.run_id),
             raised_as=None if program is None else explained(program),
             asked=self.asked,

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from drumline.cluster.children import Caller, child_run_id, remote_config, travelling
+from drumline.call import Call, Callee, parse_call, portable_input
+from drumline.call_config import is_of_task
+from drumline.cluster.calls import ClusterCalls
+from drumline.cluster.children import Caller, child_run_id, travelling
 from drumline.cluster.opening import KnownErrors, Opening
 from drumline.cluster.stream import AsyncRunStream, RunStream
-from drumline.embedded.call import Call, mappers_of, portable_input
-from drumline.embedded.config import is_of_task
-from drumline.runnable.remote import RemoteFace
+from drumline.reading import mappers_of
 from drumline.tracing.begin import cluster_trace
-from drumline.views import MODES, FinalOutput, parse_modes
+from drumline.views import MODES
+from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.request_digest import Asked
 from drumline_protocol.trace_ids import TRACE, root_trace_id
-from drumline_worker.context import TaskContext, current
 
 if TYPE_CHECKING:
     from drumline.cluster.cluster import Cluster
+    from drumline.graph.call_types import RunConfig
     from drumline.graph.state import CompiledStateGraph
+    from drumline_graph.types import Command
 
 
-class ClusterGraph(RemoteFace):
+class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
     """A graph that a cluster serves as `name`. Get one from `Cluster.graph(name)`."""
 
-    def __init__(self, cluster: Cluster, name: str, graph: CompiledStateGraph[Any, Any, Any, Any] | None) -> None:
+    def __init__(
+        self, cluster: Cluster, name: str, graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT] | None
+    ) -> None:
         self.cluster = cluster
         self.name = name
+        self._graph = graph
         self._program = None if graph is None else graph.program
         self._link = cluster.link
         #: what `with_config` bound, here or to the graph at hand
@@ -39,85 +45,43 @@ class ClusterGraph(RemoteFace):
     def __repr__(self) -> str:
         return f"<ClusterGraph {self.name!r} of {self.cluster!r}>"
 
-    # -- the calls of an embedded graph -------------------------------------------------------------
-
-    def stream(self, input: Any, config: Mapping[str, Any] | None = None, **options: Any) -> RunStream:
-        """Run the graph on the cluster and yield what happens: arguments and items of `CompiledStateGraph.stream`.
-
-        Also `on_close="cancel" | "continue"`: what closing the stream early does to the run. The stream has `.run_id`
-        and `.position`. Raises what the run raised; NoCoordinator if nobody accepts the run within 10 s; UnknownGraph,
-        GraphMismatch, EncodeError, NoBroker.
-        """
-        return self._open(input, config, **options).stream(self._link)
-
-    def astream(self, input: Any, config: Mapping[str, Any] | None = None, **options: Any) -> AsyncRunStream:
-        """The twin of `stream` for an event loop."""
-        return self._open(input, config, is_async=True, **options).astream(self._link)
-
-    def invoke(
-        self,
-        input: Any,
-        config: Mapping[str, Any] | None = None,
-        *,
-        stream_mode: str | Sequence[str] = "values",
-        **options: Any,
-    ) -> Any:
-        """Run the graph to its end and return its output, as `CompiledStateGraph.invoke` does."""
-        outputs = options.get("output_keys") is None
-        items = self.stream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
-        with items:
-            if stream_mode != "values":
-                return list(items)
-            output = FinalOutput(options.get("version", "v1"), subgraphs=bool(options.get("subgraphs")))
-            for item in items:
-                output.add(item)
-        return output.result()
-
-    async def ainvoke(
-        self,
-        input: Any,
-        config: Mapping[str, Any] | None = None,
-        *,
-        stream_mode: str | Sequence[str] = "values",
-        **options: Any,
-    ) -> Any:
-        """The twin of `invoke` for an event loop."""
-        outputs = options.get("output_keys") is None
-        items = self.astream(input, config, stream_mode=stream_mode, outputs=outputs, **options)
-        async with items:
-            if stream_mode != "values":
-                return [item async for item in items]
-            output = FinalOutput(options.get("version", "v1"), subgraphs=bool(options.get("subgraphs")))
-            async for item in items:
-                output.add(item)
-        return output.result()
-
     # -- what only a cluster has --------------------------------------------------------------------
 
-    def start(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
+    def start(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+    ) -> str:
         """Start a run that records everything and return its id; read it with `join`, wait with `result`.
 
         Returns when a coordinator has accepted the run: from then on it is never lost. NoCoordinator if nobody does
         within 10 s. An input that the graph refuses is accepted and fails: `result` raises why.
         """
-        return self._start(input, config, context)
+        return self._start(input, config, context, is_async=False)
 
-    def _start(self, input: Any, config: Mapping[str, Any] | None, context: Any, *, is_async: bool = False) -> str:
-        given, caller = remote_config(self.config, config)
-        if given.get("callbacks") and caller is None and not is_of_task(config):
+    def _start(self, input: Any, config: Mapping[str, Any] | None, context: Any, *, is_async: bool) -> str:
+        call = self._parse(input, config, context=context, stream_mode=MODES, subgraphs=True)
+        if call.config.get("callbacks") and call.caller is None and not is_of_task(config):
             warnings.warn(
                 "config['callbacks'] hear nothing of a run that is started: they hear what `stream` or `invoke` reads",
                 RuntimeWarning,
                 stacklevel=3,
             )
-        given = travelling(given, caller)
-        request = self._request(input, given, context, MODES, caller, subgraphs=True, is_async=is_async)
+        request = self._request(call, is_async=is_async)
         asked = Asked(request.graph, request.fingerprint)
         asked.digest = self._link.submit(request, self._link.codec(self._program))
         self._link.await_accepted(request.run_id, asked)
         return request.run_id
 
-    async def astart(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
+    async def astart(
+        self,
+        input: InputT | Command[Any] | None,
+        config: RunConfig | None = None,
+        *,
+        context: ContextT | None = None,
+    ) -> str:
         """The twin of `start` for an event loop.
 
         Who is cancelled in it, and let drumline choose the id, leaves no run behind: nobody would know its id.
@@ -146,71 +110,49 @@ class ClusterGraph(RemoteFace):
 
     # -- calls of a CompiledStateGraph that is bound to this one -------------------------------------
 
-    def run(self, call: Call) -> RunStream:
+    def run(self, call: Call) -> RunStream[Any]:
         """The stream of a prepared call."""
-        return self._prepared(call, "cancel").stream(self._link)
+        return self._opening(call, "cancel", is_async=False).stream(self._link)
 
-    def arun(self, call: Call) -> AsyncRunStream:
+    def arun(self, call: Call) -> AsyncRunStream[Any]:
         """The twin of `run`."""
-        return self._prepared(call, "cancel", is_async=True).astream(self._link)
+        return self._opening(call, "cancel", is_async=True).astream(self._link)
+
+    # -- from arguments to a request ------------------------------------------------------------------
+
+    def _parse(self, input: Any, config: Mapping[str, Any] | None, **asked: Any) -> Call:
+        """The call as the graph understands it, if this process holds it."""
+        if self._graph is not None:
+            return self._graph.prepare_call(input, config, bound=self.config, elsewhere=True, **asked)
+        return parse_call(Callee(self.name, config=self.config, elsewhere=True), input, config, **asked)
+
+    def _as_result(self, output: Any) -> Any:
+        return output if self._graph is None else self._graph.as_result(output)
 
     def _open(
         self,
         input: Any,
         config: Mapping[str, Any] | None,
         *,
-        context: Any = None,
-        stream_mode: str | Sequence[str] | None = None,
-        print_mode: str | Sequence[str] = (),
-        output_keys: str | Sequence[str] | None = None,
-        subgraphs: bool = False,
-        debug: bool = False,
-        version: str = "v1",
-        outputs: bool = False,
+        is_async: bool,
         on_close: str = "cancel",
-        durability: Any = None,
-        is_async: bool = False,
+        **asked: Any,
     ) -> Opening:
-        del durability
-        if stream_mode is None:
-            stream_mode = "values" if is_of_task(config) else "updates"
-        modes, listed = parse_modes(stream_mode)
-        printed = parse_modes(print_mode)[0] if print_mode else ()
-        if debug:
-            printed = tuple(dict.fromkeys((*printed, "updates", "values")))
-        given, caller = remote_config(self.config, config)
-        call = Call(
-            input,
-            given,
-            context,
-            modes,
-            listed,
-            printed,
-            output_keys,
-            subgraphs,
-            version,
-            caller,
-        )
-        return self._prepared(call, on_close, outputs=outputs, is_async=is_async)
+        return self._opening(self._parse(input, config, **asked), on_close, is_async=is_async)
 
-    def _prepared(self, call: Call, on_close: str, *, outputs: bool = False, is_async: bool = False) -> Opening:
+    def _opening(self, call: Call, on_close: str, *, is_async: bool) -> Opening:
         if on_close not in ("cancel", "continue"):
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
-        link, context = self._link, call.caller or current.get()
-        given = travelling(call.config, context)
-        request = self._request(
-            call.input, given, call.context, call.record, context, subgraphs=call.subgraphs, is_async=is_async
-        )
-        caller = None if context is None else Caller(context, link)
-        run_id, program = request.run_id, self._program
-        asked = Asked(request.graph, request.fingerprint)
+        link, program = self._link, self._program
+        request = self._request(call, is_async=is_async)
+        caller = None if call.caller is None else Caller(call.caller, link)
+        run_id, asked = request.run_id, Asked(request.graph, request.fingerprint)
         trace = cluster_trace(
             self.name,
             program,
             call,
             run_id,
             is_async=is_async,
-            outputs=outputs,
             mappers=None if program is None else mappers_of(program),
             known=KnownErrors(link.errors, program),
         )
@@ -225,45 +167,33 @@ class ClusterGraph(RemoteFace):
 
         return Opening(
             run_id,
-            list(call.modes) if call.listed else call.modes[0],
+            call.reading,
             begin=begin,
             withdraw=lambda: link.cancel(run_id, "nobody accepted it in time"),
             cancel=None if on_close == "continue" else cancel if caller is None else caller.cancels(cancel),
-            subgraphs=call.subgraphs,
-            output_keys=call.output_keys,
-            outputs=outputs,
-            version=call.version,
-            printed=call.printed,
             program=program,
             trace=trace,
             asked=asked,
             caller=caller,
         )
 
-    def _request(
-        self,
-        input: Any,
-        config: Mapping[str, Any],
-        context: Any,
-        record: Sequence[str],
-        caller: TaskContext | None,
-        *,
-        subgraphs: bool,
-        is_async: bool,
-    ) -> RunRequest:
+    def _request(self, call: Call, *, is_async: bool) -> RunRequest:
         """The request that starts a run. Callbacks stay behind: they are objects of this process."""
+        config = travelling(call.config, call.caller)
         request = RunRequest(
             run_id=str(config.get("run_id") or ""),
             graph=self.name,
-            input=input if self._program is None else portable_input(self._program, input),
+            input=call.input if self._program is None else portable_input(self._program, call.input),
             config={key: value for key, value in config.items() if key not in ("callbacks", "run_id")},
-            context=context,
-            record=tuple(record),
-            subgraphs=subgraphs,
+            context=call.context,
+            record=call.reading.record,
+            subgraphs=call.reading.subgraphs,
             fingerprint=None if self._program is None else self._program.fingerprint,
             is_async=is_async,
         )
         if not request.run_id:
-            known = None if caller is None else child_run_id(caller, request, self._link.codec(self._program))
+            known = None
+            if call.caller is not None:
+                known = child_run_id(call.caller, request, self._link.codec(self._program))
             request.run_id = known or new_run_id()
         return request

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from drumline.cluster.link import Link
@@ -11,9 +12,8 @@ from drumline_coordinator.sketch import outline
 from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import OPEN, PARKED, Task
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec, unbox
-from drumline_protocol.facts import RunStarted
-from drumline_transport.broker import LogEntry
+from drumline_protocol.codec import unbox
+from drumline_protocol.facts import RunStarted, StepCommitted
 
 #: Digits of a time in ms: more were not written by us.
 _STAMP_DIGITS_MAX = 15
@@ -26,7 +26,7 @@ def run_status(link: Link, run_id: str) -> dict[str, Any]:
     created = record.get("created_ms", b"")
     tasks: list[Task] = []
     if status == "open":
-        tasks = _open_tasks(link.broker().load_log(link.partition(run_id), run_id), link.codec(None))
+        tasks = _open_tasks(link, run_id, record)
     return {
         "run_id": run_id,
         "graph": graph,
@@ -36,16 +36,20 @@ def run_status(link: Link, run_id: str) -> dict[str, Any]:
     }
 
 
-def _open_tasks(log: Sequence[LogEntry], codec: Codec) -> list[Task]:
-    """The tasks that the facts leave open; of a damaged log those that can be told."""
+def _open_tasks(link: Link, run_id: str, record: Mapping[str, bytes]) -> list[Task]:
+    """The tasks that the run's head, and the facts behind it, leave open; of a damaged log those that can be told."""
     state: RunState | None = None
+    broker, p, codec = link.broker(), link.partition(run_id), link.codec(None)
     try:
-        for entry in log:
-            for fact in wire.decode_facts(codec, entry.data):
-                if type(fact) is RunStarted:
-                    state = RunState(outline(unbox(fact.sketches)), wire=True)
-                elif state is not None:
-                    fold(state, fact)
+        facts = wire.decode_facts(codec, record["head"]) if "head" in record else []
+        log = broker.load_log(p, run_id, record.get("head_at", b"-").decode())
+        for fact in chain(facts, *(wire.decode_facts(codec, entry.data) for entry in log)):
+            if type(fact) is RunStarted:
+                state = RunState(outline(unbox(fact.sketches)), wire=True)
+            elif state is not None:
+                if type(fact) is StepCommitted:
+                    fact.cells = {}  # the values do not matter here, and need not be read
+                fold(state, fact)
     except Exception:  # its coordinator finds that too, and ends the run
         pass
     return [] if state is None else [task for task in state.tasks.values() if task.status in OPEN]

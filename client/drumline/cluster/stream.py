@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drumline.cluster.appetite import Appetite
 from drumline.cluster.children import Caller
@@ -20,13 +20,19 @@ from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
 from drumline_transport.after_fork import forks
 from drumline_transport.broker import AsyncLogReader, LogEntry, LogReader
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: what a stream yields: parts of `version="v2"`, or anything
+ItemT = TypeVar("ItemT")
+
 #: how long one read of the log waits
 READ_BLOCK_MS = 1000
 
 _VOID = "the node that waited for it is for nothing: its own run has ended"
 
 
-class _Stream:
+class _Stream(Generic[ItemT]):
     """What both kinds of stream share: what was read and not yet yielded, and how the stream ends."""
 
     def __init__(
@@ -93,7 +99,8 @@ class _Stream:
         if self._left:
             self._abandon()
 
-    def _next_ready(self) -> Any:
+    def _next_ready(self) -> ItemT:
+        item: ItemT
         item, self._position = self._ready.popleft()
         return item
 
@@ -176,7 +183,7 @@ class _Stream:
             raise failure
 
 
-class RunStream(_Stream):
+class RunStream(_Stream[ItemT]):
     """Items of a run as an iterator. Nothing is sent before the first item is asked for.
 
     `close()` (or dropping the last reference) cancels the run unless the stream was opened with
@@ -188,10 +195,10 @@ class RunStream(_Stream):
         self._open_log = log
         self._log: LogReader | None = None
 
-    def __iter__(self) -> RunStream:
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> ItemT:
         while not self._ready:
             if self._closed:
                 raise StopIteration
@@ -239,14 +246,14 @@ class RunStream(_Stream):
         with suppress(Exception):  # the interpreter may be going down; a vanished client cancels nothing
             self._drop(None if self._log is None else self._log.close)
 
-    def __enter__(self) -> RunStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
 
-class AsyncRunStream(_Stream):
+class AsyncRunStream(_Stream[ItemT]):
     """The twin of `RunStream` for an event loop. `aclose()` cancels the run."""
 
     def __init__(self, run_id: str, reader: RunReader, log: Callable[[], AsyncLogReader], **rest: Any):
@@ -254,10 +261,10 @@ class AsyncRunStream(_Stream):
         self._open_log = log
         self._log: AsyncLogReader | None = None
 
-    def __aiter__(self) -> AsyncRunStream:
+    def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> ItemT:
         while not self._ready:
             if self._closed:
                 raise StopAsyncIteration
@@ -331,7 +338,7 @@ class AsyncRunStream(_Stream):
         with suppress(Exception):
             self._drop(None if self._log is None else self._log.release)
 
-    async def __aenter__(self) -> AsyncRunStream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

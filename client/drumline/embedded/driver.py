@@ -15,7 +15,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from drumline.embedded.call import Call, embed
+from drumline.call import Call
+from drumline.embedded.embed import embed
 from drumline.embedded.jobs import Embedded
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task

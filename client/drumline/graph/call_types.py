@@ -1,11 +1,13 @@
-"""What type checkers take as the config and the options of a call."""
+"""What type checkers take as the config and the options of a call: of a compiled graph, and of one on a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from typing_extensions import TypedDict
+
+from drumline_graph.builder import ContextT
 
 if TYPE_CHECKING:
     from drumline_graph.types import All, Durability, StreamMode
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 OtherMode = Literal["updates", "checkpoints", "tasks", "debug", "messages", "custom"]
 """The stream modes but `values`, which is what `invoke` returns the last of."""
+
+OnClose = Literal["cancel", "continue"]
+"""What closing a cluster's stream early does to its run."""
 
 
 class RunConfig(TypedDict, total=False):
@@ -39,3 +44,17 @@ class Options(TypedDict, total=False):
     control: Any
     subgraphs: bool
     debug: bool | None
+
+
+class ClusterOptions(Options, total=False):
+    """The same on a cluster."""
+
+    on_close: OnClose
+
+
+class BatchOptions(Options, Generic[ContextT], total=False):
+    """Options of `batch`: those of each `invoke`."""
+
+    context: ContextT | None
+    stream_mode: StreamMode | Sequence[StreamMode]
+    version: Literal["v1", "v2"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from drumline.embedded.config import is_of_task
+from drumline.call import Call
 from drumline.graph.compiled import CompiledStateGraph
 from drumline.langgraph.versions import check_version
 from drumline_graph.errors import FeatureNotBuilt
@@ -92,19 +92,19 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         schema: dict[str, Any] = self.langgraph.get_output_jsonschema(config)
         return schema
 
-    def invoke(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the graph to its end and return what LangGraph's `invoke` returns."""
+    if TYPE_CHECKING:  # what is returned is of LangGraph's classes
+
+        def invoke(self, *args: Any, **kwargs: Any) -> Any: ...
+        async def ainvoke(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def as_result(self, output: Any) -> Any:
+        """What LangGraph's `invoke` returns."""
         from drumline.langgraph.values import their_output
 
-        return their_output(super().invoke(*args, **kwargs))
+        return their_output(output)
 
-    async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
-        """The same as `invoke`, for async callers."""
-        from drumline.langgraph.values import their_output
-
-        return their_output(await super().ainvoke(*args, **kwargs))
-
-    def _call(self, input: Any, config: Mapping[str, Any] | None, **rest: Any) -> Any:
+    def prepare_call(self, input: Any, config: Mapping[str, Any] | None, **asked: Any) -> Call:
+        """The call, with what is LangGraph's in its input as drumline's."""
         from drumline.langgraph.values import our_value
 
         if getattr(input, "resume", None) is not None:
@@ -112,17 +112,15 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         if isinstance(input, dict):
             input = {key: our_value(value) for key, value in input.items()}
         input = our_value(input)
-        if rest["stream_mode"] is None and not is_of_task(config):
-            rest["stream_mode"] = self.stream_mode
         if self.program.eager:
-            input = self._packed(input, rest)
-        return super()._call(input, config, **rest)
+            input = self._packed(input, asked)
+        return super().prepare_call(input, config, **asked)
 
-    def _packed(self, input: Any, options: dict[str, Any]) -> Any:
+    def _packed(self, input: Any, asked: dict[str, Any]) -> Any:
         """The input of a graph that runs as one task, with the keys that LangGraph is to show."""
         from drumline.langgraph.inline import INPUT, KEYS
 
-        keys = options["output_keys"]
+        keys = asked.get("output_keys")
         if keys is None:
             return input
         known = self.langgraph.channels
@@ -131,7 +129,7 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
                 raise ValueError(
                     f"Key {key!r} of output_keys is not in channels of graph {self.name!r}: {', '.join(sorted(known))}"
                 )
-        options["output_keys"] = None
+        asked["output_keys"] = None
         if input is None:
             return None
         return {INPUT: input, KEYS: keys if isinstance(keys, str) else list(keys)}

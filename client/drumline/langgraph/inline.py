@@ -23,7 +23,8 @@ from drumline_graph.program import Node, Program
 from drumline_graph.superstep import path_key_of
 from drumline_graph.types import Send
 from drumline_protocol.facts import CUSTOM, STREAMED
-from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext
+from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
+from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
 
 Writes = list[tuple[str, Any]]

@@ -10,7 +10,8 @@ from langchain_core.runnables.config import ensure_config
 
 from drumline_graph.callables import injected_parameters
 from drumline_graph.channels.base import MISSING
-from drumline_worker.context import CONTEXT_KEY, TaskContext, current
+from drumline_protocol.running import CONTEXT_KEY
+from drumline_worker.context import TaskContext, current
 from drumline_worker.loop import shared_loop
 from drumline_worker.runtime import Runtime
 

@@ -8,10 +8,15 @@ twins.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from drumline.call_config import merge_configs
 from drumline_graph.loaded import loaded
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: what of `Runnable` may be asked for before anybody has imported langchain-core: asking imports it
 BORROWED = frozenset(
@@ -32,8 +37,13 @@ class RunnableFace:
     """
 
     name: Any
+    #: what `with_config` bound: every call starts from it
+    config: dict[str, Any]
 
     if TYPE_CHECKING:
+
+        def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any: ...
+
         abatch_as_completed: Callable[..., Any]
         as_tool: Callable[..., Any]
         assign: Callable[..., Any]
@@ -84,6 +94,16 @@ class RunnableFace:
         """`previous | graph`."""
         runnable = _runnable()
         return NotImplemented if runnable is None else runnable.__ror__(self, other)
+
+    def with_config(self, config: Mapping[str, Any] | None = None, **kwargs: Any) -> Self:
+        """A copy whose runs start from this config (tags are joined, metadata and configurable merged)."""
+        copied = copy.copy(self)
+        copied.config = merge_configs(self.config, config, kwargs)
+        return copied
+
+    async def aget_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
+        """The twin of `get_graph`."""
+        return self.get_graph(config, xray=xray)
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """The same as `.name`; with a suffix, as LangChain names schemas: `graph_input`, `GraphInput`."""

@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from drumline.embedded.batch import abatch, batch
-from drumline.embedded.config import merge_configs
+from drumline.runnable.batch import Batches
 from drumline.runnable.face import RunnableFace
 from drumline.runnable.schemas import model_of
+from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.program import Program
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class RemoteFace(RunnableFace):
+class RemoteFace(RunnableFace, Batches[StateT, ContextT, InputT, OutputT]):
     """Calls over many inputs, a config bound beforehand, and what is known of input and output.
 
     `_program` is the graph if this process holds it; without it, input and output may be anything.
     """
 
-    config: dict[str, Any]
     _program: Program | None
-
-    if TYPE_CHECKING:
-
-        def invoke(self, input: Any, config: Any = None, **options: Any) -> Any: ...
-        async def ainvoke(self, input: Any, config: Any = None, **options: Any) -> Any: ...
-
-    def batch(
-        self,
-        inputs: Sequence[Any],
-        config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **options: Any,
-    ) -> list[Any]:
-        """`invoke` for each input, side by side, as `CompiledStateGraph.batch` does."""
-        return batch(partial(self.invoke, **options), inputs, config, return_exceptions=return_exceptions)
-
-    async def abatch(
-        self,
-        inputs: Sequence[Any],
-        config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **options: Any,
-    ) -> list[Any]:
-        """The twin of `batch` for an event loop."""
-        return await abatch(partial(self.ainvoke, **options), inputs, config, return_exceptions=return_exceptions)
-
-    def with_config(self, config: Mapping[str, Any] | None = None, **kwargs: Any) -> Self:
-        """A copy whose runs start from this config, as `CompiledStateGraph.with_config` does."""
-        copied = copy.copy(self)
-        copied.config = merge_configs(self.config, config, kwargs)
-        return copied
 
     @property
     def InputType(self) -> Any:

@@ -228,7 +228,8 @@ class SimGraph:
     def __init__(self, cluster: SimCluster, name: str, graph: Any) -> None:
         self.cluster = cluster
         self.name = name
-        self._graph = cluster.client.graph(name, graph=graph)
+        served: Any = cluster.client.graph(name, graph=graph)
+        self._graph = served
 
     def _config(self, config: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"run_id": self.cluster.new_run_id(), **(config or {})}

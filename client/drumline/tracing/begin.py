@@ -13,7 +13,7 @@ from drumline_protocol.failure import Known
 from drumline_protocol.trace_ids import root_trace_id
 
 if TYPE_CHECKING:
-    from drumline.embedded.call import Call
+    from drumline.call import Call
     from drumline.tracing.run import RunTrace
 
 
@@ -33,7 +33,6 @@ def cluster_trace(
     run_id: str,
     *,
     is_async: bool,
-    outputs: bool,
     mappers: Mappers | None,
     known: Known = (),
 ) -> RunTrace | None:
@@ -41,7 +40,7 @@ def cluster_trace(
     if not may_be_heard(call.config):
         return None
     name = name if program is None else program.name
-    rest = {"outputs": outputs, "mappers": mappers, "known": known, "all_nodes": True}
+    rest = {"outputs": call.reading.outputs, "mappers": mappers, "known": known, "all_nodes": True}
     trace = _trace(name, call, run_id, (), is_async=is_async, **rest)
     if trace is not None:
         trace.leave_nodes_to_workers(call.config.get("callbacks"))
@@ -58,7 +57,7 @@ def _trace(
     manager = manager_of(call.config, is_async=is_async)
     if manager is None:
         return None
-    root, keys = root_trace_id(run_id), call.output_keys
+    root, keys = root_trace_id(run_id), call.reading.output_keys
     if not isinstance(keys, str) and isinstance(keys, Sequence):
         keys = list(keys)
     follower = Follower(root, base, keys=keys, **rest)

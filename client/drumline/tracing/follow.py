@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from drumline.views.graphs import GraphView, Mappers
-from drumline_coordinator.sketch import child_path
 from drumline_graph.errors import GraphInterrupt, ParentCommand
 from drumline_graph.types import Command
 from drumline_graph.writes import result_of
@@ -33,6 +32,7 @@ from drumline_protocol.facts import (
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, Known, rebuild
+from drumline_protocol.graph_paths import child_path
 from drumline_protocol.trace_ids import graph_trace_id, task_trace_id
 
 Namespace = tuple[str, ...]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drumline_graph.loaded import loaded
-from drumline_worker.handlers import tracing_asked
+from drumline_protocol.trace_asked import tracing_asked
 
 
 def may_be_heard(config: Mapping[str, Any]) -> bool:

@@ -37,7 +37,7 @@ def _dropped(stream: Any) -> None:
             stream._trace.drop()
 
 
-class TracedRunStream(RunStream):
+class TracedRunStream(RunStream[Any]):
     """A `RunStream` whose reader's view is `Overheard`."""
 
     def __init__(self, *args: Any, trace: RunTrace, **rest: Any) -> None:
@@ -72,7 +72,7 @@ class TracedRunStream(RunStream):
             self._trace.fail(GeneratorExit())
 
 
-class TracedAsyncRunStream(AsyncRunStream):
+class TracedAsyncRunStream(AsyncRunStream[Any]):
     """The twin of `TracedRunStream` for an event loop."""
 
     def __init__(self, *args: Any, trace: RunTrace, **rest: Any) -> None:

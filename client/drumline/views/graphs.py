@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from drumline_coordinator.sketch import child_path
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, PUSH, START, TASKS
 from drumline_graph.delta import patched, store
 from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
+from drumline_protocol.graph_paths import child_path
 from drumline_protocol.metadata import metadata_below, task_metadata
 from drumline_protocol.step_changes import opened_changes
 

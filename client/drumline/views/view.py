@@ -20,7 +20,6 @@ from drumline.views.payloads import (
 )
 from drumline.views.seen import SeenMessages, check_readable
 from drumline.views.shapes import print_item, shape_of
-from drumline_coordinator.passing import leaves
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
@@ -44,6 +43,7 @@ from drumline_protocol.facts import (
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, rebuild
+from drumline_protocol.leaving import leaves
 from drumline_protocol.message_kinds import GIVEN
 
 Namespace = tuple[str, ...]

@@ -105,7 +105,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "metadata_of_the_graph_wins",
-        "client/drumline/embedded/config.py",
+        "client/drumline/call_config.py",
         "merged[key] = {**merged.get(key, {}), **value}",
         "merged[key] = {**value, **merged.get(key, {})}",
         "tests/embedded tests/client/test_whole.py",
@@ -113,7 +113,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "tags_replaced",
-        "client/drumline/embedded/config.py",
+        "client/drumline/call_config.py",
         "list(dict.fromkeys([*merged.get(key, ()), *value]))",
         "list(value)",
         "tests/embedded tests/client/test_whole.py",
@@ -145,7 +145,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "batch_all_at_once",
-        "client/drumline/embedded/batch.py",
+        "client/drumline/runnable/batch.py",
         'limit = configs[0].get("max_concurrency") or min(THREADS_MAX, len(inputs))',
         "limit = min(THREADS_MAX, len(inputs))",
         "tests/embedded",
@@ -153,7 +153,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "abatch_all_at_once",
-        "client/drumline/embedded/batch.py",
+        "client/drumline/runnable/batch.py",
         'asyncio.Semaphore(configs[0].get("max_concurrency") or len(inputs))',
         "asyncio.Semaphore(len(inputs))",
         "tests/embedded",
@@ -161,7 +161,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "limit_of_zero",
-        "client/drumline/embedded/call.py",
+        "client/drumline/call.py",
         "if limit is not None and limit < 1:",
         "if limit is not None and limit < 0:",
         "tests/embedded tests/differential/test_rules_results.py",
@@ -169,9 +169,9 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "debug_prints_nothing",
-        "client/drumline/embedded/call.py",
-        '        printed = tuple(dict.fromkeys((*printed, "updates", "values")))\n    _check_keys',
-        "        pass\n    _check_keys",
+        "client/drumline/reading.py",
+        '        printed = tuple(dict.fromkeys((*printed, "updates", "values")))',
+        "        pass",
         "tests/embedded",
         "debug=True prints updates and values.",
     ),

@@ -6,14 +6,16 @@ speak of. A machine that is made from log and record must equal the live one, at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from drumline.testing._sim.images import differences, image
 from drumline.testing._sim.network import Sent, SimServer
 from drumline.testing.errors import InvariantViolation
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.heads import open_head
 from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
@@ -36,6 +38,7 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX
 from drumline_transport.broker import Commit, CommitReply
+from drumline_transport.memory import MemoryBroker
 from drumline_transport.memory_streams import ZERO, EntryId, parse_id
 
 
@@ -151,6 +154,8 @@ class Watch:
         self.logs: dict[str, LogWatch] = {}
         self.positions: dict[int, tuple[EntryId, EntryId]] = {}
         self.commits = 0
+        #: recoveries from a head
+        self.heads = 0
         #: runs that a vandal has damaged: what becomes of them follows no rule, but their readers are told
         self.damaged: set[str] = set()
         server.observe = self.observe
@@ -194,19 +199,30 @@ class Watch:
         demand(slots == expected["slots"], f"run {run_id} holds slots {slots}, not {expected['slots']}")
         codec = self._codec_of(run_id, commit.partition)
         shared = wire.from_row(unbox(Boxed(record["shared"], codec)))
-        facts = list(self.logs[run_id].facts)
-        blobs = self.server.partitions[commit.partition].blobs
-        open_facts(codec, facts, lambda ids: [blobs.get(id_) for id_ in ids])
-        run = recover(self.apps.programs[shared.graph], shared, facts, slots, codec)
-        found = differences(expected, image(run), codec)
-        wrong = troubles(run.state)
-        text = "\n  ".join([*found, *wrong])
-        demand(
-            not text,
-            f"run {run_id}: recovery gives another machine (live / recovered). If a reducer of graph "
-            f"{shared.graph!r} gives other results when called again, or changes its arguments in place, mend it first:"
-            f"\n  {text}",
-        )
+        broker = MemoryBroker(self.server)
+        for how, facts in self._ways(run_id, record, codec).items():
+            open_head(codec, run_id, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
+            open_facts(codec, facts, lambda ids: broker.read_values(commit.partition, [], ids)[1])
+            run = recover(self.apps.programs[shared.graph], shared, facts, slots, codec)
+            text = "\n  ".join([*differences(expected, image(run), codec), *troubles(run.state)])
+            demand(
+                not text,
+                f"run {run_id}: recovery from {how} gives another machine (live / recovered). If a reducer of graph "
+                f"{shared.graph!r} gives other results when called again, or changes its arguments in place, mend it "
+                f"first:\n  {text}",
+            )
+
+    def _ways(self, run_id: str, record: Mapping[str, bytes], codec: Codec) -> dict[str, list[Any]]:
+        """The facts that recovery may start from: the whole log, or the head and what is behind it."""
+        log = self.logs[run_id].facts
+        ways = {"its log": list(log)}
+        if "head" in record:
+            at = int(record["head_at"].rpartition(b"-")[2])
+            numbers = accumulate(map(fact_count, log))
+            behind = [fact for fact, number in zip(log, numbers, strict=True) if number > at]
+            ways["its head"] = [*wire.decode_facts(codec, record["head"]), *behind]
+            self.heads += 1
+        return ways
 
 
 # -- the end ---------------------------------------------------------------------------------------

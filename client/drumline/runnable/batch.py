@@ -1,16 +1,57 @@
-"""Many calls of one graph side by side: what `batch` and `abatch` do."""
+"""Many calls of one graph side by side: `batch` and `abatch`, of compiled graphs and of graphs on a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic
+
+from drumline_graph.builder import ContextT, InputT, OutputT, StateT
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from drumline.graph.call_types import BatchOptions, RunConfig
+    from drumline_graph.types import Command
 
 Configs = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 #: threads of one `batch` when `max_concurrency` does not say how many
 THREADS_MAX = 32
+
+
+class Batches(Generic[StateT, ContextT, InputT, OutputT]):
+    """The batches of a graph that has `invoke` and `ainvoke`."""
+
+    def batch(
+        self,
+        inputs: Sequence[InputT | Command[Any] | None],
+        config: RunConfig | Sequence[RunConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **options: Unpack[BatchOptions[ContextT]],
+    ) -> list[Any]:
+        """`invoke` for each input, side by side in threads; results in input order. Options are those of `invoke`.
+
+        At most `config["max_concurrency"]` of them run at once. Raises what the first failed one raised, unless
+        `return_exceptions`.
+        """
+        graph: Any = self
+        return batch(partial(graph.invoke, **options), inputs, config, return_exceptions=return_exceptions)
+
+    async def abatch(
+        self,
+        inputs: Sequence[InputT | Command[Any] | None],
+        config: RunConfig | Sequence[RunConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **options: Unpack[BatchOptions[ContextT]],
+    ) -> list[Any]:
+        """`ainvoke` for each input, side by side on the caller's loop; results in input order."""
+        graph: Any = self
+        return await abatch(partial(graph.ainvoke, **options), inputs, config, return_exceptions=return_exceptions)
 
 
 def batch(invoke: Callable[..., Any], inputs: Sequence[Any], config: Configs, *, return_exceptions: bool) -> list[Any]:

@@ -1,13 +1,16 @@
-"""Configs of calls: how several become one, and what a graph that a node calls takes over from its caller."""
+"""Configs of calls: how several become one, and what a graph that a node calls takes over from its caller. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline_graph.loaded import loaded
 from drumline_protocol.metadata import metadata_below
-from drumline_worker.context import CONTEXT_KEY, TASK_KEY, TaskContext, current, tokens_module
+from drumline_protocol.running import CONTEXT_KEY, TASK_KEY, current
+
+if TYPE_CHECKING:
+    from drumline_worker.context import TaskContext
 
 Config = Mapping[str, Any]
 
@@ -61,7 +64,7 @@ def is_of_task(config: Config | None) -> bool:
 
 
 def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, Any], TaskContext | None]:
-    """The config of a call, and the task whose run the called graph belongs to (None: it is a run of its own).
+    """The config of a call in this process, and the task whose run the called graph joins (None: a run of its own).
 
     `base` is the graph's own config, `config` what the caller gave. A graph that a node calls takes over the node's
     tags, metadata, callbacks and limits; and unless it is given a thread of its own, it takes over `configurable`
@@ -79,15 +82,28 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
     # The caller's handler of tokens goes where tasks get one of their own, and where nobody is to hear them. Else it
     # stays: for a run apart it is the only one, and in a graph that nobody asked for it only makes models stream.
     subgraphs = caller.job.shared.subgraphs
-    if apart != subgraphs and merged.get("callbacks") and (tokens := tokens_module()) is not None:
-        merged["callbacks"] = tokens.without_handlers(merged["callbacks"])
+    if apart != subgraphs and merged.get("callbacks"):
+        merged["callbacks"] = caller.without_tokens(merged["callbacks"])
     if not apart and "configurable" in merged:
         own = merged["configurable"].items()
         merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK}
     return merged, None if apart else caller
 
 
-def callbacks_elsewhere(*configs: Config | None) -> Any:
+def config_elsewhere(base: Config | None, config: Config | None) -> tuple[dict[str, Any], TaskContext | None]:
+    """The config of a call whose run goes to other processes, and the node that makes the call, if one does.
+
+    It still holds what only this process can use: who sends it leaves that behind.
+    """
+    merged, caller = call_config(base, config)
+    callbacks = _callbacks_elsewhere(base, config)
+    merged.pop("callbacks", None)
+    if callbacks is not None:
+        merged["callbacks"] = callbacks
+    return merged, caller or current.get()
+
+
+def _callbacks_elsewhere(*configs: Config | None) -> Any:
     """Callbacks for a run elsewhere: those that `configs` bring, else those of whoever calls, else None."""
     merged = merge_configs(*configs)
     caller = current.get()

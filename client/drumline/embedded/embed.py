@@ -1,0 +1,69 @@
+"""From a call to its run inside this process: the run machine, the view of its caller, and what joins them."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+from functools import partial
+from typing import Any
+
+from drumline.call import Call, portable_input
+from drumline.embedded.forward import Forwarder
+from drumline.embedded.jobs import Embedded
+from drumline.embedded.strict import StrictWire
+from drumline.reading import view_of
+from drumline.tracing.begin import embedded_trace
+from drumline_coordinator.run import Run
+from drumline_graph.program import Program
+from drumline_protocol.messages import RunRequest, RunShared
+from drumline_protocol.new_ids import new_run_id
+from drumline_worker.context import current
+
+
+def coerce_context(program: Program, context: Any) -> Any:
+    """A dict given as `context` becomes the graph's context schema, if that is a dataclass or pydantic model."""
+    schema: Any = program.context_schema
+    if not isinstance(context, dict) or schema is None:
+        return context
+    build: Any = schema if is_dataclass(schema) or hasattr(schema, "model_validate") else None
+    return context if build is None else build(**context)
+
+
+def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False) -> Embedded:
+    """The run of a call inside this process, not yet started."""
+    caller, reading = call.caller, call.reading
+    base: tuple[str, ...] = ()
+    record, context, hot = reading.record, coerce_context(program, call.context), False
+    if caller is not None:
+        job = caller.job
+        number = next(caller.calls)
+        base = (*job.ns, f"{job.node.name}:{job.task}", *((str(number),) if number else ()))
+        hot = job.shared.subgraphs
+        if hot:
+            record = tuple(dict.fromkeys((*record, *job.shared.record)))
+        context = job.context if context is None else context
+    shared = RunShared(
+        run_id=str(call.config.get("run_id") or new_run_id()),
+        graph=program.name,
+        fingerprint="",
+        partition=0,
+        config=call.config,
+        context=None,
+        record=record,
+        subgraphs=reading.subgraphs or hot,
+    )
+    view = view_of(reading, program, base=base, surfacing=hot)
+    forward = None
+    if caller is not None and hot:
+        keys = program.stream_keys if reading.output_keys is None else reading.output_keys
+        keys = keys if isinstance(keys, str) else list(keys)  # plain, for they cross the wire
+        forward = Forwarder(caller.job.emit, base, keys, keeps_custom="custom" in reading.record)
+    return Embedded(
+        Run(program, shared, ns=base, wire=strict),
+        RunRequest(run_id=shared.run_id, graph=program.name, input=call.input),
+        view,
+        context=context,
+        forward=forward,
+        caller=caller if caller is not None else current.get(),
+        strict=StrictWire(program, partial(portable_input, program)) if strict else None,
+        trace=embedded_trace(program, call, shared.run_id, base, is_async=is_async),
+    )

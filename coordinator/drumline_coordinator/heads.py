@@ -1,0 +1,101 @@
+"""Heads: a run's state as a few facts, from which recovery starts in place of the first fact of the log. Pure.
+
+A head is a log made short: `RunStarted`, `RunKept`, and a `GraphKept` for each open graph. Who folds it, and then the
+facts behind it, has the state that folding the whole log would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from drumline_coordinator.cells import Kept
+from drumline_coordinator.state import RunState
+from drumline_coordinator.tasks import Scope, Task
+from drumline_graph.channels.base import MISSING
+from drumline_protocol.cells import CellRow, assemble, cell_name
+from drumline_protocol.codec import Codec
+from drumline_protocol.facts import Fact, GraphKept, RunKept, RunStarted, TaskKept
+
+#: gives the rows of cells of a run: `(owner, cell, after version, upto version)` each
+ReadCells = Callable[[list[tuple[str, str, int, int]]], list[list[CellRow]]]
+
+
+def head_facts(started: RunStarted, state: RunState, log_bytes: int) -> list[Fact]:
+    """The state of an open run as facts."""
+    heard = {id_: list(heard) for id_, heard in state.heard.items()}
+    facts: list[Fact] = [started, RunKept(state.version, tuple(sorted(state.noticed)), heard, log_bytes)]
+    if state.root is not None:
+        facts += map(_graph, _scopes(state.root))
+    return facts
+
+
+def _scopes(scope: Scope) -> Iterator[Scope]:
+    yield scope
+    for task in scope.tasks.values():
+        if task.child is not None:
+            yield from _scopes(task.child)
+
+
+def _graph(scope: Scope) -> GraphKept:
+    state, kept = scope.state, scope.kept
+    cells = {key: cell for key, cell in state.cells.items() if key not in kept}
+    flags = [name for name in ("leaving", "asks", "paused") if getattr(scope, name)]
+    now = scope.parent is None or _is_now(scope)
+    return GraphKept(
+        scope.ns,
+        scope.path,
+        scope.step,
+        cells,
+        {key: list(how) if type(how) is Kept else how for key, how in kept.items()},
+        state.versions,
+        state.seen,
+        None if now else scope.output,
+        (*flags, *(("now",) if now and scope.output is not None else ())),
+        [_task(task) for task in scope.tasks.values()],
+    )
+
+
+def _is_now(scope: Scope) -> bool:
+    """Whether what the graph would return is what its cells hold."""
+    output, now = scope.output, scope.state.read(scope.program, scope.program.output_keys)
+    if isinstance(output, dict) and isinstance(now, dict):
+        return output.keys() == now.keys() and all(output[key] is now[key] for key in now)
+    return output is now
+
+
+def _task(task: Task) -> TaskKept:
+    return TaskKept(
+        task.id,
+        task.name,
+        task.path,
+        task.triggers,
+        task.input if task.is_push else None,
+        task.phase,
+        task.story[-8:],
+        task.attempt,
+        task.lost,
+        task.deaths,
+        task.executor or "",
+        task.n,
+        task.writes if task.writes is None else [list(pair) for pair in task.writes],
+        list(task.interrupts),
+        task.reason,
+    )
+
+
+def open_head(codec: Codec, run_id: str, facts: Sequence[Fact], read: ReadCells) -> None:
+    """Put the cells that lie in the cell store into the facts of a head. CellMissing, DecodeError."""
+    wanted: list[tuple[GraphKept, str, int, tuple[str, str, int, int]]] = []
+    for fact in facts:
+        if type(fact) is GraphKept:
+            for channel, how in fact.kept.items():
+                if type(how) is list:
+                    version, base = how[0], how[1]
+                    wanted.append((fact, channel, version, (run_id, cell_name(fact.ns, channel), base - 1, version)))
+    if not wanted:
+        return
+    found = read([cell for *_, cell in wanted])
+    for (fact, channel, version, _), rows in zip(wanted, found, strict=True):
+        value = assemble(codec, rows, version)
+        if value is not MISSING:
+            fact.cells[channel] = value
