@@ -252,7 +252,8 @@ class SimGraph:
 
     def start(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
         """Start a run and return its id, for `join`, `result` and `cancel`: see `ClusterGraph.start`."""
-        return self._graph.start(input, self._config(config), context=context)
+        run_id: str = self._graph.start(input, self._config(config), context=context)
+        return run_id
 
     def run(self, call: Any) -> Any:
         """The stream of a prepared call: what `graph.on(cluster)` uses."""
