@@ -25,6 +25,7 @@ from drumline.testing import (
     record,
     seeds,
 )
+from drumline_coordinator.keeper import Keeper
 from drumline_protocol.errors import RunCancelled, UnknownRun
 
 from .graphs import INPUT, KINDS, State, plain, shop, with_failure, with_interrupt, with_sends
@@ -240,19 +241,32 @@ def test_a_node_that_counts_its_calls_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mutant", "faults"),
+    ("mutant", "faults", "told"),
     [
-        (events_not_deduplicated, Faults(repeat_publish=0.5)),
-        (recovery_forgets_events, Faults(pause_coordinator=0.08, crash_coordinator=0.03, slow_wire=0.7)),
+        (events_not_deduplicated, Faults(repeat_publish=0.5), "I6: log "),
+        (recovery_forgets_events, Faults(pause_coordinator=0.08, crash_coordinator=0.03, slow_wire=0.7), "/heard"),
     ],
 )
-def test_a_bug_in_drumline_is_told_as_one(mutant: Any, faults: Faults) -> None:
+def test_a_bug_in_drumline_is_told_as_one(mutant: Any, faults: Faults, told: str) -> None:
     with (
         mutant(),
         pytest.raises(InvariantViolation, match="A bug in drumline, not in your graph: please report it") as found,
     ):
         assert_survives(plain(), INPUT, seeds=200, faults=faults)
-    assert "replay: DRUMLINE_SEED=" in str(found.value)
+    assert "replay: DRUMLINE_SEED=" in str(found.value) and told in str(found.value)
+
+
+def test_a_service_that_raises_is_told_as_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def turn(_keeper: Keeper) -> None:
+        raise ZeroDivisionError("in a keeper")
+
+    monkeypatch.setattr(Keeper, "turn", turn)
+    with pytest.raises(InvariantViolation, match="a service raised ZeroDivisionError: in a keeper"):
+        one().graph("graph").invoke(INPUT)
+
+
+def test_junk_is_survived() -> None:
+    assert_survives(plain(), INPUT, seeds=10, faults=Faults(hostile=0.1))
 
 
 # -- the same again --------------------------------------------------------------------------------
