@@ -174,7 +174,7 @@ TARGETS = [
         "",
         "W6 paced: cluster / bare two-hop path, p50",
         "x",
-        _ratio("w6 paced", w6.P50, _ACLUSTER, _BARE_PATH),
+        _ratio("w6 paced", w4.P50, _ACLUSTER, _BARE_PATH),
         None,
     ),
     Target("P9", "import drumline", " ms", _of("imports", "import drumline", "ms"), 150, None, False),

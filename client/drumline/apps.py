@@ -42,8 +42,8 @@ class AppNotFound(DrumlineError):
 
     The text says what was looked for, where, and what is there instead. An app is `[NAME=]module:attribute` (found from
     the current folder and PYTHONPATH) or `[NAME=]path.py:attribute`; the attribute is a compiled graph (drumline's, or
-    LangGraph's own), a mapping of names to graphs, or a function, async or not, that returns one of these
-    and takes nothing or a config.
+    LangGraph's own), a mapping of names to graphs, or a function, async or not, that returns one of these and takes
+    nothing or a config.
     """
 
 

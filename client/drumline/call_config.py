@@ -67,8 +67,8 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
     """The config of a call in this process, and the task whose run the called graph joins (None: a run of its own).
 
     `base` is the graph's own config, `config` what the caller gave. A graph that a node calls takes over the node's
-    tags, metadata, callbacks and limits; and unless it is given a thread of its own, it takes over `configurable`
-    too and becomes part of the node's run.
+    tags, metadata, callbacks and limits; and unless it is given a thread of its own, it takes over `configurable` too
+    and becomes part of the node's run.
     """
     given = merge_configs(base, config)
     configurable = _configurable(given)

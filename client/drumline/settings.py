@@ -13,9 +13,9 @@
 | name of a process | `--name` | `DRUMLINE_NAME` | - |
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
 
-The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`,
-which a running `drumline up` leaves in its folder: it gives broker and prefix. The command line and `Cluster()` both
-ask here, so that they find the same cluster.
+The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`, which
+a running `drumline up` leaves in its folder: it gives broker and prefix. The command line and `Cluster()` both ask
+here, so that they find the same cluster.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator.apps import Apps
-from drumline_coordinator.dispatch import Dispatcher, NewToken
+from drumline_coordinator.beginning import begin_run
+from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.opened import UNREADABLE, Loader, OpenRun, OpenRuns, Ruin
-from drumline_coordinator.run import Run
 from drumline_coordinator.staging import Stage
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
@@ -50,7 +50,6 @@ from drumline_protocol.messages import (
     Refused,
     RunDamaged,
     RunRequest,
-    RunShared,
     TaskBubbled,
     TaskError,
     TaskInterrupt,
@@ -59,7 +58,7 @@ from drumline_protocol.messages import (
 )
 from drumline_protocol.new_ids import new_token
 from drumline_protocol.requests import check_request
-from drumline_transport.broker import REQUESTS, Commit, FieldValue, InboxEntry, Lease
+from drumline_transport.broker import REQUESTS, Commit, InboxEntry, Lease
 
 log = logging.getLogger("drumline.coordinator")
 
@@ -281,33 +280,13 @@ class Partition:
             status = "cancelled" if isinstance(error, RunCancelled) else "failed"
             self._reject(run_id, request.graph, error, request, status)
             return
-        shared = RunShared(
-            run_id,
-            name,
-            program.fingerprint,
-            self.index,
-            request.config,
-            request.context,
-            tuple(request.record),
-            request.subgraphs,
-            request.is_async,
-            names=True,
-        )
-        box = codec.box(wire.to_row(shared))
-        run = Run(program, shared, wire=True, codec=codec)
-        open_run = OpenRun(run, 0, Dispatcher(codec, box))
+        open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms)
         self._runs.begin(run_id, open_run)
         commit = self._stage.commit
         commit.opened.append(run_id)
-        record: dict[str, FieldValue] = {
-            "shared": box.data,
-            "graph": name,
-            "status": "open",
-            "created_ms": int(self._now_ms),
-        }
         commit.fields.append((run_id, record))
         log.info("run %s of graph %s begins", run_id, name)
-        self._take(open_run, run.start(request, self._now_ms))
+        self._take(open_run, open_run.run.start(request, self._now_ms))
 
     def _reject(
         self, run_id: str, graph: str, error: BaseException, request: RunRequest | None = None, status: str = "failed"

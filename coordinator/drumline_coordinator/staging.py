@@ -25,7 +25,7 @@ from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import (
     DISPATCH_WINDOW_BYTES_MAX,
     DISPATCH_WINDOW_ENTRIES_MAX,
-    HEAD_EVERY_BYTES,
+    HEAD_AFTER_BYTES_MIN,
     LOG_ENTRY_BYTES_MAX,
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
@@ -135,9 +135,9 @@ class Stage:
         commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
 
     def _add_head(self, open_run: OpenRun, size: int) -> None:
-        """Write a head, once the log behind the last one is larger than that and than `HEAD_EVERY_BYTES`."""
+        """Write a head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`."""
         open_run.unheaded_bytes += size
-        if open_run.unheaded_bytes < max(HEAD_EVERY_BYTES, 2 * open_run.head_bytes) or open_run.started is None:
+        if open_run.unheaded_bytes < max(HEAD_AFTER_BYTES_MIN, 2 * open_run.head_bytes) or open_run.started is None:
             return
         facts = head_facts(open_run.started, open_run.run.state, open_run.log_bytes)
         data = wire.encode_facts(open_run.dispatcher.codec, facts)

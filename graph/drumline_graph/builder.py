@@ -1,7 +1,7 @@
 """`StateGraph`: collects nodes and edges. Pure: nothing runs here, and `compile()` gives a `Program`.
 
-The face (`drumline.graph.StateGraph`) subclasses this one and overrides `compile()` to give a graph
-that can be streamed. Signatures and errors are LangGraph's; every method returns the builder.
+The face (`drumline.graph.StateGraph`) subclasses this one and overrides `compile()` to give a graph that can be
+streamed. Signatures and errors are LangGraph's; every method returns the builder.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ _log = logging.getLogger(__name__)
 class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
     """Builder of a graph whose nodes read and write a shared state.
 
-    `state_schema` is a TypedDict, dataclass or pydantic model (its fields are the keys of the
-    state), or a bare type. `input_schema` and `output_schema` default to it. A key annotated
-    `Annotated[T, f]` merges writes with the reducer `f(current, new)`.
+    `state_schema` is a TypedDict, dataclass or pydantic model (its fields are the keys of the state), or a bare type.
+    `input_schema` and `output_schema` default to it. A key annotated `Annotated[T, f]` merges writes with the reducer
+    `f(current, new)`.
 
     Raises GraphDefinitionError (a ValueError) for schemas and names that cannot work.
     """
@@ -180,9 +180,9 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
     ) -> Self:
         """After `source`, call the router `path(state)` and go where it says.
 
-        It returns a node name, `END`, a `Send`, or a list of these; with `path_map` (or a `Literal`
-        return annotation) its results are looked up there first. It sees the state with the
-        source's own writes. Each router of a node needs a name of its own.
+        It returns a node name, `END`, a `Send`, or a list of these; with `path_map` (or a `Literal` return annotation)
+        its results are looked up there first. It sees the state with the source's own writes. Each router of a node
+        needs a name of its own.
         """
         self._warn_if_compiled("a conditional edge")
         source, name = plain_name(source), branch_name_of(path)

@@ -82,8 +82,8 @@ def is_runnable(action: Any) -> bool:
 def abilities_of(action: Any, *, where: str, reads: Any = None) -> Abilities:
     """How `action` can be run, and which parameters to inject. Raises NotANodeError if it cannot be run.
 
-    `where` names the node or router in texts. `reads` is the callable whose signature counts, where
-    `action` only wraps it.
+    `where` names the node or router in texts. `reads` is the callable whose signature counts, where `action` only wraps
+    it.
     """
     if is_runnable(action):
         return Abilities(getattr(action, "needs_event_loop", None) is not True, True, True, ())
@@ -99,8 +99,8 @@ def abilities_of(action: Any, *, where: str, reads: Any = None) -> Abilities:
 
 
 def is_async_callable(action: Any) -> bool:
-    """Whether calling it gives a coroutine: async functions, partials of them, async `__call__`, and
-    what bears asyncio's mark (`AsyncMock`).
+    """Whether calling it gives a coroutine: async functions, partials of them, async `__call__`, and what bears
+    asyncio's mark (`AsyncMock`).
     """
     while isinstance(action, functools.partial):
         action = action.func

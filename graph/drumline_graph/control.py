@@ -78,9 +78,9 @@ class Interrupt(Generic[ResponseT]):
 class Command(Generic[N]):
     """A node's result that both updates the state and says where to go; or the answer to an interrupt.
 
-    `update`: dict, schema instance or list of (key, value) pairs. `goto`: node name, Send, or a
-    sequence of both; it adds to the node's edges. `graph`: None for this graph, `Command.PARENT`
-    for the enclosing one. `resume`: answer(s) when given as a run's input.
+    `update`: dict, schema instance or list of (key, value) pairs. `goto`: node name, Send, or a sequence of both; it
+    adds to the node's edges. `graph`: None for this graph, `Command.PARENT` for the enclosing one. `resume`: answer(s)
+    when given as a run's input.
     """
 
     graph: str | None = None

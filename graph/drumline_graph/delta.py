@@ -33,16 +33,17 @@ Change = tuple[Any, ...]
 SET, GONE, APPEND, PUT, UNITE, REPLACE = "s", "x", "+", "p", "u", "r"
 TAKE_KEYS, TAKE_ITEMS = "-", "d"
 
-#: how many parts follow the kind of a change
-PARTS: Mapping[str, int] = {
-    SET: 1,
-    GONE: 0,
-    APPEND: 1,
-    PUT: 1,
-    TAKE_KEYS: 2,
-    UNITE: 1,
-    REPLACE: 2,
-    TAKE_ITEMS: 3,
+#: What the parts behind the kind of a change are.
+VALUE, ITEMS, PLACES = "a value", "a container of new items", "keys or indexes"
+PARTS: Mapping[str, tuple[str, ...]] = {
+    SET: (VALUE,),
+    GONE: (),
+    APPEND: (ITEMS,),
+    PUT: (ITEMS,),
+    TAKE_KEYS: (PLACES, ITEMS),
+    UNITE: (ITEMS,),
+    REPLACE: (ITEMS, ITEMS),
+    TAKE_ITEMS: (PLACES, ITEMS, ITEMS),
 }
 
 _SEQUENCES = (list, str, tuple, bytes)
@@ -197,7 +198,7 @@ def _with(cell: list[Any], replaced: Mapping[int, Any]) -> list[Any]:
 
 def is_change(value: Sequence[Any]) -> bool:
     """Whether a row from a wire has as many parts as its kind of change. A kind that is not known here passes."""
-    return PARTS.get(value[0], len(value) - 1) == len(value) - 1
+    return value[0] not in PARTS or len(PARTS[value[0]]) == len(value) - 1
 
 
 def patched(cells: Mapping[str, Any], changes: Mapping[str, Change]) -> dict[str, Any]:

@@ -62,8 +62,8 @@ class FeatureNotBuilt(DrumlineError, NotImplementedError):
 class GraphDefinitionError(DrumlineError, ValueError):
     """The graph, as built, cannot run: an unknown node, a missing entry, a bad name, a bad reducer.
 
-    Raised by the builder methods and by `compile()`, before anything runs. The text names the node
-    or key and says what to change. LangGraph raises a plain `ValueError` here; this class is one.
+    Raised by the builder methods and by `compile()`, before anything runs. The text names the node or key and says what
+    to change. LangGraph raises a plain `ValueError` here; this class is one.
     """
 
 
@@ -104,16 +104,16 @@ class RouteMapError(KeyError, RouteError):
 class EmptyInputError(DrumlineError):
     """The run was given an input from which nothing can start.
 
-    Give the graph a dict with at least one key of its input schema (or an instance of that schema).
-    `None` is only an input for continuing a thread that has unfinished work.
+    Give the graph a dict with at least one key of its input schema (or an instance of that schema). `None` is only an
+    input for continuing a thread that has unfinished work.
     """
 
 
 class EmptyChannelError(DrumlineError):
     """A channel was read that was never written and has no initial value.
 
-    Inside a graph this does not surface: keys that were never written are simply left out of a
-    node's input. Code that reads a channel by hand should ask `available()` first.
+    Inside a graph this does not surface: keys that were never written are simply left out of a node's input. Code that
+    reads a channel by hand should ask `available()` first.
     """
 
 
@@ -121,8 +121,8 @@ class GraphRecursionError(DrumlineError, RecursionError):
     """The run needed more supersteps than its limit allows, which usually means that a cycle never ends.
 
     Check the router that should lead to `END`; if the graph is right, raise the limit with
-    `config={"recursion_limit": n}`. As in LangGraph, a run of exactly `limit` steps fails too:
-    the limit has to be one higher than the number of steps.
+    `config={"recursion_limit": n}`. As in LangGraph, a run of exactly `limit` steps fails too: the limit has to be one
+    higher than the number of steps.
     """
 
     @classmethod
@@ -142,8 +142,8 @@ class GraphRecursionError(DrumlineError, RecursionError):
 class GraphBubbleUp(Exception):
     """Root of the control-flow signals that travel through user code as exceptions.
 
-    Not a `DrumlineError` on purpose: a node that catches `DrumlineError` must not swallow them.
-    Never catch these in a node; if a broad `except Exception` is unavoidable, re-raise them.
+    Not a `DrumlineError` on purpose: a node that catches `DrumlineError` must not swallow them. Never catch these in a
+    node; if a broad `except Exception` is unavoidable, re-raise them.
     """
 
 
@@ -187,8 +187,8 @@ class ParentCommand(GraphBubbleUp):
 class NoParentGraph(InvalidUpdateError, ParentCommand):
     """A node answered with `Command(graph=Command.PARENT)`, but its graph is the root of the run.
 
-    Take `graph=` away: without it the command is for the node's own graph. It is a `ParentCommand`
-    too (`args[0]` is the command), which is what LangGraph lets out of such a run.
+    Take `graph=` away: without it the command is for the node's own graph. It is a `ParentCommand` too (`args[0]` is
+    the command), which is what LangGraph lets out of such a run.
     """
 
     node: str = ""

@@ -28,8 +28,8 @@ class Branch:
 
     `ends` maps what the router returns to node names (None: it returns node names). `input_keys` are read fresh (state
     plus this task's own writes), and `mapper` turns them into the router's schema class. `plain_dict` marks a router
-    whose first parameter has no usable annotation and whose graph has a dict state: the router then also sees the
-    other keys of the dict that the node returned, as in LangGraph.
+    whose first parameter has no usable annotation and whose graph has a dict state: the router then also sees the other
+    keys of the dict that the node returned, as in LangGraph.
     """
 
     name: str
@@ -70,9 +70,9 @@ class Node:
     implementations exist; the runner chooses. `ends` are targets that only the node's code knows (names, or name ->
     label); they serve drawings.
 
-    A `foreign` node is one of another engine's compiled graph: its action makes the writes itself, by `run(context)`
-    or `await arun(context)` with the task's context. If it holds a `subprogram`, its writers run on a worker after
-    that, in phase `route`, with what the subgraph returned as the one write to channel RETURN.
+    A `foreign` node is one of another engine's compiled graph: its action makes the writes itself, by `run(context)` or
+    `await arun(context)` with the task's context. If it holds a `subprogram`, its writers run on a worker after that,
+    in phase `route`, with what the subgraph returned as the one write to channel RETURN.
     """
 
     name: str

@@ -26,8 +26,8 @@ NOT_RETRIED: tuple[type[Exception], ...] = (
 def default_retry_on(exc: Exception) -> bool:
     """Whether LangGraph's default policy would retry after `exc`.
 
-    Connection errors yes; HTTP errors of httpx and requests only for status 5xx; programming and
-    operating-system errors no; every other class yes.
+    Connection errors yes; HTTP errors of httpx and requests only for status 5xx; programming and operating-system
+    errors no; every other class yes.
     """
     if isinstance(exc, ConnectionError):
         return True

@@ -25,8 +25,8 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 @dataclasses.dataclass(slots=True)
 class Schema:
-    """What a schema declares. `keys` lists channels, then managed values: nodes get them in this
-    order, as in LangGraph.
+    """What a schema declares. `keys` lists channels, then managed values: nodes get them in this order, as in
+    LangGraph.
     """
 
     declared: Any
@@ -196,8 +196,8 @@ def takes_two(signature: inspect.Signature) -> bool:
 def merge_channels(known: dict[str, Channel], schema: Schema, *, where: str = "") -> None:
     """Add the channels of a schema to those of the graph.
 
-    A key may be declared again without a reducer, or with the same one. Anything else raises
-    GraphDefinitionError; also when the first declaration was the plain one, so order matters.
+    A key may be declared again without a reducer, or with the same one. Anything else raises GraphDefinitionError; also
+    when the first declaration was the plain one, so order matters.
     """
     for name, channel in schema.channels.items():
         existing = known.get(name)

@@ -80,8 +80,8 @@ def path_key_of(path: Iterable[Any]) -> str:
 class State:
     """Values of a run between supersteps. Plain data in four fields; it holds no spec and no callable.
 
-    `cells` has no entry for a channel that holds nothing. `versions` counts changes on one clock
-    (`top` is its highest value). `seen[node][channel]` is the version a node has already run for.
+    `cells` has no entry for a channel that holds nothing. `versions` counts changes on one clock (`top` is its highest
+    value). `seen[node][channel]` is the version a node has already run for.
     """
 
     __slots__ = ("cells", "seen", "top", "versions")
@@ -112,8 +112,8 @@ class State:
     def read(self, program: Program, keys: list[str] | str, *, step: int = 0, stop: int = 0) -> Any:
         """Dict of those `keys` that hold something; for a single key its bare value, or MISSING.
 
-        Managed values among the keys are computed from `step` (the superstep that will read them)
-        and `stop` (a run that is not done before this superstep fails; see `managed`).
+        Managed values among the keys are computed from `step` (the superstep that will read them) and `stop` (a run
+        that is not done before this superstep fails; see `managed`).
         """
         cells = self.cells
         if isinstance(keys, str):
@@ -132,8 +132,8 @@ class State:
     ) -> None:
         """Store the changes of a superstep and remember for which versions its tasks ran.
 
-        `ran` has a (node name, triggers) pair for each task; give it also for tasks that wrote nothing. `number` is
-        the version of what changed, above all earlier ones; 0: one more than the last.
+        `ran` has a (node name, triggers) pair for each task; give it also for tasks that wrote nothing. `number` is the
+        version of what changed, above all earlier ones; 0: one more than the last.
         """
         versions, seen = self.versions, self.seen
         for name, triggers in ran:
@@ -224,10 +224,10 @@ def apply(program: Program, state: State, done: Sequence[Done]) -> Applied:
     """Merge the writes of all finished tasks of a superstep. Pure: neither state nor writes are changed, also not by
     reducers that change their arguments in place, and also not when it fails.
 
-    Give the result's `changes` to `State.advance` (with what ran) and its `updated` to `plan`. A
-    step without triggers (writes from outside the graph) does not count as a superstep: nothing
-    expires and no deferred node is released. Raises InvalidUpdateError, naming channel and writers,
-    when a channel cannot take its writes; whatever a user's reducer raises passes through.
+    Give the result's `changes` to `State.advance` (with what ran) and its `updated` to `plan`. A step without triggers
+    (writes from outside the graph) does not count as a superstep: nothing expires and no deferred node is released.
+    Raises InvalidUpdateError, naming channel and writers, when a channel cannot take its writes; whatever a user's
+    reducer raises passes through.
     """
     tasks = sorted(done, key=_by_path_key) if len(done) > 1 else done
     cells, channels = state.cells, program.channels

@@ -7,8 +7,8 @@ import warnings
 
 
 class DrumlineWarning(UserWarning):
-    """Root of drumline's warnings about graphs: `warnings.filterwarnings("error", category=DrumlineWarning)` makes
-    each of them an error.
+    """Root of drumline's warnings about graphs: `warnings.filterwarnings("error", category=DrumlineWarning)` makes each
+    of them an error.
     """
 
 

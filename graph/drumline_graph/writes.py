@@ -1,8 +1,8 @@
 """What a node, a router or a caller gave, as writes: (channel, value) pairs.
 
-Writes are decided where the code ran and merged elsewhere, so everything that can be wrong with a
-result is found here, with the node's name in the text. Unlike LangGraph, which only logs a warning,
-a goto or a Send to an unknown node raises InvalidUpdateError: work is never lost silently.
+Writes are decided where the code ran and merged elsewhere, so everything that can be wrong with a result is found here,
+with the node's name in the text. Unlike LangGraph, which only logs a warning, a goto or a Send to an unknown node
+raises InvalidUpdateError: work is never lost silently.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ TEXT_LIMIT_CHARS = 200
 def result_writes(program: Program, node: Node, result: Any) -> list[Write]:
     """Writes of a node that returned `result`: state keys, then gotos and Sends, then its plain edges.
 
-    Taken: a dict (unknown keys are dropped), None, a schema instance, `Command`, `Send`, or a list
-    holding at least one Command. In an unkeyed graph every other value is the new root value.
+    Taken: a dict (unknown keys are dropped), None, a schema instance, `Command`, `Send`, or a list holding at least one
+    Command. In an unkeyed graph every other value is the new root value.
 
     Raises ParentCommand for `Command(graph=Command.PARENT)`, InvalidUpdateError for anything else.
     """
@@ -229,8 +229,8 @@ def known_nodes(program: Program) -> str:
 def route_writes(program: Program, branch: Branch, returned: Any) -> list[Write]:
     """Writes of a router that returned `returned`: a node name, END, a Send, or a list or tuple of these.
 
-    Raises RouteError (an InvalidUpdateError and ValueError) for None, START and unknown names, and
-    RouteMapError (a KeyError too) for a value that the branch's path_map lacks.
+    Raises RouteError (an InvalidUpdateError and ValueError) for None, START and unknown names, and RouteMapError (a
+    KeyError too) for a value that the branch's path_map lacks.
     """
     writes: list[Write] = []
     for item in returned if isinstance(returned, (list, tuple)) else (returned,):
@@ -283,8 +283,8 @@ def input_reader_of(keys: list[str] | str) -> Callable[[Any], list[Write] | None
 def input_writes(program: Program, value: Any) -> list[Write]:
     """Writes of the hidden start node for a run's input; empty for an input without known keys.
 
-    A dict, an instance of a schema class, or `Command(update=...)`. Values are not validated here:
-    a pydantic state is validated when a node that takes it is planned, as in LangGraph.
+    A dict, an instance of a schema class, or `Command(update=...)`. Values are not validated here: a pydantic state is
+    validated when a node that takes it is planned, as in LangGraph.
 
     Raises EmptyInputError for None and for a Command without update, InvalidUpdateError for anything else that is no
     input, or that asks to go to a node (a fresh run always begins at START).

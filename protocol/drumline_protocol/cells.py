@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from drumline_graph.delta import APPEND, PARTS, PUT, Change, patch
+from drumline_graph.delta import APPEND, PARTS, PUT, UNITE, Change, is_change, patch
 from drumline_protocol.errors import CellMissing, DecodeError
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def encode_change(codec: Codec, change: Change) -> bytes:
 
 
 def decode_change(codec: Codec, data: bytes) -> Change:
-    """The change that a delta row holds. DecodeError if it is none."""
+    """The change that a delta row holds. DecodeError if it is none, or of a kind that is not known here."""
     change = codec.decode(data)
     kind = change[0] if type(change) is list and change else None
-    if type(kind) is not str or kind not in PARTS or len(change) <= PARTS[kind]:
+    if type(kind) is not str or kind not in PARTS or not is_change(change):
         raise DecodeError("the delta of a cell is no change of a value", len(data))
     return tuple(change)
 
@@ -97,7 +97,8 @@ def assemble(codec: Codec, rows: Sequence[CellRow], version: int) -> Any:
 def patched(value: Any, changes: Sequence[Change]) -> Any:
     """`value` after `changes`, in order; never changes `value` in place. DecodeError for a change that does not fit it.
 
-    Changes that follow each other and only append, or only put, are made as one: a long branch costs what it adds.
+    Changes that follow each other and only append, only put or only unite are made as one: a long branch costs what it
+    adds.
     """
     try:
         for change in _joined(changes):
@@ -112,7 +113,7 @@ def _joined(changes: Sequence[Change]) -> Iterable[Change]:
     while start < len(changes):
         kind = changes[start][0]
         end = start + 1
-        while kind in (APPEND, PUT) and end < len(changes) and changes[end][0] == kind:
+        while kind in (APPEND, PUT, UNITE) and end < len(changes) and changes[end][0] == kind:
             end += 1
         parts = [change[1] for change in changes[start:end]] if end > start + 1 else []
         start = end
@@ -121,4 +122,4 @@ def _joined(changes: Sequence[Change]) -> Iterable[Change]:
         elif kind == PUT:
             yield PUT, dict(chain.from_iterable(part.items() for part in parts))
         else:
-            yield APPEND, "".join(parts) if type(parts[0]) is str else [*chain.from_iterable(parts)]
+            yield kind, "".join(parts) if type(parts[0]) is str else [*chain.from_iterable(parts)]

@@ -144,7 +144,7 @@ class Keys:
         """Runs that have tasks which wait without an entry of a task stream."""
         return f"{self._open}{partition}}}:waiting"
 
-    def cell(self, partition: int, owner: str, cell: str) -> str:
+    def cells(self, partition: int, owner: str, cell: str) -> str:
         """The versions of a cell. `owner` is the run that it belongs to. `commit.lua` makes this name too."""
         if ":" in owner or "%" in owner:
             owner = owner.replace("%", "%25").replace(":", "%3A")

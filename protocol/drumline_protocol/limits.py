@@ -1,17 +1,14 @@
-"""Every bound of the system, named, with its unit last. What is not bounded here is bounded by
-nothing.
+"""Every bound of the system, named, with its unit last. What is not bounded here is bounded by nothing.
 
-Settings may lower or raise those that a service names in its own settings; the rest are part of the
-protocol: all processes of a cluster must agree on them, so they change only with the protocol
-version.
+Settings may lower or raise those that a service names in its own settings; the rest are part of the protocol: all
+processes of a cluster must agree on them, so they change only with the protocol version.
 """
 
 from __future__ import annotations
 
 # -- values and entries ----------------------------------------------------------------------------
 
-#: One encoded value (a channel's cell, a node's input, an event's payload). Bigger ones are refused
-#: where they arise.
+#: One encoded value (a channel's cell, a node's input, an event's payload). Bigger ones are refused where they arise.
 VALUE_BYTES_MAX = 128 * 1024 * 1024
 
 #: What one entry of an inbox may hold. A worker moves the large values of a result out of it (`NAMED_BYTES_MIN`), and
@@ -37,20 +34,14 @@ NAMED_CROWDED_BYTES_MIN = 256
 #: The id of a blob: the id of its run, and what tells the values of that run apart.
 BLOB_ID_CHARS_MAX = 512
 
-#: A value up to this size travels inside its message; a bigger one lies under a blob key and is
-#: referred to.
-VALUE_INLINE_BYTES_MAX = 64 * 1024
-
-#: Lists and dicts inside one another, between two typed values. msgpack itself enforces it, with
-#: bounds of its own that differ a little between versions (511 in msgpack 1.1, 1,023 in 1.2).
+#: Lists and dicts inside one another, between two typed values. msgpack itself enforces it, with bounds of its own that
+#: differ a little between versions (511 in msgpack 1.1, 1,023 in 1.2).
 NESTING_MAX = 1000
 
-#: Typed values (tuples, sets, dataclasses, messages, ...) inside one another. Each level costs a
-#: nested decoding.
+#: Typed values (tuples, sets, dataclasses, messages, ...) inside one another. Each level costs a nested decoding.
 TYPED_NESTING_MAX = 64
 
-#: Items of one list, set or dict. A forged count allocates no more than this before its bytes turn
-#: out to be missing.
+#: Items of one list, set or dict. A forged count allocates no more than this before its bytes turn out to be missing.
 CONTAINER_ITEMS_MAX = 2**20
 
 #: Items of a whole value: every scalar, list, dict and key of it, at all levels together. A byte may be an item, and an
@@ -84,8 +75,7 @@ FAILURE_MESSAGE_CHARS_MAX = 8 * 1024
 #: The traceback text that travels with an exception; cut in its middle, since both ends tell most.
 FAILURE_TRACEBACK_CHARS_MAX = 32 * 1024
 
-#: The encoded constructor arguments of an exception. Bigger ones stay behind; the message goes on
-#: its own.
+#: The encoded constructor arguments of an exception. Bigger ones stay behind; the message goes on its own.
 FAILURE_ARGS_BYTES_MAX = 64 * 1024
 
 #: Notes (PEP 678) that travel with an exception.
@@ -128,8 +118,7 @@ DISPATCH_WINDOW_ENTRIES_MAX = 1000
 #: Bytes of tasks that one commit may send out (a single bigger task goes alone).
 DISPATCH_WINDOW_BYTES_MAX = 1024 * 1024
 
-#: How often a task may be begun when workers keep vanishing with it, before it has failed
-#: (`TaskAbandoned`).
+#: How often a task may be begun when workers keep vanishing with it, before it has failed (`TaskAbandoned`).
 ATTEMPTS_MAX = 5
 
 #: Workers that a task may lose in company. From then on it is a suspect and runs alone, so that what it loses further
@@ -139,8 +128,7 @@ DEATHS_IN_COMPANY_MAX = 2
 #: How often a task may be begun in all, whatever voids its attempts: a broker may lose entries again and again.
 BEGINNINGS_MAX = 50
 
-#: After a takeover, how often an entry may bring its coordinator down before its run fails
-#: (`PoisonedRun`).
+#: After a takeover, how often an entry may bring its coordinator down before its run fails (`PoisonedRun`).
 POISON_TRIES_MAX = 3
 
 #: Entries that a coordinator takes from its inbox at once, and so the most that one commit answers.
@@ -150,7 +138,7 @@ INBOX_BATCH_ENTRIES_MAX = 500
 INBOX_BATCH_BYTES_MAX = 4 * 1024 * 1024
 
 #: Bytes of log after which a new head is written to the run's record: a new owner reads the head and what is behind it.
-HEAD_EVERY_BYTES = 256 * 1024
+HEAD_AFTER_BYTES_MIN = 256 * 1024
 
 #: Bytes of facts in one log entry. A burst that takes more becomes several entries, so that readers take it in
 #: portions.
@@ -210,13 +198,9 @@ WRITER_BLOCK_MS = 30_000
 #: How long the log and the blobs of a finished run can still be read.
 LOG_TTL_S = 86_400
 
-#: How long a large value is kept that a commit has put, if its run does not drop it before (a newer version, the run's
-#: end). A task that waits longer than this finds it gone. What a worker has put, and a commit has kept, lives as long
-#: as its run's log.
-BLOB_TTL_S = 7 * 86_400
-
 #: How long a large value that a worker has put waits to be named by a commit, which happens when its task's answer is
-#: accepted. What a worker left behind that died before it answered is gone after this.
+#: accepted: from then on it lives as long as its run's log. What a worker left behind that died before it answered is
+#: gone after this.
 BLOB_UNNAMED_TTL_S = 600
 
 #: A worker or coordinator that was not heard of for this long is no longer listed as present.

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from drumline_graph.constants import TASKS
-from drumline_graph.delta import APPEND, PUT, REPLACE, SET, TAKE_ITEMS, TAKE_KEYS, UNITE
+from drumline_graph.delta import ITEMS, PARTS, VALUE
 from drumline_graph.types import Command, Send
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.codec_builtin import Named
@@ -237,23 +237,18 @@ def _in_step(step: StepCommitted, leaf: _Leaf) -> StepCommitted:
 
 def _in_change(change: Any, leaf: _Leaf) -> Any:
     kind, *parts = change
-    if kind == SET:
-        new = [leaf(parts[0])]
-    elif kind in (PUT, UNITE) or (kind == APPEND and type(parts[0]) in (list, tuple)):
-        new = [_in_items(parts[0], leaf)]
-    elif kind == REPLACE:
-        new = [_in_items(part, leaf) for part in parts]
-    elif kind in (TAKE_KEYS, TAKE_ITEMS):  # the keys or indexes themselves are small
-        new = [parts[0], *(_in_items(part, leaf) for part in parts[1:])]
-    else:
-        return change
-    if all(one is other for one, other in zip(new, parts, strict=True)):
+    new = [_in_part(what, part, leaf) for what, part in zip(PARTS.get(kind, ()), parts, strict=False)]
+    if all(one is other for one, other in zip(new, parts, strict=False)):
         return change
     return type(change)((kind, *new))
 
 
-def _in_items(items: Any, leaf: _Leaf) -> Any:
-    return _in_dict(items, leaf) if type(items) is dict else _each(items, leaf)
+def _in_part(what: str, part: Any, leaf: _Leaf) -> Any:
+    if what == VALUE:
+        return leaf(part)
+    if what == ITEMS and type(part) in (list, tuple):
+        return _each(part, leaf)
+    return _in_dict(part, leaf) if what == ITEMS and type(part) is dict else part
 
 
 def _in_cells(fact: GraphEntered, leaf: _Leaf) -> GraphEntered:

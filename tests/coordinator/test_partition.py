@@ -388,7 +388,7 @@ def test_an_idle_run_leaves_memory_and_comes_back_with_what_is_heard(seat: Seat)
 
 
 def test_a_new_owner_reads_the_head_and_not_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "HEAD_EVERY_BYTES", 4_000)
+    monkeypatch.setattr(staging, "HEAD_AFTER_BYTES_MIN", 4_000)
     seat = Seat({"g": chain(40)})
     (task,) = seat.start(input={"l": [BIG]})
     for _ in range(30):

@@ -327,7 +327,7 @@ KEYS: dict[str, str] = {
     **{name: getattr(Keys(), name)(3) for name in ("requests", "inbox", "dead", "failed", "lease", "open", "waiting")},
     "timers": Keys().timers(3),
     **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "log", "blob")},
-    "cells": Keys().cell(3, "r", "c"),
+    "cells": Keys().cells(3, "r", "c"),
     "tasks": Keys().tasks("default"),
     "tasks of a partition": Keys().tasks("default", 3),
 }

@@ -100,7 +100,7 @@ def test_keys_in_the_table_are_made_by_the_code() -> None:
         *(made.requests(3), made.dead(3), made.failed(3)),
         *(made.inbox(3), made.lease(3), made.open(3), made.timers(3), made.run(3, "<run id>")),
         *(made.thread(3, "<id>"), made.log(3, "<run id>"), made.blob(3, "<blob id>"), made.tasks("<pool>", 3)),
-        *(made.waiting(3), made.cell(3, "<r>", "<c>")),
+        *(made.waiting(3), made.cells(3, "<r>", "<c>")),
     }
 
 

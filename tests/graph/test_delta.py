@@ -274,7 +274,7 @@ def test_changes_of_a_step_are_folded_into_cells() -> None:
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_a_row_with_too_many_or_too_few_parts_is_no_change(kind: str) -> None:
-    right = [kind, *[{}] * PARTS[kind]]
+    right = [kind, *[{} for _ in PARTS[kind]]]
     assert is_change(right)
     assert not is_change([*right, None])
     assert not right[1:] or not is_change(right[:-1])

@@ -51,7 +51,6 @@ CALLED_BY_OTHERS = {
 }
 #: what stands there for what is not built yet, and for tests
 RESERVED = {
-    "ENTRY_BYTES_MAX": "docs/protocol.md says that it is not enforced yet",
     "due_timers": "timers are for threads",
     "put_graph": "the key of graphs is reserved",
     "schema_types": "the codec tables of the simulation",

@@ -73,6 +73,23 @@ FACTS: list[Any] = [
     f.AttemptRetracted((), TASK, 1, "its worker vanished"),
     f.TaskParked((), TASK, "no worker"),
     f.StepCommitted((), 1, {"text": ("s", "x"), "docs": ("+", [1]), "gone": ("x",)}, ("text", "docs"), 4.0),
+    f.RunKept(7, ("late",), {"t1": [1, 3]}, 4096),
+    f.GraphKept(
+        (),
+        "",
+        2,
+        {"text": "x", "docs": [1]},
+        {"large": [6, 2, 3, 9000, 8000]},
+        {"text": 3, "docs": 6},
+        {"a": {"branch:to:a": 2}},
+        None,
+        ("asks", "now"),
+        [
+            f.TaskKept(
+                "t1", "a", ("__pregel_pull", "a"), ("e",), None, "run", "PRD", 2, 1, 0, "w", 3, [["l", 1]], [], ""
+            )
+        ],
+    ),
     f.GraphPaused((), 1, {"text": ("s", "x"), "docs": ("+", [1])}, ("text", "docs"), 4.0),
     f.GraphLeft(NS),
     f.TailOpened(NS, TASK, [["text", "x"]]),

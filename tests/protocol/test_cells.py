@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocol.samples import CODEC
+from tests.protocol import changes
+from tests.protocol.samples import CODEC, exactly
 
 from drumline_graph.channels import MISSING, BinaryOperatorAggregate
-from drumline_graph.delta import diff, patch
+from drumline_graph.delta import PARTS, diff, patch
 from drumline_protocol.cells import (
     NO_PARENT,
     CellAt,
@@ -35,6 +36,8 @@ CHANNELS: dict[str, tuple[BinaryOperatorAggregate, Any]] = {
         BinaryOperatorAggregate(dict, operator.or_),
         st.dictionaries(st.sampled_from("abcd"), st.integers(), max_size=3),
     ),
+    "set": (BinaryOperatorAggregate(set, operator.or_), st.sets(st.integers(0, 9), max_size=3)),
+    "bytes": (BinaryOperatorAggregate(bytes, operator.add), st.binary(max_size=3)),
 }
 
 
@@ -117,7 +120,22 @@ def test_parents_that_do_not_come_before_are_refused(rows: list[CellRow]) -> Non
 
 
 @pytest.mark.parametrize(
-    "change", [7, [], [1], ["+"], ["?", 1], ["r", {}], ["s"], ["d", [], {}], ["-", []], ["u"], {"+": 1}]
+    "change",
+    [
+        7,
+        [],
+        [1],
+        ["+"],
+        ["+", [], 1],
+        ["?", 1],
+        ["r", {}],
+        ["d", [], {}],
+        ["-", []],
+        ["u"],
+        ["s"],
+        {"+": 1},
+        [["+"], 1],
+    ],
 )
 def test_what_is_no_change_is_refused(change: Any) -> None:
     with pytest.raises(DecodeError):
@@ -125,43 +143,40 @@ def test_what_is_no_change_is_refused(change: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        ("+", 7),
-        ("p", [1]),
-        ("r", {9: 1}, []),
-        ("r", 7, []),
-        ("d", 7, {}, []),
-        ("d", [], {9: 1}, []),
-        ("-", [1], {}),
-        ("u", [1]),
-    ],
+    "change", [("+", 7), ("p", [1]), ("r", {9: 1}, []), ("r", 7, []), ("u", [1]), ("d", 7, {}, []), ("-", [], {})]
 )
 def test_a_change_that_does_not_fit_is_refused(change: Any) -> None:
     with pytest.raises(DecodeError):
         patched([1, 2], [change])
 
 
-CHANGES = st.one_of(
-    st.tuples(st.just("+"), st.lists(st.integers(), max_size=3)),
-    st.tuples(st.just("s"), st.lists(st.integers(), max_size=3)),
-    st.builds(lambda item, tail: ("r", {0: item}, tail), st.integers(), st.lists(st.integers(), max_size=2)),
-    st.builds(
-        lambda gone, tail: ("d", gone, {}, tail), st.lists(st.integers(0, 3)), st.lists(st.integers(), max_size=2)
-    ),
-)
+def test_changes_of_every_kind_are_drawn() -> None:
+    drawn = [changes.changes_of(cell, st.none(), st.none()) for cell in ([], (), "", b"", {}, set(), frozenset())]
+    assert {kind for of_kinds in drawn for kind in of_kinds} == set(PARTS)
 
 
-@given(st.lists(st.integers(), min_size=1, max_size=4), st.lists(CHANGES, max_size=8))
-def test_changes_made_as_one_are_those_made_one_by_one(value: list[int], changes: list[Any]) -> None:
-    one_by_one: Any = value
-    kept = copy.deepcopy(value)
-    for change in changes:
-        if change[0] == "r" and not one_by_one:
-            return
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_changes_made_as_one_are_those_made_one_by_one(data: st.DataObject) -> None:
+    items = st.integers()
+    value = data.draw(changes.cells(items))
+    one_by_one, kept = value, copy.deepcopy(value)
+    made = []
+    for _ in range(data.draw(st.integers(0, 8))):
+        change = changes.fitting(data, one_by_one, items, changes.cells(items))
+        assert decode_change(CODEC, encode_change(CODEC, change)) == change
         one_by_one = patch(one_by_one, change)
-    assert patched(value, changes) == one_by_one
-    assert value == kept, "nothing is changed in place"
+        made.append(change)
+    assert exactly(patched(value, made), one_by_one)
+    assert exactly(value, kept), "nothing is changed in place"
+
+
+@pytest.mark.parametrize("change", [("+", [0]), ("p", {0: 0}), ("u", [0])], ids=str)
+def test_a_long_branch_makes_one_new_container(change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr("drumline_protocol.cells.patch", lambda *given: made.append(given) or patch(*given))
+    patched({"+": [], "p": {}, "u": set()}[change[0]], [change] * 50)
+    assert len(made) == 1
 
 
 def test_a_cell_that_holds_nothing_and_then_something() -> None:

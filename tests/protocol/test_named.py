@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.protocol import changes
 from tests.protocol.samples import CODEC, values
 
 from drumline_graph.constants import TASKS
+from drumline_graph.delta import patch
 from drumline_graph.types import Command, Send
 from drumline_protocol import facts as f
 from drumline_protocol import wire
@@ -70,7 +72,7 @@ def test_one_object_that_many_sends_carry_is_one_blob_and_encoded_once(monkeypat
     found += [("a", 1), ("b", None)]
     out, blobs = move_out(CODEC, found, "p", LEAST)
     assert len(blobs) == 1 and encoded == [shared]
-    assert [value.arg for channel, value in out if channel == TASKS] == [Named(*_size(blobs[0]))] * 20
+    assert [cast(Send, value).arg for channel, value in out if channel == TASKS] == [Named(*_size(blobs[0]))] * 20
 
 
 def _size(blob: tuple[str, bytes]) -> tuple[str, int]:
@@ -85,8 +87,9 @@ def test_sends_in_a_list_and_in_the_goto_of_a_command_among_the_writes() -> None
     ]
     out, blobs = move_out(CODEC, found, "p", 50)
     assert [blob for blob, _ in blobs] == ["p0", "p1"]
-    assert out[0][1][0].arg == Named("p0", len(CODEC.encode(big))) and out[0][1][1].arg == 1
-    assert type(out[1][1].goto[0].arg) is Named
+    (_, [send, other]), (_, command) = cast(Any, out)
+    assert send.arg == Named("p0", len(CODEC.encode(big))) and other.arg == 1
+    assert type(command.goto[0].arg) is Named
 
 
 def test_a_name_is_never_moved_out_again_and_numbers_go_on() -> None:
@@ -164,8 +167,8 @@ FACTS: dict[str, Any] = {
     "append": lambda value: f.StepCommitted((), 1, {"a": ("+", [1, value]), "s": ("+", "text")}, ("a",), 0.0),
     "put": lambda value: f.StepCommitted((), 1, {"a": ("p", {"k": value})}, ("a",), 0.0),
     "replace": lambda value: f.StepCommitted((), 1, {"a": ("r", {0: value}, [value])}, ("a",), 0.0),
-    "take items": lambda value: f.StepCommitted((), 1, {"a": ("d", [1], {0: value}, [value])}, ("a",), 0.0),
-    "take keys": lambda value: f.StepCommitted((), 1, {"a": ("-", ["gone"], {"k": value})}, ("a",), 0.0),
+    "take keys": lambda value: f.StepCommitted((), 1, {"a": ("-", ["b"], {"k": value})}, ("a",), 0.0),
+    "take items": lambda value: f.StepCommitted((), 1, {"a": ("d", [0], {1: value}, [value])}, ("a",), 0.0),
     "cells": lambda value: f.GraphEntered((), "", {"a": value}),
 }
 
@@ -183,6 +186,35 @@ def test_names_in_facts_are_found_and_resolved(kind: str, crossed: bool) -> None
     assert names_in(full) == [] and resolve(full, {}) is full
     with pytest.raises(BlobMissing):
         resolve(fact, {})
+
+
+def _all_names(found: Any) -> set[Named]:
+    if type(found) is Named:
+        return {found}
+    inside = found.values() if type(found) is dict else found if type(found) in (list, tuple) else ()
+    return {name for each in inside for name in _all_names(each)}
+
+
+def _full(cell: Any) -> Any:
+    """A cell with numbers for its names, of which none lies deeper."""
+    if type(cell) is Named:
+        return int(cell.blob)
+    if type(cell) is dict:
+        return {key: _full(item) for key, item in cell.items()}
+    return type(cell)(map(_full, cell)) if type(cell) in (list, tuple) else cell
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_names_in_changes_of_every_kind(data: st.DataObject) -> None:
+    items = st.one_of(st.integers(0, 9).map(lambda n: Named(str(n), n)), st.none())
+    cell = data.draw(changes.cells(st.none()))
+    change = changes.fitting(data, cell, items, items)
+    step = f.StepCommitted((), 1, {"a": change}, ("a",), 0.0)
+    assert set(names_in(step)) == _all_names(change)
+    resolved = resolve(step, {str(n): n for n in range(10)})
+    assert names_in(resolved) == [] and (resolved is step) == (names_in(step) == [])
+    assert patch(cell, resolved.changes["a"]) == _full(patch(cell, change))
 
 
 @pytest.mark.parametrize("kind", ["finished", "tail"])

@@ -36,7 +36,7 @@ MODES = ("values", "updates", "custom", "tasks")
 #: bounds that a small graph would never reach, and what is drawn for them
 _LIMITS = (
     (intake, "INBOX_BATCH_ENTRIES_MAX", (500, 500, 3, 1)),
-    (staging, "HEAD_EVERY_BYTES", (262144, 3000, 300)),
+    (staging, "HEAD_AFTER_BYTES_MIN", (262144, 3000, 300)),
     (opened, "IDLE_RUN_MS", (30_000, 2_000, 0)),
     (attempts, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),

@@ -19,6 +19,13 @@ def lease_of(broker: Any, p: int = 0, nonce: str = "A", ttl_ms: int = 60_000) ->
     return lease
 
 
+def blob(broker: Any, p: int, blob_id: str) -> bytes | None:
+    """A large value as it is kept now."""
+    _, [found] = broker.read_values(p, [], [blob_id])
+    data: bytes | None = found
+    return data
+
+
 def commit_of(lease: Lease, number: int, **parts: Any) -> Commit:
     position = parts.pop("position", lease.position)
     return Commit(lease.partition, lease.nonce, lease.epoch, number, position, **parts)

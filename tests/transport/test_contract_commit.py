@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.transport.commits import commit_of, lease_of, log, replies_of, settle, statuses, task
+from tests.transport.commits import blob, commit_of, lease_of, log, replies_of, settle, statuses, task
 
 from drumline_protocol.limits import DEAD_DATA_BYTES_MAX
 from drumline_transport.broker import START, BlobPut
@@ -292,13 +292,13 @@ def test_blobs(backend):
     broker = backend.connect()
     lease = lease_of(broker)
     settle(broker, commit_of(lease, 1, blobs=[BlobPut("r", "b1", b"big" * 1000, 60), BlobPut("r", "b2", b"", 0)]))
-    assert broker.get_blob(0, "b1") == b"big" * 1000
-    assert broker.get_blob(0, "b2") == b""
-    assert broker.get_blob(0, "none") is None
-    assert broker.get_blob(1, "b1") is None
+    assert blob(broker, 0, "b1") == b"big" * 1000
+    assert blob(broker, 0, "b2") == b""
+    assert blob(broker, 0, "none") is None
+    assert blob(broker, 1, "b1") is None
     broker.put_blob(0, "b1", b"small", 0)
     broker.put_blob(0, "b3", b"x", 60)
-    assert broker.get_blob(0, "b1") == b"small"
+    assert blob(broker, 0, "b1") == b"small"
     if backend.memory is None:
         tag = f"{{{backend.prefix}:0}}"
         assert backend.raw("TTL", f"{tag}:blob:b1") == -1
@@ -334,7 +334,7 @@ def test_a_run_leaves_no_blob_behind_that_its_record_names(broker):
     assert broker.load_run(0, "r") == {"b:b1": b"", "b:b2": b""}
     settle(broker, commit_of(lease, 2, blobs_dropped=[("r", "b1")]))
     assert broker.load_run(0, "r") == {"b:b2": b""}
-    assert (broker.get_blob(0, "b1"), broker.get_blob(0, "b2")) == (None, b"two")
+    assert (blob(broker, 0, "b1"), blob(broker, 0, "b2")) == (None, b"two")
 
 
 def test_of_a_deleted_run_nothing_stays(broker):

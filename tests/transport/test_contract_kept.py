@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.transport.commits import commit_of, lease_of, log, settle, task
+from tests.transport.commits import blob, commit_of, lease_of, log, settle, task
 
 from drumline_protocol.limits import DEAD_ENTRIES_MAX, LEASE_MS_MAX
 from drumline_transport.broker import START, BlobPut, DeadEntry, Position
@@ -44,8 +44,8 @@ def test_a_large_value_lives_as_long_as_it_was_given(backend: Any) -> None:
         assert backend.raw("TTL", f"{tag}:for ever") == -1
     else:
         backend.elapse(60_000)
-        assert broker.get_blob(0, "short") is None
-        assert broker.get_blob(0, "for ever") == b"y"
+        assert blob(broker, 0, "short") is None
+        assert blob(broker, 0, "for ever") == b"y"
 
 
 def test_each_stream_of_an_inbox_is_trimmed_behind_its_own_position(broker: Any) -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.servers import wait_until
-from tests.transport.commits import commit_of, lease_of, log, replies_of, settle, statuses, task
+from tests.transport.commits import blob, commit_of, lease_of, log, replies_of, settle, statuses, task
 
 from drumline_protocol.errors import EvictingBroker, NoBroker, PartitionMismatch, ProtocolTooNew
 from drumline_transport import connect
@@ -485,7 +485,7 @@ def test_many_threads_may_submit_and_read(real_backend):
         found = reader.read("-", 5, 0)
         reader.close()
         broker.put_blob(0, f"b{i}", b"%d" % i, 5)
-        return len(found) == 1 and broker.get_blob(0, f"b{i}") == b"%d" % i
+        return len(found) == 1 and blob(broker, 0, f"b{i}") == b"%d" % i
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(use, range(200)))
@@ -501,7 +501,7 @@ def test_big_values_pass_whole(real_backend):
     broker.push_inbox(0, "", big)
     broker.publish([(0, "", big), (0, "", big)], [])
     assert broker.load_log(0, "r")[0].data == big
-    assert broker.get_blob(0, "b") == big
+    assert blob(broker, 0, "b") == big
     assert [e.data for e in broker.read_inbox({0: START}, 5, 0)] == [big] * 3
 
     async def read():

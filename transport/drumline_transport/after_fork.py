@@ -1,10 +1,9 @@
 """What a process that was forked makes anew before it does anything else.
 
-A fork copies memory, but no thread; and it shares every socket. So a child has locks that nobody
-will release, background threads that do not run, and connections on which its parent speaks. Who
-keeps such a thing names it here, and is called in the child, once, before any other code of the
-child runs. There no other thread exists, so the callee takes no lock. `docs/decisions/0014-fork.md`
-tells what was chosen and why.
+A fork copies memory, but no thread; and it shares every socket. So a child has locks that nobody will release,
+background threads that do not run, and connections on which its parent speaks. Who keeps such a thing names it here,
+and is called in the child, once, before any other code of the child runs. There no other thread exists, so the callee
+takes no lock. `docs/decisions/0014-fork.md` tells what was chosen and why.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How long who failed waits before the next attempt, and how often it says so.
 
-Every loop that tries the broker again uses one `Pause`: a pause that grows, with jitter, so that
-many processes that lost one server do not all come back in the same millisecond; and one line of
-log at first, then a summary now and again.
+Every loop that tries the broker again uses one `Pause`: a pause that grows, with jitter, so that many processes that
+lost one server do not all come back in the same millisecond; and one line of log at first, then a summary now and
+again.
 """
 
 from __future__ import annotations

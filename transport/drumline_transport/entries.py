@@ -62,9 +62,7 @@ class InboxEntry:
 
 @dataclass(slots=True)
 class Delivery:
-    """One task entry, delivered to this consumer: it stays pending until published as done or
-    withdrawn.
-    """
+    """One task entry, delivered to this consumer: it stays pending until published as done or withdrawn."""
 
     pool: str
     id: str
@@ -100,10 +98,9 @@ class StaleTask:
 class Lease:
     """A partition held by `nonce` for the time that was asked for.
 
-    `epoch` never repeats for a partition and is at least the Redis TIME (ms) at which it was taken;
-    `commit` is the number of the last commit of this epoch (0 at first); `position` is the inbox
-    position up to which the former owners committed; `tries` counts takeovers that died on the
-    entry behind it; `server` is the broker's `run_id`.
+    `epoch` never repeats for a partition and is at least the Redis TIME (ms) at which it was taken; `commit` is the
+    number of the last commit of this epoch (0 at first); `position` is the inbox position up to which the former owners
+    committed; `tries` counts takeovers that died on the entry behind it; `server` is the broker's `run_id`.
     """
 
     partition: int
@@ -184,8 +181,8 @@ class CellAppend:
 class Commit:
     """All that a coordinator decided from one batch of its inbox: applied as a whole or not at all.
 
-    `number` counts 1, 2, 3, ... within an epoch. `position` is the inbox position up to which this
-    holds. The lists are applied in the order of the fields. Log entries of one run must ascend.
+    `number` counts 1, 2, 3, ... within an epoch. `position` is the inbox position up to which this holds. The lists are
+    applied in the order of the fields. Log entries of one run must ascend.
     """
 
     partition: int
@@ -198,8 +195,7 @@ class Commit:
     tasks: list[TaskAppend] = field(default_factory=list)
     #: `(run id, fields to set in its record)`
     fields: list[tuple[str, dict[str, FieldValue]]] = field(default_factory=list)
-    #: `(run id, slot)` of tasks whose worker acknowledged and deleted the entry itself: only the
-    #: slot is forgotten
+    #: `(run id, slot)` of tasks whose worker acknowledged and deleted the entry itself: only the slot is forgotten
     settled: list[tuple[str, str]] = field(default_factory=list)
     #: `(run id, slot)` of tasks whose entry is to vanish, delivered or not
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
@@ -233,9 +229,9 @@ class Commit:
 class CommitReply:
     """What became of a commit.
 
-    `applied`: just now. `already`: before (its reply was lost). `diverged`: not, and it never will
-    be: another owner, another epoch, a commit before it is missing, or a key of another type.
-    `detail` says which. Nothing was changed; throw decoded state away and `acquire` again.
+    `applied`: just now. `already`: before (its reply was lost). `diverged`: not, and it never will be: another owner,
+    another epoch, a commit before it is missing, or a key of another type. `detail` says which. Nothing was changed;
+    throw decoded state away and `acquire` again.
     """
 
     partition: int

@@ -1,8 +1,8 @@
 """The keeper's verbs: what a coordinator's second thread asks beside `CoordinatorVerbs`.
 
-What lies in Redis under drumline's keys may have been written by anybody. So these verbs take no
-key for good: each tells of the keys that it could not use, by name, and answers for the others.
-They raise only for the server as a whole (`NoBroker`, `BrokerRefuses`).
+What lies in Redis under drumline's keys may have been written by anybody. So these verbs take no key for good: each
+tells of the keys that it could not use, by name, and answers for the others. They raise only for the server as a whole
+(`NoBroker`, `BrokerRefuses`).
 """
 
 from __future__ import annotations

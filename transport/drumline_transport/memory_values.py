@@ -103,9 +103,6 @@ class MemoryValues(_Double):
         server = self._reach(write=True)
         put_blob(server.partition(p), blob_id, data, server.now_ms, ttl_s)
 
-    def get_blob(self, p: int, blob_id: str) -> bytes | None:
-        return self._reach().partition(p).blobs.get(blob_id)
-
     def put_blobs(self, blobs: list[tuple[int, str, bytes]]) -> None:
         server = self._reach(write=True)
         for p, blob_id, data in blobs:

@@ -79,8 +79,6 @@ class LookVerbs(Protocol):
 
     def graphs(self) -> dict[str, bytes]: ...
 
-    def get_blob(self, p: int, blob_id: str) -> bytes | None: ...
-
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]
     ) -> tuple[list[list[CellRow]], list[bytes | None]]:

@@ -106,15 +106,11 @@ class RedisCore:
         life: tuple[str, int] | tuple[()] = ("EX", ttl_s) if ttl_s else ()
         self._any.call("SET", self._keys.blob(p, blob_id), data, *life)
 
-    def get_blob(self, p: int, blob_id: str) -> bytes | None:
-        value: bytes | None = self._any.call("GET", self._keys.blob(p, blob_id))
-        return value
-
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]
     ) -> tuple[list[list[CellRow]], list[bytes | None]]:
         keys = self._keys
-        commands = [_rows_command(keys.cell(p, owner, cell), after, upto) for owner, cell, after, upto in cells]
+        commands = [_rows_command(keys.cells(p, owner, cell), after, upto) for owner, cell, after, upto in cells]
         commands += [pack("GET", keys.blob(p, blob_id)) for blob_id in blobs]
         replies: list[Reply] = []
         for start in range(0, len(commands), READ_NAMES_MAX):
@@ -123,7 +119,7 @@ class RedisCore:
         for (owner, cell, _, upto), found in zip(cells, rows, strict=True):
             page = len(found)
             while page == READ_ROWS_MAX:
-                more = self._any.call_packed(_rows_command(keys.cell(p, owner, cell), found[-1].version, upto))
+                more = self._any.call_packed(_rows_command(keys.cells(p, owner, cell), found[-1].version, upto))
                 page = len(more)
                 found += cell_rows(more)
         return rows, [None if isinstance(reply, ServerError) else reply for reply in replies[len(cells) :]]

@@ -1,8 +1,7 @@
 """The Lua scripts, as values that know their text, digest and calling form.
 
-Each `scripts/<name>.lua` opens with a table of its KEYS and ARGV; the verb that calls it builds
-them in that order. They need Redis 6.2 and no more. None fails after its first write: what could
-fail is looked at before.
+Each `scripts/<name>.lua` opens with a table of its KEYS and ARGV; the verb that calls it builds them in that order.
+They need Redis 6.2 and no more. None fails after its first write: what could fail is looked at before.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
-"""Cells and blobs in a commit: the words of its script for them."""
+"""Cells and blobs in a commit: the words of its script for them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from drumline_protocol.keys import Keys
-from drumline_transport.connection import Argument
 from drumline_transport.entries import CellAppend, Commit
+
+if TYPE_CHECKING:
+    from drumline_transport.connection import Argument
 
 #: the number of the script's first word that is an operation; those of logs come first, and take so many words each
 _FIRST_WORD, _LOG_WORDS = 11, 5
@@ -32,7 +35,7 @@ def cell_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
                 f"{cell.run_id!r}, with parent {cell.parent}, does not come behind version {last.get(owner, 0)}"
             )
         last[owner] = cell.version
-        k, run = key(keys.cell(p, *owner), "x"), key(keys.run(p, cell.run_id), "h")
+        k, run = key(keys.cells(p, *owner), "x"), key(keys.run(p, cell.run_id), "h")
         head, part = _shared_with_log(commit, cell)
         words += ("A", k, run, cell.cell, f"{cell.version}-0", cell.parent, head, *part)
     return words
@@ -65,9 +68,9 @@ def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
     for run_id, blob_id in commit.blobs_kept:
         words += ("G", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), blob_id)
     for run_id, cell, lowest in commit.cells_trimmed:
-        words += ("K", key(keys.cell(p, run_id, cell), "x"), key(keys.run(p, run_id), "h"), cell, f"{int(lowest)}-0")
+        words += ("K", key(keys.cells(p, run_id, cell), "x"), key(keys.run(p, run_id), "h"), cell, f"{int(lowest)}-0")
     for run_id, cell in commit.cells_dropped:
-        words += ("V", key(keys.cell(p, run_id, cell), "-"), key(keys.run(p, run_id), "h"), f"c:{cell}")
+        words += ("V", key(keys.cells(p, run_id, cell), "-"), key(keys.run(p, run_id), "h"), f"c:{cell}")
     for run_id, blob_id in commit.blobs_dropped:
         words += ("V", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), f"b:{blob_id}")
     return words

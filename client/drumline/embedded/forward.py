@@ -23,8 +23,8 @@ from drumline_worker.job import Emit
 class Forwarder:
     """Hands the facts of a called graph to the caller's task, as events of that.
 
-    `ns` is the namespace of the called graph and `keys` what its caller asked for. `keeps_custom` tells that the
-    caller reads custom events itself: then they are not told twice (as in LangGraph).
+    `ns` is the namespace of the called graph and `keys` what its caller asked for. `keeps_custom` tells that the caller
+    reads custom events itself: then they are not told twice (as in LangGraph).
     """
 
     def __init__(self, emit: Emit, ns: tuple[str, ...], keys: Any, *, keeps_custom: bool) -> None:

@@ -75,11 +75,11 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Check the graph and make it runnable.
 
-        `name` is the graph's name on a cluster. `strict_wire` (default: the environment's `DRUMLINE_STRICT_WIRE`)
-        sends every value of embedded runs through the wire codec, to find early what a cluster would refuse.
-        `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's fingerprint.
-        Raises GraphDefinitionError (a ValueError) for a graph that cannot run, FeatureNotBuilt for parts of
-        LangGraph's interface that are not built yet.
+        `name` is the graph's name on a cluster. `strict_wire` (default: the environment's `DRUMLINE_STRICT_WIRE`) sends
+        every value of embedded runs through the wire codec, to find early what a cluster would refuse.
+        `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's fingerprint. Raises
+        GraphDefinitionError (a ValueError) for a graph that cannot run, FeatureNotBuilt for parts of LangGraph's
+        interface that are not built yet.
         """
         refused = {
             "checkpointer": checkpointer,

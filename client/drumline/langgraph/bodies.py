@@ -23,8 +23,8 @@ _places: ContextVar[asyncio.Semaphore | None] = ContextVar("drumline_tool_places
 def process_of(node: Any) -> Any:
     """What runs for a node: its body, whose commands for the graph above are joined, and its writers.
 
-    The body stays one step, for traces number the steps.
-    The body of a `ToolNode` is one that keeps to `max_concurrency` where it runs on an event loop.
+    The body stays one step, for traces number the steps. The body of a `ToolNode` is one that keeps to
+    `max_concurrency` where it runs on an event loop.
     """
     process = node.node
     if not isinstance(process, RunnableSeq) or process.steps[0] is not node.bound:

@@ -1,7 +1,7 @@
 """`@task`s that a LangGraph node calls: they run here and now, in the worker that runs the node.
 
-LangGraph makes each call a task of its own, with events in the stream of the caller's graph. So do we, but for where
-it runs: nothing is planned, nothing is dispatched.
+LangGraph makes each call a task of its own, with events in the stream of the caller's graph. So do we, but for where it
+runs: nothing is planned, nothing is dispatched.
 """
 
 from __future__ import annotations

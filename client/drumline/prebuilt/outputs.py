@@ -34,8 +34,8 @@ def msg_content_output(output: Any) -> str | list[Any]:
 def normalized(response: Any, call: ToolCall, kind: Kind, messages_key: str) -> Output | list[Output]:
     """The response of a tool, checked.
 
-    Raises TypeError for something else than a ToolMessage, a Command or a list of these, and ValueError if there is
-    not exactly one ToolMessage that answers the call, or if a Command's update does not fit `kind`.
+    Raises TypeError for something else than a ToolMessage, a Command or a list of these, and ValueError if there is not
+    exactly one ToolMessage that answers the call, or if a Command's update does not fit `kind`.
     """
     if isinstance(response, Command):
         return _checked(response, call, kind, messages_key, must_answer=response.graph is None)

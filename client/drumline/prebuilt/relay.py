@@ -1,8 +1,8 @@
 """Lets a tool return drumline's `Command`.
 
 LangChain's tools turn whatever they return into the text of a ToolMessage, but for objects of its class
-`ToolOutputMixin`. Drumline's `Command` cannot be one: graphs are built without LangChain. So a tool is called through
-a copy of itself that hands commands through as `ToolCommand`, which is both.
+`ToolOutputMixin`. Drumline's `Command` cannot be one: graphs are built without LangChain. So a tool is called through a
+copy of itself that hands commands through as `ToolCommand`, which is both.
 """
 
 from __future__ import annotations

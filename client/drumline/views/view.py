@@ -58,8 +58,8 @@ class View:
     subgraphs even without `subgraphs`: so it is for a graph that is called within a run that has `subgraphs=True`.
     `coerce(path, value)` turns `values` into the class of a graph's output schema (v2 only); `mappers(path, node)`
     says how a node's input is built; `decode_item` opens an event that is still encoded; `errors` are classes that a
-    failure may be rebuilt as. `shown_as` turns the payloads of all modes but `custom` and `messages` into
-    what the caller sees.
+    failure may be rebuilt as. `shown_as` turns the payloads of all modes but `custom` and `messages` into what the
+    caller sees.
     """
 
     def __init__(
@@ -174,8 +174,7 @@ class View:
             graph = GraphView.below(fact, self._graphs[ns[:-1]], shown=self._subgraphs)
         else:
             sketches, metadata = unbox(fact.sketches), fact.metadata or {}
-            shown = self._subgraphs
-            graph = GraphView(fact, sketches, metadata, fact.tags, keys=fact.keys, foreign=True, shown=shown)
+            graph = GraphView(fact, sketches, metadata, fact.tags, keys=fact.keys, foreign=True, shown=self._subgraphs)
         self._graphs[ns] = graph
 
     def _on_left(self, fact: GraphLeft) -> None:
@@ -219,8 +218,7 @@ class View:
                 else:
                     self._messages.add_input(input)
             if self._tasks or self._debug:
-                payload = start_payload(graph, task, input)
-                self._task_event(fact.ns, fact.step, fact.at_ms, "task", payload)
+                self._task_event(fact.ns, fact.step, fact.at_ms, "task", start_payload(graph, task, input))
 
     # -- events of tasks ----------------------------------------------------------------------------
 
@@ -310,8 +308,7 @@ class View:
                 self._out.append({"type": "retracted", "ns": fact.ns, "data": data})
 
     def _on_finished(self, fact: TaskFinished) -> None:
-        task = self._open.get(fact.task)
-        if task is None:
+        if (task := self._open.get(fact.task)) is None:
             return
         if type(fact.writes) is list and leaves(fact.writes):
             task.graph.leaving = True
@@ -374,13 +371,11 @@ class View:
 
     def _emit_values(self, ns: Namespace, values: Any, interrupts: tuple[Any, ...] = (), attempt: int = 1) -> None:
         """A `values` item. v1 shows interrupts among the keys (alone, where there are no keys), v2 beside the data."""
+        graph = self._graphs.get(ns)
         if self._version != "v2":
             if interrupts:
                 values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}
-            self._emit(ns, "values", values, attempt)
-            return
-        graph = self._graphs.get(ns)
-        if self._coerce is not None and graph is not None and not graph.foreign:
+        elif self._coerce is not None and graph is not None and not graph.foreign:
             values = self._coerce(graph.path, values)
         self._emit(ns, "values", values, attempt, interrupts)
 

@@ -52,8 +52,8 @@ class Channel:
     def update(self, cell: Any, values: list[Any]) -> Any:
         """New cell after a superstep's writes (in task order, never empty), or UNCHANGED.
 
-        Raises InvalidUpdateError when the channel cannot take them. The text does not name the
-        channel: `apply()` adds that.
+        Raises InvalidUpdateError when the channel cannot take them. The text does not name the channel: `apply()` adds
+        that.
         """
         raise NotImplementedError
 

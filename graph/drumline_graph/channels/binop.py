@@ -138,8 +138,8 @@ class BinaryOperatorAggregate(Channel):
 class DeltaChannel(Channel):
     """State key with a batch reducer `f(state, [writes])`, called once per superstep.
 
-    Declared as `Annotated[T, DeltaChannel(f)]`. `snapshot_frequency` (in updates) is for checkpoint
-    stores; within a run it changes nothing.
+    Declared as `Annotated[T, DeltaChannel(f)]`. `snapshot_frequency` (in updates) is for checkpoint stores; within a
+    run it changes nothing.
     """
 
     kind = "delta"

@@ -78,8 +78,8 @@ MACHINE: tuple[Mutation, ...] = (
     Mutation(
         "left_keeps_its_slot",
         "coordinator/drumline_coordinator/fold.py",
-        "        state.running -= task.is_sent\n        state.ready.pop",
-        "        state.ready.pop",
+        "        state.running -= task.is_sent\n        state.parked -=",
+        "        state.parked -=",
         _MACHINE,
         "A subgraph that is left frees the places of its tasks.",
     ),
@@ -110,8 +110,8 @@ MACHINE: tuple[Mutation, ...] = (
     Mutation(
         "refusal_is_no_attempt",
         "coordinator/drumline_coordinator/fold.py",
-        "    state.running -= 1\n    task.attempt += 1\n",
-        "    state.running -= 1\n",
+        "    state.parked += 1\n    task.attempt += 1\n",
+        "    state.parked += 1\n",
         _MACHINE,
         "A task that was refused is sent again as a new attempt, which a repeated refusal cannot hit.",
     ),

@@ -1,0 +1,42 @@
+"""How a run begins: what its tasks share, its machine, and the first fields of its record. Pure."""
+
+from __future__ import annotations
+
+from drumline_coordinator.dispatch import Dispatcher
+from drumline_coordinator.opened import OpenRun
+from drumline_coordinator.run import Run
+from drumline_graph.program import Program
+from drumline_protocol import wire
+from drumline_protocol.codec import Codec
+from drumline_protocol.messages import RunRequest, RunShared
+from drumline_transport.broker import FieldValue
+
+
+def begin_run(
+    partition: int, graph: str, program: Program, codec: Codec, request: RunRequest, now_ms: float
+) -> tuple[OpenRun, dict[str, FieldValue]]:
+    """The open run of a request, not started yet, and what its record says from the first commit on.
+
+    `graph` is the name under which it is served. Raises EncodeError for a config or context that no task could carry.
+    """
+    shared = RunShared(
+        request.run_id,
+        graph,
+        program.fingerprint,
+        partition,
+        request.config,
+        request.context,
+        tuple(request.record),
+        request.subgraphs,
+        request.is_async,
+        names=True,
+    )
+    box = codec.box(wire.to_row(shared))
+    run = Run(program, shared, wire=True, codec=codec)
+    record: dict[str, FieldValue] = {
+        "shared": box.data,
+        "graph": graph,
+        "status": "open",
+        "created_ms": int(now_ms),
+    }
+    return OpenRun(run, 0, Dispatcher(codec, box)), record
