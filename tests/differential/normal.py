@@ -1,78 +1,51 @@
-"""What a run yielded, as text that does not depend on the engine.
+"""What a run yielded, as text that does not depend on the engine: that of the kit, and what LangGraph adds to it."""
 
-`Recorded` holds the items of one stream and the exception that ended it. `show` renders any payload
-so that equal text means equal for a user: container types, key order and number types count; UUIDs
-stay (they are renamed later), timestamps and object addresses do not.
-"""
-
-import dataclasses
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterable
 from typing import Any
+
+from typing_extensions import Self
+
+from drumline.testing import Recorded as KitRecorded
+from drumline.testing._streams.shown import (
+    UUID,
+    Item,
+    exact_lines,
+    is_engine_type,
+    rename_ids,
+    show,
+    show_error,
+    show_payload,
+)
 
 from .drift import shared
 
-#: ids of interrupts are hashes of task ids
-HASH = re.compile(r"(?<=')[0-9a-f]{32}(?=')")
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_ENGINE_ROOTS = ("langgraph", "drumline", "drumline_graph", "drumline_protocol")
+__all__ = [
+    "UUID",
+    "Item",
+    "Recorded",
+    "exact_lines",
+    "kind_of",
+    "rename_ids",
+    "show",
+    "show_error",
+    "show_payload",
+    "wordless",
+]
+
 # Errors that both engines have under one name; of any other of their errors the builtin base
 # counts.
 _SHARED_ERRORS = ("GraphRecursionError", "InvalidUpdateError", "EmptyInputError")
-# Fields by which values of the engines' own classes are compared; other fields are each engine's
-# own affair.
-_OWN_FIELDS = {
-    "Send": ("node", "arg"),
-    "Command": ("graph", "update", "resume", "goto"),
-    "Overwrite": ("value",),
-    "Interrupt": ("value",),
-}
 
 
-@dataclass(slots=True)
-class Item:
-    """One stream item in its longest shape, whatever shape the call yielded."""
-
-    ns: tuple[str, ...]
-    mode: str
-    payload: Any
-
-
-@dataclass(slots=True)
-class Recorded:
-    """One stream: its items in order, and the exception that ended it (None: it ended by itself)."""
-
-    items: list[Item] = field(default_factory=list)
-    error: BaseException | None = None
+class Recorded(KitRecorded):
+    """One stream, without the fields that an older LangGraph's has not."""
 
     @classmethod
-    def of(cls, items: Iterable[tuple[Any, ...]], error: BaseException | None = None) -> "Recorded":
+    def of(cls, items: Iterable[tuple[Any, ...]], error: BaseException | None = None) -> Self:
         """From `(ns, mode, payload)` or `(mode, payload)` tuples, as a list of modes yields them."""
-        found = [Item(*(item if len(item) == 3 else ((), *item))) for item in items]
-        return cls([Item(item.ns, item.mode, shared(item.mode, item.payload)) for item in found], error)
-
-    def payloads(self, mode: str, ns: tuple[str, ...] = ()) -> list[Any]:
-        return [item.payload for item in self.items if item.mode == mode and item.ns == ns]
-
-    def of_mode(self, *modes: str) -> "Recorded":
-        """The same stream with only the items of these modes."""
-        return Recorded([item for item in self.items if item.mode in modes], self.error)
-
-
-def is_engine_type(kind: type[Any]) -> bool:
-    return kind.__module__.split(".")[0] in _ENGINE_ROOTS
-
-
-def show_error(error: BaseException) -> str:
-    """Type and text; of an engine's own error only the type, because each engine words its own
-    errors.
-    """
-    if is_engine_type(type(error)):
-        return f"<{type(error).__name__}>"
-    return f"<{type(error).__name__}: {error}>"
+        found = super().of(items, error)
+        found.items = [Item(item.ns, item.mode, shared(item.mode, item.payload)) for item in found.items]
+        return found
 
 
 def wordless(recorded: Recorded) -> Recorded:
@@ -98,95 +71,3 @@ def kind_of(error: BaseException) -> type[BaseException]:
     if own:
         return type(error)
     return next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
-
-
-def show(value: Any) -> str:
-    """Text of a payload; see the module docstring for what counts."""
-    if isinstance(value, Enum):
-        return f"{type(value).__name__}.{value.name}"
-    if value is None or isinstance(value, (str, bytes, bool, int, float)):
-        return _plain(value)
-    if isinstance(value, BaseException):
-        return show_error(value)
-    if isinstance(value, Mapping):
-        if "langgraph_step" in value:
-            return show_metadata(value)
-        inner = ", ".join(f"{show(k)}: {show(v)}" for k, v in value.items())
-        return _named(value, dict, f"{{{inner}}}")
-    if isinstance(value, tuple):
-        inner = ", ".join(map(show, value)) + ("," if len(value) == 1 else "")
-        return _named(value, tuple, f"({inner})")
-    if isinstance(value, list):
-        return _named(value, list, f"[{', '.join(map(show, value))}]")
-    if isinstance(value, (set, frozenset)):
-        return f"{type(value).__name__}({sorted(map(show, value))})"
-    return _show_object(value)
-
-
-def _plain(value: Any) -> str:
-    base = next((kind for kind in (bool, str, bytes, int, float) if isinstance(value, kind)), type(None))
-    return _named(value, base, repr(base(value)) if value is not None else "None")  # type: ignore[misc]
-
-
-def _named(value: Any, base: type[Any], text: str) -> str:
-    """`text`, under the name of the class where that is a subclass of `base`."""
-    return text if type(value) is base else f"{type(value).__name__}{text}"
-
-
-def _show_object(value: Any) -> str:
-    name = type(value).__name__
-    if isinstance(value, type):
-        return f"<class {value.__name__}>"
-    if name in _OWN_FIELDS and is_engine_type(type(value)):
-        fields = [(key, getattr(value, key)) for key in _OWN_FIELDS[name]]
-    elif hasattr(type(value), "model_fields"):
-        fields = [(key, getattr(value, key)) for key in type(value).model_fields]
-        extra = getattr(value, "model_extra", None) or {}
-        fields += extra.items()
-    elif dataclasses.is_dataclass(value):
-        fields = [(f.name, getattr(value, f.name)) for f in dataclasses.fields(value)]
-    else:
-        return _ADDRESS.sub("", repr(value))
-    return f"{name}({', '.join(f'{key}={show(item)}' for key, item in fields)})"
-
-
-def show_metadata(metadata: Mapping[str, Any]) -> str:
-    """Metadata of a message item: order of keys means nothing, all else counts, LangChain's own `ls_*` and
-    `lc_versions` too. Only the name that LangGraph gives itself for its tracer is left out.
-    """
-    kept = (k for k in sorted(metadata) if (k, metadata[k]) != ("ls_integration", "langgraph"))
-    return f"{{{', '.join(f'{k!r}: {show(metadata[k])}' for k in kept)}}}"
-
-
-def show_payload(mode: str, payload: Any) -> str:
-    """Text of one item's payload, without what no two runs share (timestamps)."""
-    if mode == "debug":
-        return show({key: item for key, item in payload.items() if key != "timestamp"})
-    if mode == "messages":
-        message, metadata = payload
-        return f"({show(message)}, {show_metadata(metadata)})"
-    return show(payload)
-
-
-def rename_ids(lines: Iterable[str], known: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Replace every UUID and hash: by its name in `known`, else by `<id N>` in order of first appearance."""
-    names = dict(known or {})
-    unknown = 0
-
-    def rename(match: re.Match[str]) -> str:
-        nonlocal unknown
-        if match[0] not in names:
-            unknown += 1
-            names[match[0]] = f"<id {unknown}>"
-        return names[match[0]]
-
-    for line in lines:
-        yield HASH.sub(rename, UUID.sub(rename, line))
-
-
-def exact_lines(recorded: Recorded) -> list[str]:
-    """The stream item by item in the order of arrival: for graphs in which nothing races."""
-    lines = [f"{item.ns} {item.mode} {show_payload(item.mode, item.payload)}" for item in recorded.items]
-    if recorded.error is not None:
-        lines.append(f"raised {show_error(recorded.error)}")
-    return list(rename_ids(lines))

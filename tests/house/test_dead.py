@@ -23,7 +23,9 @@ from .rooms import ROOT, module_of, short, sources, tree_of
 
 #: the faces of drumline that users import: what is in their `__all__`, and the methods of those classes, is for them
 FACES = ("drumline", *(f"drumline.{name}" for name in ("config", "errors", "graph", "graph.state", "messages")))
-FACES += tuple(f"drumline.{name}" for name in ("prebuilt", "prebuilt.interrupt", "runtime", "tracing", "types"))
+FACES += tuple(
+    f"drumline.{name}" for name in ("prebuilt", "prebuilt.interrupt", "runtime", "testing", "tracing", "types")
+)
 #: classes that users are given without importing them
 GIVEN = (
     ("drumline.cluster.cluster", "Cluster"),
@@ -47,10 +49,9 @@ CALLED_BY_OTHERS = {
     "on_llm_new_token": "LangChain, of a handler",
     "tap_output_iter": "LangChain, of a handler",
 }
-#: what stands there for what is not built yet, and for tests that drive a double
+#: what stands there for what is not built yet, and for tests
 RESERVED = {
     "partition_of": "the partition of a thread",
-    "restart": "of the memory server: the simulation restarts it",
     "schema_types": "the codec tables of the simulation",
 }
 KINDS = {"class", "function", "method", "property"}

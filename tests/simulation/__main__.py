@@ -4,7 +4,8 @@ import argparse
 import sys
 import time
 
-from .checks import Violation
+from drumline.testing.errors import InvariantViolation as Violation
+
 from .world import simulate
 
 

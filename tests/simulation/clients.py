@@ -7,6 +7,7 @@ from typing import Any
 from drumline.cluster.position import BEGINNING, Position
 from drumline.cluster.reader import RunReader
 from drumline.reading import mappers_of, output_coercion
+from drumline.testing._sim.network import SimServer
 from drumline.views import View
 from drumline_protocol import wire
 from drumline_protocol.errors import DecodeError, LogGap, RunExpired, RunIdTaken
@@ -16,7 +17,6 @@ from drumline_protocol.request_digest import Asked
 from drumline_transport.memory import MemoryBroker
 
 from .graphs import Subject
-from .network import SimServer
 
 Items = list[tuple[Any, Position]]
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from drumline.testing._sim.network import SimServer
 from drumline.views.graphs import OpenTask
 from drumline_coordinator import attempts, opened, recovery, run
 from drumline_coordinator.fold import fold
@@ -26,7 +27,6 @@ from drumline_transport.broker import Commit, CommitReply
 from drumline_transport.memory import MemoryServer
 
 from .faults import Faults
-from .network import SimServer
 
 
 @contextmanager

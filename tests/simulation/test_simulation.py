@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from drumline.testing.errors import InvariantViolation as Violation
 from drumline_coordinator.fold import FOLDS
 from drumline_protocol.facts import GraphKept, RunKept
 
-from .checks import Violation
 from .faults import Faults
 from .mutants import MUTANTS, Mutant
 from .world import World, simulate

@@ -5,15 +5,17 @@
 written when it died may still arrive.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from drumline_protocol.limits import POISON_TRIES_MAX
 from drumline_transport.broker import Commit, CommitReply, InboxEntry, Position
 from drumline_transport.memory import MemoryBroker, MemoryServer
+from drumline_transport.memory_streams import EntryId, TaskStream
 
 
 class Crash(BaseException):
@@ -26,6 +28,8 @@ class Sent:
 
     commit: Commit
     images: dict[str, Any]
+    #: its number among all commits that hold facts, from 1; 0 if it holds none
+    ordinal: int = 0
 
 
 class SimServer(MemoryServer):
@@ -34,14 +38,20 @@ class SimServer(MemoryServer):
     def __init__(self, partitions: int) -> None:
         super().__init__(partitions)
         self.observe: Callable[[Sent, CommitReply], None] = lambda _sent, _reply: None
+        #: commits of facts so far
+        self.numbered = 0
 
-    def forget_deliveries(self, rng: Random) -> None:
-        """Lose the tail of what was noted of deliveries: those entries are delivered again, to anybody."""
-        for tasks in self.tasks.values():
-            if tasks.pending:
-                ms, seq = rng.choice(sorted(tasks.pending))
-                tasks.delivered = (ms, seq - 1)
-                tasks.pending = {at: row for at, row in tasks.pending.items() if at < (ms, seq)}
+    def number(self, commit: Commit) -> int:
+        """The ordinal of a commit that is sent for the first time."""
+        if not commit.logs:
+            return 0
+        self.numbered += 1
+        return self.numbered
+
+    def forget_deliveries(self, tasks: TaskStream, since: EntryId) -> None:
+        """Lose what was noted of deliveries from this entry on: those entries are delivered again, to anybody."""
+        tasks.delivered = (since[0], since[1] - 1)
+        tasks.pending = {at: row for at, row in tasks.pending.items() if at < since}
 
     def take_in(self, sent: Sent) -> CommitReply:
         """Apply a commit that arrived."""
@@ -55,16 +65,18 @@ class SimBroker:
 
     `fuse` is the number of calls that the process still makes before it crashes (None: it does not). `poison` holds the
     runs whose request kills who looks at it, unless he was warned by the count of tries.
-    `loses_reply` is asked at each delivered commit; `imagine` takes the images of a commit's runs.
+    `loses_reply` is asked at each delivered commit, `crash_at` at each commit that is sent; `imagine` takes the images
+    of a commit's runs.
     """
 
     def __init__(
-        self, server: SimServer, loses_reply: Callable[[], bool], imagine: Callable[[Commit], dict[str, Any]]
+        self, server: SimServer, loses_reply: Callable[[Sent], bool], imagine: Callable[[Commit], dict[str, Any]]
     ) -> None:
         self._server = server
         self._inner = MemoryBroker(server)
         self._loses_reply = loses_reply
         self._imagine = imagine
+        self.crash_at: Callable[[Sent], Literal["no", "before", "behind"]] = lambda _sent: "no"
         self.partitions = self._inner.partitions
         self.fuse: int | None = None
         self.poison: frozenset[str] = frozenset()
@@ -121,7 +133,16 @@ class SimBroker:
 
     def send_commit(self, commit: Commit) -> None:
         self._burn()
-        self._unanswered.append(Sent(commit, self._imagine(commit)))
+        sent = Sent(commit, self._imagine(commit), self._server.number(commit))
+        crash = self.crash_at(sent)
+        if crash == "before":
+            raise Crash
+        self._unanswered.append(sent)
+        if crash == "behind":
+            while self.in_flight:
+                self._server.take_in(self._unanswered[self._arrived])
+                self._arrived += 1
+            raise Crash
 
     @property
     def in_flight(self) -> int:
@@ -140,7 +161,7 @@ class SimBroker:
         """The oldest commit on the wire arrives; its reply comes back, or the connection is lost with it."""
         sent = self._unanswered[self._arrived]
         reply = self._server.take_in(sent)
-        if self._loses_reply():
+        if self._loses_reply(sent):
             lost = self._arrived + 1
             self._arrived = 0
             self._replies.clear()
@@ -160,7 +181,7 @@ class SimBroker:
             self._arrived -= 1
         return replies
 
-    def abandon(self, arriving: int) -> "deque[Sent]":
+    def abandon(self, arriving: int) -> deque[Sent]:
         """The process is dead: the commits on the wire that still arrive, at most `arriving`."""
         on_the_wire = list(self._unanswered)[self._arrived :]
         return deque(on_the_wire[:arriving])

@@ -4,102 +4,50 @@ A node runs at one stroke when its entry was taken, but what it emits and answer
 the outbox line by line in steps of the simulator. So a crash or a pause falls between any two of them.
 """
 
-from collections import deque
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from drumline.testing._sim.mercy import Mercy
+from drumline.testing._sim.network import SimServer
+from drumline.testing._sim.scripted import Execution, ScriptedOutbox
+from drumline.testing.faults import Faults
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.facts import CUSTOM
 from drumline_protocol.limits import TASK_LEASE_MS
 from drumline_transport.broker import Delivery
 from drumline_transport.memory import MemoryBroker
-from drumline_worker.outbox import Batch, Outbox, Slot
+from drumline_worker.loop import shared_loop
+from drumline_worker.outbox import Batch, Slot
 from drumline_worker.registry import Registry
 from drumline_worker.service import RENEWALS, Worker, WorkerSettings
-
-from .faults import Faults
-from .network import SimServer
 
 KEEP_MS = TASK_LEASE_MS // RENEWALS
 #: what a node emits behind its return; no stream may ever show it
 LATE = {"late": True}
 
 
-@dataclass(slots=True)
-class Execution:
-    """One execution of a task entry: what of it has not reached the outbox yet."""
-
-    slot: Slot
-    script: deque[tuple[str, bytes]] = field(default_factory=deque)
-    #: events that are in the script, or were
-    emitted: int = 0
-
-
-class ScriptedOutbox(Outbox):
-    """The production outbox behind a front that keeps what nodes say, until the simulator lets a line through."""
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__(codec)
-        self.executions: dict[Slot, Execution] = {}
-        self.queued = False
-
-    def _of(self, slot: Slot) -> Execution:
-        return self.executions.setdefault(slot, Execution(slot))
-
-    def event(self, slot: Slot, item: bytes) -> None:
-        execution = self._of(slot)
-        execution.emitted += 1
-        execution.script.append(("event", item))
-
-    def seal(self, slot: Slot) -> int:
-        execution = self._of(slot)
-        execution.script.append(("seal", b""))
-        return execution.emitted
-
-    def answer(self, slot: Slot, message: bytes) -> None:
-        self._of(slot).script.append(("answer", message))
-
-    def claim(self) -> bool:
-        """No thread of the crew sends by itself: the simulator does."""
-        return False
-
-    @property
-    def speaking(self) -> list[Execution]:
-        return [execution for execution in self.executions.values() if execution.script]
-
-    def speak(self, execution: Execution) -> str:
-        """The next line of a node's script reaches the outbox."""
-        slot = execution.slot
-        kind, data = execution.script.popleft()
-        if kind == "seal":
-            super().seal(slot)
-        elif kind == "event":
-            super().event(slot, data)
-        else:
-            super().answer(slot, data)
-        self.queued = self.queued or kind != "seal"
-        if slot.answered and not execution.script:
-            del self.executions[slot]
-        return f"{kind} of {slot.task[:4]}/{slot.attempt}"
-
-
 class WorkerBroker(MemoryBroker):
     """A worker's side of the broker, where replies get lost and entries come twice."""
 
-    def __init__(self, server: SimServer, faults: Faults, rng: Random) -> None:
+    def __init__(self, server: SimServer, faults: Faults, rng: Random, mercy: Mercy) -> None:
         super().__init__(server)
         self.faults = faults
         self.rng = rng
+        self.mercy = mercy
         self.told = ""
+        #: the reply of the next publish gets lost
+        self.loses_next = False
 
     def take(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:
         """`lose_delivery`: the reply is lost, nobody runs them. `repeat_task`: an entry comes twice."""
         deliveries = super().take(pools, consumer, count, block_ms)
-        if deliveries and self.rng.random() < self.faults.lose_delivery:
+        lost = bool(deliveries) and self.rng.random() < self.faults.lose_delivery
+        if lost and self.mercy.strikes_entries(delivery.data for delivery in deliveries):
             self.told = f"takes {len(deliveries)}, the reply is lost"
             raise NoBroker("memory", "the reply is lost")
         found: list[Delivery] = []
@@ -113,26 +61,59 @@ class WorkerBroker(MemoryBroker):
         """`repeat_publish`: the reply is lost, so the worker does not know that it was written."""
         super().publish(entries, done)
         self.told = f"publishes {len(entries)} entries, {len(done)} tasks done"
-        if self.rng.random() < self.faults.repeat_publish:
+        lost = self.rng.random() < self.faults.repeat_publish
+        if lost or self.loses_next:
             self.told += ", the reply is lost"
             raise NoBroker("memory", "the reply is lost")
 
 
-class SimWorker:
-    """One worker process; `registry` holds the graphs that it can run, or none."""
+class StrokeLoop:
+    """Stands in for a worker's event loop: a coroutine runs to its end before `submit` returns."""
 
-    def __init__(self, name: str, server: SimServer, registry: Registry, faults: Faults, rng: Random) -> None:
+    def __init__(self) -> None:
+        self.ran = False
+
+    def submit(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run it on the shared loop of this process, whose thread the simulator waits for."""
+        self.ran = True
+        shared_loop().submit(coroutine).result()
+
+
+class SimWorker:
+    """One worker process; `registry` holds the graphs that it can run, or none.
+
+    `on_run(worker, slot)` hears of each execution of a node, `loses_result(slot)` is asked whether the reply to its
+    answer gets lost.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        server: SimServer,
+        registry: Registry,
+        faults: Faults,
+        rng: Random,
+        *,
+        mercy: Mercy,
+        pools: Sequence[str] = ("default",),
+    ) -> None:
         self.name = name
         self.server = server
         self.holds = bool(registry.programs)
         self.rng = rng
         self.codec = registry.codec
-        self.broker = WorkerBroker(server, faults, rng)
+        self.broker = WorkerBroker(server, faults, rng, mercy)
         self.outbox = ScriptedOutbox(registry.codec)
-        settings = WorkerSettings(concurrency=rng.randint(1, 4))
+        self._pools = list(pools)
+        self._loop = StrokeLoop()
+        settings = WorkerSettings(concurrency=rng.randint(1, 4), pools=self._pools)
         self.service = Worker(self.broker, registry, name, settings, outbox=self.outbox)
+        loop: Any = self._loop
+        self.service.crew._loop = loop
         self.keep_at_ms = server.now_ms
         self.paused_until_ms: int | None = None
+        self.on_run: Callable[[SimWorker, Slot], None] = lambda _worker, _slot: None
+        self.loses_result: Callable[[Slot], bool] = lambda _slot: False
 
     @property
     def faults(self) -> Faults:
@@ -149,13 +130,23 @@ class SimWorker:
         return len(self.service.table)
 
     @property
+    def tasks(self) -> list[str]:
+        """Ids of the tasks that it has."""
+        return [slot.task for slot in self.slots]
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The executions whose answer the broker does not have yet."""
+        return [slot for slots in self.service.table.entries().values() for slot in slots]
+
+    @property
     def can_take(self) -> bool:
         if self.service.crew.suspects.in_hand:
             return True
         if self.service.table.free <= 0:
             return False
-        pool = self.server.tasks.get("default")
-        return pool is not None and pool.stream.last > pool.delivered
+        found = (self.server.tasks.get(pool) for pool in self._pools)
+        return any(tasks is not None and tasks.stream.last > tasks.delivered for tasks in found)
 
     @property
     def speaking(self) -> list[Execution]:
@@ -190,11 +181,14 @@ class SimWorker:
         begun: set[str] = set()
         while self.service.crew.taken:
             slot, message = self.service.crew.taken.popleft()
+            self._loop.ran = False
             job = self.service.crew.begin(slot, message)
             if job is not None:
                 self.service.crew.run(slot, job)
+            if job is not None or self._loop.ran:
                 if self.rng.random() < self.faults.late_event:
                     self.outbox.event(slot, wire.encode_item(self.codec, CUSTOM, LATE, None))
+                self.on_run(self, slot)
             again = " again" if slot.entry in begun else ""
             begun.add(slot.entry)
             told.append(f"{message.node}:{slot.task[:4]}/{slot.attempt}{again}")
@@ -213,6 +207,8 @@ class SimWorker:
     def send(self) -> str:
         """The batch is written; if the reply is lost, it is written again later."""
         self.broker.told = "has nothing to publish"
+        batch = self.sending
+        self.broker.loses_next = batch is not None and any(map(self.loses_result, batch.finished))
         with suppress(NoBroker):
             self.service.sender.send()
         return self.broker.told

@@ -1,8 +1,12 @@
 """A coordinator of the simulated cluster: the production service and its keeper, turned by the simulator."""
 
-from random import Random
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import Any
 
+from drumline.testing._sim.images import image
+from drumline.testing._sim.network import Sent, SimBroker, SimServer
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.run import Run
 from drumline_coordinator.service import Coordinator
@@ -10,19 +14,16 @@ from drumline_coordinator.state import troubles
 from drumline_protocol.limits import COORDINATOR_LEASE_MS
 from drumline_transport.broker import Commit
 
-from .images import image
-from .network import SimBroker, SimServer
-
 KEEP_MS = COORDINATOR_LEASE_MS // 4
 
 
 class SimCoordinator:
     """One coordinator process. `keep_at_ms` is when its keeper wants its next turn."""
 
-    def __init__(self, name: str, server: SimServer, apps: Apps, lose_reply: float, rng: Random) -> None:
+    def __init__(self, name: str, server: SimServer, apps: Apps, loses_reply: Callable[[Sent], bool]) -> None:
         self.name = name
         self.server = server
-        self.broker = SimBroker(server, lambda: rng.random() < lose_reply, self._imagine)
+        self.broker = SimBroker(server, loses_reply, self._imagine)
         broker: Any = self.broker
         self.service = Coordinator(broker, apps, name, clock_ms=lambda: float(server.now_ms))
         self.service.keeper._nonce = self.service.keeper._balance._nonce = name

@@ -3,15 +3,13 @@
 A vandal knows no rule of the protocol. What he does may cost the run that he hits, told by name; never another one.
 """
 
-from random import Random
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
+from random import Random
+
+from drumline.testing._sim.ground import Ground
 from drumline_protocol import wire
 from drumline_transport.memory_streams import Stream
-
-if TYPE_CHECKING:
-    from .clients import SimClient
-    from .world import World
 
 JUNK = (
     b"",
@@ -25,15 +23,15 @@ JUNK = (
 
 
 class Vandals:
-    """Whoever reaches into the keys of one world."""
+    """Whoever reaches into the keys of one cluster."""
 
-    def __init__(self, world: "World") -> None:
-        self.world = world
-        self.rng: Random = world.rng
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.rng: Random = ground.rng
 
     def strike(self) -> None:
         """Perhaps somebody does something before the next step."""
-        rng, faults = self.rng, self.world.faults
+        rng, faults = self.rng, self.ground.faults
         if rng.random() < faults.lose_entry:
             self._lose_entry()
         if rng.random() < faults.lose_task:
@@ -45,41 +43,47 @@ class Vandals:
 
     def _lose_entry(self) -> None:
         """A worker's entry vanishes, as when the tail of an AOF is cut."""
-        world = self.world
-        inboxes = [(index, part.inbox) for index, part in enumerate(world.server.partitions) if len(part.inbox)]
+        ground = self.ground
+        inboxes = [(index, part.inbox) for index, part in enumerate(ground.server.partitions) if len(part.inbox)]
         if inboxes:
             index, inbox = self.rng.choice(inboxes)
             at = self.rng.randrange(len(inbox))
-            kind = type(_read(world, inbox._rows[at][1])).__name__
+            kind = type(_read(ground, inbox._rows[at][1])).__name__
             if kind == "WorkersChanged":  # a broker that lost it has restarted: then it is said again
                 return
+            if not ground.mercy.strikes_entries([inbox._rows[at][1]]):
+                return
             inbox.delete(inbox._ids[at])
-            world.note("vandal", f"loses {kind} of inbox {index}")
+            ground.note("vandal", f"loses {kind} of inbox {index}", fault=True)
 
     def _lose_task(self) -> None:
         """A task entry is deleted, or all of them."""
-        world, rng = self.world, self.rng
-        pools = [(pool, tasks) for pool, tasks in world.server.tasks.items() if len(tasks.stream)]
+        ground, rng = self.ground, self.rng
+        pools = [(pool, tasks) for pool, tasks in ground.server.tasks.items() if len(tasks.stream)]
         if not pools:
             return
         pool, tasks = rng.choice(pools)
         if rng.random() < 0.2:
-            del world.server.tasks[pool]
-            world.note("vandal", f"deletes the stream of pool {pool}")
+            if not ground.mercy.strikes_entries(tasks.stream._rows):
+                return
+            del ground.server.tasks[pool]
+            ground.note("vandal", f"deletes the stream of pool {pool}", fault=True)
             return
         entry = rng.choice(tasks.stream._ids)
+        if not ground.mercy.strikes_entries([tasks.stream.get(entry) or b""]):
+            return
         tasks.stream.delete(entry)
         if rng.random() < 0.5:
             tasks.pending.pop(entry, None)
-        world.note("vandal", f"deletes a task of pool {pool}")
+        ground.note("vandal", f"deletes a task of pool {pool}", fault=True)
 
     def _write_junk(self) -> None:
         """Bytes that nobody can read, under the name of a run that is there, or of none."""
-        world, rng = self.world, self.rng
-        server = world.server
+        ground, rng = self.ground, self.rng
+        server = ground.server
         index = rng.randrange(len(server.partitions))
         part = server.partitions[index]
-        begun = [client.run.id for client in world.clients if client.run.id in part.logs]
+        begun = [run.id for run in ground.runs if run.id in part.logs]
         run_id = rng.choice(["", f"nobody-{rng.getrandbits(32)}", *begun])
         data = self._junk()
         where = rng.choice(("requests", "inbox", "tasks", "ctl"))
@@ -92,12 +96,12 @@ class Vandals:
         else:
             stream = part.requests if where == "requests" else part.inbox
             stream.append(stream.next_id(server.now_ms), (run_id, data))
-        world.note("vandal", f"writes junk into {where}")
+        ground.note("vandal", f"writes junk into {where}", fault=True)
 
     def _junk(self) -> bytes:
         """Rubbish, or a genuine entry with something wrong about it."""
         rng = self.rng
-        genuine = [row for part in self.world.server.partitions for _, row in part.inbox._rows]
+        genuine = [row for part in self.ground.server.partitions for _, row in part.inbox._rows]
         if not genuine or rng.random() < 0.5:
             return rng.choice(JUNK)
         data = rng.choice(genuine)
@@ -107,16 +111,14 @@ class Vandals:
 
     def _damage_run(self) -> None:
         """A byte of an open run's log is flipped, or a key of it is deleted."""
-        world, rng = self.world, self.rng
-        open_runs: list[SimClient] = [
-            client for client in world.clients if client.run.id in world.server.partitions[client.run.partition].open
-        ]
+        ground, rng = self.ground, self.rng
+        open_runs = [run for run in ground.runs if run.id in ground.server.partitions[run.partition].open]
         if not open_runs:
             return
-        run = rng.choice(open_runs).run
-        part = world.server.partitions[run.partition]
+        run = rng.choice(open_runs)
+        part = ground.server.partitions[run.partition]
         run.damaged = True
-        world.watch.damaged.add(run.id)
+        ground.watch.damaged.add(run.id)
         what = rng.choice(("log", "record", "byte", "byte"))
         if what == "byte" and run.id in part.logs and len(part.logs[run.id]):
             rows = part.logs[run.id]._rows
@@ -128,11 +130,11 @@ class Vandals:
             part.runs.pop(run.id, None)
         else:
             part.logs.pop(run.id, None)
-        world.note("vandal", f"damages the {what} of {run.id}")
+        ground.note("vandal", f"damages the {what} of {run.id}", fault=True)
 
 
-def _read(world: "World", data: bytes) -> object:
+def _read(ground: Ground, data: bytes) -> object:
     try:
-        return wire.decode(world.apps.codec, data)
+        return wire.decode(ground.apps.codec, data)
     except Exception:
         return data

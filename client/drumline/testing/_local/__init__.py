@@ -1,0 +1,1 @@
+"""How the cluster of threads works. Nothing here is public: `drumline.testing` is."""

@@ -1,0 +1,1 @@
+"""How the simulated cluster works. Nothing here is public: `drumline.testing` is."""

@@ -1,0 +1,1 @@
+"""How two streams are compared. Nothing here is public: `drumline.testing` is."""
