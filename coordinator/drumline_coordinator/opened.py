@@ -169,18 +169,24 @@ class OpenRuns:
         return "shared" not in record or not entries or entries[0].first != 1 or not ascending
 
     def ruin(self, run_id: str, error: BaseException) -> Ruin:
-        """What is left of a run that shall end with `error`, from its record and its log; its facts are not decoded."""
-        record = self.record(run_id)
+        """What is left of a run that shall end with `error`, from its record and its log; its facts are not decoded.
+
+        Of a run in memory it is known what commits that are on their way add to both.
+        """
+        record, here = self.record(run_id), self.loaded.get(run_id)
+        sent = () if here is None else here.digests
         ruin = Ruin(
             run_id,
             record.get("graph", b"").decode("utf-8", "replace"),
             error,
-            slots=[name[2:] for name in record if name.startswith("t:")],
+            slots=sorted({name[2:] for name in record if name.startswith("t:")}.union(sent)),
             readable=record is not UNREADABLE,
         )
         try:
             entries = self._loader.load_log(self._partition, run_id)
             ruin.last = max(map(last_fact, entries), default=0)
+            if here is not None and entries:
+                ruin.last = max(ruin.last, here.last)
             if entries and not record:
                 ruin.readable = False  # whoever wrote this log, its run has not begun: nothing may be added to it
         except ServerError:

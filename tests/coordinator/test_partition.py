@@ -403,3 +403,13 @@ def test_a_new_owner_reads_the_head_and_not_the_whole_log(monkeypatch: pytest.Mo
     seat.settle()
     assert len(read) == 1 and read[0] < 25 < len(genuine(0, "r1"))
     assert seat.end() is None and seat.tasks()
+
+
+def test_a_run_that_cannot_go_on_leaves_nothing_that_a_commit_on_its_way_brings(seat: Seat) -> None:
+    seat.start()
+    runs = seat.partition._runs
+    here = runs.loaded["r1"]
+    here.digests["sent:1"] = "digest"  # by a commit that has not been applied yet, and so is what it says
+    here.last += 3
+    ruin = runs.ruin("r1", ValueError("no"))
+    assert "sent:1" in ruin.slots and ruin.last == here.last

@@ -10,7 +10,8 @@ from typing import Any
 
 from drumline.testing._sim.network import SimServer
 from drumline.views.graphs import OpenTask
-from drumline_coordinator import attempts, opened, recovery, run
+from drumline_coordinator import attempts, cells, opened, recovery, run
+from drumline_coordinator.cells import CellRow
 from drumline_coordinator.fold import fold
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.machine import Machine
@@ -21,6 +22,7 @@ from drumline_coordinator.run import Run
 from drumline_coordinator.sweep import Sweep
 from drumline_coordinator.tasks import DONE, RUNNING
 from drumline_protocol import wire
+from drumline_protocol.cells import NO_PARENT
 from drumline_protocol.facts import Emitted
 from drumline_protocol.messages import Events
 from drumline_transport.broker import Commit, CommitReply
@@ -198,6 +200,27 @@ def waiting_runs_not_looked_for() -> AbstractContextManager[None]:
     return patched(Partition, "_offer_waiting", lambda _self, _message: None)
 
 
+def delta_on_the_wrong_parent() -> AbstractContextManager[None]:
+    """A delta names its base as its parent, whatever came between."""
+    bases: dict[str, int] = {}
+
+    def row(cell: str, version: int, parent: int, data: bytes, trims: bool = False) -> CellRow:
+        if parent == NO_PARENT:
+            bases[cell] = version
+        return CellRow(cell, version, parent and bases[cell], data, trims)
+
+    return patched(cells, "CellRow", row)
+
+
+def base_dropped_too_early() -> AbstractContextManager[None]:
+    """A version takes all before it away, though it is a delta on them."""
+
+    def row(cell: str, version: int, parent: int, data: bytes, trims: bool = False) -> CellRow:
+        return CellRow(cell, version, parent, data, trims or parent != NO_PARENT)
+
+    return patched(cells, "CellRow", row)
+
+
 @dataclass(slots=True)
 class Mutant:
     """A rule to take away, the faults that bring it to light, and in how many seeds they must."""
@@ -237,4 +260,6 @@ MUTANTS = (
     Mutant(ended_runs_forgotten, _CANCELS),
     Mutant(leftovers_stay, _CRASHES),
     Mutant(newcomers_not_told, _STRANGERS),
+    Mutant(delta_on_the_wrong_parent, _CRASHES),
+    Mutant(base_dropped_too_early, _CRASHES),
 )

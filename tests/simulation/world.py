@@ -42,7 +42,7 @@ _LIMITS = (
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
     (staging, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),
-    (cells, "CELL_INLINE_BYTES_MAX", (65536, 65536, 1000, 100)),
+    (cells, "CELL_INLINE_BYTES_MAX", (65536, 1000, 100, 16)),
     (outbox, "BURST_ITEMS_MAX", (512, 512, 2)),
     (crew, "TAKE_PARTS", (4, 1)),
 )
