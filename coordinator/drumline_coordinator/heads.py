@@ -83,6 +83,17 @@ def _task(task: Task) -> TaskKept:
     )
 
 
+def bases_in(facts: Sequence[Fact]) -> dict[str, int]:
+    """The cells of the cell store that a head names, each with the version of its base."""
+    return {
+        cell_name(fact.ns, channel): how[1]
+        for fact in facts
+        if type(fact) is GraphKept
+        for channel, how in fact.kept.items()
+        if type(how) is list
+    }
+
+
 def open_head(codec: Codec, run_id: str, facts: Sequence[Fact], read: ReadCells) -> None:
     """Put the cells that lie in the cell store into the facts of a head. CellMissing, DecodeError."""
     wanted: list[tuple[GraphKept, str, int, tuple[str, str, int, int]]] = []

@@ -11,7 +11,7 @@ from drumline_coordinator import named
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.dispatch import Dispatcher
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.heads import open_head
+from drumline_coordinator.heads import bases_in, open_head
 from drumline_coordinator.recovery import recover, slot_of
 from drumline_coordinator.run import Run
 from drumline_graph.errors import DrumlineError
@@ -65,6 +65,10 @@ class OpenRun:
     #: bytes of log since the last head, and what that took
     unheaded_bytes: int = 0
     head_bytes: int = 0
+    #: which versions the last head needs: by cell, that of its base. They stay until the next head
+    head_bases: dict[str, int] = field(default_factory=dict)
+    #: cells that nothing but the last head needs
+    dropped: list[str] = field(default_factory=list)
     #: whether the set of waiting runs holds it; None: not known
     waits: bool | None = False
     #: when something was last heard of it
@@ -250,6 +254,7 @@ class OpenRuns:
             started=started,
             unheaded_bytes=size,
             head_bytes=len(head),
+            head_bases=bases_in(facts),
             waits=None,
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.heads import head_facts
+from drumline_coordinator.heads import bases_in, head_facts
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.tasks import Task
@@ -120,18 +120,22 @@ class Stage:
                     slot = slot_of(task, attempt)
                     open_run.digests.pop(slot, None)
                     into.append((run_id, slot))
-            self._keep(run_id, fx)
+            self._keep(open_run, fx)
             if fx.cancelled:
                 commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))
 
-    def _keep(self, run_id: str, fx: Effects) -> None:
-        """What the cell store gets, and what goes."""
-        commit = self.commit
+    def _keep(self, open_run: OpenRun, fx: Effects) -> None:
+        """What the cell store gets, and what goes. What the run's head names stays until there is another head."""
+        commit, run_id, bases = self.commit, open_run.run.id, open_run.head_bases
         for row in fx.rows:
             commit.cells.append(CellAppend(run_id, row.cell, row.version, row.parent, row.data))
-            if row.trims:
+            if row.trims and row.cell not in bases:
                 commit.cells_trimmed.append((run_id, row.cell, row.version))
-        commit.cells_dropped.extend((run_id, cell) for cell in fx.dropped)
+        for cell in fx.dropped:
+            if cell in bases:
+                open_run.dropped.append(cell)
+            else:
+                commit.cells_dropped.append((run_id, cell))
         commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
 
     def _add_head(self, open_run: OpenRun, size: int) -> None:
@@ -144,6 +148,12 @@ class Stage:
         at = f"{self.commit.epoch}-{open_run.last}"
         self.commit.fields.append((open_run.run.id, {"head": data, "head_at": at}))
         open_run.unheaded_bytes, open_run.head_bytes = 0, len(data)
+        former, open_run.head_bases = open_run.head_bases, bases_in(facts)
+        for cell, base in open_run.head_bases.items():
+            if former.get(cell, base) < base:
+                self.commit.cells_trimmed.append((open_run.run.id, cell, base))
+        self.commit.cells_dropped.extend((open_run.run.id, cell) for cell in open_run.dropped)
+        open_run.dropped.clear()
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""

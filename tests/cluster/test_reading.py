@@ -37,6 +37,9 @@ class Fed:
     def ended(self) -> bool:
         return self.count == self.last
 
+    def names_values(self, _entry: LogEntry) -> bool:
+        return False
+
     def feed(self, read: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
         self.count += len(read)
         self.after = read[-1].id

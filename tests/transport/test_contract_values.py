@@ -76,16 +76,25 @@ def test_more_names_and_more_versions_than_one_trip_brings(broker: Any) -> None:
     assert blobs == [b"%d" % i for i in range(READ_NAMES_MAX + 2)]
 
 
-@pytest.mark.parametrize("version", [5, 4, 1])
+@pytest.mark.parametrize("version", [5, 4, 2])
 def test_a_version_that_does_not_ascend_diverges_and_changes_nothing(broker: Any, version: int) -> None:
     lease = lease_of(broker)
     settle(broker, commit_of(lease, 1, cells=[cell(5, 0)]))
     parts: dict[str, Any] = {"logs": [log("q", 1, 1)], "tasks": [task("r", "s")], "waiting": [("r", True)]}
-    [reply] = settle(broker, commit_of(lease, 2, cells=[cell(7, 0, name=":other"), cell(version, 0)], **parts))
+    [reply] = settle(broker, commit_of(lease, 2, cells=[cell(7, 0, name=":other"), cell(version, 1)], **parts))
     assert reply.status == "diverged" and "already holds" in reply.detail
     assert rows(broker, name=":other") == [] and broker.load_log(0, "q") == []
     assert broker.load_run(0, "r") == {"c::messages": b""} and broker.waiting_runs(0) == []
     assert statuses(settle(broker, commit_of(lease, 2, cells=[cell(6, 5)]))) == [(2, "applied")]
+
+
+@pytest.mark.parametrize("version", [5, 4, 1])
+def test_a_base_takes_the_place_of_what_a_run_of_the_same_id_has_left(broker: Any, version: int) -> None:
+    # Given a run whose record somebody deleted, and its client asks for it once more
+    lease = lease_of(broker)
+    settle(broker, commit_of(lease, 1, cells=[cell(4, 0), cell(5, 4)]))
+    assert statuses(settle(broker, commit_of(lease, 2, cells=[cell(version, 0)]))) == [(2, "applied")]
+    assert [(row.version, row.parent) for row in rows(broker)] == [(version, 0)]
 
 
 @pytest.mark.parametrize("versions", [[(2, 0), (1, 0)], [(1, 0), (1, 0)], [(2, 2)], [(0, 0)], [(1, -1)]])

@@ -25,7 +25,7 @@ def refuse_cells(part: Partition, commit: Commit) -> str:
     """Why the versions of cells in a commit cannot be appended; "" if they can."""
     for new in commit.cells:
         known = part.cells.get((new.run_id, new.cell))
-        if known is not None and known.last >= (new.version, 0):
+        if new.parent and known is not None and known.last >= (new.version, 0):
             return f"the cell {new.cell} already holds {known.last[0]}-0, so {new.version}-0 cannot be appended"
     return ""
 
@@ -34,6 +34,8 @@ def append_cells(part: Partition, commit: Commit) -> None:
     """The versions of cells."""
     for new in commit.cells:
         stream = part.cells.setdefault((new.run_id, new.cell), Stream())
+        if not new.parent and stream.last >= (new.version, 0):  # left by a run whose record was deleted by hand
+            stream = part.cells[new.run_id, new.cell] = Stream()
         stream.append((new.version, 0), (new.parent, new.data))
         part.runs.setdefault(new.run_id, {})["c:" + new.cell] = b""
 

@@ -106,6 +106,8 @@ class Follower:
         self._graphs: dict[Namespace, GraphView] = {}
         self._runs: dict[Namespace, UUID] = {}
         self._tasks: dict[str, _Task] = {}
+        #: all open tasks, also those that are no runs of their own
+        self._planned: dict[str, PlannedTask] = {}
         self._steps: list[Step] = []
         #: what graphs below the root ask: they end by it
         self._asked: dict[Namespace, tuple[Any, ...]] = {}
@@ -179,6 +181,7 @@ class Follower:
             return
         graph.step = fact.step
         for index, planned in enumerate(fact.tasks):
+            self._planned[planned.id] = planned
             if not planned.hidden:
                 task = self._tasks[planned.id] = _Task(planned, graph, graph.input_of(fact, index, self._mappers))
                 if self._all_nodes:
@@ -203,9 +206,11 @@ class Follower:
                 self._end_graph(fact.ns, error=GraphInterrupt(self._asked.pop(fact.ns, ())))
 
     def _on_finished(self, fact: TaskFinished) -> None:
+        planned = self._planned.pop(fact.task, None)
+        if planned is not None and fact.ns in self._graphs:
+            self._graphs[fact.ns].note_finished(planned, fact.writes)
         task = self._tasks.pop(fact.task, None)
         if task is not None:
-            task.graph.note_finished(task.planned, fact.writes)
             written = result_of(unbox(fact.writes), task.graph.sketch.stream_keys)
             self._end_task(task, output=written)
 

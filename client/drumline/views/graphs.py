@@ -169,7 +169,8 @@ class GraphView:
             return fact.inputs[index]
         task = fact.tasks[index]
         if task.path[0] == PUSH:
-            return self.cells[TASKS][task.path[1]].arg
+            sends, place = self.cells.get(TASKS, ()), task.path[1]
+            return sends[place].arg if place < len(sends) else task.arg
         if task.name == START:
             return task.arg
         reads = self.sketch.nodes[task.name].reads

@@ -89,7 +89,7 @@ while ARGV[i] == 'A' do
   -- Nothing but K trims a cell, and never its last version alone: so its last id is that of an entry.
   local key = KEYS[tonumber(ARGV[i + 1])]
   local later = call('XRANGE', key, ARGV[i + 4], '+', 'COUNT', 1)
-  if later[1] then
+  if later[1] and ARGV[i + 5] ~= '0' then -- a base needs nothing that is there, and takes its place
     return 'the cell ' .. key .. ' already holds ' .. later[1][1] .. ', so ' .. ARGV[i + 4] .. ' cannot be appended'
   end
   i = i + 10
@@ -130,6 +130,9 @@ while i <= count do
     local data = ARGV[i + 6]
     if ARGV[i + 7] ~= '0' then
       data = data .. string.sub(ARGV[tonumber(ARGV[i + 7])], tonumber(ARGV[i + 8]), tonumber(ARGV[i + 9]))
+    end
+    if ARGV[i + 5] == '0' and call('XRANGE', key, ARGV[i + 4], '+', 'COUNT', 1)[1] then
+      call('DEL', key) -- left by a run of the same id, whose record was deleted by hand
     end
     call('XADD', key, ARGV[i + 4], 'p', ARGV[i + 5], 'd', data)
     call('HSET', KEYS[tonumber(ARGV[i + 2])], 'c:' .. ARGV[i + 3], '')
