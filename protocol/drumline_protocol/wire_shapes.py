@@ -249,8 +249,8 @@ kept_task = row(
     number(0),
     text,
     number(0),
-    anything,
-    anything,
+    optional(writes),
+    interrupts,
     free_text,
 )
 node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text))

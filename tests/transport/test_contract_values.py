@@ -97,6 +97,20 @@ def test_a_base_takes_the_place_of_what_a_run_of_the_same_id_has_left(broker: An
     assert [(row.version, row.parent) for row in rows(broker)] == [(version, 0)]
 
 
+@pytest.mark.parametrize("parent", [0, 5])
+def test_a_cell_that_somebody_has_tampered_with_stops_no_commit(backend: Any, broker: Any, parent: int) -> None:
+    # Given a last id from the future, without an entry that would show it
+    if backend.name == "memory":
+        pytest.skip("nobody but its owner writes into the double")
+    lease = lease_of(broker)
+    settle(broker, commit_of(lease, 1, cells=[cell(5, 0)]))
+    key = broker._keys.cells(0, "r", ":messages")
+    backend.raw("XADD", key, "99-0", "x", "y")
+    backend.raw("XDEL", key, "99-0")
+    assert statuses(settle(broker, commit_of(lease, 2, cells=[cell(6, parent)]))) == [(2, "applied")]
+    assert [(row.version, row.parent) for row in rows(broker)] == [(6, parent)]
+
+
 @pytest.mark.parametrize("versions", [[(2, 0), (1, 0)], [(1, 0), (1, 0)], [(2, 2)], [(0, 0)], [(1, -1)]])
 def test_cells_that_no_server_could_apply_are_refused_before_sending(backend: Any, versions: Any) -> None:
     if backend.name == "memory":

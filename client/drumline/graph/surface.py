@@ -66,12 +66,14 @@ class Surface:
     @property
     def output_channels(self) -> list[str] | str:
         """Keys of the output."""
-        return self.program.output_keys
+        keys = self.program.output_keys
+        return keys if isinstance(keys, str) else list(keys)
 
     @property
     def stream_channels(self) -> list[str] | str:
         """Keys of the state, as `values` shows them."""
-        return self.program.stream_keys
+        keys = self.program.stream_keys
+        return keys if isinstance(keys, str) else list(keys)
 
     stream_channels_asis = stream_channels
 

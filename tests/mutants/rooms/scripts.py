@@ -120,8 +120,8 @@ SCRIPTS: tuple[Mutation, ...] = (
     Mutation(
         "cells_go_back",
         "transport/drumline_transport/scripts/commit.lua",
-        "  if later[1] then\n    return 'the cell",
-        "  if later[2] then\n    return 'the cell",
+        "  if later[1] and ARGV[i + 5] ~= '0' then",
+        "  if later[2] and ARGV[i + 5] ~= '0' then",
         VALUES,
         "A cell takes no version before its last.",
     ),

@@ -134,7 +134,11 @@ while i <= count do
     if ARGV[i + 5] == '0' and call('XRANGE', key, ARGV[i + 4], '+', 'COUNT', 1)[1] then
       call('DEL', key) -- left by a run of the same id, whose record was deleted by hand
     end
-    call('XADD', key, ARGV[i + 4], 'p', ARGV[i + 5], 'd', data)
+    local added = pcall_('XADD', key, ARGV[i + 4], 'p', ARGV[i + 5], 'd', data)
+    if type(added) == 'table' and added.err then -- somebody has written into it, and taken that out again
+      call('DEL', key)
+      call('XADD', key, ARGV[i + 4], 'p', ARGV[i + 5], 'd', data)
+    end
     call('HSET', KEYS[tonumber(ARGV[i + 2])], 'c:' .. ARGV[i + 3], '')
     i = i + 10
   elseif op == 'T' then

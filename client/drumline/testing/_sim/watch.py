@@ -15,7 +15,7 @@ from drumline.testing._sim.images import differences, image
 from drumline.testing._sim.network import Sent, SimServer
 from drumline.testing.errors import InvariantViolation
 from drumline_coordinator.apps import Apps
-from drumline_coordinator.heads import open_head
+from drumline_coordinator.heads import head_facts, open_head
 from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
@@ -200,7 +200,9 @@ class Watch:
         codec = self._codec_of(run_id, commit.partition)
         shared = wire.from_row(unbox(Boxed(record["shared"], codec)))
         broker = MemoryBroker(self.server)
-        for how, facts in self._ways(run_id, record, codec).items():
+        ways = list(self._ways(run_id, record, codec).items())
+        while ways:
+            how, facts = ways.pop()
             open_head(codec, run_id, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
             open_facts(codec, facts, lambda ids: broker.read_values(commit.partition, [], ids)[1])
             run = recover(self.apps.programs[shared.graph], shared, facts, slots, codec)
@@ -211,6 +213,10 @@ class Watch:
                 f"{shared.graph!r} gives other results when called again, or changes its arguments in place, mend it "
                 f"first:\n  {text}",
             )
+            if how == "its log" and any(scope.kept for scope in run.state.scopes.values()):
+                # The cell store holds what the state says that it does: all of it is read.
+                made = head_facts(facts[0], run.state, 0)
+                ways.append(("a head made now", wire.decode_facts(codec, wire.encode_facts(codec, made))))
 
     def _ways(self, run_id: str, record: Mapping[str, bytes], codec: Codec) -> dict[str, list[Any]]:
         """The facts that recovery may start from: the whole log, or the head and what is behind it."""
