@@ -282,9 +282,8 @@ class Partition:
             return
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms)
         self._runs.begin(run_id, open_run)
-        commit = self._stage.commit
-        commit.opened.append(run_id)
-        commit.fields.append((run_id, record))
+        self._stage.commit.opened.append(run_id)
+        self._stage.commit.fields.append((run_id, record))
         log.info("run %s of graph %s begins", run_id, name)
         self._take(open_run, open_run.run.start(request, self._now_ms))
 
