@@ -1,7 +1,7 @@
 """Private copies: what a user's reducer may change in place without anybody else seeing it.
 
 A copy is made of data, at every depth: lists, dicts, sets, deques, bytearrays and subclasses of them, dataclasses,
-attrs classes, pydantic models (messages too), numpy's and pandas' objects. Whatever else the state of an embedded run
+attrs classes, pydantic models, numpy's and pandas' objects. Whatever else the state of an embedded run
 holds (locks, queues, clients, generators, objects of plain classes) stays the same object, because others know it by
 its identity. So does what cannot be copied.
 """
@@ -105,8 +105,13 @@ def _copied_tuple(value: Any, memo: Memo) -> Any:
 
 @lru_cache(maxsize=1024)
 def _is_data(cls: Any) -> bool:
-    """Whether objects of a class are what they hold. Enums are not, nor what runs (models, tools, chains)."""
+    """Whether objects of a class are what they hold. Enums are not, nor what runs (models, tools, chains).
+
+    LangChain's messages are shared: a reducer that names them shows its names to whoever wrote them, as in LangGraph.
+    """
     if issubclass(cls, (Enum, BaseException)) or hasattr(cls, "ainvoke"):
+        return False
+    if any(base.__module__.startswith("langchain_core.messages") for base in cls.__mro__):
         return False
     return (
         issubclass(cls, _CONTAINERS)
