@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator.cells import Kept, fold_kept
-from drumline_coordinator.passing import leaves
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import (
     DONE,
@@ -54,6 +53,7 @@ from drumline_protocol.facts import (
     TaskLeft,
     TaskParked,
 )
+from drumline_protocol.leaving import leaves
 from drumline_protocol.named import Named
 from drumline_protocol.step_changes import opened_changes
 from drumline_protocol.wire import decode_interrupts, decode_writes
@@ -287,7 +287,7 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
     _end(state, task, DONE)
     task.writes = writes
     task.names = names
-    if len(writes) == 1 and leaves(writes):
+    if leaves(writes):
         task.scope.leaving = True
 
 

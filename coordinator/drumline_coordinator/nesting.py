@@ -12,8 +12,7 @@ from typing import Any
 from drumline_coordinator.cells import kept_below
 from drumline_coordinator.changes import merge
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.passing import LEAVE, entering_writes, returning_writes, waits_to_leave
-from drumline_coordinator.sketch import child_path
+from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import DONE, Scope, Task
 from drumline_graph.cancelled import not_cancelled
@@ -36,7 +35,9 @@ from drumline_protocol.facts import (
     TaskInterrupted,
     TaskLeft,
 )
+from drumline_protocol.graph_paths import child_path
 from drumline_protocol.ids import task_id
+from drumline_protocol.leaving import LEAVE
 
 
 class Ending(Enum):

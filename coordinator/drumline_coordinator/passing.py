@@ -10,9 +10,7 @@ from drumline_graph.constants import RETURN
 from drumline_graph.message_ids import identify_output, with_delta_ids, with_own_messages
 from drumline_graph.types import Command
 from drumline_graph.writes import input_writes, result_writes
-
-#: channel of the one write of a task that answered with a command for the graph above, while its siblings go on
-LEAVE = "__leave__"
+from drumline_protocol.leaving import LEAVE
 
 Writes = list[tuple[str, Any]]
 
@@ -48,8 +46,3 @@ def waits_to_leave(scope: Scope, task: Task) -> bool:
 def commands_of(tasks: Sequence[Task]) -> list[Command[Any]]:
     """The commands for the graph above that tasks answered with, in planning order."""
     return [value for task in tasks for channel, value in task.writes if channel == LEAVE]
-
-
-def leaves(writes: Sequence[Sequence[Any]]) -> bool:
-    """Whether these are the writes of such a task."""
-    return len(writes) == 1 and writes[0][0] == LEAVE

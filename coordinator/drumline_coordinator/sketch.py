@@ -6,11 +6,7 @@ from drumline_graph.constants import START
 from drumline_graph.program import Node, Program
 from drumline_graph.weakly import once_per_object
 from drumline_protocol.facts import NodeSketch, Sketch
-
-
-def child_path(path: str, node: str) -> str:
-    """The path of the subgraph at `node` of the graph at `path` (`""` is the root)."""
-    return f"{path}|{node}" if path else node
+from drumline_protocol.graph_paths import child_path
 
 
 @once_per_object

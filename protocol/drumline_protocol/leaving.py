@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 #: channel of the one write of a task that answered with a command for the graph above, while its siblings go on
 LEAVE = "__leave__"
 
 
-def leaves(writes: Iterable[Sequence[Any]]) -> bool:
+def leaves(writes: Sequence[Sequence[Any]]) -> bool:
     """Whether these are the writes of such a task."""
-    return any(pair[0] == LEAVE for pair in writes)
+    return len(writes) == 1 and writes[0][0] == LEAVE
