@@ -65,11 +65,14 @@ class Stage:
         facts = [fact for fx in effects for fact in fx.facts]
         messages = self._messages(open_run, effects)
         appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
-        size = open_run.log_bytes + sum(len(append.data) for append in appended)
-        if size > self._log_bytes_max:
+        added = sum(len(append.data) for append in appended)
+        if open_run.log_bytes + added > self._log_bytes_max:
             raise RunTooLong(open_run.run.id, self._log_bytes_max)
+        head = self._head(open_run, added)
+        head_data = wire.encode_facts(open_run.dispatcher.codec, head) if head else b""
         # From here on nothing can fail.
-        open_run.log_bytes = size
+        open_run.log_bytes += added
+        open_run.unheaded_bytes += added
         self._send(open_run, messages)
         self._carry_out(open_run, effects)
         if open_run.run.state.is_open:
@@ -82,7 +85,8 @@ class Stage:
             open_run.started = facts[0]
         end = facts[-1]
         if not isinstance(end, RunFinished):
-            self._add_head(open_run, sum(len(append.data) for append in appended))
+            if head:
+                self._put_head(open_run, head, head_data)
             return False
         self._ended(open_run.run.id, open_run.run.shared.graph, end, open_run.last)
         return True
@@ -138,13 +142,16 @@ class Stage:
                 commit.cells_dropped.append((run_id, cell))
         commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
 
-    def _add_head(self, open_run: OpenRun, size: int) -> None:
-        """Write a head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`."""
-        open_run.unheaded_bytes += size
-        if open_run.unheaded_bytes < max(HEAD_AFTER_BYTES_MIN, 2 * open_run.head_bytes) or open_run.started is None:
-            return
-        facts = head_facts(open_run.started, open_run.run.state, open_run.log_bytes)
-        data = wire.encode_facts(open_run.dispatcher.codec, facts)
+    def _head(self, open_run: OpenRun, added: int) -> list[Fact]:
+        """A new head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`; or none."""
+        state, unheaded = open_run.run.state, open_run.unheaded_bytes + added
+        if not state.is_open or open_run.started is None:
+            return []
+        if unheaded < max(HEAD_AFTER_BYTES_MIN, 2 * open_run.head_bytes):
+            return []
+        return head_facts(open_run.started, state, open_run.log_bytes + added)
+
+    def _put_head(self, open_run: OpenRun, facts: list[Fact], data: bytes) -> None:
         at = f"{self.commit.epoch}-{open_run.last}"
         self.commit.fields.append((open_run.run.id, {"head": data, "head_at": at}))
         open_run.unheaded_bytes, open_run.head_bytes = 0, len(data)
