@@ -6,7 +6,7 @@ executor, of a lower attempt or of a task that has ended is left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -89,23 +89,30 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
 
 def on_result(machine: Machine, event: TaskResult) -> None:
     """The node and its routers have run."""
-    try:
-        opened = _opened(event)
-    except BlobMissing as error:  # it lay in the inbox for so long that its values have expired
-        task = sent_attempt(machine, event)
-        if task is not None:
-            lose(machine, task, str(error))
-        return
-    task = _answered(machine, event)
+    opened = _opened(machine, event, decode_writes, event.writes)
+    task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
-        if event.values:
-            machine.fx.named += event.values
+        machine.fx.named += event.values or ()
         finish(machine, task, event.writes, event.executor, opened)
 
 
-def _opened(event: TaskResult) -> Any:
-    """The writes with the large values that were read for the machine; None if it names none."""
-    return None if event.values is None else resolve(decode_writes(event.writes), event.values)
+def _opened(machine: Machine, event: Any, decode: Callable[[Any], Any], boxed: Any) -> Any:
+    """What an answer says with the large values that were read for the machine; None if it names none.
+
+    `_GONE` if it lay in the inbox for so long that its values have expired: then the attempt is void.
+    """
+    if event.values is None:
+        return None
+    try:
+        return resolve(decode(boxed), event.values)
+    except BlobMissing as error:
+        task = sent_attempt(machine, event)
+        if task is not None:
+            lose(machine, task, str(error))
+        return _GONE
+
+
+_GONE: Any = object()
 
 
 def on_error(machine: Machine, event: TaskError) -> None:
@@ -117,10 +124,12 @@ def on_error(machine: Machine, event: TaskError) -> None:
 
 def on_bubbled(machine: Machine, event: TaskBubbled) -> None:
     """The node answered with a Command for the graph around its own."""
-    task = _answered(machine, event)
+    opened = _opened(machine, event, decode_command, event.command)
+    task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
-        command = decode_command(event.command) if machine.wire else unbox(event.command)
-        bubble(machine, task, replace(command, graph=None), event.executor)  # the command has arrived
+        if opened is None:
+            opened = decode_command(event.command) if machine.wire else unbox(event.command)
+        bubble(machine, task, replace(opened, graph=None), event.executor)  # the command has arrived
 
 
 def on_interrupt(machine: Machine, event: TaskInterrupt) -> None:

@@ -64,6 +64,7 @@ def _is_now(scope: Scope) -> bool:
 
 
 def _task(task: Task) -> TaskKept:
+    names = task.names or {}
     return TaskKept(
         task.id,
         task.name,
@@ -77,7 +78,7 @@ def _task(task: Task) -> TaskKept:
         task.deaths,
         task.executor or "",
         task.n,
-        task.writes if task.writes is None else [list(pair) for pair in task.writes],
+        task.writes and [[channel, names.get(id(value), value)] for channel, value in task.writes],
         list(task.interrupts),
         task.reason,
     )

@@ -37,8 +37,7 @@ def open_answer(codec: Codec, state: RunState, message: Any, read: Read) -> None
     if type(box) is Boxed and not may_name(box.data):
         return
     if isinstance(message, TaskBubbled):
-        command = decode_command(box)
-        message.command = resolve(command, _values(codec, names_in(command), read))
+        message.values = _values(codec, names_in(decode_command(box)), read)
         return
     writes = decode_writes(box)
     names = names_in(writes)
@@ -59,7 +58,10 @@ def open_facts(codec: Codec, facts: list[Fact], read: Read) -> None:
         elif type(fact) is StepCommitted and fact.kept:
             wanted.append((index, names_in(fact), {}))
         elif type(fact) is GraphKept:
-            wanted.append((index, [how for how in fact.kept.values() if type(how) is Named], {}))
+            writes = [pair for row in fact.tasks for pair in row.writes or ()]
+            stay = _arguments(writes, {})
+            names = [*_without(names_in(writes), stay), *(how for how in fact.kept.values() if type(how) is Named)]
+            wanted.append((index, names, {name.blob: name for name in stay}))
     values = _values(codec, [name for _, names, _ in wanted for name in names], read)
     for index, names, stay_by_blob in wanted:
         fact = facts[index]
@@ -70,6 +72,8 @@ def open_facts(codec: Codec, facts: list[Fact], read: Read) -> None:
             fact.opened = resolve(decode_writes(fact.writes), values | stay_by_blob)
         elif type(fact) is GraphKept:
             fact.cells.update((key, values[how.blob]) for key, how in fact.kept.items() if type(how) is Named)
+            for row in fact.tasks:
+                row.writes = row.writes and resolve(row.writes, values | stay_by_blob)
         elif type(fact) is StepCommitted:
             facts[index] = replace(resolve(fact, values), kept=fact.kept)
 

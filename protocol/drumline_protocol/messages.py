@@ -122,6 +122,8 @@ class TaskBubbled:
     command: Any
     token: str = ""
     events: int = -1
+    #: as in `TaskResult`
+    values: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

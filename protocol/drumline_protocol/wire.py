@@ -147,6 +147,7 @@ _LOCAL = {
     (f.TaskFinished, "opened"),
     (f.RunFinished, "control"),
     (m.TaskResult, "values"),
+    (m.TaskBubbled, "values"),
 }
 
 
