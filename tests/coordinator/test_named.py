@@ -1,0 +1,79 @@
+"""Large values that answers name: read for the machine, told as names, and missed as a lost attempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.coordinator.test_dispatch import CODEC, SHARED, Store
+from tests.coordinator.test_run import START, State, graph, node
+
+from drumline_coordinator.heads import head_facts, open_head
+from drumline_coordinator.named import open_answer, open_facts
+from drumline_coordinator.recovery import recover, slot_of
+from drumline_coordinator.tasks import Task
+from drumline_graph.builder import StateGraph
+from drumline_graph.compile import compile_program
+from drumline_graph.types import Command
+from drumline_protocol import wire
+from drumline_protocol.facts import AttemptRetracted
+from drumline_protocol.messages import TaskBubbled, TaskResult
+from drumline_protocol.named import Blob, move_out
+
+LARGE = ["x" * 20_000]
+
+
+class Compiled:
+    program = graph((START, "x"))
+
+
+def in_subgraph() -> Any:
+    builder = StateGraph(State)
+    builder.add_node("sub", Compiled()).add_node("after", node)
+    builder.add_edge(START, "sub").add_edge("sub", "after")
+    return compile_program(builder)
+
+
+def answer(task: Task, kind: type) -> tuple[Any, list[Blob]]:
+    """A result, or a command for the graph above, that names a large value."""
+    if kind is TaskBubbled:
+        said, blobs = move_out(CODEC, Command(graph=Command.PARENT, update={"l": LARGE}), "r1:n-")
+        return TaskBubbled("r1", task.id, 1, "w1", CODEC.box(said)), blobs
+    writes, blobs = move_out(CODEC, [("l", LARGE), *task.node.edges], "r1:n-")
+    return TaskResult("r1", task.id, 1, "w1", CODEC.box([list(pair) for pair in writes])), blobs
+
+
+@pytest.mark.parametrize("kind", [TaskResult, TaskBubbled])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_value_that_an_answer_names_is_read_or_the_attempt_is_void(kind: type, is_there: bool) -> None:
+    store = Store(in_subgraph(), {"l": []})
+    (task,) = store.fx.dispatch
+    event, blobs = answer(task, kind)
+    assert len(blobs) == 1
+    held = dict(blobs) if is_there else {}
+    open_answer(CODEC, store.run.state, event, lambda ids: [held.get(id_) for id_ in ids])
+    fx = store.handle(event)
+    if is_there:
+        assert [after.name for after in fx.dispatch] == ["after"]
+        assert store.read(fx.dispatch[0]) == LARGE
+    else:
+        assert [type(fact) for fact in fx.facts] == [AttemptRetracted]
+        assert fx.dispatch == [task] and task.attempt == 2
+
+
+def test_a_head_names_what_a_task_of_the_open_step_wrote() -> None:
+    # Given a step of which one task has ended, with a large value
+    store = Store(graph((START, "a"), (START, "b")), {"l": []})
+    a, b = store.fx.dispatch
+    event, blobs = answer(a, TaskResult)
+    held = dict(blobs)
+    open_answer(CODEC, store.run.state, event, lambda ids: [held[id_] for id_ in ids])
+    store.handle(event)
+    data = wire.encode_facts(CODEC, head_facts(store.facts[0], store.run.state, 0))
+    assert len(data) < 2_000
+    # Then a new owner reads it again
+    facts = wire.decode_facts(CODEC, data)
+    open_head(CODEC, "r1", facts, lambda _cells: [])
+    open_facts(CODEC, facts, lambda ids: [held[id_] for id_ in ids])
+    heir = recover(store.run.program, SHARED, facts, {slot_of(b.id, 1)}, CODEC)
+    assert dict(heir.state.tasks[a.id].writes)["l"] == LARGE
