@@ -12,7 +12,6 @@ from functools import cached_property
 from drumline_transport.broker import (
     INBOX,
     REQUESTS,
-    SWEEP_START,
     Commit,
     CommitReply,
     InboxEntry,
@@ -22,7 +21,7 @@ from drumline_transport.broker import (
     Position,
     StaleTask,
 )
-from drumline_transport.cluster_parts import ClusterParts, Part, by_partition, entry_name, named_record
+from drumline_transport.cluster_parts import ClusterParts, Part, by_partition, named_record, sweep_parts
 from drumline_transport.rows import inbox_entry
 from drumline_transport.watches import SlotReader
 
@@ -130,20 +129,10 @@ class ClusterCoordinator(ClusterParts):
         self.each(range(self.partitions), lambda p: self.part(p).ensure_pool(pool))
 
     def stale_tasks(self, pool: str, idle_ms: int, cursor: str, count: int) -> tuple[list[StaleTask], str]:
-        """One partition after the other; the cursor says in which one it goes on, and where in there."""
-        first, _, inner = cursor.partition("/") if cursor != SWEEP_START else ("0", "", SWEEP_START)
-        stale: list[StaleTask] = []
-        for p in range(int(first), self.partitions):
-            found, inner = self.part(p).stale_tasks(pool, idle_ms, inner, count - len(stale))
-            for task in found:
-                task.id = entry_name(p, task.id)
-            stale += found
-            if len(stale) >= count:
-                if inner != SWEEP_START:
-                    return stale, f"{p}/{inner}"
-                return stale, f"{p + 1}/{SWEEP_START}" if p + 1 < self.partitions else SWEEP_START
-            inner = SWEEP_START
-        return stale, SWEEP_START
+        def look(p: int, inner: str, left: int) -> tuple[list[StaleTask], str]:
+            return self.part(p).stale_tasks(pool, idle_ms, inner, left)
+
+        return sweep_parts(self.partitions, cursor, count, look)
 
     def drop_tasks(self, pool: str, entry_ids: list[str]) -> None:
         for p, entries in by_partition((pool, name) for name in entry_ids).items():

@@ -6,11 +6,12 @@ A slot whose node is away counts as a key that cannot be used: it costs its part
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 from drumline_protocol.errors import NoBroker
-from drumline_transport.broker import SWEEP_START, Kind, Lease
+from drumline_transport.broker import SWEEP_START, Kind, Lease, StaleTask
 from drumline_transport.cluster_coordinator import ClusterCoordinator
-from drumline_transport.cluster_parts import by_partition, entry_name, named_record
+from drumline_transport.cluster_parts import by_partition, entry_name, named_record, sweep_parts
 from drumline_transport.connection import Reply, pack
 from drumline_transport.dead import DeadEntry
 from drumline_transport.errors import ServerError
@@ -88,10 +89,9 @@ class ClusterKeeper(ClusterCoordinator):
         self._forget_silent(kind, key, rows, found)
         return found
 
-    @property
+    @cached_property
     def _last_members(self) -> dict[Kind, _Members]:
-        known: dict[Kind, _Members] = self.__dict__.setdefault("_known_members", {})
-        return known
+        return {}
 
     def _forget_silent(self, kind: Kind, key: str, rows: Reply, found: _Members) -> None:
         silent = [raw for raw in rows[::2] if member_name(raw) not in found]
@@ -109,31 +109,30 @@ class ClusterKeeper(ClusterCoordinator):
 
     def _sweep(self, pool: str, cursor: str, idle_ms: int, count: int) -> PoolSweep:
         """As `stale_tasks`. A partition that cannot be looked at is passed over, and told of."""
-        first, _, inner = cursor.partition("/") if cursor != SWEEP_START else ("0", "", SWEEP_START)
-        swept = PoolSweep([], SWEEP_START)
-        for p in range(int(first), self.partitions):
+        errors: list[str] = []
+
+        def look(p: int, inner: str, left: int) -> tuple[list[StaleTask], str]:
             try:
-                found = self.part(p).sweep_pools({pool: inner}, idle_ms, count - len(swept.stale))[pool]
+                found = self.part(p).sweep_pools({pool: inner}, idle_ms, left)[pool]
             except NoBroker as away:
                 found = PoolSweep([], SWEEP_START, away.cause)
-            swept.error = swept.error or found.error
-            swept.stale += [replace(task, id=entry_name(p, task.id)) for task in found.stale]
-            inner = SWEEP_START
-            if len(swept.stale) >= count:
-                after = f"{p + 1}/{SWEEP_START}" if p + 1 < self.partitions else SWEEP_START
-                swept.cursor = f"{p}/{found.cursor}" if found.cursor != SWEEP_START else after
-                break
-        return swept
+            errors.append(found.error)
+            return found.stale, found.cursor
+
+        stale, behind = sweep_parts(self.partitions, cursor, count, look)
+        return PoolSweep(stale, behind, next(filter(None, errors), ""))
 
     def look_at_runs(self, runs: list[tuple[int, str]]) -> list[RunLook]:
         by_place: dict[int, list[tuple[int, str]]] = {}
         for run in runs:
             by_place.setdefault(run[0], []).append(run)
         looks: dict[tuple[int, str], RunLook] = {}
-        for p, mine in by_place.items():
-            for run, look in zip(mine, self.part(p).look_at_runs(mine), strict=True):
+        found, _ = self.each(by_place, lambda p: self.part(p).look_at_runs(by_place[p]))
+        for p, theirs in found.items():
+            for run, look in zip(by_place[p], theirs, strict=True):
                 looks[run] = replace(look, record=named_record(p, look.record))
-        return [looks[run] for run in runs]
+        # Of a run whose node is away nothing is known: it is looked at again.
+        return [looks.get(run) or RunLook({}, is_open=False) for run in runs]
 
     def missing_tasks(self, entries: list[tuple[str, str]]) -> tuple[dict[tuple[str, str], Missing], dict[str, str]]:
         missing: dict[tuple[str, str], Missing] = {}

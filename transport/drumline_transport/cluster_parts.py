@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from drumline_protocol.cells import CellRow
@@ -15,7 +16,7 @@ from drumline_protocol.errors import NoBroker
 from drumline_protocol.keys import Keys, PartitionKeys
 from drumline_protocol.wire import VERSION
 from drumline_transport.after_fork import renew_after_fork
-from drumline_transport.broker import CellRead, Kind
+from drumline_transport.broker import SWEEP_START, CellRead, Kind, StaleTask
 from drumline_transport.nodes import Nodes, SlotDialer, slot_of
 from drumline_transport.redis_client import RedisClient
 from drumline_transport.redis_core import RedisCore
@@ -161,6 +162,26 @@ def entry_place(name: str) -> tuple[int, str] | None:
     """Partition and id in that partition's stream. None for what `entry_name` did not make."""
     p, slash, entry_id = name.partition("/")
     return (int(p), entry_id) if slash and p.isdecimal() else None
+
+
+def sweep_parts(
+    partitions: int, cursor: str, count: int, look: Callable[[int, str, int], tuple[list[StaleTask], str]]
+) -> tuple[list[StaleTask], str]:
+    """Stale tasks of one partition after the other, at most `count`; the cursor says where that goes on.
+
+    `look(partition, cursor in there, how many)` gives those of one partition, and its cursor.
+    """
+    first, _, inner = cursor.partition("/") if cursor != SWEEP_START else ("0", "", SWEEP_START)
+    stale: list[StaleTask] = []
+    for p in range(int(first), partitions):
+        found, inner = look(p, inner, count - len(stale))
+        stale += [replace(task, id=entry_name(p, task.id)) for task in found]
+        if len(stale) >= count:
+            if inner != SWEEP_START:
+                return stale, f"{p}/{inner}"
+            return stale, f"{p + 1}/{SWEEP_START}" if p + 1 < partitions else SWEEP_START
+        inner = SWEEP_START
+    return stale, SWEEP_START
 
 
 def by_partition(entries: Iterable[tuple[str, str]]) -> dict[int, list[tuple[str, str]]]:
