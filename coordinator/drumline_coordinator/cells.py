@@ -45,7 +45,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(slots=True)
-class CellRow:
+class NewVersion:
     """One version to append to a cell. `trims`: no earlier version is needed any more."""
 
     cell: str
@@ -61,7 +61,7 @@ class Keeping:
 
     changes: dict[str, Change]
     kept: dict[str, Any]
-    rows: list[CellRow]
+    rows: list[NewVersion]
 
 
 def keep_cells(
@@ -98,7 +98,7 @@ def _keep(codec: Codec, scope: Scope, version: int, channel: str, cell: Any, kee
         data = encode_change(codec, change)
         kept = before.with_delta(version, len(data), grows=change[0] in (APPEND, UNITE))
         if kept is not None:
-            keeping.rows.append(CellRow(name, version, before.version, data))
+            keeping.rows.append(NewVersion(name, version, before.version, data))
             keeping.kept[channel] = list(kept[1:])
             return
     if is_small(cell):
@@ -106,7 +106,7 @@ def _keep(codec: Codec, scope: Scope, version: int, channel: str, cell: Any, kee
     data = codec.encode(cell)
     if len(data) <= CELL_INLINE_BYTES_MAX:
         return
-    keeping.rows.append(CellRow(name, version, NO_PARENT, data, trims=type(before) is Kept))
+    keeping.rows.append(NewVersion(name, version, NO_PARENT, data, trims=type(before) is Kept))
     keeping.kept[channel] = [version, 1, len(data), len(data)]
     if change[0] == SET:
         keeping.changes[channel] = (SET, Boxed(data, codec))  # it is encoded already

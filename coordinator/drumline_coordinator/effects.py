@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from drumline_coordinator.cells import CellRow
+from drumline_coordinator.cells import NewVersion
 from drumline_coordinator.tasks import Task
 from drumline_protocol.facts import Fact
 
@@ -23,7 +23,7 @@ class Effects:
     settled: list[tuple[str, int]] = field(default_factory=list)
     withdrawn: list[tuple[str, int]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
-    rows: list[CellRow] = field(default_factory=list)
+    rows: list[NewVersion] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
     finished: bool = False

@@ -15,9 +15,10 @@ from drumline_graph.channels.base import MISSING
 from drumline_protocol.cells import CellRow, assemble, cell_name
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact, GraphKept, RunKept, RunStarted, TaskKept
+from drumline_transport.entries import CellRead
 
-#: gives the rows of cells of a run: `(owner, cell, after version, upto version)` each
-ReadCells = Callable[[list[tuple[str, str, int, int]]], list[list[CellRow]]]
+#: gives the rows of cells, as `read_values` of a broker does
+ReadCells = Callable[[list[CellRead]], list[list[CellRow]]]
 
 
 def head_facts(started: RunStarted, state: RunState, log_bytes: int) -> list[Fact]:
@@ -97,7 +98,7 @@ def bases_in(facts: Sequence[Fact]) -> dict[str, int]:
 
 def open_head(codec: Codec, run_id: str, facts: Sequence[Fact], read: ReadCells) -> None:
     """Put the cells that lie in the cell store into the facts of a head. CellMissing, DecodeError."""
-    wanted: list[tuple[GraphKept, str, int, tuple[str, str, int, int]]] = []
+    wanted: list[tuple[GraphKept, str, int, CellRead]] = []
     for fact in facts:
         if type(fact) is GraphKept:
             for channel, how in fact.kept.items():

@@ -48,7 +48,7 @@ class Machine:
 
     def emit(self, fact: Any) -> None:
         """The next fact of the log: what it means is so from now on."""
-        fold = FOLDS.get(type(fact))
+        fold = FOLDS.get(type(fact))  # as `fold` does: each fact of each step comes by here
         if fold is not None:
             fold(self.state, fact)
         self.fx.facts.append(fact)

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 from tests.coordinator.seat import Seat
-from tests.coordinator.test_dispatch import chain
 from tests.coordinator.test_run import START, State, graph, node
 
-from drumline_coordinator import staging
 from drumline_coordinator.partition import REFUSALS_AT_ONCE
 from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
@@ -22,7 +20,6 @@ from drumline_protocol.limits import (
     CELL_INLINE_BYTES_MAX,
     DISPATCH_WINDOW_BYTES_MAX,
     DISPATCH_WINDOW_ENTRIES_MAX,
-    IDLE_RUN_MS,
     LOG_ENTRY_BYTES_MAX,
     LOG_TTL_S,
 )
@@ -367,49 +364,3 @@ def test_a_plan_is_one_fact_however_many_windows_it_takes() -> None:
     seat.settle()
     plans = [fact for fact in seat.facts() if isinstance(fact, PlanMade)]
     assert [len(plan.tasks) for plan in plans] == [1, 2500]
-
-
-def test_an_idle_run_leaves_memory_and_comes_back_with_what_is_heard(seat: Seat) -> None:
-    (task,) = seat.start(input={"l": [BIG]})
-    runs = seat.partition._runs
-    now = float(seat.server.now_ms)
-    seat.partition.rest(now)
-    assert "r1" in runs.loaded
-    seat.partition.rest(now + 2 * IDLE_RUN_MS)
-    assert not runs.loaded
-    seat.say(seat.result(task))
-    seat.settle()
-    (after,) = seat.tasks()
-    assert after.node == "b" and "r1" in runs.loaded
-    # While a commit is on its way the record is behind: nobody lets go
-    seat.partition.answered -= 1
-    seat.partition.rest(now + 9 * IDLE_RUN_MS)
-    assert "r1" in runs.loaded
-
-
-def test_a_new_owner_reads_the_head_and_not_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "HEAD_AFTER_BYTES_MIN", 4_000)
-    seat = Seat({"g": chain(40)})
-    (task,) = seat.start(input={"l": [BIG]})
-    for _ in range(30):
-        seat.say(seat.result(task))
-        seat.settle()
-        (task,) = seat.tasks()
-    read: list[int] = []
-    genuine = seat.broker.load_log
-    monkeypatch.setattr(seat.broker, "load_log", lambda *a: read.append(len(genuine(*a))) or genuine(*a))
-    seat.lease()
-    seat.say(seat.result(task))
-    seat.settle()
-    assert len(read) == 1 and read[0] < 25 < len(genuine(0, "r1"))
-    assert seat.end() is None and seat.tasks()
-
-
-def test_a_run_that_cannot_go_on_leaves_nothing_that_a_commit_on_its_way_brings(seat: Seat) -> None:
-    seat.start()
-    runs = seat.partition._runs
-    here = runs.loaded["r1"]
-    here.digests["sent:1"] = "digest"  # by a commit that has not been applied yet, and so is what it says
-    here.last += 3
-    ruin = runs.ruin("r1", ValueError("no"))
-    assert "sent:1" in ruin.slots and ruin.last == here.last

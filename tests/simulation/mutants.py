@@ -11,7 +11,7 @@ from typing import Any
 from drumline.testing._sim.network import SimServer
 from drumline.views.graphs import OpenTask
 from drumline_coordinator import attempts, cells, opened, recovery, run
-from drumline_coordinator.cells import CellRow
+from drumline_coordinator.cells import NewVersion
 from drumline_coordinator.fold import fold
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.machine import Machine
@@ -204,21 +204,21 @@ def delta_on_the_wrong_parent() -> AbstractContextManager[None]:
     """A delta names its base as its parent, whatever came between."""
     bases: dict[str, int] = {}
 
-    def row(cell: str, version: int, parent: int, data: bytes, trims: bool = False) -> CellRow:
+    def row(cell: str, version: int, parent: int, data: bytes, trims: bool = False) -> NewVersion:
         if parent == NO_PARENT:
             bases[cell] = version
-        return CellRow(cell, version, parent and bases[cell], data, trims)
+        return NewVersion(cell, version, parent and bases[cell], data, trims)
 
-    return patched(cells, "CellRow", row)
+    return patched(cells, "NewVersion", row)
 
 
 def base_dropped_too_early() -> AbstractContextManager[None]:
     """A version takes all before it away, though it is a delta on them."""
 
-    def row(cell: str, version: int, parent: int, data: bytes, trims: bool = False) -> CellRow:
-        return CellRow(cell, version, parent, data, trims or parent != NO_PARENT)
+    def row(cell: str, version: int, parent: int, data: bytes, trims: bool = False) -> NewVersion:
+        return NewVersion(cell, version, parent, data, trims or parent != NO_PARENT)
 
-    return patched(cells, "CellRow", row)
+    return patched(cells, "NewVersion", row)
 
 
 @dataclass(slots=True)
