@@ -485,7 +485,7 @@ def test_many_threads_may_submit_and_read(real_backend):
         reader = broker.log_reader(0, "r")
         found = reader.read("-", 5, 0)
         reader.close()
-        broker.put_blob(0, f"b{i}", b"%d" % i, 5)
+        broker.put_blobs([(0, f"b{i}", b"%d" % i)])
         return len(found) == 1 and blob(broker, 0, f"b{i}") == b"%d" % i
 
     with ThreadPoolExecutor(16) as pool:

@@ -115,7 +115,7 @@ async def _nothing() -> None: ...
 def test_a_named_argument_and_named_writes_are_in_their_places() -> None:
     stand = Stand(lambda state: {"out": state})
     for blob in ("a", "b"):
-        stand.broker.put_blob(0, blob, stand.codec.encode({"n": blob}), 60)
+        stand.broker.put_blobs([(0, blob, stand.codec.encode({"n": blob}))])
     give(stand, 1, path=("__pregel_push", 0), arg=Named("a", 9), cells={})
     [answer] = stand.work()
     assert dict(map(tuple, unbox(answer.writes)))["out"] == {"n": "a"}

@@ -166,7 +166,7 @@ async def _never(_state: Any) -> Any:
 def test_large_values_of_two_graphs_of_one_run_are_two() -> None:
     stand = Stand(lambda state: {"out": state["n"]})
     for blob, value in (("of one", 1), ("of another", 2)):
-        stand.broker.put_blob(0, blob, stand.codec.encode(value), 60)
+        stand.broker.put_blobs([(0, blob, stand.codec.encode(value))])
         stand.give(value, cells={}, blobs={"n": blob})
     from drumline_protocol.codec import unbox
 

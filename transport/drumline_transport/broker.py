@@ -127,10 +127,6 @@ class ServiceVerbs(LookVerbs, Protocol):
         """Publish what is known of a graph under `name`. Idempotent; the last one wins."""
         ...
 
-    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
-        """Keep a large value under `blob_id` for `ttl_s` seconds (0: for ever). Idempotent."""
-        ...
-
     def push_inbox(self, p: int, run_id: str, data: bytes) -> None:
         """Append one message about a run ("": about none) to the inbox of partition `p`.
 

@@ -131,9 +131,6 @@ class ClusterParts:
             depths[pool] = (sum(waiting for waiting, _ in rows), sum(pending for _, pending in rows))
         return depths
 
-    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
-        self.part(p).put_blob(p, blob_id, data, ttl_s)
-
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]
     ) -> tuple[list[list[CellRow]], list[bytes | None]]:

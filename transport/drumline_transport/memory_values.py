@@ -101,10 +101,6 @@ def _drop(part: Partition, run_id: str, name: str) -> None:
 class MemoryValues(_Double):
     """Putting and reading large values."""
 
-    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
-        server = self._reach(write=True)
-        put_blob(server.partition(p), blob_id, data, server.now_ms, ttl_s)
-
     def put_blobs(self, blobs: list[tuple[int, str, bytes]]) -> None:
         server = self._reach(write=True)
         for p, blob_id, data in blobs:

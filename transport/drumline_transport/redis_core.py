@@ -101,11 +101,7 @@ class RedisCore:
             depths[pool] = (max(0, waiting), pending)
         return depths
 
-    # -- blobs and inbox -------------------------------------------------------------------------
-
-    def put_blob(self, p: int, blob_id: str, data: bytes, ttl_s: int) -> None:
-        life: tuple[str, int] | tuple[()] = ("EX", ttl_s) if ttl_s else ()
-        self._any.call("SET", self._keys.blob(p, blob_id), data, *life)
+    # -- values and inbox ------------------------------------------------------------------------
 
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]
