@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: the mode of calls that name none, of graphs that name none either
 STREAM_MODE = "updates"
 
+#: when what a run adds to its thread is kept: before the next superstep, meanwhile, or when the run ends
+DURABILITIES = ("sync", "async", "exit")
+
 
 @dataclass(slots=True)
 class Call:
@@ -37,6 +40,11 @@ class Call:
     context: Any
     reading: Reading
     caller: TaskContext | None = None
+    #: what keeps the graph's threads; None: what the caller's run has, if there is one
+    saver: Any = None
+    durability: str = "async"
+    stops_before: tuple[str, ...] = ()
+    stops_after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Callee:
     stream_mode: str | Sequence[str] = STREAM_MODE
     debug: bool = False
     elsewhere: bool = False
+    saver: Any = None
 
 
 def parse_call(
@@ -66,7 +75,7 @@ def parse_call(
     outputs: bool = False,
     interrupt_before: Any = None,
     interrupt_after: Any = None,
-    durability: Any = None,
+    durability: str | None = None,
     control: Any = None,
     subgraphs: bool = False,
     debug: bool | None = None,
@@ -78,11 +87,11 @@ def parse_call(
     Raises ValueError for modes, versions, keys or limits that cannot be, FeatureNotBuilt for arguments that are not
     built yet. Warns of `durability`, which says nothing without a checkpointer.
     """
-    refused = {"interrupt_before": interrupt_before, "interrupt_after": interrupt_after, "control": control}
-    for name, value in refused.items():
-        if value:
-            raise FeatureNotBuilt(f"{name}=", f"calling graph {callee.name!r}")
-    if durability is not None:
+    if control:
+        raise FeatureNotBuilt("control=", f"calling graph {callee.name!r}")
+    if durability is not None and durability not in DURABILITIES:
+        raise ValueError(f"unknown durability {durability!r}: it is one of {', '.join(DURABILITIES)}")
+    if durability is not None and callee.saver is None and not callee.elsewhere:
         tell(f"graph {callee.name!r}: durability= has no effect without a checkpointer", DrumlineWarning)
     if stream_mode is None:
         stream_mode = "values" if is_of_task(config) else callee.stream_mode
@@ -102,7 +111,24 @@ def parse_call(
     limit = merged.get("recursion_limit")
     if limit is not None and limit < 1:
         raise ValueError(f"recursion_limit must be at least 1, not {limit}")
-    return Call(input, merged, context, reading, caller)
+    return Call(
+        input,
+        merged,
+        context,
+        reading,
+        caller,
+        callee.saver,
+        durability or "async",
+        node_names(interrupt_before),
+        node_names(interrupt_after),
+    )
+
+
+def node_names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Nodes that a run is to stop at, as LangGraph's `interrupt_before` names them: a list, or `"*"` for all."""
+    if not given:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _check_keys(program: Program, output_keys: str | Sequence[str]) -> None:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drumline_coordinator.breakpoints import stops_after, stops_before
 from drumline_coordinator.changes import step_fact
+from drumline_coordinator.checkpointing import make_checkpoint, planned_rows, tell
 from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import Ending, end_graph, enter_child
+from drumline_coordinator.nesting import Ending, end_graph, enter_child, start_task
 from drumline_coordinator.passing import commands_of
+from drumline_coordinator.resuming import due, take_up
 from drumline_coordinator.state import RUN_OPEN
-from drumline_coordinator.tasks import Scope, Task
-from drumline_graph.constants import TAG_HIDDEN
+from drumline_coordinator.tasks import PLANNED, Scope, Task
+from drumline_coordinator.thread_run import GoingOn
+from drumline_graph.constants import START
 from drumline_graph.errors import GraphRecursionError
 from drumline_graph.message_ids import messages_in_fields
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
-from drumline_protocol.facts import PlanMade, PlannedTask
-from drumline_protocol.ids import task_id
+from drumline_protocol.checkpoints import FORK, LOOP, Outcome, outcomes
+from drumline_protocol.facts import GraphResumed, PlanMade, PlannedTask
 
 
 def settle(machine: Machine) -> None:
     """Commit every step that is due, and whatever becomes due by that."""
-    due, state = machine.due, machine.state
-    while due and state.status is RUN_OPEN:
+    due, state, going_on = machine.due, machine.state, machine.going_on
+    while (due or going_on) and state.status is RUN_OPEN:
+        if going_on:
+            _go_on(machine, going_on.popleft())
+            continue
         scope, done = due.popleft()
         if scope.parent is not None and state.scopes.get(scope.ns) is not scope:
             continue  # it was left meanwhile
@@ -42,7 +49,7 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
         end_graph(machine, scope, Ending.BUBBLED, commands_of(done))
         return
     applied, fact = step_fact(machine, scope, done)
-    if scope.step == 0 and scope.parent is None:
+    if scope.step == 0 and scope.parent is None and machine.thread is None:
         # The graph may refuse its input only now, when the first step is planned: then nothing has happened.
         ahead = scope.state.copy()
         ahead.advance(scope.program, applied.changes, ())
@@ -50,10 +57,42 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
         machine.emit(fact)
     else:
         machine.emit(fact)
-        planned = _next_step(machine, scope, scope.state, applied.updated)
-    if planned:
-        _begin_step(machine, scope, planned)
-        return
+        if machine.thread is not None and scope.lasts:
+            planned = _next_on_thread(machine, scope, applied.updated, done)
+        else:
+            planned = _next_step(machine, scope, scope.state, applied.updated)
+    if stops_after(machine, scope, [task.name for task in done]):
+        end_graph(machine, scope, Ending.ASKED, ())
+    elif not planned:
+        _return(machine, scope)
+    elif stops_before(machine, scope, [item.name for item in planned]):
+        end_graph(machine, scope, Ending.ASKED, ())
+    else:
+        begin_step(machine, scope, planned)
+
+
+def _next_on_thread(machine: Machine, scope: Scope, updated: set[str], done: Sequence[Task]) -> list[Planned]:
+    """The next superstep of a graph of a thread; the state in front of it is a checkpoint."""
+    step = scope.step + 1
+    planned: list[Planned] = []
+    runs = False
+    try:
+        planned = plan(scope.program, scope.state, updated, step=step, stop=scope.stop)
+        runs = (
+            bool(planned)
+            and step <= scope.stop
+            and not stops_after(machine, scope, [task.name for task in done])
+            and not stops_before(machine, scope, [item.name for item in planned])
+        )
+    finally:  # also if the plan fails: what was done stays
+        make_checkpoint(machine, scope, LOOP, scope.step, planned, updated, runs=runs)
+    if step > scope.stop:
+        raise _too_many(machine, scope)
+    return planned
+
+
+def _return(machine: Machine, scope: Scope) -> None:
+    """Nothing is left to do in a graph."""
     for notice in idle_notices(scope, machine.state.noticed):
         machine.emit(notice)
     end_graph(machine, scope, Ending.RETURNED, scope.output)
@@ -62,30 +101,56 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
 def _next_step(machine: Machine, scope: Scope, state: State, updated: set[str]) -> list[Planned]:
     step = scope.step + 1
     if step > scope.stop:
-        raise GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.base) :])
+        raise _too_many(machine, scope)
     return plan(scope.program, state, updated, step=step, stop=scope.stop)
 
 
-def _begin_step(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> None:
-    step, nodes = scope.step + 1, scope.program.nodes
-    rows = [
-        PlannedTask(
-            task_id(machine.id, scope.ns, step, item.path_key),
-            item.name,
-            item.path,
-            item.triggers,
-            None,
-            TAG_HIDDEN in nodes[item.name].tags,
-        )
-        for item in planned
-    ]
+def _too_many(machine: Machine, scope: Scope) -> GraphRecursionError:
+    return GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.base) :])
+
+
+def _go_on(machine: Machine, going: GoingOn) -> None:
+    """Open the superstep behind a checkpoint: tasks that have ended keep their results, the others run (again)."""
+    scope, pending = going.scope, going.pending
+    try:
+        machine.emit(GraphResumed(scope.ns, machine.now_ms))
+        planned = due(scope, scope.step + 1 + going.forks)
+        runs = bool(planned) and scope.step + going.forks < scope.stop
+        if going.forks:
+            make_checkpoint(machine, scope, FORK, scope.step + 1, planned, None, runs=runs, pending=pending)
+        else:
+            tell(machine, scope, going.saved.checkpoint, pending, runs=runs)
+        if scope.step >= scope.stop:
+            raise _too_many(machine, scope)
+        if planned:
+            begin_step(machine, scope, planned, {} if going.replays else outcomes(pending))
+        else:
+            _return(machine, scope)
+    except BaseException as error:
+        end_graph(machine, scope, Ending.FAILED, error)
+
+
+def begin_step(
+    machine: Machine, scope: Scope, planned: Sequence[Planned], found: Mapping[str, Outcome] | None = None
+) -> None:
+    """Open a superstep. `found` tells what an earlier run has left of its tasks; None: it is a new one."""
+    step = scope.step + 1
+    rows = planned_rows(scope.program, scope.checkpoint or machine.id, scope.ns, planned, step)
     inputs = [item.input for item in planned]
+    if planned[0].name == START:
+        start_task(machine, scope, rows[0], inputs[0])
+        return
     noted = not machine.wire and "messages" in machine.shared.record
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
+    if found is not None:
+        for row in rows:
+            take_up(machine, machine.state.tasks[row.id], found.get(row.id))
     for task in [task for task in scope.tasks.values() if task.node.subprogram is not None]:
-        if machine.state.is_open:
+        if machine.state.is_open and task.status is PLANNED:
             enter_child(machine, task)
+    if found is not None:
+        machine.note_end(scope)
 
 
 def given_ids(program: Program, rows: Sequence[PlannedTask], inputs: Sequence[Any]) -> dict[str, list[str]] | None:

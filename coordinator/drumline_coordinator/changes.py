@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from drumline_coordinator.cells import keep_cells
@@ -12,7 +13,7 @@ from drumline_graph.channels.base import MISSING
 from drumline_graph.delta import Change, diff
 from drumline_graph.superstep import Applied, apply
 from drumline_graph.written import refer
-from drumline_protocol.facts import StepCommitted
+from drumline_protocol.facts import InputTaken, StepCommitted
 
 
 def merge(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[Applied, dict[str, Change]]:
@@ -45,6 +46,37 @@ def step_fact(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[App
     return applied, StepCommitted(scope.ns, scope.step, told, applied.written, machine.now_ms, kept, applied.changes)
 
 
+@dataclass(slots=True)
+class _Given:
+    """Writes that no task of the superstep has made, or a task that will not run any more."""
+
+    name: str
+    triggers: tuple[str, ...]
+    writes: Sequence[tuple[str, Any]]
+    path_key: str = ""
+
+
+def taken_fact(
+    machine: Machine, scope: Scope, writes: Sequence[tuple[str, Any]], dropped: Sequence[tuple[str, tuple[str, ...]]]
+) -> tuple[InputTaken, set[str]]:
+    """The fact that `writes` from outside change the state, and that tasks are dropped; the channels that may trigger.
+
+    Raises what a reducer raises, and EncodeError.
+    """
+    given = [_Given("input", (), writes), *(_Given(name, triggers, ()) for name, triggers in dropped)]
+    applied = apply(scope.program, scope.state, given)
+    if machine.wire:
+        changes, kept = _as_data(scope, applied.changes, given), {}
+        if machine.codec is not None:
+            keeping = keep_cells(machine.codec, scope, machine.state.version + 1, changes, applied.changes, {})
+            changes, kept = keeping.changes, keeping.kept
+            machine.fx.rows += keeping.rows
+    else:
+        changes, kept = _by_reference(applied.changes), {}
+    fact = InputTaken(scope.ns, changes, tuple(dropped), machine.now_ms, kept, applied.changes)
+    return fact, applied.updated
+
+
 def _referred(change: Change, told: Change, written: Sequence[Any]) -> Change:
     """What is told of a change: nothing but a reference, if the log holds what was written."""
     reference = refer(change, written)
@@ -56,7 +88,7 @@ def _by_reference(changes: dict[str, Any]) -> dict[str, Change]:
     return {name: ("s", cell) if cell is not MISSING else ("x",) for name, cell in changes.items()}
 
 
-def _as_data(scope: Scope, changes: dict[str, Any], done: Sequence[Task]) -> dict[str, Change]:
+def _as_data(scope: Scope, changes: dict[str, Any], done: Sequence[Any]) -> dict[str, Change]:
     """New cells as deltas to the old ones: only for channels whose reducer is known to be a concatenation or merge."""
     program, cells = scope.program, scope.state.cells
     writes: dict[str, list[Any]] = {}

@@ -28,17 +28,20 @@ from drumline_coordinator.tasks import (
     Task,
     TaskStatus,
 )
-from drumline_graph.constants import PUSH, START, TASKS
+from drumline_graph.constants import INTERRUPT, PUSH, START, TASKS
 from drumline_graph.delta import patched
 from drumline_graph.superstep import State, path_key_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
+    Checkpointed,
     Emitted,
     GraphEntered,
     GraphKept,
     GraphLeft,
     GraphPaused,
+    GraphResumed,
+    InputTaken,
     Noticed,
     PlanMade,
     PlannedTask,
@@ -46,6 +49,7 @@ from drumline_protocol.facts import (
     RunKept,
     StepCommitted,
     TailOpened,
+    TaskAnswered,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -126,11 +130,14 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
         state.root = scope
     else:
         parent.child = scope
+        if parent.status is PLANNED and parent.phase != ROUTE:  # its graph goes on from a checkpoint
+            parent.become(RUNNING)
     state.scopes[ns] = scope
     seen = {name: dict(versions) for name, versions in fact.seen.items()}
     scope.state = State(dict(fact.cells), dict(fact.versions), seen, max(fact.versions.values(), default=0))
     scope.kept = {key: Kept(*how) if type(how) is list else how for key, how in fact.kept.items()}
-    scope.step = fact.step
+    scope.step, scope.checkpoint = fact.step, fact.checkpoint
+    scope.stop = fact.stop or scope.stop
     scope.leaving, scope.asks, scope.paused = (name in fact.flags for name in ("leaving", "asks", "paused"))
     scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
     for row in fact.tasks:
@@ -146,7 +153,7 @@ def _task_kept(state: RunState, scope: Scope, row: TaskKept) -> None:
     task.attempt, task.lost, task.deaths = row.attempt, row.lost, row.deaths
     task.executor, task.n, task.reason = row.executor or None, row.n, row.reason
     task.writes = None if row.writes is None else [(channel, value) for channel, value in row.writes]
-    task.interrupts = row.interrupts
+    task.interrupts, task.answers = row.interrupts, row.answers
     scope.tasks[task.id] = state.tasks[task.id] = task
     state.running += task.is_sent
     state.parked += task.status is PARKED
@@ -201,6 +208,42 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     for id_ in scope.tasks:
         del state.tasks[id_]
     scope.tasks = {}
+    scope.resumed = False
+
+
+def _taken(state: RunState, fact: InputTaken) -> None:
+    scope = state.scopes[fact.ns]
+    changed = fact.cells
+    if changed is None:
+        changed = patched(scope.state.cells, opened_changes(fact.changes, _nothing))
+    if changed:
+        state.version += 1
+    scope.state.advance(scope.program, changed, fact.dropped, state.version)
+    if fact.kept or scope.kept:
+        fold_kept(scope, state.version, fact.changes, fact.kept)
+
+
+def _nothing(_channel: str) -> list[Any]:
+    return []
+
+
+# -- checkpoints -----------------------------------------------------------------------------------
+
+
+def _checkpointed(state: RunState, fact: Checkpointed) -> None:
+    scope = state.scopes[fact.ns]
+    scope.checkpoint, scope.step = fact.id, fact.step
+    state.checkpoint = max(state.checkpoint, fact.id)
+
+
+def _resumed(state: RunState, fact: GraphResumed) -> None:
+    scope = state.scopes[fact.ns]
+    scope.resumed = True
+    scope.state.seen[INTERRUPT] = dict(scope.state.versions)
+
+
+def _answered(state: RunState, fact: TaskAnswered) -> None:
+    state.tasks[fact.task].answers = list(unbox(fact.answers))
 
 
 # -- attempts --------------------------------------------------------------------------------------
@@ -284,6 +327,8 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
         names = {id(new): old for (_, old), (_, new) in zip(writes, fact.opened, strict=True) if type(old) is Named}
         writes = fact.opened
     task = _heard_of(state, fact.task)
+    if fact.cached and task.status is PLANNED:  # the node is a graph, which is not entered
+        task.become(RUNNING)
     _end(state, task, DONE)
     task.writes = writes
     task.names = names
@@ -325,6 +370,7 @@ def _writes(state: RunState, writes: Any) -> Any:
 
 def _run_kept(state: RunState, fact: RunKept) -> None:
     state.version = fact.version
+    state.checkpoint = fact.checkpoint
     state.noticed = set(fact.noticed)
     state.heard = {id_: (attempt, n) for id_, (attempt, n) in fact.heard.items()}
 
@@ -344,6 +390,10 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     GraphPaused: _paused,
     PlanMade: _planned,
     StepCommitted: _committed,
+    InputTaken: _taken,
+    Checkpointed: _checkpointed,
+    GraphResumed: _resumed,
+    TaskAnswered: _answered,
     Emitted: _emitted,
     AttemptRetracted: _retracted,
     TaskParked: _parked,

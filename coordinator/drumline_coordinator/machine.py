@@ -11,6 +11,7 @@ from drumline_coordinator.fold import FOLDS
 from drumline_coordinator.late import LateEvents
 from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import Scope, Task
+from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.codec import Codec
 from drumline_protocol.messages import RunShared
@@ -22,7 +23,20 @@ class Machine:
     Handlers read the state and decide; `emit` is all that changes it.
     """
 
-    __slots__ = ("codec", "due", "fx", "id", "late", "now_ms", "program", "shared", "state", "wire")
+    __slots__ = (
+        "codec",
+        "due",
+        "fx",
+        "going_on",
+        "id",
+        "late",
+        "now_ms",
+        "program",
+        "shared",
+        "state",
+        "thread",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -32,6 +46,7 @@ class Machine:
         ns: tuple[str, ...] = (),
         wire: bool = False,
         codec: Codec | None = None,
+        thread: ThreadRun | None = None,
     ) -> None:
         self.program = program
         self.shared = shared
@@ -39,10 +54,14 @@ class Machine:
         self.wire = wire
         #: writes cells for the cell store; None: there is none
         self.codec = codec
+        #: the thread that the run is on, if it is on one
+        self.thread = thread
         self.state = RunState(program, base=ns, wire=wire, config=shared.config)
         self.late = LateEvents()
         #: graphs whose superstep is over, with the tasks whose writes it commits
         self.due: deque[tuple[Scope, Sequence[Task]]] = deque()
+        #: graphs that stand at a checkpoint, and are to go on from there
+        self.going_on: deque[GoingOn] = deque()
         self.fx = Effects()
         self.now_ms = 0.0
 

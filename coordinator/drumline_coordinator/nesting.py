@@ -10,18 +10,23 @@ from enum import Enum, auto
 from typing import Any
 
 from drumline_coordinator.cells import kept_below
-from drumline_coordinator.changes import merge
+from drumline_coordinator.changes import merge, taken_fact
+from drumline_coordinator.checkpointing import keep_result, keep_writes, make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
+from drumline_coordinator.resuming import due, restore
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import DONE, Scope, Task
+from drumline_coordinator.thread_run import GoingOn
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
-from drumline_graph.constants import START
+from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.program import Program
 from drumline_graph.types import Command
 from drumline_graph.writes import joined
+from drumline_protocol.checkpoints import ERROR, INPUT, joined_ns
+from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     GraphEntered,
     GraphLeft,
@@ -81,6 +86,9 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
     cells = {key: program.channels[key].initial() for key in program.channels if key in program.state_keys}
     machine.emit(GraphEntered(ns, path, {key: cell for key, cell in cells.items() if cell is not MISSING}))
     scope = machine.state.scopes[ns]
+    if machine.thread is not None and scope.lasts:
+        take_input(machine, scope, input, _NEW)
+        return
     start = program.start
     id_ = task_id(machine.id, ns, 0, start.path_key)
     writes = [*entering_writes(scope, id_, input, wire=machine.wire), *start.edges]
@@ -93,13 +101,49 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
         machine.due.append((scope, [task]))
 
 
+#: the step before the input of a new thread
+_NEW = -2
+
+
+def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
+    """A graph of a thread gets an input behind `step`: what it still had to do is dropped, and START is next.
+
+    Raises what `input_writes` raises for an input that the graph does not take.
+    """
+    start = scope.program.start
+    entering_writes(scope, "", input, wire=machine.wire)  # refuses it before anything has happened
+    dropped = [] if step == _NEW else [(item.name, item.triggers) for item in due(scope, step + 1)]
+    machine.emit(taken_fact(machine, scope, [(start.triggers[0], input)], dropped)[0])
+    planned = due(scope, step + 2)
+    make_checkpoint(machine, scope, INPUT, step + 1, planned, None, runs=True)
+    rows = planned_rows(scope.program, scope.checkpoint, scope.ns, planned, step + 2)
+    start_task(machine, scope, rows[0], input)
+
+
+def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> None:
+    """Open the superstep of START, of a graph of a thread."""
+    start = scope.program.start
+    row.arg = [*entering_writes(scope, row.id, input, wire=machine.wire), *start.edges]
+    machine.emit(PlanMade(scope.ns, scope.step + 1, scope.stop, [row], machine.now_ms, [input]))
+    if not (start.branches or start.foreign):
+        finish(machine, machine.state.tasks[row.id], row.arg)
+
+
 def enter_child(machine: Machine, task: Task) -> None:
-    """Begin the graph that is the node of `task`. If it does not take its input, the task has failed."""
+    """Begin the graph that is the node of `task`. If it does not take its input, the task has failed.
+
+    On a thread it goes on from its checkpoint, if an earlier run has left one.
+    """
     scope, program = task.scope, task.node.subprogram
     assert program is not None
     try:
         ns = (*scope.ns, f"{task.name}:{task.id}")
-        enter(machine, program, ns, child_path(scope.path, task.name), task.input)
+        path = child_path(scope.path, task.name)
+        saved = None if machine.thread is None else machine.thread.saved.pop(joined_ns(ns), None)
+        if saved is None:
+            enter(machine, program, ns, path, task.input)
+        else:
+            machine.going_on.append(GoingOn(restore(machine, ns, path, saved), saved, saved.pending))
     except BaseException as error:
         if task.child is not None:
             end_graph(machine, task.child, Ending.FAILED, error)
@@ -123,14 +167,14 @@ def _run_failed(machine: Machine, _scope: Scope, error: BaseException) -> None:
     end_run(machine, RunStatus.FAILED, error)
 
 
-def _run_pauses(machine: Machine, scope: Scope, _interrupts: Sequence[Any]) -> None:
+def _run_pauses(machine: Machine, scope: Scope, interrupts: Sequence[Any]) -> None:
     """What the finished tasks wrote is shown; the step is not over, and the state stays as it was."""
     done = [task for task in scope.tasks.values() if task.status is DONE]
+    changes, written = {}, ()
     if done:
         applied, changes = merge(machine, scope, done)
-        machine.emit(GraphPaused(scope.ns, scope.step, changes, applied.written, machine.now_ms))
-    else:
-        machine.emit(GraphPaused(scope.ns, scope.step, {}, (), machine.now_ms))
+        written = applied.written
+    machine.emit(GraphPaused(scope.ns, scope.step, changes, written, machine.now_ms, not interrupts))
     end_run(machine, RunStatus.PAUSED)
 
 
@@ -225,6 +269,8 @@ def finish(machine: Machine, task: Task, writes: Any, executor: str = "", opened
     """The task has its result. `opened` are its writes with large values in their places."""
     scope = task.scope
     machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms, opened))
+    if machine.thread is not None:
+        keep_result(machine, task, writes)
     machine.note_end(scope)
 
 
@@ -232,6 +278,8 @@ def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
     """The task waits for an answer; its siblings go on."""
     scope = task.scope
     machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
+    if machine.thread is not None:
+        keep_writes(machine, task, [(INTERRUPT, unbox(interrupts))])
     machine.note_end(scope)
 
 
@@ -254,6 +302,8 @@ def fail_task(machine: Machine, task: Task, error: Any) -> None:
     while current is not None:
         scope = current.scope
         machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms))
+        if machine.thread is not None:
+            keep_writes(machine, current, [(ERROR, error)])
         current = scope.parent
     end_run(machine, RunStatus.FAILED, error)
 

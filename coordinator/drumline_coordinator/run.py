@@ -28,10 +28,12 @@ from drumline_coordinator import attempts
 from drumline_coordinator.barrier import settle
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import end_run, enter
+from drumline_coordinator.nesting import end_run, enter, take_input
+from drumline_coordinator.resuming import begin
 from drumline_coordinator.sketch import sketch_program
 from drumline_coordinator.state import RUN_OPEN, RunStatus
 from drumline_coordinator.tasks import Task
+from drumline_protocol.checkpoints import joined_ns
 from drumline_protocol.errors import RunCancelled
 from drumline_protocol.facts import RunStarted
 from drumline_protocol.messages import (
@@ -74,6 +76,7 @@ class Run(Machine):
                 at_ms=now_ms,
                 subgraphs=shared.subgraphs,
                 digest=request.digest,
+                thread={} if self.thread is None else self.thread.configurable,
             )
         )
         return self._decide(_on_request, request)
@@ -110,7 +113,7 @@ class Run(Machine):
         if self.state.status is RUN_OPEN:
             try:
                 handler(self, event)
-                if self.due:
+                if self.due or self.going_on:
                     settle(self)
                 if self.state.ready:
                     attempts.open_window(self)
@@ -120,7 +123,14 @@ class Run(Machine):
 
 
 def _on_request(machine: Machine, request: RunRequest) -> None:
-    enter(machine, machine.program, machine.state.base, "", request.input)
+    thread, base = machine.thread, machine.state.base
+    saved = None if thread is None else thread.saved.pop(joined_ns(base), None)
+    if saved is None:
+        enter(machine, machine.program, base, "", request.input)
+        return
+    scope = begin(machine, saved, request.input)
+    if scope is not None:
+        take_input(machine, scope, request.input, saved.checkpoint.step)
 
 
 def _on_nothing(_machine: Machine, _event: None) -> None:

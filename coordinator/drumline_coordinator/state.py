@@ -39,6 +39,7 @@ class RunState:
 
     __slots__ = (
         "base",
+        "checkpoint",
         "heard",
         "limit",
         "max_open",
@@ -83,6 +84,8 @@ class RunState:
         self.heard: dict[str, tuple[int, int]] = {}
         #: the number of the last change of cells, in whatever graph of the run
         self.version = 0
+        #: the id of the newest checkpoint, of a run on a thread: ids sort in the order in which they were made
+        self.checkpoint = ""
         #: keys of the notices that the caller was given
         self.noticed: set[str] = set()
 

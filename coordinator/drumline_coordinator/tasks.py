@@ -81,6 +81,7 @@ class Task:
     """
 
     __slots__ = (
+        "answers",
         "attempt",
         "child",
         "deaths",
@@ -136,6 +137,8 @@ class Task:
         #: names of those of its writes that lie elsewhere, by the identity of the value that was read
         self.names: dict[int, Any] | None = None
         self.interrupts: Any = ()
+        #: what its questions have been answered so far, in their order
+        self.answers: list[Any] = []
         #: why its last attempt is void, or what keeps it waiting
         self.reason = ""
         #: the graph of a subgraph's node, while it is open
@@ -184,7 +187,9 @@ class Scope:
 
     __slots__ = (
         "asks",
+        "checkpoint",
         "kept",
+        "lasts",
         "leaving",
         "ns",
         "open_tasks",
@@ -194,6 +199,7 @@ class Scope:
         "path",
         "paused",
         "program",
+        "resumed",
         "state",
         "step",
         "stop",
@@ -208,6 +214,12 @@ class Scope:
         self.parent = parent
         self.state = State.initial(program)
         self.step = 0
+        #: of a graph of a thread: the id of the checkpoint that the open superstep starts from
+        self.checkpoint = ""
+        #: its open superstep is one that an earlier run had begun
+        self.resumed = False
+        #: whether a thread keeps it
+        self.lasts: bool = program.persists is not False and (parent is None or parent.scope.lasts)
         #: the tasks of the open superstep, in planning order, and how many of them have not ended
         self.tasks: dict[str, Task] = {}
         self.open_tasks = 0

@@ -60,7 +60,15 @@ def check_compile_options(
         raise FeatureNotBuilt("Stream transformers", "compile(transformers=)")
 
 
-def compile_program(specs: GraphSpecs, name: str | None = None, *, version: str | None = None) -> Program:
+def compile_program(
+    specs: GraphSpecs,
+    name: str | None = None,
+    *,
+    version: str | None = None,
+    stops_before: tuple[str, ...] = (),
+    stops_after: tuple[str, ...] = (),
+    persists: bool | None = None,
+) -> Program:
     """The `Program` of a builder: validated, and independent of later changes to the builder.
 
     Raises GraphDefinitionError when the graph cannot run. `version` goes into the fingerprint.
@@ -100,6 +108,9 @@ def compile_program(specs: GraphSpecs, name: str | None = None, *, version: str 
         part_schemas=(*(spec.input_schema for spec in specs.nodes.values()), *(one.input_schema for one in branches)),
         code=(*(spec.runnable for spec in specs.nodes.values()), *(one.path for one in branches)),
         unseen_defaults=defaults_of(specs),
+        stops_before=stops_before,
+        stops_after=stops_after,
+        persists=persists,
     )
 
 

@@ -176,6 +176,13 @@ class Program(_Weakly):
     """What a reader of the stream is shown in place of a payload: with that engine's control values."""
     eager: bool = False
     """Whether tasks tell of more than custom events and messages while they run: the whole stream of another engine."""
+    stops_before: tuple[str, ...] = ()
+    """Nodes that a run stops in front of; `("*",)`: all."""
+    stops_after: tuple[str, ...] = ()
+    """Nodes that a run stops behind."""
+    persists: bool | None = None
+    """Of a graph within another: whether it has checkpoints of its own on a thread. None: as long as its node runs;
+    True: one history for all its calls; False: none."""
     unseen_defaults: Mapping[str, str] = field(default_factory=dict)
     """Keys whose default in the schema no node sees when the input is a dict, each with the reason."""
     volatile: tuple[str, ...] = field(init=False)

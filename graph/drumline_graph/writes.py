@@ -312,6 +312,20 @@ def _command_input(program: Program, command: Command[Any]) -> list[Write]:
     return [(key, item) for key, item in _command_update(program, START, command) if key in known]
 
 
+def command_writes(program: Program, command: Command[Any]) -> list[Write]:
+    """Writes of a `Command` that is given to a thread: its update, and where to go.
+
+    Raises InvalidUpdateError for a parent graph, which there is none of, and for nodes that do not exist.
+    """
+    if command.graph is not None:
+        raise InvalidUpdateError(f"There is no parent graph: the input asked for graph {command.graph!r}.")
+    writes: list[Write] = []
+    if command.update is not None:
+        writes += _command_update(program, START, command)
+    _goto_writes(program, START, command.goto, writes)
+    return writes
+
+
 def updates_of(writes: Iterable[Write], output_keys: Collection[str] | str) -> Any:
     """Payload of mode `updates` for one task: what it wrote to `output_keys`.
 

@@ -39,6 +39,8 @@ class RunStarted:
     at_ms: float
     subgraphs: bool = True
     digest: str = ""
+    #: of a run on a thread: the `configurable` that configs of its checkpoints repeat
+    thread: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -116,6 +118,8 @@ class TaskFinished:
     at_ms: float
     #: in a process that has read the large values: the same list with those that it needs in their places
     opened: Any = None
+    #: an earlier run of the thread, or a cache, had the result: the task did not run now
+    cached: bool = False
 
 
 @dataclass(slots=True)
@@ -204,6 +208,7 @@ class GraphPaused:
 
     The step is not over: the state stays as it was, and the graph stays open with what its tasks wrote. `changes` and
     `written` tell what the tasks that have a result would change, for a reader who is shown that.
+    `stopped`: nobody asked, the graph stands at a breakpoint.
     """
 
     ns: Namespace
@@ -211,6 +216,59 @@ class GraphPaused:
     changes: dict[str, Any]
     written: tuple[str, ...]
     at_ms: float
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class Checkpointed:
+    """The state of the graph at `ns` is a checkpoint of its thread from now on.
+
+    `parent` is the id of the one that it follows. `tasks` are those of the next superstep; None: the `PlanMade` that
+    follows has them. `pending` tells what became of those of them that an earlier run had begun.
+    """
+
+    ns: Namespace
+    id: str
+    parent: str
+    source: str
+    step: int
+    at_ms: float
+    parents: dict[str, str]
+    tasks: list[PlannedTask] | None = None
+    pending: list[Any] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class InputTaken:
+    """Something from outside changes the state of the graph at `ns`: an input, or what a `Command` writes.
+
+    `dropped` are (name, triggers) of tasks that will not run any more. `changes` and `cells` are as in `StepCommitted`.
+    """
+
+    ns: Namespace
+    changes: dict[str, Any]
+    dropped: tuple[tuple[str, tuple[str, ...]], ...]
+    at_ms: float
+    kept: dict[str, Any] = field(default_factory=dict)
+    cells: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class GraphResumed:
+    """The graph at `ns` goes on from a checkpoint, behind whatever breakpoint it stood at."""
+
+    ns: Namespace
+    at_ms: float
+
+
+@dataclass(slots=True)
+class TaskAnswered:
+    """The answers that a task's questions have been given so far, in their order."""
+
+    ns: Namespace
+    task: str
+    answers: list[Any]
 
 
 @dataclass(slots=True)
@@ -259,6 +317,8 @@ class RunKept:
     noticed: tuple[str, ...]
     heard: dict[str, Any]
     log_bytes: int
+    #: the id of the newest checkpoint that the run has made, or began from
+    checkpoint: str = ""
 
 
 @dataclass(slots=True)
@@ -280,6 +340,7 @@ class TaskKept:
     writes: Any
     interrupts: Any
     reason: str
+    answers: list[Any] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -302,6 +363,10 @@ class GraphKept:
     output: Any
     flags: tuple[str, ...]
     tasks: list[TaskKept]
+    #: its step limit; 0: that of the run
+    stop: int = 0
+    #: the id of the checkpoint that the superstep started from, of a graph of a thread
+    checkpoint: str = ""
 
 
 Fact = (
@@ -317,6 +382,10 @@ Fact = (
     | TaskParked
     | StepCommitted
     | GraphPaused
+    | Checkpointed
+    | InputTaken
+    | GraphResumed
+    | TaskAnswered
     | GraphLeft
     | TailOpened
     | Noticed

@@ -202,6 +202,9 @@ class RunShared:
     subgraphs: bool
     is_async: bool = False
     names: bool = False
+    #: nodes that the run's graph stops in front of, and behind, in place of those that it was compiled with
+    stops_before: tuple[str, ...] = ()
+    stops_after: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

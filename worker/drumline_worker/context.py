@@ -48,6 +48,7 @@ class TaskContext:
         "emitted",
         "job",
         "model_calls",
+        "questions",
         "trace",
         "writer",
     )
@@ -61,6 +62,8 @@ class TaskContext:
         self.cluster_calls: dict[str, count[int]] | None = None
         #: numbers the calls of models, LangChain's and others
         self.model_calls = count(1)
+        #: numbers the questions that this task's code asks
+        self.questions = count()
         #: numbers the ids of messages that this task's code emits itself
         self.emitted = count()
         #: the task's run in a trace (`drumline_worker.tracing`); None if nobody listens
@@ -101,7 +104,7 @@ class TaskContext:
                 context=job.context,
                 stream_writer=self.writer,
                 execution_info=ExecutionInfo(
-                    checkpoint_id="",
+                    checkpoint_id="" if job.thread is None else job.thread.checkpoint,
                     checkpoint_ns=self.checkpoint_ns,
                     task_id=job.task,
                     thread_id=None if thread is None else str(thread),

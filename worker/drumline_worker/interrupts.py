@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from drumline_graph.errors import GraphInterrupt
 from drumline_graph.types import Interrupt
+from drumline_protocol.checkpoint_ids import interrupt_id
 from drumline_worker.context import current_task
-
-ID_BYTES = 16
 
 
 def interrupt(value: Any, *, response_schema: dict[str, Any] | type | None = None) -> Any:
-    """Ask the caller: the task ends here, its siblings go on, then the run ends as "interrupted".
+    """Ask the caller; the answer, once there is one.
 
-    The stream shows it as LangGraph's does: `updates` and `values` carry `{"__interrupt__": (Interrupt(value, id),)}`,
-    `invoke` returns it under that key. The id depends on the task alone, so that it is the same in every attempt.
+    Without an answer the task ends here, its siblings go on, then the run ends as "paused". The stream shows it as
+    LangGraph's does: `updates` and `values` carry `{"__interrupt__": (Interrupt(value, id),)}`, `invoke` returns it
+    under that key. The thread is told the answer by `Command(resume=...)`: then the node runs again from its first
+    line, and its n-th question returns the n-th answer. The id depends on the task, and on how many answers it has had.
     `response_schema`, a JSON schema or a class that pydantic knows, is told as a JSON schema: it says what form the
-    answer has. RuntimeError outside of a node. Nothing can be answered yet: that comes with persistence.
+    answer has. RuntimeError outside of a node, pydantic's ValidationError for an answer that does not have that form.
     """
     context = current_task("interrupt()")
-    id_ = hashlib.blake2b(context.checkpoint_ns.encode(), digest_size=ID_BYTES).hexdigest()
-    schema = response_schema
-    if schema is not None and not isinstance(schema, dict):
-        schema = _json_schema(schema)
-    raise GraphInterrupt((Interrupt(value, id_, response_schema=schema),))
+    job, number = context.job, next(context.questions)
+    adapter = None
+    if response_schema is not None and not isinstance(response_schema, dict):
+        from pydantic import TypeAdapter
 
-
-def _json_schema(schema: Any) -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(schema).json_schema()
+        adapter = TypeAdapter(response_schema)
+    if number < len(job.answers):
+        answer = job.answers[number]
+        return answer if adapter is None else adapter.validate_python(answer)
+    schema = response_schema if adapter is None else adapter.json_schema()
+    raise GraphInterrupt((Interrupt(value, interrupt_id(context.checkpoint_ns, number), response_schema=schema),))

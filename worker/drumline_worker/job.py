@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
@@ -46,6 +46,24 @@ class Fate(Protocol):
 
 
 @dataclass(slots=True)
+class JobThread:
+    """What a task knows of its run's thread: its code may call graphs, which have their checkpoints there too.
+
+    `store` keeps it (`drumline.threads.store.Threads`). `parents` are the checkpoints that the task's graph and those
+    around it stand at, by namespace. `resumes`: the run goes on from where an earlier one stood. `answers` are those
+    that were given to questions, by their ids.
+    """
+
+    id: str
+    store: Any
+    durability: str
+    checkpoint: str
+    parents: dict[str, str]
+    resumes: bool
+    answers: dict[str, Any]
+
+
+@dataclass(slots=True)
 class Job:
     """One attempt of one task.
 
@@ -78,6 +96,10 @@ class Job:
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
+    #: what its questions were answered so far, in their order
+    answers: Sequence[Any] = ()
+    #: the thread that its run is on; None: it is on none
+    thread: JobThread | None = None
 
     @property
     def is_heard(self) -> bool:

@@ -1,1 +1,1 @@
-"""LangGraph's `langgraph.checkpoint`: what persistence is made of. None of it is built yet."""
+"""Savers: what keeps the threads of graphs that run in this process (LangGraph's `langgraph.checkpoint`)."""

@@ -35,8 +35,12 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
         try:
             if trace is not None:
                 trace.begin()
+            if embedded.thread is not None:
+                embedded.thread.load()
             effects = embedded.start()
             while True:
+                if effects.saves:
+                    embedded.thread.keep(effects.saves)
                 # one by one if somebody listens, who is to hear of each in its turn
                 for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
                     items = embedded.items(facts)

@@ -10,6 +10,7 @@ from drumline.call import Call, portable_input
 from drumline.embedded.forward import Forwarder
 from drumline.embedded.jobs import Embedded
 from drumline.embedded.strict import StrictWire
+from drumline.embedded.threads import thread_of
 from drumline.reading import view_of
 from drumline.tracing.begin import embedded_trace
 from drumline_coordinator.run import Run
@@ -50,7 +51,10 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         context=None,
         record=record,
         subgraphs=reading.subgraphs or hot,
+        stops_before=call.stops_before,
+        stops_after=call.stops_after,
     )
+    thread = thread_of(program, call, base)
     view = view_of(reading, program, base=base, surfacing=hot)
     forward = None
     if caller is not None and hot:
@@ -58,7 +62,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         keys = keys if isinstance(keys, str) else list(keys)  # plain, for they cross the wire
         forward = Forwarder(caller.job.emit, base, keys, keeps_custom="custom" in reading.record)
     return Embedded(
-        Run(program, shared, ns=base, wire=strict),
+        Run(program, shared, ns=base, wire=strict, thread=None if thread is None else thread.run),
         RunRequest(run_id=shared.run_id, graph=program.name, input=call.input),
         view,
         context=context,
@@ -66,4 +70,5 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,
         trace=embedded_trace(program, call, shared.run_id, base, is_async=is_async),
+        thread=thread,
     )

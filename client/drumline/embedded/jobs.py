@@ -20,6 +20,7 @@ from drumline_worker.context import TaskContext
 from drumline_worker.job import Fate, Job
 
 if TYPE_CHECKING:
+    from drumline.embedded.threads import OpenThread
     from drumline.tracing.run import RunTrace
 
 #: name of the one executor of an embedded run
@@ -48,6 +49,7 @@ class Embedded:
         strict: StrictWire | None,
         caller: TaskContext | None = None,
         trace: RunTrace | None = None,
+        thread: OpenThread | None = None,
     ) -> None:
         self.run = run
         self.view = view
@@ -60,6 +62,8 @@ class Embedded:
         self.trace = trace
         #: the task whose node called this graph
         self.above = caller
+        #: the thread that the run is on, if it is on one
+        self.thread = thread
         self._closed = False
 
     @property
@@ -161,6 +165,8 @@ class Embedded:
             above=_nodes_above(scope),
             fate=self,
             tracing=None if self.trace is None else self.trace.tracing,
+            answers=task.answers,
+            thread=None if self.thread is None else self.thread.below(task),
         )
         return job if self._strict is None else self._strict.job(job, task)
 

@@ -40,8 +40,11 @@ class CompiledStateGraph(Surface, CompiledCalls[StateT, ContextT, InputT, Output
         debug: bool = False,
         strict_wire: bool = False,
         config: Mapping[str, Any] | None = None,
+        checkpointer: Any = None,
     ) -> None:
         self.program = program
+        #: what keeps its threads. Of a graph within another: None, True or False (`Program.persists`)
+        self.checkpointer = checkpointer
         #: the `StateGraph` that it was compiled from
         self.builder = builder
         self.debug = debug
@@ -134,6 +137,7 @@ class CompiledStateGraph(Surface, CompiledCalls[StateT, ContextT, InputT, Output
             stream_mode=self.stream_mode,
             debug=self.debug,
             elsewhere=elsewhere,
+            saver=self.checkpointer if self.checkpointer is not True else None,
         )
         return parse_call(callee, input, config, **asked)
 

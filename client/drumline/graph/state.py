@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from drumline.call import node_names
 from drumline.graph.compiled import CompiledStateGraph as CompiledStateGraph
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.builder import StateGraph as Builder
@@ -82,11 +83,8 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
         interface that are not built yet.
         """
         refused = {
-            "checkpointer": checkpointer,
             "cache": cache,
             "store": store,
-            "interrupt_before": interrupt_before,
-            "interrupt_after": interrupt_after,
             "transformers": transformers,
         }
         for feature, value in refused.items():
@@ -94,5 +92,14 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
                 raise FeatureNotBuilt(f"compile({feature}=...)")
         if strict_wire is None:
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
-        program = compile_program(self, name, version=os.environ.get("DRUMLINE_VERSION") or None)
-        return CompiledStateGraph(program, builder=self, debug=debug, strict_wire=strict_wire)
+        program = compile_program(
+            self,
+            name,
+            version=os.environ.get("DRUMLINE_VERSION") or None,
+            stops_before=node_names(interrupt_before),
+            stops_after=node_names(interrupt_after),
+            persists=checkpointer if isinstance(checkpointer, bool) else None,
+        )
+        return CompiledStateGraph(
+            program, builder=self, debug=debug, strict_wire=strict_wire, checkpointer=checkpointer or None
+        )

@@ -50,10 +50,8 @@ class Surface:
     retry_policy = Refused("Retrying nodes", ())
     cache_policy = Refused("Caching node results")
     cache = Refused("Caching node results")
-    checkpointer = Refused("Persistence")
+    checkpointer: Any
     store = Refused("Stores")
-    interrupt_before_nodes = Refused("Static breakpoints", ())
-    interrupt_after_nodes = Refused("Static breakpoints", ())
     node_error_handler_map = Refused("Error handlers", {})
 
     # -- keys ---------------------------------------------------------------------------------------

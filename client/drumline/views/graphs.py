@@ -122,6 +122,10 @@ class GraphView:
         if not self.output_keys.isdisjoint(written):
             self.output = self._read(self.sketch.output_keys)
 
+    def whole_values(self) -> Any:
+        """The whole state: all keys that hold something."""
+        return self._read(self.sketch.stream_keys)
+
     def _read(self, keys: Any) -> Any:
         cells = self.cells
         if isinstance(keys, str):

@@ -20,6 +20,7 @@ from drumline.views.payloads import (
 )
 from drumline.views.seen import SeenMessages, check_readable
 from drumline.views.shapes import print_item, shape_of
+from drumline.views.threads import ThreadFacts
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
@@ -88,7 +89,7 @@ class View:
         self._output_keys = output_keys
         self._outputs = outputs
         self._version = version
-        self._base = base
+        self.base = base
         self._coerce = coerce if version == "v2" else None
         self._decode_item = decode_item
         self._mappers = mappers
@@ -100,11 +101,13 @@ class View:
         self._custom = "custom" in wanted
         self._tasks = "tasks" in wanted
         self._debug = "debug" in wanted
+        self.shows_checkpoints = not wanted.isdisjoint(("checkpoints", "debug"))
         self._messages = SeenMessages() if "messages" in wanted else None
         self._started: RunStarted | None = None
-        self._graphs: dict[Namespace, GraphView] = {}
+        self.graphs: dict[Namespace, GraphView] = {}
         self._open: dict[str, OpenTask] = {}
         self._out: list[Any] = []
+        self._thread = ThreadFacts(self)
         self._handlers = self._choose_handlers()
 
     def fold(self, fact: Fact) -> list[Any]:
@@ -119,7 +122,7 @@ class View:
     @property
     def root(self) -> GraphView | None:
         """The root graph, once it was entered."""
-        return self._graphs.get(self._base)
+        return self.graphs.get(self.base)
 
     def _choose_handlers(self) -> dict[type, Callable[[Any], None]]:
         handlers: dict[type, Callable[[Any], None]] = {
@@ -133,19 +136,20 @@ class View:
             TaskInterrupted: self._on_interrupted,
         }
         tasks = self._tasks or self._debug
-        self._folds_cells = self._values or tasks or self._messages is not None
+        self.folds_cells = self._values or tasks or self.shows_checkpoints or self._messages is not None
         if self.shows_values:
             handlers[TaskFinished] = self._on_finished
         if tasks:
             handlers[TaskFailed] = self._on_failed
-        if self._folds_cells:
-            handlers[StepCommitted] = handlers[GraphPaused] = self._on_committed
-        return handlers
+        if self.folds_cells:
+            handlers[StepCommitted] = self._on_committed
+        handlers[GraphPaused] = self._on_paused
+        return {**handlers, **self._thread.handlers()}
 
     @property
     def shows_values(self) -> bool:
         """Whether values of the state are shown: what tasks write, or what they make of it."""
-        return self._updates or self._folds_cells
+        return self._updates or self.folds_cells
 
     @property
     def shows_arguments(self) -> bool:
@@ -159,7 +163,7 @@ class View:
 
     def _on_entered(self, fact: GraphEntered) -> None:
         ns = fact.ns
-        if ns == self._base:
+        if ns == self.base:
             started = self._started
             assert started is not None
             graph = GraphView(
@@ -171,14 +175,14 @@ class View:
                 whole=not self._outputs,
             )
         elif fact.sketches is None:
-            graph = GraphView.below(fact, self._graphs[ns[:-1]], shown=self._subgraphs)
+            graph = GraphView.below(fact, self.graphs[ns[:-1]], shown=self._subgraphs)
         else:
             sketches, metadata = unbox(fact.sketches), fact.metadata or {}
             graph = GraphView(fact, sketches, metadata, fact.tags, keys=fact.keys, foreign=True, shown=self._subgraphs)
-        self._graphs[ns] = graph
+        self.graphs[ns] = graph
 
     def _on_left(self, fact: GraphLeft) -> None:
-        graph = self._graphs.pop(fact.ns, None)
+        graph = self.graphs.pop(fact.ns, None)
         if graph is not None:
             self._close_tasks(graph)
             task = self._open.get(fact.ns[-1].rpartition(":")[2]) if graph.path else None
@@ -187,7 +191,7 @@ class View:
 
     def _on_task_left(self, fact: TaskLeft) -> None:
         """The graph was left by a command for its parent: it returns nothing."""
-        graph = self._graphs.pop(fact.ns, None)
+        graph = self.graphs.pop(fact.ns, None)
         if graph is not None:
             self._close_tasks(graph)
 
@@ -197,8 +201,10 @@ class View:
         graph.tasks = []
 
     def _on_plan(self, fact: PlanMade) -> None:
-        graph = self._graphs[fact.ns]
+        graph = self.graphs[fact.ns]
         graph.step = fact.step
+        if self.shows_checkpoints:
+            self._thread.on_plan(fact.ns, fact.tasks)
         if graph.tasks:
             self._close_tasks(graph)
         for task in fact.tasks:
@@ -244,7 +250,7 @@ class View:
                 kind, payload, header = raw
             if kind == CUSTOM:
                 if self._custom and shown:
-                    self._emit(ns, "custom", payload, fact.attempt)
+                    self.emit(ns, "custom", payload, fact.attempt)
             elif kind == MESSAGE:
                 if self._messages is not None:
                     self._on_message(task, self._messages, payload, header, fact.attempt)
@@ -282,7 +288,7 @@ class View:
                 task.note_shown(header["id"])
             check_readable(message)
             item = (message, dict(task.calls[header["call"]]))
-            self._emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
+            self.emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
 
     def _pass_on(self, task: OpenTask, item: Any, header: Any, attempt: int) -> None:
         """An item of another engine's stream, made inside of a task; a header says that it is of the task's graph."""
@@ -295,9 +301,9 @@ class View:
             root = self.root
             if self._outputs and root is not None and ns == root.ns:
                 values = root.narrowed(values)
-            self._emit_values(ns, values, interrupts, attempt)
+            self.emit_values(ns, values, interrupts, attempt)
         else:
-            self._emit(ns, mode, with_errors(mode, payload, self._errors), attempt)
+            self.emit(ns, mode, with_errors(mode, payload, self._errors), attempt)
 
     def _on_retracted(self, fact: AttemptRetracted) -> None:
         task = self._open.get(fact.task)
@@ -313,7 +319,7 @@ class View:
         if type(fact.writes) is list and leaves(fact.writes):
             task.graph.leaving = True
             return
-        if self._folds_cells:
+        if self.folds_cells:
             task.graph.note_finished(task.planned, fact.writes)
         if task.planned.hidden or not task.graph.shown:
             return
@@ -324,8 +330,11 @@ class View:
             return
         writes = unbox(fact.writes)
         if self._updates:
-            self._emit(fact.ns, "updates", {name: updates_of(writes, graph.keys)}, fact.attempt)
-        if self._tasks or self._debug:
+            update = {name: updates_of(writes, graph.keys)}
+            if fact.cached:
+                update["__metadata__"] = {"cached": True}
+            self.emit(fact.ns, "updates", update, fact.attempt)
+        if (self._tasks or self._debug) and not fact.cached:
             payload = result_payload(fact.task, name, result_of(writes, graph.sketch.stream_keys))
             self._task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
 
@@ -335,7 +344,7 @@ class View:
         metadata = None
         for message in self._messages.new_in(task.output, task.planned.id):
             metadata = metadata or task.graph.metadata_of_output(task.planned)
-            self._emit(task.graph.ns, "messages", (message, metadata), attempt)
+            self.emit(task.graph.ns, "messages", (message, metadata), attempt)
 
     def _on_failed(self, fact: TaskFailed) -> None:
         task = self._open.get(fact.task)
@@ -349,10 +358,12 @@ class View:
         if task is None or task.planned.hidden or not task.graph.shown:
             return
         graph, interrupts = task.graph, tuple(unbox(fact.interrupts))
+        if not interrupts:  # a graph in it has stopped at a breakpoint
+            return
         if self._updates:
-            self._emit(fact.ns, "updates", {INTERRUPT: interrupts}, fact.attempt)
+            self.emit(fact.ns, "updates", {INTERRUPT: interrupts}, fact.attempt)
         if self._values:
-            self._emit_values(fact.ns, graph.values(), interrupts, fact.attempt)
+            self.emit_values(fact.ns, graph.values(), interrupts, fact.attempt)
         if self._tasks or self._debug:
             payload = interrupt_payload(fact.task, task.planned.name, interrupts)
             self._task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
@@ -360,32 +371,43 @@ class View:
     # -- the barrier --------------------------------------------------------------------------------
 
     def _on_committed(self, fact: StepCommitted | GraphPaused) -> None:
-        graph = self._graphs[fact.ns]
+        graph = self.graphs[fact.ns]
         graph.commit(fact)
         if self._messages is not None:
             graph.note_output(fact.written)
         if self._values and graph.shows(fact.written):
-            self._emit_values(fact.ns, graph.values())
+            self.emit_values(fact.ns, graph.values())
+
+    def _on_paused(self, fact: GraphPaused) -> None:
+        if self.folds_cells:
+            self._on_committed(fact)
+        if fact.stopped and self._updates:
+            self._thread.on_stopped(fact)
+
+    @property
+    def thread(self) -> Mapping[str, Any]:
+        """The `configurable` of a run on a thread, which configs of its checkpoints repeat."""
+        return {} if self._started is None else self._started.thread
 
     # -- items --------------------------------------------------------------------------------------
 
-    def _emit_values(self, ns: Namespace, values: Any, interrupts: tuple[Any, ...] = (), attempt: int = 1) -> None:
+    def emit_values(self, ns: Namespace, values: Any, interrupts: tuple[Any, ...] = (), attempt: int = 1) -> None:
         """A `values` item. v1 shows interrupts among the keys (alone, where there are no keys), v2 beside the data."""
-        graph = self._graphs.get(ns)
+        graph = self.graphs.get(ns)
         if self._version != "v2":
             if interrupts:
                 values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}
         elif self._coerce is not None and graph is not None and not graph.foreign:
             values = self._coerce(graph.path, values)
-        self._emit(ns, "values", values, attempt, interrupts)
+        self.emit(ns, "values", values, attempt, interrupts)
 
     def _task_event(self, ns: Namespace, step: int, at_ms: float, kind: str, payload: Any) -> None:
         if self._tasks:
-            self._emit(ns, "tasks", payload)
+            self.emit(ns, "tasks", payload)
         if self._debug:
-            self._emit(ns, "debug", debug_payload(step, at_ms, kind, payload))
+            self.emit(ns, "debug", debug_payload(step, at_ms, kind, payload))
 
-    def _emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1, interrupts: tuple[Any, ...] = ()) -> None:
+    def emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1, interrupts: tuple[Any, ...] = ()) -> None:
         if self._shown_as is not None and mode not in ("custom", "messages"):
             payload, interrupts = self._shown_as(payload), self._shown_as(interrupts)
         if mode in self._printed:

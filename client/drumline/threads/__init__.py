@@ -1,0 +1,1 @@
+"""Threads of graphs that run in this process: what is kept of them, read and written."""

@@ -1,0 +1,141 @@
+"""What a run on a thread adds to a view: where it goes on from, checkpoints, breakpoints. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drumline.views.graphs import GraphView
+from drumline.views.payloads import debug_payload
+from drumline_graph.constants import INTERRUPT
+from drumline_graph.delta import patched, store
+from drumline_graph.writes import result_of
+from drumline_protocol.checkpoints import Outcome, joined_ns, outcomes
+from drumline_protocol.codec import unbox
+from drumline_protocol.facts import (
+    Checkpointed,
+    GraphEntered,
+    GraphKept,
+    GraphPaused,
+    GraphResumed,
+    InputTaken,
+    PlannedTask,
+)
+from drumline_protocol.graph_paths import child_path
+from drumline_protocol.step_changes import opened_changes
+
+if TYPE_CHECKING:
+    from drumline.views.view import View
+
+
+class ThreadFacts:
+    """Handlers of the facts that only runs on threads have. It belongs to one view, and writes into that."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        #: checkpoints of which the plan is still to come, by namespace
+        self._waiting: dict[tuple[str, ...], Checkpointed] = {}
+
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """What is done with each kind of fact."""
+        view = self._view
+        handlers: dict[type, Callable[[Any], None]] = {GraphKept: self._on_kept}
+        if view.folds_cells:
+            handlers[InputTaken] = self._on_taken
+            handlers[GraphResumed] = self._on_resumed
+        if view.shows_checkpoints:
+            handlers[Checkpointed] = self._on_checkpointed
+        return handlers
+
+    def _on_kept(self, fact: GraphKept) -> None:
+        """A graph goes on from a checkpoint."""
+        view = self._view
+        view.fold(GraphEntered(fact.ns, fact.path, fact.cells))
+        view.graphs[fact.ns].step = fact.step
+
+    def _on_taken(self, fact: InputTaken) -> None:
+        graph = self._view.graphs[fact.ns]
+        store(graph.cells, patched(graph.cells, opened_changes(fact.changes, _nothing)))
+
+    def _on_resumed(self, fact: GraphResumed) -> None:
+        graph = self._view.graphs[fact.ns]
+        if graph.shown:
+            self._view.emit_values(fact.ns, graph.values())
+
+    def on_stopped(self, fact: GraphPaused) -> None:
+        """The run stops at a breakpoint."""
+        if fact.stopped and fact.ns == self._view.base:
+            self._view.emit(fact.ns, "updates", {INTERRUPT: ()})
+
+    def _on_checkpointed(self, fact: Checkpointed) -> None:
+        if fact.tasks is None:
+            self._waiting[fact.ns] = fact
+        else:
+            self._show(fact, fact.tasks)
+
+    def on_plan(self, ns: tuple[str, ...], tasks: Sequence[PlannedTask]) -> None:
+        """The tasks behind a checkpoint are known."""
+        fact = self._waiting.pop(ns, None)
+        if fact is not None:
+            self._show(fact, tasks)
+
+    def _show(self, fact: Checkpointed, tasks: Sequence[PlannedTask]) -> None:
+        view, graph = self._view, self._view.graphs[fact.ns]
+        if not graph.shown:
+            return
+        payload = checkpoint_payload(view.thread, graph, fact, tasks)
+        view.emit(fact.ns, "checkpoints", payload)
+        view.emit(fact.ns, "debug", debug_payload(fact.step, fact.at_ms, "checkpoint", payload))
+
+
+def checkpoint_payload(
+    configurable: Mapping[str, Any], graph: GraphView, fact: Checkpointed, tasks: Sequence[PlannedTask]
+) -> dict[str, Any]:
+    """The payload of mode `checkpoints` (docs/semantics.md §1.7). `configurable` is that of the run."""
+    ns = joined_ns(fact.ns)
+    metadata = {"source": fact.source, "step": fact.step, "parents": fact.parents, **fact.metadata}
+    found = outcomes(unbox(fact.pending))
+    return {
+        "config": _config(configurable, ns, fact.id, fact.parents),
+        "parent_config": _config(configurable, ns, fact.parent, fact.parents) if fact.parent else None,
+        "values": graph.whole_values(),
+        "metadata": metadata,
+        "next": [task.name for task in tasks],
+        "tasks": [_task(configurable, graph, ns, task, found.get(task.id) or Outcome()) for task in tasks],
+    }
+
+
+def _config(configurable: Mapping[str, Any], ns: str, id_: str, parents: Mapping[str, str]) -> dict[str, Any]:
+    known = {"checkpoint_ns": ns, **configurable, "checkpoint_id": id_}
+    if parents:
+        known["checkpoint_map"] = {**parents, ns: id_}
+    return {"configurable": known}
+
+
+def _task(
+    configurable: Mapping[str, Any], graph: GraphView, ns: str, task: PlannedTask, outcome: Outcome
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": task.id, "name": task.name}
+    if outcome.error is not None:
+        shown["error"] = outcome.error
+    else:
+        result = result_of(outcome.output, graph.sketch.stream_keys) if outcome.has_ended else None
+        if result:
+            shown["result"] = result
+        shown["interrupts"] = tuple(
+            {"value": each.value, "id": each.id, "response_schema": each.response_schema} for each in outcome.interrupts
+        )
+    shown["state"] = None
+    if child_path(graph.path, task.name) in graph.sketches:
+        below = f"{task.name}:{task.id}"
+        shown["state"] = {
+            "configurable": {
+                "thread_id": configurable.get("thread_id"),
+                "checkpoint_ns": f"{ns}|{below}" if ns else below,
+            }
+        }
+    return shown
+
+
+def _nothing(_channel: str) -> list[Any]:
+    return []

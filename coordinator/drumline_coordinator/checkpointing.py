@@ -1,0 +1,128 @@
+"""What a run adds to its thread: checkpoints, and what its tasks have written. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drumline_coordinator.machine import Machine
+from drumline_coordinator.tasks import Scope, Task
+from drumline_coordinator.thread_run import ThreadRun
+from drumline_graph.channels import UntrackedValue
+from drumline_graph.constants import TAG_HIDDEN
+from drumline_graph.program import Program
+from drumline_graph.superstep import Planned
+from drumline_protocol.checkpoint_ids import next_checkpoint_id
+from drumline_protocol.checkpoints import NO_WRITES, Checkpoint, PendingWrite, TaskWrites, joined_ns
+from drumline_protocol.codec import unbox
+from drumline_protocol.facts import Checkpointed, PlannedTask
+from drumline_protocol.ids import task_id
+
+
+def planned_rows(
+    program: Program, base: str, ns: tuple[str, ...], planned: Sequence[Planned], step: int
+) -> list[PlannedTask]:
+    """What facts say of the planned tasks of a superstep that starts from `base`."""
+    nodes = program.nodes
+    return [
+        PlannedTask(
+            task_id(base, ns, step, item.path_key),
+            item.name,
+            item.path,
+            item.triggers,
+            None,
+            item.name not in nodes or TAG_HIDDEN in nodes[item.name].tags,
+        )
+        for item in planned
+    ]
+
+
+def make_checkpoint(
+    machine: Machine,
+    scope: Scope,
+    source: str,
+    step: int,
+    planned: Sequence[Planned],
+    updated: set[str] | None,
+    *,
+    runs: bool,
+    pending: Sequence[PendingWrite] = (),
+) -> None:
+    """The state of a graph becomes a checkpoint of the thread. `planned` is what follows it; `runs`: right now."""
+    thread, state = machine.thread, scope.state
+    assert thread is not None
+    id_ = next_checkpoint_id(machine.state.checkpoint, machine.now_ms, machine.id)
+    parents = parents_of(thread, scope)
+    rows = planned_rows(scope.program, id_, scope.ns, planned, step + 1)
+    checkpoint = Checkpoint(
+        id_,
+        joined_ns(scope.ns),
+        scope.checkpoint,
+        source,
+        step,
+        machine.now_ms,
+        tracked(scope.program, state.cells),
+        dict(state.versions),
+        {name: dict(seen) for name, seen in state.seen.items()},
+        None if updated is None else tuple(sorted(updated)),
+        rows,
+        parents,
+        thread.metadata,
+    )
+    machine.fx.saves.append(checkpoint)
+    tell(machine, scope, checkpoint, pending, runs=runs, is_new=True)
+
+
+def tell(
+    machine: Machine,
+    scope: Scope,
+    checkpoint: Checkpoint,
+    pending: Sequence[PendingWrite],
+    *,
+    runs: bool,
+    is_new: bool = False,
+) -> None:
+    """The fact that a graph stands at a checkpoint, with what an earlier run has begun of its tasks."""
+    machine.emit(
+        Checkpointed(
+            scope.ns,
+            checkpoint.id,
+            checkpoint.parent,
+            checkpoint.source,
+            checkpoint.step,
+            checkpoint.at_ms,
+            checkpoint.parents,
+            None if runs else list(checkpoint.tasks),
+            list(pending),
+            {} if is_new else checkpoint.metadata,  # LangGraph shows those of its saver only where it has read them
+        )
+    )
+
+
+def parents_of(thread: ThreadRun, scope: Scope) -> dict[str, str]:
+    """The checkpoints that the graphs around a graph stand at, by namespace."""
+    parents = dict(thread.parents)
+    around = scope.parent
+    while around is not None:
+        parents[joined_ns(around.scope.ns)] = around.scope.checkpoint
+        around = around.scope.parent
+    return parents
+
+
+def tracked(program: Program, cells: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells that a checkpoint keeps: all but those of `UntrackedValue` channels."""
+    channels = program.channels
+    return {name: cell for name, cell in cells.items() if not isinstance(channels[name], UntrackedValue)}
+
+
+def keep_writes(machine: Machine, task: Task, writes: Any) -> None:
+    """The thread keeps what a task has written, or what became of it."""
+    scope = task.scope
+    machine.fx.saves.append(
+        TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, [(c, v) for c, v in unbox(writes)], task.path)
+    )
+
+
+def keep_result(machine: Machine, task: Task, writes: Any) -> None:
+    """The thread keeps the result of a task: also one that has written nothing has ended."""
+    keep_writes(machine, task, unbox(writes) or [(NO_WRITES, None)])

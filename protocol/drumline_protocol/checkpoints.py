@@ -1,0 +1,151 @@
+"""Checkpoints of threads, and what the tasks of the superstep behind them have written: the data, and no IO.
+
+A *thread* is a tree of checkpoints. A checkpoint is the state of one graph between two supersteps. What its tasks then
+write is kept beside it as *pending writes* until the next checkpoint follows. So a run that stopped in the middle of a
+superstep goes on with the tasks that have not ended.
+
+The root graph of a thread has the namespace `""`, a graph in a task `"node:task id"`, nested with `|`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from drumline_graph.constants import INTERRUPT
+from drumline_protocol.facts import PlannedTask
+
+#: where a checkpoint comes from
+INPUT, LOOP, UPDATE, FORK = "input", "loop", "update", "fork"
+
+#: the task of writes that come from outside: a `Command` given as input
+NULL_TASK = "00000000-0000-0000-0000-000000000000"
+
+#: channels of pending writes that tell what became of a task. The newest write of a task to one of them holds.
+ERROR, RESUME, NO_WRITES = "__error__", "__resume__", "__no_writes__"
+ERROR_SOURCE = "__error_source_node__"
+CONTROL = frozenset((ERROR, ERROR_SOURCE, INTERRUPT, RESUME))
+
+#: (task id, channel, value)
+PendingWrite = tuple[str, str, Any]
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """The state of one graph of a thread between two supersteps.
+
+    `parent` is the id of the checkpoint that it follows, "" for the first one; `parents` has the ids of those that the
+    graphs around it stood at, by namespace. `step` counts from -1, the input. `tasks` are those of the next superstep.
+    `updated` names the channels that the last one changed (None: unknown). `metadata` is that of the run's config.
+    """
+
+    id: str
+    ns: str
+    parent: str
+    source: str
+    step: int
+    at_ms: float
+    cells: dict[str, Any]
+    versions: dict[str, int]
+    seen: dict[str, dict[str, int]]
+    updated: tuple[str, ...] | None = None
+    tasks: Sequence[PlannedTask] = ()
+    parents: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+
+
+@dataclass(slots=True)
+class TaskWrites:
+    """What a task of the superstep behind a checkpoint has written, or what became of it."""
+
+    ns: str
+    checkpoint: str
+    task: str
+    writes: list[tuple[str, Any]]
+    path: tuple[Any, ...] = ()
+
+
+#: what a run adds to its thread, in order
+Save = Checkpoint | TaskWrites
+
+
+@dataclass(slots=True)
+class Saved:
+    """A checkpoint as it was found, with the pending writes of its tasks. `is_head`: nothing follows it."""
+
+    checkpoint: Checkpoint
+    pending: list[PendingWrite]
+    is_head: bool = True
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one task of an open superstep. `output` is what it wrote; empty unless it has ended."""
+
+    output: list[tuple[str, Any]] = field(default_factory=list)
+    interrupts: list[Any] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    error: Any = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the task has its result."""
+        return bool(self.output)
+
+    @property
+    def open_interrupts(self) -> list[Any]:
+        """The questions that wait for an answer."""
+        return [] if self.output else self.interrupts
+
+
+def outcomes(pending: Iterable[PendingWrite]) -> dict[str, Outcome]:
+    """What became of each task that has written something, by its id."""
+    found: dict[str, Outcome] = {}
+    for task, channel, value in pending:
+        if task == NULL_TASK:
+            continue
+        outcome = found.get(task)
+        if outcome is None:
+            outcome = found[task] = Outcome()
+        if channel == INTERRUPT:
+            outcome.interrupts = list(value) if isinstance(value, (list, tuple)) else [value]
+        elif channel == RESUME:
+            outcome.answers = list(value) if isinstance(value, list) else [value]
+        elif channel == ERROR:
+            outcome.error = value
+        elif channel != ERROR_SOURCE:
+            outcome.output.append((channel, value))
+    return found
+
+
+def null_writes(pending: Iterable[PendingWrite]) -> list[tuple[str, Any]]:
+    """What was written from outside of any task."""
+    return [(channel, value) for task, channel, value in pending if task == NULL_TASK]
+
+
+def merged(pending: Iterable[PendingWrite], saved: TaskWrites) -> list[PendingWrite]:
+    """The pending writes with those of `saved`: for what becomes of a task the newest one holds."""
+    new = [(saved.task, channel, value) for channel, value in saved.writes]
+    replaced = {channel for _, channel, _ in new if channel in CONTROL}
+    kept = [write for write in pending if not (write[0] == saved.task and write[1] in replaced)]
+    if any(channel not in CONTROL for _, channel, _ in new) and saved.task != NULL_TASK:
+        kept = [write for write in kept if not (write[0] == saved.task and write[1] not in CONTROL)]
+    return [*kept, *new]
+
+
+def joined_ns(ns: Sequence[str]) -> str:
+    """A namespace as checkpoints have it."""
+    return "|".join(ns)
+
+
+def split_ns(ns: str) -> tuple[str, ...]:
+    """A namespace as facts have it."""
+    return tuple(ns.split("|")) if ns else ()
+
+
+def metadata_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The metadata of a checkpoint as its readers see it, that of LangGraph's checkpoints."""
+    own: Mapping[str, Any] = {"source": checkpoint.source, "step": checkpoint.step, "parents": checkpoint.parents}
+    return {**checkpoint.metadata, **own}
