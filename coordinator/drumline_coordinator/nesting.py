@@ -268,7 +268,7 @@ def _resolve(machine: Machine, task: Task, result: Any) -> None:
 def finish(machine: Machine, task: Task, writes: Any, executor: str = "", opened: Any = None) -> None:
     """The task has its result. `opened` are its writes with large values in their places."""
     scope = task.scope
-    machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms, opened))
+    machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms, opened=opened))
     if machine.thread is not None:
         keep_result(machine, task, writes)
     machine.note_end(scope)

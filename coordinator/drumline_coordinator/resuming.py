@@ -149,7 +149,7 @@ def due(scope: Scope, step: int) -> list[Planned]:
 
 
 def tasks_behind(program: Program, state: State, step: int, stop: int) -> list[Planned]:
-    """The tasks of superstep `step`: START, if the input was not taken yet, or what follows. Raises what `plan` does."""
+    """The tasks of superstep `step`: START, if the input was not taken yet, or what follows. Raises as `plan`."""
     start = program.start
     channel = start.triggers[0]
     if state.versions.get(channel, 0) > state.seen.get(START, {}).get(channel, 0) and channel in state.cells:
@@ -162,7 +162,7 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
     scope = task.scope
     if outcome is not None and outcome.has_ended:
         machine.emit(
-            TaskFinished(scope.ns, task.id, task.attempt, "", outcome.output, machine.now_ms, None, cached=True)
+            TaskFinished(scope.ns, task.id, task.attempt, "", outcome.output, machine.now_ms, cached=True)
         )
         return True
     thread = machine.thread

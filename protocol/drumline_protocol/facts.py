@@ -116,10 +116,10 @@ class TaskFinished:
     executor: str
     writes: Any
     at_ms: float
-    #: in a process that has read the large values: the same list with those that it needs in their places
-    opened: Any = None
     #: an earlier run of the thread, or a cache, had the result: the task did not run now
     cached: bool = False
+    #: in a process that has read the large values: the same list with those that it needs in their places
+    opened: Any = None
 
 
 @dataclass(slots=True)

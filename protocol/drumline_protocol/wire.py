@@ -64,6 +64,10 @@ _CODES: dict[int, type] = {
     16: f.GraphPaused,
     17: f.RunKept,
     18: f.GraphKept,
+    19: f.Checkpointed,
+    20: f.InputTaken,
+    21: f.GraphResumed,
+    22: f.TaskAnswered,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -87,6 +91,18 @@ T = TypeVar("T")
 
 def _tasks_out(tasks: Sequence[f.PlannedTask]) -> list[Any]:
     return [[t.id, t.name, list(t.path), list(t.triggers), t.arg, t.hidden] for t in tasks]
+
+
+def _optional_tasks_out(tasks: Sequence[f.PlannedTask] | None) -> list[Any] | None:
+    return None if tasks is None else _tasks_out(tasks)
+
+
+def _pending_out(pending: Sequence[Any]) -> list[Any]:
+    return [list(write) for write in pending]
+
+
+def _dropped_out(dropped: Sequence[tuple[str, tuple[str, ...]]]) -> list[Any]:
+    return [[name, list(triggers)] for name, triggers in dropped]
 
 
 def _kept_tasks_out(tasks: Sequence[f.TaskKept]) -> list[Any]:
@@ -134,6 +150,11 @@ _OUTS: dict[Any, Convert | None] = {
     "writes": _writes_out,
     (f.PlanMade, "tasks"): _tasks_out,
     (f.GraphKept, "tasks"): _kept_tasks_out,
+    (f.Checkpointed, "tasks"): _optional_tasks_out,
+    (f.Checkpointed, "pending"): _pending_out,
+    (f.InputTaken, "dropped"): _dropped_out,
+    "stops_before": list,
+    "stops_after": list,
     "noticed": list,
     "flags": list,
     "named": _named_out,
@@ -144,6 +165,7 @@ _LOCAL = {
     (f.PlanMade, "inputs"),
     (f.PlanMade, "given"),
     (f.StepCommitted, "cells"),
+    (f.InputTaken, "cells"),
     (f.TaskFinished, "opened"),
     (f.RunFinished, "control"),
     (m.TaskResult, "values"),

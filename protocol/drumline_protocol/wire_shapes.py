@@ -234,6 +234,13 @@ def anything(value: Any) -> Any:
     return value
 
 
+def answers(value: Any) -> list[Any]:
+    """Answers to the questions of a task."""
+    if type(value) is list:
+        return value
+    raise Misshapen("must be a list of answers")
+
+
 planned_task = row(f.PlannedTask, name, text, task_path, tuple_of(free_text), anything, flag)
 kept_task = row(
     f.TaskKept,
@@ -252,6 +259,7 @@ kept_task = row(
     optional(writes),
     interrupts,
     free_text,
+    answers,
 )
 node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text))
 sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))
@@ -272,6 +280,22 @@ def kept_cell(value: Any) -> Any:
     if type(value) is Named or (type(value) is list and len(value) == 5 and all(type(n) is int for n in value)):
         return value
     raise Misshapen("must be a list of five numbers, or the name of a value")
+
+
+def pending(value: Any) -> list[Any]:
+    """Pending writes of a checkpoint: task, channel, value."""
+    if type(value) is list and all(
+        type(each) is list and len(each) == 3 and type(each[0]) is type(each[1]) is str for each in value
+    ):
+        return [tuple(each) for each in value]
+    raise Misshapen("must be a list of pending writes")
+
+
+def dropped(value: Any) -> tuple[Any, ...]:
+    """Tasks that will not run: name and triggers."""
+    if type(value) is list and all(type(each) is list and len(each) == 2 for each in value):
+        return tuple((text(name_), tuple_of(free_text)(triggers)) for name_, triggers in value)
+    raise Misshapen("must be a list of names with triggers")
 
 
 def command(value: Any) -> Any:
@@ -326,6 +350,11 @@ FIELDS: dict[Any, Shape] = {
     (m.Events, "items"): bursts,
     "items": emitted,
     (f.PlanMade, "tasks"): tasks,
+    (f.Checkpointed, "tasks"): optional(tasks),
+    (f.Checkpointed, "pending"): pending,
+    (f.Checkpointed, "metadata"): dict_of(),
+    (f.InputTaken, "dropped"): dropped,
+    "answers": answers,
     (m.Cancel, "tasks"): tuple_of(name),
     "named": dict_of(cell_at),
     "input": anything,
