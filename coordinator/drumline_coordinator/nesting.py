@@ -11,7 +11,7 @@ from typing import Any
 
 from drumline_coordinator.cells import kept_below
 from drumline_coordinator.changes import merge, taken_fact
-from drumline_coordinator.checkpointing import keep_result, keep_writes, make_checkpoint, planned_rows
+from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, restore
@@ -303,7 +303,7 @@ def fail_task(machine: Machine, task: Task, error: Any) -> None:
         scope = current.scope
         machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms))
         if machine.thread is not None:
-            keep_writes(machine, current, [(ERROR, error)])
+            keep_writes(machine, current, [(ERROR, error_text(error))])
         current = scope.parent
     end_run(machine, RunStatus.FAILED, error)
 

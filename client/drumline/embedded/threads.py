@@ -61,7 +61,9 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
 
 
 def _metadata(call: Call) -> dict[str, Any]:
-    return dict(call.config.get("metadata") or {})
+    """What checkpoints say of a call: its metadata, without what drumline puts there."""
+    given = call.config.get("metadata") or {}
+    return {k: v for k, v in given.items() if k not in _PLACE and not k.startswith("langgraph_")}
 
 
 def _shown(configurable: Any, thread: str) -> dict[str, Any]:
