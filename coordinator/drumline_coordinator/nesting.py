@@ -170,7 +170,8 @@ def _run_failed(machine: Machine, _scope: Scope, error: BaseException) -> None:
 def _run_pauses(machine: Machine, scope: Scope, interrupts: Sequence[Any]) -> None:
     """What the finished tasks wrote is shown; the step is not over, and the state stays as it was."""
     done = [task for task in scope.tasks.values() if task.status is DONE]
-    changes, written = {}, ()
+    changes: dict[str, Any] = {}
+    written: tuple[str, ...] = ()
     if done:
         applied, changes = merge(machine, scope, done)
         written = applied.written
