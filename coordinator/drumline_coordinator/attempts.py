@@ -14,10 +14,10 @@ from typing import Any
 from drumline_coordinator.fold import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
-from drumline_coordinator.tasks import PARKED, Task
+from drumline_coordinator.tasks import DELAYED, PARKED, Task
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import BlobMissing, TaskAbandoned
-from drumline_protocol.facts import AttemptRetracted, Emitted, TaskParked
+from drumline_protocol.facts import AttemptRetracted, Emitted, TaskParked, TaskRetried
 from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
 from drumline_protocol.messages import (
     Abandoned,
@@ -27,6 +27,7 @@ from drumline_protocol.messages import (
     TaskError,
     TaskInterrupt,
     TaskResult,
+    TimerDue,
     WorkersChanged,
 )
 from drumline_protocol.named import resolve
@@ -118,8 +119,21 @@ _GONE: Any = object()
 def on_error(machine: Machine, event: TaskError) -> None:
     """The node, or a router of it, has raised."""
     task = _answered(machine, event)
-    if task is not None:
+    if task is None:
+        return
+    if event.retry_ms < 0:
         fail_task(machine, task, event.error)
+        return
+    due_ms = machine.now_ms + event.retry_ms
+    machine.emit(TaskRetried(task.scope.ns, task.id, task.attempt, event.error, due_ms))
+    machine.fx.timers.append((due_ms, task.id, task.attempt))
+
+
+def on_timer(machine: Machine, event: TimerDue) -> None:
+    """A task has waited long enough."""
+    task = machine.state.tasks.get(event.task)
+    if task is not None and task.status is DELAYED and task.attempt == event.attempt:
+        fold_requeue(machine.state, [task])
 
 
 def on_bubbled(machine: Machine, event: TaskBubbled) -> None:

@@ -17,7 +17,7 @@ class Effects:
     `settled` lists (task, attempt) whose worker removed the entry itself; `withdrawn` those whose entry must be
     removed from its task stream; `more` says that planned tasks wait for the next window. `rows` go to the cell store,
     `dropped` names cells that nobody needs any more, `named` are names of blobs that facts speak of from now on.
-    `saves` is what the run's thread keeps.
+    `saves` is what the run's thread keeps. `timers` are (time in ms, task, attempt) of tasks that wait.
     """
 
     facts: list[Fact] = field(default_factory=list)
@@ -28,6 +28,7 @@ class Effects:
     rows: list[NewVersion] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
+    timers: list[tuple[float, str, int]] = field(default_factory=list)
     saves: list[Save] = field(default_factory=list)
     finished: bool = False
     more: bool = False

@@ -16,6 +16,7 @@ from typing import Any
 from drumline_coordinator.cells import Kept, fold_kept
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import (
+    DELAYED,
     DONE,
     FAILED,
     INTERRUPTED,
@@ -56,6 +57,7 @@ from drumline_protocol.facts import (
     TaskKept,
     TaskLeft,
     TaskParked,
+    TaskRetried,
 )
 from drumline_protocol.leaving import leaves
 from drumline_protocol.named import Named
@@ -174,6 +176,7 @@ def _planned(state: RunState, fact: PlanMade) -> None:
         input = _argument(scope, row) if inputs is None else inputs[index]
         key = node.path_key if row.path == node.path else path_key_of(row.path)
         task = Task(row.id, row.name, row.path, key, row.triggers, input, node, scope)
+        task.first_ms = fact.at_ms
         if is_start:
             task.phase = ROUTE
             task.writes = row.arg
@@ -296,6 +299,17 @@ def _retracted(state: RunState, fact: AttemptRetracted) -> None:
     task.reason = fact.reason
 
 
+def _retried(state: RunState, fact: TaskRetried) -> None:
+    task = _heard_of(state, fact.task)
+    task.become(DELAYED)
+    state.running -= 1
+    task.attempt = fact.attempt + 1
+    task.tries += 1
+    task.executor = None
+    task.n = 0
+    task.due_ms = fact.due_ms
+
+
 def _parked(state: RunState, fact: TaskParked) -> None:
     task = _heard_of(state, fact.task)
     task.become(PARKED)
@@ -396,6 +410,7 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     TaskAnswered: _answered,
     Emitted: _emitted,
     AttemptRetracted: _retracted,
+    TaskRetried: _retried,
     TaskParked: _parked,
     TaskFinished: _finished,
     TaskInterrupted: _interrupted,

@@ -46,6 +46,7 @@ from drumline_protocol.messages import (
     TaskError,
     TaskInterrupt,
     TaskResult,
+    TimerDue,
     WorkersChanged,
 )
 from drumline_protocol.metadata import run_metadata
@@ -149,6 +150,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     TaskInterrupt: attempts.on_interrupt,
     Refused: attempts.on_refused,
     WorkersChanged: attempts.on_workers,
+    TimerDue: attempts.on_timer,
     Abandoned: attempts.on_abandoned,
     CancelRun: _on_cancel,
 }

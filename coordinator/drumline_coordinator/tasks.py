@@ -25,6 +25,8 @@ class TaskStatus(Enum):
     RUNNING = "R"
     #: no worker that is there can run it
     PARKED = "K"
+    #: its node failed, and is tried again when some time has passed
+    DELAYED = "T"
     #: it has its result
     DONE = "D"
     #: it asks the caller
@@ -36,17 +38,19 @@ class TaskStatus(Enum):
     follows: tuple[TaskStatus, ...]
 
 
-PLANNED, RUNNING, PARKED = TaskStatus.PLANNED, TaskStatus.RUNNING, TaskStatus.PARKED
+PLANNED, RUNNING, PARKED, DELAYED = TaskStatus.PLANNED, TaskStatus.RUNNING, TaskStatus.PARKED, TaskStatus.DELAYED
 DONE, INTERRUPTED, FAILED = TaskStatus.DONE, TaskStatus.INTERRUPTED, TaskStatus.FAILED
 
 #: The life of a task. A pair that is not here is a fault of ours, and raises.
 TRANSITIONS: dict[TaskStatus, tuple[TaskStatus, ...]] = {
     # dispatched, or its subgraph was entered
     PLANNED: (RUNNING,),
-    # void, back in line or left to its routers; refused; the three ways to end
-    RUNNING: (DONE, PLANNED, PARKED, INTERRUPTED, FAILED),
+    # void, back in line or left to its routers; refused; to be tried again; the three ways to end
+    RUNNING: (DONE, PLANNED, PARKED, DELAYED, INTERRUPTED, FAILED),
     # offered to the workers again
     PARKED: (PLANNED,),
+    # its time has come
+    DELAYED: (PLANNED,),
     DONE: (),
     INTERRUPTED: (),
     FAILED: (),
@@ -56,7 +60,7 @@ for _status, _follows in TRANSITIONS.items():
     _status.letter, _status.follows = _status.value, _follows
 
 #: statuses in which a task keeps its superstep open
-OPEN = (PLANNED, RUNNING, PARKED)
+OPEN = (PLANNED, RUNNING, PARKED, DELAYED)
 
 #: phases of a task: its node's body and then its routers, or (after a subgraph) the routers alone
 RUN, ROUTE = "run", "route"
@@ -85,7 +89,9 @@ class Task:
         "attempt",
         "child",
         "deaths",
+        "due_ms",
         "executor",
+        "first_ms",
         "id",
         "input",
         "interrupts",
@@ -101,6 +107,7 @@ class Task:
         "scope",
         "status",
         "story",
+        "tries",
         "triggers",
         "writes",
     )
@@ -128,6 +135,11 @@ class Task:
         self.story = "P"
         self.phase = RUN
         self.attempt = 1
+        #: how often its node was tried; attempts that were lost with their workers do not count
+        self.tries = 1
+        #: when its node is tried again, and when it was tried first; 0: never
+        self.due_ms = 0.0
+        self.first_ms = 0.0
         #: attempts that are void, and those of them whose worker vanished with them
         self.lost = 0
         self.deaths = 0

@@ -27,6 +27,7 @@ from drumline_graph.compile import check_compile_options, compile_program
 from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, START
 from drumline_graph.errors import GraphDefinitionError
 from drumline_graph.options import refuse_unbuilt, refuse_unknown, renamed
+from drumline_graph.retrying import policies_of
 from drumline_graph.specs import BranchSpec, GraphSpecs, NodeSpec
 from drumline_graph.state_like import StateLike
 from drumline_graph.texts import is_encodable
@@ -109,7 +110,6 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
             raise GraphDefinitionError(f"Node {name!r} was given nothing to run. Write add_node({name!r}, function).")
         refuse_unbuilt(
             f"node {name!r}",
-            retry_policy=retry_policy,
             cache_policy=cache_policy,
             error_handler=error_handler,
             timeout=timeout,
@@ -123,7 +123,16 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         self.declare(input_schema, where=f" (input of node {name!r})")
         ends = command_targets_of(runnable) if destinations is None else destinations_of(destinations)
         self.nodes[name] = NodeSpec(
-            name, runnable, action, abilities, input_schema, metadata, ends, defer, trace_policy
+            name,
+            runnable,
+            action,
+            abilities,
+            input_schema,
+            metadata,
+            ends,
+            defer,
+            trace_policy,
+            policies_of(retry_policy),
         )
         return self
 

@@ -198,6 +198,7 @@ def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
         path_key=path_key_of(path),
         managed_keys=tuple(info.managed),
         ends=spec.ends,
+        retry=spec.retry,
         called=None if isinstance(subprogram, Program) else graph_called_by(spec.action),
     )
 

@@ -8,7 +8,6 @@ from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.warnings import LangGraphDeprecatedSinceV05, LangGraphDeprecatedSinceV10, tell
 
 _UNBUILT = {
-    "retry_policy": "Retrying nodes (retry_policy=)",
     "cache_policy": "Caching node results (cache_policy=)",
     "error_handler": "Error handlers (error_handler=)",
     "timeout": "Node timeouts (timeout=)",

@@ -32,6 +32,7 @@ class NodeSpec:
     ends: tuple[str, ...] | dict[str, str] = ()
     defer: bool = False
     trace_policy: Any = None
+    retry: tuple[Any, ...] = ()
 
 
 @dataclass(slots=True)

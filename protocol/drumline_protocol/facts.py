@@ -170,6 +170,20 @@ class AttemptRetracted:
 
 
 @dataclass(slots=True)
+class TaskRetried:
+    """Attempt `attempt` of a task failed; its node is tried again, as the next attempt, not before `due_ms`.
+
+    What the attempt emitted stays. `error` is as in `TaskFailed`.
+    """
+
+    ns: Namespace
+    task: str
+    attempt: int
+    error: Any
+    due_ms: float
+
+
+@dataclass(slots=True)
 class TaskParked:
     """No registered worker can run the task now; it waits. `reason` says what is missing.
 
@@ -379,6 +393,7 @@ Fact = (
     | TaskInterrupted
     | TaskLeft
     | AttemptRetracted
+    | TaskRetried
     | TaskParked
     | StepCommitted
     | GraphPaused

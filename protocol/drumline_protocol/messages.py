@@ -13,6 +13,7 @@ TaskBubbled     worker -> coordinator   a task returned `Command(graph=Command.P
 TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits for an answer of the caller
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
 Abandoned       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
+TimerDue        keeper -> coordinator   a task has waited long enough for its next try
 WorkersChanged  keeper -> coordinator   parked tasks may try again
 RunDamaged      keeper -> coordinator   the record or the log of an open run is gone: it cannot go on
 TaskMessage     coordinator -> worker   run this task
@@ -109,6 +110,8 @@ class TaskError:
     error: Any
     token: str = ""
     events: int = -1
+    #: milliseconds until the node is to be tried again; -1: it is not
+    retry_ms: float = -1.0
 
 
 @dataclass(slots=True)
@@ -168,6 +171,15 @@ class Abandoned:
     reason: str
     proof: str = ""
     died: bool = False
+
+
+@dataclass(slots=True)
+class TimerDue:
+    """The time has come for which this attempt of a task waits."""
+
+    run: str
+    task: str
+    attempt: int
 
 
 @dataclass(slots=True)
@@ -255,6 +267,7 @@ Message = (
     | TaskInterrupt
     | Refused
     | Abandoned
+    | TimerDue
     | WorkersChanged
     | RunDamaged
     | TaskMessage

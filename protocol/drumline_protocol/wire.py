@@ -68,6 +68,7 @@ _CODES: dict[int, type] = {
     20: f.InputTaken,
     21: f.GraphResumed,
     22: f.TaskAnswered,
+    23: f.TaskRetried,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -83,6 +84,7 @@ _CODES: dict[int, type] = {
     44: m.TaskInterrupt,
     45: m.DeleteRun,
     46: m.RunDamaged,
+    47: m.TimerDue,
 }
 
 Convert = Callable[[Any], Any]

@@ -109,8 +109,8 @@ class TaskContext:
                     task_id=job.task,
                     thread_id=None if thread is None else str(thread),
                     run_id=shared.run_id,
-                    node_attempt=job.attempt,
-                    node_first_attempt_time=time.time() if job.attempt == 1 else None,
+                    node_attempt=job.tries,
+                    node_first_attempt_time=job.first_time or time.time(),
                 ),
                 server_info=server_info_of(configurable),
             )

@@ -98,6 +98,9 @@ class Job:
     tracing: Any = None
     #: what its questions were answered so far, in their order
     answers: Sequence[Any] = ()
+    #: how often its node was tried, this time included, and when it was tried first (Unix time in seconds; 0: now)
+    tries: int = 1
+    first_time: float = 0.0
     #: the thread that its run is on; None: it is on none
     thread: JobThread | None = None
 

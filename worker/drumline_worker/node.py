@@ -27,6 +27,7 @@ from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, Ta
 from drumline_worker.capture import emit_messages, identified_messages
 from drumline_worker.context import TaskContext, enter
 from drumline_worker.job import Job
+from drumline_worker.policies import retry_ms
 
 Answer = TaskResult | TaskError | TaskBubbled | TaskInterrupt
 Writes = list[tuple[str, Any]]
@@ -176,7 +177,7 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     notes = getattr(error, "__notes__", ())
     if note not in notes:
         error.__notes__ = [*notes, note]  # what `add_note` does, which Python 3.10 has not
-    return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
+    return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error, retry_ms=retry_ms(job, error))
 
 
 # -- calling user code ----------------------------------------------------------------------------

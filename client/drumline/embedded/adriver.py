@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from drumline.call import Call
 from drumline.embedded.embed import embed
 from drumline.embedded.jobs import Embedded
+from drumline.embedded.timers import Timers
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
@@ -66,6 +68,7 @@ class _Crew:
         self._things: deque[tuple[Task | None, Any]] = deque()
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
+        self._timers = Timers(embedded.run.id)
         self._process = forks()
 
     async def next_effects(self, effects: Effects) -> Effects:
@@ -75,10 +78,20 @@ class _Crew:
             self._start(embedded.job(task, self._put))
         if effects.more:
             return embedded.run.more(0.0)
+        self._timers.add(effects.timers)
+        due = self._timers.due()
+        if due is not None:
+            return embedded.handle(due)
         things = self._things
         while not things:
             self._wake.clear()
-            await self._wake.wait()
+            if not self._timers.waiting:
+                await self._wake.wait()
+                continue
+            slept = await self._sleep()
+            due = None if things else self._timers.due(slept=slept)
+            if due is not None:
+                return embedded.handle(due)
         task_, thing = things.popleft()
         if task_ is None:
             return embedded.handle(thing)
@@ -86,6 +99,16 @@ class _Crew:
         while things and things[0][0] is task_:
             items.append(things.popleft()[1])
         return embedded.handle(embedded.burst(task_, items))
+
+    async def _sleep(self) -> bool:
+        """Wait until the first timer is due, or something is there. True: nothing else can answer."""
+        rest = self._timers.rest()
+        if not self._running:
+            await asyncio.sleep(rest)
+            return True
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), rest)
+        return False
 
     def _put(self, task: Task, item: tuple[int, Any, Any]) -> None:
         if threading.get_ident() == self._thread:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from drumline.call import Call
 from drumline.embedded.embed import embed
 from drumline.embedded.jobs import Embedded
+from drumline.embedded.timers import Timers
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
+from drumline_protocol.messages import TimerDue
 from drumline_transport.after_fork import forks
 from drumline_worker.job import Job
 from drumline_worker.loop import LoopThread, shared_loop
@@ -76,6 +80,7 @@ class _Crew:
         self._threads_max = embedded.run.state.max_open or min(32, (os.cpu_count() or 1) + 4)
         self._sync: dict[Future[None], None] = {}
         self._loop: LoopThread | None = None
+        self._timers = Timers(embedded.run.id)
         self._async: set[asyncio.Task[None]] = set()
         self._process = forks()
 
@@ -100,6 +105,10 @@ class _Crew:
                 self._start(embedded.job(task, self._put))
         if effects.more:
             return embedded.run.more(0.0)
+        self._timers.add(effects.timers)
+        due = self._timers.due() or self._wait()
+        if due is not None:
+            return embedded.handle(due)
         task_, thing = self._take()
         if task_ is None:
             self._open -= 1
@@ -113,6 +122,20 @@ class _Crew:
 
     def _put(self, task: Task, item: tuple[int, Any, Any]) -> None:
         self._queue.put((task, item))
+
+    def _wait(self) -> TimerDue | None:
+        """Wait for the next timer, or for an answer that comes before it."""
+        while self._timers.waiting and self._peek() is None:
+            rest = self._timers.rest()
+            if self._open:
+                with suppress(Empty):
+                    self._seen.append(self._queue.get(timeout=rest))
+            else:
+                time.sleep(rest)
+            due = self._timers.due(slept=not self._open)
+            if due is not None:
+                return due
+        return None
 
     def _take(self) -> tuple[Task | None, Any]:
         return self._seen.popleft() if self._seen else self._queue.get()

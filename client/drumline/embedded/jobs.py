@@ -166,6 +166,8 @@ class Embedded:
             fate=self,
             tracing=None if self.trace is None else self.trace.tracing,
             answers=task.answers,
+            tries=task.tries,
+            first_time=task.first_ms / 1000,
             thread=None if self.thread is None else self.thread.below(task),
         )
         return job if self._strict is None else self._strict.job(job, task)
