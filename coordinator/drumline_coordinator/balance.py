@@ -130,7 +130,7 @@ class Balance:
                 free.append(index)
                 continue
             self._free_turns.pop(index, None)
-            if lease.owner == self._nonce or (lease.left_ms <= 0 and self._turn >= self._grace_until):
+            if lease.owner == self._nonce or (lease.remaining_ms <= 0 and self._turn >= self._grace_until):
                 take.append(index)
         for index in view.held:
             self._free_turns.pop(index, None)
@@ -149,7 +149,7 @@ class Balance:
         counts[self._name] = len(view.held)
         for lease in view.leases.values():
             owner = owner_name(lease.owner)
-            if lease.left_ms > 0 and owner in counts and owner != self._name:
+            if lease.remaining_ms > 0 and owner in counts and owner != self._name:
                 counts[owner] += 1
         least, more = divmod(self._partitions, len(counts))
         ranked = sorted(counts, key=lambda name: (-counts[name], name))

@@ -62,7 +62,7 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
 def _next_step(machine: Machine, scope: Scope, state: State, updated: set[str]) -> list[Planned]:
     step = scope.step + 1
     if step > scope.stop:
-        raise GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.base) :])
+        raise GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.root_ns) :])
     return plan(scope.program, state, updated, step=step, stop=scope.stop)
 
 

@@ -245,7 +245,7 @@ class Keeper:
             first = min(self._held, default=None)
         if first is None:
             return False
-        others = (p for p, lease in look.leases.items() if lease.owner and lease.left_ms > 0)
+        others = (p for p, lease in look.leases.items() if lease.owner and lease.remaining_ms > 0)
         return all(p >= first for p in others)
 
     def _watch_workers(self, look: Survey) -> None:

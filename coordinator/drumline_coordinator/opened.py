@@ -12,7 +12,7 @@ from drumline_coordinator.apps import Apps
 from drumline_coordinator.dispatch import Dispatcher
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, open_head
-from drumline_coordinator.recovery import recover, slot_of
+from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.run import Run
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
@@ -22,7 +22,7 @@ from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
 from drumline_protocol.facts import Fact, RunKept, RunStarted
 from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import IDLE_RUN_MS, INBOX_BATCH_ENTRIES_MAX
-from drumline_protocol.messages import Abandoned
+from drumline_protocol.messages import AttemptLost
 from drumline_transport.broker import CellRead, LogEntry
 from drumline_transport.errors import ServerError
 
@@ -57,7 +57,7 @@ class OpenRun:
     run: Run
     last: int
     dispatcher: Dispatcher
-    #: what the tokens of its dispatched attempts hash to, by slot
+    #: what the tokens of its dispatched attempts hash to, by `attempt_key`
     digests: dict[str, str] = field(default_factory=dict)
     log_bytes: int = 0
     #: the first fact of its log, for heads
@@ -83,10 +83,10 @@ class OpenRun:
 
         An attempt that is not open is the machine's business: it drops whatever comes for it.
         """
-        digest = self.digests.get(slot_of(message.task, message.attempt))
+        digest = self.digests.get(attempt_key(message.task, message.attempt))
         if not digest:
             return True
-        return digest == (message.proof if isinstance(message, Abandoned) else token_digest(message.token))
+        return digest == (message.proof if isinstance(message, AttemptLost) else token_digest(message.token))
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Ruin:
     graph: str
     error: BaseException
     last: int = 0
-    slots: list[str] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
     readable: bool = True
 
 
@@ -183,7 +183,7 @@ class OpenRuns:
             run_id,
             record.get("graph", b"").decode("utf-8", "replace"),
             error,
-            slots=sorted({name[2:] for name in record if name.startswith("t:")}.union(sent)),
+            attempts=sorted({name[2:] for name in record if name.startswith("t:")}.union(sent)),
             readable=record is not UNREADABLE,
         )
         try:
@@ -241,8 +241,8 @@ class OpenRuns:
         before = next((fact.log_bytes for fact in facts[:2] if type(fact) is RunKept), 0)
         started = facts[0] if type(facts[0]) is RunStarted else None
         named.open_facts(codec, facts, self._read_blobs)
-        slots = {name[2:] for name in record if name.startswith("t:")}
-        run = recover(program, shared, facts, slots, codec)
+        attempts = {name[2:] for name in record if name.startswith("t:")}
+        run = recover(program, shared, facts, attempts, codec)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
         return OpenRun(

@@ -43,7 +43,7 @@ from drumline_protocol.limits import (
     VALUE_BYTES_MAX,
 )
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     CancelRun,
     DeleteRun,
     Events,
@@ -67,7 +67,7 @@ log = logging.getLogger("drumline.coordinator")
 REFUSALS_AT_ONCE = 3
 
 #: what bears the token of the attempt that it speaks for, or a proof in place of it
-_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, Abandoned)
+_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, AttemptLost)
 
 #: what clients may say; they read run records, and so the proofs of keepers
 _OF_CLIENTS = (RunRequest, CancelRun, DeleteRun)
@@ -144,7 +144,7 @@ class Partition:
         for run_id, open_run in list(self._runs.more.items()):
             del self._runs.more[run_id]
             fx = open_run.run.more(self._now_ms)
-            self._take(open_run, fx)
+            self._add_effects(open_run, fx)
             sent += len(fx.dispatch)
             if sent >= DISPATCH_WINDOW_ENTRIES_MAX:
                 return
@@ -201,7 +201,7 @@ class Partition:
             self._set_aside(entry, f"{type(error).__name__}: {error}")
             open_run = self._runs.loaded.get(entry.run)
             if open_run is not None:
-                self._take(open_run, open_run.run.fail(error, self._now_ms))
+                self._add_effects(open_run, open_run.run.fail(error, self._now_ms))
 
     def _set_aside(self, entry: InboxEntry, reason: str) -> None:
         if not self._stage.commit.dead:  # one line a commit: whoever floods an inbox must not flood the log too
@@ -234,7 +234,7 @@ class Partition:
                 log.warning("run %s: what was said of a task bears no proof, and is dropped", message.run)
             return
         self._runs.read_named(open_run, message)
-        self._take(open_run, open_run.run.handle(message, self._now_ms))
+        self._add_effects(open_run, open_run.run.handle(message, self._now_ms))
         if isinstance(message, Refused):
             shared = open_run.run.shared
             if not self._holders(shared.graph, shared.fingerprint):
@@ -244,7 +244,7 @@ class Partition:
                 self._retry_later(self.index)
             else:
                 again = open_run.run.handle(WorkersChanged(self.index), self._now_ms)
-                self._take(open_run, again)
+                self._add_effects(open_run, again)
 
     def _offer_waiting(self, message: WorkersChanged) -> None:
         """Parked tasks may find a worker now. A new owner is told this too: so it finds what waited for a window."""
@@ -253,7 +253,7 @@ class Partition:
         for run_id in sorted(here.union(self._loader.waiting_runs(self.index))):
             open_run = self._find(run_id)
             if open_run is not None:
-                self._take(open_run, open_run.run.handle(message, self._now_ms))
+                self._add_effects(open_run, open_run.run.handle(message, self._now_ms))
 
     # -- beginnings and ends ------------------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class Partition:
         self._stage.commit.opened.append(run_id)
         self._stage.commit.fields.append((run_id, record))
         log.info("run %s of graph %s begins", run_id, name)
-        self._take(open_run, open_run.run.start(request, self._now_ms))
+        self._add_effects(open_run, open_run.run.start(request, self._now_ms))
 
     def _reject(
         self, run_id: str, graph: str, error: BaseException, request: RunRequest | None = None, status: str = "failed"
@@ -300,9 +300,9 @@ class Partition:
 
     def _delete(self, run_id: str) -> None:
         open_run = self._find(run_id)
-        slots = [] if open_run is None else list(open_run.digests)
+        attempts = [] if open_run is None else list(open_run.digests)
         self._forget(run_id, deleted=True)
-        self._stage.delete(run_id, slots)
+        self._stage.delete(run_id, attempts)
 
     def _on_damaged(self, message: RunDamaged) -> None:
         """Somebody deleted keys of an open run. What is left of it must go, and whoever waits for it must be told."""
@@ -359,7 +359,7 @@ class Partition:
         commit = Commit(self.index, lease.nonce, lease.epoch, self.number, self.position)
         return Stage(commit, self._codec, self._now_ms, self._token, self._log_bytes_max)
 
-    def _take(self, open_run: OpenRun, fx: Effects) -> None:
+    def _add_effects(self, open_run: OpenRun, fx: Effects) -> None:
         open_run.effects.append(fx)
         open_run.heard_ms = self._now_ms
         self._touched[open_run.run.id] = open_run

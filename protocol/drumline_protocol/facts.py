@@ -214,14 +214,14 @@ class GraphPaused:
 
 
 @dataclass(slots=True)
-class GraphLeft:
+class GraphExited:
     """The graph at `ns` (a subgraph) ended."""
 
     ns: Namespace
 
 
 @dataclass(slots=True)
-class TailOpened:
+class RoutingStarted:
     """A subgraph's node has its result; its routers run now. `writes` are those of the node so far."""
 
     ns: Namespace
@@ -317,8 +317,8 @@ Fact = (
     | TaskParked
     | StepCommitted
     | GraphPaused
-    | GraphLeft
-    | TailOpened
+    | GraphExited
+    | RoutingStarted
     | Noticed
     | RunFinished
     | RunKept

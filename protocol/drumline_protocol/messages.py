@@ -12,7 +12,7 @@ TaskError       worker -> coordinator   a task raised
 TaskBubbled     worker -> coordinator   a task returned `Command(graph=Command.PARENT)`
 TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits for an answer of the caller
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
-Abandoned       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
+AttemptLost       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
 WorkersChanged  keeper -> coordinator   parked tasks may try again
 RunDamaged      keeper -> coordinator   the record or the log of an open run is gone: it cannot go on
 TaskMessage     coordinator -> worker   run this task
@@ -155,7 +155,7 @@ class Refused:
 
 
 @dataclass(slots=True)
-class Abandoned:
+class AttemptLost:
     """Nobody renewed the entry of this attempt for longer than a lease, or the entry is gone.
 
     `proof` is the digest of the attempt's token, as the run record has it: workers, who may write into an inbox too,
@@ -251,7 +251,7 @@ Message = (
     | TaskBubbled
     | TaskInterrupt
     | Refused
-    | Abandoned
+    | AttemptLost
     | WorkersChanged
     | RunDamaged
     | TaskMessage

@@ -23,7 +23,7 @@ from drumline_graph.types import Command, Send
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.codec_builtin import Named
 from drumline_protocol.errors import BlobMissing
-from drumline_protocol.facts import GraphEntered, PlanMade, PlannedTask, StepCommitted, TailOpened, TaskFinished
+from drumline_protocol.facts import GraphEntered, PlanMade, PlannedTask, RoutingStarted, StepCommitted, TaskFinished
 from drumline_protocol.limits import NAMED_BYTES_MIN
 
 __all__ = ["Blob", "Named", "arguments_in", "looks_large", "may_name", "move_out", "names_in", "resolve"]
@@ -258,7 +258,7 @@ def _in_cells(fact: GraphEntered, leaf: _Leaf) -> GraphEntered:
 
 _IN_FACTS: dict[type, Callable[[Any, _Leaf], Any]] = {
     TaskFinished: _in_fact_writes,
-    TailOpened: _in_fact_writes,
+    RoutingStarted: _in_fact_writes,
     PlanMade: _in_plan,
     StepCommitted: _in_step,
     GraphEntered: _in_cells,

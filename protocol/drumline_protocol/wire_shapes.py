@@ -286,8 +286,8 @@ def command(value: Any) -> Any:
 #: By class and field, or by field where it is the same in all classes.
 FIELDS: dict[Any, Shape] = {
     **dict.fromkeys(("run", "run_id", "task", "executor"), name),
-    (m.Abandoned, "task"): name_or_none,  # none, with attempt 0: its run shall be looked at
-    (m.Abandoned, "attempt"): number(0),
+    (m.AttemptLost, "task"): name_or_none,  # none, with attempt 0: its run shall be looked at
+    (m.AttemptLost, "attempt"): number(0),
     (f.Emitted, "executor"): text,  # empty for a graph that a node called
     (f.TaskFinished, "executor"): text,
     "graph": name,

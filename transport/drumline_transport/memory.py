@@ -147,7 +147,7 @@ class MemoryBroker(MemoryValues, MemoryKeeper, MemoryDead):
                 epoch=lease.epoch,
                 commit=lease.commit,
                 position=lease.position,
-                left_ms=lease.until_ms - server.now_ms,
+                remaining_ms=lease.until_ms - server.now_ms,
                 tries=lease.tries,
             )
             for p, lease in enumerate(part.lease for part in server.partitions)

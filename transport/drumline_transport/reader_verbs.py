@@ -102,7 +102,7 @@ class RunVerbs(Protocol):
     def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
         """The record of a run; empty when there is none.
 
-        Slots of open tasks are fields `t:<slot>`.
+        The entries of open attempts are fields `t:<task>:<attempt>`.
         """
         ...
 

@@ -79,17 +79,17 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
         add(cell_words(commit, keys, key))
     for task in commit.tasks:
         k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
-        add(("T", k, run, task.slot, task.pool, task.digest, task.data))
+        add(("T", k, run, task.attempt, task.pool, task.digest, task.data))
     for run_id, values in commit.fields:
         k = key(keys.run(p, run_id), "h")
         words: list[Argument] = [word for pair in values.items() for word in pair]
         for i in range(0, len(words), _FIELD_WORDS_MAX):
             chunk = words[i : i + _FIELD_WORDS_MAX]
             add(("F", k, len(chunk), *chunk))
-    for run_id, slot in commit.settled:
-        add(("S", key(keys.run(p, run_id), "h"), slot))
-    for run_id, slot in commit.withdrawn:
-        add(("W", key(keys.run(p, run_id), "h"), slot))
+    for run_id, attempt in commit.settled:
+        add(("S", key(keys.run(p, run_id), "h"), attempt))
+    for run_id, attempt in commit.withdrawn:
+        add(("W", key(keys.run(p, run_id), "h"), attempt))
     add(value_words(commit, keys, key))
     for run_id in commit.opened:
         add(("O", key(keys.open(p), "s"), run_id))

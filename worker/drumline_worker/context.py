@@ -117,7 +117,7 @@ class TaskContext:
         """Metadata of events and configs of this task: the run's, that of the nodes around it, and `langgraph_*`."""
         job = self.job
         metadata = run_metadata(job.shared.config)
-        for depth, node in enumerate(job.above, len(job.base) + 1):
+        for depth, node in enumerate(job.above, len(job.root_ns) + 1):
             metadata = metadata_below(metadata, node.metadata, job.ns[:depth])
         return task_metadata(
             metadata,

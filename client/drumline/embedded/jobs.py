@@ -63,9 +63,9 @@ class Embedded:
         self._closed = False
 
     @property
-    def void(self) -> bool:
+    def cancelled(self) -> bool:
         """Nobody reads this run any more (`Fate`)."""
-        return self._closed or (self._fate_above is not None and self._fate_above.void)
+        return self._closed or (self._fate_above is not None and self._fate_above.cancelled)
 
     @property
     def lost(self) -> bool:
@@ -157,7 +157,7 @@ class Embedded:
             writes=task.writes,
             emit=emit,
             executor=EXECUTOR,
-            base=self.run.state.base,
+            root_ns=self.run.state.root_ns,
             above=_nodes_above(scope),
             fate=self,
             tracing=None if self.trace is None else self.trace.tracing,

@@ -51,7 +51,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         tags=(TAG_HIDDEN,),
         has_sync=action.has_sync,
         has_async=action.has_async,
-        foreign=True,
+        makes_writes=True,
         path=path,
         path_key=path_key_of(path),
     )

@@ -40,7 +40,7 @@ _READ_STATE = getattr(keys, "CONFIG_KEY_READ_STATE", "__pregel_read_state")
 _RUNTIME_FIELDS = {field.name for field in fields(Runtime)}
 
 
-class ForeignNode:
+class LangGraphNode:
     """The action of a node that LangGraph compiled: `run` and `arun` give the task's writes.
 
     In phase `run` that is the node's body, its writers and its routers. In phase `route` the body has been a subgraph
@@ -64,7 +64,7 @@ class ForeignNode:
         return {**vars(errors), **getattr(function, "__globals__", {})}
 
     def __repr__(self) -> str:
-        return f"<ForeignNode {self._name!r} of LangGraph's {self._graph.get_name()!r}>"
+        return f"<LangGraphNode {self._name!r} of LangGraph's {self._graph.get_name()!r}>"
 
     def run(self, context: TaskContext) -> Writes:
         """Run the node on this thread. Raises what it raises; interrupts and parent commands as drumline's."""
@@ -140,7 +140,7 @@ def _tail_config(task: PregelExecutableTask) -> Any:
     return {key: value for key, value in task.config.items() if key != "run_name"}
 
 
-class ForeignStart(ForeignNode):
+class LangGraphStart(LangGraphNode):
     """The action of START where it has routers: writes the input, fires all edges. Runs in phase `route`."""
 
     def __init__(self, graph: Any, name: str) -> None:

@@ -245,7 +245,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "leftovers_reported",
         "coordinator/drumline_coordinator/sweep.py",
-        'if record.get(f"t:{slot}") != f"{pool} {stale.id}".encode():',
+        'if record.get(f"t:{key}") != f"{pool} {stale.id}".encode():',
         "if not record:",
         _SERVICE,
         "An entry that its run's record does not name goes.",
@@ -269,7 +269,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "dead_shares_not_taken",
         "coordinator/drumline_coordinator/balance.py",
-        "if lease.owner == self._nonce or (lease.left_ms <= 0 and self._turn >= self._grace_until):",
+        "if lease.owner == self._nonce or (lease.remaining_ms <= 0 and self._turn >= self._grace_until):",
         "if lease.owner == self._nonce:",
         _SERVICE,
         "Partitions of a coordinator that died are taken over.",
