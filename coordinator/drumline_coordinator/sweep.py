@@ -1,8 +1,8 @@
-"""The sweep: tasks that nobody holds any more, tasks that nobody will ever get, runs whose record is gone.
+"""The sweep: it finds tasks that nobody holds any more, tasks that nobody will ever get, and runs whose record is gone.
 
-Steps of the keeper's turn; each looks at a bounded slice, and none waits.
+It has steps in the keeper's turn. Each looks at a bounded slice, and none waits.
 
-`stale` looks at entries that their worker has not renewed. Nothing is claimed: it reports, the machine decides.
+`stale` looks at entries that their worker has not renewed. It claims nothing: it reports, and the machine decides.
 
 `lost` compares run records with the task streams. A record names the entry of each attempt that was sent, and an entry
 leaves its stream in three ways. This is why the report of a missing entry can do no harm:
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("drumline.coordinator")
 
-#: pending entries of one pool that one turn looks at
+#: How many pending entries of one pool one turn looks at.
 STALE_COUNT = 200
-#: turns after which what was reported, and is still so, is reported again
+#: After so many turns the sweep reports again what it has reported and still sees.
 REPORT_AGAIN_TURNS = 32
-#: turns between two looks for consumers to forget
+#: Turns between two looks for consumers to forget.
 CONSUMERS_EVERY_TURNS = 200
 
 #: The id of no task: a report of it wakes its run and does nothing else.
@@ -74,7 +74,7 @@ class _Stale(NamedTuple):
 
 
 class Sweep:
-    """What a keeper looks at beside leases. `stale` and `consumers` are for one coordinator, `lost` is for each."""
+    """What a keeper looks at beside leases. One coordinator does `stale` and `consumers` for all; each does `lost`."""
 
     def __init__(self, broker: KeeperVerbs, apps: Apps, settings: CoordinatorSettings, troubles: Troubles) -> None:
         self._broker = broker
@@ -87,7 +87,7 @@ class Sweep:
         self._reports = _Reports()
         self._round_turns = max(1, settings.lost_sweep_ms * TURNS_PER_LEASE // settings.lease_ms)
         self._round_ends = 0
-        #: open runs that this round has not looked at; how many to take in a turn; partitions known to be ours
+        #: open runs that this round has not looked at; how many a turn looks at; partitions known to be ours
         self._queue: deque[_OpenRun] = deque()
         self._slice = 1
         self._known: frozenset[int] = frozenset()
@@ -115,7 +115,7 @@ class Sweep:
 
     def _sort(self, home: int, pool: str, stale: StaleTask, readable: list[_Stale]) -> None:
         if stale.data is None:
-            # The entry was deleted, and only the note of its delivery is left. `lost` finds whose it was.
+            # Somebody deleted the entry, and only the note of its delivery remains. `lost` finds whose it was.
             self._broker.drop_tasks(pool, [stale.id])
             return
         try:
@@ -140,8 +140,10 @@ class Sweep:
         return message, (partition, run_id)
 
     def _report(self, task: _Stale, record: dict[str, bytes]) -> None:
-        """An entry that its run's record does not name is left over from a worker that died between its answer and its
-        acknowledgement, or from an earlier dispatch: it goes.
+        """Report a stale entry that its run's record names, and delete one that it does not name.
+
+        Such an entry remains from a worker that died between its answer and its acknowledgement, or from an earlier
+        dispatch.
         """
         pool, stale, message, run = task
         key = attempt_key(message.task, message.attempt)
@@ -151,7 +153,7 @@ class Sweep:
         if not self._reports.is_new(f"{pool} {stale.id}"):
             return
         reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
-        log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
+        log.warning("task %s of node %s is lost: %s", message.task, message.node, reason)
         self._tell(run, AttemptLost(run[1], message.task, message.attempt, reason, _proof(record, key), died=True))
 
     # -- what nobody will get -----------------------------------------------------------------------
@@ -218,8 +220,10 @@ class Sweep:
         self._tell(run, RunDamaged(run[1], damage))
 
     def _wake(self, run: _OpenRun) -> None:
-        """Nobody has a task of the run, so nobody will speak of it: its owner may have died between two commits, one
-        that gave an attempt up and one that was to send the next. A report of no task makes the owner load the run.
+        """Make the owner of a run load it, by a report of no task, when nobody has a task of the run.
+
+        The former owner may have died between two commits: one that gave an attempt up, and one that was to send the
+        next. Nobody else would ever speak of that run.
         """
         self._tell(run, AttemptLost(run[1], NO_TASK, 1, "no task of the run is in a stream"))
 
@@ -231,7 +235,7 @@ class Sweep:
     # -- consumers ----------------------------------------------------------------------------------
 
     def consumers(self, workers: dict[str, tuple[bytes, int]]) -> None:
-        """Now and then: forget consumers of workers that are gone. A group keeps them for ever otherwise."""
+        """Now and then forget the consumers of workers that are gone, which a group keeps for ever otherwise."""
         self._consumers_turn += 1
         if self._consumers_turn % CONSUMERS_EVERY_TURNS != 1:
             return
@@ -245,18 +249,18 @@ class Sweep:
         self._broker.push_inbox(run[0], run[1], wire.encode(self._codec, message))
 
     def _guard(self, what: str, step: Callable[..., None], *args: object) -> None:
-        """One entry or run that cannot be handled is told of; the sweep goes on to the others."""
+        """Do a step for one entry or run. When it fails, say so and go on to the others."""
         try:
             step(*args)
         except NoBroker:
             raise
         except Exception as error:
             unexpected = None if isinstance(error, DrumlineError) else error
-            self._troubles.tell(f"sweep of {what}", f"{what} is left alone: {error!r}", error=unexpected)
+            self._troubles.tell(f"sweep of {what}", f"{what} cannot be swept: {error!r}", error=unexpected)
 
 
 class _Reports:
-    """What was reported lately: while the machine has not answered, the same is seen in every turn."""
+    """What was reported lately. Until the machine has handled a report, each turn sees the same again."""
 
     def __init__(self) -> None:
         self.turn = 0

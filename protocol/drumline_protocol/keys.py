@@ -26,13 +26,12 @@ drumline:graphs              hash    graph name: fingerprints held           for
 {drumline:3}:ctl             stream  as above, on Redis Cluster only         as above
 ===========================  ======  ======================================  ==================
 
-The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone
-writes them, in its commit script; clients only append to the requests, workers to the inbox. The
-two are read as one inbox; they are two streams so that a client's right to ask reaches nothing that
-a worker said. All keys of a partition share
-the hash tag `{drumline:3}`, so that on Redis Cluster they lie in one slot and one script may touch
-them all. There the tasks and control messages of a partition lie in that slot too (`PartitionKeys`);
-elsewhere a pool has one stream, and there is one of control messages.
+The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone writes them, in its
+commit script; clients only append to the requests, workers to the inbox. The two are read as one inbox; they are two
+streams so that a client's right to ask reaches nothing that a worker said. All keys of a partition share the hash tag
+`{drumline:3}`, so that on Redis Cluster they lie in one slot and one script may touch them all. There the tasks and
+control messages of a partition lie in that slot too (`PartitionKeys`); elsewhere a pool has one stream, and there is
+one of control messages.
 
 Ids and pool names stand last in a key, so they may contain any character. Only behind the id of a cell's owner the name
 of the cell follows: there `%` and `:` of the id are written `%25` and `%3A`.
@@ -42,8 +41,7 @@ from __future__ import annotations
 
 import re
 
-#: What a prefix may look like. No braces, which would move the hash tag; no glob characters, for
-#: ACL patterns.
+#: What a prefix may look like. No braces, which would move the hash tag; no glob characters, for ACL patterns.
 PREFIX_PATTERN = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 
 

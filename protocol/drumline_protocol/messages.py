@@ -12,7 +12,7 @@ TaskError       worker -> coordinator   a task raised
 TaskBubbled     worker -> coordinator   a task returned `Command(graph=Command.PARENT)`
 TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits for an answer of the caller
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
-AttemptLost       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
+AttemptLost     keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
 WorkersChanged  keeper -> coordinator   parked tasks may try again
 RunDamaged      keeper -> coordinator   the record or the log of an open run is gone: it cannot go on
 TaskMessage     coordinator -> worker   run this task

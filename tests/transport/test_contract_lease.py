@@ -1,6 +1,4 @@
-"""Leases, tries, members, graphs, depths: who is there and who owns what, by the broker's clock
-alone.
-"""
+"""Leases, tries, members, graphs, depths: who is there and who owns what, by the broker's clock alone."""
 
 from __future__ import annotations
 

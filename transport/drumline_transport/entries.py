@@ -71,10 +71,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class LogEntry:
-    """One entry of a run log: it carries the facts `first` ..
-
-    the number behind the dash of `id` (`<epoch>-<last>`).
-    """
+    """One entry of a run log, with the facts from `first` to the number that stands in `id` (`<epoch>-<last>`)."""
 
     id: str
     first: int

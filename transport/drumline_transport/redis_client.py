@@ -1,9 +1,8 @@
-"""The client's verbs on Redis: submit, and readers of run logs, blocking and for event loops.
-Promises: `ClientVerbs`.
+"""The client's verbs on Redis: submit, and readers of run logs, blocking and for event loops. Promises: `ClientVerbs`.
 
-Both readers use the same connections, from one pool: a connection is a plain socket, so it is bound
-to no event loop and outlives them. The async reader waits for its socket with the loop's own
-`add_reader`; a call that is cancelled in the middle closes its connection.
+Both readers use the same connections, from one pool: a connection is a plain socket, so it is bound to no event loop
+and outlives them. The async reader waits for its socket with the loop's own `add_reader`; a call that is cancelled in
+the middle closes its connection.
 """
 
 from __future__ import annotations

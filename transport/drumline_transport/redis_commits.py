@@ -1,10 +1,8 @@
-"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its
-reply.
+"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its reply.
 
-Replies come in the order of sending. When one says that its commit could not be applied *yet* (no
-connection, OOM, a lost script), the later ones of the same partition in flight cannot have been
-applied either, since numbers leave no gap; they are sent again behind it. Other partitions go on
-undisturbed.
+Replies come in the order of sending. When one says that its commit could not be applied *yet* (no connection, OOM, a
+lost script), the later ones of the same partition in flight cannot have been applied either, since numbers leave no
+gap; they are sent again behind it. Other partitions go on undisturbed.
 """
 
 from __future__ import annotations

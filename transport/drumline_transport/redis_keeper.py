@@ -1,7 +1,7 @@
 """The keeper's verbs on Redis. Promises: `KeeperVerbs`.
 
-They go over the keeper's own line, many commands in one write; an error reply is judged for itself,
-so that a key of another type costs what it stands for and nothing else.
+They go over the keeper's own line, many commands in one write; an error reply is judged for itself, so that a key of
+another type costs what it stands for and nothing else.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "asked_twice_runs_twice",
         "coordinator/drumline_coordinator/partition.py",
-        "        if self._runs.is_known(run_id, self.answered):\n            return  # sent twice",
-        "        if run_id in self._runs.loaded:\n            return  # sent twice",
+        "        if self._runs.is_known(run_id, self.answered):\n            return  # it was sent twice",
+        "        if run_id in self._runs.loaded:\n            return  # it was sent twice",
         _PARTITION,
         "A request that comes twice runs once, also when the run is over.",
     ),
@@ -221,8 +221,8 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "gained_not_told",
         "coordinator/drumline_coordinator/keeper.py",
-        "            self._retry |= gained  # who came",
-        "            pass  # who came",
+        "            self._retry |= gained  # the old owner",
+        "            pass  # the old owner",
         _SERVICE,
         "After a takeover parked tasks are offered again.",
     ),

@@ -112,8 +112,8 @@ class SimWorker:
         self.service.runner._loop = loop
         self.keep_at_ms = server.now_ms
         self.paused_until_ms: int | None = None
-        self.on_run: Callable[[SimWorker, Execution], None] = lambda _worker, _slot: None
-        self.loses_result: Callable[[Execution], bool] = lambda _slot: False
+        self.on_run: Callable[[SimWorker, Execution], None] = lambda _worker, _execution: None
+        self.loses_result: Callable[[Execution], bool] = lambda _execution: False
 
     @property
     def faults(self) -> Faults:
