@@ -208,7 +208,7 @@ def _withdraw(machine: Machine, tasks: Iterator[Task]) -> None:
 def _resolve(machine: Machine, task: Task, result: Any) -> None:
     """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
     try:
-        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.record)
+        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.recorded)
     except BaseException as error:
         fail_task(machine, task, error)
         return

@@ -295,7 +295,7 @@ class Partition:
             self._stage.reject(run_id, graph, end)
         else:
             told = {"metadata": request.config.get("metadata"), "tags": request.config.get("tags")}
-            self._stage.reject(run_id, graph, end, request.record, digest=request.digest, **told)
+            self._stage.reject(run_id, graph, end, request.recorded, digest=request.digest, **told)
         self._forget(run_id)
 
     def _delete(self, run_id: str) -> None:
@@ -397,4 +397,4 @@ class Partition:
             return
         end, first = RunFinished("failed", error, self._now_ms), facts[0]
         told = {"metadata": first.metadata, "tags": first.tags, "digest": first.digest}
-        self._stage.reject(run.id, run.shared.graph, end, first.record, **told)
+        self._stage.reject(run.id, run.shared.graph, end, first.recorded, **told)

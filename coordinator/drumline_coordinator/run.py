@@ -67,7 +67,7 @@ class Run(Machine):
                 run_id=self.id,
                 graph=shared.graph,
                 fingerprint=shared.fingerprint,
-                record=shared.record,
+                recorded=shared.recorded,
                 sketches=sketch_program(self.program),
                 metadata=run_metadata(shared.config),
                 tags=tuple(shared.config.get("tags") or ()),

@@ -171,13 +171,13 @@ class Stage:
 
     # -- runs that end without having gone on --------------------------------------------------------
 
-    def reject(self, run_id: str, graph: str, end: RunFinished, record: Sequence[str] = (), **told: Any) -> None:
+    def reject(self, run_id: str, graph: str, end: RunFinished, recorded: Sequence[str] = (), **told: Any) -> None:
         """A run that cannot begin still has a log, of two facts: a client waits for it."""
         started = RunStarted(
             run_id,
             graph,
             "",
-            tuple(record),
+            tuple(recorded),
             {},
             told.get("metadata") or {},
             tuple(told.get("tags") or ()),

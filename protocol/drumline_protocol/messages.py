@@ -35,7 +35,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class RunRequest:
-    """A run to start. `record` names the stream modes to record; `subgraphs` whether child events are among them.
+    """A run to start. `recorded` names the stream modes to record; `subgraphs` whether child events are among them.
 
     `config` holds the plain parts of a LangGraph config: tags, metadata, configurable, recursion_limit,
     max_concurrency, run_name. `fingerprint` is None when the client does not hold the graph. `is_async` tells that the
@@ -48,7 +48,7 @@ class RunRequest:
     input: Any
     config: dict[str, Any] = field(default_factory=dict)
     context: Any = None
-    record: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
     subgraphs: bool = True
     fingerprint: str | None = None
     is_async: bool = False
@@ -198,7 +198,7 @@ class RunShared:
     partition: int
     config: dict[str, Any]
     context: Any
-    record: tuple[str, ...]
+    recorded: tuple[str, ...]
     subgraphs: bool
     is_async: bool = False
     names: bool = False

@@ -126,7 +126,7 @@ def _named_out(named: dict[str, Any]) -> dict[str, Any]:
 
 #: fields that are not plain data: how they go out (`wire_shapes` says how they come in)
 _OUTS: dict[Any, Convert | None] = {
-    **dict.fromkeys(("ns", "record", "tags", "written", "triggers", "path"), list),
+    **dict.fromkeys(("ns", "recorded", "tags", "written", "triggers", "path"), list),
     (f.GraphEntered, "path"): None,
     (f.GraphKept, "path"): None,
     "changes": _changes_out,

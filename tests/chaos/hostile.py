@@ -198,7 +198,7 @@ class Hostile:
         partition = partition_of_run(run, self._partitions)
         name = self._rng.choice([self._keys.run, self._keys.log])(partition, run)
         self._raw.execute_command("SET", name, "not what you think", "EX", 600)
-        request = wire.encode(self._codec, RunRequest(run, "tokens", {"count": 3}, record=("custom",)))
+        request = wire.encode(self._codec, RunRequest(run, "tokens", {"count": 3}, recorded=("custom",)))
         stream = self._keys.requests(partition)
         self._raw.execute_command("XADD", stream, "*", "r", run, "d", request)
 

@@ -190,7 +190,7 @@ def cancels(seat: Seat) -> list[Cancel]:
 
 
 def test_of_a_request_that_was_given_up_no_task_is_sent(seat: Seat) -> None:
-    seat.say(RunRequest("r1", "g", seat.codec.box({"l": ["i"]}), record=("custom",)))
+    seat.say(RunRequest("r1", "g", seat.codec.box({"l": ["i"]}), recorded=("custom",)))
     seat.say(CancelRun("r1", "nobody waits"))
     commit = seat.turn()
     assert commit is not None and commit.tasks == [] and commit.opened == []

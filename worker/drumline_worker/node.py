@@ -124,7 +124,7 @@ def _steps(job: Job) -> Steps:
             result = yield node, job.input
             if type(result) is not dict and not node.is_runnable and is_runnable(result):
                 result = yield _calling(node, result), job.input
-            if "messages" in job.shared.record:  # ids now: the reducers of routers would give others
+            if "messages" in job.shared.recorded:  # ids now: the reducers of routers would give others
                 messages = identified_messages(job, result)
         except ParentCommand as bubble:
             if isinstance(bubble, NoParentGraph):  # of another run, which this node's code has started

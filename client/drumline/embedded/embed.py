@@ -32,14 +32,14 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
     """The run of a call inside this process, not yet started."""
     caller, reading = call.caller, call.reading
     root_ns: tuple[str, ...] = ()
-    record, context, hot = reading.record, coerce_context(program, call.context), False
+    recorded, context, hot = reading.recorded, coerce_context(program, call.context), False
     if caller is not None:
         job = caller.job
         number = next(caller.calls)
         root_ns = (*job.ns, f"{job.node.name}:{job.task}", *((str(number),) if number else ()))
         hot = job.shared.subgraphs
         if hot:
-            record = tuple(dict.fromkeys((*record, *job.shared.record)))
+            recorded = tuple(dict.fromkeys((*recorded, *job.shared.recorded)))
         context = job.context if context is None else context
     shared = RunShared(
         run_id=str(call.config.get("run_id") or new_run_id()),
@@ -48,7 +48,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         partition=0,
         config=call.config,
         context=None,
-        record=record,
+        recorded=recorded,
         subgraphs=reading.subgraphs or hot,
     )
     view = view_of(reading, program, root_ns=root_ns, surfacing=hot)
@@ -56,7 +56,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
     if caller is not None and hot:
         keys = program.stream_keys if reading.output_keys is None else reading.output_keys
         keys = keys if isinstance(keys, str) else list(keys)  # plain, for they cross the wire
-        forward = Forwarder(caller.job.emit, root_ns, keys, keeps_custom="custom" in reading.record)
+        forward = Forwarder(caller.job.emit, root_ns, keys, keeps_custom="custom" in reading.recorded)
     return Embedded(
         Run(program, shared, ns=root_ns, wire=strict),
         RunRequest(run_id=shared.run_id, graph=program.name, input=call.input),

@@ -96,7 +96,7 @@ class Embedded:
         shared = self.run.shared
         if self.run.program.eager:
             return True
-        return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.record)
+        return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.recorded)
 
     def start(self) -> Effects:
         """The effects that begin the run."""

@@ -199,9 +199,9 @@ class Calls:
         job = self._job
         if not job.is_heard:
             return
-        if mode in job.shared.record:
+        if mode in job.shared.recorded:
             job.emit(STREAMED, (job.ns, mode, payload), None)
-        if mode == "tasks" and "debug" in job.shared.record:
+        if mode == "tasks" and "debug" in job.shared.recorded:
             wrapped = {
                 "step": job.step,
                 "timestamp": datetime.now(timezone.utc).isoformat(),
