@@ -55,7 +55,7 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.leaving import leaves
 from drumline_protocol.named import Named
-from drumline_protocol.step_changes import opened_changes
+from drumline_protocol.step_changes import decoded_changes
 from drumline_protocol.wire import decode_interrupts, decode_writes
 
 
@@ -189,7 +189,7 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     program, held = scope.program, scope.state
     changed = fact.cells
     if changed is None:
-        changed = patched(held.cells, opened_changes(fact.changes, scope.written))
+        changed = patched(held.cells, decoded_changes(fact.changes, scope.written))
     if changed:
         state.version += 1
     held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()], state.version)

@@ -14,7 +14,7 @@ from drumline_protocol.codec import unbox
 from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
 from drumline_protocol.graph_paths import child_path
 from drumline_protocol.metadata import metadata_below, task_metadata
-from drumline_protocol.step_changes import opened_changes
+from drumline_protocol.step_changes import decoded_changes
 
 Mappers = Callable[[str, str], Callable[[Any], Any] | None]
 
@@ -98,7 +98,7 @@ class GraphView:
 
     def commit(self, fact: StepCommitted | GraphPaused) -> None:
         """Fold what a superstep changed into the state, or would change: with a pause the run ends."""
-        store(self.cells, patched(self.cells, opened_changes(fact.changes, self._written)))
+        store(self.cells, patched(self.cells, decoded_changes(fact.changes, self._written)))
         self._finished.clear()
 
     def note_finished(self, task: PlannedTask, writes: Any) -> None:
