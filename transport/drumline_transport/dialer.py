@@ -138,7 +138,7 @@ class Dialer:
 
 
 class SentinelDialer(Dialer):
-    """Connects to the master of a service, whichever server that is just now by the word of its sentinels."""
+    """Connects to the master of a service: the server that its sentinels name just now."""
 
     moves = True
 

@@ -187,7 +187,7 @@ class Line:
     def script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Reply:
         """One call of a Lua script, loaded when the server does not know it.
 
-        Who may not load it waits until somebody has: a coordinator's keeper does so in each of its turns.
+        A user that may not load it waits until a coordinator's keeper has, which looks in each of its turns.
         """
         return self.scripts(script, [(keys, arguments)])[0]
 

@@ -74,8 +74,8 @@ class LocalServer:
         password: str | None = None,
         options: Sequence[str] = (),
     ) -> None:
-        """`program` None: `find_server()`. `port` None: a free one. `directory` None: a temporary one, removed by
-        `close`.
+        """Without `program` it is `find_server()`, without `port` a free one, without `directory` a temporary one that
+        `close` removes.
 
         `options` are further command line words of the server, such as `("--maxmemory", "10mb")`; they win. Raises
         `NoBroker` when there is no server program.

@@ -70,7 +70,7 @@ class _Pool:
             return self._idle.pop() if self._idle else None
 
     def open(self) -> Connection:
-        """A new connection; after one that failed not at once, however many readers ask."""
+        """A new connection. After a failure it waits first, however many readers ask."""
         if self.troubled:
             self.dialer.closed.wait(max(0.0, self._not_before - time.monotonic()))
         try:

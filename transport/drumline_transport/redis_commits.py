@@ -158,7 +158,7 @@ class CommitQueue:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """The connection and the commits on their way are the parent's, who holds the leases too."""
+        """The connection and the commits on their way are those of the parent, which holds the leases too."""
         self._connection = None
         for waiting in (self._in_flight, self._again, self._queue, self._held, self._trimmed):
             waiting.clear()
