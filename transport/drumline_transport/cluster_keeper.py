@@ -71,7 +71,7 @@ class ClusterKeeper(ClusterCoordinator):
         return (lease_state(reply[0], reply[1], now_ms) if any(reply) else None), now_ms
 
     def _members(self, look: Survey, kind: Kind, name: str = "", info: bytes = b"") -> _Members:
-        """The members, or those known last while the node of their list is away. Beats as `name` first, if one is given."""
+        """The members, or those known last while their list's node is away. Beats as `name` first, if there is one."""
         core = self.members_core(kind)
         key = core._members_key(kind)
         try:
