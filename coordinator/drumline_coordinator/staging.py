@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from drumline_coordinator.cells import bases_named
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
@@ -129,18 +130,26 @@ class Stage:
                 commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))
 
     def _keep(self, open_run: OpenRun, fx: Effects) -> None:
-        """What the cell store gets, and what goes. What the run's head names stays until there is another head."""
+        """What the cell store gets, and what goes.
+
+        What the run's head names stays until there is another head, and what a task's argument is made of until the
+        task has ended: it goes with the next versions that go.
+        """
         commit, run_id, bases = self.commit, open_run.run.id, open_run.head_bases
         for row in fx.rows:
             commit.cells.append(CellAppend(run_id, row.cell, row.version, row.parent, row.data))
             if row.trims and row.cell not in bases:
-                commit.cells_trimmed.append((run_id, row.cell, row.version))
+                self._trim(open_run, row.cell, row.version)
         for cell in fx.dropped:
             if cell in bases:
                 open_run.dropped.append(cell)
             else:
                 commit.cells_dropped.append((run_id, cell))
         commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
+
+    def _trim(self, open_run: OpenRun, cell: str, lowest: int) -> None:
+        needed = bases_named(open_run.run.state.tasks.values()).get(cell, lowest)
+        self.commit.cells_trimmed.append((open_run.run.id, cell, min(lowest, needed)))
 
     def _head(self, open_run: OpenRun, added: int) -> list[Fact]:
         """A new head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`; or none."""
@@ -158,7 +167,7 @@ class Stage:
         former, open_run.head_bases = open_run.head_bases, bases_in(facts)
         for cell, base in open_run.head_bases.items():
             if former.get(cell, base) < base:
-                self.commit.cells_trimmed.append((open_run.run.id, cell, base))
+                self._trim(open_run, cell, base)
         self.commit.cells_dropped.extend((open_run.run.id, cell) for cell in open_run.dropped)
         open_run.dropped.clear()
 

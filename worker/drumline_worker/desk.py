@@ -98,7 +98,7 @@ class Desk:
 
         try:
             job = self._registry.job(message, emit, self._executor, self._values)
-            job.fate = slot
+            job.fate, slot.origins = slot, job.origins
             return job
         except NotHeld as error:
             self.refuse(slot, str(error))
@@ -150,6 +150,9 @@ class Desk:
         """The writes or the command of a task. What is large is moved out, if its coordinator takes names."""
         if not slot.names:
             return codec.box(plain_writes(found))
+        if slot.origins is not None and type(found) is list:
+            found = slot.origins.in_writes(found)
+            slot.origins = None
         box, slot.blobs = self._results.boxed(codec, found, slot.run, slot.node)
         return box
 

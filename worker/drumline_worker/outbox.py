@@ -58,6 +58,8 @@ class Slot:
     #: runs of a cluster that the node waits for
     waiting: int = 0
     table: Any = None
+    #: which values of its task have names (`Job.origins`)
+    origins: Any = None
 
     @property
     def repeats(self) -> bool:
