@@ -18,7 +18,8 @@ from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.tasks import Task
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec
+from drumline_protocol.codec import Boxed, Codec
+from drumline_protocol.codec_derived import Derived
 from drumline_protocol.errors import RunTooLong
 from drumline_protocol.facts import Fact, RunFinished, RunStarted, TaskFailed, fact_count
 from drumline_protocol.failure import Failure, describe
@@ -31,12 +32,14 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import Cancel
-from drumline_transport.broker import CellAppend, Commit, LogAppend, TaskAppend
+from drumline_protocol.messages import Cancel, TaskResult
+from drumline_transport.broker import INBOX, CellAppend, Commit, Heard, InboxEntry, LogAppend, TaskAppend
 from drumline_transport.dead import DeadEntry, FailedRun
 
 log = logging.getLogger("drumline.coordinator")
 
+#: Less of what an entry tells is sent again as it is.
+HEARD_BYTES_MIN = 128
 #: characters of an error in the list of runs that failed, and of a reason in the dead stream
 TOLD_CHARS_MAX = 500
 
@@ -55,6 +58,12 @@ class Stage:
         #: room for tasks
         self.entries_left = DISPATCH_WINDOW_ENTRIES_MAX
         self._bytes_left = DISPATCH_WINDOW_BYTES_MAX
+
+    def hear(self, entry: InboxEntry, message: Any) -> None:
+        """Note what an entry of the inbox tells: the run's log is likely to tell it again, byte for byte."""
+        writes = message.writes if type(message) is TaskResult else None
+        if type(writes) is Boxed and len(writes.data) >= HEARD_BYTES_MIN and entry.source == INBOX:
+            self.commit.heard.append(Heard(entry.run, entry.id, entry.data, writes.data))
 
     # -- runs that go on -----------------------------------------------------------------------------
 
@@ -113,7 +122,7 @@ class Stage:
         for task, token, data in messages:
             slot, digest = slot_of(task.id, task.attempt), token_digest(token)
             open_run.digests[slot] = digest
-            commit.tasks.append(TaskAppend(run_id, slot, task.node.pool, data, digest))
+            commit.tasks.append(TaskAppend(run_id, slot, task.node.pool, data, digest, _part_of(task)))
             self.entries_left -= 1
             self._bytes_left -= len(data)
 
@@ -246,6 +255,12 @@ class Stage:
             head = self._entries(run_id, first, facts[:middle], codec)
             return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:], codec)]
         return [LogAppend(run_id, first, first - 1 + sum(map(fact_count, facts)), data)]
+
+
+def _part_of(task: Task) -> bytes:
+    """The bytes in the message of a task that are those of a result before it."""
+    box = task.input.box if type(task.input) is Derived else None
+    return box.data if type(box) is Boxed and len(box.data) >= HEARD_BYTES_MIN else b""
 
 
 def _told(error: Any) -> str:

@@ -137,12 +137,22 @@ class LogAppend:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An entry of the inbox that a commit answers, and the part of its data that the run's log may hold again."""
+
+    run_id: str
+    id: str
+    data: bytes
+    part: bytes
+
+
 @dataclass(slots=True)
 class TaskAppend:
     """A task entry for `pool`.
 
     Its stream id is kept in the run record under `slot`, until settled or withdrawn, and beside it `digest`, by which
-    the holder of the entry is known.
+    the holder of the entry is known. `part` of its data may stand in the run's log too.
     """
 
     run_id: str
@@ -150,6 +160,7 @@ class TaskAppend:
     pool: str
     data: bytes
     digest: str = ""
+    part: bytes = b""
 
 
 @dataclass(slots=True)
@@ -223,6 +234,8 @@ class Commit:
     deleted: list[str] = field(default_factory=list)
     dead: list[DeadEntry] = field(default_factory=list)
     failed: list[FailedRun] = field(default_factory=list)
+    #: changes nothing: what lies in the inbox need not be sent again to become part of a log
+    heard: list[Heard] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -110,13 +110,15 @@ class Cache:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def get(self, name: Hashable, at: CellAt) -> Seen | None:
-        """What was seen under a name, if the rows behind it may be enough for a version."""
+    def get(self, name: Hashable, at: CellAt | None = None) -> Seen | None:
+        """What was seen under a name; of a version `at`: only if the rows behind it may be enough for that."""
         with self._lock:
             found = self._seen.get(name)
             if found is None:
                 return None
             self._seen.move_to_end(name)
+            if at is None:
+                return found
             if found.version > at.version:
                 found = found.former
             return found if found is not None and found.serves(at) else None
