@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from drumline_graph.delta import PARTS, Change, is_change
-from drumline_protocol.cells import CellAt
 from drumline_protocol.codec_builtin import Named, Pack, Unpack, ext
 from drumline_protocol.limits import HOLES_MAX
 
@@ -30,6 +29,17 @@ _DERIVED = re.compile(rb"\xc7.\x24\x92|\xc8..\x24\x92|\xc9....\x24\x92", re.DOTA
 Fill = Callable[[int, "Change | None"], Any]
 
 _filling: ContextVar[Fill | None] = ContextVar("drumline_filling", default=None)
+
+
+class CellAt(NamedTuple):
+    """A version of a cell, as a task message names it: `base` is the version of the base that it stands on.
+
+    Who has nothing of the cell reads the rows `base` to `version`.
+    """
+
+    cell: str
+    version: int
+    base: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,15 @@ from drumline_protocol.cells import CellAt, assemble
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_builtin import TAGGED, ext
 from drumline_protocol.codec_derived import Derived, Hole
-from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, HOLES_LOOK_ITEMS_MAX, HOLES_MAX
+from drumline_protocol.limits import HOLES_LOOK_ITEMS_MAX, HOLES_MAX
 from drumline_protocol.named import Named
 from drumline_worker.cache import Seen
 from drumline_worker.likeness import UNLIKE, difference
 
 #: what a look need not go into
 _PLAIN = frozenset({type(None), bool, int, float, complex})
+#: a shorter text is not longer than its name
+_TEXT_BYTES_MIN = 64
 #: containers inside one another that are looked through
 _DEPTH_MAX = 16
 
@@ -120,7 +122,7 @@ class Origins:
         if self._by_id is None:
             self._by_id = self._index()
         if type(value) in (str, bytes):
-            return self._texts if len(value) >= CELL_INLINE_BYTES_MAX else ()
+            return self._texts if len(value) >= _TEXT_BYTES_MIN else ()
         found = self._by_id.get(id(value))
         if found is None and value and type(value) in (list, dict):
             first = value[0] if type(value) is list else next(iter(value.values()))
