@@ -140,6 +140,12 @@ def kept_below(scope: Scope) -> list[str]:
     return names
 
 
+def names_by_value(scope: Scope) -> dict[int, Named]:
+    """The names of those cells of a graph that lie in a blob each, by the identity of their values."""
+    cells = scope.state.cells
+    return {id(cells[key]): kept for key, kept in scope.kept.items() if type(kept) is Named and key in cells}
+
+
 def bases_named(tasks: Iterable[Task]) -> dict[str, int]:
     """The cells that the arguments of Sends are made of, each with the lowest base that one of these tasks needs."""
     found: dict[str, int] = {}
