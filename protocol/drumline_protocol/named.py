@@ -28,7 +28,7 @@ from drumline_protocol.errors import BlobMissing
 from drumline_protocol.facts import GraphEntered, PlanMade, PlannedTask, StepCommitted, TailOpened, TaskFinished
 from drumline_protocol.limits import NAMED_BYTES_MIN
 
-__all__ = ["Blob", "Named", "arguments_in", "looks_large", "names_of", "may_name", "move_out", "names_in", "resolve"]
+__all__ = ["Blob", "Named", "arguments_in", "looks_large", "may_name", "move_out", "names_in", "names_of", "resolve"]
 
 T = TypeVar("T")
 #: the id of a blob, and its bytes

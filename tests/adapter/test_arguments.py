@@ -43,7 +43,9 @@ class Caller(BaseChatModel):
         turn = sum(isinstance(message, AIMessage) for message in messages)
         answer = AIMessage("done", id="done")
         if turn < TURNS:
-            calls = [{"id": f"{turn}-{n}", "name": "look_up", "args": {"page": turn}, "type": "tool_call"} for n in "ab"]
+            calls = [
+                {"id": f"{turn}-{n}", "name": "look_up", "args": {"page": turn}, "type": "tool_call"} for n in "ab"
+            ]
             answer = AIMessage("", id=f"turn {turn}", tool_calls=calls)
         return ChatResult(generations=[ChatGeneration(message=answer)])
 

@@ -125,7 +125,9 @@ class GraphView:
         A task names what it was handed: cells, as they are until its superstep is over, and what its own argument was
         made of.
         """
-        if not any(channel == TASKS and type(value) is Send and type(value.arg) is Derived for channel, value in writes):
+        if not any(
+            channel == TASKS and type(value) is Send and type(value.arg) is Derived for channel, value in writes
+        ):
             return writes
         return [[channel, self._with_argument(value) if channel == TASKS else value] for channel, value in writes]
 
