@@ -23,7 +23,16 @@ from drumline_graph.types import Command, Send
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.codec_builtin import Named
 from drumline_protocol.errors import BlobMissing
-from drumline_protocol.facts import GraphEntered, PlanMade, PlannedTask, StepCommitted, TailOpened, TaskFinished
+from drumline_protocol.facts import (
+    GraphEntered,
+    GraphKept,
+    PlanMade,
+    PlannedTask,
+    StepCommitted,
+    TailOpened,
+    TaskFinished,
+    TaskKept,
+)
 from drumline_protocol.limits import NAMED_BYTES_MIN
 
 __all__ = ["Blob", "Named", "arguments_in", "looks_large", "may_name", "move_out", "names_in", "resolve"]
@@ -92,10 +101,18 @@ def arguments_in(facts: Iterable[Any]) -> list[Named]:
     return [
         value.arg
         for fact in facts
-        if type(fact) is TaskFinished and (type(fact.writes) is not Boxed or may_name(fact.writes.data))
-        for channel, value in unbox(fact.writes)
+        for writes in _writes_in(fact)
+        for channel, value in writes
         if channel == TASKS and type(value) is Send and type(value.arg) is Named
     ]
+
+
+def _writes_in(fact: Any) -> list[Any]:
+    if type(fact) is GraphKept:
+        return [row.writes for row in fact.tasks if row.writes]
+    if type(fact) is TaskFinished and (type(fact.writes) is not Boxed or may_name(fact.writes.data)):
+        return [unbox(fact.writes)]
+    return []
 
 
 def resolve(found: T, values: Mapping[str, Any]) -> T:
@@ -256,10 +273,26 @@ def _in_cells(fact: GraphEntered, leaf: _Leaf) -> GraphEntered:
     return fact if cells is fact.cells else replace(fact, cells=cells)
 
 
+def _in_graph_kept(fact: GraphKept, leaf: _Leaf) -> GraphKept:
+    """A graph of a head: its cells, those that are blobs, and what its tasks wrote. A cell that is read has its value."""
+    blobs = {channel: leaf(how) for channel, how in fact.kept.items() if type(how) is Named}
+    read = {channel: value for channel, value in blobs.items() if type(value) is not Named}
+    tasks = _each(fact.tasks, lambda row: _in_task_kept(row, leaf))
+    if tasks is fact.tasks and not read:
+        return fact
+    return replace(fact, cells={**fact.cells, **read}, tasks=tasks)
+
+
+def _in_task_kept(row: TaskKept, leaf: _Leaf) -> TaskKept:
+    writes = row.writes and _in_writes(row.writes, leaf)
+    return row if writes is row.writes else replace(row, writes=writes)
+
+
 _IN_FACTS: dict[type, Callable[[Any, _Leaf], Any]] = {
     TaskFinished: _in_fact_writes,
     TailOpened: _in_fact_writes,
     PlanMade: _in_plan,
     StepCommitted: _in_step,
     GraphEntered: _in_cells,
+    GraphKept: _in_graph_kept,
 }
