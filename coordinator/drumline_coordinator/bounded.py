@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +19,9 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact, RunKept
 from drumline_protocol.heads import MARKS, TRIMMED, heads_in
+
+#: stands between blobs in a field of the record
+_BETWEEN = "\0"
 
 
 class Mark(NamedTuple):
@@ -60,7 +63,8 @@ class Bounded:
             return None
         place = MARKS[0] if not self.marks or self.marks[-1].field == MARKS[1] else MARKS[1]
         self.marks.append(Mark(fact, at, log_bytes, bases_in(facts), blobs_in(run_id, data), place))
-        cut = Cut({place: data, f"{place}_at": at})
+        known = _BETWEEN.join(blob for _, blob in self.named)
+        cut = Cut({place: data, f"{place}_at": at, f"{place}_named": known})
         if len(self.marks) > len(MARKS):
             del self.marks[0]
         if len(self.marks) == len(MARKS):
@@ -97,12 +101,17 @@ def blobs_in(run_id: str, data: bytes) -> frozenset[str]:
     return frozenset(blob.decode("utf-8", "replace") for blob in found)
 
 
-def recovered(codec: Codec, run_id: str, record: Mapping[str, bytes], last: int, blobs: Collection[str]) -> Bounded:
-    """The same out of a run's record. When its blobs were named is not known: they count as named by `last`."""
+def recovered(codec: Codec, run_id: str, record: Mapping[str, bytes], last: int) -> Bounded:
+    """The same out of a run's record. When a blob was named is known to the next mark; or it counts as named by `last`."""
     marks = []
     for name in MARKS:
         for head in heads_in(record, (name,)):
             facts = wire.decode_facts(codec, head.data)
             made = Mark(head.fact, head.at, log_bytes_of(facts), bases_in(facts), blobs_in(run_id, head.data), name)
             marks.append(made)
-    return Bounded(sorted(marks), deque((last, blob) for blob in blobs))
+    marks.sort()
+    named = {name[2:]: last for name in record if name.startswith("b:")}
+    for mark in reversed(marks):
+        known = record.get(f"{mark.field}_named", b"").decode("utf-8", "replace").split(_BETWEEN)
+        named.update((blob, mark.fact) for blob in known if blob in named)
+    return Bounded(marks, deque(sorted((fact, blob) for blob, fact in named.items())))

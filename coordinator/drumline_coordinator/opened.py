@@ -253,7 +253,9 @@ class OpenRuns:
             if entry.first != last + 1:
                 raise DamagedRun(run_id, f"facts {last + 1} to {entry.first - 1} of its log are missing")
             found = wire.decode_facts(codec, entry.data)
-            planned.update((fact.ns, f"{entry.id.partition('-')[0]}-{last}") for fact in found if type(fact) is PlanMade)
+            planned.update(
+                (fact.ns, f"{entry.id.partition('-')[0]}-{last}") for fact in found if type(fact) is PlanMade
+            )
             facts.extend(found)
             last = last_fact(entry)
             size += len(entry.data)
@@ -266,8 +268,7 @@ class OpenRuns:
         run = recover(program, shared, facts, slots, codec)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
-        blobs = [name[2:] for name in record if name.startswith("b:")]
-        bounded = recovered(codec, run_id, record, last, blobs)
+        bounded = recovered(codec, run_id, record, last)
         return OpenRun(
             run,
             last,

@@ -57,7 +57,9 @@ class Library(MemoryBroker):
         super().__init__(world.server)
         part = world.server.partitions[partition]
         self.cells = {
-            key: [(id_[0], row) for id_, row in stream.after((0, 0))] for key, stream in part.cells.items() if key[0] == run_id
+            key: [(id_[0], row) for id_, row in stream.after((0, 0))]
+            for key, stream in part.cells.items()
+            if key[0] == run_id
         }
         self.blobs = {key: data for key, data in part.blobs.items() if key.startswith(run_id)}
 
@@ -109,7 +111,9 @@ def live(seed: int) -> tuple[World, list[Taken]]:
     return world, [taken[index] for index in sorted(sampled)]
 
 
-def reader_of(client: SimClient, modes: Sequence[str], version: str, start: Position, *, outputs: bool = False) -> RunReader:
+def reader_of(
+    client: SimClient, modes: Sequence[str], version: str, start: Position, *, outputs: bool = False
+) -> RunReader:
     program = client.run.subject.graph.program
     view = View(
         modes,
@@ -159,7 +163,9 @@ def test_what_comes_behind_a_position_is_the_same_from_every_head(seed: int) -> 
                 for index in starts(items, head.fact, world):
                     start = items[index][1]
                     reader = reader_of(client, modes, version, start)
-                    late = LateStart(OldLink(one, client.run.partition), client.run.id, client.codec, start, record=one.record)  # type: ignore[arg-type]
+                    late = LateStart(
+                        OldLink(one, client.run.partition), client.run.id, client.codec, start, record=one.record
+                    )  # type: ignore[arg-type]
                     assert late.enter(reader) == []
                     assert reader.after == head.at, "it begins at the head"
                     assert shown(read(client, reader)) == shown(items[index + 1 :]), (head.at, start, modes)
@@ -182,7 +188,12 @@ def test_the_output_is_the_same_from_every_head(seed: int) -> None:
             if one.run_id == client.run.id:
                 mine = reader_of(client, ("values",), "v1", BEGINNING, outputs=True)
                 late = LateStart(
-                    OldLink(one, client.run.partition), client.run.id, client.codec, BEGINNING, True, one.record  # type: ignore[arg-type]
+                    OldLink(one, client.run.partition),
+                    client.run.id,
+                    client.codec,
+                    BEGINNING,
+                    True,
+                    one.record,  # type: ignore[arg-type]
                 )
                 items = [*late.enter(mine), *read(client, mine)]
                 assert show(result_of(reading, (item for item, _ in items))) == show(whole)

@@ -59,7 +59,10 @@ def _shared_with_log(commit: Commit, cell: CellAppend) -> tuple[bytes, tuple[int
 
 
 def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
-    """What else the commit does with cells and blobs, and what it trims of logs. They come before runs that close, whose values all expire."""
+    """What else the commit does with cells and blobs, and what it trims of logs.
+
+    They come before runs that close, whose values all expire.
+    """
     p = commit.partition
     words: list[Argument] = []
     for blob in commit.blobs:

@@ -53,6 +53,8 @@ class LateStart:
         Returns the items that tell what a reader of the output must know of the time before the head. NoBroker, and
         what `RunReader.begin_at` raises.
         """
+        if self.newest and not self.record:  # it was asked for under an id that may be taken
+            self.record = self.link.broker().load_run(self.link.partition(self.run_id), self.run_id)
         for _ in range(_TRIES):
             head = self._choose(reader)
             if head is None:

@@ -47,8 +47,15 @@ class Opening:
     caller: Caller | None = None
     #: what callback handlers hear; None if there are none
     trace: RunTrace | None = None
-    #: the run may be there already, and nothing but its output is wanted: begin at its newest head
+    #: whether a run of this id may be there already, though this asks for one
+    may_be_there: bool = False
+    #: nothing but the run's output is wanted: begin at its newest head
     newest: bool = False
+
+    def for_output(self) -> Opening:
+        """The same for a caller who reads it to its end and keeps the output alone."""
+        self.newest = self.may_be_there and self.reading.is_of_values and not self.reading.printed
+        return self
 
     def stream(self, link: Link) -> RunStream[Any]:
         """The stream for sync callers."""

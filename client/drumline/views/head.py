@@ -14,7 +14,16 @@ from typing import Any
 from drumline.views.graphs import GraphView, OpenTask
 from drumline.views.view import View
 from drumline_graph.constants import START, TAG_HIDDEN
-from drumline_protocol.facts import AttemptRetracted, Emitted, Fact, GraphEntered, GraphKept, PlannedTask, RunKept, TaskKept
+from drumline_protocol.facts import (
+    AttemptRetracted,
+    Emitted,
+    Fact,
+    GraphEntered,
+    GraphKept,
+    PlannedTask,
+    RunKept,
+    TaskKept,
+)
 
 #: the last letter of the story of a task that has its result, and of one that asks
 _DONE, _ASKS = "D", "I"
