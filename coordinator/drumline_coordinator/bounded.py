@@ -102,7 +102,7 @@ def blobs_in(run_id: str, data: bytes) -> frozenset[str]:
 
 
 def recovered(codec: Codec, run_id: str, record: Mapping[str, bytes], last: int) -> Bounded:
-    """The same out of a run's record. When a blob was named is known to the next mark; or it counts as named by `last`."""
+    """The same out of a run's record. A blob counts as named at the first mark that knows it, or else at `last`."""
     marks = []
     for name in MARKS:
         for head in heads_in(record, (name,)):

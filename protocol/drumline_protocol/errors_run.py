@@ -111,9 +111,9 @@ class LogGap(RunError):
 class LogTrimmed(LogGap):
     """The part of a long run's log that a reader needs is kept no longer: nothing was lost by accident.
 
-    A coordinator keeps about the latest `--run-log-bytes` of a run's log. `wanted` is the number of the fact that should
-    come next, `found` the first that is left. `position` is the earliest place where a stream can begin: `join(run_id,
-    after=error.position)` goes on there. The run itself and its `result` are not touched.
+    A coordinator keeps about the latest `--run-log-bytes` of a run's log. `wanted` is the number of the fact that
+    should come next, `found` that of the first which is left. `position` is the earliest place to begin a stream:
+    `join(run_id, after=error.position)`. The run itself and its `result` are not touched.
     """
 
     def __init__(self, run_id: str, wanted: int, found: int, position: str) -> None:
@@ -123,7 +123,7 @@ class LogTrimmed(LogGap):
 
     def __str__(self) -> str:
         return (
-            f"the log of run {self.run_id!r} is trimmed, for it is long: what is left begins with fact {self.found}, and "
+            f"the log of run {self.run_id!r} is trimmed, for it is long: it begins with fact {self.found} now, and "
             f"fact {self.wanted} is needed. Join the run at position {self.position!r}, the earliest that is left; or "
             "wait for its result."
         )

@@ -255,8 +255,7 @@ class RunFinished:
 class RunKept:
     """In a head: what is known of a run beside its graphs. `log_bytes` is what its log takes up to here.
 
-    `since` is the id of a log entry: what is behind it holds all events of the tasks that are open now. Empty: they have
-    none.
+    `since` is the id of a log entry: all events of the tasks that are open now lie behind it. Empty: they have none.
     """
 
     version: int

@@ -1,8 +1,8 @@
 """Heads, as a run's record holds them: which there are, and the cells that they name. Pure but for the reader.
 
 A head is a log made short: facts that give the state of the run up to one of its log's entries
-(`drumline_coordinator.heads` makes them). The newest one is that from which a new owner recovers. Two more, the *marks*,
-are there once the log is longer than its bound: what is left of the log begins at the older one.
+(`drumline_coordinator.heads` makes them). A new owner recovers from the newest one. Two more, the *marks*, are there
+once the log is longer than its bound: what is left of it begins at the older one.
 """
 
 from __future__ import annotations

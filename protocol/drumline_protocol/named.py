@@ -274,7 +274,7 @@ def _in_cells(fact: GraphEntered, leaf: _Leaf) -> GraphEntered:
 
 
 def _in_graph_kept(fact: GraphKept, leaf: _Leaf) -> GraphKept:
-    """A graph of a head: its cells, those that are blobs, and what its tasks wrote. A cell that is read has its value."""
+    """A graph of a head: those of its cells that are blobs, and what its tasks wrote."""
     blobs = {channel: leaf(how) for channel, how in fact.kept.items() if type(how) is Named}
     read = {channel: value for channel, value in blobs.items() if type(value) is not Named}
     tasks = _each(fact.tasks, lambda row: _in_task_kept(row, leaf))

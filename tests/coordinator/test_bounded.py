@@ -1,4 +1,4 @@
-"""A run of any length: its log is cut at marks, and who reads, recovers or comes late finds what it needs, or is told."""
+"""A run of any length: its log is cut at marks. Who reads, recovers or comes late finds what it needs, or is told."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ def test_a_reader_is_told_what_is_left_and_can_go_on_there() -> None:
 
 
 def test_what_came_before_the_cut_is_not_taken_for_a_repeat() -> None:
-    """Part of what a task emitted is gone. When it runs again, a late reader cannot leave out what repeats it, and is told;
-    it must not leave out what only looks so.
+    """Part of what a task emitted is gone. When it runs again, a late reader cannot leave out what repeats it, and is
+    told; it must not leave out what only looks so.
     """
     seat = Seat({"g": graph((START, "a"))}, log_bytes_max=BOUND)
     (task,) = seat.start()
@@ -197,7 +197,7 @@ def _all_heads_can_be_read(seat: Seat, turn: int) -> None:
         assert root is not None and len(root.values()["l"]) >= turn + 1
 
 
-def test_a_run_that_is_bounded_is_not_taken_for_damaged(seat_of: Any = None) -> None:
+def test_a_run_that_is_bounded_is_not_taken_for_damaged() -> None:
     seat = Seat({"g": graph((START, "a"))}, log_bytes_max=BOUND)
     (task,) = seat.start()
     talk(seat, task, 20_000)

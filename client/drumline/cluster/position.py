@@ -18,7 +18,7 @@ class Position(NamedTuple):
     """`items` items of the fact that ends at number `fact` were yielded, and everything before it.
 
     `epoch` is that of the log entry which held the fact. After Redis has lost a tail, another fact may stand under the
-    same number, in a later epoch. 0: not known. `whole` tells that these are all items of the fact: then nothing of what
+    same number, in a later epoch. 0: not known. `whole` tells that these are all items of the fact: then nothing that
     stands before its end has to be read to go on.
     """
 
