@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from tests.coordinator.seat import Seat
 from tests.coordinator.test_named import LARGE
 from tests.coordinator.test_partition import BIG, events, item
-from tests.coordinator.test_run import START, graph
+from tests.coordinator.test_run import START, graph, node
+from typing_extensions import TypedDict
 
 from drumline.cluster.late import LateStart
 from drumline.cluster.position import BEGINNING, Position, parse_position
 from drumline.cluster.reader import RunReader
 from drumline.errors import LogTrimmed
 from drumline.views import View
+from drumline_graph.builder import StateGraph
+from drumline_graph.compile import compile_program
 from drumline_protocol import wire
 from drumline_protocol.heads import MARKS, heads_in, trimmed_to
 from drumline_protocol.messages import TaskMessage
@@ -159,26 +163,39 @@ def _earliest(seat: Seat) -> str:
     return error.position
 
 
+class Wide(TypedDict, total=False):
+    l: Annotated[list[Any], operator.add]  # noqa: E741
+    whole: Any
+
+
+def wide() -> Any:
+    """Two nodes in turns; a key whose value is replaced as a whole."""
+    builder = StateGraph(Wide)
+    builder.add_node("a", node).add_node("b", node)
+    builder.add_edge(START, "a").add_edge("a", "b").add_edge("b", "a")
+    return compile_program(builder)
+
+
 @pytest.mark.parametrize("takeovers", [False, True])
 def test_cells_and_blobs_go_with_the_log_and_stay_for_the_marks(takeovers: bool) -> None:
-    seat = Seat({"g": graph((START, "a"), ("a", "b"), ("b", "a"))}, log_bytes_max=20_000)
+    seat = Seat({"g": wide()}, log_bytes_max=20_000)
     (task,) = seat.start(recursion_limit=10**6, input={"l": [BIG]})
     part = seat.server.partitions[0]
-    blobs, cells = [], []
+    blobs = []
     for turn in range(300):
-        named, puts = move_out(
-            seat.codec, [("l", [f"{turn}", *LARGE] if turn % 3 == 0 else ["y" * 300])], f"r1:nonce-{turn}-"
-        )
+        writes: list[Any] = [("l", [f"{turn}", *LARGE] if turn % 3 == 0 else ["y" * 300])]
+        if turn % 90 == 0:
+            writes.append(("whole", [turn, *LARGE]))  # a cell that is a blob, and stays one over many marks
+        named, puts = move_out(seat.codec, writes, f"r1:nonce-{turn}-")
         seat.broker.put_blobs([(0, blob, data) for blob, data in puts])
-        edges = [[channel, value] for channel, value in seat.apps.programs["g"].nodes[task.node].edges]
-        seat.say(seat.result(task, writes=seat.codec.box([*map(list, named), *edges])))
+        edges = seat.apps.programs["g"].nodes[task.node].edges
+        seat.say(seat.result(task, writes=seat.codec.box([*map(list, named), *map(list, edges)])))
         seat.settle()
         (task,) = seat.tasks()
         blobs.append(len(part.blobs))
-        cells.append(sum(len(stream) for stream in part.cells.values()))
         if takeovers and turn % 7 == 0:
             seat.lease()
-        if turn % 50 == 49:
+        if turn % 10 == 9:
             _all_heads_can_be_read(seat, turn)
     assert trimmed_to(seat.broker.load_run(0, "r1")) > 100
     assert max(blobs[200:]) <= max(blobs[:150]), "no blob stays that nothing names"
@@ -194,7 +211,8 @@ def _all_heads_can_be_read(seat: Seat, turn: int) -> None:
         assert reader.after == head.at, f"turn {turn}: the head at {head.at} cannot be read"
         rest(seat, reader)
         root = reader.view.root
-        assert root is not None and len(root.values()["l"]) >= turn + 1
+        assert root is not None
+        assert len(root.values()["l"]) >= turn + 1 and root.values()["whole"] == [turn - turn % 90, *LARGE]
 
 
 def test_a_run_that_is_bounded_is_not_taken_for_damaged() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
@@ -17,13 +18,18 @@ from drumline.reading import mappers_of, output_coercion, parse_reading, result_
 from drumline.testing._sim.network import Sent
 from drumline.views import View
 from drumline_coordinator import staging
+from drumline_coordinator.partition import Partition
+from drumline_coordinator.staging import Stage
 from drumline_protocol import wire
 from drumline_protocol.cells import CellRow
+from drumline_protocol.facts import RunFinished
 from drumline_protocol.heads import heads_in
 from drumline_transport.broker import CommitReply
 from drumline_transport.memory import MemoryBroker
 
+from . import world as world_module
 from .clients import Items, SimClient
+from .faults import Faults
 from .world import World
 
 SEEDS = 25
@@ -171,6 +177,58 @@ def test_what_comes_behind_a_position_is_the_same_from_every_head(seed: int) -> 
                     assert late.enter(reader) == []
                     assert reader.after == head.at, "it begins at the head"
                     assert shown(read(client, reader)) == shown(items[index + 1 :]), (head.at, start, modes)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_run_whose_log_is_cut_again_and_again_can_be_recovered_and_read(seed: int) -> None:
+    """The watch recovers each run at every commit. So do readers here, from each head that its record holds."""
+    cut: list[str] = []
+
+    def observe(sent: Sent, reply: CommitReply) -> None:
+        cut.extend(run_id for run_id, _ in sent.commit.logs_trimmed if reply.status == "applied")
+        for client in world.clients:
+            run = client.run
+            record = world.server.partitions[run.partition].runs.get(run.id, {})
+            for head in () if run.damaged else heads_in(record):
+                start = Position(head.fact, 0, head.epoch, True)
+                reader = reader_of(client, ("values", "tasks"), "v1", start)
+                now = Taken(run.id, record, MemoryBroker(world.server))
+                LateStart(old_link(now, run.partition), run.id, client.codec, start, record=record).enter(reader)
+                assert reader.after == head.at
+                read(client, reader)
+
+    world = World(seed, faults=replace(Faults.draw(Random(seed)), damage=0.0))
+    world.limits = [limit for limit in world.limits if limit[1] != "HEAD_AFTER_BYTES_MIN"]
+    watch = world.server.observe
+    world.server.observe = lambda *told: (watch(*told), observe(*told))
+    for client in world.clients:
+        client.read = lambda client=client: _reads_no_more(client)  # type: ignore[method-assign]
+    with (
+        patch.object(staging, "HEAD_GROWTH", 0),
+        patch.object(world_module, "check_run", lambda *_: "cut"),
+        patch.object(Partition, "_new_stage", _small_stage),
+    ):
+        world.run()
+    assert all(world.watch.logs[client.run.id].ended for client in whole_runs(world))
+    long = [client for client in whole_runs(world) if world.watch.logs[client.run.id].last_id[1] > 150]
+    assert {client.run.id for client in long} <= set(cut)
+
+
+def _reads_no_more(client: SimClient) -> str:
+    """Its reader only waits for the end: of a log that is cut it would be told."""
+    log = client.broker.load_log(client.run.partition, client.run.id)
+    client.run.told = client.run.ended = (
+        bool(log) and type(wire.decode_facts(client.codec, log[-1].data)[-1]) is RunFinished
+    )
+    return "looks"
+
+
+def _small_stage(partition: Partition) -> Stage:
+    partition._log_bytes_max = 1_000
+    return NEW_STAGE(partition)
+
+
+NEW_STAGE = Partition._new_stage
 
 
 def starts(items: Items, fact: int, world: World) -> list[int]:

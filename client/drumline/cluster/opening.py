@@ -31,9 +31,9 @@ class Opening:
     """What a reader of a run asked for.
 
     `reading` says how the run is shown. `begin` is called before the first read: it submits the run (None: the run must
-    be there). `cancel` is called when the stream is closed before the end of the run (None: it goes on), `withdraw` when
-    nobody accepted the run (None: it was there before). `asked` is what the run must have been begun with, `caller` the
-    node that reads it.
+    be there). `cancel` is called when the stream is closed before the end of the run (None: the run goes on),
+    `withdraw` when nobody accepted the run (None: it was there before). `asked` is what the run must have been begun
+    with, `caller` the node that reads it.
     """
 
     run_id: str

@@ -96,8 +96,9 @@ class _Stream(Generic[ItemT]):
         finally:
             self._watch()
             self._begun = True
-        if self._late is not None:
-            self._ready.extend(self._late.enter(self._reader))
+        late, self._late = self._late, None
+        if late is not None:
+            self._ready.extend(late.enter(self._reader))
         self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
         if self._caller is not None:
             self._caller.waits(True)
