@@ -200,10 +200,14 @@ def test_a_run_whose_log_is_cut_again_and_again_can_be_recovered_and_read(seed: 
     world = World(seed, faults=replace(Faults.draw(Random(seed)), damage=0.0))
     world.limits = [limit for limit in world.limits if limit[1] != "HEAD_AFTER_BYTES_MIN"]
     watch = world.server.observe
-    world.server.observe = lambda *told: (watch(*told), observe(*told))
-    for client in world.clients:
-        client.read = lambda client=client: _reads_no_more(client)  # type: ignore[method-assign]
+
+    def both(sent: Sent, reply: CommitReply) -> None:
+        watch(sent, reply)
+        observe(sent, reply)
+
+    world.server.observe = both
     with (
+        patch.object(SimClient, "read", _reads_no_more),
         patch.object(staging, "HEAD_GROWTH", 0),
         patch.object(world_module, "check_run", lambda *_: "cut"),
         patch.object(Partition, "_new_stage", _small_stage),
