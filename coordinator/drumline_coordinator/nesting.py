@@ -24,12 +24,12 @@ from drumline_graph.types import Command
 from drumline_graph.writes import joined
 from drumline_protocol.facts import (
     GraphEntered,
-    GraphLeft,
+    GraphExited,
     GraphPaused,
     PlanMade,
     PlannedTask,
+    RoutingStarted,
     RunFinished,
-    TailOpened,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -67,7 +67,7 @@ def place_of(state: RunState, scope: Scope) -> Place:
     """What this graph is in its run."""
     if scope.parent is not None:
         return Place.NODE
-    return Place.CALLED if state.base else Place.ROOT
+    return Place.CALLED if state.root_ns else Place.ROOT
 
 
 # -- in --------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
     start = program.start
     id_ = task_id(machine.id, ns, 0, start.path_key)
     writes = [*entering_writes(scope, id_, input, wire=machine.wire), *start.edges]
-    if start.branches or start.foreign:
+    if start.branches or start.makes_writes:
         row = PlannedTask(id_, START, start.path, start.triggers, writes, True)
         machine.emit(PlanMade(ns, 0, scope.stop, [row], machine.now_ms, [input]))
     else:
@@ -187,7 +187,7 @@ def _leave(machine: Machine, scope: Scope) -> None:
     """Forget a subgraph and everything below it; what of it still runs is cancelled."""
     _withdraw(machine, _tasks_below(scope))
     machine.fx.dropped += kept_below(scope)
-    machine.emit(GraphLeft(scope.ns))
+    machine.emit(GraphExited(scope.ns))
 
 
 def _tasks_below(scope: Scope) -> Iterator[Task]:
@@ -208,12 +208,12 @@ def _withdraw(machine: Machine, tasks: Iterator[Task]) -> None:
 def _resolve(machine: Machine, task: Task, result: Any) -> None:
     """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
     try:
-        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.record)
+        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.recorded)
     except BaseException as error:
         fail_task(machine, task, error)
         return
-    if task.node.branches or task.node.foreign:
-        machine.emit(TailOpened(task.scope.ns, task.id, writes))
+    if task.node.branches or task.node.makes_writes:
+        machine.emit(RoutingStarted(task.scope.ns, task.id, writes))
     else:
         finish(machine, task, writes)
 

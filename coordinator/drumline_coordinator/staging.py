@@ -14,7 +14,7 @@ from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
 from drumline_coordinator.opened import OpenRun, Ruin
-from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -114,9 +114,9 @@ class Stage:
     def _send(self, open_run: OpenRun, messages: Sequence[tuple[Task, str, bytes]]) -> None:
         run_id, commit = open_run.run.id, self.commit
         for task, token, data in messages:
-            slot, digest = slot_of(task.id, task.attempt), token_digest(token)
-            open_run.digests[slot] = digest
-            commit.tasks.append(TaskAppend(run_id, slot, task.node.pool, data, digest))
+            key, digest = attempt_key(task.id, task.attempt), token_digest(token)
+            open_run.digests[key] = digest
+            commit.tasks.append(TaskAppend(run_id, key, task.node.pool, data, digest))
             self.entries_left -= 1
             self._bytes_left -= len(data)
 
@@ -125,9 +125,9 @@ class Stage:
         for fx in effects:
             for pairs, into in ((fx.settled, commit.settled), (fx.withdrawn, commit.withdrawn)):
                 for task, attempt in pairs:
-                    slot = slot_of(task, attempt)
-                    open_run.digests.pop(slot, None)
-                    into.append((run_id, slot))
+                    key = attempt_key(task, attempt)
+                    open_run.digests.pop(key, None)
+                    into.append((run_id, key))
             self._keep(open_run, fx)
             if fx.cancelled:
                 commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))
@@ -186,13 +186,13 @@ class Stage:
 
     # -- runs that end without having gone on --------------------------------------------------------
 
-    def reject(self, run_id: str, graph: str, end: RunFinished, record: Sequence[str] = (), **told: Any) -> None:
+    def reject(self, run_id: str, graph: str, end: RunFinished, recorded: Sequence[str] = (), **told: Any) -> None:
         """A run that cannot begin still has a log, of two facts: a client waits for it."""
         started = RunStarted(
             run_id,
             graph,
             "",
-            tuple(record),
+            tuple(recorded),
             {},
             told.get("metadata") or {},
             tuple(told.get("tags") or ()),
@@ -204,7 +204,7 @@ class Stage:
 
     def ruin(self, ruin: Ruin) -> None:
         """An open run that cannot go on ends as failed, and says why; nobody works for it any more."""
-        self._forget(ruin.run_id, ruin.slots)
+        self._forget(ruin.run_id, ruin.attempts)
         if not ruin.readable:
             self.commit.deleted.append(ruin.run_id)
             return
@@ -212,14 +212,14 @@ class Stage:
         self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end], self._codec))
         self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
 
-    def delete(self, run_id: str, slots: Sequence[str]) -> None:
+    def delete(self, run_id: str, attempts: Sequence[str]) -> None:
         """Nothing of the run is to stay."""
-        self._forget(run_id, slots)
+        self._forget(run_id, attempts)
         self.commit.deleted.append(run_id)
 
-    def _forget(self, run_id: str, slots: Sequence[str]) -> None:
-        self.commit.withdrawn.extend((run_id, slot) for slot in slots)
-        if slots:
+    def _forget(self, run_id: str, attempts: Sequence[str]) -> None:
+        self.commit.withdrawn.extend((run_id, key) for key in attempts)
+        if attempts:
             self.commit.ctl.append(wire.encode(self._codec, Cancel(run_id)))
 
     def _ended(self, run_id: str, graph: str, end: RunFinished, last: int) -> None:

@@ -118,14 +118,14 @@ DISPATCH_WINDOW_ENTRIES_MAX = 1000
 #: Bytes of tasks that one commit may send out (a single bigger task goes alone).
 DISPATCH_WINDOW_BYTES_MAX = 1024 * 1024
 
-#: How often a task may be begun when workers keep vanishing with it, before it has failed (`TaskAbandoned`).
+#: How often a task may be begun when workers keep vanishing with it, before it has failed (`TaskLost`).
 ATTEMPTS_MAX = 5
 
 #: Workers that a task may lose in company. From then on it is a suspect and runs alone, so that what it loses further
 #: is its own doing, and others are spared.
 DEATHS_IN_COMPANY_MAX = 2
 
-#: How often a task may be begun in all, whatever voids its attempts: a broker may lose entries again and again.
+#: How often a task may be begun in all, why ever its attempts are retracted: a broker may lose entries again and again.
 BEGINNINGS_MAX = 50
 
 #: After a takeover, how often an entry may bring its coordinator down before its run fails (`PoisonedRun`).

@@ -28,8 +28,8 @@ from drumline_protocol.facts import (
     GraphKept,
     PlanMade,
     PlannedTask,
+    RoutingStarted,
     StepCommitted,
-    TailOpened,
     TaskFinished,
     TaskKept,
 )
@@ -290,7 +290,7 @@ def _in_task_kept(row: TaskKept, leaf: _Leaf) -> TaskKept:
 
 _IN_FACTS: dict[type, Callable[[Any, _Leaf], Any]] = {
     TaskFinished: _in_fact_writes,
-    TailOpened: _in_fact_writes,
+    RoutingStarted: _in_fact_writes,
     PlanMade: _in_plan,
     StepCommitted: _in_step,
     GraphEntered: _in_cells,

@@ -17,7 +17,7 @@ from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.opened import OpenRuns
 from drumline_coordinator.partition import Partition
-from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.run import Run
 from drumline_coordinator.sweep import Sweep
 from drumline_coordinator.tasks import DONE, RUNNING
@@ -123,7 +123,7 @@ def recovery_sends_again() -> AbstractContextManager[None]:
     """A new owner sends every open task again, whether it has an entry or not."""
     genuine = recovery.recover
 
-    def recover(program: Any, shared: Any, facts: Any, _slots: Any) -> Run:
+    def recover(program: Any, shared: Any, facts: Any, _attempts: Any) -> Run:
         return genuine(program, shared, facts, ())
 
     return patched(opened, "recover", recover)
@@ -145,8 +145,8 @@ def leftovers_stay() -> AbstractContextManager[None]:
     genuine = Sweep._report
 
     def report(self: Sweep, task: Any, _record: Any) -> None:
-        slot = slot_of(task.message.task, task.message.attempt)
-        genuine(self, task, {f"t:{slot}": f"{task.pool} {task.entry.id}".encode()})
+        key = attempt_key(task.message.task, task.message.attempt)
+        genuine(self, task, {f"t:{key}": f"{task.pool} {task.entry.id}".encode()})
 
     return patched(Sweep, "_report", report)
 

@@ -1,10 +1,8 @@
-"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its
-reply.
+"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its reply.
 
-Replies come in the order of sending. When one says that its commit could not be applied *yet* (no
-connection, OOM, a lost script), the later ones of the same partition in flight cannot have been
-applied either, since numbers leave no gap; they are sent again behind it. Other partitions go on
-undisturbed.
+Replies come in the order of sending. When one says that its commit could not be applied *yet* (no connection, OOM, a
+lost script), the later ones of the same partition in flight cannot have been applied either, since numbers leave no
+gap; they are sent again behind it. Other partitions go on undisturbed.
 """
 
 from __future__ import annotations
@@ -79,17 +77,17 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
         add(cell_words(commit, keys, key))
     for task in commit.tasks:
         k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
-        add(("T", k, run, task.slot, task.pool, task.digest, task.data))
+        add(("T", k, run, task.attempt, task.pool, task.digest, task.data))
     for run_id, values in commit.fields:
         k = key(keys.run(p, run_id), "h")
         words: list[Argument] = [word for pair in values.items() for word in pair]
         for i in range(0, len(words), _FIELD_WORDS_MAX):
             chunk = words[i : i + _FIELD_WORDS_MAX]
             add(("F", k, len(chunk), *chunk))
-    for run_id, slot in commit.settled:
-        add(("S", key(keys.run(p, run_id), "h"), slot))
-    for run_id, slot in commit.withdrawn:
-        add(("W", key(keys.run(p, run_id), "h"), slot))
+    for run_id, attempt in commit.settled:
+        add(("S", key(keys.run(p, run_id), "h"), attempt))
+    for run_id, attempt in commit.withdrawn:
+        add(("W", key(keys.run(p, run_id), "h"), attempt))
     add(value_words(commit, keys, key))
     for run_id in commit.opened:
         add(("O", key(keys.open(p), "s"), run_id))
@@ -160,7 +158,7 @@ class CommitQueue:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """The connection and the commits on their way are the parent's, who holds the leases too."""
+        """The connection and the commits on their way are those of the parent, which holds the leases too."""
         self._connection = None
         for waiting in (self._in_flight, self._again, self._queue, self._held, self._trimmed):
             waiting.clear()

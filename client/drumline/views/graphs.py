@@ -14,7 +14,7 @@ from drumline_protocol.codec import unbox
 from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
 from drumline_protocol.graph_paths import child_path
 from drumline_protocol.metadata import metadata_below, task_metadata
-from drumline_protocol.step_changes import opened_changes
+from drumline_protocol.step_changes import decoded_changes
 
 Mappers = Callable[[str, str], Callable[[Any], Any] | None]
 
@@ -23,15 +23,15 @@ class GraphView:
     """The state of one graph as its facts tell it.
 
     `keys` are those that `values` and `updates` show; `shown` tells whether the graph's events are asked for;
-    `foreign` marks a graph that a node called itself, of which a client knows no more than its facts tell. `output` is
+    `called` marks a graph that a node called itself, of which a client knows no more than its facts tell. `output` is
     what the graph returns if it ended now, kept only if somebody asks for `output`.
     """
 
     __slots__ = (
         "_finished",
         "_shown_keys",
+        "called",
         "cells",
-        "foreign",
         "keys",
         "leaving",
         "metadata",
@@ -56,7 +56,7 @@ class GraphView:
         *,
         keys: Any = None,
         whole: bool = False,
-        foreign: bool = False,
+        called: bool = False,
         shown: bool = True,
     ) -> None:
         self.ns = entered.ns
@@ -65,7 +65,7 @@ class GraphView:
         self.sketch = sketch = sketches[entered.path]
         self.metadata = metadata
         self.tags = tags
-        self.foreign = foreign
+        self.called = called
         self.shown = shown
         self.cells = dict(entered.cells)
         self.step = 0
@@ -92,13 +92,13 @@ class GraphView:
             parent.sketches,
             metadata_below(parent.metadata, node.metadata if node else None, entered.ns),
             parent.tags,
-            foreign=parent.foreign,
+            called=parent.called,
             shown=shown,
         )
 
     def commit(self, fact: StepCommitted | GraphPaused) -> None:
         """Fold what a superstep changed into the state, or would change: with a pause the run ends."""
-        store(self.cells, patched(self.cells, opened_changes(fact.changes, self._written)))
+        store(self.cells, patched(self.cells, decoded_changes(fact.changes, self._written)))
         self._finished.clear()
 
     def note_finished(self, task: PlannedTask, writes: Any) -> None:
@@ -184,7 +184,7 @@ class GraphView:
         for key, kind in self.sketch.managed.items():
             if key in reads and kind in _MANAGED:
                 value[key] = _MANAGED[kind].get(fact.step, fact.stop)
-        build = None if mappers is None or self.foreign else mappers(self.path, task.name)
+        build = None if mappers is None or self.called else mappers(self.path, task.name)
         return value if build is None else build(value)
 
 
@@ -249,7 +249,7 @@ class OpenTask:
             self._shown[len(self._told) - 1] = id_
 
     def retract(self) -> None:
-        """The attempt is void: compare what comes next with what was told."""
+        """The attempt is retracted: compare what comes next with what was told."""
         self._repeat = 0
 
     def forget_told(self) -> None:

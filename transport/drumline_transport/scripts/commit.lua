@@ -16,11 +16,11 @@
 --   A <k cell> <k run> <cell> <id> <parent> <data> <at> <from> <to>  append a version of a cell; name the cell in the
 --                                                  run record. Behind its data come the bytes from..to of ARGV[at], a
 --                                                  log's data, which need not be sent twice; at 0: none
---   T <k tasks> <k run> <slot> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
+--   T <k tasks> <k run> <attempt> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
 --                                                  its token in the run record
 --   F <k run> <n> <name> <value> ...               set fields of a run record: n words, an even number
---   S <k run> <slot>                               forget a slot
---   W <k run> <slot>                               forget a slot, and delete its entry, delivered or not
+--   S <k run> <attempt>                            forget an attempt
+--   W <k run> <attempt>                            forget an attempt, and delete its entry, delivered or not
 --   O <k open> <run id>                            a run opened
 --   P <k waiting> <run id> <1 or 0>                a run has tasks that wait without an entry, or none any more
 --   C <k open> <run id> <k run> <k log> <ttl s>    a run closed: its log, its record and what that names expire; ttl 0:
@@ -144,8 +144,8 @@ while i <= count do
     i = i + 10
   elseif op == 'T' then
     local id = call('XADD', key, '*', 'd', ARGV[i + 6])
-    local slot = ARGV[i + 3]
-    call('HSET', KEYS[tonumber(ARGV[i + 2])], 't:' .. slot, ARGV[i + 4] .. ' ' .. id, 'k:' .. slot, ARGV[i + 5])
+    local attempt = ARGV[i + 3]
+    call('HSET', KEYS[tonumber(ARGV[i + 2])], 't:' .. attempt, ARGV[i + 4] .. ' ' .. id, 'k:' .. attempt, ARGV[i + 5])
     i = i + 7
   elseif op == 'F' then
     local n = tonumber(ARGV[i + 2])

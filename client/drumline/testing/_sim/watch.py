@@ -24,7 +24,7 @@ from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
     Emitted,
-    GraphLeft,
+    GraphExited,
     Noticed,
     PlanMade,
     RunFinished,
@@ -122,7 +122,7 @@ class LogWatch:
             track = self.tasks[fact.task]
             demand(not track.over and not track.n, f"{where}: {track.name} is parked when it was begun")
             track.attempt += 1
-        elif kind is GraphLeft:
+        elif kind is GraphExited:
             for track in self.tasks.values():
                 track.over = track.over or track.ns[: len(fact.ns)] == fact.ns
         elif kind is Noticed:
@@ -191,13 +191,14 @@ class Watch:
     def _check_recovery(self, commit: Commit, run_id: str, expected: Any) -> None:
         """A machine made from log and record equals the live one as it was when it made this commit."""
         record = self.server.partitions[commit.partition].runs[run_id]
-        slots = sorted(name[2:] for name in record if name.startswith("t:"))
+        attempts = sorted(name[2:] for name in record if name.startswith("t:"))
         if expected is None:
-            demand(not slots, f"run {run_id} ended and still holds the slots {slots}")
+            demand(not attempts, f"run {run_id} ended and still names the attempts {attempts}")
             return
         trouble = expected.pop("troubles", None)
         demand(not trouble, f"run {run_id}: {trouble}")
-        demand(slots == expected["slots"], f"run {run_id} holds slots {slots}, not {expected['slots']}")
+        sent = expected["attempts"]
+        demand(attempts == sent, f"run {run_id} names the attempts {attempts}, not {sent}")
         codec = self._codec_of(run_id, commit.partition)
         shared = wire.from_row(unbox(Boxed(record["shared"], codec)))
         broker = MemoryBroker(self.server)
@@ -206,7 +207,7 @@ class Watch:
             how, facts = ways.pop()
             open_head(codec, run_id, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
             open_facts(codec, facts, lambda ids: broker.read_values(commit.partition, [], ids)[1])
-            run = recover(self.apps.programs[shared.graph], shared, facts, slots, codec)
+            run = recover(self.apps.programs[shared.graph], shared, facts, attempts, codec)
             text = "\n  ".join([*differences(expected, image(run), codec), *troubles(run.state)])
             demand(
                 not text,
