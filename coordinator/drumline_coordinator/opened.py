@@ -72,7 +72,7 @@ class OpenRun:
     #: bytes of log since the last head, and the bytes of that head
     unheaded_bytes: int = 0
     head_bytes: int = 0
-    #: which versions of cells the last head, and the marks, need: by cell, that of the lowest base
+    #: which versions the last head, and the marks, need: by cell, that of the lowest base
     head_bases: dict[str, int] = field(default_factory=dict)
     #: cells that nothing but heads needs
     dropped: list[str] = field(default_factory=list)

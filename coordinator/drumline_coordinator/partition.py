@@ -223,6 +223,7 @@ class Partition:
             if self._apps.apart and (found := self._find(message.run)):
                 message = self._apps.as_of(found.run.shared.graph, message, entry.data)
             self._on_event(message)
+            self._stage.hear(entry, message)
 
     def _on_event(self, message: Any) -> None:
         open_run = self._find(message.run)
@@ -369,8 +370,7 @@ class Partition:
             self._write(open_run)
         self.number += 1
         commit = self._stage.commit
-        commit.number = self.number
-        commit.position = self.position
+        commit.number, commit.position = self.number, self.position
         return commit
 
     def _write(self, open_run: OpenRun) -> None:

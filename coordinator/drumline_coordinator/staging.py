@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from drumline_coordinator.cells import bases_named
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
@@ -17,7 +18,8 @@ from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec
+from drumline_protocol.codec import Boxed, Codec
+from drumline_protocol.codec_derived import Derived
 from drumline_protocol.facts import Fact, PlanMade, RunFinished, RunStarted, TaskFailed, fact_count
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
@@ -29,11 +31,14 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import Cancel
-from drumline_transport.broker import CellAppend, Commit, LogAppend, TaskAppend
+from drumline_protocol.messages import Cancel, TaskResult
+from drumline_transport.broker import INBOX, CellAppend, Commit, Heard, InboxEntry, LogAppend, TaskAppend
 from drumline_transport.dead import DeadEntry, FailedRun
 
 log = logging.getLogger("drumline.coordinator")
+
+#: Less of what an entry tells is sent again as it is.
+HEARD_BYTES_MIN = 128
 
 #: how many times what the last head takes the log must have grown by before the next one
 HEAD_GROWTH = 2
@@ -56,6 +61,12 @@ class Stage:
         #: room for tasks
         self.entries_left = DISPATCH_WINDOW_ENTRIES_MAX
         self._bytes_left = DISPATCH_WINDOW_BYTES_MAX
+
+    def hear(self, entry: InboxEntry, message: Any) -> None:
+        """Note what an entry of the inbox tells: the run's log is likely to tell it again, byte for byte."""
+        writes = message.writes if type(message) is TaskResult else None
+        if type(writes) is Boxed and len(writes.data) >= HEARD_BYTES_MIN and entry.source == INBOX:
+            self.commit.heard.append(Heard(entry.run, entry.id, entry.data, writes.data))
 
     # -- runs that go on -----------------------------------------------------------------------------
 
@@ -116,7 +127,7 @@ class Stage:
         for task, token, data in messages:
             key, digest = attempt_key(task.id, task.attempt), token_digest(token)
             open_run.digests[key] = digest
-            commit.tasks.append(TaskAppend(run_id, key, task.node.pool, data, digest))
+            commit.tasks.append(TaskAppend(run_id, key, task.node.pool, data, digest, _part_of(task)))
             self.entries_left -= 1
             self._bytes_left -= len(data)
 
@@ -133,18 +144,26 @@ class Stage:
                 commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))
 
     def _keep(self, open_run: OpenRun, fx: Effects) -> None:
-        """What the cell store gets, and what goes. What the run's head names stays until there is another head."""
+        """What the cell store gets, and what goes.
+
+        What the run's head names stays until there is another head, and what a task's argument is made of until the
+        task has ended: it goes with the next versions that go.
+        """
         commit, run_id, bases = self.commit, open_run.run.id, open_run.head_bases
         for row in fx.rows:
             commit.cells.append(CellAppend(run_id, row.cell, row.version, row.parent, row.data))
             if row.trims and row.cell not in bases:
-                commit.cells_trimmed.append((run_id, row.cell, row.version))
+                self._trim(open_run, row.cell, row.version)
         for cell in fx.dropped:
             if cell in bases:
                 open_run.dropped.append(cell)
             else:
                 commit.cells_dropped.append((run_id, cell))
         commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
+
+    def _trim(self, open_run: OpenRun, cell: str, lowest: int) -> None:
+        needed = bases_named(open_run.run.state.tasks.values()).get(cell, lowest)
+        self.commit.cells_trimmed.append((open_run.run.id, cell, min(lowest, needed)))
 
     def _head(self, open_run: OpenRun, added: int) -> list[Fact]:
         """A new head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`; or none.
@@ -172,7 +191,7 @@ class Stage:
         former, open_run.head_bases = open_run.head_bases, open_run.bounded.bases(bases_in(facts))
         for cell, base in open_run.head_bases.items():
             if former.get(cell, base) < base:
-                commit.cells_trimmed.append((run_id, cell, base))
+                self._trim(open_run, cell, base)
         gone = [cell for cell in open_run.dropped if cell not in open_run.head_bases]
         commit.cells_dropped.extend((run_id, cell) for cell in gone)
         open_run.dropped = [cell for cell in open_run.dropped if cell in open_run.head_bases]
@@ -252,6 +271,12 @@ class Stage:
             head = self._entries(run_id, first, facts[:middle], codec)
             return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:], codec)]
         return [LogAppend(run_id, first, first - 1 + sum(map(fact_count, facts)), data)]
+
+
+def _part_of(task: Task) -> bytes:
+    """The bytes in the message of a task that are those of a result before it."""
+    box = task.input.box if type(task.input) is Derived else None
+    return box.data if type(box) is Boxed and len(box.data) >= HEARD_BYTES_MIN else b""
 
 
 def _told(error: Any) -> str:

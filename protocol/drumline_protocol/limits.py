@@ -31,6 +31,12 @@ RESULT_INLINE_BYTES_MAX = 1024 * 1024
 #: No value that takes less than this is put under a name: the name would not be shorter by much.
 NAMED_CROWDED_BYTES_MIN = 256
 
+#: Values that the argument of one Send takes from elsewhere: each is copied for the task.
+HOLES_MAX = 256
+
+#: Containers and items of an argument that are looked through for such values.
+HOLES_LOOK_ITEMS_MAX = 10_000
+
 #: The id of a blob: the id of its run, and what tells the values of that run apart.
 BLOB_ID_CHARS_MAX = 512
 

@@ -134,12 +134,23 @@ class LogAppend:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An entry of the inbox that a commit answers, and the part of its data that the run's log may hold again."""
+
+    run_id: str
+    id: str
+    data: bytes
+    part: bytes
+
+
 @dataclass(slots=True)
 class TaskAppend:
     """A task entry for `pool`.
 
     The run record keeps its stream id under `attempt` (`<task>:<attempt>`) until the attempt is settled or withdrawn.
-    Beside it stands `digest`, by which the coordinator knows the holder of the entry.
+    Beside it stands `digest`, by which the coordinator knows the holder of the entry. `part` of
+    its data may stand in the run's log too.
     """
 
     run_id: str
@@ -147,6 +158,7 @@ class TaskAppend:
     pool: str
     data: bytes
     digest: str = ""
+    part: bytes = b""
 
 
 @dataclass(slots=True)
@@ -222,6 +234,8 @@ class Commit:
     deleted: list[str] = field(default_factory=list)
     dead: list[DeadEntry] = field(default_factory=list)
     failed: list[FailedRun] = field(default_factory=list)
+    #: changes nothing: what lies in the inbox need not be sent again to become part of a log
+    heard: list[Heard] = field(default_factory=list)
 
 
 @dataclass(slots=True)

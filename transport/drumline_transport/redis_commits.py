@@ -32,6 +32,7 @@ from drumline_transport.connection import (
 from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import load_script
+from drumline_transport.log_words import log_words, task_words
 from drumline_transport.rows import dead_words
 from drumline_transport.scripts import COMMIT
 from drumline_transport.value_words import cell_words, value_words
@@ -63,21 +64,11 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     add = ops.extend
     epoch, number = commit.epoch, commit.number
     if commit.logs:
-        last: dict[str, int] = {}
-        for log in commit.logs:
-            if log.last <= last.get(log.run_id, -1) or log.first > log.last:
-                raise ValueError(
-                    f"commit {number} of partition {p}: facts {log.first}..{log.last} of run "
-                    f"{log.run_id!r} do not come behind fact {last.get(log.run_id, -1)}"
-                )
-            last[log.run_id] = log.last
-            k = key(keys.log(p, log.run_id), "l")
-            add(("L", k, f"{epoch}-{log.last}", log.first, log.data))
+        add(log_words(commit, keys, key))
     if commit.cells:
         add(cell_words(commit, keys, key))
-    for task in commit.tasks:
-        k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
-        add(("T", k, run, task.attempt, task.pool, task.digest, task.data))
+    if commit.tasks:
+        add(task_words(commit, keys, key))
     for run_id, values in commit.fields:
         k = key(keys.run(p, run_id), "h")
         words: list[Argument] = [word for pair in values.items() for word in pair]

@@ -58,6 +58,8 @@ class Execution:
     #: runs of a cluster that the node waits for
     waiting: int = 0
     table: Any = None
+    #: which values of its task have names (`Job.origins`)
+    origins: Any = None
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} of node {self.node!r}, task {self.task} of run {self.run}"

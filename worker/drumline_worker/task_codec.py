@@ -99,7 +99,7 @@ class TaskCodec:
 
         try:
             job = self._registry.job(message, emit, self._executor, self._values)
-            job.fate = execution
+            job.fate, execution.origins = execution, job.origins
             return job
         except NotHeld as error:
             self.refuse(execution, str(error))
@@ -155,6 +155,9 @@ class TaskCodec:
         """The writes or the command of a task. Large values are moved out if its coordinator takes names."""
         if not execution.names:
             return codec.box(plain_writes(found))
+        if execution.origins is not None and type(found) is list:
+            found = execution.origins.in_writes(found)
+            execution.origins = None
         box, execution.blobs = self._results.boxed(codec, found, execution.run, execution.node)
         return box
 

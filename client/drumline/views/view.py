@@ -314,7 +314,7 @@ class View:
             task.graph.leaving = True
             return
         if self.folds_cells:
-            task.graph.note_finished(task.planned, fact.writes)
+            task.graph.note_finished(task.planned, fact.writes, arguments=self.shows_arguments)
         if task.planned.hidden or not task.graph.shown:
             return
         graph, name = task.graph, task.planned.name

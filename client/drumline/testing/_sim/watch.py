@@ -6,7 +6,7 @@ speak of. A machine that is made from log and record must equal the live one, at
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -19,8 +19,12 @@ from drumline_coordinator.heads import head_facts
 from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
+from drumline_coordinator.tasks import OPEN, Task
 from drumline_protocol import wire
+from drumline_protocol.cells import assemble
 from drumline_protocol.codec import Boxed, Codec, unbox
+from drumline_protocol.codec_derived import Derived
+from drumline_protocol.errors import CellMissing
 from drumline_protocol.facts import (
     AttemptRetracted,
     Emitted,
@@ -215,10 +219,24 @@ class Watch:
                 f"{shared.graph!r} gives other results when called again, or changes its arguments in place, mend it "
                 f"first:\n  {text}",
             )
+            if how == "its log":
+                self._check_arguments(commit.partition, run_id, run.state.tasks.values(), codec)
             if how == "its log" and any(scope.kept for scope in run.state.scopes.values()):
                 # The cell store holds what the state says that it does: all of it is read.
                 made = head_facts(facts[0], run.state, 0)
                 ways.append(("a head made now", wire.decode_facts(codec, wire.encode_facts(codec, made))))
+
+    def _check_arguments(self, partition: int, run_id: str, tasks: Iterable[Task], codec: Codec) -> None:
+        """What the arguments of open tasks are made of is there."""
+        broker = MemoryBroker(self.server)
+        for task in tasks:
+            if type(task.input) is Derived and task.status in OPEN:
+                for at in task.input.cells:
+                    [rows], _ = broker.read_values(partition, [(run_id, at.cell, at.base - 1, at.version)], [])
+                    try:
+                        assemble(codec, rows, at.version)
+                    except CellMissing as error:
+                        demand(False, f"run {run_id}: {task} gets what is gone: {at}, {error}")
 
     def _ways(self, run_id: str, record: Mapping[str, bytes], codec: Codec) -> dict[str, list[Any]]:
         """The facts that recovery may start from: the whole log, or the head and what is behind it."""
