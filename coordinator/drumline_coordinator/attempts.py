@@ -164,10 +164,14 @@ def on_refused(machine: Machine, event: Refused) -> None:
 
 
 def on_workers(machine: Machine, _event: WorkersChanged) -> None:
-    """Parked tasks are offered again."""
-    parked = [task for task in machine.state.tasks.values() if task.status is PARKED]
-    if parked:
-        fold_requeue(machine.state, parked)
+    """Parked tasks are offered again. A new owner of the run is told so too, whose timers may have rung for the old."""
+    again = [task for task in machine.state.tasks.values() if task.status is PARKED or _is_overdue(machine, task)]
+    if again:
+        fold_requeue(machine.state, again)
+
+
+def _is_overdue(machine: Machine, task: Task) -> bool:
+    return task.status is DELAYED and task.due_ms <= machine.now_ms
 
 
 # -- attempts that are retracted ------------------------------------------------------------------
@@ -178,6 +182,10 @@ def on_lost(machine: Machine, event: AttemptLost) -> None:
     task = sent_attempt(machine, event)
     if task is not None:
         lose(machine, task, event.reason, died=event.died)
+        return
+    overdue = [task for task in machine.state.tasks.values() if _is_overdue(machine, task)]
+    if overdue:  # somebody has deleted their timers: the sweep speaks of runs for which nobody works
+        fold_requeue(machine.state, overdue)
 
 
 def lose(machine: Machine, task: Task, reason: str, *, died: bool = False) -> None:

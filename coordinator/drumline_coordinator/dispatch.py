@@ -44,6 +44,8 @@ class Dispatcher:
             token=token,
             alone=task.is_suspect,
             named=named,
+            tries=task.tries,
+            first_ms=task.first_ms,
         )
         return wire.encode(self.codec, message)
 

@@ -17,7 +17,8 @@ class Effects:
     `settled` lists (task, attempt) whose worker removed the entry itself; `withdrawn` those whose entry must be
     removed from its task stream; `more` says that planned tasks wait for the next window. `rows` go to the cell store,
     `dropped` names cells that nobody needs any more, `named` are names of blobs that facts speak of from now on.
-    `saves` is what the run's thread keeps. `timers` are (time in ms, task, attempt) of tasks that wait.
+    `saves` is what the run's thread keeps. `timers` are (time in ms, task, attempt) of tasks that wait,
+    `timers_dropped` (task, attempt) of those that need to wait no more.
     """
 
     facts: list[Fact] = field(default_factory=list)
@@ -29,6 +30,7 @@ class Effects:
     dropped: list[str] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
     timers: list[tuple[float, str, int]] = field(default_factory=list)
+    timers_dropped: list[tuple[str, int]] = field(default_factory=list)
     saves: list[Save] = field(default_factory=list)
     finished: bool = False
     more: bool = False

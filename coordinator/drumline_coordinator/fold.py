@@ -154,6 +154,7 @@ def _task_kept(state: RunState, scope: Scope, row: TaskKept) -> None:
     task.status, task.story, task.phase = TaskStatus(row.story[-1:]), row.story, row.phase
     task.attempt, task.lost, task.deaths = row.attempt, row.lost, row.deaths
     task.executor, task.n, task.reason = row.executor or None, row.n, row.reason
+    task.tries, task.first_ms, task.due_ms = row.tries, row.first_ms, row.due_ms
     task.writes = None if row.writes is None else [(channel, value) for channel, value in row.writes]
     task.interrupts, task.answers = row.interrupts, row.answers
     scope.tasks[task.id] = state.tasks[task.id] = task
@@ -258,6 +259,8 @@ def fold_dispatch(state: RunState, tasks: Sequence[Task]) -> None:
     for task in tasks:
         if task.status is PARKED:
             state.parked -= 1
+            task.become(PLANNED)
+        elif task.status is DELAYED:
             task.become(PLANNED)
         task.become(RUNNING)
         ready.pop(task.id, None)

@@ -16,7 +16,7 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, restore
 from drumline_coordinator.state import RunState, RunStatus
-from drumline_coordinator.tasks import DONE, Scope, Task
+from drumline_coordinator.tasks import DELAYED, DONE, Scope, Task
 from drumline_coordinator.thread_run import GoingOn
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
@@ -250,6 +250,8 @@ def _withdraw(machine: Machine, tasks: Iterator[Task]) -> None:
         if task.is_sent:
             fx.withdrawn.append((task.id, task.attempt))
             fx.cancelled.append(task.id)
+        elif task.status is DELAYED:
+            fx.timers_dropped.append((task.id, task.attempt))
 
 
 def _resolve(machine: Machine, task: Task, result: Any, names: Mapping[int, Named]) -> None:

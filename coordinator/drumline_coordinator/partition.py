@@ -108,6 +108,8 @@ class Partition:
         self._touched: dict[str, OpenRun] = {}
         self._rests_ms = 0.0
         self._now_ms = 0.0
+        #: how far Redis TIME is ahead of the clock that `now_ms` is from: timers go by Redis TIME
+        self.clock_ahead_ms = 0.0
         self._stage = self._new_stage()
 
     @property
@@ -358,7 +360,7 @@ class Partition:
     def _new_stage(self) -> Stage:
         lease = self.lease
         commit = Commit(self.index, lease.nonce, lease.epoch, self.number, self.position)
-        return Stage(commit, self._codec, self._now_ms, self._token, self._log_bytes_max)
+        return Stage(commit, self._codec, self._now_ms, self._token, self._log_bytes_max, self.clock_ahead_ms)
 
     def _add_effects(self, open_run: OpenRun, fx: Effects) -> None:
         open_run.effects.append(fx)

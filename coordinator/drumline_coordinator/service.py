@@ -7,11 +7,13 @@ on. The keeper (`keeper.py`) renews leases, so that a slow reducer in the main l
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drumline_coordinator.alarms import Alarms
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.intake import Intake
 from drumline_coordinator.keeper import Keeper
@@ -71,6 +73,7 @@ class Coordinator:
         self._troubles = Troubles(log, time.monotonic)
         self._intake = Intake(broker, self._troubles, time.monotonic)
         self._now_ms = clock_ms or now_ms
+        self._alarms = Alarms(broker, apps.codec, self._troubles, self._now_ms)
         self._apps = apps
         self._settings = settings or CoordinatorSettings()
         self._partitions: dict[int, Partition] = {}
@@ -120,7 +123,8 @@ class Coordinator:
             return False
         waiting = any(partition.has_more for partition in self._partitions.values())
         after = {index: partition.position for index, partition in self._partitions.items()}
-        entries = self._intake.read(after, 0 if waiting else READ_BLOCK_MS)
+        self._alarms.ring()
+        entries = self._intake.read(after, 0 if waiting else self._block_ms())
         batches: dict[int, list[InboxEntry]] = {}
         for entry in entries:
             batches.setdefault(entry.partition, []).append(entry)
@@ -136,11 +140,23 @@ class Coordinator:
         self._hear_replies(READ_BLOCK_MS if full else 0)
         return True
 
+    def _block_ms(self) -> int:
+        """How long a read may wait: until the next timer at most."""
+        return math.ceil(min(READ_BLOCK_MS, self._alarms.rest_ms()))
+
+    @property
+    def has_alarms(self) -> bool:
+        """Whether a timer is due."""
+        return self._alarms.rest_ms() <= 0
+
     def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:
         try:
+            partition.clock_ahead_ms = self._alarms.ahead_ms(partition.index)
             commit = partition.handle(batch, self._now_ms())
             if commit is not None:
                 self._broker.send_commit(commit)
+                if commit.timers or commit.timers_done:
+                    self._alarms.committed(partition.index, commit.timers, commit.timers_done)
         except NoBroker:
             self._forget(partition.index)
             raise
@@ -238,7 +254,9 @@ class Coordinator:
                     log_bytes_max=self._settings.run_log_bytes,
                 )
                 self._fresh.add(index)
+                self._alarms.adopt(index)
             else:
+                self._alarms.drop(change)
                 if self._partitions.pop(change, None) is not None:
                     self._await_replies()
                 self.keeper.let_go(change)
@@ -251,6 +269,7 @@ class Coordinator:
     def _forget(self, index: int) -> None:
         """Throw decoded state away and lease the partition again."""
         partition = self._partitions.pop(index, None)
+        self._alarms.drop(index)
         self.keeper.lost(index, partition is not None and partition.progressed)
 
     def _flush(self) -> None:

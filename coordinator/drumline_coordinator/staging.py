@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from drumline_coordinator.alarms import timer_member
 from drumline_coordinator.cells import bases_named
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
@@ -31,7 +32,7 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import Cancel, TaskResult
+from drumline_protocol.messages import Cancel, TaskResult, TimerDue
 from drumline_transport.broker import INBOX, CellAppend, Commit, Heard, InboxEntry, LogAppend, TaskAppend
 from drumline_transport.dead import DeadEntry, FailedRun
 
@@ -51,19 +52,28 @@ class Stage:
     """One commit in the making."""
 
     def __init__(
-        self, commit: Commit, codec: Codec, now_ms: float, new_token: NewToken, log_bytes_max: int = RUN_LOG_BYTES_MAX
+        self,
+        commit: Commit,
+        codec: Codec,
+        now_ms: float,
+        new_token: NewToken,
+        log_bytes_max: int = RUN_LOG_BYTES_MAX,
+        clock_ahead_ms: float = 0.0,
     ) -> None:
         self.commit = commit
         self._codec = codec
         self._now_ms = now_ms
         self._new_token = new_token
         self._log_bytes_max = log_bytes_max
+        self._clock_ahead_ms = clock_ahead_ms
         #: room for tasks
         self.entries_left = DISPATCH_WINDOW_ENTRIES_MAX
         self._bytes_left = DISPATCH_WINDOW_BYTES_MAX
 
     def hear(self, entry: InboxEntry, message: Any) -> None:
-        """Note what an entry of the inbox tells: the run's log is likely to tell it again, byte for byte."""
+        """Note what a handled entry of the inbox tells: the run's log is likely to tell it again, byte for byte."""
+        if type(message) is TimerDue:
+            self.commit.timers_done.append(timer_member(message.run, message.task, message.attempt))
         writes = message.writes if type(message) is TaskResult else None
         if type(writes) is Boxed and len(writes.data) >= HEARD_BYTES_MIN and entry.source == INBOX:
             self.commit.heard.append(Heard(entry.run, entry.id, entry.data, writes.data))
@@ -140,6 +150,9 @@ class Stage:
                     open_run.digests.pop(key, None)
                     into.append((run_id, key))
             self._keep(open_run, fx)
+            for due_ms, task, attempt in fx.timers:
+                commit.timers.append((timer_member(run_id, task, attempt), round(due_ms + self._clock_ahead_ms)))
+            commit.timers_done.extend(timer_member(run_id, task, attempt) for task, attempt in fx.timers_dropped)
             if fx.cancelled:
                 commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))
 

@@ -359,6 +359,9 @@ class TaskKept:
     interrupts: Any
     reason: str
     answers: list[Any] = field(default_factory=list)
+    tries: int = 1
+    first_ms: float = 0.0
+    due_ms: float = 0.0
 
 
 @dataclass(slots=True)

@@ -246,6 +246,9 @@ class TaskMessage:
     token: str = ""
     alone: bool = False
     named: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    #: how often its node is tried now, and when it was tried first (0: now)
+    tries: int = 1
+    first_ms: float = 0.0
 
 
 @dataclass(slots=True)

@@ -86,6 +86,11 @@ def moment(value: Any) -> float:
     raise Misshapen("must be a time in milliseconds")
 
 
+def delay(value: Any) -> float:
+    """Milliseconds until something happens; -1 if it does not."""
+    return -1.0 if type(value) in (float, int) and value == -1 else moment(value)
+
+
 # -- containers ------------------------------------------------------------------------------------
 
 
@@ -260,6 +265,9 @@ kept_task = row(
     interrupts,
     free_text,
     answers,
+    number(1),
+    moment,
+    moment,
 )
 node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text), flag)
 sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))
@@ -325,6 +333,8 @@ FIELDS: dict[Any, Shape] = {
     "path": task_path,
     "attempt": number(1),
     "events": number(-1),
+    "tries": number(1),
+    "retry_ms": delay,
     "step": number(-1),
     "reason": free_text,
     (f.Noticed, "text"): free_text,

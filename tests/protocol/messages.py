@@ -38,6 +38,8 @@ INBOX: list[Any] = [
     m.Events(*ATTEMPT, 0, [ITEM, ITEM], TOKEN),
     m.TaskResult(*ATTEMPT, CODEC.box([list(pair) for pair in WRITES]), TOKEN, 2),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0),
+    m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, 500.0),
+    m.TimerDue(RUN, TASK, 2),
     m.TaskBubbled(*ATTEMPT, CODEC.box(Command(goto="b", update={"text": "y"}, graph=Command.PARENT)), TOKEN, 0),
     m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0),
     m.Refused(*ATTEMPT, "no such graph", TOKEN),
@@ -72,6 +74,7 @@ FACTS: list[Any] = [
     f.TaskLeft(NS, TASK),
     f.AttemptRetracted((), TASK, 1, "its worker vanished"),
     f.TaskParked((), TASK, "no worker"),
+    f.TaskRetried((), TASK, 1, FAILURE, 4.5),
     f.StepCommitted((), 1, {"text": ("s", "x"), "docs": ("+", [1]), "gone": ("x",)}, ("text", "docs"), 4.0),
     f.RunKept(7, ("late",), {"t1": [1, 3]}, 4096),
     f.GraphKept(

@@ -227,6 +227,10 @@ class CoordinatorVerbs(ServiceVerbs, RunVerbs, Protocol):
         """
         ...
 
+    def next_timer(self, p: int) -> tuple[int, int | None]:
+        """Redis TIME in ms, and when the first timer whose time has not come yet is due (None: there is none)."""
+        ...
+
     def ensure_pool(self, pool: str) -> None:
         """Make the task stream and consumer group of a pool, if missing. Idempotent."""
         ...

@@ -123,6 +123,9 @@ class ClusterCoordinator(ClusterParts):
     def due_timers(self, p: int, limit: int) -> list[str]:
         return self.part(p).due_timers(p, limit)
 
+    def next_timer(self, p: int) -> tuple[int, int | None]:
+        return self.part(p).next_timer(p)
+
     # -- pools -------------------------------------------------------------------------------------
 
     def ensure_pool(self, pool: str) -> None:

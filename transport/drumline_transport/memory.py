@@ -226,6 +226,11 @@ class MemoryBroker(MemoryValues, MemoryKeeper, MemoryDead):
         due = sorted((at, member) for member, at in timers.items() if at <= server.now_ms)
         return [member for _, member in due[:limit]]
 
+    def next_timer(self, p: int) -> tuple[int, int | None]:
+        server = self._reach()
+        now = server.now_ms
+        return now, min((at for at in server.partition(p).timers.values() if at > now), default=None)
+
     def ensure_pool(self, pool: str) -> None:
         self._reach(write=True).pool(pool)
 

@@ -32,7 +32,16 @@ from drumline_transport.line import Line
 from drumline_transport.redis_commits import CommitQueue
 from drumline_transport.redis_core import GROUP, RedisCore, _milliseconds, _pairs
 from drumline_transport.rows import data_of, inbox_entry, log_entries
-from drumline_transport.scripts import ACQUIRE, DUE, NOTE_TRY, PUBLISH, RELEASE, RENEW_LEASE, RENEW_REQUESTS
+from drumline_transport.scripts import (
+    ACQUIRE,
+    DUE,
+    NEXT_TIMER,
+    NOTE_TRY,
+    PUBLISH,
+    RELEASE,
+    RENEW_LEASE,
+    RENEW_REQUESTS,
+)
 
 #: Entries of a log that one XRANGE fetches.
 _LOG_PAGE = 500
@@ -173,6 +182,10 @@ class RedisCoordinator(RedisCore):
     def due_timers(self, p: int, limit: int) -> list[str]:
         due = self._any.script(DUE, [self._keys.timers(p)], [limit])
         return [member.decode() for member in due]
+
+    def next_timer(self, p: int) -> tuple[int, int | None]:
+        now, at = self._any.script(NEXT_TIMER, [self._keys.timers(p)], [])
+        return int(now), int(float(at)) if at else None
 
     # -- pools -----------------------------------------------------------------------------------
 

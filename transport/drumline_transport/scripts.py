@@ -37,6 +37,7 @@ RELEASE = Script("release")
 RENEW_REQUESTS = Script("renew_requests")
 NOTE_TRY = Script("note_try")
 DUE = Script("due")
+NEXT_TIMER = Script("next_timer")
 BEAT = Script("beat")
 PUBLISH = Script("publish")
 MISSING = Script("missing")
@@ -46,6 +47,6 @@ QUIT = Script("quit")
 
 #: All of them: what a server must hold for roles that may call scripts and load none.
 ALL = (
-    *(COMMIT, ACQUIRE, RENEW_LEASE, RELEASE, RENEW_REQUESTS, NOTE_TRY, DUE),
+    *(COMMIT, ACQUIRE, RENEW_LEASE, RELEASE, RENEW_REQUESTS, NOTE_TRY, DUE, NEXT_TIMER),
     *(BEAT, PUBLISH, MISSING, RENEW_TASKS, RENEW_ALL, QUIT),
 )

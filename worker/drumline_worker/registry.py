@@ -126,6 +126,8 @@ class Registry:
             above=above,
             tracing=known.tracing,
             origins=inputs.origins,
+            tries=message.tries,
+            first_time=message.first_ms / 1000,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

@@ -146,7 +146,9 @@ class TaskCodec:
                 check_entry(box.data, "interrupts", answer.interrupts, f"what node {execution.node!r} asked")
                 answer.interrupts = box
             else:
-                return self._encode_failure(execution, answer.events, describe(answer.error, codec))
+                return self._encode_failure(
+                    execution, answer.events, describe(answer.error, codec), retry_ms=answer.retry_ms
+                )
             return wire.encode(codec, answer)
         except BaseException as error:  # also from an encoder that the user registered
             return self._encode_failure(execution, answer.events, self._explain(execution, answer, error, codec))
@@ -161,12 +163,15 @@ class TaskCodec:
         box, execution.blobs = self._results.boxed(codec, found, execution.run, execution.node)
         return box
 
-    def _encode_failure(self, execution: Execution, events: int, failure: Failure) -> bytes:
+    def _encode_failure(
+        self, execution: Execution, events: int, failure: Failure, *, retry_ms: float = -1.0
+    ) -> bytes:
         failure.place = place_of(execution.node, execution.executor)
         if not execution.cancelled:  # who cancelled it has logged that
             tell_failure(execution, failure)
         error = TaskError(
-            execution.run, execution.task, execution.attempt, execution.executor, failure, execution.token, events
+            *(execution.run, execution.task, execution.attempt, execution.executor),
+            *(failure, execution.token, events, retry_ms),
         )
         try:
             return wire.encode(self._codec, error)

@@ -47,7 +47,7 @@ class SimCoordinator:
     @property
     def has_news(self) -> bool:
         """Whether a turn of the main loop would do something."""
-        if self.broker.has_replies or self.service.keeper.changed.is_set():
+        if self.broker.has_replies or self.service.keeper.changed.is_set() or self.service.has_alarms:
             return True
         for index, partition in self.service._partitions.items():
             if partition.has_more or partition.lease.server != self.server.run_id:
