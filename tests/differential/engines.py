@@ -26,7 +26,7 @@ import pytest
 _PLACES = {
     "graph": ("StateGraph", "START", "END", "add_messages", "MessagesState"),
     "graph.message": ("REMOVE_ALL_MESSAGES",),
-    "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt", "interrupt"),
+    "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt", "interrupt", "RetryPolicy", "TimeoutPolicy", "CachePolicy"),
     "config": ("get_stream_writer", "get_config"),
     "runtime": ("Runtime", "get_runtime"),
     "checkpoint.memory": ("InMemorySaver",),

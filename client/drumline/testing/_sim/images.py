@@ -6,21 +6,25 @@ from typing import Any
 
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.run import Run
-from drumline_coordinator.tasks import OPEN, PARKED, PLANNED, Scope, Task
+from drumline_coordinator.tasks import DELAYED, OPEN, PARKED, PLANNED, Scope, Task
 from drumline_protocol.codec import Codec
+
+#: statuses that end without a fact
+WAITING = (PARKED, DELAYED)
 
 
 def image(run: Run) -> dict[str, Any] | None:
     """Everything that decides what the machine does next; None for a run that ended.
 
-    A parked task counts as planned: a new owner tries it again.
+    A parked task counts as planned: a new owner tries it again. So does one that waits for its next try, since its timer
+    may have rung while there was no room for it.
     """
     state = run.state
     if not state.is_open:
         return None
     return {
         "running": state.running,
-        "ready": sorted([*state.ready, *(t.id for t in state.tasks.values() if t.status is PARKED)]),
+        "ready": sorted([*state.ready, *(t.id for t in state.tasks.values() if t.status in WAITING)]),
         "scopes": {ns: _scope(scope) for ns, scope in state.scopes.items()},
         "attempts": sorted(attempt_key(task.id, task.attempt) for task in state.tasks.values() if task.is_sent),
         "noticed": sorted(state.noticed),
@@ -56,7 +60,7 @@ def _task(task: Task) -> tuple[Any, ...]:
         task.path,
         tuple(task.triggers),
         task.phase,
-        PLANNED if task.status is PARKED else task.status,
+        PLANNED if task.status in WAITING else task.status,
         task.attempt,
         task.lost,
         task.deaths,
@@ -64,6 +68,7 @@ def _task(task: Task) -> tuple[Any, ...]:
         task.n,
         None if task.writes is None else [list(pair) for pair in task.writes],
         list(task.interrupts),
+        (task.tries, task.first_ms),
     )
 
 

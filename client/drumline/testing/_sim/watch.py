@@ -38,6 +38,7 @@ from drumline_protocol.facts import (
     TaskInterrupted,
     TaskLeft,
     TaskParked,
+    TaskRetried,
     fact_count,
 )
 from drumline_protocol.heads import open_head
@@ -122,6 +123,11 @@ class LogWatch:
             text = f"I12: {where}: {track.name} goes on after"
             demand(track.deaths < ATTEMPTS_MAX, f"{text} {track.deaths} lost workers")
             demand(track.lost < BEGINNINGS_MAX, f"{text} {track.lost} attempts")
+        elif kind is TaskRetried:
+            track = self.tasks[fact.task]
+            demand(not track.over, f"{where}: {track.name} is tried again when it was over")
+            demand(fact.attempt == track.attempt, f"{where}: {track.name} tries again after attempt {fact.attempt}")
+            track.attempt, track.n, track.executor = fact.attempt + 1, 0, ""
         elif kind is TaskParked:
             track = self.tasks[fact.task]
             demand(not track.over and not track.n, f"{where}: {track.name} is parked when it was begun")
