@@ -125,7 +125,7 @@ def on_error(machine: Machine, event: TaskError) -> None:
         fail_task(machine, task, event.error)
         return
     due_ms = machine.now_ms + event.retry_ms
-    machine.emit(TaskRetried(task.scope.ns, task.id, task.attempt, event.error, due_ms))
+    machine.emit(TaskRetried(task.scope.ns, task.id, task.attempt, event.error, due_ms, event.called))
     machine.fx.timers.append((due_ms, task.id, task.attempt))
 
 

@@ -46,6 +46,7 @@ class Dispatcher:
             named=named,
             tries=task.tries,
             first_ms=task.first_ms,
+            called=task.called,
         )
         return wire.encode(self.codec, message)
 

@@ -154,7 +154,7 @@ def _task_kept(state: RunState, scope: Scope, row: TaskKept) -> None:
     task.status, task.story, task.phase = TaskStatus(row.story[-1:]), row.story, row.phase
     task.attempt, task.lost, task.deaths = row.attempt, row.lost, row.deaths
     task.executor, task.n, task.reason = row.executor or None, row.n, row.reason
-    task.tries, task.first_ms, task.due_ms = row.tries, row.first_ms, row.due_ms
+    task.tries, task.first_ms, task.due_ms, task.called = row.tries, row.first_ms, row.due_ms, row.called
     task.writes = None if row.writes is None else [(channel, value) for channel, value in row.writes]
     task.interrupts, task.answers = row.interrupts, row.answers
     scope.tasks[task.id] = state.tasks[task.id] = task
@@ -311,6 +311,7 @@ def _retried(state: RunState, fact: TaskRetried) -> None:
     task.executor = None
     task.n = 0
     task.due_ms = fact.due_ms
+    task.called = fact.called
 
 
 def _parked(state: RunState, fact: TaskParked) -> None:

@@ -80,6 +80,7 @@ def _task(task: Task) -> TaskKept:
         task.tries,
         task.first_ms,
         task.due_ms,
+        task.called,
     )
 
 

@@ -87,6 +87,7 @@ class Task:
     __slots__ = (
         "answers",
         "attempt",
+        "called",
         "child",
         "deaths",
         "due_ms",
@@ -139,6 +140,8 @@ class Task:
         self.tries = 1
         #: when its node is tried again, and when it was tried first; 0: never
         self.due_ms = 0.0
+        #: how many graphs its tries have called
+        self.called = 0
         self.first_ms = 0.0
         #: attempts that were retracted, and those of them whose worker vanished with them
         self.lost = 0

@@ -172,7 +172,7 @@ def _constant_writes(specs: GraphSpecs, source: str) -> tuple[tuple[str, Any], .
 def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
     info = specs.schema_info(spec.input_schema)
     capabilities = spec.capabilities
-    subprogram = getattr(spec.action, "program", None)
+    subprogram = None if runs_as_one(spec) else getattr(spec.action, "program", None)
     branches = _branches(specs, spec.name, info)
     path = (PULL, spec.name)
     metadata = spec.metadata
@@ -199,8 +199,22 @@ def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
         managed_keys=tuple(info.managed),
         ends=spec.ends,
         retry=spec.retry,
-        called=None if isinstance(subprogram, Program) else graph_called_by(spec.action),
+        called=_called(spec, subprogram),
     )
+
+
+def _called(spec: NodeSpec, subprogram: Any) -> Any:
+    if isinstance(subprogram, Program):
+        return None
+    return spec.action if hasattr(spec.action, "program") else graph_called_by(spec.action)
+
+
+def runs_as_one(spec: NodeSpec) -> bool:
+    """Whether a graph that is this node is called by the node, as its code would, in place of being run node by node.
+
+    A policy of the node is one of the whole graph: tried again is all of it.
+    """
+    return bool(spec.retry)
 
 
 def _start(specs: GraphSpecs) -> Node:

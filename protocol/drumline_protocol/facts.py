@@ -181,6 +181,8 @@ class TaskRetried:
     attempt: int
     error: Any
     due_ms: float
+    #: how many graphs its node has called so far: the next try numbers its own from there
+    called: int = 0
 
 
 @dataclass(slots=True)
@@ -362,6 +364,7 @@ class TaskKept:
     tries: int = 1
     first_ms: float = 0.0
     due_ms: float = 0.0
+    called: int = 0
 
 
 @dataclass(slots=True)

@@ -112,6 +112,8 @@ class TaskError:
     events: int = -1
     #: milliseconds until the node is to be tried again; -1: it is not
     retry_ms: float = -1.0
+    #: how many graphs the code of the node has called in all tries
+    called: int = 0
 
 
 @dataclass(slots=True)
@@ -249,6 +251,8 @@ class TaskMessage:
     #: how often its node is tried now, and when it was tried first (0: now)
     tries: int = 1
     first_ms: float = 0.0
+    #: how many graphs its earlier tries have called
+    called: int = 0
 
 
 @dataclass(slots=True)

@@ -268,6 +268,7 @@ kept_task = row(
     number(1),
     moment,
     moment,
+    number(0),
 )
 node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text), flag)
 sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))

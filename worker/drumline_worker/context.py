@@ -56,8 +56,8 @@ class TaskContext:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.writer: StreamWriter = make_writer(job)
-        #: numbers the graphs that this task's code calls: from the second on, the number is part of the namespace
-        self.calls = count()
+        #: numbers the graphs that this task's code calls
+        self.calls = job.called
         #: numbers the runs that this task's code starts on a cluster, by what they ask for; None before the first
         self.cluster_calls: dict[str, count[int]] | None = None
         #: numbers the calls of models, LangChain's and others

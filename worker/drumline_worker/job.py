@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from itertools import count
 from typing import Any, Protocol
 
 from drumline_graph.program import Node, Program
@@ -101,6 +102,8 @@ class Job:
     #: how often its node was tried, this time included, and when it was tried first (Unix time in seconds; 0: now)
     tries: int = 1
     first_time: float = 0.0
+    #: numbers the graphs that its node's code calls: from the second on, the number is part of the namespace
+    called: count[int] = field(default_factory=count)
     #: the thread that its run is on; None: it is on none
     thread: JobThread | None = None
     #: which of its values have names (`drumline_worker.origins.Origins`); None if none has

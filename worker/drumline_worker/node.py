@@ -177,7 +177,14 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     notes = getattr(error, "__notes__", ())
     if note not in notes:
         error.__notes__ = [*notes, note]  # what `add_note` does, which Python 3.10 has not
-    return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error, retry_ms=retry_ms(job, error))
+    try:
+        delay_ms = retry_ms(job, error)
+    except Exception as raised:  # a predicate of the user's policy has
+        error, delay_ms = raised, -1.0
+    called = next(job.called) if delay_ms >= 0 else 0
+    return TaskError(
+        job.shared.run_id, job.task, job.attempt, job.executor, error, retry_ms=delay_ms, called=called
+    )
 
 
 # -- calling user code ----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
+from itertools import count
 from typing import Any
 
 from drumline_graph.constants import START
@@ -128,6 +129,7 @@ class Registry:
             origins=inputs.origins,
             tries=message.tries,
             first_time=message.first_ms / 1000,
+            called=count(message.called),
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

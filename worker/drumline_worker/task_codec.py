@@ -147,7 +147,7 @@ class TaskCodec:
                 answer.interrupts = box
             else:
                 return self._encode_failure(
-                    execution, answer.events, describe(answer.error, codec), retry_ms=answer.retry_ms
+                    execution, answer.events, describe(answer.error, codec), answer.retry_ms, answer.called
                 )
             return wire.encode(codec, answer)
         except BaseException as error:  # also from an encoder that the user registered
@@ -164,14 +164,14 @@ class TaskCodec:
         return box
 
     def _encode_failure(
-        self, execution: Execution, events: int, failure: Failure, *, retry_ms: float = -1.0
+        self, execution: Execution, events: int, failure: Failure, retry_ms: float = -1.0, called: int = 0
     ) -> bytes:
         failure.place = place_of(execution.node, execution.executor)
         if not execution.cancelled:  # who cancelled it has logged that
             tell_failure(execution, failure)
         error = TaskError(
             *(execution.run, execution.task, execution.attempt, execution.executor),
-            *(failure, execution.token, events, retry_ms),
+            *(failure, execution.token, events, retry_ms, called),
         )
         try:
             return wire.encode(self._codec, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from drumline.embedded.strict import StrictWire
@@ -168,6 +169,7 @@ class Embedded:
             answers=task.answers,
             tries=task.tries,
             first_time=task.first_ms / 1000,
+            called=count(task.called),
             thread=None if self.thread is None else self.thread.below(task),
         )
         return job if self._strict is None else self._strict.job(job, task)
