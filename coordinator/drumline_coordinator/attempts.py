@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from drumline_coordinator.fold import fold_dispatch, fold_requeue
+from drumline_coordinator.fold_tasks import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
 from drumline_coordinator.tasks import DELAYED, PARKED, Task

@@ -8,6 +8,7 @@ from typing import Any
 from drumline_coordinator.breakpoints import stops_after, stops_before
 from drumline_coordinator.changes import step_fact
 from drumline_coordinator.checkpointing import make_checkpoint, planned_rows, tell
+from drumline_coordinator.handlers import resume_handler
 from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import Ending, end_graph, enter_child, start_task
@@ -145,7 +146,10 @@ def begin_step(
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
     if found is not None:
         for row in rows:
-            take_up(machine, machine.state.tasks[row.id], found.get(row.id))
+            task = machine.state.tasks[row.id]
+            handler = resume_handler(machine, task, found.get(row.id))
+            task = task if handler is None else handler
+            take_up(machine, task, found.get(task.id))
     for task in [task for task in scope.tasks.values() if task.node.subprogram is not None]:
         if machine.state.is_open and task.status is PLANNED:
             enter_child(machine, task)

@@ -11,6 +11,7 @@ from drumline_graph.constants import START
 from drumline_protocol import wire
 from drumline_protocol.cells import CellAt, cell_name
 from drumline_protocol.codec import Boxed, Codec
+from drumline_protocol.failure import describe
 from drumline_protocol.messages import TaskMessage
 
 
@@ -47,6 +48,10 @@ class Dispatcher:
             tries=task.tries,
             first_ms=task.first_ms,
             called=task.called,
+            failed=task.failed,
+            error=describe(task.error, self.codec, "by the coordinator")
+            if isinstance(task.error, BaseException)
+            else task.error,
         )
         return wire.encode(self.codec, message)
 
@@ -60,7 +65,7 @@ def _cells(task: Task) -> tuple[dict[str, Any], dict[str, tuple[str, int, int]]]
     node, scope = task.node, task.scope
     keys = set(node.router_keys)
     if not task.is_push and task.phase != ROUTE and node.name != START:
-        reads = node.input_keys
+        reads = scope.program.nodes[task.failed].input_keys if task.failed else node.input_keys
         keys.update((reads,) if isinstance(reads, str) else reads)
     cells = scope.state.cells
     found = {key: cells[key] for key in sorted(keys) if key in cells}

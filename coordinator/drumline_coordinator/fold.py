@@ -10,15 +10,23 @@ task had an entry of it, so that a log alone can be folded too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from drumline_coordinator.cells import Kept, fold_kept
+from drumline_coordinator.fold_tasks import (
+    end,
+    fold_emitted,
+    fold_failed,
+    fold_handled,
+    fold_parked,
+    fold_retracted,
+    fold_retried,
+    heard_of,
+)
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import (
-    DELAYED,
     DONE,
-    FAILED,
     INTERRUPTED,
     OPEN,
     PARKED,
@@ -37,6 +45,7 @@ from drumline_protocol.facts import (
     AttemptRetracted,
     Checkpointed,
     Emitted,
+    ErrorHandled,
     GraphEntered,
     GraphExited,
     GraphKept,
@@ -155,6 +164,7 @@ def _task_kept(state: RunState, scope: Scope, row: TaskKept) -> None:
     task.attempt, task.lost, task.deaths = row.attempt, row.lost, row.deaths
     task.executor, task.n, task.reason = row.executor or None, row.n, row.reason
     task.tries, task.first_ms, task.due_ms, task.called = row.tries, row.first_ms, row.due_ms, row.called
+    task.failed, task.error = row.failed, row.error
     task.writes = None if row.writes is None else [(channel, value) for channel, value in row.writes]
     task.interrupts, task.answers = row.interrupts, row.answers
     scope.tasks[task.id] = state.tasks[task.id] = task
@@ -250,91 +260,7 @@ def _answered(state: RunState, fact: TaskAnswered) -> None:
     state.tasks[fact.task].answers = list(unbox(fact.answers))
 
 
-# -- attempts --------------------------------------------------------------------------------------
-
-
-def fold_dispatch(state: RunState, tasks: Sequence[Task]) -> None:
-    """Each of these tasks has an entry in a task stream."""
-    ready = state.ready
-    for task in tasks:
-        if task.status is PARKED:
-            state.parked -= 1
-            task.become(PLANNED)
-        elif task.status is DELAYED:
-            task.become(PLANNED)
-        task.become(RUNNING)
-        ready.pop(task.id, None)
-    state.running += len(tasks)
-
-
-def fold_requeue(state: RunState, tasks: Sequence[Task], *, in_front: bool = False) -> None:
-    """These tasks wait for their dispatch: in front of the others, or behind them."""
-    state.running -= sum(task.is_sent for task in tasks)
-    state.parked -= sum(task.status is PARKED for task in tasks)
-    for task in tasks:
-        task.become(PLANNED)
-    again = {task.id: task for task in tasks}
-    state.ready = {**again, **state.ready} if in_front else {**state.ready, **again}
-
-
-def _heard_of(state: RunState, id_: str) -> Task:
-    """The task of which something was heard: it has an entry, whether we were told of its dispatch or not."""
-    task = state.tasks[id_]
-    if task.status is not RUNNING and task.runs_on_worker:
-        fold_dispatch(state, [task])
-    return task
-
-
-def _emitted(state: RunState, fact: Emitted) -> None:
-    task = _heard_of(state, fact.task)
-    task.executor = fact.executor
-    task.n = fact.n + len(fact.items)
-
-
-def _retracted(state: RunState, fact: AttemptRetracted) -> None:
-    task = _heard_of(state, fact.task)
-    fold_requeue(state, [task], in_front=True)
-    task.attempt = fact.attempt + 1
-    task.lost += 1
-    task.deaths += fact.died
-    task.executor = None
-    task.n = 0
-    task.reason = fact.reason
-
-
-def _retried(state: RunState, fact: TaskRetried) -> None:
-    task = _heard_of(state, fact.task)
-    task.become(DELAYED)
-    state.running -= 1
-    task.attempt = fact.attempt + 1
-    task.tries += 1
-    task.executor = None
-    task.n = 0
-    task.due_ms = fact.due_ms
-    task.called = fact.called
-
-
-def _parked(state: RunState, fact: TaskParked) -> None:
-    task = _heard_of(state, fact.task)
-    task.become(PARKED)
-    state.running -= 1
-    state.parked += 1
-    task.attempt += 1
-    task.executor = None
-    task.reason = fact.reason
-    if fact.values_gone:
-        task.scope.kept.clear()  # tasks carry its cells until they change
-
-
 # -- ends ------------------------------------------------------------------------------------------
-
-
-def _end(state: RunState, task: Task, status: TaskStatus) -> None:
-    if task.is_sent:
-        state.running -= 1
-    task.become(status)
-    task.n += 1  # the answer has a number too
-    task.scope.open_tasks -= 1
 
 
 def _finished(state: RunState, fact: TaskFinished) -> None:
@@ -344,10 +270,10 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
     if fact.opened is not None:
         names = {id(new): old for (_, old), (_, new) in zip(writes, fact.opened, strict=True) if type(old) is Named}
         writes = fact.opened
-    task = _heard_of(state, fact.task)
+    task = heard_of(state, fact.task)
     if fact.cached and task.status is PLANNED:  # the node is a graph, which is not entered
         task.become(RUNNING)
-    _end(state, task, DONE)
+    end(state, task, DONE)
     task.writes = writes
     task.names = names
     if leaves(writes):
@@ -356,18 +282,14 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
 
 def _interrupted(state: RunState, fact: TaskInterrupted) -> None:
     interrupts = decode_interrupts(fact.interrupts) if state.wire else unbox(fact.interrupts)
-    task = _heard_of(state, fact.task)
-    _end(state, task, INTERRUPTED)
+    task = heard_of(state, fact.task)
+    end(state, task, INTERRUPTED)
     task.interrupts = interrupts
     task.scope.asks = True
 
 
 def _left_its_graph(state: RunState, fact: TaskLeft) -> None:
-    _end(state, _heard_of(state, fact.task), DONE)
-
-
-def _failed(state: RunState, fact: TaskFailed) -> None:
-    _end(state, _heard_of(state, fact.task), FAILED)
+    end(state, heard_of(state, fact.task), DONE)
 
 
 def _routing_started(state: RunState, fact: RoutingStarted) -> None:
@@ -412,14 +334,15 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     Checkpointed: _checkpointed,
     GraphResumed: _resumed,
     TaskAnswered: _answered,
-    Emitted: _emitted,
-    AttemptRetracted: _retracted,
-    TaskRetried: _retried,
-    TaskParked: _parked,
+    Emitted: fold_emitted,
+    AttemptRetracted: fold_retracted,
+    TaskRetried: fold_retried,
+    TaskParked: fold_parked,
     TaskFinished: _finished,
     TaskInterrupted: _interrupted,
     TaskLeft: _left_its_graph,
-    TaskFailed: _failed,
+    TaskFailed: fold_failed,
+    ErrorHandled: fold_handled,
     RoutingStarted: _routing_started,
     Noticed: _noticed,
     RunFinished: _over,

@@ -81,6 +81,8 @@ def _task(task: Task) -> TaskKept:
         task.first_ms,
         task.due_ms,
         task.called,
+        task.failed,
+        task.error,
     )
 
 

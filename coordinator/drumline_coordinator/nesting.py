@@ -12,6 +12,7 @@ from typing import Any
 from drumline_coordinator.cells import kept_below, names_by_value
 from drumline_coordinator.changes import merge, taken_fact
 from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
+from drumline_coordinator.handlers import begin_handler, catcher_of, what_failed
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, restore
@@ -25,7 +26,7 @@ from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.program import Program
 from drumline_graph.types import Command
 from drumline_graph.writes import joined
-from drumline_protocol.checkpoints import ERROR, INPUT, joined_ns
+from drumline_protocol.checkpoints import INPUT, joined_ns
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     GraphEntered,
@@ -306,14 +307,20 @@ def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -
 
 
 def fail_task(machine: Machine, task: Task, error: Any) -> None:
-    """The task, the tasks above it, and the run have failed."""
+    """The task, the tasks above it, and the run have failed; or all up to a node that has an error handler."""
     error = not_cancelled(error, task.name)
+    catcher = catcher_of(task, error)
     current: Task | None = task
     while current is not None:
         scope = current.scope
         machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms))
         if machine.thread is not None:
-            keep_writes(machine, current, [(ERROR, error_text(error))])
+            keep_writes(machine, current, what_failed(current, error_text(error), handled=current is catcher))
+        if current is catcher:
+            begin_handler(machine, current, error)
+            return
+        if catcher is not None:
+            _leave(machine, scope)
         current = scope.parent
     end_run(machine, RunStatus.FAILED, error)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from drumline_coordinator.fold import fold, fold_dispatch, fold_requeue
+from drumline_coordinator.fold import fold
+from drumline_coordinator.fold_tasks import fold_dispatch, fold_requeue
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import DELAYED, OPEN, PLANNED
 from drumline_graph.program import Program
@@ -40,6 +41,8 @@ def recover(
         if attempt_key(task.id, task.attempt) in attempts:
             if not task.is_sent:
                 fold_dispatch(state, [task])
-        elif task.status is not PLANNED and task.status is not DELAYED:  # parked, or its entry was lost: the new owner tries it again
+        elif (
+            task.status is not PLANNED and task.status is not DELAYED
+        ):  # parked, or its entry was lost: the new owner tries it again
             fold_requeue(state, [task])
     return run

@@ -21,7 +21,7 @@ from drumline_coordinator.tasks import Task
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_derived import Derived
-from drumline_protocol.facts import Fact, PlanMade, RunFinished, RunStarted, TaskFailed, fact_count
+from drumline_protocol.facts import ErrorHandled, Fact, PlanMade, RunFinished, RunStarted, TaskFailed, fact_count
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import (
@@ -276,7 +276,7 @@ class Stage:
         if not facts:
             return []
         for fact in facts:
-            if isinstance(fact, (TaskFailed, RunFinished)) and isinstance(fact.error, BaseException):
+            if isinstance(fact, (TaskFailed, ErrorHandled, RunFinished)) and isinstance(fact.error, BaseException):
                 fact.error = describe(fact.error, codec, "by the coordinator")
         data = wire.encode_facts(codec, facts)
         if len(data) > LOG_ENTRY_BYTES_MAX and len(facts) > 1:

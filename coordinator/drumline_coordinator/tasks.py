@@ -91,7 +91,9 @@ class Task:
         "child",
         "deaths",
         "due_ms",
+        "error",
         "executor",
+        "failed",
         "first_ms",
         "id",
         "input",
@@ -140,6 +142,9 @@ class Task:
         self.tries = 1
         #: when its node is tried again, and when it was tried first; 0: never
         self.due_ms = 0.0
+        #: of an error handler: the node that failed, and its error
+        self.failed = ""
+        self.error: Any = None
         #: how many graphs its tries have called
         self.called = 0
         self.first_ms = 0.0

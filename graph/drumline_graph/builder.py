@@ -25,8 +25,9 @@ from drumline_graph.callables import (
 from drumline_graph.coercion import as_action
 from drumline_graph.compile import check_compile_options, compile_program
 from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, START
+from drumline_graph.control import TimeoutPolicy
 from drumline_graph.errors import GraphDefinitionError
-from drumline_graph.options import refuse_unbuilt, refuse_unknown, renamed
+from drumline_graph.options import refuse_unknown, renamed
 from drumline_graph.retrying import policies_of
 from drumline_graph.specs import BranchSpec, GraphSpecs, NodeSpec
 from drumline_graph.state_like import StateLike
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+    from drumline_graph.types import CachePolicy, RetryPolicy, TracePolicy
 
 # With defaults, so that `StateGraph(State)` needs no annotation under a type checker.
 StateT = TypeVar("StateT", bound=StateLike)
@@ -95,7 +96,7 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         The node's input is the state as `input_schema`, else as the class that annotates the function's first
         parameter, else as the graph's state. `defer=True`: run only when nothing else would. `metadata={"pool": "gpu"}`
         names the worker pool. `destinations` are targets that only the code knows; they serve drawing and validation,
-        as does a return annotation `Command[Literal["x"]]`.
+        as does a return annotation `Command[Literal["x"]]`. docs/failures.md tells of the policies.
         """
         input_schema = renamed(kwargs, "input", "input_schema", input_schema)
         retry_policy = renamed(kwargs, "retry", "retry_policy", retry_policy)
@@ -108,12 +109,6 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
             name = name_of_callable(action)
         if action is None:
             raise GraphDefinitionError(f"Node {name!r} was given nothing to run. Write add_node({name!r}, function).")
-        refuse_unbuilt(
-            f"node {name!r}",
-            cache_policy=cache_policy,
-            error_handler=error_handler,
-            timeout=timeout,
-        )
         self._check_new_name(name)
         where = f"Node {name!r}"
         runnable, action = action, as_action(action, where=where)
@@ -133,6 +128,9 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
             defer,
             trace_policy,
             policies_of(retry_policy),
+            TimeoutPolicy.coerce(timeout),
+            cache_policy,
+            error_handler,
         )
         return self
 
@@ -246,14 +244,15 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         error_handler: Any = None,
         timeout: float | timedelta | TimeoutPolicy | None = None,
     ) -> Self:
-        """Policies for all nodes. None of them is built yet: any value raises FeatureNotBuilt."""
-        refuse_unbuilt(
-            "set_node_defaults()",
-            retry_policy=retry_policy,
-            cache_policy=cache_policy,
-            error_handler=error_handler,
-            timeout=timeout,
-        )
+        """Policies for all nodes that have none of their own, whenever they are added. Subgraphs keep theirs.
+
+        Nodes that handle errors are tried again and limited in time too, but neither cached nor handled.
+        """
+        defaults = self.defaults
+        defaults.retry = policies_of(retry_policy) or defaults.retry
+        defaults.timeout = TimeoutPolicy.coerce(timeout) or defaults.timeout
+        defaults.cache = defaults.cache if cache_policy is None else cache_policy
+        defaults.error_handler = defaults.error_handler if error_handler is None else error_handler
         return self
 
     def validate(self, interrupt: Sequence[str] | None = None) -> Self:

@@ -112,7 +112,7 @@ def is_async_callable(action: Any) -> bool:
 
 
 def injected_parameters(action: Any) -> tuple[str, ...]:
-    """Names of the parameters that the engine fills, of `config, writer, store, runtime, previous`.
+    """Names of the parameters that the engine fills, of `config, writer, store, runtime, previous, error`.
 
     A parameter counts by name and annotation and must be passable by keyword; the first positional one is the state. A
     `config` annotated as something else than RunnableConfig is left alone, with a UserWarning, as in LangGraph.
@@ -150,6 +150,8 @@ def _accepts(name: str, annotation: Any, action: Any) -> bool:
         return accepted
     if name == "writer":
         return bare or _without_none(annotation) == StreamWriter or _plain_name(annotation) == "StreamWriter"
+    if name == "error":
+        return _plain_name(annotation) == "NodeError"
     if name == "store":
         return bare or _plain_name(annotation) == "BaseStore"
     return False

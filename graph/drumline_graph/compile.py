@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drumline_graph.callables import capabilities_of
@@ -28,6 +28,7 @@ from drumline_graph.constants import (
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
 from drumline_graph.mistakes import defaults_of, tell_of_mistakes
 from drumline_graph.node_code import graph_called_by
+from drumline_graph.node_policies import Policies, nodes_and_policies, with_policies
 from drumline_graph.program import Branch, Node, Program
 from drumline_graph.schema import Schema
 from drumline_graph.specs import BranchSpec, GraphSpecs, NodeSpec
@@ -82,7 +83,11 @@ def compile_program(
     channels[START] = EphemeralValue(specs.input_schema)
     channels[TASKS] = Topic(Send, accumulate=False)
     triggers = _edge_channels(specs, channels)
-    nodes = {spec.name: _node(specs, spec, tuple(triggers[spec.name])) for spec in specs.nodes.values()}
+    added, policies = nodes_and_policies(specs.nodes, specs.defaults, specs.state_schema)
+    nodes = {
+        spec.name: with_policies(_node(specs, spec, policies[spec.name], triggers), policies[spec.name])
+        for spec in added.values()
+    }
     trigger_to_nodes: dict[str, list[str]] = {}
     for node in nodes.values():
         for channel in node.triggers:
@@ -107,7 +112,7 @@ def compile_program(
         input_reader=input_reader_of(_channel_keys(input_info)),
         version=version,
         part_schemas=(*(spec.input_schema for spec in specs.nodes.values()), *(one.input_schema for one in branches)),
-        code=(*(spec.runnable for spec in specs.nodes.values()), *(one.path for one in branches)),
+        code=(*(spec.runnable for spec in added.values()), *(one.path for one in branches)),
         unseen_defaults=defaults_of(specs),
         stops_before=stops_before,
         stops_after=stops_after,
@@ -169,10 +174,10 @@ def _constant_writes(specs: GraphSpecs, source: str) -> tuple[tuple[str, Any], .
     return (*plain, *joins)
 
 
-def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
+def _node(specs: GraphSpecs, spec: NodeSpec, policies: Policies, triggers: Mapping[str, Sequence[str]]) -> Node:
     info = specs.schema_info(spec.input_schema)
     capabilities = spec.capabilities
-    subprogram = None if runs_as_one(spec) else getattr(spec.action, "program", None)
+    subprogram = None if runs_as_one(policies) else getattr(spec.action, "program", None)
     branches = _branches(specs, spec.name, info)
     path = (PULL, spec.name)
     metadata = spec.metadata
@@ -180,7 +185,7 @@ def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
         name=spec.name,
         action=spec.action,
         subprogram=subprogram if isinstance(subprogram, Program) else None,
-        triggers=triggers,
+        triggers=tuple(triggers.get(spec.name, ())),
         input_keys=info.input_keys,
         mapper=info.mapper,
         edges=_constant_writes(specs, spec.name),
@@ -198,7 +203,6 @@ def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
         path_key=path_key_of(path),
         managed_keys=tuple(info.managed),
         ends=spec.ends,
-        retry=spec.retry,
         called=_called(spec, subprogram),
     )
 
@@ -209,12 +213,12 @@ def _called(spec: NodeSpec, subprogram: Any) -> Any:
     return spec.action if hasattr(spec.action, "program") else graph_called_by(spec.action)
 
 
-def runs_as_one(spec: NodeSpec) -> bool:
+def runs_as_one(policies: Policies) -> bool:
     """Whether a graph that is this node is called by the node, as its code would, in place of being run node by node.
 
     A policy of the node is one of the whole graph: tried again is all of it.
     """
-    return bool(spec.retry)
+    return bool(policies.retry or policies.timeout or policies.cache or policies.handles)
 
 
 def _start(specs: GraphSpecs) -> Node:

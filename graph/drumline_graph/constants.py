@@ -52,3 +52,10 @@ DEFAULT_NAME: Final = "LangGraph"
 
 DEFAULT_POOL: Final = "default"
 """Worker pool of a node that names none in its metadata."""
+
+#: the node that handles the errors of a node, and the one that does so for all nodes that have none
+ERROR_HANDLER_PREFIX = "__error_handler__"
+DEFAULT_ERROR_HANDLER = "__default_error_handler__"
+
+#: the trigger of a task that no channel has triggered
+PUSHED = ("__pregel_push",)

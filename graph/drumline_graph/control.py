@@ -14,16 +14,26 @@ ResponseT = TypeVar("ResponseT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeoutPolicy:
-    """Time limits of one attempt of a node: in total (`run_timeout`) and without a sign of life."""
+    """Time limits of one try of a node: in total (`run_timeout`), and without a sign of life (`idle_timeout`).
+
+    A sign of life is whatever the node writes, streams or calls (`refresh_on="auto"`), or `runtime.heartbeat()` alone.
+    `sync=True`, which LangGraph has not: the node may be sync, and its graph runs on a cluster, whose coordinator takes
+    the task away from its worker.
+    """
 
     run_timeout: float | timedelta | None = None
     idle_timeout: float | timedelta | None = None
     refresh_on: Literal["auto", "heartbeat"] = "auto"
+    sync: bool = False
 
     @classmethod
     def coerce(cls, value: float | timedelta | TimeoutPolicy | None) -> TimeoutPolicy | None:
         """Seconds, a timedelta or a policy as a policy; None stays None. ValueError unless positive."""
-        if value is None or isinstance(value, TimeoutPolicy):
+        if value is None:
+            return None
+        if isinstance(value, TimeoutPolicy):
+            for given in (value.run_timeout, value.idle_timeout):
+                cls.coerce(given)
             return value
         seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
         if seconds <= 0:

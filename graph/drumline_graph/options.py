@@ -1,17 +1,10 @@
-"""Options of the builder: former names, names that do not exist, and those that are not built yet."""
+"""Options of the builder: former names, and names that do not exist."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.warnings import LangGraphDeprecatedSinceV05, LangGraphDeprecatedSinceV10, tell
-
-_UNBUILT = {
-    "cache_policy": "Caching node results (cache_policy=)",
-    "error_handler": "Error handlers (error_handler=)",
-    "timeout": "Node timeouts (timeout=)",
-}
 
 
 def renamed(kwargs: dict[str, Any], old: str, new: str, value: Any) -> Any:
@@ -28,10 +21,3 @@ def refuse_unknown(where: str, kwargs: dict[str, Any]) -> None:
     """TypeError for keywords that no parameter has."""
     if kwargs:
         raise TypeError(f"{where} got unexpected keyword arguments: {', '.join(sorted(kwargs))}.")
-
-
-def refuse_unbuilt(where: str, **options: Any) -> None:
-    """FeatureNotBuilt for a policy that was given."""
-    for option, value in options.items():
-        if value is not None:
-            raise FeatureNotBuilt(_UNBUILT[option], where)

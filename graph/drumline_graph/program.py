@@ -103,6 +103,14 @@ class Node:
     ends: tuple[str, ...] | Mapping[str, str] = ()
     retry: tuple[Any, ...] = ()
     """Its `RetryPolicy`s: the first one that matches an exception holds."""
+    timeout: Any = None
+    """Its `TimeoutPolicy`."""
+    cache: Any = None
+    """Its `CachePolicy`."""
+    handler: str = ""
+    """The node that runs when it has failed for good."""
+    handles: bool = False
+    """It is such a node."""
     called: Any = None
     """The graph that the node's code calls by itself, as far as that shows: its state can be looked up on a thread."""
 
@@ -127,6 +135,7 @@ class Node:
             self.defer,
             self.pool,
             self.subprogram.fingerprint if self.subprogram is not None else None,
+            *((("handler", self.handler, self.handles),) if self.handler or self.handles else ()),
         )
 
 

@@ -33,6 +33,19 @@ class NodeSpec:
     defer: bool = False
     trace_policy: Any = None
     retry: tuple[Any, ...] = ()
+    timeout: Any = None
+    cache: Any = None
+    error_handler: Any = None
+
+
+@dataclass(slots=True)
+class NodeDefaults:
+    """What `set_node_defaults()` was given."""
+
+    retry: tuple[Any, ...] = ()
+    timeout: Any = None
+    cache: Any = None
+    error_handler: Any = None
 
 
 @dataclass(slots=True)
@@ -68,6 +81,7 @@ class GraphSpecs:
         self.output_schema: Any = state_schema if output_schema is None else output_schema
         self.context_schema: Any = context_schema
         self.compiled = False
+        self.defaults = NodeDefaults()
         self.edge_pairs: dict[tuple[str, str], None] = {}
         self.join_pairs: dict[tuple[tuple[str, ...], str], None] = {}
         self._schemas = _Schemas()

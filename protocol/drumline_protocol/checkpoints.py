@@ -88,6 +88,8 @@ class Outcome:
     interrupts: list[Any] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
     error: Any = None
+    #: the task's own node, if an error handler has got its error
+    source: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -115,7 +117,9 @@ def outcomes(pending: Iterable[PendingWrite]) -> dict[str, Outcome]:
             outcome.answers = list(value) if isinstance(value, list) else [value]
         elif channel == ERROR:
             outcome.error = value
-        elif channel != ERROR_SOURCE:
+        elif channel == ERROR_SOURCE:
+            outcome.source = str(value)
+        else:
             outcome.output.append((channel, value))
     return found
 

@@ -134,6 +134,23 @@ class TaskFailed:
 
 
 @dataclass(slots=True)
+class ErrorHandled:
+    """Task `task` has failed, and its node's error handler runs in its place: task `id` of node `name`, at `path`.
+
+    It belongs to the same superstep, and gets what the failed task got. `error` is as in `TaskFailed`, which stands
+    before it unless the task had failed in an earlier run of the thread.
+    """
+
+    ns: Namespace
+    task: str
+    id: str
+    name: str
+    path: tuple[Any, ...]
+    error: Any
+    at_ms: float
+
+
+@dataclass(slots=True)
 class TaskInterrupted:
     """A task asks the caller: it has no result. `interrupts` is a list of `Interrupt`s.
 
@@ -365,6 +382,9 @@ class TaskKept:
     first_ms: float = 0.0
     due_ms: float = 0.0
     called: int = 0
+    #: of an error handler: the node that failed, and its error
+    failed: str = ""
+    error: Any = None
 
 
 @dataclass(slots=True)
@@ -400,6 +420,7 @@ Fact = (
     | Emitted
     | TaskFinished
     | TaskFailed
+    | ErrorHandled
     | TaskInterrupted
     | TaskLeft
     | AttemptRetracted

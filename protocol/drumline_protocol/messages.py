@@ -253,6 +253,9 @@ class TaskMessage:
     first_ms: float = 0.0
     #: how many graphs its earlier tries have called
     called: int = 0
+    #: of an error handler: the node that failed, whose input it gets, and its error
+    failed: str = ""
+    error: Any = None
 
 
 @dataclass(slots=True)

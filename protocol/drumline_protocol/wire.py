@@ -69,6 +69,7 @@ _CODES: dict[int, type] = {
     21: f.GraphResumed,
     22: f.TaskAnswered,
     23: f.TaskRetried,
+    24: f.ErrorHandled,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,

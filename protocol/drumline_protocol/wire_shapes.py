@@ -269,6 +269,8 @@ kept_task = row(
     moment,
     moment,
     number(0),
+    text,
+    optional(failure),
 )
 node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text), flag)
 sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))
@@ -356,6 +358,10 @@ FIELDS: dict[Any, Shape] = {
     "interrupts": interrupts,
     "command": command,
     (f.RunFinished, "error"): optional(failure),
+    (m.TaskMessage, "error"): optional(failure),
+    (m.TaskMessage, "failed"): free_text,
+    (f.ErrorHandled, "id"): name,
+    (f.ErrorHandled, "name"): text,
     "error": failure,
     "shared": boxed,
     (m.Events, "items"): bursts,

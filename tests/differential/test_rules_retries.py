@@ -143,7 +143,9 @@ def test_jitter_adds_up_to_a_second(other: Engine) -> None:
 def test_siblings_go_on_while_one_waits(other: Engine, use_async: bool) -> None:
     def build(e: Engine) -> Any:
         builder = e.StateGraph(e_state())
-        builder.add_node("a", fails(e, 1, Odd, use_async=use_async, log="a"), retry_policy=quick(e, initial_interval=0.2))
+        builder.add_node(
+            "a", fails(e, 1, Odd, use_async=use_async, log="a"), retry_policy=quick(e, initial_interval=0.2)
+        )
         builder.add_node("b", says("b"))
         builder.add_node("z", says("z"))
         builder.add_edge(e.START, "a").add_edge(e.START, "b")

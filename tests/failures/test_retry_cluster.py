@@ -1,4 +1,4 @@
-"""Retries on a cluster, on the simulated one's virtual clock: the coordinator keeps the time, whatever happens to it."""
+"""Retries on a cluster, on virtual time: the coordinator keeps the clock, whatever happens to it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_two_retries_of_thirty_seconds_and_more_survive_restarts_of_the_coordina
         ((tries, first),) = cluster.result(run_id)["l"]
         assert tries == 3 and cluster.now >= 90 and cluster.executions["n"] == 3
         assert cluster._engine.server.now_ms - first * 1000 >= 90_000
-        assert [part for part in cluster.join(run_id, stream_mode="custom")] == [1, 2, 3]
+        assert list(cluster.join(run_id, stream_mode="custom")) == [1, 2, 3]
 
 
 def test_a_timer_that_somebody_deleted_delays_a_retry_and_does_not_lose_it() -> None:

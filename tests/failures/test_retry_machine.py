@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
@@ -34,7 +33,7 @@ class State(TypedDict, total=False):
 
 
 @pytest.fixture(autouse=True)
-def _states_are_sound(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _states_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = Run._decide
 
     def decide(self: Run, handler: Any, event: Any) -> Effects:
@@ -43,7 +42,6 @@ def _states_are_sound(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return effects
 
     monkeypatch.setattr(Run, "_decide", decide)
-    yield
 
 
 def begin(*names: str, **config: Any) -> tuple[Run, Effects]:

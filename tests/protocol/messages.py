@@ -75,6 +75,9 @@ FACTS: list[Any] = [
     f.AttemptRetracted((), TASK, 1, "its worker vanished"),
     f.TaskParked((), TASK, "no worker"),
     f.TaskRetried((), TASK, 1, FAILURE, 4.5),
+    f.ErrorHandled(
+        (), TASK, "t2", "__error_handler__a", ("__pregel_pull", "a", "node_error_handler", False), FAILURE, 4.5
+    ),
     f.StepCommitted((), 1, {"text": ("s", "x"), "docs": ("+", [1]), "gone": ("x",)}, ("text", "docs"), 4.0),
     f.RunKept(7, ("late",), {"t1": [1, 3]}, 4096),
     f.GraphKept(

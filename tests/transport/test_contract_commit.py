@@ -417,7 +417,9 @@ def test_the_next_timer_is_the_first_that_is_not_due_yet(backend):
     lease = lease_of(broker)
     before = broker.time_ms()
     assert broker.next_timer(0)[1] is None
-    settle(broker, commit_of(lease, 1, timers=[("late", before + 90_000), ("soon", before + 60_000), ("due", before - 1)]))
+    settle(
+        broker, commit_of(lease, 1, timers=[("late", before + 90_000), ("soon", before + 60_000), ("due", before - 1)])
+    )
     now, at = broker.next_timer(0)
     assert before <= now < before + 60_000 and at == before + 60_000
     settle(broker, commit_of(lease, 2, timers_done=["soon", "late"]))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from drumline_graph.program import Node, Program
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.facts import STREAMED, PlanMade, PlannedTask, TaskFailed
+from drumline_protocol.facts import STREAMED, ErrorHandled, PlanMade, PlannedTask, TaskFailed, TaskRetried
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import RunShared
 
@@ -97,6 +97,8 @@ class Job:
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
+    #: of an error handler: what failed (`NodeError`)
+    failed: Any = None
     #: what its questions were answered so far, in their order
     answers: Sequence[Any] = ()
     #: how often its node was tried, this time included, and when it was tried first (Unix time in seconds; 0: now)
@@ -132,7 +134,7 @@ def portable_event(kind: int, payload: Any, codec: Codec) -> Any:
     if kind == STREAMED:
         ns, mode, item = payload
         return ns, mode, _portable_item(mode, item, codec)
-    if type(payload) is TaskFailed and isinstance(payload.error, BaseException):
+    if isinstance(payload, (TaskFailed, TaskRetried, ErrorHandled)) and isinstance(payload.error, BaseException):
         return replace(payload, error=describe(payload.error, codec))
     if type(payload) is PlanMade and payload.inputs is not None:
         pairs = zip(payload.tasks, payload.inputs, strict=True)

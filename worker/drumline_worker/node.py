@@ -182,9 +182,7 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     except Exception as raised:  # a predicate of the user's policy has
         error, delay_ms = raised, -1.0
     called = next(job.called) if delay_ms >= 0 else 0
-    return TaskError(
-        job.shared.run_id, job.task, job.attempt, job.executor, error, retry_ms=delay_ms, called=called
-    )
+    return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error, retry_ms=delay_ms, called=called)
 
 
 # -- calling user code ----------------------------------------------------------------------------
@@ -200,6 +198,7 @@ _INJECTED: dict[str, Callable[[TaskContext], Any]] = {
     "runtime": lambda context: context.runtime,
     "store": lambda context: context.runtime.store,
     "previous": lambda context: context.runtime.previous,
+    "error": lambda context: context.job.failed,
 }
 
 

@@ -9,12 +9,14 @@ from itertools import count
 from typing import Any
 
 from drumline_graph.constants import START
-from drumline_graph.errors import DrumlineError
+from drumline_graph.error_classes import error_classes_of
+from drumline_graph.errors import DrumlineError, NodeError
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError
+from drumline_protocol.failure import rebuild
 from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_worker.handlers import run_tracing
@@ -118,7 +120,7 @@ class Registry:
             path=message.path,
             triggers=message.triggers,
             phase=message.phase,
-            input=_input(program, node, message, inputs),
+            input=_input(program, program.nodes.get(message.failed, node), message, inputs),
             context=known.context,
             cells=inputs.cells,
             writes=inputs.writes,
@@ -130,6 +132,7 @@ class Registry:
             tries=message.tries,
             first_time=message.first_ms / 1000,
             called=count(message.called),
+            failed=_what_failed(program, message),
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:
@@ -169,6 +172,13 @@ def _input(program: Program, node: Node, message: TaskMessage, inputs: Inputs) -
     state = State(inputs.cells, {}, {}, 0)
     value = state.read(program, node.input_keys, step=message.step, stop=message.stop)
     return value if node.mapper is None else node.mapper(value)
+
+
+def _what_failed(program: Program, message: TaskMessage) -> NodeError | None:
+    """What an error handler is given of the error."""
+    if not message.failed:
+        return None
+    return NodeError(message.failed, rebuild(message.error, error_classes_of(program)))
 
 
 def _context(program: Program, context: Any) -> Any:

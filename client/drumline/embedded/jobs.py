@@ -13,6 +13,7 @@ from drumline.views import View
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Scope, Task
+from drumline_graph.errors import NodeError
 from drumline_graph.program import Node
 from drumline_graph.warnings import RunWarning
 from drumline_protocol.facts import Fact, Noticed, RunFinished
@@ -170,6 +171,7 @@ class Embedded:
             tries=task.tries,
             first_time=task.first_ms / 1000,
             called=count(task.called),
+            failed=NodeError(task.failed, task.error) if task.failed else None,
             thread=None if self.thread is None else self.thread.below(task),
         )
         return job if self._strict is None else self._strict.job(job, task)

@@ -12,7 +12,7 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.encode_paths import of_answer, of_event
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed, TaskRetried
+from drumline_protocol.facts import Emitted, ErrorHandled, PlanMade, RunFinished, TaskFailed, TaskRetried
 from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult, TimerDue
 from drumline_worker.job import Job, portable_event
@@ -80,6 +80,6 @@ class StrictWire:
 
     def fact(self, fact: Any) -> Any:
         """A fact as a client would read it."""
-        if isinstance(fact, (Emitted, TaskFailed, TaskRetried, RunFinished)):
+        if isinstance(fact, (Emitted, TaskFailed, TaskRetried, ErrorHandled, RunFinished)):
             return fact
         return wire.decode(self.codec, wire.encode(self.codec, fact))

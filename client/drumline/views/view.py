@@ -21,7 +21,7 @@ from drumline.views.payloads import (
 from drumline.views.seen import SeenMessages, check_readable
 from drumline.views.shapes import print_item, shape_of
 from drumline.views.threads import ThreadFacts
-from drumline_graph.constants import INTERRUPT
+from drumline_graph.constants import INTERRUPT, PUSHED
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
@@ -31,11 +31,13 @@ from drumline_protocol.facts import (
     STREAMED,
     AttemptRetracted,
     Emitted,
+    ErrorHandled,
     Fact,
     GraphEntered,
     GraphExited,
     GraphPaused,
     PlanMade,
+    PlannedTask,
     RunStarted,
     StepCommitted,
     TaskFailed,
@@ -134,6 +136,7 @@ class View:
             Emitted: self._on_emitted,
             AttemptRetracted: self._on_retracted,
             TaskInterrupted: self._on_interrupted,
+            ErrorHandled: self._on_handled,
         }
         tasks = self._tasks or self._debug
         self.folds_cells = self._values or tasks or self.shows_checkpoints or self._messages is not None
@@ -212,6 +215,11 @@ class View:
             graph.tasks.append(task.id)
         if graph.shown and self.shows_arguments:
             self._show_starts(graph, fact)
+
+    def _on_handled(self, fact: ErrorHandled) -> None:
+        graph = self.graphs[fact.ns]
+        self._open[fact.id] = OpenTask(graph, PlannedTask(fact.id, fact.name, fact.path, PUSHED))
+        graph.tasks.append(fact.id)
 
     def _show_starts(self, graph: GraphView, fact: PlanMade) -> None:
         for index, task in enumerate(fact.tasks):

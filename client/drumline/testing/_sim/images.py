@@ -16,7 +16,7 @@ WAITING = (PARKED, DELAYED)
 def image(run: Run) -> dict[str, Any] | None:
     """Everything that decides what the machine does next; None for a run that ended.
 
-    A parked task counts as planned: a new owner tries it again. So does one that waits for its next try, since its timer
+    A parked task counts as planned: a new owner tries it again. So does one that waits for its next try: its timer
     may have rung while there was no room for it.
     """
     state = run.state

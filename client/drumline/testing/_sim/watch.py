@@ -28,6 +28,7 @@ from drumline_protocol.errors import CellMissing
 from drumline_protocol.facts import (
     AttemptRetracted,
     Emitted,
+    ErrorHandled,
     GraphExited,
     Noticed,
     PlanMade,
@@ -123,6 +124,9 @@ class LogWatch:
             text = f"I12: {where}: {track.name} goes on after"
             demand(track.deaths < ATTEMPTS_MAX, f"{text} {track.deaths} lost workers")
             demand(track.lost < BEGINNINGS_MAX, f"{text} {track.lost} attempts")
+        elif kind is ErrorHandled:
+            demand(self.tasks[fact.task].over, f"{where}: the error of {fact.task} is handled before it has failed")
+            self.tasks[fact.id] = _Track(fact.ns, fact.name)
         elif kind is TaskRetried:
             track = self.tasks[fact.task]
             demand(not track.over, f"{where}: {track.name} is tried again when it was over")
