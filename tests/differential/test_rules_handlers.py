@@ -22,7 +22,7 @@ def fails(use_async: bool = False, error: Any = None) -> Any:
 
 
 def handler(e: Engine, *, command: Any = None) -> Any:
-    NodeError = e.NodeError  # noqa: N806
+    NodeError = e.NodeError
 
     def handle(state: Any, error: NodeError) -> Any:
         said = f"{error.node}: {type(error.error).__name__} {error.error}, {sorted(state)}"
@@ -72,7 +72,7 @@ def test_a_handler_of_an_async_run_may_be_async(other: Engine) -> None:
     native(other)
 
     def make(e: Engine) -> Any:
-        NodeError = e.NodeError  # noqa: N806
+        NodeError = e.NodeError
 
         async def handle(_: Any, error: NodeError) -> Any:
             return {"log": [error.node]}
@@ -122,7 +122,7 @@ def test_sends_that_fail_are_handled_each(other: Engine) -> None:
     native(other)
 
     def make(e: Engine) -> Any:
-        NodeError = e.NodeError  # noqa: N806
+        NodeError = e.NodeError
 
         def worker(state: Any) -> Any:
             if state["x"] % 2:
