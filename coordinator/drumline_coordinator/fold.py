@@ -192,15 +192,17 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
         changed = patched(held.cells, opened_changes(fact.changes, scope.written))
     if changed:
         state.version += 1
-    held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()], state.version)
+    ran, state.heard = [], {}
+    for id_, task in scope.tasks.items():
+        ran.append((task.name, task.triggers))
+        state.heard[id_] = (task.attempt, task.n)
+        del state.tasks[id_]
+    scope.tasks = {}
+    held.advance(program, changed, ran, state.version)
     if fact.kept or scope.kept:
         fold_kept(scope, state.version, fact.changes, fact.kept)
     if scope.parent is not None and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
-    state.heard = {id_: (task.attempt, task.n) for id_, task in scope.tasks.items()}
-    for id_ in scope.tasks:
-        del state.tasks[id_]
-    scope.tasks = {}
 
 
 # -- attempts --------------------------------------------------------------------------------------
