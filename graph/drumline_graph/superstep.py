@@ -22,7 +22,6 @@ from typing import Any, Protocol
 from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.channels.private import merged
 from drumline_graph.constants import PUSH, TASKS
-from drumline_graph.delta import store
 from drumline_graph.errors import InvalidUpdateError
 from drumline_graph.program import Node, Program
 from drumline_graph.types import Send
@@ -147,8 +146,13 @@ class State:
         if not changes:
             return
         self.top = top = number or self.top + 1
-        versions.update(dict.fromkeys(changes, top))
-        store(self.cells, changes)
+        cells = self.cells
+        for channel, cell in changes.items():
+            versions[channel] = top
+            if cell is not MISSING:
+                cells[channel] = cell
+            elif channel in cells:
+                del cells[channel]
 
 
 def _read_one(program: Program, cells: dict[str, Any], key: str, step: int, stop: int) -> Any:
@@ -170,12 +174,13 @@ def plan(program: Program, state: State, updated: set[str] | None, *, step: int,
     building a node's input schema raises (pydantic validation), and InvalidUpdateError for a Send to an unknown node.
     """
     tasks: list[Planned] = []
+    nodes = program.nodes
     sends = state.cells.get(TASKS)
     if sends:
         for index, send in enumerate(sends):
             tasks.append(_push(program, index, send))
     if updated is None:
-        candidates: Iterable[str] = sorted(program.nodes)
+        candidates: Iterable[str] = sorted(nodes)
     else:
         triggered = program.trigger_to_nodes
         names: list[str] = []
@@ -185,8 +190,7 @@ def plan(program: Program, state: State, updated: set[str] | None, *, step: int,
         # Two edges into one node in one superstep are one run: hence the set.
         candidates = sorted(set(names)) if len(names) > 1 else names
     for name in candidates:
-        node = program.nodes.get(name)
-        if node is None or not _is_triggered(program, state, node):
+        if name not in nodes or not _is_triggered(program, state, node := nodes[name]):
             continue
         value = state.read(program, node.input_keys, step=step, stop=stop)
         if value is MISSING:  # only for unkeyed states: nothing was written yet

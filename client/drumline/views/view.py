@@ -116,6 +116,17 @@ class View:
         handler(fact)
         return self._out
 
+    def fold_all(self, facts: Iterable[Fact]) -> list[Any]:
+        """The items that these facts add to the stream, in order."""
+        out: list[Any] = []
+        self._out = out
+        handlers = self._handlers
+        for fact in facts:
+            handler = handlers.get(type(fact))
+            if handler is not None:
+                handler(fact)
+        return out
+
     @property
     def root(self) -> GraphView | None:
         """The root graph, once it was entered."""

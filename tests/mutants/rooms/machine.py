@@ -62,8 +62,8 @@ MACHINE: tuple[Mutation, ...] = (
     Mutation(
         "answer_keeps_its_slot",
         "coordinator/drumline_coordinator/fold.py",
-        "    if task.is_sent:\n        state.running -= 1\n",
-        "",
+        "            fold_dispatch(state, [task])\n        state.running -= 1\n",
+        "            fold_dispatch(state, [task])\n",
         _MACHINE,
         "A task that has answered frees its place under max_concurrency.",
     ),
