@@ -89,7 +89,7 @@ class Job:
     def needs_loop(self) -> bool:
         """Whether the job runs on an event loop: some of its code is async only, or the caller prefers async code."""
         node = self.node
-        if node.is_async or any(branch.is_async for branch in node.branches):
+        if node.is_async or (node.branches and any(branch.is_async for branch in node.branches)):
             return True
         return self.shared.is_async and node.has_async
 
