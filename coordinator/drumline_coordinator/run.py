@@ -35,7 +35,7 @@ from drumline_coordinator.tasks import Task
 from drumline_protocol.errors import RunCancelled
 from drumline_protocol.facts import RunStarted
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     CancelRun,
     Events,
     Refused,
@@ -103,7 +103,7 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
             run_id=machine.id,
             graph=shared.graph,
             fingerprint=shared.fingerprint,
-            record=shared.record,
+            recorded=shared.recorded,
             sketches=sketch_program(machine.program),
             metadata=run_metadata(shared.config),
             tags=tuple(shared.config.get("tags") or ()),
@@ -112,7 +112,7 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
             digest=request.digest,
         )
     )
-    enter(machine, machine.program, machine.state.base, "", request.input)
+    enter(machine, machine.program, machine.state.root_ns, "", request.input)
 
 
 def _on_cancel(machine: Machine, event: CancelRun) -> None:
@@ -132,7 +132,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     TaskInterrupt: attempts.on_interrupt,
     Refused: attempts.on_refused,
     WorkersChanged: attempts.on_workers,
-    Abandoned: attempts.on_abandoned,
+    AttemptLost: attempts.on_lost,
     CancelRun: _on_cancel,
     type(None): _on_nothing,
 }

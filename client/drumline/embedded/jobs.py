@@ -63,9 +63,9 @@ class Embedded:
         self._closed = False
 
     @property
-    def void(self) -> bool:
+    def cancelled(self) -> bool:
         """Nobody reads this run any more (`Fate`)."""
-        return self._closed or (self._fate_above is not None and self._fate_above.void)
+        return self._closed or (self._fate_above is not None and self._fate_above.cancelled)
 
     @property
     def lost(self) -> bool:
@@ -96,7 +96,7 @@ class Embedded:
         shared = self.run.shared
         if self.run.program.eager:
             return True
-        return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.record)
+        return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.recorded)
 
     def start(self) -> Effects:
         """The effects that begin the run."""
@@ -155,7 +155,7 @@ class Embedded:
             task.writes,
             emit,
             EXECUTOR,
-            self.run.state.base,
+            self.run.state.root_ns,
             () if scope.parent is None else _nodes_above(scope),
             None,  # pushed
             self,
