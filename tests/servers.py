@@ -174,7 +174,11 @@ class Backend:
             self.raw("XCLAIM", key, "workers", consumer, 0, self.entry_id(entry_id), "IDLE", ms, "JUSTID")
 
     def keys(self) -> list[str]:
-        return [] if self.memory is not None else sorted(key.decode("utf-8", "surrogateescape") for key in self.raw("KEYS", "*"))
+        return (
+            []
+            if self.memory is not None
+            else sorted(key.decode("utf-8", "surrogateescape") for key in self.raw("KEYS", "*"))
+        )
 
     def close(self) -> None:
         for broker in self._brokers:

@@ -54,7 +54,11 @@ operations = st.one_of(
     st.tuples(st.just("PutOp"), places, st.sampled_from(KEYS), values),
     st.tuples(st.just("SearchOp"), places, filters, st.integers(0, 5), st.integers(0, 3)),
     st.tuples(
-        st.just("ListNamespacesOp"), conditions, st.one_of(st.none(), st.integers(0, 3)), st.integers(0, 9), st.integers(0, 2)
+        st.just("ListNamespacesOp"),
+        conditions,
+        st.one_of(st.none(), st.integers(0, 3)),
+        st.integers(0, 9),
+        st.integers(0, 2),
     ),
 )
 scripts = st.lists(st.lists(operations, min_size=1, max_size=6), max_size=10)
@@ -105,7 +109,12 @@ def embed(texts):
 words = st.text(LETTERS, min_size=1, max_size=5)
 meanings = st.lists(
     st.one_of(
-        st.tuples(st.just("PutOp"), near, st.sampled_from(KEYS), st.fixed_dictionaries({"text": words, "n": st.integers(0, 2)})),
+        st.tuples(
+            st.just("PutOp"),
+            near,
+            st.sampled_from(KEYS),
+            st.fixed_dictionaries({"text": words, "n": st.integers(0, 2)}),
+        ),
         st.tuples(st.just("SearchOp"), near, st.sampled_from([None, {"n": 1}]), st.integers(0, 6), st.just(0), words),
     ),
     max_size=12,
@@ -158,8 +167,16 @@ def test_paths(path, value):
 
 
 @settings(max_examples=300)
-@given(st.text("ab.[]{}*$,0-", max_size=8), st.recursive(scalars, lambda inner: st.one_of(
-    st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(["a", "b", "ab", "$", "0"]), inner, max_size=2)), max_leaves=6))
+@given(
+    st.text("ab.[]{}*$,0-", max_size=8),
+    st.recursive(
+        scalars,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(["a", "b", "ab", "$", "0"]), inner, max_size=2)
+        ),
+        max_leaves=6,
+    ),
+)
 def test_any_path(path, value):
     assert ours.tokenize_path(path) == theirs.tokenize_path(path)
     assert ours.get_text_at_path(value, path) == theirs.get_text_at_path(value, path)

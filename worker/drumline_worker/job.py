@@ -78,6 +78,8 @@ class Job:
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
+    #: the store of the run; None if there is none
+    store: Any = None
 
     @property
     def is_heard(self) -> bool:

@@ -60,6 +60,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         part_schemas=tuple(spec.input_schema for spec in (*builder.nodes.values(), *branches)),
         code=(*(spec.runnable for spec in builder.nodes.values()), *(branch.path for branch in branches)),
         version=version,
+        store=graph.store,
         types=answer_types(graph),
         raised_as=of_both,
         shown_as=their_payload,

@@ -83,7 +83,9 @@ class InMemoryStore(PlannedStore):
         return None if row is None or _is_over(row, now) else row
 
     def _search(self, op: SearchOp, vectors: Vectors, now: int) -> list[SearchItem]:
-        found = [(_found(row.item), row) for row in self._below(op.namespace_prefix, now) if fits(row.item.value, op.filter)]
+        found = [
+            (_found(row.item), row) for row in self._below(op.namespace_prefix, now) if fits(row.item.value, op.filter)
+        ]
         page = page_of(op, [(item, row.vectors) for item, row in found], vectors.queries)
         if op.refresh_ttl and self._lifetimes:
             for item in page:

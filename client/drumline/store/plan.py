@@ -83,7 +83,8 @@ def _put(op: PutOp) -> PutOp:
         return PutOp(namespace, key, None)
     if isinstance(op.value, str) or not (isinstance(op.value, (Mapping, Iterable))):
         raise TypeError(
-            f"the value of item {key!r} in {namespace} is a mapping with strings as keys, not a {type(op.value).__name__}"
+            f"the value of item {key!r} in {namespace} must be a mapping with strings as keys, and is a "
+            f"{type(op.value).__name__}"
         )
     return op._replace(namespace=namespace, key=key, value=dict(op.value))
 

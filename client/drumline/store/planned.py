@@ -85,9 +85,7 @@ def lifetime_us(minutes: float | None) -> int | None:
     return None if minutes is None else max(1, round(minutes * MINUTE_US))
 
 
-def page_of(
-    op: SearchOp, found: list[tuple[SearchItem, list[Vector]]], queries: dict[str, Vector]
-) -> list[SearchItem]:
+def page_of(op: SearchOp, found: list[tuple[SearchItem, list[Vector]]], queries: dict[str, Vector]) -> list[SearchItem]:
     """The page that a search asks for, of all items that it found. SearchTooWide."""
     query = queries.get(op.query) if op.query else None
     if query is None:

@@ -28,7 +28,7 @@ class SearchTooWide(DrumlineError):
 
     def __str__(self) -> str:
         return (
-            f"the search below {self.namespace} would compare its query with more than {STORE_VECTORS_MAX} vectors, and "
+            f"the search below {self.namespace} would compare its query with more than {STORE_VECTORS_MAX} vectors: "
             "drumline's stores keep no vector index. Search in a narrower namespace or with a filter, or use a store "
             "that has such an index (LangGraph's PostgresStore, for example: compile(store=) takes it as it is)."
         )
@@ -64,8 +64,8 @@ def _cosines(query: Vector, vectors: Sequence[Vector]) -> list[float]:
     for vector in vectors:
         if len(vector) != len(query):
             raise ValueError(
-                f"the query has {len(query)} dimensions and a stored vector {len(vector)}: the item was put with another "
-                "embedding. Put it again."
+                f"the query has {len(query)} dimensions and a stored vector {len(vector)}: the item was put with "
+                "another embedding. Put it again."
             )
     numpy: Any = loaded("numpy")
     if numpy is not None and vectors:

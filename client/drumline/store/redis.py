@@ -91,7 +91,7 @@ class RedisStore(PlannedStore):
         for number, asked in plan.lists.items():
             results[number] = self._list(asked)
         if plan.gets or puts:
-            gets = [
+            gets: list[list[Any]] = [
                 ["get", namespace_bytes(get.namespace), key_bytes(get.key), int(get.refresh_ttl)]
                 for get in plan.gets.values()
             ]
@@ -133,7 +133,13 @@ class RedisStore(PlannedStore):
         return page
 
     def _rows(
-        self, op: SearchOp, *, skip: int = 0, count: int | None = None, with_vectors: bool = False, refresh: bool = False
+        self,
+        op: SearchOp,
+        *,
+        skip: int = 0,
+        count: int | None = None,
+        with_vectors: bool = False,
+        refresh: bool = False,
     ) -> Iterator[tuple[Item, bytes]]:
         """Items below a namespace in their order, with their vectors as bytes; at most `count`, page by page."""
         below = namespace_bytes(op.namespace_prefix)
@@ -165,7 +171,7 @@ class RedisStore(PlannedStore):
         """Delete the items whose lifetime is over, and which nobody sees any more; how many there were."""
         swept = 0
         while True:
-            count = self._line.batch([["sweep", _SWEEP_ITEMS]])[0]
+            count = int(self._line.batch([["sweep", _SWEEP_ITEMS]])[0])
             swept += count
             if count < _SWEEP_ITEMS:
                 return swept

@@ -1,6 +1,6 @@
 """What stores are (LangGraph's `langgraph.store.base`): items, operations, `BaseStore`, and how texts are embedded."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drumline.store.base.embed import (
     AEmbeddingsFunc,
@@ -26,9 +26,6 @@ from drumline.store.base.ops import (
 )
 from drumline.store.base.settings import IndexConfig, TTLConfig
 from drumline.store.base.store import BaseStore
-
-if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
 
 __all__ = [
     "NOT_PROVIDED",

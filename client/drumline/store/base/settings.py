@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, Union
 
-from drumline.store.base.ops import NOT_PROVIDED, NotProvided
+from drumline.store.base.ops import NotProvided
 
 if TYPE_CHECKING:
     from drumline.store.base.embed import AEmbeddingsFunc, EmbeddingsFunc
@@ -44,8 +44,8 @@ def refresh_of(config: TTLConfig | None, asked: bool | None) -> bool:
     return True if config is None else config.get("refresh_on_read", True)
 
 
-def lifetime_of(config: TTLConfig | None, asked: float | None | NotProvided) -> float | None:
+def lifetime_of(config: TTLConfig | None, asked: float | NotProvided | None) -> float | None:
     """The lifetime of a put in minutes: as it asks, or as the store is set up."""
-    if isinstance(asked, NotProvided) or asked is NOT_PROVIDED:
+    if isinstance(asked, NotProvided):
         return None if config is None else config.get("default_ttl")
     return asked

@@ -89,9 +89,12 @@ class BaseStore(ABC):
         value: Mapping[str, Any],
         index: Literal[False] | list[str] | None = None,
         *,
-        ttl: float | None | NotProvided = NOT_PROVIDED,
+        ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
-        """Put a value in place of what is under `key` (`PutOp`). InvalidNamespaceError, NotImplementedError for `ttl`."""
+        """Put a value in place of what is under `key` (`PutOp`).
+
+        InvalidNamespaceError; NotImplementedError for a `ttl` that the store does not know.
+        """
         self.batch([self._put_op(namespace, key, value, index, ttl)])
 
     async def aput(
@@ -101,7 +104,7 @@ class BaseStore(ABC):
         value: Mapping[str, Any],
         index: Literal[False] | list[str] | None = None,
         *,
-        ttl: float | None | NotProvided = NOT_PROVIDED,
+        ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
         """The twin of `put` for an event loop."""
         await self.abatch([self._put_op(namespace, key, value, index, ttl)])
@@ -162,7 +165,7 @@ class BaseStore(ABC):
         key: str,
         value: Mapping[str, Any],
         index: Literal[False] | list[str] | None,
-        ttl: float | None | NotProvided,
+        ttl: float | NotProvided | None,
     ) -> PutOp:
         labels = check_namespace(namespace)
         if ttl not in (NOT_PROVIDED, None) and not self.supports_ttl:
