@@ -25,6 +25,7 @@ drumline:graphs              hash    graph name: fingerprints held           for
 {drumline:3}:tasks:<pool>    stream  as above, on Redis Cluster only         as above
 {drumline:3}:ctl             stream  as above, on Redis Cluster only         as above
 {drumline:store}:*           -       items of the store (store.lua)          until deleted, or their ttl
+{drumline:cache}:*           -       cached results (cache.lua)              until cleared, or their ttl
 ===========================  ======  ======================================  ==================
 
 The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone
@@ -99,6 +100,10 @@ class Keys:
     def store(self) -> str:
         """What every key of the cluster's store begins with: they lie in one slot. `store.lua` makes their names."""
         return f"{self._open}store}}"
+
+    def cache(self) -> str:
+        """What every key of a cache begins with: they lie in one slot. `cache.lua` makes their names."""
+        return f"{self._open}cache}}"
 
     # -- of a partition ----------------------------------------------------------------------------
 

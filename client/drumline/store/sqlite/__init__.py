@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from drumline.sqlite_file import SqliteFile
 from drumline.store.base import IndexConfig, Item, Result, SearchItem, SearchOp, TTLConfig
 from drumline.store.index import Vectors
 from drumline.store.match import fits, listed
@@ -18,13 +18,9 @@ from drumline.store.ranking import Vector
 from drumline.store.rows import codec_of, found_item, item_of, vectors_bytes, vectors_of
 from drumline.store.sqlite import statements as sql
 from drumline_protocol.store_names import key_bytes, key_of, namespace_bytes, namespace_of
-from drumline_transport.after_fork import renew_after_fork
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-#: how long a batch waits for another process that is writing to the file
-_BUSY_S = 30.0
 
 
 class SqliteStore(PlannedStore):
@@ -37,7 +33,7 @@ class SqliteStore(PlannedStore):
     Raises EncodeError for a value that the codec cannot write, and then nothing of the batch is done.
     """
 
-    __slots__ = ("_codec", "_connection", "_lock", "_path")
+    __slots__ = ("_codec", "_file")
 
     def __init__(
         self,
@@ -49,13 +45,7 @@ class SqliteStore(PlannedStore):
     ) -> None:
         super().__init__(index, ttl)
         self._codec = codec_of(types)
-        self._path = None if isinstance(conn, sqlite3.Connection) else conn
-        self._connection: sqlite3.Connection | None = None
-        if isinstance(conn, sqlite3.Connection):
-            self._connection = conn
-            conn.executescript(sql.TABLES)
-        self._lock = threading.RLock()
-        renew_after_fork(self)
+        self._file = SqliteFile(conn, sql.TABLES)
 
     @classmethod
     @contextmanager
@@ -76,43 +66,12 @@ class SqliteStore(PlannedStore):
 
     def setup(self) -> None:
         """Make the tables now. The first use does it too."""
-        with self._lock:
-            self._open()
+        self._file.open()
 
     def close(self) -> None:
         """Close the file, unless it came as an open connection. A later use opens it again."""
         self.stop_ttl_sweeper(0)
-        with self._lock:
-            if self._path is not None and self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def after_fork(self) -> None:
-        """A connection must not be used on both sides of a fork: the child opens its own, if it knows the path."""
-        self._lock = threading.RLock()
-        if self._path is not None:
-            self._connection = None
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            assert self._path is not None
-            made = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            made.execute("PRAGMA journal_mode=WAL")
-            made.executescript(sql.TABLES)
-            self._connection = made
-        return self._connection
-
-    @contextmanager
-    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            connection = self._open()
-            connection.execute(begin)
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        self._file.close()
 
     def _now(self) -> int:
         """Microseconds since the epoch."""
@@ -123,14 +82,14 @@ class SqliteStore(PlannedStore):
         results = plan.results()
         read: list[Sequence[Any]] = []
         # A batch that only reads waits for nobody who writes. What it refreshes is written behind it.
-        with self._transaction("BEGIN IMMEDIATE" if plan.puts else "BEGIN") as connection:
+        with self._file.transaction(writes=bool(plan.puts)) as connection:
             now = self._now()
             self._read(connection, plan, vectors, now, results, read)
             if plan.puts:
                 _refresh(connection, read, now)
                 _put_all(connection, plan, values, vectors, now)
         if read and not plan.puts:
-            with self._transaction() as connection:
+            with self._file.transaction() as connection:
                 _refresh(connection, read, now)
         return results
 
@@ -186,7 +145,7 @@ class SqliteStore(PlannedStore):
 
     def sweep_ttl(self) -> int:
         """Delete the items whose lifetime is over, and which nobody sees any more; how many there were."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             return _sweep(connection, self._now(), -1)
 
 
