@@ -14,6 +14,8 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import DecodeError, EncodeError
 
+__all__ = ["BaseCache", "CodecSerde", "FullKey", "Namespace", "Serde", "ValueT"]
+
 log = logging.getLogger("drumline.cache")
 
 ValueT = TypeVar("ValueT")

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from drumline.cache.base import BaseCache, FullKey, Namespace, Serde, ValueT
 from drumline_transport.after_fork import renew_after_fork
 
+__all__ = ["InMemoryCache"]
+
 
 class InMemoryCache(BaseCache[ValueT]):
     """Values as bytes in a dict; gone when the process ends, and another cache in every process. Safe for threads.

@@ -11,6 +11,8 @@ from drumline_protocol.store_names import key_bytes, namespace_bytes, namespace_
 from drumline_transport.errors import ServerError
 from drumline_transport.redis_store import cache_line
 
+__all__ = ["RedisCache"]
+
 #: values that one call of the script forgets
 _CLEAR_KEYS = 1000
 

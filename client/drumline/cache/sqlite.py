@@ -9,6 +9,8 @@ from drumline.cache.base import BaseCache, FullKey, Namespace, Serde, ValueT
 from drumline.sqlite_file import SqliteFile
 from drumline_protocol.store_names import key_bytes, namespace_bytes
 
+__all__ = ["SqliteCache"]
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS drumline_cache (
     namespace BLOB NOT NULL,

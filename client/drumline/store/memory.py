@@ -17,6 +17,8 @@ from drumline.store.planned import PlannedStore, lifetime_us, page_of
 from drumline.store.ranking import Vector
 from drumline_transport.after_fork import renew_after_fork
 
+__all__ = ["InMemoryStore"]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: how long an expired item may stay in memory, unseen, before a put takes it out
 _SWEEP_US = 60_000_000

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from drumline.store.base import GetOp, ListNamespacesOp, MatchCondition, Op, PutOp, SearchOp
 from drumline.store.base.namespaces import as_labels
+from drumline.store.base.ops import GetOp, ListNamespacesOp, MatchCondition, Op, PutOp, SearchOp
 from drumline.store.match import check_filter
 
 #: a namespace and a key

@@ -22,6 +22,8 @@ from drumline_transport.redis_store import store_line
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+__all__ = ["AsyncRedisStore", "RedisStore"]
+
 #: expired items that one call of `sweep_ttl` takes out at a time
 _SWEEP_ITEMS = 1000
 

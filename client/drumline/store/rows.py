@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from drumline.store.base import Item, SearchItem
+from drumline.store.base.items import Item, SearchItem
 from drumline.store.ranking import Vector
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable

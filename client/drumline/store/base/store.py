@@ -111,11 +111,11 @@ class BaseStore(ABC):
 
     def delete(self, namespace: tuple[str, ...], key: str) -> None:
         """Delete what is under `key`, if anything is. InvalidNamespaceError."""
-        self.batch([PutOp(check_labels(namespace), str(key), None)])
+        self.batch([self._delete_op(namespace, key)])
 
     async def adelete(self, namespace: tuple[str, ...], key: str) -> None:
         """The twin of `delete` for an event loop."""
-        await self.abatch([PutOp(check_labels(namespace), str(key), None)])
+        await self.abatch([self._delete_op(namespace, key)])
 
     def list_namespaces(
         self,
@@ -127,7 +127,7 @@ class BaseStore(ABC):
         offset: int = 0,
     ) -> list[tuple[str, ...]]:
         """Namespaces that hold items, sorted (`ListNamespacesOp`). InvalidNamespaceError."""
-        op = list_op(prefix, suffix, max_depth, limit, offset)
+        op = self._list_op(prefix, suffix, max_depth, limit, offset)
         return cast("list[tuple[str, ...]]", self.batch([op])[0])
 
     async def alist_namespaces(
@@ -140,7 +140,7 @@ class BaseStore(ABC):
         offset: int = 0,
     ) -> list[tuple[str, ...]]:
         """The twin of `list_namespaces` for an event loop."""
-        op = list_op(prefix, suffix, max_depth, limit, offset)
+        op = self._list_op(prefix, suffix, max_depth, limit, offset)
         return cast("list[tuple[str, ...]]", (await self.abatch([op]))[0])
 
     # -- operations -----------------------------------------------------------------------------------
@@ -174,14 +174,20 @@ class BaseStore(ABC):
             )
         return PutOp(labels, str(key), value, index, lifetime_of(self.ttl_config, ttl))
 
+    def _delete_op(self, namespace: tuple[str, ...], key: str) -> PutOp:
+        return PutOp(check_labels(namespace), str(key), None)
 
-def list_op(
-    prefix: NamespacePath | None, suffix: NamespacePath | None, max_depth: int | None, limit: int, offset: int
-) -> ListNamespacesOp:
-    """The operation behind `list_namespaces`. InvalidNamespaceError."""
-    conditions = []
-    if prefix:
-        conditions.append(MatchCondition("prefix", check_labels(prefix)))
-    if suffix:
-        conditions.append(MatchCondition("suffix", check_labels(suffix)))
-    return ListNamespacesOp(tuple(conditions), max_depth, limit, offset)
+    def _list_op(
+        self,
+        prefix: NamespacePath | None,
+        suffix: NamespacePath | None,
+        max_depth: int | None,
+        limit: int,
+        offset: int,
+    ) -> ListNamespacesOp:
+        conditions = []
+        if prefix:
+            conditions.append(MatchCondition("prefix", check_labels(prefix)))
+        if suffix:
+            conditions.append(MatchCondition("suffix", check_labels(suffix)))
+        return ListNamespacesOp(tuple(conditions), max_depth, limit, offset)

@@ -22,6 +22,8 @@ from drumline_protocol.store_names import key_bytes, key_of, namespace_bytes, na
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+__all__ = ["SqliteStore"]
+
 
 class SqliteStore(PlannedStore):
     """Items in an SQLite file: they outlive the process, and processes of one machine may share it.

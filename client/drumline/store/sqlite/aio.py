@@ -13,6 +13,8 @@ from drumline.store.sqlite import SqliteStore
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+__all__ = ["AsyncSqliteStore"]
+
 
 class AsyncSqliteStore(SqliteStore):
     """`SqliteStore` as an async context manager: `async with AsyncSqliteStore.from_conn_string(path) as store`."""
