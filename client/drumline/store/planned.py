@@ -12,6 +12,7 @@ from drumline.store.base import BaseStore, IndexConfig, Op, Result, SearchItem, 
 from drumline.store.index import NO_VECTORS, Index, Vectors
 from drumline.store.plan import Plan, plan_of
 from drumline.store.ranking import Vector, check_width, ranked
+from drumline_graph.loaded import loaded
 
 #: microseconds of a minute: lifetimes are given in minutes, and kept in microseconds
 MINUTE_US = 60_000_000
@@ -25,6 +26,7 @@ class PlannedStore(BaseStore):
     __slots__ = ("_index", "_stop", "_sweeper", "embeddings", "index_config", "ttl_config")
 
     def __init__(self, index: IndexConfig | None, ttl: TTLConfig | None) -> None:
+        be_known_to_langgraph()
         self.index_config = None if index is None else IndexConfig(**index)
         self.ttl_config = None if ttl is None else TTLConfig(**ttl)
         self._index = None if index is None else Index(index)
@@ -78,6 +80,16 @@ class PlannedStore(BaseStore):
     def _sweep(self, every_s: float) -> None:
         while not self._stop.wait(every_s):
             self.sweep_ttl()
+
+
+def be_known_to_langgraph() -> None:
+    """Let drumline's stores count as LangGraph's `BaseStore`, if LangGraph is loaded. Idempotent.
+
+    LangChain checks what is injected into a tool against the parameter's annotation.
+    """
+    theirs = loaded("langgraph.store.base")
+    if theirs is not None and not issubclass(PlannedStore, theirs.BaseStore):
+        theirs.BaseStore.register(PlannedStore)
 
 
 def lifetime_us(minutes: float | None) -> int | None:

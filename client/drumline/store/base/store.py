@@ -22,6 +22,9 @@ from drumline.store.base.ops import (
 )
 from drumline.store.base.settings import TTLConfig, lifetime_of, refresh_of
 
+#: LangGraph's class of the same name
+_THEIRS = ("langgraph.store.base", "BaseStore")
+
 
 class BaseStore(ABC):
     """Items under namespaces, shared by all threads and runs (LangGraph's `BaseStore`).
@@ -35,6 +38,13 @@ class BaseStore(ABC):
     ttl_config: TTLConfig | None = None
 
     __slots__ = ("__weakref__",)
+
+    @classmethod
+    def __subclasshook__(cls, other: type) -> Any:
+        # LangGraph's stores count: tools that ask for a `BaseStore` are checked for what they get.
+        if cls is BaseStore and any((base.__module__, base.__qualname__) == _THEIRS for base in other.__mro__):
+            return True
+        return NotImplemented
 
     @abstractmethod
     def batch(self, ops: Iterable[Op]) -> list[Result]:
