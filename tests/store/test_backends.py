@@ -126,7 +126,7 @@ def test_names_come_back(namespace):
 
 def test_a_connection_of_ones_own(tmp_path):
     connection = sqlite3.connect(tmp_path / "own.db")
-    store = SqliteStore(connection)
+    store: Any = SqliteStore(connection)
     store.put(("a",), "k", {"n": 1})
     store.close()
     assert connection.execute("SELECT count(*) FROM drumline_items").fetchone() == (1,)
@@ -134,7 +134,8 @@ def test_a_connection_of_ones_own(tmp_path):
 
 
 def test_two_objects_on_one_file(tmp_path):
-    one, two = SqliteStore(str(tmp_path / "s.db")), SqliteStore(str(tmp_path / "s.db"))
+    stores: list[Any] = [SqliteStore(str(tmp_path / "s.db")) for _ in range(2)]
+    one, two = stores
     one.put(("a",), "k", {"n": 1})
     assert two.get(("a",), "k").value == {"n": 1}
     two.put(("a",), "k", {"n": 2})
@@ -201,7 +202,7 @@ def test_an_error_reaches_all_who_wait_and_nobody_else():
         async def fails(_ops: Any) -> Any:
             raise OSError("gone")
 
-        store.abatch = fails  # type: ignore[method-assign]
+        store.abatch = fails  # type: ignore[method-assign, assignment]
         answers = await asyncio.gather(store.aget(("a",), "k"), store.aget(("a",), "k2"), return_exceptions=True)
         store.abatch = failing[0]  # type: ignore[method-assign]
         return [type(answer) for answer in answers], await store.aget(("a",), "k")
@@ -215,6 +216,7 @@ def test_sync_calls_are_for_other_threads():
         with pytest.raises(asyncio.InvalidStateError, match="aget"):
             store.get(("a",), "k")
         await asyncio.to_thread(store.put, ("a",), "k", {"n": 1})
-        return (await asyncio.to_thread(store.batch, [GetOp(("a",), "k")]))[0].value
+        found: Any = await asyncio.to_thread(store.batch, [GetOp(("a",), "k")])
+        return found[0].value
 
     assert asyncio.run(use()) == {"n": 1}

@@ -163,7 +163,8 @@ def their_look(_state: State, runtime: TheirRuntime) -> dict[str, Any]:
 
 
 def their_graph(**options: Any) -> Any:
-    built = TheirGraph(State).add_sequence([their_put, their_look]).add_edge(THEIR_START, "their_put")
+    nodes: list[Any] = [their_put, their_look]
+    built = TheirGraph(State).add_sequence(nodes).add_edge(THEIR_START, "their_put")
     return built.compile(**options)
 
 

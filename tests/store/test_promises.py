@@ -319,9 +319,8 @@ def test_values_keep_their_types(make_lasting):
 
 def test_a_filter_passes_by_what_it_cannot_compare(store):
     """LangGraph's store raises TypeError or ValueError at the first item that has no such number."""
-    store.batch(
-        [PutOp(("a",), str(n), value) for n, value in enumerate([{"n": 5}, {}, {"n": "x"}, {"n": None}, {"n": "7"}])]
-    )
+    values: list[dict[str, Any]] = [{"n": 5}, {}, {"n": "x"}, {"n": None}, {"n": "7"}]
+    store.batch([PutOp(("a",), str(n), value) for n, value in enumerate(values)])
     assert keys(store.search(("a",), filter={"n": {"$gt": 4}})) == ["0", "4"]
 
 

@@ -43,7 +43,8 @@ class RedisCache(BaseCache[ValueT]):
             return {}
         words = [word for namespace, key in keys for word in (namespace_bytes(namespace), key_bytes(key))]
         found: dict[FullKey, ValueT] = {}
-        for (namespace, key), packed in zip(keys, self._call("get", *words) or (), strict=False):
+        replies: Sequence[Any] = self._call("get", *words) or ()
+        for (namespace, key), packed in zip(keys, replies, strict=False):
             if packed is not None:
                 form, _, data = packed.partition(b":")
                 found |= self._read(tuple(namespace), key, form.decode("utf-8", "replace"), data)
