@@ -62,7 +62,7 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
 def _next_step(machine: Machine, scope: Scope, state: State, updated: set[str]) -> list[Planned]:
     step = scope.step + 1
     if step > scope.stop:
-        raise GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.base) :])
+        raise GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.root_ns) :])
     return plan(scope.program, state, updated, step=step, stop=scope.stop)
 
 
@@ -80,7 +80,7 @@ def _begin_step(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> N
         for item in planned
     ]
     inputs = [item.input for item in planned]
-    noted = not machine.wire and "messages" in machine.shared.record
+    noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
     for task in [task for task in scope.tasks.values() if task.node.subprogram is not None]:

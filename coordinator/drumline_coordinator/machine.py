@@ -39,7 +39,7 @@ class Machine:
         self.wire = wire
         #: writes cells for the cell store; None: there is none
         self.codec = codec
-        self.state = RunState(program, base=ns, wire=wire, config=shared.config)
+        self.state = RunState(program, root_ns=ns, wire=wire, config=shared.config)
         self.late = LateEvents()
         #: graphs whose superstep is over, with the tasks whose writes it commits
         self.due: deque[tuple[Scope, Sequence[Task]]] = deque()

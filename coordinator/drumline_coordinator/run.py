@@ -35,7 +35,7 @@ from drumline_coordinator.tasks import Task
 from drumline_protocol.errors import RunCancelled
 from drumline_protocol.facts import RunStarted
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     CancelRun,
     Events,
     Refused,
@@ -67,7 +67,7 @@ class Run(Machine):
                 run_id=self.id,
                 graph=shared.graph,
                 fingerprint=shared.fingerprint,
-                record=shared.record,
+                recorded=shared.recorded,
                 sketches=sketch_program(self.program),
                 metadata=run_metadata(shared.config),
                 tags=tuple(shared.config.get("tags") or ()),
@@ -120,7 +120,7 @@ class Run(Machine):
 
 
 def _on_request(machine: Machine, request: RunRequest) -> None:
-    enter(machine, machine.program, machine.state.base, "", request.input)
+    enter(machine, machine.program, machine.state.root_ns, "", request.input)
 
 
 def _on_nothing(_machine: Machine, _event: None) -> None:
@@ -139,6 +139,6 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     TaskInterrupt: attempts.on_interrupt,
     Refused: attempts.on_refused,
     WorkersChanged: attempts.on_workers,
-    Abandoned: attempts.on_abandoned,
+    AttemptLost: attempts.on_lost,
     CancelRun: _on_cancel,
 }

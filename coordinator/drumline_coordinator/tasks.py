@@ -43,7 +43,7 @@ DONE, INTERRUPTED, FAILED = TaskStatus.DONE, TaskStatus.INTERRUPTED, TaskStatus.
 TRANSITIONS: dict[TaskStatus, tuple[TaskStatus, ...]] = {
     # dispatched, or its subgraph was entered
     PLANNED: (RUNNING,),
-    # void, back in line or left to its routers; refused; the three ways to end
+    # retracted, back in line or left to its routers; refused; the three ways to end
     RUNNING: (DONE, PLANNED, PARKED, INTERRUPTED, FAILED),
     # offered to the workers again
     PARKED: (PLANNED,),
@@ -127,7 +127,7 @@ class Task:
         self.story = "P"
         self.phase = RUN
         self.attempt = 1
-        #: attempts that are void, and those of them whose worker vanished with them
+        #: attempts that were retracted, and those of them whose worker vanished with them
         self.lost = 0
         self.deaths = 0
         self.executor: str | None = None
@@ -136,7 +136,7 @@ class Task:
         #: names of those of its writes that lie elsewhere, by the identity of the value that was read
         self.names: dict[int, Any] | None = None
         self.interrupts: Any = ()
-        #: why its last attempt is void, or what keeps it waiting
+        #: why its last attempt was retracted, or what keeps it waiting
         self.reason = ""
         #: the graph of a subgraph's node, while it is open
         self.child: Scope | None = None

@@ -29,7 +29,7 @@
         ModeNotRecorded         the run does not record that mode     (fault: the caller)
         LangChainMissing        a message that cannot be read here    (fault: the installation)
         RunCancelled            somebody ended the run                (nobody's fault)
-        TaskAbandoned           each worker that began it vanished    (fault: node, or machine)
+        TaskLost                each worker that began it vanished    (fault: node, or machine)
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
         DamagedRun              what Redis holds of it is not whole   (fault: Redis, or who wrote to it)
         RunTooLong              it has written more than a run may    (fault: the node, or the bound)
@@ -70,7 +70,7 @@ from drumline_protocol.errors_run import (
     RunExpired,
     RunIdTaken,
     RunTooLong,
-    TaskAbandoned,
+    TaskLost,
     UnknownRun,
 )
 from drumline_protocol.errors_wire import (
@@ -112,7 +112,7 @@ __all__ = [
     "RunExpired",
     "RunIdTaken",
     "RunTooLong",
-    "TaskAbandoned",
+    "TaskLost",
     "UnknownGraph",
     "UnknownRun",
     "ValueMissing",

@@ -173,7 +173,7 @@ class RunCancelled(RunError):
         return f"run {self.run_id!r} was cancelled" + (f": {self.reason}" if self.reason else "")
 
 
-class TaskAbandoned(RunError):
+class TaskLost(RunError):
     """No worker that began this task came to an answer, so it was not given out again.
 
     A node that kills its process does this (out of memory, a crash in native code), and so do machines that are taken

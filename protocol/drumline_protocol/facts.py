@@ -25,14 +25,14 @@ class RunStarted:
     """The first fact of every run: all that a view needs to know before anything happens.
 
     `sketches` maps a graph path (`""` for the root, `"sub"`, `"sub|inner"` for subgraph nodes) to that graph's
-    `Sketch` as plain data. `record` names the stream modes that the run records, `subgraphs` tells whether also
+    `Sketch` as plain data. `recorded` names the stream modes that the run records, `subgraphs` tells whether also
     those of subgraphs; `metadata` and `tags` are those of the run's config. `digest` is that of the request.
     """
 
     run_id: str
     graph: str
     fingerprint: str
-    record: tuple[str, ...]
+    recorded: tuple[str, ...]
     sketches: Any
     metadata: dict[str, Any]
     tags: tuple[str, ...]
@@ -214,14 +214,14 @@ class GraphPaused:
 
 
 @dataclass(slots=True)
-class GraphLeft:
+class GraphExited:
     """The graph at `ns` (a subgraph) ended."""
 
     ns: Namespace
 
 
 @dataclass(slots=True)
-class TailOpened:
+class RoutingStarted:
     """A subgraph's node has its result; its routers run now. `writes` are those of the node so far."""
 
     ns: Namespace
@@ -317,8 +317,8 @@ Fact = (
     | TaskParked
     | StepCommitted
     | GraphPaused
-    | GraphLeft
-    | TailOpened
+    | GraphExited
+    | RoutingStarted
     | Noticed
     | RunFinished
     | RunKept

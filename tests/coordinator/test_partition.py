@@ -24,7 +24,7 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
 )
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     CancelRun,
     DeleteRun,
     Events,
@@ -274,12 +274,12 @@ def test_a_run_that_is_whole_survives_the_word_of_a_stranger(seat: Seat) -> None
     # Given that workers may write into an inbox, and one of them is not ours
     (task,) = seat.start()
     seat.say(RunDamaged("r1", "so they say"))
-    seat.say(Abandoned("r1", task.task, 1, "so they say"))
-    seat.say(Abandoned("r1", task.task, 1, "so they say", task.token))
+    seat.say(AttemptLost("r1", task.task, 1, "so they say"))
+    seat.say(AttemptLost("r1", task.task, 1, "so they say", task.token))
     seat.settle()
     assert seat.end() is None and seat.tasks() == []
     digest = seat.broker.load_run(0, "r1")[f"k:{task.task}:1"].decode()
-    seat.say(Abandoned("r1", task.task, 1, "its keeper says so", digest))
+    seat.say(AttemptLost("r1", task.task, 1, "its keeper says so", digest))
     seat.settle()
     assert [task.attempt for task in seat.tasks()] == [2]
 

@@ -27,7 +27,7 @@ from drumline.prebuilt import InjectedStore, ToolNode
 from drumline.runtime import Runtime, get_runtime
 from drumline.store.base import BaseStore
 from drumline.store.memory import InMemoryStore
-from drumline.testing import local_cluster
+from drumline.testing import SimCluster, local_cluster
 
 
 class State(TypedDict):
@@ -194,6 +194,15 @@ def test_graphs_of_a_cluster_share_its_store():
         assert cluster.graph("theirs").invoke({"log": []}) == {"log": ["put", [{"n": 1}]]}
         assert cluster.graph("inline").invoke(7) == 1
         assert [item.value for item in cluster.store.search(())] == [{"n": 7}]
+
+
+def test_a_simulated_cluster_has_one_too():
+    made = graph(put, look)
+    for _ in range(2):
+        with SimCluster({"ours": made}) as cluster:
+            assert cluster.client.store.search(()) == []
+            assert cluster.graph("ours").invoke({"log": []}) == {"log": ["put", [{"n": 1}]]}
+            assert len(cluster.client.store.search(())) == 1
 
 
 def test_a_store_of_ones_own_on_a_cluster():

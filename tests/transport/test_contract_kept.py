@@ -14,11 +14,11 @@ from drumline_transport.errors import BrokerRefuses
 from drumline_transport.redis_worker import RedisWorker
 
 
-@pytest.mark.parametrize("left_ms", [400, 5000])
-def test_a_lease_that_runs_is_not_taken_however_little_of_it_is_left(broker: Any, left_ms: int) -> None:
-    assert broker.acquire(0, "A", left_ms) is not None
+@pytest.mark.parametrize("remaining_ms", [400, 5000])
+def test_a_lease_that_runs_is_not_taken_however_little_of_it_is_left(broker: Any, remaining_ms: int) -> None:
+    assert broker.acquire(0, "A", remaining_ms) is not None
     assert broker.acquire(0, "B", 60_000) is None
-    again = broker.acquire(0, "A", left_ms)
+    again = broker.acquire(0, "A", remaining_ms)
     assert again is not None, "its own holder may"
     assert broker.acquire(0, "B", 60_000) is None
 

@@ -61,6 +61,10 @@ class Registry:
         self.codec = self._codecs.general
         self._shared: OrderedDict[bytes, _Known] = OrderedDict()
 
+    def give_store(self, store: Any) -> None:
+        """From now on graphs without a store have this one."""
+        self._stores = {name: store if own is None else own for name, own in self._stores.items()}
+
     def fingerprints(self) -> dict[str, str]:
         """Name -> fingerprint of every graph that is held."""
         return {name: program.fingerprint for name, program in self.programs.items()}
@@ -112,7 +116,7 @@ class Registry:
             known.context = _context(self.programs[shared.graph], shared.context)
         if known.tracing is _UNBUILT:
             known.tracing = run_tracing(shared)
-        inputs = values.inputs(self.codec_of(shared.graph), shared, message)
+        inputs = values.inputs(self.codec_of(shared.graph), shared, message, program.nodes)
         return Job(
             program=program,
             node=node,
@@ -134,6 +138,7 @@ class Registry:
             above=above,
             tracing=known.tracing,
             store=self._stores.get(shared.graph),
+            origins=inputs.origins,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

@@ -205,9 +205,9 @@ class Cluster:
     def status(self, run_id: str) -> dict[str, Any]:
         """What is known of a run, without waiting.
 
-        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`: the status is "open", "done", "failed",
-        "cancelled" or "paused"; each open task is
-        `{"id", "node", "ns", "pool", "attempt", "state": "dispatched" | "planned" | "parked", "reason"}`.
+        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`. The status is "open", "done", "failed", "cancelled"
+        or "paused". Each open task is `{"id", "node", "ns", "pool", "attempt", "state", "reason"}`, its state
+        "dispatched", "planned" or "parked".
         """
         with late_import():  # it folds the run's facts: readers of streams do not need that
             from drumline.cluster.status import run_status

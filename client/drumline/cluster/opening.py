@@ -104,7 +104,7 @@ class Opening:
             self.run_id,
             view,
             codec,
-            self.reading.record,
+            self.reading.recorded,
             known=known,
             subgraphs=self.reading.subgraphs,
             start=parse_position(self.after, self.run_id),

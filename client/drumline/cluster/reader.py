@@ -147,11 +147,11 @@ class RunReader:
 
     def _check_recorded(self, fact: RunStarted) -> None:
         wanted = self._modes & _RECORDED
-        missing = sorted(wanted - set(fact.record))
+        missing = sorted(wanted - set(fact.recorded))
         if not missing and wanted and self._subgraphs and not fact.subgraphs:
             missing = sorted(f"{mode} of subgraphs" for mode in wanted)
         if missing:
-            raise ModeNotRecorded(missing, fact.record)
+            raise ModeNotRecorded(missing, fact.recorded)
 
     def _tell(self, text: str) -> None:
         warnings.warn(f"run {self._run_id}: {text}", RunWarning, stacklevel=6)

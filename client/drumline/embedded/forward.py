@@ -12,7 +12,7 @@ from drumline_protocol.facts import (
     Emitted,
     Fact,
     GraphEntered,
-    GraphLeft,
+    GraphExited,
     Noticed,
     RunFinished,
     RunStarted,
@@ -56,7 +56,7 @@ class Forwarder:
                 keys=self._keys,
             )
         elif type(fact) is RunFinished:
-            yield GraphLeft(self._ns)
+            yield GraphExited(self._ns)
         else:
             yield fact
 

@@ -46,7 +46,6 @@ class LocalCluster(Cluster):
         #: the graphs that it serves, by name
         self.graphs = served_graphs(graphs)
         programs = {name: graph.program for name, graph in self.graphs.items()}
-        stores = {name: store if program.store is None else program.store for name, program in programs.items()}
         self._server = LocalServer(partitions)
         self.link = LocalLink(self._server, types, errors)
         self._services: list[_Service] = []
@@ -57,7 +56,9 @@ class LocalCluster(Cluster):
             return Coordinator(broker, apps, name, on_ready=on_ready)
 
         def worker(name: str, broker: Any, on_ready: Callable[[], None]) -> Worker:
-            return Worker(broker, Registry(programs, stores=stores), name, settings, on_ready=on_ready)
+            registry = Registry(programs)
+            registry.give_store(store)
+            return Worker(broker, registry, name, settings, on_ready=on_ready)
 
         try:
             for number in range(coordinators):
@@ -155,6 +156,6 @@ class _Service:
         """Wait for its end."""
         self._thread.join(PATIENCE_S)
         self._broker.close()
-        loop = self._service.crew._loop if isinstance(self._service, Worker) else None
+        loop = self._service.runner._loop if isinstance(self._service, Worker) else None
         if loop is not None:
             loop.close()

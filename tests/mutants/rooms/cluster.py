@@ -69,7 +69,7 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "sync_nodes_wait_on",
         _CLIENT + "children.py",
-        "return self._fate is not None and self._fate.void",
+        "return self._fate is not None and self._fate.cancelled",
         "return False",
         _ALL,
         "The run of a node ends with the node's own.",
