@@ -42,8 +42,8 @@ class SimCluster:
 
     `graphs` are compiled graphs by name, drumline's or LangGraph's. `faults` is what goes wrong: a `Faults` for faults
     by chance, a named fault such as `CrashWorker("tools")`, or a list of both. Graphs without a store share `store` (an
-    `InMemoryStore` if none is given), also as `.client.store`. Use it as a context manager: then it is checked at the end
-    that the cluster has come to rest, and that each named fault has happened.
+    `InMemoryStore` if none is given), also as `.client.store`. Use it as a context manager: then it is checked at the
+    end that the cluster has come to rest, and that each named fault has happened.
     """
 
     def __init__(
