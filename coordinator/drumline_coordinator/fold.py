@@ -195,7 +195,7 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()], state.version)
     if fact.kept or scope.kept:
         fold_kept(scope, state.version, fact.changes, fact.kept)
-    if scope.parent is not None and not scope.output_keys.isdisjoint(fact.written):
+    if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
     state.heard = {id_: (task.attempt, task.n) for id_, task in scope.tasks.items()}
     for id_ in scope.tasks:

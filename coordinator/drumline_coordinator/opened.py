@@ -9,17 +9,20 @@ from typing import Any, Protocol
 
 from drumline_coordinator import named
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.bounded import Bounded, log_bytes_of, recovered
 from drumline_coordinator.dispatch import Dispatcher
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.heads import bases_in, open_head
+from drumline_coordinator.heads import bases_in
 from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.run import Run
+from drumline_coordinator.tasks import OPEN
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.cells import CellRow
 from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
-from drumline_protocol.facts import Fact, RunKept, RunStarted
+from drumline_protocol.facts import Fact, PlanMade, RunKept, RunStarted
+from drumline_protocol.heads import entry_numbers, open_head, trimmed_to
 from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import IDLE_RUN_MS, INBOX_BATCH_ENTRIES_MAX
 from drumline_protocol.messages import AttemptLost
@@ -60,14 +63,18 @@ class OpenRun:
     #: what the tokens of its dispatched attempts hash to, by `attempt_key`
     digests: dict[str, str] = field(default_factory=dict)
     log_bytes: int = 0
+    #: the log entry behind which the open superstep of each graph was planned, by namespace
+    planned: dict[tuple[str, ...], str] = field(default_factory=dict)
+    #: what keeps its log from growing for ever
+    bounded: Bounded = field(default_factory=Bounded)
     #: the first fact of its log, for heads
     started: RunStarted | None = None
     #: bytes of log since the last head, and the bytes of that head
     unheaded_bytes: int = 0
     head_bytes: int = 0
-    #: versions of cells that the last head needs: by cell, that of its base. They stay until the next head
+    #: which versions the last head, and the marks, need: by cell, that of the lowest base
     head_bases: dict[str, int] = field(default_factory=dict)
-    #: cells that nothing but the last head needs
+    #: cells that nothing but heads needs
     dropped: list[str] = field(default_factory=list)
     #: whether the set of waiting runs holds it; None: not known
     waits: bool | None = False
@@ -77,6 +84,14 @@ class OpenRun:
     doubted: bool = False
     #: effects that the commit being made must hold
     effects: list[Effects] = field(default_factory=list)
+
+    def events_lie_behind(self) -> str:
+        """The log entry behind which all events of tasks that are open now lie; "" if they have none."""
+        scopes = self.run.state.scopes
+        self.planned = {ns: at for ns, at in self.planned.items() if ns in scopes}
+        tasks = self.run.state.tasks.values()
+        heard = {task.scope.ns for task in tasks if task.status in OPEN and (task.n or task.attempt > 1)}
+        return min((self.planned.get(ns, "0-0") for ns in heard), key=entry_numbers, default="")
 
     def believes(self, message: Any) -> bool:
         """Whether a worker's message bears the token of the attempt that it speaks for, a keeper's the token's digest.
@@ -171,7 +186,8 @@ class OpenRuns:
         except ServerError:
             return True
         ascending = all(b.first == last_fact(a) + 1 for a, b in pairwise(entries))
-        return "shared" not in record or not entries or entries[0].first != 1 or not ascending
+        whole = bool(entries) and entries[0].first <= trimmed_to(record) + 1
+        return "shared" not in record or not whole or not ascending
 
     def ruin(self, run_id: str, error: BaseException) -> Ruin:
         """What the record and the log have of a run that must end with `error`. Its facts are not decoded.
@@ -231,31 +247,41 @@ class OpenRuns:
         facts: list[Fact] = wire.decode_facts(codec, head) if head else []
         last, size = (last_fact_of(at) if head else 0), 0
         open_head(codec, run_id, facts, lambda cells: self._loader.read_values(self._partition, cells, [])[0])
+        bases = bases_in(facts)
+        behind = next((fact.since for fact in facts[:2] if type(fact) is RunKept), "") or (at if head else "0-0")
+        planned: dict[tuple[str, ...], str] = {}
         for entry in self._loader.load_log(self._partition, run_id, at):
             if entry.first != last + 1:
                 raise DamagedRun(run_id, f"facts {last + 1} to {entry.first - 1} of its log are missing")
-            facts.extend(wire.decode_facts(codec, entry.data))
+            found = wire.decode_facts(codec, entry.data)
+            planned.update(
+                (fact.ns, f"{entry.id.partition('-')[0]}-{last}") for fact in found if type(fact) is PlanMade
+            )
+            facts.extend(found)
             last = last_fact(entry)
             size += len(entry.data)
         if not facts:
             raise DamagedRun(run_id, "its log is gone")
-        before = next((fact.log_bytes for fact in facts[:2] if type(fact) is RunKept), 0)
+        before = log_bytes_of(facts[:2])
         started = facts[0] if type(facts[0]) is RunStarted else None
         named.open_facts(codec, facts, self._read_blobs)
         attempts = {name[2:] for name in record if name.startswith("t:")}
         run = recover(program, shared, facts, attempts, codec)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
+        bounded = recovered(codec, run_id, record, last)
         return OpenRun(
             run,
             last,
             dispatcher,
             digests,
             before + size,
+            planned=dict.fromkeys(run.state.scopes, behind) | planned,
+            bounded=bounded,
             started=started,
             unheaded_bytes=size,
             head_bytes=len(head),
-            head_bases=bases_in(facts),
+            head_bases=bounded.bases(bases),
             waits=None,
         )
 

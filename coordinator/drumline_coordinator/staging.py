@@ -20,8 +20,7 @@ from drumline_coordinator.tasks import Task
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_derived import Derived
-from drumline_protocol.errors import RunTooLong
-from drumline_protocol.facts import Fact, RunFinished, RunStarted, TaskFailed, fact_count
+from drumline_protocol.facts import Fact, PlanMade, RunFinished, RunStarted, TaskFailed, fact_count
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
 from drumline_protocol.limits import (
@@ -40,6 +39,10 @@ log = logging.getLogger("drumline.coordinator")
 
 #: Less of what an entry tells is sent again as it is.
 HEARD_BYTES_MIN = 128
+
+#: how many times what the last head takes the log must have grown by before the next one
+HEAD_GROWTH = 2
+
 #: characters of an error in the list of runs that failed, and of a reason in the dead stream
 TOLD_CHARS_MAX = 500
 
@@ -70,14 +73,15 @@ class Stage:
     def run(self, open_run: OpenRun, effects: Sequence[Effects]) -> bool:
         """Put what follows for a run into the commit; True if that was its end.
 
-        Nothing is put in if it raises: EncodeError, RunTooLong, or whatever an encoder of the user raises.
+        Nothing is put in if it raises: EncodeError, or whatever an encoder of the user raises.
         """
         facts = [fact for fx in effects for fact in fx.facts]
         messages = self._messages(open_run, effects)
         appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         added = sum(len(append.data) for append in appended)
-        if open_run.log_bytes + added > self._log_bytes_max:
-            raise RunTooLong(open_run.run.id, self._log_bytes_max)
+        for fact in facts:
+            if type(fact) is PlanMade:
+                open_run.planned[fact.ns] = f"{self.commit.epoch}-{open_run.last}"
         head = self._head(open_run, added)
         head_data = wire.encode_facts(open_run.dispatcher.codec, head) if head else b""
         # From here on nothing can fail.
@@ -91,6 +95,7 @@ class Stage:
             return False
         self.commit.logs.extend(appended)
         open_run.last = appended[-1].last
+        open_run.bounded.note_named(open_run.last, (blob for fx in effects for blob in fx.named))
         if facts and type(facts[0]) is RunStarted:
             open_run.started = facts[0]
         end = facts[-1]
@@ -161,24 +166,35 @@ class Stage:
         self.commit.cells_trimmed.append((open_run.run.id, cell, min(lowest, needed)))
 
     def _head(self, open_run: OpenRun, added: int) -> list[Fact]:
-        """A new head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`; or none."""
+        """A new head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`; or none.
+
+        A small bound of the log asks for heads more often: it is cut at heads.
+        """
         state, unheaded = open_run.run.state, open_run.unheaded_bytes + added
         if not state.is_open or open_run.started is None:
             return []
-        if unheaded < max(HEAD_AFTER_BYTES_MIN, 2 * open_run.head_bytes):
+        if unheaded < max(min(HEAD_AFTER_BYTES_MIN, self._log_bytes_max // 4), HEAD_GROWTH * open_run.head_bytes):
             return []
-        return head_facts(open_run.started, state, open_run.log_bytes + added)
+        return head_facts(open_run.started, state, open_run.log_bytes + added, open_run.events_lie_behind())
 
     def _put_head(self, open_run: OpenRun, facts: list[Fact], data: bytes) -> None:
-        at = f"{self.commit.epoch}-{open_run.last}"
-        self.commit.fields.append((open_run.run.id, {"head": data, "head_at": at}))
+        commit, run_id = self.commit, open_run.run.id
+        at = f"{commit.epoch}-{open_run.last}"
+        commit.fields.append((run_id, {"head": data, "head_at": at}))
         open_run.unheaded_bytes, open_run.head_bytes = 0, len(data)
-        former, open_run.head_bases = open_run.head_bases, bases_in(facts)
+        cut = open_run.bounded.mark(run_id, facts, data, at, open_run.last, self._log_bytes_max)
+        if cut is not None:
+            commit.fields.append((run_id, dict(cut.fields)))
+            commit.blobs_dropped.extend((run_id, blob) for blob in cut.blobs)
+            if cut.upto:
+                commit.logs_trimmed.append((run_id, cut.upto))
+        former, open_run.head_bases = open_run.head_bases, open_run.bounded.bases(bases_in(facts))
         for cell, base in open_run.head_bases.items():
             if former.get(cell, base) < base:
                 self._trim(open_run, cell, base)
-        self.commit.cells_dropped.extend((open_run.run.id, cell) for cell in open_run.dropped)
-        open_run.dropped.clear()
+        gone = [cell for cell in open_run.dropped if cell not in open_run.head_bases]
+        commit.cells_dropped.extend((run_id, cell) for cell in gone)
+        open_run.dropped = [cell for cell in open_run.dropped if cell in open_run.head_bases]
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""

@@ -184,6 +184,7 @@ class Scope:
 
     __slots__ = (
         "asks",
+        "keeps_output",
         "kept",
         "leaving",
         "ns",
@@ -223,6 +224,10 @@ class Scope:
         self.output: Any = None
         keys = program.output_keys
         self.output_keys = frozenset((keys,) if isinstance(keys, str) else keys)
+        #: whether `output` is kept: the node above gets it, or a later step may clear what a late reader is to be told
+        self.keeps_output = parent is not None or not all(
+            self.output_keys.isdisjoint(fading) for fading in (program.volatile, program.consumable, program.finishing)
+        )
 
     def written(self, channel: str) -> list[Any]:
         """What the tasks of the open superstep wrote to a channel, in the order in which writes are merged."""

@@ -253,12 +253,16 @@ class RunFinished:
 
 @dataclass(slots=True)
 class RunKept:
-    """In a head: what is known of a run beside its graphs. `log_bytes` is what its log takes up to here."""
+    """In a head: what is known of a run beside its graphs. `log_bytes` is what its log takes up to here.
+
+    `since` is the id of a log entry: all events of the tasks that are open now lie behind it. Empty: they have none.
+    """
 
     version: int
     noticed: tuple[str, ...]
     heard: dict[str, Any]
     log_bytes: int
+    since: str = ""
 
 
 @dataclass(slots=True)

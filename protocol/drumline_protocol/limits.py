@@ -154,7 +154,8 @@ LOG_ENTRY_BYTES_MAX = 1024 * 1024
 #: coordinator reads.
 INBOX_BYTES_MAX = 32 * 1024 * 1024
 
-#: Bytes of facts that one run may write. A node that never ends would fill Redis, and stop everybody.
+#: Bytes that are kept of one run's log (a setting). Of a longer one the oldest entries go: a node that never ends would
+#: fill Redis, and stop everybody.
 RUN_LOG_BYTES_MAX = 1024 * 1024 * 1024
 
 #: Entries that could not be handled, and that a partition keeps for an operator.

@@ -25,7 +25,16 @@ from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.codec_builtin import Named
 from drumline_protocol.codec_derived import Derived
 from drumline_protocol.errors import BlobMissing
-from drumline_protocol.facts import GraphEntered, PlanMade, PlannedTask, RoutingStarted, StepCommitted, TaskFinished
+from drumline_protocol.facts import (
+    GraphEntered,
+    GraphKept,
+    PlanMade,
+    PlannedTask,
+    RoutingStarted,
+    StepCommitted,
+    TaskFinished,
+    TaskKept,
+)
 from drumline_protocol.limits import NAMED_BYTES_MIN
 
 __all__ = ["Blob", "Named", "arguments_in", "looks_large", "may_name", "move_out", "names_in", "names_of", "resolve"]
@@ -94,8 +103,8 @@ def arguments_in(facts: Iterable[Any]) -> list[Named]:
     return [
         name
         for fact in facts
-        if type(fact) is TaskFinished and (type(fact.writes) is not Boxed or may_name(fact.writes.data))
-        for channel, value in unbox(fact.writes)
+        for writes in _writes_in(fact)
+        for channel, value in writes
         if channel == TASKS and type(value) is Send
         for name in names_of(value.arg)
     ]
@@ -105,6 +114,14 @@ def names_of(arg: Any) -> list[Named]:
     """The names in the argument of a `Send`: that of the argument itself, or of what it is made of."""
     parts = (*arg.origins, arg.box) if type(arg) is Derived else (arg,)
     return [part for part in parts if type(part) is Named]
+
+
+def _writes_in(fact: Any) -> list[Any]:
+    if type(fact) is GraphKept:
+        return [row.writes for row in fact.tasks if row.writes]
+    if type(fact) is TaskFinished and (type(fact.writes) is not Boxed or may_name(fact.writes.data)):
+        return [unbox(fact.writes)]
+    return []
 
 
 def resolve(found: T, values: Mapping[str, Any]) -> T:
@@ -277,10 +294,26 @@ def _in_cells(fact: GraphEntered, leaf: _Leaf) -> GraphEntered:
     return fact if cells is fact.cells else replace(fact, cells=cells)
 
 
+def _in_graph_kept(fact: GraphKept, leaf: _Leaf) -> GraphKept:
+    """A graph of a head: those of its cells that are blobs, and what its tasks wrote."""
+    blobs = {channel: leaf(how) for channel, how in fact.kept.items() if type(how) is Named}
+    read = {channel: value for channel, value in blobs.items() if type(value) is not Named}
+    tasks = _each(fact.tasks, lambda row: _in_task_kept(row, leaf))
+    if tasks is fact.tasks and not read:
+        return fact
+    return replace(fact, cells={**fact.cells, **read}, tasks=tasks)
+
+
+def _in_task_kept(row: TaskKept, leaf: _Leaf) -> TaskKept:
+    writes = row.writes and _in_writes(row.writes, leaf)
+    return row if writes is row.writes else replace(row, writes=writes)
+
+
 _IN_FACTS: dict[type, Callable[[Any, _Leaf], Any]] = {
     TaskFinished: _in_fact_writes,
     RoutingStarted: _in_fact_writes,
     PlanMade: _in_plan,
     StepCommitted: _in_step,
     GraphEntered: _in_cells,
+    GraphKept: _in_graph_kept,
 }

@@ -8,7 +8,7 @@ import pytest
 from tests.coordinator.test_dispatch import CODEC, SHARED, Store
 from tests.coordinator.test_run import START, State, graph, node
 
-from drumline_coordinator.heads import head_facts, open_head
+from drumline_coordinator.heads import head_facts
 from drumline_coordinator.named import open_answer, open_facts
 from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.tasks import Task
@@ -17,6 +17,7 @@ from drumline_graph.compile import compile_program
 from drumline_graph.types import Command
 from drumline_protocol import wire
 from drumline_protocol.facts import AttemptRetracted
+from drumline_protocol.heads import open_head
 from drumline_protocol.messages import TaskBubbled, TaskResult
 from drumline_protocol.named import Blob, move_out
 

@@ -159,30 +159,6 @@ def test_a_burst_becomes_several_log_entries_of_bounded_size(seat: Seat) -> None
     assert sum(isinstance(fact, Emitted) for fact in seat.facts()) == count
 
 
-def test_a_run_that_writes_without_end_fails_clearly_and_alone() -> None:
-    seat = Seat({"g": graph((START, "a"))}, log_bytes_max=200_000)
-    (task,), (other,) = seat.start("r1"), seat.start("r2")
-    for n in range(10):
-        seat.say(events(task, n, item(seat, "x" * 50_000)))
-        seat.settle()
-    end = seat.end()
-    assert end is not None and "RunTooLong" in end.error.class_name
-    seat.say(seat.result(other, "r2"))
-    seat.settle()
-    assert seat.end("r2").status == "done"  # type: ignore[union-attr]
-    assert left_of(seat)["open"] == [] and left_of(seat)["slots"] == []
-
-
-def test_the_bound_of_a_log_holds_over_a_takeover() -> None:
-    seat = Seat({"g": graph((START, "a"))}, log_bytes_max=200_000)
-    (task,) = seat.start()
-    for n in range(10):
-        seat.say(events(task, n, item(seat, "x" * 50_000)))
-        seat.settle()
-        seat.lease()
-    assert "RunTooLong" in seat.end().error.class_name  # type: ignore[union-attr]
-
-
 # -- lost events --------------------------------------------------------------------------------------
 
 

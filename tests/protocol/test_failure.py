@@ -334,7 +334,7 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.TaskLost: ("node", "task-1", 5),
         errors.PoisonedRun: ("run-1", 3, "boom"),
         errors.DamagedRun: ("run-1", "its log is gone"),
-        errors.RunTooLong: ("run-1", 1000),
+        errors.LogTrimmed: ("run-1", 5, 9, "8.0.abc"),
         errors.RemoteError: ("app.Boom", "text", "trace"),
     }
     roots = {errors.WireError, errors.ValueMissing, errors.ClusterError, errors.RunError, DrumlineError}

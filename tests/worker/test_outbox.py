@@ -18,7 +18,7 @@ from drumline_worker.outbox import Batch, Execution, Outbox
 CODEC = Codec(TypeTable())
 
 
-def slot_of(n: int = 1) -> Execution:
+def execution_of(n: int = 1) -> Execution:
     return Execution("default", f"1-{n}", 0, "run", f"t{n}", 1, "w", f"token {n}")
 
 
@@ -34,7 +34,7 @@ def answer(outbox: Outbox, execution: Execution) -> int:
 
 
 def test_the_answer_counts_all_events_before_it_and_everything_has_the_token() -> None:
-    outbox, execution = Outbox(CODEC), slot_of()
+    outbox, execution = Outbox(CODEC), execution_of()
     for n in range(3):
         outbox.event(execution, b"%d" % n)
     first = messages(outbox.take_batch())
@@ -46,7 +46,7 @@ def test_the_answer_counts_all_events_before_it_and_everything_has_the_token() -
 
 
 def test_what_is_emitted_while_the_answer_is_written_goes_out_behind_it() -> None:
-    outbox, execution = Outbox(CODEC), slot_of()
+    outbox, execution = Outbox(CODEC), execution_of()
     outbox.event(execution, b"before")
     count = outbox.seal(execution)
     outbox.event(execution, b"meanwhile")
@@ -61,7 +61,7 @@ def test_what_is_emitted_while_the_answer_is_written_goes_out_behind_it() -> Non
 
 
 def test_an_answer_is_acknowledged_behind_all_events_of_its_task() -> None:
-    outbox, execution = Outbox(CODEC), slot_of()
+    outbox, execution = Outbox(CODEC), execution_of()
     for _ in range(3 * module.BURST_ITEMS_MAX):
         outbox.event(execution, b"x")
     answer(outbox, execution)
@@ -74,7 +74,7 @@ def test_an_answer_is_acknowledged_behind_all_events_of_its_task() -> None:
 def test_a_full_outbox_blocks_and_then_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SEND_BUFFER_BYTES_MAX", 100)
     monkeypatch.setattr(module, "WRITER_BLOCK_MS", 200)
-    outbox, execution = Outbox(CODEC), slot_of()
+    outbox, execution = Outbox(CODEC), execution_of()
     outbox.event(execution, b"x" * 101)
     with pytest.raises(WriterBlocked):
         outbox.event(execution, b"y")
@@ -88,7 +88,7 @@ def test_a_full_outbox_blocks_and_then_raises(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_waits_for_an_answer_is_counted_and_what_is_cancelled_is_not() -> None:
-    outbox, execution = Outbox(CODEC), slot_of()
+    outbox, execution = Outbox(CODEC), execution_of()
     outbox.seal(execution)
     outbox.event(execution, b"x" * 10)
     outbox.take_batch()

@@ -218,6 +218,8 @@ class Commit:
     cells_dropped: list[tuple[str, str]] = field(default_factory=list)
     #: `(run id, blob id)`
     blobs_dropped: list[tuple[str, str]] = field(default_factory=list)
+    #: `(run id, id of a log entry)`: that entry of the run's log and all before it go
+    logs_trimmed: list[tuple[str, str]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     #: `(run id, whether it has tasks that wait without an entry)`
     waiting: list[tuple[str, bool]] = field(default_factory=list)

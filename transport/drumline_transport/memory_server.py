@@ -175,6 +175,8 @@ class MemoryServer:
                 pool, _, entry = entry_of.decode().rpartition(" ")
                 self.pool(pool).drop(parse_id(entry))
         write_values(part, commit, self.now_ms)
+        for run_id, upto in commit.logs_trimmed:
+            part.logs[run_id].trim(parse_id(upto))
         part.open.update(commit.opened)
         for run_id, waits in commit.waiting:
             (part.waiting.add if waits else part.waiting.discard)(run_id)

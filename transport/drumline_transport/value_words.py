@@ -1,4 +1,4 @@
-"""Cells and blobs in a commit: the words of its script for them. Pure."""
+"""Cells and blobs in a commit, and what is trimmed of logs: the words of its script for them. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def _shared_with_log(commit: Commit, cell: CellAppend) -> tuple[bytes, tuple[int
 
 
 def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
-    """What else the commit does with cells and blobs. They come before runs that close, whose values all expire."""
+    """What else the commit does with cells and blobs, and what it trims of logs.
+
+    They come before runs that close, whose values all expire.
+    """
     p = commit.partition
     words: list[Argument] = []
     for blob in commit.blobs:
@@ -71,4 +74,7 @@ def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
         words += ("V", key(keys.cells(p, run_id, cell), "-"), key(keys.run(p, run_id), "h"), f"c:{cell}")
     for run_id, blob_id in commit.blobs_dropped:
         words += ("V", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), f"b:{blob_id}")
+    for run_id, upto in commit.logs_trimmed:
+        epoch, _, last = upto.partition("-")
+        words += ("X", key(keys.log(p, run_id), "l"), f"{epoch}-{int(last) + 1}")
     return words

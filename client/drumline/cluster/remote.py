@@ -175,6 +175,7 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
             trace=trace,
             asked=asked,
             caller=caller,
+            may_be_there=bool(call.config.get("run_id")) or caller is not None,
         )
 
     def _request(self, call: Call, *, is_async: bool) -> RunRequest:

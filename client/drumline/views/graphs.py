@@ -161,7 +161,11 @@ class GraphView:
     def note_output(self, written: Sequence[str]) -> None:
         """Keep what the graph would return, if this superstep wrote any of it."""
         if not self.output_keys.isdisjoint(written):
-            self.output = self._read(self.sketch.output_keys)
+            self.output = self.returned()
+
+    def returned(self) -> Any:
+        """What the graph returns if it ends with the state that it has."""
+        return self._read(self.sketch.output_keys)
 
     def _read(self, keys: Any) -> Any:
         cells = self.cells
@@ -288,3 +292,9 @@ class OpenTask:
     def retract(self) -> None:
         """The attempt is retracted: compare what comes next with what was told."""
         self._repeat = 0
+
+    def forget_told(self) -> None:
+        """All that was told of the task is as good as unknown: nothing that comes next counts as a repeat of it."""
+        self._told, self._repeat = [], -1
+        self.taken_back = list(self._shown.values())
+        self._shown.clear()

@@ -133,19 +133,19 @@ class View:
             TaskInterrupted: self._on_interrupted,
         }
         tasks = self._tasks or self._debug
-        self._folds_cells = self._values or tasks or self._messages is not None
+        self.folds_cells = self._values or tasks or self._messages is not None
         if self.shows_values:
             handlers[TaskFinished] = self._on_finished
         if tasks:
             handlers[TaskFailed] = self._on_failed
-        if self._folds_cells:
+        if self.folds_cells:
             handlers[StepCommitted] = handlers[GraphPaused] = self._on_committed
         return handlers
 
     @property
     def shows_values(self) -> bool:
         """Whether values of the state are shown: what tasks write, or what they make of it."""
-        return self._updates or self._folds_cells
+        return self._updates or self.folds_cells
 
     @property
     def shows_arguments(self) -> bool:
@@ -313,7 +313,7 @@ class View:
         if type(fact.writes) is list and leaves(fact.writes):
             task.graph.leaving = True
             return
-        if self._folds_cells:
+        if self.folds_cells:
             task.graph.note_finished(task.planned, fact.writes, arguments=self.shows_arguments)
         if task.planned.hidden or not task.graph.shown:
             return

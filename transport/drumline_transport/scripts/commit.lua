@@ -36,6 +36,7 @@
 --   G <k blob> <k run> <blob id>                   keep a value that a worker has put, and name it in the run record
 --   K <k cell> <k run> <cell> <lowest id>          trim the versions of a cell
 --   V <k cell or blob> <k run> <name>              drop a cell or a value, and its name in the run record
+--   X <k log> <lowest id>                          trim a run log
 --   N <k stream> <length> <n> <name> <value> ...   add a note of n words to a stream that keeps about that many
 --   R <k open> <run id> <k run> <k log>            a run of which nothing is to stay: with all that its record names
 --
@@ -256,6 +257,9 @@ while i <= count do
     call('DEL', key)
     call('HDEL', KEYS[tonumber(ARGV[i + 2])], ARGV[i + 3])
     i = i + 4
+  elseif op == 'X' then
+    call('XTRIM', key, 'MINID', ARGV[i + 2])
+    i = i + 3
   elseif op == 'N' then
     local n = tonumber(ARGV[i + 3])
     call('XADD', key, 'MAXLEN', '~', ARGV[i + 2], '*', unpack(ARGV, i + 4, i + 3 + n)) -- n is bounded by the caller

@@ -15,7 +15,7 @@ from drumline.testing._sim.images import differences, image
 from drumline.testing._sim.network import Sent, SimServer
 from drumline.testing.errors import InvariantViolation
 from drumline_coordinator.apps import Apps
-from drumline_coordinator.heads import head_facts, open_head
+from drumline_coordinator.heads import head_facts
 from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
@@ -40,6 +40,7 @@ from drumline_protocol.facts import (
     TaskParked,
     fact_count,
 )
+from drumline_protocol.heads import open_head
 from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX
 from drumline_transport.broker import Commit, CommitReply
 from drumline_transport.memory import MemoryBroker
