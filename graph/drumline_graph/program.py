@@ -176,6 +176,9 @@ class Program(_Weakly):
     """What a reader of the stream is shown in place of a payload: with that engine's control values."""
     eager: bool = False
     """Whether tasks tell of more than custom events and messages while they run: the whole stream of another engine."""
+    store: Any = None
+    """The store that `compile(store=)` was given: of its runs, and of the graphs that its nodes call. No part of the
+    fingerprint: each process has its own object."""
     unseen_defaults: Mapping[str, str] = field(default_factory=dict)
     """Keys whose default in the schema no node sees when the input is a dict, each with the reason."""
     volatile: frozenset[str] = field(init=False)

@@ -17,6 +17,8 @@ import redis
 from tests.servers import program
 
 from drumline import Cluster
+from drumline.cache.redis import RedisCache
+from drumline.store.redis import RedisStore
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.service import Coordinator
 from drumline_protocol.errors import NoBroker, NoCluster
@@ -251,6 +253,27 @@ def test_a_renewer_speaks_for_a_busy_worker(served: Guarded) -> None:
         cluster.cancel(run_id)
 
 
+@pytest.mark.parametrize("role", ["worker", "client"])
+def test_the_store_may_be_used(served: Guarded, role: str) -> None:
+    with RedisStore.from_conn_string(served.url(role)) as store:
+        store.put(("a", role), "k", {"n": 1}, ttl=60)
+        assert store.search(("a", role), filter={"n": 1})[0].value == {"n": 1}
+        assert store.list_namespaces(prefix=("a", role)) == [("a", role)]
+        store.delete(("a", role), "k")
+        assert store.get(("a", role), "k") is None
+
+
+def test_a_worker_may_use_a_cache(served: Guarded, caplog: pytest.LogCaptureFixture) -> None:
+    cache: RedisCache[int] = RedisCache(served.url("worker"))
+    key = (("a",), "k")
+    cache.set({key: (1, 60), (("a",), "ever"): (2, None)})
+    assert cache.get([key]) == {key: 1}
+    cache.clear()
+    assert cache.get([key]) == {}
+    cache.close()
+    assert "passed by" not in caplog.text
+
+
 def test_a_run_is_deleted(served: Guarded) -> None:
     with Cluster(served.url("client")) as cluster:
         run_id = cluster.graph("all").start({"text": "abc"})
@@ -328,6 +351,7 @@ KEYS: dict[str, str] = {
     "timers": Keys().timers(3),
     **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "log", "blob")},
     "cells": Keys().cells(3, "r", "c"),
+    **{name: getattr(Keys(), name)() for name in ("store", "cache")},
     "tasks": Keys().tasks("default"),
     # on a Redis Cluster
     "tasks of a partition": Keys().tasks("default", 3),
@@ -382,11 +406,23 @@ COMMANDS: dict[str, list[str]] = {
         "ZADD": "KEY 1 a",
         "ZREM": "KEY a",
         "ZRANGEBYSCORE": "KEY 0 1",
+        "ZRANGE": "KEY 0 1",
+        "ZREVRANGE": "KEY 0 1",
+        "ZREMRANGEBYSCORE": "KEY 0 1",
+        "ZSCORE": "KEY a",
+        "ZCARD": "KEY",
+        "INCR": "KEY",
+        "PERSIST": "KEY",
+        "PEXPIREAT": "KEY 1",
         "EVALSHA": "0123 1 KEY",
         "EVAL": "text 1 KEY",
     }.items()
 }
 _OF_TASKS = "XREADGROUP XGROUP_CREATE XGROUP_DELCONSUMER XACK XDEL XPENDING XRANGE XCLAIM XLEN EVALSHA"
+_OF_STORES = "EVALSHA TYPE INCR EXISTS HGET HSET HDEL ZADD ZREM ZSCORE ZRANGEBYSCORE"
+_OF_CACHES = (
+    "EVALSHA GET SET DEL SADD SREM SMEMBERS PERSIST PEXPIREAT ZADD ZREM ZRANGE ZREVRANGE ZCARD ZREMRANGEBYSCORE"
+)
 #: the whole of what clients and workers may do to which key. EVALSHA: the script has no rights beyond the others here
 MAY: dict[str, dict[str, str]] = {
     "client": {
@@ -405,6 +441,7 @@ MAY: dict[str, dict[str, str]] = {
         "open": "SMEMBERS",
         "tasks": "XLEN XPENDING",
         "tasks of a partition": "XLEN XPENDING",
+        "store": _OF_STORES,
     },
     "worker": {
         "meta": "HMGET",
@@ -416,6 +453,8 @@ MAY: dict[str, dict[str, str]] = {
         "ctl of a partition": "XREAD XREVRANGE",
         "blob": "GET SET",
         "cells": "XRANGE",
+        "store": _OF_STORES,
+        "cache": _OF_CACHES,
     },
 }
 #: beyond keys

@@ -79,6 +79,8 @@ class Job:
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
+    #: the store of the run; None if there is none
+    store: Any = None
     #: which of its values have names (`drumline_worker.origins.Origins`); None if none has
     origins: Any = None
 

@@ -48,12 +48,14 @@ class Embedded:
         strict: StrictWire | None,
         caller: TaskContext | None = None,
         trace: RunTrace | None = None,
+        store: Any = None,
     ) -> None:
         self.run = run
         self.view = view
         self.failure: BaseException | None = None
         self._request = request
         self._context = context
+        self._store = store
         self._strict = strict
         self._forward = forward
         #: what callback handlers hear; None if there are none
@@ -160,6 +162,7 @@ class Embedded:
             None,  # pushed
             self,
             None if self.trace is None else self.trace.tracing,
+            store=self._store,
         )
         return job if self._strict is None else self._strict.job(job, task)
 
