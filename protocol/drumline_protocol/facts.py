@@ -187,10 +187,9 @@ class StepCommitted:
     """The barrier of superstep `step`: what changed in each channel.
 
     An embedded run tells it by `cells`, and has no `changes`. A change is one of `drumline_graph.delta`, or a reference
-    to what the step's tasks wrote (`drumline_graph.written`).
-    `written` names the state keys that tasks wrote, which decides whether `values` is yielded. `kept` says of large
-    cells how their new version is kept: in the cell store, as `[version of its base, rows, bytes, bytes of the value]`,
-    or as the `Named` that was written.
+    to what the step's tasks wrote (`drumline_graph.written`). `written` names the state keys that tasks wrote, which
+    decides whether `values` is yielded. `kept` says of large cells how their new version is kept: in the cell store, as
+    `[version of its base, rows, bytes, bytes of the value]`, or as the `Named` that was written.
     """
 
     ns: Namespace
