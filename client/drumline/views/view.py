@@ -133,7 +133,7 @@ class View:
     def _choose_handlers(self) -> dict[type, Callable[[Any], None]]:
         handlers: dict[type, Callable[[Any], None]] = {
             RunStarted: self._on_started,
-            GraphEntered: self._on_entered,
+            GraphEntered: self.enter,
             GraphExited: self._on_graph_exited,
             TaskLeft: self._on_task_left,
             PlanMade: self._on_plan,
@@ -161,7 +161,8 @@ class View:
     def _on_started(self, fact: RunStarted) -> None:
         self._started = fact
 
-    def _on_entered(self, fact: GraphEntered) -> None:
+    def enter(self, fact: GraphEntered) -> None:
+        """A graph begins."""
         ns = fact.ns
         if ns == self.root_ns:
             started = self._started
