@@ -49,6 +49,7 @@ class Dispatcher:
             first_ms=task.first_ms,
             called=task.called,
             failed=task.failed,
+            timeout=task.sent_timeout,
             error=describe(task.error, self.codec, "by the coordinator")
             if isinstance(task.error, BaseException)
             else task.error,

@@ -22,7 +22,6 @@ from drumline_coordinator.fold_tasks import (
     fold_parked,
     fold_retracted,
     fold_retried,
-    heard_of,
 )
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import (
@@ -213,15 +212,17 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
         changed = patched(held.cells, decoded_changes(fact.changes, scope.written))
     if changed:
         state.version += 1
-    held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()], state.version)
+    ran, state.heard = [], {}
+    for id_, task in scope.tasks.items():
+        ran.append((task.name, task.triggers))
+        state.heard[id_] = (task.attempt, task.n)
+        del state.tasks[id_]
+    scope.tasks = {}
+    held.advance(program, changed, ran, state.version)
     if fact.kept or scope.kept:
         fold_kept(scope, state.version, fact.changes, fact.kept)
     if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
-    state.heard = {id_: (task.attempt, task.n) for id_, task in scope.tasks.items()}
-    for id_ in scope.tasks:
-        del state.tasks[id_]
-    scope.tasks = {}
     scope.resumed = False
 
 
@@ -270,10 +271,9 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
     if fact.opened is not None:
         names = {id(new): old for (_, old), (_, new) in zip(writes, fact.opened, strict=True) if type(old) is Named}
         writes = fact.opened
-    task = heard_of(state, fact.task)
-    if fact.cached and task.status is PLANNED:  # the node is a graph, which is not entered
-        task.become(RUNNING)
-    end(state, task, DONE)
+    if fact.cached and (planned := state.tasks[fact.task]).status is PLANNED and not planned.runs_on_worker:
+        planned.become(RUNNING)  # the node is a graph, which is not entered
+    task = end(state, fact.task, DONE)
     task.writes = writes
     task.names = names
     if leaves(writes):
@@ -282,14 +282,13 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
 
 def _interrupted(state: RunState, fact: TaskInterrupted) -> None:
     interrupts = decode_interrupts(fact.interrupts) if state.wire else unbox(fact.interrupts)
-    task = heard_of(state, fact.task)
-    end(state, task, INTERRUPTED)
+    task = end(state, fact.task, INTERRUPTED)
     task.interrupts = interrupts
     task.scope.asks = True
 
 
 def _left_its_graph(state: RunState, fact: TaskLeft) -> None:
-    end(state, heard_of(state, fact.task), DONE)
+    end(state, fact.task, DONE)
 
 
 def _routing_started(state: RunState, fact: RoutingStarted) -> None:

@@ -88,20 +88,22 @@ def fold_parked(state: RunState, fact: TaskParked) -> None:
         task.scope.kept.clear()  # tasks carry its cells until they change
 
 
-def end(state: RunState, task: Task, status: TaskStatus) -> None:
-    """The task has ended, as `status` says."""
-    if task.is_sent:
+def end(state: RunState, id_: str, status: TaskStatus) -> Task:
+    """The task has come to its end. What `heard_of` says of its entry is said here again, without a call more."""
+    task = state.tasks[id_]
+    if task.runs_on_worker:
+        if task.status is not RUNNING:
+            fold_dispatch(state, [task])
         state.running -= 1
     task.become(status)
     task.n += 1  # the answer has a number too
     task.scope.open_tasks -= 1
+    return task
 
 
 def fold_failed(state: RunState, fact: TaskFailed) -> None:
     """The task has failed for good."""
-    task = heard_of(state, fact.task)
-    end(state, task, FAILED)
-    task.writes = []
+    end(state, fact.task, FAILED).writes = []
 
 
 def fold_handled(state: RunState, fact: ErrorHandled) -> None:

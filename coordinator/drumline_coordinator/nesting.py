@@ -252,7 +252,7 @@ def _withdraw(machine: Machine, tasks: Iterator[Task]) -> None:
             fx.withdrawn.append((task.id, task.attempt))
             fx.cancelled.append(task.id)
         elif task.status is DELAYED:
-            fx.timers_dropped.append((task.id, task.attempt))
+            fx.timers_dropped = [*fx.timers_dropped, (task.id, task.attempt)]
 
 
 def _resolve(machine: Machine, task: Task, result: Any, names: Mapping[int, Named]) -> None:
@@ -276,10 +276,12 @@ def _resolve(machine: Machine, task: Task, result: Any, names: Mapping[int, Name
 # -- how a task ends -------------------------------------------------------------------------------
 
 
-def finish(machine: Machine, task: Task, writes: Any, executor: str = "", opened: Any = None) -> None:
+def finish(
+    machine: Machine, task: Task, writes: Any, executor: str = "", opened: Any = None, cached: bool = False
+) -> None:
     """The task has its result. `opened` are its writes with large values in their places."""
     scope = task.scope
-    machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms, opened=opened))
+    machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms, cached, opened))
     if machine.thread is not None:
         keep_result(machine, task, writes)
     machine.note_end(scope)

@@ -6,10 +6,11 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any
 
-from drumline_graph.constants import PUSH
+from drumline_graph.constants import PUSH, TASKS
 from drumline_graph.errors import DrumlineError
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
+from drumline_graph.types import TimeoutPolicy
 from drumline_protocol.limits import DEATHS_IN_COMPANY_MAX
 
 
@@ -179,6 +180,14 @@ class Task:
     def is_push(self) -> bool:
         """Whether a `Send` made this task, so that `input` is the Send's argument."""
         return bool(self.path[0] == PUSH)
+
+    @property
+    def sent_timeout(self) -> TimeoutPolicy | None:
+        """The time limits that the `Send` of this task has asked for."""
+        if self.path[0] != PUSH or self.failed:
+            return None
+        timeout: TimeoutPolicy | None = self.scope.state.cells[TASKS][self.path[1]].timeout
+        return timeout
 
     @property
     def runs_on_worker(self) -> bool:

@@ -276,13 +276,11 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         """The graph as a `Program`. The face overrides this to give a graph that runs and streams."""
         check_compile_options(
             checkpointer=checkpointer,
-            cache=cache,
-            store=store,
             interrupt_before=interrupt_before,
             interrupt_after=interrupt_after,
             transformers=transformers,
         )
-        return compile_program(self, name=name)
+        return compile_program(self, name=name, store=store, cache=cache)
 
     def _warn_if_compiled(self, what: str) -> None:
         if self.compiled:

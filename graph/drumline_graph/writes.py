@@ -16,7 +16,6 @@ from drumline_graph.constants import BRANCH_PREFIX, END, ROOT, START, TASKS
 from drumline_graph.errors import (
     EmptyInputError,
     ErrorCode,
-    FeatureNotBuilt,
     InvalidUpdateError,
     ParentCommand,
     RouteError,
@@ -216,8 +215,6 @@ def _send_write(program: Program, send: Send, source: str, writes: list[Write]) 
         raise InvalidUpdateError(f"Node {source!r} sent a packet to END. END runs nothing; leave the Send out to stop.")
     if send.node not in program.nodes:
         raise RouteError(f"Node {source!r} made a Send to {send.node!r}, which is not a node. {known_nodes(program)}")
-    if send.timeout is not None:
-        raise FeatureNotBuilt("A timeout of a Send (timeout=)", f"of node {source!r} to node {send.node!r}")
     writes.append((TASKS, send))
 
 

@@ -33,6 +33,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from drumline_graph.types import TimeoutPolicy
+
 
 @dataclass(slots=True)
 class RunRequest:
@@ -95,6 +97,8 @@ class TaskResult:
     writes: Any
     token: str = ""
     events: int = -1
+    #: a cache had them: the node did not run
+    cached: bool = False
     #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
     values: dict[str, Any] | None = None
 
@@ -256,6 +260,8 @@ class TaskMessage:
     #: of an error handler: the node that failed, whose input it gets, and its error
     failed: str = ""
     error: Any = None
+    #: the time limits that its Send has asked for; None: those of the node
+    timeout: TimeoutPolicy | None = None
 
 
 @dataclass(slots=True)

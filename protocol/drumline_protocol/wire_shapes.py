@@ -12,7 +12,7 @@ from typing import Any
 
 from drumline_graph.delta import is_change
 from drumline_graph.texts import is_encodable
-from drumline_graph.types import Command, Interrupt, Send
+from drumline_graph.types import Command, Interrupt, Send, TimeoutPolicy
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol.cells import CellAt
@@ -239,6 +239,13 @@ def anything(value: Any) -> Any:
     return value
 
 
+def time_limits(value: Any) -> TimeoutPolicy:
+    """The time limits of a node."""
+    if type(value) is TimeoutPolicy:
+        return value
+    raise Misshapen("must be a TimeoutPolicy")
+
+
 def answers(value: Any) -> list[Any]:
     """Answers to the questions of a task."""
     if type(value) is list:
@@ -360,6 +367,7 @@ FIELDS: dict[Any, Shape] = {
     (f.RunFinished, "error"): optional(failure),
     (m.TaskMessage, "error"): optional(failure),
     (m.TaskMessage, "failed"): free_text,
+    (m.TaskMessage, "timeout"): optional(time_limits),
     (f.ErrorHandled, "id"): name,
     (f.ErrorHandled, "name"): text,
     "error": failure,

@@ -40,6 +40,7 @@ _PLACES = {
     "config": ("get_stream_writer", "get_config"),
     "runtime": ("Runtime", "get_runtime"),
     "checkpoint.memory": ("InMemorySaver",),
+    "cache.memory": ("InMemoryCache",),
     "errors": (
         "GraphRecursionError",
         "InvalidUpdateError",

@@ -17,7 +17,7 @@ from typing_extensions import NotRequired, ReadOnly, Required, TypedDict
 
 from drumline.errors import FeatureNotBuilt
 from drumline.graph import START, StateGraph
-from drumline.types import Command, RetryPolicy, Send, TimeoutPolicy
+from drumline.types import RetryPolicy
 
 from .engines import DRUMLINE, LANGGRAPH, Engine
 from .harness import same_outcome
@@ -166,40 +166,21 @@ def set_attribute(name: str, value: Any) -> None:
     setattr(graph_of(), name, value)
 
 
-def sends(_: Any) -> Any:
-    return Command(goto=Send("m", INPUT, timeout=1.0))
-
-
 REFUSED: dict[str, Callable[[], Any]] = {
     "compile(checkpointer=True)": lambda: graph_of(checkpointer=True),
     "compile(checkpointer=)": lambda: graph_of(checkpointer=object()),
-    "compile(cache=)": lambda: graph_of(cache=object()),
-    "compile(store=)": lambda: graph_of(store=object()),
     "compile(interrupt_before=)": lambda: graph_of(interrupt_before=["count"]),
     "compile(interrupt_after=)": lambda: graph_of(interrupt_after="*"),
     "compile(transformers=)": lambda: graph_of(transformers=[object]),
-    "add_node(retry_policy=)": lambda: add(retry_policy=RetryPolicy()),
-    "add_node(retry_policy=[])": lambda: add(retry_policy=[RetryPolicy(), RetryPolicy()]),
-    "add_node(cache_policy=)": lambda: add(cache_policy=object()),
-    "add_node(error_handler=)": lambda: add(error_handler=count),
-    "add_node(timeout=)": lambda: add(timeout=TimeoutPolicy(run_timeout=1.0)),
-    "set_node_defaults(retry_policy=)": lambda: StateGraph(State).set_node_defaults(retry_policy=RetryPolicy()),
-    "stream(control=)": lambda: list(graph_of().stream(INPUT, control=object())),
     "invoke(interrupt_before=)": lambda: graph_of().invoke(INPUT, interrupt_before=["count"]),
     "invoke(interrupt_after=)": lambda: graph_of().invoke(INPUT, interrupt_after="*"),
-    "Send(timeout=)": lambda: (
-        StateGraph(State).add_node("n", sends).add_node("m", count).add_edge(START, "n").compile().invoke(INPUT)
-    ),
     "step_timeout": lambda: set_attribute("step_timeout", 1.0),
     "retry_policy": lambda: set_attribute("retry_policy", [RetryPolicy()]),
-    "cache": lambda: set_attribute("cache", object()),
     "checkpointer": lambda: set_attribute("checkpointer", object()),
-    "store": lambda: set_attribute("store", object()),
     "interrupt_before_nodes": lambda: set_attribute("interrupt_before_nodes", ["count"]),
     "get_state()": lambda: graph_of().get_state({}),
     "update_state()": lambda: graph_of().update_state({}, {"n": 1}),
     "get_state_history()": lambda: graph_of().get_state_history({}),
-    "clear_cache()": lambda: graph_of().clear_cache(),
 }
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import operator
 from typing import Annotated, Any
 
-import pytest
 from typing_extensions import TypedDict
 
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
-from drumline_coordinator.state import troubles
 from drumline_coordinator.tasks import Task, TaskStatus
 from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
@@ -30,18 +28,6 @@ from drumline_protocol.messages import (
 
 class State(TypedDict, total=False):
     l: Annotated[list[Any], operator.add]  # noqa: E741
-
-
-@pytest.fixture(autouse=True)
-def _states_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    genuine = Run._decide
-
-    def decide(self: Run, handler: Any, event: Any) -> Effects:
-        effects = genuine(self, handler, event)
-        assert not troubles(self.state), troubles(self.state)
-        return effects
-
-    monkeypatch.setattr(Run, "_decide", decide)
 
 
 def begin(*names: str, **config: Any) -> tuple[Run, Effects]:

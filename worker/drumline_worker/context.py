@@ -22,7 +22,7 @@ from drumline_protocol.metadata import metadata_below, run_metadata, task_metada
 from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
 from drumline_worker.job import Job
 from drumline_worker.late_config import LateConfig
-from drumline_worker.runtime import ExecutionInfo, Runtime, no_writer, server_info_of
+from drumline_worker.runtime import ExecutionInfo, Runtime, no_heartbeat, no_writer, server_info_of
 
 _building = threading.RLock()
 
@@ -102,6 +102,7 @@ class TaskContext:
             thread = configurable.get("thread_id")
             self._runtime = Runtime(
                 context=job.context,
+                store=job.store,
                 stream_writer=self.writer,
                 execution_info=ExecutionInfo(
                     checkpoint_id="" if job.thread is None else job.thread.checkpoint,
@@ -113,6 +114,7 @@ class TaskContext:
                     node_first_attempt_time=job.first_time or time.time(),
                 ),
                 server_info=server_info_of(configurable),
+                heartbeat=getattr(job.limit, "heartbeat", None) or no_heartbeat,
             )
         return self._runtime
 
@@ -160,7 +162,16 @@ class TaskContext:
                 config["run_id"] = self.trace.run_id
         if "messages" in job.shared.recorded:
             self._listen_to_models(config)
+        if job.limit is not None and job.limit.hears_all:
+            self._listen_to_life(config)
         return config
+
+    def _listen_to_life(self, config: dict[str, Any]) -> None:
+        """What LangChain's models and tools below the node tell is a sign of life."""
+        tokens = tokens_module() if loaded("langchain_core.callbacks") is not None else None
+        if tokens is not None:
+            handler = tokens.LifeHandler(self.job.limit.touch)
+            config["callbacks"] = tokens.with_handler(config.get("callbacks"), handler)
 
     def _listen_to_models(self, config: dict[str, Any]) -> None:
         tokens = tokens_module()
@@ -194,7 +205,7 @@ def tokens_module() -> Any:
 def make_writer(job: Job) -> StreamWriter:
     """The stream writer of a task: bound to it, usable from any thread; a no-op if nobody asked for `custom`."""
     if "custom" not in job.shared.recorded or not job.is_heard:
-        return no_writer
+        return no_writer if job.limit is None or not job.limit.hears_all else job.limit.guarded(no_writer)
     emit = job.emit
 
     def writer(chunk: Any) -> None:
@@ -247,8 +258,8 @@ def get_stream_writer() -> StreamWriter:
 
 
 def get_store() -> Any:
-    """The store of the running graph: always None, stores are not built yet. RuntimeError outside of a node."""
-    return current_task("get_store()").runtime.store
+    """The store of the running graph (LangGraph's `get_store`); None if it has none. RuntimeError outside of a node."""
+    return current_task("get_store()").job.store
 
 
 def get_runtime(context_schema: type[Any] | None = None) -> Runtime[Any]:

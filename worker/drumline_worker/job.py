@@ -7,10 +7,20 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import count
 from typing import Any, Protocol
 
+from drumline_graph.delta import as_changes
 from drumline_graph.program import Node, Program
+from drumline_graph.types import TimeoutPolicy
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.facts import STREAMED, ErrorHandled, PlanMade, PlannedTask, TaskFailed, TaskRetried
+from drumline_protocol.facts import (
+    STREAMED,
+    ErrorHandled,
+    PlanMade,
+    PlannedTask,
+    StepCommitted,
+    TaskFailed,
+    TaskRetried,
+)
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import RunShared
 
@@ -97,8 +107,16 @@ class Job:
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
+    #: its time limits, if it has some, and what keeps them while it runs (`drumline_worker.time_limits.TimeLimit`)
+    timeout: TimeoutPolicy | None = None
+    limit: Any = None
+    #: where results of nodes may lie; None: nowhere. If its node has a `CachePolicy`, the codec of the graph's values
+    cache: Any = None
+    codec: Codec | None = None
     #: of an error handler: what failed (`NodeError`)
     failed: Any = None
+    #: the store of the run; None if there is none
+    store: Any = None
     #: what its questions were answered so far, in their order
     answers: Sequence[Any] = ()
     #: how often its node was tried, this time included, and when it was tried first (Unix time in seconds; 0: now)
@@ -120,9 +138,9 @@ class Job:
     def needs_loop(self) -> bool:
         """Whether the job runs on an event loop: some of its code is async only, or the caller prefers async code."""
         node = self.node
-        if node.is_async or any(branch.is_async for branch in node.branches):
+        if node.is_async or (node.branches and any(branch.is_async for branch in node.branches)):
             return True
-        return self.shared.is_async and node.has_async
+        return node.has_async and (self.shared.is_async or self.timeout is not None)
 
 
 def portable_event(kind: int, payload: Any, codec: Codec) -> Any:
@@ -139,6 +157,8 @@ def portable_event(kind: int, payload: Any, codec: Codec) -> Any:
     if type(payload) is PlanMade and payload.inputs is not None:
         pairs = zip(payload.tasks, payload.inputs, strict=True)
         return replace(payload, tasks=[_with_input(task, given, codec) for task, given in pairs], inputs=None)
+    if type(payload) is StepCommitted and payload.cells is not None:
+        return replace(payload, changes=as_changes(payload.cells), cells=None)
     return payload
 
 

@@ -27,7 +27,7 @@ from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, Ta
 from drumline_worker.capture import emit_messages, identified_messages
 from drumline_worker.context import TaskContext, enter
 from drumline_worker.job import Job
-from drumline_worker.policies import retry_ms
+from drumline_worker.policies import arun, has_policies, retry_ms, run
 
 Answer = TaskResult | TaskError | TaskBubbled | TaskInterrupt
 Writes = list[tuple[str, Any]]
@@ -36,7 +36,14 @@ Steps = Generator[tuple[Node | Branch, Any], Any, Writes]
 
 def run_job(job: Job) -> Answer:
     """Run a job whose code is all sync, on this thread, in a context of its own."""
-    return copy_context().run(_run_here, job)
+    context = copy_context()
+    if not has_policies(job):
+        return context.run(_run_here, job)
+    try:
+        answer: Answer = run(job, partial(context.run, _run_here, job))
+        return answer
+    except Exception as error:  # its time was up, or the function that gives the key of a cache has raised
+        return failed(job, error)
 
 
 def _run_here(job: Job) -> Answer:
@@ -75,6 +82,16 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
 
     Must be the body of an asyncio task of its own: it sets the task's context variable.
     """
+    if not has_policies(job):
+        return await _run_on_loop(job, threads)
+    try:
+        answer: Answer = await arun(job, partial(_run_on_loop, job, threads))
+        return answer
+    except Exception as error:
+        return failed(job, error)
+
+
+async def _run_on_loop(job: Job, threads: Executor | None) -> Answer:
     context = TaskContext(job)
     steps = _steps(job)
     advance: Callable[[Any], tuple[Node | Branch, Any]] = steps.send

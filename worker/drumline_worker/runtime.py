@@ -19,8 +19,8 @@ def no_writer(_chunk: Any) -> None:
     """The writer of a run that nobody asked `custom` of."""
 
 
-def _no_heartbeat() -> None:
-    pass
+def no_heartbeat() -> None:
+    """The heartbeat of a node without a limit of silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,16 +95,16 @@ def server_info_of(configurable: Mapping[str, Any]) -> ServerInfo | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime(Generic[ContextT]):
-    """The run as a node sees it: `context` given by the caller, `stream_writer`, `execution_info`.
+    """The run as a node sees it: `context` given by the caller, `store`, `stream_writer`, `execution_info`.
 
-    `server_info` tells of the server that started the run, if one did. `store`, `previous` and `control` are None until
-    the parts behind them are built.
+    `store` is that of `compile(store=)` or of the cluster. `server_info` tells of the server that started the run, if
+    one did. `previous` and `control` are None until the parts behind them are built.
     """
 
     context: ContextT = None  # type: ignore[assignment]
     store: Any = None
     stream_writer: StreamWriter = no_writer
-    heartbeat: Callable[[], None] = _no_heartbeat
+    heartbeat: Callable[[], None] = no_heartbeat
     previous: Any = None
     execution_info: ExecutionInfo | None = None
     server_info: ServerInfo | None = None
@@ -115,9 +115,9 @@ class Runtime(Generic[ContextT]):
         return replace(
             self,
             context=self.context if other.context is None else other.context,
-            store=other.store or self.store,
+            store=self.store if other.store is None else other.store,
             stream_writer=self.stream_writer if other.stream_writer is no_writer else other.stream_writer,
-            heartbeat=self.heartbeat if other.heartbeat is _no_heartbeat else other.heartbeat,
+            heartbeat=self.heartbeat if other.heartbeat is no_heartbeat else other.heartbeat,
             previous=self.previous if other.previous is None else other.previous,
             execution_info=other.execution_info or self.execution_info,
             server_info=other.server_info or self.server_info,

@@ -6,7 +6,7 @@ This module imports langchain-core, which is slow and may be missing. It is impo
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -26,6 +26,23 @@ from drumline_worker.model_call import ModelCall
 #: tags that LangChain itself gives to the parts of a sequence
 _INTERNAL_TAG = "seq:step"
 _PUSH = "__pregel_push"
+
+
+class LifeHandler(BaseCallbackHandler):
+    """Calls `touch` whenever LangChain tells of anything that runs below the config it is attached to."""
+
+    run_inline = True
+
+    def __init__(self, touch: Callable[[], None]) -> None:
+        def hear(*_args: Any, **_kwargs: Any) -> None:
+            touch()
+
+        for name in _EVENTS:
+            setattr(self, name, hear)
+
+
+#: what LangChain's callbacks may tell
+_EVENTS = [name for name in dir(BaseCallbackHandler) if name.startswith("on_")]
 
 
 class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):

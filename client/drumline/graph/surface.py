@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from drumline_graph.cached import namespace_of
+from drumline_graph.compile import checked_cache
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
 from drumline_graph.warnings import LangGraphDeprecatedSinceV10, tell
@@ -48,10 +51,18 @@ class Surface:
     stream_eager: bool = False
     step_timeout = Refused("A time limit of supersteps (step_timeout)")
     retry_policy = Refused("Retrying nodes", ())
-    cache_policy = Refused("Caching node results")
-    cache = Refused("Caching node results")
+    cache_policy = Refused("Caching the results of all nodes at once")
+
+    @property
+    def cache(self) -> Any:
+        """What `compile(cache=)` was given. Setting it gives this graph another one."""
+        return self.program.cache
+
+    @cache.setter
+    def cache(self, cache: Any) -> None:
+        self.program = replace(self.program, cache=checked_cache(cache))
+
     checkpointer: Any
-    store = Refused("Stores")
     node_error_handler_map = Refused("Error handlers", {})
 
     # -- keys ---------------------------------------------------------------------------------------
@@ -205,11 +216,17 @@ class Surface:
         self._refuse("Persistence", "abulk_update_state")
 
     def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
-        """FeatureNotBuilt: results of nodes are not cached yet."""
-        del nodes
-        self._refuse("Caching node results", "clear_cache")
+        """Forget the results of these nodes (None: of all). ValueError if the graph has no cache."""
+        cache, namespaces = self._cached(nodes)
+        cache.clear(namespaces)
 
     async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
-        """FeatureNotBuilt, as `clear_cache`."""
-        del nodes
-        self._refuse("Caching node results", "aclear_cache")
+        """The twin of `clear_cache` for an event loop."""
+        cache, namespaces = self._cached(nodes)
+        await cache.aclear(namespaces)
+
+    def _cached(self, nodes: Sequence[str] | None) -> tuple[Any, list[tuple[str, ...]]]:
+        program = self.program
+        if program.cache is None:
+            raise ValueError(f"No cache is set for graph {program.name!r}, so there is nothing to clear.")
+        return program.cache, [namespace_of(program, program.nodes[name]) for name in nodes or program.nodes]
