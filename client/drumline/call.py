@@ -45,6 +45,8 @@ class Call:
     durability: str = "async"
     stops_before: tuple[str, ...] = ()
     stops_after: tuple[str, ...] = ()
+    #: asks the run to stop between two supersteps (`RunControl`)
+    control: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,8 @@ def parse_call(
     Raises ValueError for modes, versions, keys or limits that cannot be, FeatureNotBuilt for arguments that are not
     built yet. Warns of `durability`, which says nothing without a checkpointer.
     """
-    if control:
-        raise FeatureNotBuilt("control=", f"calling graph {callee.name!r}")
+    if control is not None and callee.elsewhere:
+        raise FeatureNotBuilt("control=", f"calling graph {callee.name!r} on a cluster: use Cluster.drain(run_id)")
     if durability is not None and durability not in DURABILITIES:
         raise ValueError(f"unknown durability {durability!r}: it is one of {', '.join(DURABILITIES)}")
     if durability is not None and callee.saver is None and not callee.elsewhere:
@@ -121,6 +123,7 @@ def parse_call(
         durability or "async",
         node_names(interrupt_before),
         node_names(interrupt_after),
+        control,
     )
 
 

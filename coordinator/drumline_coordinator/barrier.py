@@ -8,6 +8,7 @@ from typing import Any
 from drumline_coordinator.breakpoints import stops_after, stops_before
 from drumline_coordinator.changes import step_fact
 from drumline_coordinator.checkpointing import make_checkpoint, planned_rows, tell
+from drumline_coordinator.draining import drains
 from drumline_coordinator.handlers import resume_handler
 from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.machine import Machine
@@ -68,7 +69,7 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
         _return(machine, scope)
     elif stops_before(machine, scope, [item.name for item in planned]):
         end_graph(machine, scope, Ending.ASKED, [])
-    else:
+    elif not drains(machine, scope):
         begin_step(machine, scope, planned)
 
 
@@ -123,6 +124,8 @@ def _go_on(machine: Machine, going: GoingOn) -> None:
             tell(machine, scope, going.saved.checkpoint, pending, runs=runs)
         if scope.step >= scope.stop:
             raise _too_many(machine, scope)
+        if planned and drains(machine, scope):
+            return
         if planned:
             begin_step(machine, scope, planned, {} if going.replays else outcomes(pending))
         else:

@@ -129,6 +129,13 @@ def keep_result(machine: Machine, task: Task, writes: Any) -> None:
     keep_writes(machine, task, unbox(writes) or [(NO_WRITES, None)])
 
 
+def late_writes(task: Task, writes: Any) -> TaskWrites:
+    """What a task has written that came to its end behind that of its run."""
+    scope = task.scope
+    found = [(channel, value) for channel, value in unbox(writes)] or [(NO_WRITES, None)]
+    return TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, found, task.path)
+
+
 def error_text(error: Any) -> str:
     """What a thread keeps of an error: its text alone, as LangGraph's savers do."""
     if type(error) is Failure:

@@ -43,6 +43,7 @@ from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
     Checkpointed,
+    DrainRequested,
     Emitted,
     ErrorHandled,
     GraphEntered,
@@ -310,12 +311,17 @@ def _writes(state: RunState, writes: Any) -> Any:
 def _run_kept(state: RunState, fact: RunKept) -> None:
     state.version = fact.version
     state.checkpoint = fact.checkpoint
+    state.drain = fact.drain
     state.noticed = set(fact.noticed)
     state.heard = {id_: (attempt, n) for id_, (attempt, n) in fact.heard.items()}
 
 
 def _noticed(state: RunState, fact: Noticed) -> None:
     state.noticed.add(fact.key)
+
+
+def _drain_requested(state: RunState, fact: DrainRequested) -> None:
+    state.drain = fact.reason
 
 
 def _over(state: RunState, fact: RunFinished) -> None:
@@ -344,6 +350,7 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     ErrorHandled: fold_handled,
     RoutingStarted: _routing_started,
     Noticed: _noticed,
+    DrainRequested: _drain_requested,
     RunFinished: _over,
     RunKept: _run_kept,
     GraphKept: _graph_kept,

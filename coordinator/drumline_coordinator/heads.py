@@ -18,7 +18,10 @@ from drumline_protocol.facts import Fact, GraphKept, RunKept, RunStarted, TaskKe
 def head_facts(started: RunStarted, state: RunState, log_bytes: int, since: str = "") -> list[Fact]:
     """The state of an open run as facts. `since` is the log entry behind which the events of its open tasks lie."""
     heard = {id_: list(heard) for id_, heard in state.heard.items()}
-    facts: list[Fact] = [started, RunKept(state.version, tuple(sorted(state.noticed)), heard, log_bytes, since)]
+    facts: list[Fact] = [
+        started,
+        RunKept(state.version, tuple(sorted(state.noticed)), heard, log_bytes, since, state.checkpoint, state.drain),
+    ]
     if state.root is not None:
         facts += map(_graph, _scopes(state.root))
     return facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator.effects import Effects
@@ -25,6 +25,7 @@ class Machine:
 
     __slots__ = (
         "codec",
+        "drain",
         "due",
         "fx",
         "going_on",
@@ -57,6 +58,8 @@ class Machine:
         #: the thread that the run is on, if it is on one
         self.thread = thread
         self.state = RunState(program, root_ns=ns, wire=wire, config=shared.config)
+        #: says why the run is to stop at the end of its open superstep; None, and what it gives None: it is not
+        self.drain: Callable[[], str | None] | None = None
         self.late = LateEvents()
         #: graphs whose superstep is over, with the tasks whose writes it commits
         self.due: deque[tuple[Scope, Sequence[Task]]] = deque()

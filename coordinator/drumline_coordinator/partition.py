@@ -46,6 +46,7 @@ from drumline_protocol.messages import (
     AttemptLost,
     CancelRun,
     DeleteRun,
+    DrainRun,
     Events,
     Refused,
     RunDamaged,
@@ -70,7 +71,7 @@ REFUSALS_AT_ONCE = 3
 _OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, AttemptLost)
 
 #: Messages that clients may send. Clients can read run records, and so the proofs of keepers.
-_OF_CLIENTS = (RunRequest, CancelRun, DeleteRun)
+_OF_CLIENTS = (RunRequest, CancelRun, DeleteRun, DrainRun)
 
 
 class Partition:

@@ -26,6 +26,7 @@ from typing import Any
 
 from drumline_coordinator import attempts
 from drumline_coordinator.barrier import settle
+from drumline_coordinator.draining import on_drain
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import end_run, enter, take_input
@@ -39,6 +40,7 @@ from drumline_protocol.facts import RunStarted
 from drumline_protocol.messages import (
     AttemptLost,
     CancelRun,
+    DrainRun,
     Events,
     Refused,
     RunRequest,
@@ -146,5 +148,6 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     TimerDue: attempts.on_timer,
     AttemptLost: attempts.on_lost,
     CancelRun: _on_cancel,
+    DrainRun: on_drain,
     type(None): _on_nothing,
 }

@@ -39,6 +39,7 @@ class RunState:
 
     __slots__ = (
         "checkpoint",
+        "drain",
         "heard",
         "limit",
         "max_open",
@@ -86,6 +87,8 @@ class RunState:
         self.version = 0
         #: the id of the newest checkpoint, of a run on a thread: ids sort in the order in which they were made
         self.checkpoint = ""
+        #: why it is to stop at the end of its open superstep; empty: it is not
+        self.drain = ""
         #: keys of the notices that the caller was given
         self.noticed: set[str] = set()
 

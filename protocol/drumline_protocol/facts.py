@@ -343,6 +343,13 @@ class RunFinished:
 
 
 @dataclass(slots=True)
+class DrainRequested:
+    """Somebody has asked for the run to stop at the end of its open superstep."""
+
+    reason: str
+
+
+@dataclass(slots=True)
 class RunKept:
     """In a head: what is known of a run beside its graphs. `log_bytes` is what its log takes up to here.
 
@@ -356,6 +363,8 @@ class RunKept:
     since: str = ""
     #: the id of the newest checkpoint that the run has made, or began from
     checkpoint: str = ""
+    #: why it is to stop at the end of its open superstep; empty: it is not
+    drain: str = ""
 
 
 @dataclass(slots=True)
@@ -421,6 +430,7 @@ Fact = (
     | TaskFinished
     | TaskFailed
     | ErrorHandled
+    | DrainRequested
     | TaskInterrupted
     | TaskLeft
     | AttemptRetracted

@@ -39,7 +39,7 @@ def own_classes() -> dict[str, ErrorClass]:
             known[value.__name__] = value
     for module in (graph_errors, wire_errors):
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, DrumlineError):
+            if isinstance(value, type) and issubclass(value, (DrumlineError, graph_errors.GraphDrained)):
                 known[class_name_of(value)] = value
     return known
 

@@ -5,6 +5,7 @@ message         from -> to              meaning
 ==============  ======================  =======================================================================
 RunRequest      client -> coordinator   start this run
 CancelRun       client -> coordinator   end this run now
+DrainRun        client -> coordinator   let this run stop at the end of its superstep
 DeleteRun       client -> coordinator   end this run now, and keep nothing of it
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
@@ -61,6 +62,14 @@ class RunRequest:
 @dataclass(slots=True)
 class CancelRun:
     """End a run now; `reason` is told to its readers."""
+
+    run: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class DrainRun:
+    """Let a run stop at the end of its open superstep; `reason` is told to its readers."""
 
     run: str
     reason: str = ""
@@ -275,6 +284,7 @@ class Cancel:
 Message = (
     RunRequest
     | CancelRun
+    | DrainRun
     | DeleteRun
     | Events
     | TaskResult

@@ -70,6 +70,7 @@ _CODES: dict[int, type] = {
     22: f.TaskAnswered,
     23: f.TaskRetried,
     24: f.ErrorHandled,
+    25: f.DrainRequested,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -86,6 +87,7 @@ _CODES: dict[int, type] = {
     45: m.DeleteRun,
     46: m.RunDamaged,
     47: m.TimerDue,
+    48: m.DrainRun,
 }
 
 Convert = Callable[[Any], Any]

@@ -38,7 +38,7 @@ _PLACES = {
         "CachePolicy",
     ),
     "config": ("get_stream_writer", "get_config"),
-    "runtime": ("Runtime", "get_runtime"),
+    "runtime": ("Runtime", "RunControl", "get_runtime"),
     "checkpoint.memory": ("InMemorySaver",),
     "cache.memory": ("InMemoryCache",),
     "errors": (
@@ -48,6 +48,7 @@ _PLACES = {
         "EmptyChannelError",
         "NodeError",
         "NodeTimeoutError",
+        "GraphDrained",
     ),
     "prebuilt": (
         "InjectedState",

@@ -40,6 +40,7 @@ INBOX: list[Any] = [
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, 500.0),
     m.TimerDue(RUN, TASK, 2),
+    m.DrainRun(RUN, "deploy"),
     m.TaskBubbled(*ATTEMPT, CODEC.box(Command(goto="b", update={"text": "y"}, graph=Command.PARENT)), TOKEN, 0),
     m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0),
     m.Refused(*ATTEMPT, "no such graph", TOKEN),
@@ -75,6 +76,7 @@ FACTS: list[Any] = [
     f.AttemptRetracted((), TASK, 1, "its worker vanished"),
     f.TaskParked((), TASK, "no worker"),
     f.TaskRetried((), TASK, 1, FAILURE, 4.5),
+    f.DrainRequested("deploy"),
     f.ErrorHandled(
         (), TASK, "t2", "__error_handler__a", ("__pregel_pull", "a", "node_error_handler", False), FAILURE, 4.5
     ),

@@ -114,6 +114,7 @@ class TaskContext:
                     node_first_attempt_time=job.first_time or time.time(),
                 ),
                 server_info=server_info_of(configurable),
+                control=job.control,
                 heartbeat=getattr(job.limit, "heartbeat", None) or no_heartbeat,
             )
         return self._runtime

@@ -110,6 +110,8 @@ class Job:
     #: its time limits, if it has some, and what keeps them while it runs (`drumline_worker.time_limits.TimeLimit`)
     timeout: TimeoutPolicy | None = None
     limit: Any = None
+    #: the `RunControl` of its run; None: another process has that
+    control: Any = None
     #: where results of nodes may lie; None: nowhere. If its node has a `CachePolicy`, the codec of the graph's values
     cache: Any = None
     codec: Codec | None = None

@@ -93,6 +93,32 @@ def server_info_of(configurable: Mapping[str, Any]) -> ServerInfo | None:
     )
 
 
+class RunControl:
+    """Asks the runs that were given it (`control=`) to stop at the end of their open supersteps (LangGraph's).
+
+    Safe to call from any thread. Once asked it stays so: use another one for the next run.
+    """
+
+    __slots__ = ("_drain_reason",)
+
+    def __init__(self) -> None:
+        self._drain_reason: str | None = None
+
+    def request_drain(self, reason: str = "shutdown") -> None:
+        """Ask for it. The run ends with `GraphDrained`; on a thread it goes on with the input None."""
+        self._drain_reason = reason
+
+    @property
+    def drain_requested(self) -> bool:
+        """Whether somebody has asked."""
+        return self._drain_reason is not None
+
+    @property
+    def drain_reason(self) -> str | None:
+        """Why, if so."""
+        return self._drain_reason
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime(Generic[ContextT]):
     """The run as a node sees it: `context` given by the caller, `store`, `stream_writer`, `execution_info`.
@@ -108,7 +134,7 @@ class Runtime(Generic[ContextT]):
     previous: Any = None
     execution_info: ExecutionInfo | None = None
     server_info: ServerInfo | None = None
-    control: Any = None
+    control: RunControl | None = None
 
     def merge(self, other: Runtime[ContextT]) -> Runtime[ContextT]:
         """This runtime with whatever `other` sets put over it."""
@@ -136,10 +162,10 @@ class Runtime(Generic[ContextT]):
 
     @property
     def drain_requested(self) -> bool:
-        """Whether somebody asked the run to stop at the next superstep. Always False for now."""
-        return False
+        """Whether somebody asked the run to stop at the next superstep."""
+        return self.control is not None and self.control.drain_requested
 
     @property
     def drain_reason(self) -> str | None:
         """Why, if so."""
-        return None
+        return None if self.control is None else self.control.drain_reason

@@ -185,6 +185,19 @@ class Cluster:
         """The twin of `cancel` for an event loop."""
         await _in_thread(self.cancel, run_id, reason)
 
+    def drain(self, run_id: str, reason: str = "shutdown") -> None:
+        """Let a run stop at the end of its open superstep: it ends as "paused", and its readers get `GraphDrained`.
+
+        A run on a thread can go on from there later. One that has ended already is left as it is. UnknownRun if there
+        is none.
+        """
+        self.link.record(run_id)
+        self.link.drain(run_id, reason)
+
+    async def adrain(self, run_id: str, reason: str = "shutdown") -> None:
+        """The twin of `drain` for an event loop."""
+        await _in_thread(self.drain, run_id, reason)
+
     def delete(self, run_id: str) -> None:
         """Delete a run: its record, its log and the values of both. One that has not ended is cancelled first.
 

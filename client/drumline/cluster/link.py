@@ -19,7 +19,7 @@ from drumline_protocol.facts import RunStarted
 from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.ids import partition_of_run
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
-from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
+from drumline_protocol.messages import CancelRun, DeleteRun, DrainRun, RunRequest
 from drumline_protocol.request_digest import Asked, digest_of
 from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
@@ -141,7 +141,7 @@ class Link:
     def _ask(self, run_id: str, data: bytes) -> None:
         self.broker().submit(self.partition(run_id), run_id, data)
 
-    def _ask_by(self, run_id: str, message: CancelRun | DeleteRun) -> None:
+    def _ask_by(self, run_id: str, message: CancelRun | DeleteRun | DrainRun) -> None:
         codec = self.codec(None)
         codec.version = self.broker().protocol
         self._ask(run_id, wire.encode(codec, message))
@@ -149,6 +149,10 @@ class Link:
     def cancel(self, run_id: str, reason: str) -> None:
         """Ask for the end of a run, accepted or not."""
         self._ask_by(run_id, CancelRun(run_id, reason))
+
+    def drain(self, run_id: str, reason: str) -> None:
+        """Ask a run to stop at the end of its superstep."""
+        self._ask_by(run_id, DrainRun(run_id, reason))
 
     def delete(self, run_id: str) -> None:
         """Ask for a run to be deleted and wait until nothing is left of it. UnknownRun, NotDeleted."""

@@ -57,6 +57,8 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
                 effects = nodes.next_effects(effects)
         finally:
             nodes.close()
+            if embedded.thread is not None and (late := embedded.late(nodes.answers())):
+                embedded.thread.keep(late)
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:
@@ -136,6 +138,13 @@ class _NodeThreads:
             if due is not None:
                 return due
         return None
+
+    def answers(self) -> Iterator[Any]:
+        """What nodes have answered that nobody has taken."""
+        while (item := self._peek()) is not None:
+            self._seen.popleft()
+            if item[0] is None:
+                yield item[1]
 
     def _take(self) -> tuple[Task | None, Any]:
         return self._seen.popleft() if self._seen else self._queue.get()

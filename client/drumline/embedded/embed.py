@@ -18,6 +18,7 @@ from drumline_graph.program import Program
 from drumline_protocol.messages import RunRequest, RunShared
 from drumline_protocol.new_ids import new_run_id
 from drumline_worker.context import current
+from drumline_worker.runtime import RunControl
 
 
 def coerce_context(program: Program, context: Any) -> Any:
@@ -69,6 +70,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         view,
         context=context,
         store=store,
+        control=RunControl() if call.control is None else call.control,
         forward=forward,
         caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,

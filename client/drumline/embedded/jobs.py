@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from drumline.embedded.strict import StrictWire
 from drumline.views import View
+from drumline_coordinator.checkpointing import late_writes
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Scope, Task
@@ -18,12 +19,14 @@ from drumline_graph.constants import PUSH
 from drumline_graph.errors import NodeError
 from drumline_graph.program import Node
 from drumline_graph.warnings import RunWarning
+from drumline_protocol.checkpoints import Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.graph_codecs import table_of
-from drumline_protocol.messages import Events, RunRequest
+from drumline_protocol.messages import Events, RunRequest, TaskResult
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Fate, Job
+from drumline_worker.runtime import RunControl
 
 if TYPE_CHECKING:
     from drumline.embedded.threads import OpenThread
@@ -57,6 +60,7 @@ class Embedded:
         trace: RunTrace | None = None,
         thread: OpenThread | None = None,
         store: Any = None,
+        control: RunControl | None = None,
     ) -> None:
         self.run = run
         self.view = view
@@ -64,6 +68,8 @@ class Embedded:
         self._request = request
         self._context = context
         self._store = store
+        self._control = control
+        run.drain = None if control is None else lambda: control.drain_reason
         self._cache = run.program.cache or (None if caller is None else caller.job.cache)
         self._strict = strict
         self._forward = forward
@@ -124,6 +130,15 @@ class Embedded:
             event = self._strict.event(event, "" if task is None else task.name)
         return self.run.handle(event, now_ms())
 
+    def late(self, answers: Iterable[Any]) -> list[Save]:
+        """What the thread keeps of sync nodes that came to their end behind their run: a resume does not run those."""
+        found: list[Save] = []
+        for answer in answers:
+            task = self.run.state.tasks.get(answer.task) if type(answer) is TaskResult else None
+            if task is not None and task.is_sent and task.attempt == answer.attempt and task.scope.lasts:
+                found.append(late_writes(task, answer.writes))
+        return found
+
     def items(self, facts: Sequence[Fact]) -> list[Any]:
         """What facts add to the stream. Remembers how the run ended."""
         forward, trace = self._forward, self.trace
@@ -180,6 +195,7 @@ class Embedded:
             failed=NodeError(task.failed, task.error) if task.failed else None,
             timeout=(task.sent_timeout if task.path[0] == PUSH else None) or task.node.timeout,
             cache=scope.program.cache or self._cache,
+            control=self._control,
             codec=None if task.node.cache is None else self._codec,
             thread=None if self.thread is None else self.thread.below(task),
             store=self._store,
