@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.loaded import loaded
@@ -58,7 +58,7 @@ def policies_of(given: RetryPolicy | Sequence[RetryPolicy] | None) -> tuple[Retr
     """The policies of a node's `retry_policy=`."""
     if given is None:
         return ()
-    return (given,) if hasattr(given, "retry_on") else tuple(given)  # type: ignore[arg-type, return-value]
+    return (given,) if hasattr(given, "retry_on") else tuple(given)  # type: ignore[return-value]
 
 
 def delay_before_next(policies: Sequence[RetryPolicy], error: BaseException, tries: int, jitter: float) -> float | None:
@@ -82,7 +82,8 @@ def _matches(policy: RetryPolicy, error: Exception) -> bool:
     if isinstance(wanted, Sequence):
         return isinstance(error, tuple(wanted))
     if callable(wanted):
-        return bool(wanted(error))
+        asked: Callable[[Exception], Any] = wanted
+        return bool(asked(error))
     raise TypeError(
         f"retry_on of a RetryPolicy must be an exception class, a list or tuple of them, or a function that says "
         f"whether to retry: got {wanted!r}."

@@ -22,9 +22,7 @@ def fails(use_async: bool = False, error: Any = None) -> Any:
 
 
 def handler(e: Engine, *, command: Any = None) -> Any:
-    NodeError = e.NodeError
-
-    def handle(state: Any, error: NodeError) -> Any:
+    def handle(state: Any, error: e.NodeError) -> Any:
         said = f"{error.node}: {type(error.error).__name__} {error.error}, {sorted(state)}"
         if command is not None:
             return e.Command(update={"log": [said]}, goto=command)
@@ -72,9 +70,7 @@ def test_a_handler_of_an_async_run_may_be_async(other: Engine) -> None:
     native(other)
 
     def make(e: Engine) -> Any:
-        NodeError = e.NodeError
-
-        async def handle(_: Any, error: NodeError) -> Any:
+        async def handle(_: Any, error: e.NodeError) -> Any:
             return {"log": [error.node]}
 
         return build(e, fails(True), error_handler=handle)
@@ -122,14 +118,12 @@ def test_sends_that_fail_are_handled_each(other: Engine) -> None:
     native(other)
 
     def make(e: Engine) -> Any:
-        NodeError = e.NodeError
-
         def worker(state: Any) -> Any:
             if state["x"] % 2:
                 raise ValueError(state["x"])
             return {"log": [state["x"]]}
 
-        def handle(state: Any, error: NodeError) -> Any:
+        def handle(state: Any, error: e.NodeError) -> Any:
             return {"log": [f"{state['x']}: {error.error}"]}
 
         builder = e.StateGraph(Log)

@@ -66,9 +66,7 @@ def test_a_timeout_is_tried_again_and_handled(other: Engine) -> None:
     native(other)
 
     def make(e: Engine) -> Any:
-        NodeError = e.NodeError
-
-        def handle(_: Any, error: NodeError) -> Any:
+        def handle(_: Any, error: e.NodeError) -> Any:
             known = error.error
             return {"log": [error.node, type(known).__name__, known.kind, known.run_timeout, known.idle_timeout]}
 

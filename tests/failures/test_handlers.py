@@ -85,7 +85,7 @@ def test_what_a_dead_worker_leaves_is_handled_too() -> None:
 # -- threads -----------------------------------------------------------------------------------------
 
 
-CONFIG = {"configurable": {"thread_id": "t"}}
+CONFIG: Any = {"configurable": {"thread_id": "t"}}
 
 
 def test_a_handler_that_failed_runs_again_on_resume_and_its_node_does_not() -> None:

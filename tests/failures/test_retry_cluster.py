@@ -24,7 +24,7 @@ def failing(times: int, policy: RetryPolicy = SLOW) -> Any:
     """A node that fails so many times, which its try tells it: a worker's memory may be gone by then."""
 
     def node(_state: State) -> dict[str, Any]:
-        info = get_runtime().execution_info
+        info: Any = get_runtime().execution_info
         get_stream_writer()(info.node_attempt)
         if info.node_attempt <= times:
             raise ConnectionError(f"no {info.node_attempt}")

@@ -13,6 +13,7 @@ from drumline_coordinator.tasks import Task, TaskStatus
 from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
 from drumline_graph.constants import START
+from drumline_protocol.facts import TaskRetried
 from drumline_protocol.messages import (
     AttemptLost,
     CancelRun,
@@ -55,7 +56,8 @@ def test_a_failed_task_waits_and_is_sent_again_when_its_time_has_come() -> None:
     run, fx = begin("a")
     (a,) = fx.dispatch
     fx = run.handle(error(a, 500.0), 200.0)
-    assert kinds(fx) == ["TaskRetried"] and fx.facts[0].due_ms == 700.0
+    (retried,) = fx.facts
+    assert isinstance(retried, TaskRetried) and retried.due_ms == 700.0
     assert fx.timers == [(700.0, a.id, 1 + 1)] and fx.dispatch == [] and fx.settled == [(a.id, 1)]
     assert a.status is TaskStatus.DELAYED and run.state.running == 0 and not run.state.waits
     fx = run.handle(TimerDue("r1", a.id, 2), 700.0)

@@ -26,7 +26,8 @@ def test_a_sync_node_that_is_stuck_is_left_behind_and_its_late_words_are_refused
 
     def node(_state: State) -> dict[str, Any]:
         writer = get_stream_writer()
-        if get_runtime().execution_info.node_attempt == 1:
+        info: Any = get_runtime().execution_info
+        if info.node_attempt == 1:
             writer("early")
             go_on.wait(20)
             writer("late")

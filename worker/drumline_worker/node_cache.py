@@ -95,6 +95,7 @@ def _read(job: Job, values: Any, key: FullKey) -> Writes | None:
 
 
 def _pairs(job: Job, key: FullKey, writes: Writes) -> dict[FullKey, tuple[bytes, int | None]]:
+    assert job.codec is not None
     try:
         data = job.codec.encode([[channel, value] for channel, value in writes])
     except EncodeError as error:

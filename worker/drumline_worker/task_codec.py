@@ -170,8 +170,15 @@ class TaskCodec:
         if not execution.cancelled:  # who cancelled it has logged that
             tell_failure(execution, failure)
         error = TaskError(
-            *(execution.run, execution.task, execution.attempt, execution.executor),
-            *(failure, execution.token, events, retry_ms, called),
+            execution.run,
+            execution.task,
+            execution.attempt,
+            execution.executor,
+            failure,
+            execution.token,
+            events,
+            retry_ms,
+            called,
         )
         try:
             return wire.encode(self._codec, error)
