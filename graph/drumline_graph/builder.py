@@ -28,10 +28,10 @@ from drumline_graph.constants import END, RESERVED_CHARACTERS, RESERVED_NAMES, S
 from drumline_graph.control import TimeoutPolicy
 from drumline_graph.errors import GraphDefinitionError
 from drumline_graph.options import refuse_unknown, renamed
-from drumline_graph.retrying import policies_of
 from drumline_graph.specs import BranchSpec, GraphSpecs, NodeSpec
 from drumline_graph.state_like import StateLike
 from drumline_graph.texts import is_encodable
+from drumline_graph.tries import policies_of
 from drumline_graph.validate import validate
 
 if TYPE_CHECKING:

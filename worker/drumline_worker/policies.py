@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from drumline_graph.retrying import delay_before_next
+from drumline_graph.tries import delay_before_next
 from drumline_protocol.messages import TaskResult
 from drumline_worker import node_cache
 from drumline_worker.job import Job
