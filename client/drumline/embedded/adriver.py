@@ -44,7 +44,11 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
                     break
                 effects = await crew.next_effects(effects)
         finally:
-            await crew.close()
+            try:
+                await crew.close()
+            finally:
+                if embedded.thread is not None:
+                    await embedded.thread.aclose()
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:

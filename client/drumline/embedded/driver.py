@@ -51,7 +51,11 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
                     break
                 effects = crew.next_effects(effects)
         finally:
-            crew.close()
+            try:
+                crew.close()
+            finally:
+                if embedded.thread is not None:
+                    embedded.thread.close()
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
 from drumline.threads.loading import Loading, arun_loading, load, run_loading
+from drumline.threads.store import threads_of
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
@@ -14,7 +17,6 @@ from drumline_worker.job import JobThread
 
 if TYPE_CHECKING:
     from drumline.call import Call
-    from drumline.threads.store import Threads
 
 #: keys of `configurable` that name a checkpoint
 _PLACE = ("checkpoint_ns", "checkpoint_id", "checkpoint_map", "thread_id")
@@ -38,7 +40,7 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
             metadata=_metadata(call),
             configurable=_shown(configurable, above.id),
         )
-        return OpenThread(run, above.store, above.durability, load(program, joined_ns(base), {}))
+        return OpenThread(run, above.store, program, above.durability, load(program, joined_ns(base), {}))
     if call.saver is None:
         return None
     thread = configurable.get("thread_id")
@@ -57,7 +59,7 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
         metadata=_metadata(call),
         configurable=_shown(configurable, str(thread)),
     )
-    return OpenThread(run, call.saver, call.durability, load(program, "", ids))
+    return OpenThread(run, call.saver, program, call.durability, load(program, "", ids))
 
 
 def _metadata(call: Call) -> dict[str, Any]:
@@ -72,12 +74,14 @@ def _shown(configurable: Any, thread: str) -> dict[str, Any]:
 class OpenThread:
     """What an embedded run reads of its thread, and writes to it."""
 
-    def __init__(self, run: ThreadRun, store: Threads, durability: str, loading: Loading) -> None:
+    def __init__(self, run: ThreadRun, saver: Any, program: Program, durability: str, loading: Loading) -> None:
         self.run = run
-        self._store = store
+        self._saver = saver
+        self._store = threads_of(saver, program)
         self._durability = durability
         self._loading = loading
-        self._last: dict[str, list[Save]] = {}
+        self._exit = AtExit() if durability == EXIT else None
+        self._background = Background(self._store) if durability == ASYNC and not self._store.is_fast else None
 
     def load(self) -> None:
         """Read what the run begins from."""
@@ -88,12 +92,40 @@ class OpenThread:
         self.run.saved = await arun_loading(self._loading, lambda ns, id_: self._store.aget(self.run.id, ns, id_))
 
     def keep(self, saves: Sequence[Save]) -> None:
-        """Write what the run adds."""
-        self._store.save(self.run.id, saves)
+        """Write what the run adds, or see to it that it is written. Raises what the store does, also for earlier ones."""
+        if self._exit is not None:
+            self._store.skip(self.run.id, self._exit.add(saves))
+        elif self._background is not None:
+            self._background.put(self._store.prepare(self.run.id, saves))
+        else:
+            self._store.save(self.run.id, saves)
 
     async def akeep(self, saves: Sequence[Save]) -> None:
         """The twin of `keep`."""
-        await self._store.asave(self.run.id, saves)
+        if self._exit is not None:
+            self._store.skip(self.run.id, self._exit.add(saves))
+        elif self._background is not None:
+            self._background.aput(self._store.prepare(self.run.id, saves))
+        else:
+            await self._store.asave(self.run.id, saves)
+
+    def close(self) -> None:
+        """The run has ended, or nobody reads on: what it has done is kept when this returns. Raises what the store does."""
+        if self._exit is not None:
+            kept = self._exit.take()
+            if kept:
+                self._store.save(self.run.id, kept)
+        elif self._background is not None:
+            self._background.wait()
+
+    async def aclose(self) -> None:
+        """The twin of `close`."""
+        if self._exit is not None:
+            kept = self._exit.take()
+            if kept:
+                await asyncio.shield(asyncio.ensure_future(self._store.asave(self.run.id, kept)))
+        elif self._background is not None:
+            await self._background.await_all()
 
     def below(self, task: Task) -> JobThread:
         """What a task's code knows of the thread."""
@@ -106,5 +138,5 @@ class OpenThread:
                 break
             around = around.parent.scope
         return JobThread(
-            self.run.id, self._store, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
+            self.run.id, self._saver, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
         )

@@ -1,0 +1,151 @@
+"""Threads that are kept as rows, as one run sees them: with the classes of its graph, and by change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+from drumline.threads.encoding import PLAIN, Encoder, Standing, checkpoint_rows, saved_of, writes_row
+from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
+from drumline_graph.program import Program
+from drumline_graph.weakly import once_per_object
+from drumline_protocol.checkpoints import Checkpoint, Save, Saved
+from drumline_protocol.codec import Codec
+from drumline_protocol.graph_codecs import table_of
+
+#: checkpoint rows that are read at once
+_PAGE = 32
+
+
+@once_per_object
+def codec_of(program: Program) -> Codec:
+    """The codec for values of a graph: it knows the classes that the graph names."""
+    return Codec(table_of(program))
+
+
+class KeptThreads:
+    """`Threads` over rows, for one run of a graph (`drumline.threads.store`).
+
+    It remembers what it has read and written of each thread, so that what a step adds is told apart from what was
+    there. One run writes with it, one step after the other.
+    """
+
+    def __init__(self, rows: Rows, program: Program) -> None:
+        self._rows = rows
+        self._program = program
+        self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)
+        self._standing: dict[tuple[str, str], Standing] = {}
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether nothing is won by writing in the background."""
+        return self._rows.is_fast
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def get(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
+        return self._taken(thread, ns, self._rows.find(thread, ns, checkpoint))
+
+    async def aget(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
+        return self._taken(thread, ns, await self._rows.afind(thread, ns, checkpoint))
+
+    def _taken(self, thread: str, ns: str, found: Found | None) -> Saved | None:
+        if found is None:
+            self._standing[thread, ns] = Standing(newest="")
+            return None
+        saved = saved_of(self._encoder, self._program, found)
+        self._standing[thread, ns] = Standing.at(found, saved.checkpoint)
+        return saved
+
+    def history(
+        self,
+        thread: str,
+        ns: str,
+        *,
+        before: str = "",
+        limit: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Iterator[Saved]:
+        while limit is None or limit > 0:
+            page = self._rows.page(Wanted(thread, ns, None, before or None), _PAGE)
+            for row in _matching(page, metadata):
+                if limit is not None and limit <= 0:
+                    return
+                limit = None if limit is None else limit - 1
+                yield saved_of(self._encoder, self._program, self._rows.fill(row))
+            if len(page) < _PAGE:
+                return
+            before = page[-1].id
+
+    async def ahistory(
+        self,
+        thread: str,
+        ns: str,
+        *,
+        before: str = "",
+        limit: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[Saved]:
+        while limit is None or limit > 0:
+            page = await self._rows.apage(Wanted(thread, ns, None, before or None), _PAGE)
+            for row in _matching(page, metadata):
+                if limit is not None and limit <= 0:
+                    return
+                limit = None if limit is None else limit - 1
+                yield saved_of(self._encoder, self._program, await self._rows.afill(row))
+            if len(page) < _PAGE:
+                return
+            before = page[-1].id
+
+    # -- writing ------------------------------------------------------------------------------------
+
+    def prepare(self, thread: str, saves: Sequence[Save]) -> list[Row]:
+        """The rows of these, with their values as they are now. EncodeError for a value that cannot be kept."""
+        rows: list[Row] = []
+        for each in saves:
+            place = thread, each.ns
+            standing = self._standing.get(place)
+            if standing is None:
+                standing = self._standing[place] = Standing()
+            if type(each) is Checkpoint:
+                new, self._standing[place] = checkpoint_rows(self._encoder, self._program, thread, each, standing)
+                rows += new
+            else:
+                rows.append(writes_row(self._encoder, thread, each))  # type: ignore[arg-type]
+                standing.note(each.writes)  # type: ignore[union-attr]
+        return rows
+
+    def skip(self, thread: str, saves: Sequence[Save]) -> None:
+        """These are not kept, but what comes next stands on them."""
+        for each in saves:
+            standing = self._standing.get((thread, each.ns))
+            if standing is not None and type(each) is not Checkpoint:
+                standing.note(each.writes)  # type: ignore[union-attr]
+
+    def write(self, prepared: Sequence[Any]) -> None:
+        """Write what `prepare` has given, all of it or nothing."""
+        self._rows.write(prepared)
+
+    async def awrite(self, prepared: Sequence[Any]) -> None:
+        """The twin of `write`."""
+        await self._rows.awrite(prepared)
+
+    def save(self, thread: str, saves: Sequence[Save]) -> None:
+        self._rows.write(self.prepare(thread, saves))
+
+    async def asave(self, thread: str, saves: Sequence[Save]) -> None:
+        await self._rows.awrite(self.prepare(thread, saves))
+
+
+def _matching(page: Sequence[CheckpointRow], metadata: Mapping[str, Any] | None) -> Iterator[CheckpointRow]:
+    for row in page:
+        shown = metadata_shown(row) if metadata else {}
+        if all(shown.get(key) == value for key, value in (metadata or {}).items()):
+            yield row
+
+
+def metadata_shown(row: CheckpointRow) -> dict[str, Any]:
+    """The metadata of a checkpoint row, as readers see it."""
+    facts = PLAIN.decode(row.facts)
+    own = {"source": facts["source"], "step": facts["step"], "parents": facts.get("parents", {})}
+    return {**PLAIN.decode(row.metadata), **own}
