@@ -32,25 +32,23 @@ T = TypeVar("T")
 #: yields (statement, parameters), is sent its rows
 Script = Generator[tuple[str, Sequence[Any]], list[tuple[Any, ...]], T]
 
-#: names that LangGraph's saver, whose tables may lie in the same file, does not use
+#: Names that LangGraph's saver, whose tables may lie in the same file, does not use. All rows of a namespace lie in one
+#: table in the order of their making: so what a superstep adds lies together, and few pages are written for it.
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS drumline_scopes ("
     "scope INTEGER PRIMARY KEY AUTOINCREMENT, thread TEXT NOT NULL, ns TEXT NOT NULL, UNIQUE (thread, ns))",
-    "CREATE TABLE IF NOT EXISTS drumline_checkpoints ("
-    "scope INTEGER NOT NULL, id NOT NULL, parent NOT NULL, graph TEXT NOT NULL, run TEXT NOT NULL, "
-    "facts BLOB NOT NULL, metadata BLOB NOT NULL, cells BLOB NOT NULL, PRIMARY KEY (scope, id))",
-    "CREATE INDEX IF NOT EXISTS drumline_runs ON drumline_checkpoints (run) WHERE run != ''",
-    "CREATE TABLE IF NOT EXISTS drumline_values ("
-    "scope INTEGER NOT NULL, channel TEXT NOT NULL, made NOT NULL, parent NOT NULL, data BLOB NOT NULL, "
-    "PRIMARY KEY (scope, channel, made))",
-    "CREATE TABLE IF NOT EXISTS drumline_writes ("
-    "scope INTEGER NOT NULL, checkpoint NOT NULL, task NOT NULL, idx INTEGER NOT NULL, path TEXT NOT NULL, "
-    "channel TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (scope, checkpoint, task, idx))",
+    # id: of the checkpoint. name: the channel of a value, the task of a write. ref: the parent of a checkpoint or a
+    # value, the channel of a write. text: the graph of a checkpoint, the path of a task. run: that of a checkpoint
+    "CREATE TABLE IF NOT EXISTS drumline_rows ("
+    "scope INTEGER NOT NULL, id NOT NULL, kind INTEGER NOT NULL, name NOT NULL, idx INTEGER NOT NULL, "
+    "ref NOT NULL, text TEXT, run TEXT, data BLOB NOT NULL, UNIQUE (scope, id, kind, name, idx))",
+    "CREATE INDEX IF NOT EXISTS drumline_runs ON drumline_rows (run) WHERE run IS NOT NULL",
 )
-_TABLES = ("drumline_checkpoints", "drumline_values", "drumline_writes")
+CHECKPOINT, VALUE, WRITE = 0, 1, 2
+
 _SCOPE = "SELECT scope FROM drumline_scopes WHERE thread = ? AND ns = ?"
-_COLUMNS = "s.thread, s.ns, c.id, c.parent, c.graph, c.run, c.facts, c.metadata, c.cells"
-_FROM = "drumline_checkpoints c JOIN drumline_scopes s ON s.scope = c.scope"
+_ALL = "scope, id, kind, name, idx, ref, text, run, data"
+_INTO = f"INTO drumline_rows ({_ALL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 #: parts of one compound statement that SQLite takes, with room to spare
 _PARTS_MAX = 100
@@ -85,68 +83,67 @@ def write(rows: Sequence[Row]) -> Script[None]:
         place = row.thread, row.ns
         scope = scopes.get(place)
         if scope is None:
-            yield "INSERT OR IGNORE INTO drumline_scopes (thread, ns) VALUES (?, ?)", place
-            found = yield _SCOPE, place
-            scope = scopes[place] = found[0][0]
+            scope = scopes[place] = yield from _scope_of(place)
         if type(row) is CheckpointRow:
             yield from _write_checkpoint(scope, row)
         elif type(row) is ValueRow:
-            values = (scope, row.channel, packed(row.made), packed(row.parent), row.data)
-            yield "INSERT OR REPLACE INTO drumline_values VALUES (?, ?, ?, ?, ?)", values
+            values = (scope, packed(row.made), VALUE, row.channel, 0, packed(row.parent), None, None, row.data)
+            yield f"INSERT OR REPLACE {_INTO}", values
         elif type(row) is WritesRow:
             yield from _write_writes(scope, row)
 
 
+def _scope_of(place: tuple[str, str]) -> Script[int]:
+    found = yield _SCOPE, place
+    if not found:
+        yield "INSERT INTO drumline_scopes (thread, ns) VALUES (?, ?)", place
+        found = yield _SCOPE, place
+    scope: int = found[0][0]
+    return scope
+
+
 def _write_checkpoint(scope: int, row: CheckpointRow) -> Script[None]:
     if row.behind is not None:
-        there = yield "SELECT max(id) FROM drumline_checkpoints WHERE scope = ?", (scope,)
-        newest = "" if there[0][0] is None else unpacked(there[0][0])
+        there = yield _NEWEST_ID, (scope,)
+        newest = unpacked(there[0][0]) if there else ""
         if newest not in (row.behind, row.id):
             raise ThreadConflict(row.thread, row.ns, newest, row.behind)
-    values = (
-        scope,
-        packed(row.id),
-        packed(row.parent),
-        row.graph,
-        row.run,
-        row.facts,
-        row.metadata,
-        _encode_cells(row.cells),
-    )
-    yield "INSERT OR REPLACE INTO drumline_checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values
+    data = PLAIN.encode([row.facts, row.metadata, _plain_cells(row.cells)])
+    values = (scope, packed(row.id), CHECKPOINT, "", 0, packed(row.parent), row.graph, row.run or None, data)
+    yield f"INSERT OR REPLACE {_INTO}", values
+
+
+_NEWEST_ID = f"SELECT id FROM drumline_rows WHERE scope = ? AND kind = {CHECKPOINT} ORDER BY id DESC LIMIT 1"
 
 
 def _write_writes(scope: int, row: WritesRow) -> Script[None]:
-    place = scope, packed(row.checkpoint), packed(row.task)
-    of_task = "WHERE scope = ? AND checkpoint = ? AND task = ? AND idx >= 0"
+    place = scope, packed(row.checkpoint), WRITE, packed(row.task)
+    of_task = "FROM drumline_rows WHERE scope = ? AND id = ? AND kind = ? AND name = ? AND idx >= 0"
     shift = 0
     if row.meets == REPLACES and any(slot.index >= 0 for slot in row.slots):
-        yield f"DELETE FROM drumline_writes {of_task}", place
+        yield f"DELETE {of_task}", place
     elif row.meets == APPENDS:
-        last = yield f"SELECT coalesce(max(idx), -1) FROM drumline_writes {of_task}", place
+        last = yield f"SELECT coalesce(max(idx), -1) {of_task}", place
         shift = last[0][0] + 1
     for slot in row.slots:
         verb = "INSERT OR REPLACE" if slot.index < 0 else "INSERT OR IGNORE"
         index = slot.index if slot.index < 0 else slot.index + shift
-        yield (
-            f"{verb} INTO drumline_writes VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*place, index, row.path, slot.channel, slot.data),
-        )
+        yield f"{verb} {_INTO}", (*place, index, slot.channel, row.path, None, slot.data)
 
 
-def _encode_cells(cells: dict[str, Cell]) -> bytes:
+def _plain_cells(cells: dict[str, Cell]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for channel, cell in cells.items():
         if type(cell) is Kept:
             plain[channel] = [packed(cell.made), packed(cell.base) if cell.base != cell.made else 0, *cell[2:]]
         else:
             plain[channel] = cell
-    return PLAIN.encode(plain)
+    return plain
 
 
-def _decode_cells(data: bytes) -> dict[str, Cell]:
+def _cells(plain: dict[str, Any]) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
-    for channel, cell in PLAIN.decode(data).items():
+    for channel, cell in plain.items():
         if type(cell) is list:
             made = unpacked(cell[0])
             cells[channel] = Kept(made, unpacked(cell[1]) if cell[1] else made, *cell[2:])
@@ -166,9 +163,12 @@ def find(thread: str, ns: str, checkpoint: str) -> Script[Found | None]:
     return (yield from fill(rows[0]))
 
 
+_FROM = "drumline_rows c JOIN drumline_scopes s ON s.scope = c.scope"
+
+
 def page(wanted: Wanted, size: int) -> Script[list[CheckpointRow]]:
     """The newest checkpoint rows that are wanted, the newest first."""
-    conditions: list[str] = []
+    conditions: list[str] = [f"c.kind = {CHECKPOINT}"]
     values: list[Any] = []
     for condition, value in (
         ("s.thread = ?", wanted.thread),
@@ -179,24 +179,25 @@ def page(wanted: Wanted, size: int) -> Script[list[CheckpointRow]]:
         if value is not None:
             conditions.append(condition)
             values.append(value)
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    found = yield f"SELECT {_COLUMNS} FROM {_FROM} {where}ORDER BY c.id DESC LIMIT ?", (*values, size)
+    columns = "s.thread, s.ns, c.id, c.ref, c.text, c.run, c.data"
+    where = " AND ".join(conditions)
+    found = yield f"SELECT {columns} FROM {_FROM} WHERE {where} ORDER BY c.id DESC LIMIT ?", (*values, size)
     return [_checkpoint_row(row) for row in found]
 
 
 def _checkpoint_row(row: tuple[Any, ...]) -> CheckpointRow:
-    thread, ns, id_, parent, graph, run, facts, metadata, cells = row
-    return CheckpointRow(thread, ns, unpacked(id_), unpacked(parent), graph, run, facts, metadata, _decode_cells(cells))
+    thread, ns, id_, parent, graph, run, data = row
+    facts, metadata, cells = PLAIN.decode(data)
+    return CheckpointRow(
+        thread, ns, unpacked(id_), unpacked(parent), graph, run or "", facts, metadata, _cells(cells)
+    )
 
 
-_NEWEST = f"SELECT 0, max(id), NULL, 0, NULL, NULL FROM drumline_checkpoints WHERE scope = ({_SCOPE})"
-_VALUES = (
-    f"SELECT 1, channel, made, 0, parent, data FROM drumline_values WHERE scope = ({_SCOPE}) "
-    "AND channel = ? AND made BETWEEN ? AND ?"
-)
-_WRITES = (
-    f"SELECT 2, task, channel, idx, path, data FROM drumline_writes WHERE scope = ({_SCOPE}) AND checkpoint = ?"
-)
+_WHERE = f"FROM drumline_rows WHERE scope = ({_SCOPE})"
+_PARTS = "kind, id, name, idx, ref, text, data"
+_NEWEST = f"SELECT * FROM (SELECT {_PARTS} {_WHERE} AND kind = {CHECKPOINT} ORDER BY id DESC LIMIT 1)"
+_WRITES = f"SELECT {_PARTS} {_WHERE} AND id = ? AND kind = {WRITE}"
+_VALUES = f"SELECT {_PARTS} {_WHERE} AND id BETWEEN ? AND ? AND kind = {VALUE} AND name = ?"
 
 
 def fill(row: CheckpointRow) -> Script[Found]:
@@ -205,19 +206,18 @@ def fill(row: CheckpointRow) -> Script[Found]:
     parts: list[tuple[str, tuple[Any, ...]]] = [(_NEWEST, place), (_WRITES, (*place, packed(row.id)))]
     for channel, cell in row.cells.items():
         if type(cell) is Kept:
-            parts.append((_VALUES, (*place, channel, packed(cell.base), packed(cell.made))))
+            parts.append((_VALUES, (*place, packed(cell.base), packed(cell.made), channel)))
     found = Found(row, row.id)
     left = iter(parts)
     while some := list(islice(left, _PARTS_MAX)):
         rows = yield " UNION ALL ".join(sql for sql, _ in some), [value for _, values in some for value in values]
-        for kind, first, second, index, third, data in rows:
-            if kind == 0:
-                found.newest = row.id if first is None else unpacked(first)
-            elif kind == 1:
-                value = ValueRow(row.thread, row.ns, first, unpacked(second), unpacked(third), data)
-                found.values.append(value)
+        for kind, id_, name, index, ref, text, data in rows:
+            if kind == CHECKPOINT:
+                found.newest = unpacked(id_)
+            elif kind == VALUE:
+                found.values.append(ValueRow(row.thread, row.ns, name, unpacked(id_), unpacked(ref), data))
             else:
-                found.written.append(Written(unpacked(first), third, Slot(index, second, data)))
+                found.written.append(Written(unpacked(name), text, Slot(index, ref, data)))
     return found
 
 
@@ -226,8 +226,7 @@ def fill(row: CheckpointRow) -> Script[Found]:
 
 def delete(thread: str) -> Script[None]:
     """Leave nothing of a thread."""
-    for table in _TABLES:
-        yield f"DELETE FROM {table} WHERE scope IN (SELECT scope FROM drumline_scopes WHERE thread = ?)", (thread,)
+    yield "DELETE FROM drumline_rows WHERE scope IN (SELECT scope FROM drumline_scopes WHERE thread = ?)", (thread,)
     yield "DELETE FROM drumline_scopes WHERE thread = ?", (thread,)
 
 
@@ -235,48 +234,37 @@ def copy(source: str, target: str) -> Script[None]:
     """Put all of one thread under another id too."""
     scopes = yield "SELECT scope, ns FROM drumline_scopes WHERE thread = ?", (source,)
     for scope, ns in scopes:
-        yield "INSERT OR IGNORE INTO drumline_scopes (thread, ns) VALUES (?, ?)", (target, ns)
-        new = yield _SCOPE, (target, ns)
-        for table, columns in zip(_TABLES, _OTHER_COLUMNS, strict=True):
-            into = f"INSERT OR REPLACE INTO {table} (scope, {columns})"
-            yield f"{into} SELECT ?, {columns} FROM {table} WHERE scope = ?", (new[0][0], scope)
-
-
-_OTHER_COLUMNS = (
-    "id, parent, graph, run, facts, metadata, cells",
-    "channel, made, parent, data",
-    "checkpoint, task, idx, path, channel, data",
-)
+        new = yield from _scope_of((target, ns))
+        others = _ALL.removeprefix("scope, ")
+        into = f"INSERT OR REPLACE INTO drumline_rows ({_ALL})"
+        yield f"{into} SELECT ?, {others} FROM drumline_rows WHERE scope = ?", (new, scope)
 
 
 def drop(runs: Sequence[str], but_newest_of: Sequence[str]) -> Script[None]:
     """Drop the checkpoints of these runs, and all but the newest of each namespace of these threads."""
     gone: dict[int, list[Any]] = {}
     for run in runs:
-        for scope, id_ in (yield "SELECT scope, id FROM drumline_checkpoints WHERE run = ? AND run != ''", (run,)):
+        for scope, id_ in (yield "SELECT scope, id FROM drumline_rows WHERE run = ?", (run,)):
             gone.setdefault(scope, []).append(id_)
     for thread in but_newest_of:
-        older = (
-            f"SELECT c.scope, c.id FROM {_FROM} WHERE s.thread = ? "
-            "AND c.id != (SELECT max(id) FROM drumline_checkpoints o WHERE o.scope = c.scope)"
-        )
-        for scope, id_ in (yield older, (thread,)):
-            gone.setdefault(scope, []).append(id_)
+        for (scope,) in (yield "SELECT scope FROM drumline_scopes WHERE thread = ?", (thread,)):
+            ids = yield f"{_NEWEST_ID.removesuffix(' LIMIT 1')}", (scope,)
+            gone.setdefault(scope, []).extend(id_ for (id_,) in ids[1:])
     for scope, ids in gone.items():
         yield from _drop(scope, ids)
 
 
 def _drop(scope: int, ids: Sequence[Any]) -> Script[None]:
     for id_ in ids:
-        yield "DELETE FROM drumline_checkpoints WHERE scope = ? AND id = ?", (scope, id_)
-        yield "DELETE FROM drumline_writes WHERE scope = ? AND checkpoint = ?", (scope, id_)
-    left = yield "SELECT cells FROM drumline_checkpoints WHERE scope = ?", (scope,)
+        yield f"DELETE FROM drumline_rows WHERE scope = ? AND id = ? AND kind != {VALUE}", (scope, id_)
+    left = yield f"SELECT data FROM drumline_rows WHERE scope = ? AND kind = {CHECKPOINT}", (scope,)
     if not left:
-        for table in (*_TABLES, "drumline_scopes"):
+        for table in ("drumline_rows", "drumline_scopes"):
             yield f"DELETE FROM {table} WHERE scope = ?", (scope,)
         return
-    stored = yield "SELECT channel, made, parent FROM drumline_values WHERE scope = ?", (scope,)
+    stored = yield f"SELECT name, id, ref FROM drumline_rows WHERE scope = ? AND kind = {VALUE}", (scope,)
     parents = {(channel, unpacked(made)): unpacked(parent) for channel, made, parent in stored}
-    keep = needed((_decode_cells(cells) for (cells,) in left), parents)
+    keep = needed((_cells(PLAIN.decode(data)[2]) for (data,) in left), parents)
     for channel, made in parents.keys() - keep:
-        yield "DELETE FROM drumline_values WHERE scope = ? AND channel = ? AND made = ?", (scope, channel, packed(made))
+        of_value = f"scope = ? AND id = ? AND kind = {VALUE} AND name = ?"
+        yield f"DELETE FROM drumline_rows WHERE {of_value}", (scope, packed(made), channel)
