@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from drumline.checkpoint.base.types import get_checkpoint_metadata
 from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
 from drumline.threads.loading import Loading, arun_loading, load, run_loading
 from drumline.threads.store import threads_of
@@ -63,7 +64,9 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
 
 
 def _metadata(call: Call) -> dict[str, Any]:
-    return dict(call.config.get("metadata") or {})
+    """What checkpoints say of the run: what LangGraph's savers take of a config."""
+    found: dict[str, Any] = get_checkpoint_metadata(call.config, {})
+    return found
 
 
 def _shown(configurable: Any, thread: str) -> dict[str, Any]:
@@ -76,7 +79,6 @@ class OpenThread:
 
     def __init__(self, run: ThreadRun, saver: Any, program: Program, durability: str, loading: Loading) -> None:
         self.run = run
-        self._saver = saver
         self._store = threads_of(saver, program)
         self._durability = durability
         self._loading = loading
@@ -138,5 +140,5 @@ class OpenThread:
                 break
             around = around.parent.scope
         return JobThread(
-            self.run.id, self._saver, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
+            self.run.id, self._store, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
         )

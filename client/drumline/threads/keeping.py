@@ -36,6 +36,10 @@ class KeptThreads:
         self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)
         self._standing: dict[tuple[str, str], Standing] = {}
 
+    def threads_for(self, program: Program) -> KeptThreads:
+        """The same threads for another graph: one that a node of this run calls."""
+        return KeptThreads(self._rows, program)
+
     @property
     def is_fast(self) -> bool:
         """Whether nothing is won by writing in the background."""
