@@ -113,9 +113,10 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
     start = scope.program.start
     entering_writes(scope, "", input, wire=machine.wire)  # refuses it before anything has happened
     dropped = [] if step == _NEW else [(item.name, item.triggers) for item in due(scope, step + 1)]
-    machine.emit(taken_fact(machine, scope, [(start.triggers[0], input)], dropped)[0])
+    fact, updated = taken_fact(machine, scope, [(start.triggers[0], input)], dropped)
+    machine.emit(fact)
     planned = due(scope, step + 2)
-    make_checkpoint(machine, scope, INPUT, step + 1, planned, None, runs=True)
+    make_checkpoint(machine, scope, INPUT, step + 1, planned, updated, runs=True)
     rows = planned_rows(scope.program, scope.checkpoint, scope.ns, planned, step + 2)
     start_task(machine, scope, rows[0], input)
 

@@ -40,10 +40,10 @@ class RowSaver(BaseCheckpointSaver[int]):
         #: graphs whose runs have used this saver, by name: their classes are known when it is asked by hand
         self._programs: weakref.WeakValueDictionary[str, Program] = weakref.WeakValueDictionary()
 
-    def threads_for(self, program: Program) -> KeptThreads:
+    def threads_for(self, program: Program, base: str = "") -> KeptThreads:
         """The threads as a run of a graph sees them."""
         self._programs[program.name] = program
-        return KeptThreads(self.rows, program)
+        return KeptThreads(self.rows, program, base)
 
     def _encoder(self, graph: str = "") -> Encoder:
         program = self._programs.get(graph)

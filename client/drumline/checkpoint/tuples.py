@@ -57,6 +57,7 @@ def tuple_of(encoder: Encoder, found: Found) -> CheckpointTuple:
         at = datetime.fromtimestamp(facts["at"] / 1000, timezone.utc)
         theirs = {"v": SHOWN_VERSION, "ts": at.isoformat()}
         values = shown_values(values, facts["versions"])
+        facts["seen"] = {"__input__": {}, **facts["seen"]}
     checkpoint: Any = {
         **theirs,
         "id": row.id,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drumline.checkpoint.base.types import get_checkpoint_metadata
 from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
 from drumline.threads.loading import Loading, arun_loading, load, run_loading
-from drumline.threads.store import threads_of
+from drumline.threads.store import Threads, threads_of
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
@@ -41,7 +41,8 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
             metadata=_metadata(call),
             configurable=_shown(configurable, above.id),
         )
-        return OpenThread(run, above.store, program, above.durability, load(program, joined_ns(base), {}))
+        ns = joined_ns(base)
+        return OpenThread(run, threads_of(above.store, program, ns), above.durability, load(program, ns, {}))
     if call.saver is None:
         return None
     thread = configurable.get("thread_id")
@@ -60,7 +61,7 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
         metadata=_metadata(call),
         configurable=_shown(configurable, str(thread)),
     )
-    return OpenThread(run, call.saver, program, call.durability, load(program, "", ids))
+    return OpenThread(run, threads_of(call.saver, program), call.durability, load(program, "", ids))
 
 
 def _metadata(call: Call) -> dict[str, Any]:
@@ -77,9 +78,9 @@ def _shown(configurable: Any, thread: str) -> dict[str, Any]:
 class OpenThread:
     """What an embedded run reads of its thread, and writes to it."""
 
-    def __init__(self, run: ThreadRun, saver: Any, program: Program, durability: str, loading: Loading) -> None:
+    def __init__(self, run: ThreadRun, store: Threads, durability: str, loading: Loading) -> None:
         self.run = run
-        self._store = threads_of(saver, program)
+        self._store = store
         self._durability = durability
         self._loading = loading
         self._exit = AtExit() if durability == EXIT else None

@@ -22,6 +22,7 @@ from drumline.langgraph.their_dicts import (
     writes_of,
 )
 from drumline.langgraph.their_ids import Names
+from drumline.threads.loading import program_at
 from drumline_graph.program import Program
 from drumline_protocol.checkpoints import Checkpoint, Save, Saved
 
@@ -39,18 +40,22 @@ class FollowedThreads:
 
     is_fast = False
 
-    def __init__(self, saver: Any, program: Program, names: Names | None = None) -> None:
+    def __init__(self, saver: Any, program: Program, base: str = "", names: Names | None = None) -> None:
         self._saver = saver
         self._program = program
+        self._base = base
         self._names = Names() if names is None else names
         self._places: dict[tuple[str, str], Place] = {}
         #: what was read in this run, whose questions may be those of graphs that are read later
         self._read: list[Saved] = []
         self._takes_path = "task_path" in signature(saver.put_writes).parameters
 
-    def threads_for(self, program: Program) -> FollowedThreads:
+    def threads_for(self, program: Program, base: str) -> FollowedThreads:
         """The same threads for another graph: one that a node of this run calls."""
-        return FollowedThreads(self._saver, program, self._names)
+        return FollowedThreads(self._saver, program, base, self._names)
+
+    def _at(self, ns: str) -> Program:
+        return program_at(self._program, self._base, ns)
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -63,20 +68,20 @@ class FollowedThreads:
         newest = found
         if checkpoint:
             newest = yield "get_tuple", (config_at(thread, self._names.their_ns(ns)),), {}
-        deltas = yield from self._deltas(found)
+        deltas = yield from self._deltas(found, self._at(ns))
         is_head = newest is None or newest.checkpoint["id"] == found.checkpoint["id"]
-        saved, self._places[thread, ns] = saved_of(self._program, found, ns, deltas, self._names, is_head=is_head)
+        saved, self._places[thread, ns] = saved_of(self._at(ns), found, ns, deltas, self._names, is_head=is_head)
         for earlier in self._read:
             rename_questions(earlier, self._names)
         self._read.append(saved)
         return saved
 
-    def _deltas(self, found: Any) -> Generator[Asked, Any, Mapping[str, Any]]:
-        unseen = unseen_deltas(self._program, found.checkpoint)
+    def _deltas(self, found: Any, program: Program) -> Generator[Asked, Any, Mapping[str, Any]]:
+        unseen = unseen_deltas(program, found.checkpoint)
         if not unseen or not hasattr(self._saver, "get_delta_channel_history"):
             return {}
         histories = yield "get_delta_channel_history", (), {"config": found.config, "channels": unseen}
-        return replayed(self._program, histories)
+        return replayed(program, histories)
 
     def get(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
         return self._run(self._reading(thread, ns, checkpoint))
@@ -121,9 +126,9 @@ class FollowedThreads:
             return await asyncio.to_thread(lambda: list(self._saver.list(*place, **limits)))
 
     def _shown(self, found: Any, ns: str, newest: Any) -> Generator[Asked, Any, Saved]:
-        deltas = yield from self._deltas(found)
+        deltas = yield from self._deltas(found, self._at(ns))
         is_head = newest is not None and newest.checkpoint["id"] == found.checkpoint["id"]
-        saved, _ = saved_of(self._program, found, ns, deltas, self._names, is_head=is_head)
+        saved, _ = saved_of(self._at(ns), found, ns, deltas, self._names, is_head=is_head)
         return saved
 
     # -- writing ------------------------------------------------------------------------------------
@@ -134,7 +139,7 @@ class FollowedThreads:
         for each in saves:
             place = self._places.setdefault((thread, each.ns), Place())
             if type(each) is Checkpoint:
-                put = put_of(self._program, thread, each, place, self._names, self._saver.get_next_version)
+                put = put_of(self._at(each.ns), thread, each, place, self._names, self._saver.get_next_version)
                 calls.append(("put", put, {}))
             else:
                 config, writes, task, path = writes_of(thread, each, place, self._names)  # type: ignore[arg-type]

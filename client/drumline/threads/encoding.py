@@ -119,11 +119,13 @@ class Standing:
 
 
 def checkpoint_rows(
-    encoder: Encoder, program: Program, thread: str, checkpoint: Checkpoint, standing: Standing
+    encoder: Encoder, program: Program, thread: str, checkpoint: Checkpoint, standing: Standing, graph: str
 ) -> tuple[list[Row], Standing]:
     """The rows of a checkpoint that follows where a run stands, and where the run stands then.
 
-    Raises EncodeError for a value that cannot be kept.
+    `program` is the graph at the checkpoint's namespace, `graph` the name of the one that runs as a whole.
+
+    EncodeError for a value that cannot be kept.
     """
     known = standing if checkpoint.parent == standing.id else Standing(newest=standing.newest, written=None)
     rows: list[Row] = []
@@ -145,7 +147,7 @@ def checkpoint_rows(
         checkpoint.ns,
         checkpoint.id,
         checkpoint.parent,
-        program.name,
+        graph,
         str(checkpoint.metadata.get("run_id", "")),
         encode_facts(facts_of(checkpoint)),
         encode_metadata(checkpoint.metadata),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from drumline.threads.encoding import PLAIN, Encoder, Standing, checkpoint_rows, saved_of, writes_row
+from drumline.threads.loading import program_at
 from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
 from drumline_graph.program import Program
 from drumline_graph.weakly import once_per_object
@@ -24,21 +25,25 @@ def codec_of(program: Program) -> Codec:
 
 
 class KeptThreads:
-    """`Threads` over rows, for one run of a graph (`drumline.threads.store`).
+    """`Threads` over rows, for one run of a graph at the namespace `base` (`drumline.threads.store`).
 
     It remembers what it has read and written of each thread, so that what a step adds is told apart from what was
     there. One run writes with it, one step after the other.
     """
 
-    def __init__(self, rows: Rows, program: Program) -> None:
+    def __init__(self, rows: Rows, program: Program, base: str = "") -> None:
         self._rows = rows
         self._program = program
+        self._base = base
         self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)
         self._standing: dict[tuple[str, str], Standing] = {}
 
-    def threads_for(self, program: Program) -> KeptThreads:
+    def threads_for(self, program: Program, base: str) -> KeptThreads:
         """The same threads for another graph: one that a node of this run calls."""
-        return KeptThreads(self._rows, program)
+        return KeptThreads(self._rows, program, base)
+
+    def _at(self, ns: str) -> Program:
+        return program_at(self._program, self._base, ns)
 
     @property
     def is_fast(self) -> bool:
@@ -57,7 +62,7 @@ class KeptThreads:
         if found is None:
             self._standing[thread, ns] = Standing(newest="")
             return None
-        saved = saved_of(self._encoder, self._program, found)
+        saved = saved_of(self._encoder, self._at(ns), found)
         self._standing[thread, ns] = Standing.at(found, saved.checkpoint)
         return saved
 
@@ -76,7 +81,7 @@ class KeptThreads:
                 if limit is not None and limit <= 0:
                     return
                 limit = None if limit is None else limit - 1
-                yield saved_of(self._encoder, self._program, self._rows.fill(row))
+                yield saved_of(self._encoder, self._at(ns), self._rows.fill(row))
             if len(page) < _PAGE:
                 return
             before = page[-1].id
@@ -96,7 +101,7 @@ class KeptThreads:
                 if limit is not None and limit <= 0:
                     return
                 limit = None if limit is None else limit - 1
-                yield saved_of(self._encoder, self._program, await self._rows.afill(row))
+                yield saved_of(self._encoder, self._at(ns), await self._rows.afill(row))
             if len(page) < _PAGE:
                 return
             before = page[-1].id
@@ -112,7 +117,9 @@ class KeptThreads:
             if standing is None:
                 standing = self._standing[place] = Standing()
             if type(each) is Checkpoint:
-                new, self._standing[place] = checkpoint_rows(self._encoder, self._program, thread, each, standing)
+                new, self._standing[place] = checkpoint_rows(
+                    self._encoder, self._at(each.ns), thread, each, standing, self._program.name
+                )
                 rows += new
             else:
                 rows.append(writes_row(self._encoder, thread, each))  # type: ignore[arg-type]

@@ -78,14 +78,17 @@ class Threads(Protocol):
         ...
 
 
-def threads_of(saver: Any, program: Program) -> Threads:
+def threads_of(saver: Any, program: Program, base: str = "") -> Threads:
     """The threads that a saver keeps, for one run of a graph: drumline's own savers, and LangGraph's.
+
+    `base` is the namespace of the graph: that of the task whose node calls it. `saver` may be the `Threads` of the run
+    around it too.
 
     TypeError for what is no saver.
     """
     own = getattr(saver, "threads_for", None)
     if own is not None:
-        threads: Threads = own(program)
+        threads: Threads = own(program, base)
         return threads
     if not all(callable(getattr(saver, name, None)) for name in ("get_tuple", "put", "put_writes", "list")):
         raise TypeError(
@@ -97,4 +100,4 @@ def threads_of(saver: Any, program: Program) -> Threads:
     with late_import():
         from drumline.langgraph.saver import FollowedThreads
 
-    return FollowedThreads(saver, program)
+    return FollowedThreads(saver, program, base)
