@@ -27,6 +27,7 @@ from drumline.threads.encoding import (
 )
 from drumline.threads.foreign import shown_values
 from drumline.threads.rows import STAYS, Cell, CheckpointRow, Found, Kept, Row, Slot, ValueRow, WritesRow
+from drumline_protocol.checkpoints import ERROR
 
 #: the version of LangGraph's form that rows of drumline are shown in
 SHOWN_VERSION = 4
@@ -71,8 +72,13 @@ def tuple_of(encoder: Encoder, found: Found) -> CheckpointTuple:
         checkpoint,
         metadata,
         config_of(row.thread, row.ns, row.parent) if row.parent else None,
-        pending_of(encoder, found.written),
+        [(task, channel, _told(channel, value)) for task, channel, value in pending_of(encoder, found.written)],
     )
+
+
+def _told(channel: str, value: Any) -> Any:
+    """A pending write as LangGraph's savers give it: an error is told as text."""
+    return repr(value) if channel == ERROR and isinstance(value, BaseException) else value
 
 
 def put_rows(

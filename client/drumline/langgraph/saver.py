@@ -24,7 +24,7 @@ from drumline.langgraph.their_dicts import (
 from drumline.langgraph.their_ids import Names
 from drumline.threads.loading import program_at
 from drumline_graph.program import Program
-from drumline_protocol.checkpoints import Checkpoint, Save, Saved
+from drumline_protocol.checkpoints import Checkpoint, Save, Saved, split_ns
 
 #: what a saver is asked: the name of its method, and the arguments
 Asked = tuple[str, tuple[Any, ...], dict[str, Any]]
@@ -136,6 +136,9 @@ class FollowedThreads:
     def prepare(self, thread: str, saves: Sequence[Save]) -> list[Asked]:
         """The calls of the saver that keep these. The values in them are the run's own."""
         calls: list[Asked] = []
+        checkpoints = [each for each in saves if type(each) is Checkpoint]
+        for each in sorted(checkpoints, key=lambda each: len(split_ns(each.ns))):  # names of graphs within need those
+            self._names.pair_tasks(each.id, each.ns, each.step + 1, each.tasks)
         for each in saves:
             place = self._places.setdefault((thread, each.ns), Place())
             if type(each) is Checkpoint:

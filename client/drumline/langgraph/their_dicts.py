@@ -74,7 +74,10 @@ def config_at(thread: str, ns: str, checkpoint: str = "") -> dict[str, Any]:
 def put_of(
     program: Program, thread: str, checkpoint: Checkpoint, place: Place, names: Names, following: Any
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The arguments of a saver's `put`: config, checkpoint, metadata, new versions. `place` is moved to it."""
+    """The arguments of a saver's `put`: config, checkpoint, metadata, new versions. `place` is moved to it.
+
+    `names` knows the tasks of the graphs around it.
+    """
     for number in sorted({*checkpoint.versions.values(), *(v for s in checkpoint.seen.values() for v in s.values())}):
         place.version(number, following)
     versions = {channel: place.versions[number] for channel, number in checkpoint.versions.items()}
@@ -85,7 +88,6 @@ def put_of(
             values[channel] = Snapshot(value)
         elif channel == TASKS:
             values[channel] = [their_value(item) for item in value]
-    names.pair_tasks(checkpoint.id, checkpoint.ns, checkpoint.step + 1, checkpoint.tasks)
     config: dict[str, Any] = config_at(thread, names.their_ns(checkpoint.ns), checkpoint.parent)
     config["metadata"] = dict(checkpoint.metadata)
     put = {
