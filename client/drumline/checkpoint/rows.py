@@ -9,7 +9,7 @@ from typing import Any
 from drumline.checkpoint.base.saver import BaseCheckpointSaver, Config
 from drumline.checkpoint.base.types import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from drumline.checkpoint.tuples import config_of, place_of, put_rows, put_writes_row, tuple_of
-from drumline.threads.encoding import PLAIN, Encoder
+from drumline.threads.encoding import Encoder
 from drumline.threads.keeping import KeptThreads, codec_of, metadata_shown
 from drumline.threads.rows import CheckpointRow, Row, Rows, Wanted
 from drumline_graph.errors import FeatureNotBuilt
@@ -43,7 +43,7 @@ class RowSaver(BaseCheckpointSaver[int]):
     def threads_for(self, program: Program, base: str = "") -> KeptThreads:
         """The threads as a run of a graph sees them."""
         self._programs[program.name] = program
-        return KeptThreads(self.rows, program, base)
+        return KeptThreads(self, program, base)
 
     def _encoder(self, graph: str = "") -> Encoder:
         program = self._programs.get(graph)
@@ -207,6 +207,6 @@ def _matching(page: Sequence[CheckpointRow], filter: Mapping[str, Any] | None) -
     for row in page:
         shown: Mapping[str, Any] = {}
         if filter:
-            shown = PLAIN.decode(row.metadata) if "theirs" in PLAIN.decode(row.facts) else metadata_shown(row)
+            shown = metadata_shown(row)
         if all(shown.get(key) == value for key, value in (filter or {}).items()):
             yield row

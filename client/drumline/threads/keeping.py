@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline.threads.encoding import PLAIN, Encoder, Standing, checkpoint_rows, saved_of, writes_row
 from drumline.threads.loading import program_at
-from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
+from drumline.threads.rows import CheckpointRow, Found, Row, Wanted
+from drumline.threads.store import Threads, followed, threads_of
 from drumline_graph.program import Program
 from drumline_graph.weakly import once_per_object
 from drumline_protocol.checkpoints import Checkpoint, Save, Saved
 from drumline_protocol.codec import Codec
 from drumline_protocol.graph_codecs import table_of
+
+if TYPE_CHECKING:
+    from drumline.checkpoint.rows import RowSaver
 
 #: checkpoint rows that are read at once
 _PAGE = 32
@@ -31,16 +35,21 @@ class KeptThreads:
     there. One run writes with it, one step after the other.
     """
 
-    def __init__(self, rows: Rows, program: Program, base: str = "") -> None:
-        self._rows = rows
+    def __init__(self, saver: RowSaver, program: Program, base: str = "") -> None:
+        self._saver = saver
+        self._rows = rows = saver.rows
         self._program = program
         self._base = base
+        #: the same over LangGraph's interface, if it was LangGraph that wrote the thread
+        self._theirs: Threads | None = None
         self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)
         self._standing: dict[tuple[str, str], Standing] = {}
 
-    def threads_for(self, program: Program, base: str) -> KeptThreads:
+    def threads_for(self, program: Program, base: str) -> Threads:
         """The same threads for another graph: one that a node of this run calls."""
-        return KeptThreads(self._rows, program, base)
+        if self._theirs is not None:
+            return threads_of(self._theirs, program, base)
+        return KeptThreads(self._saver, program, base)
 
     def _at(self, ns: str) -> Program:
         return program_at(self._program, self._base, ns)
@@ -53,10 +62,24 @@ class KeptThreads:
     # -- reading ------------------------------------------------------------------------------------
 
     def get(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
-        return self._taken(thread, ns, self._rows.find(thread, ns, checkpoint))
+        found = self._rows.find(thread, ns, checkpoint)
+        if self._is_theirs(found):
+            return self._over_langgraph().get(thread, ns, checkpoint)
+        return self._taken(thread, ns, found)
 
     async def aget(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
-        return self._taken(thread, ns, await self._rows.afind(thread, ns, checkpoint))
+        found = await self._rows.afind(thread, ns, checkpoint)
+        if self._is_theirs(found):
+            return await self._over_langgraph().aget(thread, ns, checkpoint)
+        return self._taken(thread, ns, found)
+
+    def _is_theirs(self, found: Found | None) -> bool:
+        return self._theirs is not None or (found is not None and found.row.is_theirs)
+
+    def _over_langgraph(self) -> Threads:
+        if self._theirs is None:
+            self._theirs = followed(self._saver, self._program, self._base)
+        return self._theirs
 
     def _taken(self, thread: str, ns: str, found: Found | None) -> Saved | None:
         if found is None:
@@ -81,7 +104,8 @@ class KeptThreads:
                 if limit is not None and limit <= 0:
                     return
                 limit = None if limit is None else limit - 1
-                yield saved_of(self._encoder, self._at(ns), self._rows.fill(row))
+                saved = self._shown(row, None if row.is_theirs else self._rows.fill(row))
+                yield saved or self._over_langgraph().get(thread, ns, row.id)  # type: ignore[misc]
             if len(page) < _PAGE:
                 return
             before = page[-1].id
@@ -101,15 +125,21 @@ class KeptThreads:
                 if limit is not None and limit <= 0:
                     return
                 limit = None if limit is None else limit - 1
-                yield saved_of(self._encoder, self._at(ns), await self._rows.afill(row))
+                saved = self._shown(row, None if row.is_theirs else await self._rows.afill(row))
+                yield saved or await self._over_langgraph().aget(thread, ns, row.id)  # type: ignore[misc]
             if len(page) < _PAGE:
                 return
             before = page[-1].id
 
+    def _shown(self, row: CheckpointRow, found: Found | None) -> Saved | None:
+        return None if found is None else saved_of(self._encoder, self._at(row.ns), found)
+
     # -- writing ------------------------------------------------------------------------------------
 
-    def prepare(self, thread: str, saves: Sequence[Save]) -> list[Row]:
+    def prepare(self, thread: str, saves: Sequence[Save]) -> Sequence[Any]:
         """The rows of these, with their values as they are now. EncodeError for a value that cannot be kept."""
+        if self._theirs is not None:
+            return self._theirs.prepare(thread, saves)
         rows: list[Row] = []
         for each in saves:
             place = thread, each.ns
@@ -135,17 +165,17 @@ class KeptThreads:
 
     def write(self, prepared: Sequence[Any]) -> None:
         """Write what `prepare` has given, all of it or nothing."""
-        self._rows.write(prepared)
+        (self._rows if self._theirs is None else self._theirs).write(prepared)
 
     async def awrite(self, prepared: Sequence[Any]) -> None:
         """The twin of `write`."""
-        await self._rows.awrite(prepared)
+        await (self._rows if self._theirs is None else self._theirs).awrite(prepared)
 
     def save(self, thread: str, saves: Sequence[Save]) -> None:
-        self._rows.write(self.prepare(thread, saves))
+        self.write(self.prepare(thread, saves))
 
     async def asave(self, thread: str, saves: Sequence[Save]) -> None:
-        await self._rows.awrite(self.prepare(thread, saves))
+        await self.awrite(self.prepare(thread, saves))
 
 
 def _matching(page: Sequence[CheckpointRow], metadata: Mapping[str, Any] | None) -> Iterator[CheckpointRow]:
@@ -157,6 +187,9 @@ def _matching(page: Sequence[CheckpointRow], metadata: Mapping[str, Any] | None)
 
 def metadata_shown(row: CheckpointRow) -> dict[str, Any]:
     """The metadata of a checkpoint row, as readers see it."""
+    if row.is_theirs:
+        shown: dict[str, Any] = PLAIN.decode(row.metadata)
+        return shown
     facts = PLAIN.decode(row.facts)
     own = {"source": facts["source"], "step": facts["step"], "parents": facts.get("parents", {})}
     return {**PLAIN.decode(row.metadata), **own}

@@ -78,6 +78,11 @@ class CheckpointRow:
     #: the checkpoint that must be the newest one when the row is written; None: any may be
     behind: str | None = None
 
+    @property
+    def is_theirs(self) -> bool:
+        """Whether it was put through LangGraph's interface: as LangGraph's dicts, and with no graph's name."""
+        return not self.graph
+
 
 @dataclass(slots=True)
 class ValueRow:

@@ -95,6 +95,11 @@ def threads_of(saver: Any, program: Program, base: str = "") -> Threads:
             f"graph {program.name!r} was compiled with a checkpointer that is no saver: {type(saver).__name__}. "
             "Pass one of drumline.checkpoint, or one with LangGraph's interface (get_tuple, list, put, put_writes)."
         )
+    return followed(saver, program, base)
+
+
+def followed(saver: Any, program: Program, base: str) -> Threads:
+    """The threads that a saver of LangGraph's interface keeps."""
     from drumline_transport.after_fork import late_import
 
     with late_import():
