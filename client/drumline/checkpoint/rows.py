@@ -11,7 +11,8 @@ from drumline.checkpoint.base.types import ChannelVersions, Checkpoint, Checkpoi
 from drumline.checkpoint.tuples import config_of, place_of, put_rows, put_writes_row, tuple_of
 from drumline.threads.encoding import Encoder
 from drumline.threads.keeping import KeptThreads, codec_of, metadata_shown
-from drumline.threads.rows import CheckpointRow, Row, Rows, Wanted
+from drumline.threads.loading import program_at
+from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.loaded import loaded
 from drumline_graph.program import Program
@@ -51,15 +52,20 @@ class RowSaver(BaseCheckpointSaver[int]):
         codec = _general if program is None else codec_of(program)
         return Encoder(codec, takes_objects=self.rows.takes_objects)
 
+    def _tuple(self, found: Found) -> CheckpointTuple:
+        program = self._programs.get(found.row.graph)
+        at = None if program is None else program_at(program, "", found.row.ns)
+        return tuple_of(self._encoder(found.row.graph), found, at)
+
     # -- reading ------------------------------------------------------------------------------------
 
     def get_tuple(self, config: Config) -> CheckpointTuple | None:
         found = self.rows.find(*place_of(config))
-        return None if found is None else tuple_of(self._encoder(found.row.graph), found)
+        return None if found is None else self._tuple(found)
 
     async def aget_tuple(self, config: Config) -> CheckpointTuple | None:
         found = await self.rows.afind(*place_of(config))
-        return None if found is None else tuple_of(self._encoder(found.row.graph), found)
+        return None if found is None else self._tuple(found)
 
     def list(
         self,
@@ -76,7 +82,7 @@ class RowSaver(BaseCheckpointSaver[int]):
                 if limit is not None and limit <= 0:
                     return
                 limit = None if limit is None else limit - 1
-                yield tuple_of(self._encoder(row.graph), self.rows.fill(row))
+                yield self._tuple(self.rows.fill(row))
             if len(page) < _PAGE:
                 return
             wanted = Wanted(wanted.thread, wanted.ns, wanted.checkpoint, page[-1].id)
@@ -96,7 +102,7 @@ class RowSaver(BaseCheckpointSaver[int]):
                 if limit is not None and limit <= 0:
                     return
                 limit = None if limit is None else limit - 1
-                yield tuple_of(self._encoder(row.graph), await self.rows.afill(row))
+                yield self._tuple(await self.rows.afill(row))
             if len(page) < _PAGE:
                 return
             wanted = Wanted(wanted.thread, wanted.ns, wanted.checkpoint, page[-1].id)

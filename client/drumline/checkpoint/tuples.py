@@ -27,6 +27,7 @@ from drumline.threads.encoding import (
 )
 from drumline.threads.foreign import shown_values
 from drumline.threads.rows import STAYS, Cell, CheckpointRow, Found, Kept, Row, Slot, ValueRow, WritesRow
+from drumline_graph.program import Program
 from drumline_protocol.checkpoints import ERROR
 
 #: the version of LangGraph's form that rows of drumline are shown in
@@ -45,8 +46,11 @@ def place_of(config: Mapping[str, Any]) -> tuple[str, str, str]:
     return thread, ns, configurable.get("checkpoint_id") or ""
 
 
-def tuple_of(encoder: Encoder, found: Found) -> CheckpointTuple:
-    """A checkpoint as LangGraph's savers give it. DecodeError for values of classes that are not known here."""
+def tuple_of(encoder: Encoder, found: Found, program: Program | None) -> CheckpointTuple:
+    """A checkpoint as LangGraph's savers give it. DecodeError for values of classes that are not known here.
+
+    `program` is the graph at its namespace; None if it is not there.
+    """
     row = found.row
     facts = PLAIN.decode(row.facts)
     metadata = PLAIN.decode(row.metadata)
@@ -57,7 +61,7 @@ def tuple_of(encoder: Encoder, found: Found) -> CheckpointTuple:
         metadata = {**metadata, **own}
         at = datetime.fromtimestamp(facts["at"] / 1000, timezone.utc)
         theirs = {"v": SHOWN_VERSION, "ts": at.isoformat()}
-        values = shown_values(values, facts["versions"])
+        values = shown_values(values, facts["versions"], program)
         facts["seen"] = {"__input__": {}, **facts["seen"]}
     checkpoint: Any = {
         **theirs,
