@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from drumline.threads import sqlite_script as script
 from drumline.threads.rows import CheckpointRow, Found, Row, Wanted
-from drumline.threads.sqlite_script import SCHEMA, Script
+from drumline.threads.sqlite_script import SCHEMA, SETTINGS, Script
 
 T = TypeVar("T")
 
@@ -87,8 +87,7 @@ class SqliteRows(_SqlRows):
         """Make the tables, if they are not there."""
         with self.lock:
             if not self._is_set_up:
-                self.connection.execute("PRAGMA journal_mode=WAL")
-                for statement in SCHEMA:
+                for statement in (*SETTINGS, *SCHEMA):
                     self.connection.execute(statement)
                 self.connection.commit()
                 self._is_set_up = True
@@ -137,8 +136,7 @@ class AiosqliteRows(_SqlRows):
     async def _set_up(self) -> None:
         if not self._is_set_up:
             await _connected(self.connection)
-            await self.connection.execute("PRAGMA journal_mode=WAL")
-            for statement in SCHEMA:
+            for statement in (*SETTINGS, *SCHEMA):
                 await self.connection.execute(statement)
             await self.connection.commit()
             self._is_set_up = True

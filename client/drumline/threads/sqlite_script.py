@@ -32,6 +32,9 @@ T = TypeVar("T")
 #: yields (statement, parameters), is sent its rows
 Script = Generator[tuple[str, Sequence[Any]], list[tuple[Any, ...]], T]
 
+#: Readers do not wait for a writer; what is deleted is overwritten, so that no byte of it stays in the file.
+SETTINGS = ("PRAGMA journal_mode = WAL", "PRAGMA secure_delete = ON")
+
 #: Names that LangGraph's saver, whose tables may lie in the same file, does not use. All rows of a namespace lie in one
 #: table in the order of their making: so what a superstep adds lies together, and few pages are written for it.
 SCHEMA = (
