@@ -51,7 +51,9 @@ def server() -> Iterator[str]:
 
 
 def _run(user: str | None, *command: str | Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C.UTF-8"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {
+        "LC_ALL": "C.UTF-8"
+    }
     subprocess.run(
         [str(word) for word in command],
         user=user,

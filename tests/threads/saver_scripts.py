@@ -47,14 +47,14 @@ class Inner(TypedDict):
 def questions(lib: Library) -> Any:
     """Two questions in one node beside another node, a join, a Command with Sends."""
 
-    def ask(state: State) -> Any:
+    def ask(_: State) -> Any:
         first = lib.types.interrupt("q1")
         return {"log": [first, lib.types.interrupt("q2")]}
 
-    def other(state: State) -> Any:
+    def other(_: State) -> Any:
         return {"log": ["other"], "n": 1}
 
-    def spread(state: State) -> Any:
+    def spread(_: State) -> Any:
         return lib.types.Command(update={"log": ["s"]}, goto=[lib.types.Send("work", {"i": i}) for i in range(2)])
 
     def work(state: Any) -> Any:
@@ -70,10 +70,10 @@ def questions(lib: Library) -> Any:
 def nested(lib: Library) -> Any:
     """A graph within that asks."""
 
-    def before(state: Inner) -> Any:
+    def before(_: Inner) -> Any:
         return {"x": "p"}
 
-    def ask(state: Inner) -> Any:
+    def ask(_: Inner) -> Any:
         return {"log": [lib.types.interrupt("in?")], "x": "y"}
 
     inner = lib.graph.StateGraph(Inner)
@@ -90,15 +90,14 @@ def failing(lib: Library) -> Any:
     """A node that fails once, after the one beside it has ended and its result is kept."""
     ended, calls = threading.Event(), [0]
 
-    def bad(state: State) -> Any:
+    def bad(_: State) -> Any:
         calls[0] += 1
         if calls[0] == 1:
             assert ended.wait(30)
             raise ValueError("boom")
         return {"log": ["ok"]}
 
-    def good(state: State) -> Any:
-        lib.graph  # noqa: B018
+    def good(_: State) -> Any:
         return {"log": ["good"]}
 
     builder = lib.graph.StateGraph(State)

@@ -53,7 +53,7 @@ def test_contents_are_langgraphs(name: str, durability: str) -> None:
 
 @pytest.mark.parametrize("which", SAVERS)
 def test_a_failed_step_keeps_what_has_ended(which: str) -> None:
-    """The result of the node beside the one that fails, and the error as text; the next run needs the failed one only."""
+    """The result of the node beside the one that fails, and the error as text; only that one runs again."""
     with SAVERS[which]() as saver:
         graph = failing(OURS)
         kept = graph.good_is_kept
@@ -70,7 +70,7 @@ def test_a_failed_step_keeps_what_has_ended(which: str) -> None:
 
 @pytest.mark.parametrize("which", SAVERS)
 def test_listing(which: str) -> None:
-    """By metadata, before a checkpoint, as many as asked for: as LangGraph's InMemorySaver lists what LangGraph wrote."""
+    """By metadata, before a checkpoint, as many as asked for: as LangGraph lists what LangGraph wrote."""
 
     def listed(saver: Any, **named: Any) -> list[int]:
         config = {"configurable": {"thread_id": "1", "checkpoint_ns": ""}}
@@ -103,5 +103,7 @@ def test_a_checkpoint_by_its_id(which: str) -> None:
         for found in list(saver.list({"configurable": {"thread_id": "1"}})):
             assert saver.get_tuple(found.config).checkpoint == found.checkpoint
             assert saver.get(found.config)["channel_values"] == found.checkpoint["channel_values"]
-        assert saver.get_tuple({"configurable": {"thread_id": "1", "checkpoint_ns": "", "checkpoint_id": "none"}}) is None
+        assert (
+            saver.get_tuple({"configurable": {"thread_id": "1", "checkpoint_ns": "", "checkpoint_id": "none"}}) is None
+        )
         assert saver.get_tuple({"configurable": {"thread_id": "other", "checkpoint_ns": ""}}) is None

@@ -76,7 +76,7 @@ def test_sync_is_kept_before_the_next_superstep(saver: Any) -> None:
 
 
 def test_async_is_kept_meanwhile_in_order_as_it_was(saver: Any) -> None:
-    """The run goes on while its first checkpoint cannot be written; what is written in the end is whole and in order."""
+    """The run goes on while its first checkpoint cannot be written; in the end all is written, in order."""
     may_write, began = threading.Event(), threading.Event()
     write = saver.rows.write
 
@@ -103,7 +103,7 @@ def test_async_is_kept_meanwhile_in_order_as_it_was(saver: Any) -> None:
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-def test_what_the_store_raises_ends_the_run(saver: Any, durability: str) -> None:
+def test_what_the_store_raises_ends_the_run(saver: Any, durability: Any) -> None:
     def full(_: Any) -> None:
         raise OSError("disk full")
 
@@ -114,9 +114,8 @@ def test_what_the_store_raises_ends_the_run(saver: Any, durability: str) -> None
 
 def test_exit_keeps_one_checkpoint_per_run(saver: Any) -> None:
     graph = chain(a, b, c).compile(checkpointer=saver)
-    seen: list[list[int]] = []
-    for part in graph.stream({"log": ["1"]}, CONFIG, durability="exit", stream_mode="checkpoints"):
-        seen.append([*steps(saver), part["metadata"]["step"]])
+    parts = graph.stream({"log": ["1"]}, CONFIG, durability="exit", stream_mode="checkpoints")
+    seen = [[*steps(saver), part["metadata"]["step"]] for part in parts]
     assert seen == [[-1], [0], [1], [2], [3]]  # told of, not kept
     assert steps(saver) == [3]
     assert graph.invoke({"log": ["2"]}, CONFIG, durability="exit")["log"] == ["1", "a", "b", "c", "2", "a", "b", "c"]
@@ -140,7 +139,9 @@ def test_exit_keeps_questions_of_graphs_within(saver: Any) -> None:
     outer = StateGraph(State).add_node("child", chain(a, ask).compile()).add_edge(START, "child")
     graph = outer.compile(checkpointer=saver)
     graph.invoke({"log": []}, CONFIG, durability="exit")
-    everywhere = [found.config["configurable"]["checkpoint_ns"] for found in saver.list({"configurable": {"thread_id": "1"}})]
+    everywhere = [
+        found.config["configurable"]["checkpoint_ns"] for found in saver.list({"configurable": {"thread_id": "1"}})
+    ]
     assert sorted(ns.partition(":")[0] for ns in everywhere) == ["", "child"]
     assert graph.invoke(Command(resume="yes"), CONFIG, durability="exit")["log"] == ["a", "yes"]
     everywhere = [found.metadata["source"] for found in saver.list({"configurable": {"thread_id": "1"}})]
@@ -201,7 +202,7 @@ def test_async_store_errors_end_the_run() -> None:
             async def full(_: Any) -> None:
                 raise OSError("disk full")
 
-            opened.rows.awrite = full
+            opened.rows.awrite = full  # type: ignore[method-assign, assignment]
             with pytest.raises(OSError, match="disk full"):
                 await chain(a, b).compile(checkpointer=opened).ainvoke({"log": []}, CONFIG)
 

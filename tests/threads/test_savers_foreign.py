@@ -168,7 +168,9 @@ def test_postgres() -> None:
                 assert run(lib, "questions", saver, durability="sync") == expected
                 held.append(contents(saver))
                 saver.delete_thread("1")
-        for shown in (shown for each in held for shown in each):  # LangGraph leaves the older answers of a task that ended
+        for shown in (
+            shown for each in held for shown in each
+        ):  # LangGraph leaves the older answers of a task that ended
             shown["pending"] = [write for write in shown["pending"] if write[1] != "__resume__"]
         assert held[0] == held[1]
         for first, second in ((THEIRS, OURS), (OURS, THEIRS)):

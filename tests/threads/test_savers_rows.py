@@ -1,4 +1,4 @@
-"""Threads by change: what is stored follows what changes, branches own their deltas, and what is kept stays readable."""
+"""Threads by change: what is stored follows what changes, branches own their deltas, what is kept can be read."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Spy:
         write = saver.rows.write
         saver.rows.write = lambda rows: (self.rows.extend(rows), write(rows))[1]
 
-    def bytes_of(self, kind: type) -> int:
-        return sum(len(row.data) for row in self.rows if type(row) is kind)
+    def bytes_of(self, kind: Any) -> int:
+        return sum(len(row.data) for row in self.rows if isinstance(row, kind))
 
     def written(self) -> int:
         """All bytes of all rows."""
@@ -141,7 +141,7 @@ def item_in_table(state: Chat) -> Any:
     return {"table": {"a": state["table"]["a"]}}
 
 
-def replaced(state: Chat) -> Any:
+def replaced(_: Chat) -> Any:
     return {"log": Overwrite(["only " * 50])}
 
 
@@ -152,7 +152,10 @@ def test_in_place(node: Any, kind: str) -> None:
     with saver_of(kind) as saver:
         start = {
             "log": ["a" * 200],
-            "messages": [{"role": "user", "content": "b" * 200, "id": "1"}, {"role": "user", "content": "c", "id": "2"}],
+            "messages": [
+                {"role": "user", "content": "b" * 200, "id": "1"},
+                {"role": "user", "content": "c", "id": "2"},
+            ],
             "table": {"a": {"n": 1, "pad": "d" * 200}, "b": {"n": 1}},
         }
         graph_of(lambda _: {}, saver).invoke(start, at())
@@ -292,7 +295,9 @@ def test_two_writers(kind: str) -> None:
         assert found is not None and same is not None
         first.save("1", [following(found.checkpoint, "f")])
         with pytest.raises(ThreadConflict, match="thread '1'"):
-            second.save("1", [following(same.checkpoint, "s"), TaskWrites("", found.checkpoint.id, "t", [("log", ["x"])])])
+            second.save(
+                "1", [following(same.checkpoint, "s"), TaskWrites("", found.checkpoint.id, "t", [("log", ["x"])])]
+            )
         newest = saver.get_tuple(at())
         assert newest.checkpoint["channel_values"]["document"] == "f"
         assert newest.parent_config["configurable"]["checkpoint_id"] == found.checkpoint.id

@@ -126,13 +126,9 @@ class RowSaver(BaseCheckpointSaver[int]):
     def _put(
         self, config: Config, checkpoint: Any, metadata: Any, new_versions: Any, parent: Sequence[CheckpointRow]
     ) -> Sequence[Row]:
-        return put_rows(
-            self._encoder(), config, checkpoint, metadata, new_versions, parent[0] if parent else None
-        )
+        return put_rows(self._encoder(), config, checkpoint, metadata, new_versions, parent[0] if parent else None)
 
-    def put_writes(
-        self, config: Config, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
+    def put_writes(self, config: Config, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = "") -> None:
         self.rows.write([put_writes_row(self._encoder(), config, writes, task_id, task_path)])
 
     async def aput_writes(

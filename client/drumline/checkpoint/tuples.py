@@ -149,12 +149,10 @@ def _milliseconds(ts: Any) -> float:
 def put_writes_row(
     encoder: Encoder, config: Mapping[str, Any], writes: Sequence[tuple[str, Any]], task: str, path: str
 ) -> WritesRow:
-    """The row of writes that LangGraph puts: what became of a task replaces what did so before, else the first stays."""
+    """The row of writes that LangGraph puts: the newest of what became of a task holds, else the first one stays."""
     thread, ns, checkpoint = place_of(config)
     slots = [
         Slot(WRITES_IDX_MAP.get(channel, index), channel, encoder.data(value, f"writes[{channel!r}]"))
         for index, (channel, value) in enumerate(writes)
     ]
     return WritesRow(thread, ns, checkpoint, task, path, slots, STAYS)
-
-

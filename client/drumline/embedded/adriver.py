@@ -31,7 +31,7 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
                 await embedded.thread.aload()
             effects = embedded.start()
             while True:
-                if effects.saves:
+                if effects.saves and embedded.thread is not None:
                     await embedded.thread.akeep(effects.saves)
                 # one by one if somebody listens, who is to hear of each in its turn
                 for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:

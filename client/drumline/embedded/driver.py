@@ -39,7 +39,7 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
                 embedded.thread.load()
             effects = embedded.start()
             while True:
-                if effects.saves:
+                if effects.saves and embedded.thread is not None:
                     embedded.thread.keep(effects.saves)
                 # one by one if somebody listens, who is to hear of each in its turn
                 for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:

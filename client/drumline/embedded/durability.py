@@ -19,7 +19,7 @@ SYNC, ASYNC, EXIT = "sync", "async", "exit"
 
 
 class Background:
-    """Writes in the background, in order; for sync and for async callers. The first error is raised to the next call."""
+    """Writes in the background, in order, for sync and async callers. An error is raised to the next call."""
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
@@ -101,7 +101,7 @@ class Background:
 
 
 class AtExit:
-    """What is kept of a run at its end: where each graph stood, and what the tasks of its open superstep had written."""
+    """What is kept of a run at its end: where each graph stood, and what the tasks of its open superstep wrote."""
 
     def __init__(self) -> None:
         #: by namespace: the checkpoint that the store has, and the newest one

@@ -95,7 +95,7 @@ class OpenThread:
         self.run.saved = await arun_loading(self._loading, lambda ns, id_: self._store.aget(self.run.id, ns, id_))
 
     def keep(self, saves: Sequence[Save]) -> None:
-        """Write what the run adds, or see to it that it is written. Raises what the store does, also for earlier ones."""
+        """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""
         if self._exit is not None:
             self._store.skip(self.run.id, self._exit.add(saves))
         elif self._background is not None:
@@ -113,7 +113,7 @@ class OpenThread:
             await self._store.asave(self.run.id, saves)
 
     def close(self) -> None:
-        """The run has ended, or nobody reads on: what it has done is kept when this returns. Raises what the store does."""
+        """The run has ended, or nobody reads on: what it did is kept when this returns. Raises what the store does."""
         if self._exit is not None:
             kept = self._exit.take()
             if kept:

@@ -84,10 +84,12 @@ class FollowedThreads:
         return replayed(program, histories)
 
     def get(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
-        return self._run(self._reading(thread, ns, checkpoint))
+        found: Saved | None = self._run(self._reading(thread, ns, checkpoint))
+        return found
 
     async def aget(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
-        return await self._arun(self._reading(thread, ns, checkpoint))
+        found: Saved | None = await self._arun(self._reading(thread, ns, checkpoint))
+        return found
 
     def history(
         self,
@@ -137,8 +139,8 @@ class FollowedThreads:
         """The calls of the saver that keep these. The values in them are the run's own."""
         calls: list[Asked] = []
         checkpoints = [each for each in saves if type(each) is Checkpoint]
-        for each in sorted(checkpoints, key=lambda each: len(split_ns(each.ns))):  # names of graphs within need those
-            self._names.pair_tasks(each.id, each.ns, each.step + 1, each.tasks)
+        for new in sorted(checkpoints, key=lambda each: len(split_ns(each.ns))):  # names of graphs within need those
+            self._names.pair_tasks(new.id, new.ns, new.step + 1, new.tasks)
         for each in saves:
             place = self._places.setdefault((thread, each.ns), Place())
             if type(each) is Checkpoint:
@@ -193,9 +195,7 @@ class FollowedThreads:
             return await asyncio.to_thread(getattr(self._saver, name), *given, **named)
 
 
-def _limits(
-    thread: str, ns: str, before: str, limit: int | None, metadata: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _limits(thread: str, ns: str, before: str, limit: int | None, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "before": config_at(thread, ns, before) if before else None,
         "limit": limit,

@@ -216,16 +216,17 @@ def saved_of(
     ours.tasks = tasks_of(program, saved)
     names.pair_tasks(ours.id, ns, ours.step + 1, ours.tasks)
     pending = found.pending_writes or []
-    saved.pending = [
-        (names.ours(task), channel, our_value(value)) for task, channel, value in pending
-    ]
+    saved.pending = [(names.ours(task), channel, our_value(value)) for task, channel, value in pending]
     rename_questions(saved, names)
     null = [(channel, value) for task, channel, value in pending if task == NULL_TASK]
     return saved, Place(ours.id, dict(enumerate(order, 1)), dict(theirs), null)
 
 
 def rename_questions(saved: Saved, names: Names) -> None:
-    """Give the questions that wait the ids that drumline gives them. Those of graphs within are known once these are."""
+    """Give the questions that wait the ids that drumline gives them.
+
+    Those of graphs within are known once the checkpoints of these were read.
+    """
     ns = saved.checkpoint.ns
     of = {task.id: f"{ns}|{task.name}:{task.id}" if ns else f"{task.name}:{task.id}" for task in saved.checkpoint.tasks}
     saved.pending = [

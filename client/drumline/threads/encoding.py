@@ -59,7 +59,7 @@ PLAIN = Codec()
 
 
 class Encoder:
-    """Values to data and back. With `takes_objects` what the codec does not take is kept as it is, as a private copy."""
+    """Values to data and back. With `takes_objects` a private copy is kept of what the codec does not take."""
 
     def __init__(self, codec: Codec, *, takes_objects: bool) -> None:
         self.codec = codec
@@ -237,15 +237,16 @@ def encode_metadata(metadata: Mapping[str, Any]) -> bytes:
 
 
 def checkpoint_of(encoder: Encoder, program: Program, found: Found) -> Checkpoint:
-    """The checkpoint of a row that drumline has written, as this version of the graph sees it. DecodeError for values that cannot be read, ThreadDamaged for rows that are gone."""
+    """The checkpoint of a row that drumline has written, as this version of the graph sees it.
+
+    DecodeError for values that cannot be read, ThreadDamaged for rows that are gone.
+    """
     row = found.row
     facts = PLAIN.decode(row.facts)
     step: int = facts["step"]
     ns = split_ns(row.ns)
     tasks = [
-        PlannedTask(
-            task_id(row.id, ns, step + 1, path_key_of(path)), name, tuple(path), tuple(triggers), None, hidden
-        )
+        PlannedTask(task_id(row.id, ns, step + 1, path_key_of(path)), name, tuple(path), tuple(triggers), None, hidden)
         for name, path, triggers, hidden in facts.get("tasks", ())
     ]
     return Checkpoint(
@@ -268,7 +269,9 @@ def checkpoint_of(encoder: Encoder, program: Program, found: Found) -> Checkpoin
 
 def saved_of(encoder: Encoder, program: Program, found: Found) -> Saved:
     """A checkpoint with its pending writes."""
-    return Saved(checkpoint_of(encoder, program, found), pending_of(encoder, found.written), found.row.id == found.newest)
+    return Saved(
+        checkpoint_of(encoder, program, found), pending_of(encoder, found.written), found.row.id == found.newest
+    )
 
 
 def pending_of(encoder: Encoder, written: Iterable[Written]) -> list[PendingWrite]:

@@ -68,6 +68,6 @@ def taken_cells(values: Mapping[str, Any], versions: Mapping[str, Any], program:
 
 def ranks(versions: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     """All versions of a checkpoint in their order; the number of one here is its place, from 1 on."""
-    found = {version for version in versions.values()}
+    found = set(versions.values())
     found.update(version for of_node in seen.values() for version in of_node.values())
     return sorted(version for version in found if version)

@@ -178,16 +178,16 @@ def _stands_on(scope: _Scope, row: CheckpointRow) -> list[ValueRow]:
 
 def _put(written: dict[tuple[str, int], Written], row: WritesRow) -> None:
     shift = 0
-    ordinary = any(slot.index >= 0 for slot in row.slots)
+    ordinary = any(slot.place >= 0 for slot in row.slots)
     if row.meets == REPLACES and ordinary:
         for key in [key for key in written if key[0] == row.task and key[1] >= 0]:
             del written[key]
     elif row.meets == APPENDS:
         shift = 1 + max((index for task, index in written if task == row.task and index >= 0), default=-1)
     for slot in row.slots:
-        placed = slot if slot.index < 0 else Slot(slot.index + shift, slot.channel, slot.data)
-        key = row.task, placed.index
-        if placed.index < 0 or key not in written:
+        placed = slot if slot.place < 0 else Slot(slot.place + shift, slot.channel, slot.data)
+        key = row.task, placed.place
+        if placed.place < 0 or key not in written:
             written[key] = Written(row.task, row.path, placed)
 
 

@@ -99,7 +99,7 @@ class ValueRow:
 class Slot(NamedTuple):
     """One row of a task's writes: its place among them, its channel (or `SEVERAL`), and what was written."""
 
-    index: int
+    place: int
     channel: str
     data: Data
 
@@ -131,7 +131,7 @@ class Written:
     @property
     def order(self) -> tuple[str, str, int]:
         """By what LangGraph sorts pending writes."""
-        return self.path, self.task, self.slot.index
+        return self.path, self.task, self.slot.place
 
 
 @dataclass(slots=True)

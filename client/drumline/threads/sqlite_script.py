@@ -123,14 +123,14 @@ def _write_writes(scope: int, row: WritesRow) -> Script[None]:
     place = scope, packed(row.checkpoint), WRITE, packed(row.task)
     of_task = "FROM drumline_rows WHERE scope = ? AND id = ? AND kind = ? AND name = ? AND idx >= 0"
     shift = 0
-    if row.meets == REPLACES and any(slot.index >= 0 for slot in row.slots):
+    if row.meets == REPLACES and any(slot.place >= 0 for slot in row.slots):
         yield f"DELETE {of_task}", place
     elif row.meets == APPENDS:
         last = yield f"SELECT coalesce(max(idx), -1) {of_task}", place
         shift = last[0][0] + 1
     for slot in row.slots:
-        verb = "INSERT OR REPLACE" if slot.index < 0 else "INSERT OR IGNORE"
-        index = slot.index if slot.index < 0 else slot.index + shift
+        verb = "INSERT OR REPLACE" if slot.place < 0 else "INSERT OR IGNORE"
+        index = slot.place if slot.place < 0 else slot.place + shift
         yield f"{verb} {_INTO}", (*place, index, slot.channel, row.path, None, slot.data)
 
 
@@ -191,9 +191,7 @@ def page(wanted: Wanted, size: int) -> Script[list[CheckpointRow]]:
 def _checkpoint_row(row: tuple[Any, ...]) -> CheckpointRow:
     thread, ns, id_, parent, graph, run, data = row
     facts, metadata, cells = PLAIN.decode(data)
-    return CheckpointRow(
-        thread, ns, unpacked(id_), unpacked(parent), graph, run or "", facts, metadata, _cells(cells)
-    )
+    return CheckpointRow(thread, ns, unpacked(id_), unpacked(parent), graph, run or "", facts, metadata, _cells(cells))
 
 
 _WHERE = f"FROM drumline_rows WHERE scope = ({_SCOPE})"

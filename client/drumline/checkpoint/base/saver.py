@@ -1,4 +1,4 @@
-"""LangGraph's interface of a saver, for those who call one by hand, give drumline's to LangGraph, or write their own."""
+"""LangGraph's interface of a saver: for those who call one, give drumline's to LangGraph, or write their own."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class BaseCheckpointSaver(Generic[V]):
         if serde is not None:
             self.serde = serde
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """What `isinstance` asks when the type itself does not tell: LangGraph looks for its own base there."""
         theirs = loaded("langgraph.checkpoint.base")
@@ -99,9 +99,7 @@ class BaseCheckpointSaver(Generic[V]):
         """Keep a checkpoint behind the one that the config names; the config that names the new one."""
         raise NotImplementedError
 
-    def put_writes(
-        self, config: Config, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
+    def put_writes(self, config: Config, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = "") -> None:
         """Keep what a task has written on top of a checkpoint."""
         raise NotImplementedError
 
@@ -139,6 +137,7 @@ class BaseCheckpointSaver(Generic[V]):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """The twin of `list`."""
+        del config, filter, before, limit
         raise NotImplementedError
         yield
 

@@ -154,7 +154,7 @@ def get_checkpoint_id(config: Any) -> str | None:
 
 
 def get_checkpoint_metadata(config: Any, metadata: Any) -> Any:
-    """The metadata of a checkpoint with those of the run's config: texts, numbers and truths, without what is private."""
+    """The metadata of a checkpoint with those of the run's config: texts, numbers and truths that are not private."""
     shown = {key: value.replace("\0", "") if isinstance(value, str) else value for key, value in metadata.items()}
     for more in (config.get("metadata"), config.get("configurable")):
         for key, value in (more or {}).items():
