@@ -16,6 +16,7 @@ from drumline_protocol.checkpoint_ids import next_checkpoint_id
 from drumline_protocol.checkpoints import NO_WRITES, Checkpoint, PendingWrite, TaskWrites, joined_ns
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import Checkpointed, PlannedTask
+from drumline_protocol.failure import Failure
 from drumline_protocol.ids import task_id
 
 
@@ -126,3 +127,13 @@ def keep_writes(machine: Machine, task: Task, writes: Any) -> None:
 def keep_result(machine: Machine, task: Task, writes: Any) -> None:
     """The thread keeps the result of a task: also one that has written nothing has ended."""
     keep_writes(machine, task, unbox(writes) or [(NO_WRITES, None)])
+
+
+def error_text(error: Any) -> str:
+    """What a thread keeps of an error: its text alone, as LangGraph's savers do."""
+    if type(error) is Failure:
+        return f"{error.class_name.rpartition('.')[2]}({error.message!r})"
+    try:
+        return repr(error)
+    except Exception:  # an exception is user code too
+        return f"{type(error).__name__}(...)"

@@ -11,7 +11,7 @@ from typing import Any
 
 from drumline_coordinator.cells import kept_below
 from drumline_coordinator.changes import merge, taken_fact
-from drumline_coordinator.checkpointing import keep_result, keep_writes, make_checkpoint, planned_rows
+from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, restore
@@ -171,7 +171,8 @@ def _run_failed(machine: Machine, _scope: Scope, error: BaseException) -> None:
 def _run_pauses(machine: Machine, scope: Scope, interrupts: Sequence[Any]) -> None:
     """What the finished tasks wrote is shown; the step is not over, and the state stays as it was."""
     done = [task for task in scope.tasks.values() if task.status is DONE]
-    changes, written = {}, ()
+    changes: dict[str, Any] = {}
+    written: tuple[str, ...] = ()
     if done:
         applied, changes = merge(machine, scope, done)
         written = applied.written
@@ -279,8 +280,8 @@ def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
     """The task waits for an answer; its siblings go on."""
     scope = task.scope
     machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
-    if machine.thread is not None:
-        keep_writes(machine, task, [(INTERRUPT, unbox(interrupts))])
+    if machine.thread is not None and (asked := unbox(interrupts)):  # none: a graph in it has stopped at a breakpoint
+        keep_writes(machine, task, [(INTERRUPT, asked)])
     machine.note_end(scope)
 
 
@@ -304,7 +305,7 @@ def fail_task(machine: Machine, task: Task, error: Any) -> None:
         scope = current.scope
         machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms))
         if machine.thread is not None:
-            keep_writes(machine, current, [(ERROR, error)])
+            keep_writes(machine, current, [(ERROR, error_text(error))])
         current = scope.parent
     end_run(machine, RunStatus.FAILED, error)
 

@@ -22,17 +22,17 @@ from drumline_worker.node import Answer, arun_job, failed
 async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels its async nodes."""
     embedded = embed(program, call, strict=strict, is_async=True)
-    crew, trace = _Crew(embedded), embedded.trace
+    crew, trace, thread = _Crew(embedded), embedded.trace, embedded.thread
     try:
         try:
             if trace is not None:
                 await trace.abegin()
-            if embedded.thread is not None:
-                await embedded.thread.aload()
+            if thread is not None:
+                await thread.aload()
             effects = embedded.start()
             while True:
-                if effects.saves and embedded.thread is not None:
-                    await embedded.thread.akeep(effects.saves)
+                if thread is not None and effects.saves:
+                    await thread.akeep(effects.saves)
                 # one by one if somebody listens, who is to hear of each in its turn
                 for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
                     items = embedded.items(facts)
@@ -47,8 +47,8 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
             try:
                 await crew.close()
             finally:
-                if embedded.thread is not None:
-                    await embedded.thread.aclose()
+                if thread is not None:
+                    await thread.aclose()
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:

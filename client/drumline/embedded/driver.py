@@ -30,17 +30,17 @@ from drumline_worker.node import Answer, arun_job, failed, run_job
 def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels async nodes and waits for sync ones."""
     embedded = embed(program, call, strict=strict)
-    crew, trace = _Crew(embedded), embedded.trace
+    crew, trace, thread = _Crew(embedded), embedded.trace, embedded.thread
     try:
         try:
             if trace is not None:
                 trace.begin()
-            if embedded.thread is not None:
-                embedded.thread.load()
+            if thread is not None:
+                thread.load()
             effects = embedded.start()
             while True:
-                if effects.saves and embedded.thread is not None:
-                    embedded.thread.keep(effects.saves)
+                if thread is not None and effects.saves:
+                    thread.keep(effects.saves)
                 # one by one if somebody listens, who is to hear of each in its turn
                 for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
                     items = embedded.items(facts)
@@ -54,8 +54,8 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
             try:
                 crew.close()
             finally:
-                if embedded.thread is not None:
-                    embedded.thread.close()
+                if thread is not None:
+                    thread.close()
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:

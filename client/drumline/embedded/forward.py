@@ -12,9 +12,11 @@ from drumline_protocol.facts import (
     Emitted,
     Fact,
     GraphEntered,
+    GraphKept,
     GraphLeft,
     Noticed,
     RunFinished,
+    RunKept,
     RunStarted,
 )
 from drumline_worker.job import Emit
@@ -38,13 +40,15 @@ class Forwarder:
         """Pass one fact on."""
         if type(fact) is RunStarted:
             self._started = fact
-        elif type(fact) is not Noticed:
+        elif type(fact) not in (Noticed, RunKept):
             for part in self._parts(fact):
                 self._emit(NESTED, part, None)
 
     def _parts(self, fact: Fact) -> Iterator[Fact]:
         if type(fact) is Emitted:
             yield from self._bursts(fact)
+        elif type(fact) is GraphKept:  # of a thread: it goes on from a checkpoint
+            yield from self._parts(GraphEntered(fact.ns, fact.path, fact.cells))
         elif type(fact) is GraphEntered and fact.ns == self._ns:
             started = self._started
             assert started is not None
