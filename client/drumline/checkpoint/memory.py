@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import Self
 
+from drumline._unbuilt import unbuilt
 from drumline.checkpoint.rows import RowSaver
 from drumline.threads.memory_rows import MemoryRows
 
@@ -39,5 +40,9 @@ class InMemorySaver(RowSaver):
 
 
 MemorySaver = InMemorySaver
+
+__getattr__ = unbuilt(
+    __name__, "Pickled threads", "PersistentDict", advice="drumline.checkpoint.sqlite keeps threads in a file."
+)
 
 __all__ = ["InMemorySaver", "MemorySaver"]

@@ -1,4 +1,4 @@
-"""Between the rows of threads and LangGraph's dicts of checkpoints. Pure.
+"""Between the rows of threads and LangGraph's dicts of checkpoints. No IO.
 
 A row that drumline has written is shown as LangGraph would have written it; one that LangGraph has `put` is given back
 as it was.

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from drumline.threads.encoding import PLAIN, Encoder, Standing, checkpoint_rows, saved_of, writes_row
 from drumline.threads.loading import program_at
-from drumline.threads.rows import CheckpointRow, Found, Row, Wanted
+from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
 from drumline.threads.store import Threads, followed, threads_of
 from drumline_graph.program import Program
 from drumline_graph.weakly import once_per_object
 from drumline_protocol.checkpoints import Checkpoint, Save, Saved
 from drumline_protocol.codec import Codec
 from drumline_protocol.graph_codecs import table_of
-
-if TYPE_CHECKING:
-    from drumline.checkpoint.rows import RowSaver
 
 #: checkpoint rows that are read at once
 _PAGE = 32
@@ -28,6 +25,12 @@ def codec_of(program: Program) -> Codec:
     return Codec(table_of(program))
 
 
+class HoldsRows(Protocol):
+    """A saver of drumline's."""
+
+    rows: Rows
+
+
 class KeptThreads:
     """`Threads` over rows, for one run of a graph at the namespace `base` (`drumline.threads.store`).
 
@@ -35,7 +38,7 @@ class KeptThreads:
     there. One run writes with it, one step after the other.
     """
 
-    def __init__(self, saver: RowSaver, program: Program, base: str = "") -> None:
+    def __init__(self, saver: HoldsRows, program: Program, base: str = "") -> None:
         self._saver = saver
         self._rows = rows = saver.rows
         self._program = program
