@@ -6,7 +6,7 @@ import operator
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import pytest
@@ -19,7 +19,7 @@ from drumline.graph import START, StateGraph
 from drumline.graph.message import add_messages
 from drumline.threads.rows import CheckpointRow, Kept, ValueRow, Wanted, WritesRow
 from drumline.threads.store import threads_of
-from drumline.types import Overwrite
+from drumline.types import Command, Overwrite, interrupt
 from drumline_protocol.checkpoint_ids import next_checkpoint_id
 from drumline_protocol.checkpoints import Checkpoint, TaskWrites
 
@@ -341,3 +341,48 @@ def test_deltas_are_really_used() -> None:
     cell = row.cells["log"]
     assert isinstance(cell, Kept)
     assert cell.base != cell.made
+
+
+@dataclass
+class Thing:
+    """A class that one of two graphs of one name knows."""
+
+    n: int
+
+
+class Things(TypedDict):
+    thing: Thing
+    pad: str
+
+
+@pytest.mark.parametrize("kind", SAVERS)
+def test_two_graphs_of_one_name_share_a_saver(kind: str) -> None:
+    """Each has its own classes, also when the saver is asked by hand."""
+    with saver_of(kind) as saver:
+        other = graph_of(lambda _: {"log": ["x"]}, saver)
+        things = StateGraph(Things).add_node("step", lambda _: {"thing": Thing(2), "pad": "y" * BIG})
+        graph = things.add_edge(START, "step").compile(checkpointer=saver)
+        assert graph.name == other.name
+        graph.invoke({"thing": Thing(1), "pad": ""}, at("things"))
+        other.invoke({"log": []}, at("other"))
+        assert values(saver, "things")["thing"] == Thing(2)
+        assert graph.invoke({"pad": "z"}, at("things"))["thing"] == Thing(2)
+        assert values(saver, "other")["log"] == ["x"]
+
+
+@pytest.mark.parametrize("kind", SAVERS)
+def test_results_of_an_earlier_run_are_stored_as_deltas(kind: str) -> None:
+    """A question each turn: what was kept of the step before the answer came counts as written."""
+    with saver_of(kind) as saver:
+
+        def ask(_: Chat) -> Any:
+            return {"log": [interrupt("?")]}
+
+        builder = StateGraph(Chat).add_node("ask", ask).add_node("beside", lambda _: {"log": ["b" * BIG]})
+        graph = builder.add_edge(START, "ask").add_edge(START, "beside").compile(checkpointer=saver)
+        spy = Spy(saver)
+        for turn in range(20):
+            graph.invoke({"log": []}, at())
+            state = graph.invoke(Command(resume=f"{turn}"), at())
+        assert values(saver)["log"] == state["log"]
+        assert spy.bytes_of(ValueRow) < 1.5 * 20 * BIG

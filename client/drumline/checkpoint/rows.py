@@ -38,24 +38,26 @@ class RowSaver(BaseCheckpointSaver[int]):
                 "drumline writes values with its own codec; drumline.types.register(cls) teaches it a class",
             )
         self.rows = rows
-        #: graphs whose runs have used this saver, by name: their classes are known when it is asked by hand
-        self._programs: weakref.WeakValueDictionary[str, Program] = weakref.WeakValueDictionary()
+        #: graphs whose runs have used this saver: their classes are known when it is asked by hand
+        self._programs: weakref.WeakSet[Program] = weakref.WeakSet()
 
     def threads_for(self, program: Program, base: str = "") -> KeptThreads:
         """The threads as a run of a graph sees them."""
-        self._programs[program.name] = program
+        self._programs.add(program)
         return KeptThreads(self, program, base)
 
-    def _encoder(self, graph: str = "") -> Encoder:
-        program = self._programs.get(graph)
+    def _encoder(self, program: Program | None = None) -> Encoder:
         _know_langgraph()
-        codec = _general if program is None else codec_of(program)
-        return Encoder(codec, takes_objects=self.rows.takes_objects)
+        return Encoder(_general if program is None else codec_of(program), takes_objects=self.rows.takes_objects)
 
     def _tuple(self, found: Found) -> CheckpointTuple:
-        program = self._programs.get(found.row.graph)
-        at = None if program is None else program_at(program, "", found.row.ns)
-        return tuple_of(self._encoder(found.row.graph), found, at)
+        """A checkpoint with the classes of its graph: the very one, or another version of it, if one is here."""
+        fingerprint, _, name = found.row.graph.partition(" ")
+        programs = [program for program in self._programs if program.name == name]
+        programs.sort(key=lambda program: program.fingerprint != fingerprint)
+        if not programs:
+            return tuple_of(self._encoder(), found, None)
+        return tuple_of(self._encoder(programs[0]), found, program_at(programs[0], "", found.row.ns))
 
     # -- reading ------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def tuple_of(encoder: Encoder, found: Found, program: Program | None) -> Checkpo
     """
     row = found.row
     facts = PLAIN.decode(row.facts)
-    metadata = PLAIN.decode(row.metadata)
+    metadata: Any = PLAIN.decode(row.metadata)
     values = cells_of(encoder, found)
     theirs = facts.get("theirs")
     if theirs is None:

@@ -103,10 +103,13 @@ class Standing:
     written: dict[str, list[Any]] | None = field(default_factory=dict)
 
     @classmethod
-    def at(cls, found: Found, checkpoint: Checkpoint) -> Standing:
+    def at(cls, found: Found, saved: Saved) -> Standing:
         """Where a run stands that begins at a checkpoint."""
+        checkpoint = saved.checkpoint
         values = {channel: noted(value) for channel, value in checkpoint.cells.items()}
-        return cls(checkpoint.id, found.newest, dict(checkpoint.versions), dict(found.row.cells), values)
+        standing = cls(checkpoint.id, found.newest, dict(checkpoint.versions), dict(found.row.cells), values)
+        standing.note((channel, value) for _, channel, value in saved.pending)
+        return standing
 
     def note(self, writes: Iterable[tuple[str, Any]]) -> None:
         """Remember what channels were given."""
@@ -123,7 +126,7 @@ def checkpoint_rows(
 ) -> tuple[list[Row], Standing]:
     """The rows of a checkpoint that follows where a run stands, and where the run stands then.
 
-    `program` is the graph at the checkpoint's namespace, `graph` the name of the one that runs as a whole.
+    `program` is the graph at the checkpoint's namespace, `graph` tells the one that runs as a whole.
 
     EncodeError for a value that cannot be kept.
     """

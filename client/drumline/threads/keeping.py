@@ -43,6 +43,7 @@ class KeptThreads:
         self._rows = rows = saver.rows
         self._program = program
         self._base = base
+        self._graph = f"{program.fingerprint} {program.name}"
         #: the same over LangGraph's interface, if it was LangGraph that wrote the thread
         self._theirs: Threads | None = None
         self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)
@@ -89,7 +90,7 @@ class KeptThreads:
             self._standing[thread, ns] = Standing(newest="")
             return None
         saved = saved_of(self._encoder, self._at(ns), found)
-        self._standing[thread, ns] = Standing.at(found, saved.checkpoint)
+        self._standing[thread, ns] = Standing.at(found, saved)
         return saved
 
     def history(
@@ -151,7 +152,7 @@ class KeptThreads:
                 standing = self._standing[place] = Standing()
             if type(each) is Checkpoint:
                 new, self._standing[place] = checkpoint_rows(
-                    self._encoder, self._at(each.ns), thread, each, standing, self._program.name
+                    self._encoder, self._at(each.ns), thread, each, standing, self._graph
                 )
                 rows += new
             else:

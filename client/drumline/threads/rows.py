@@ -64,7 +64,10 @@ Cell = Kept | Data
 
 @dataclass(slots=True)
 class CheckpointRow:
-    """One checkpoint. `run` is the run id in its metadata, `facts` and `metadata` are encoded."""
+    """One checkpoint. `graph` is the fingerprint and the name of the graph that ran as a whole, with a space between.
+
+    `run` is the run id in its metadata, `facts` and `metadata` are encoded.
+    """
 
     thread: str
     ns: str

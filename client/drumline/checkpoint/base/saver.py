@@ -63,7 +63,7 @@ class BaseCheckpointSaver(Generic[V]):
             self.serde = serde
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What `isinstance` asks when the type itself does not tell: LangGraph looks for its own base there."""
         theirs = loaded("langgraph.checkpoint.base")
         return type(self) if theirs is None else _both(type(self), theirs.BaseCheckpointSaver)
