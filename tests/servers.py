@@ -1,13 +1,12 @@
-"""Brokers for tests: the double, fakeredis behind a socket, and every real server that is
-installed.
+"""Brokers for tests: the double, fakeredis behind a socket, and every real server that is installed.
 
 A conftest imports the fixtures it wants:
 
     from tests.servers import backend, broker  # noqa: F401
 
-`backend` runs a test on every broker; `real_backend` on real servers only (blocking, restarts,
-evictions). A server that is not installed is skipped, with a warning and in the summary (`ran_on`).
-Servers take a free port, are shared by the whole test session, and are killed when it ends.
+`backend` runs a test on every broker; `real_backend` on real servers only (blocking, restarts, evictions). A server
+that is not installed is skipped, with a warning and in the summary (`ran_on`). Servers take a free port, are shared by
+the whole test session, and are killed when it ends.
 """
 
 from __future__ import annotations
@@ -174,7 +173,11 @@ class Backend:
             self.raw("XCLAIM", key, "workers", consumer, 0, self.entry_id(entry_id), "IDLE", ms, "JUSTID")
 
     def keys(self) -> list[str]:
-        return [] if self.memory is not None else sorted(key.decode() for key in self.raw("KEYS", "*"))
+        return (
+            []
+            if self.memory is not None
+            else sorted(key.decode("utf-8", "surrogateescape") for key in self.raw("KEYS", "*"))
+        )
 
     def close(self) -> None:
         for broker in self._brokers:
@@ -195,7 +198,9 @@ def expected_key(key: str, prefix: str) -> bool:
     whole = rf"{p}:(meta|ctl|workers|coordinators|graphs|tasks:.+)"
     kinds = "requests|inbox|dead|failed|lease|open|waiting|timers|ctl"
     partition = rf"\{{{p}:\d+\}}:({kinds}|(run|thread|log|cells|blob|tasks):.+)"
-    return re.fullmatch(f"{whole}|{partition}", key, re.DOTALL) is not None
+    store = rf"\{{{p}:store\}}:(next|ttl|(under|order|items|vectors):.*)"
+    cache = rf"\{{{p}:cache\}}:(spaces|(values|keys):.*)"
+    return re.fullmatch(f"{whole}|{partition}|{store}|{cache}", key, re.DOTALL) is not None
 
 
 def open_backend(name: str) -> Backend:

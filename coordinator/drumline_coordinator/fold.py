@@ -37,18 +37,18 @@ from drumline_protocol.facts import (
     Checkpointed,
     Emitted,
     GraphEntered,
+    GraphExited,
     GraphKept,
-    GraphLeft,
     GraphPaused,
     GraphResumed,
     InputTaken,
     Noticed,
     PlanMade,
     PlannedTask,
+    RoutingStarted,
     RunFinished,
     RunKept,
     StepCommitted,
-    TailOpened,
     TaskAnswered,
     TaskFailed,
     TaskFinished,
@@ -59,7 +59,7 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.leaving import leaves
 from drumline_protocol.named import Named
-from drumline_protocol.step_changes import opened_changes
+from drumline_protocol.step_changes import decoded_changes
 from drumline_protocol.wire import decode_interrupts, decode_writes
 
 
@@ -78,7 +78,7 @@ def fold(state: RunState, fact: Any) -> None:
 
 def _entered(state: RunState, fact: GraphEntered) -> None:
     ns = fact.ns
-    if ns == state.base:
+    if ns == state.root_ns:
         scope = state.root = Scope(state.program, ns, fact.path, state.limit, None)
     else:
         parent = state.tasks[task_of(ns)]
@@ -95,7 +95,7 @@ def task_of(ns: tuple[str, ...]) -> str:
     return ns[-1].rpartition(":")[2]
 
 
-def _left(state: RunState, fact: GraphLeft) -> None:
+def _exited(state: RunState, fact: GraphExited) -> None:
     scope = state.scopes[fact.ns]
     if scope.parent is not None:
         scope.parent.child = None
@@ -121,7 +121,7 @@ def _paused(state: RunState, fact: GraphPaused) -> None:
 def _graph_kept(state: RunState, fact: GraphKept) -> None:
     """A graph of a head: all at once what its facts had made of it."""
     ns, parent = fact.ns, None
-    if ns != state.base:
+    if ns != state.root_ns:
         parent = state.tasks[task_of(ns)]
     program = state.program if parent is None else parent.node.subprogram
     assert program is not None
@@ -198,18 +198,20 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     program, held = scope.program, scope.state
     changed = fact.cells
     if changed is None:
-        changed = patched(held.cells, opened_changes(fact.changes, scope.written))
+        changed = patched(held.cells, decoded_changes(fact.changes, scope.written))
     if changed:
         state.version += 1
-    held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()], state.version)
-    if fact.kept or scope.kept:
-        fold_kept(scope, state.version, fact.changes, fact.kept)
-    if scope.parent is not None and not scope.output_keys.isdisjoint(fact.written):
-        scope.output = held.read(program, program.output_keys)
-    state.heard = {id_: (task.attempt, task.n) for id_, task in scope.tasks.items()}
-    for id_ in scope.tasks:
+    ran, state.heard = [], {}
+    for id_, task in scope.tasks.items():
+        ran.append((task.name, task.triggers))
+        state.heard[id_] = (task.attempt, task.n)
         del state.tasks[id_]
     scope.tasks = {}
+    held.advance(program, changed, ran, state.version)
+    if fact.kept or scope.kept:
+        fold_kept(scope, state.version, fact.changes, fact.kept)
+    if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
+        scope.output = held.read(program, program.output_keys)
     scope.resumed = False
 
 
@@ -217,7 +219,7 @@ def _taken(state: RunState, fact: InputTaken) -> None:
     scope = state.scopes[fact.ns]
     changed = fact.cells
     if changed is None:
-        changed = patched(scope.state.cells, opened_changes(fact.changes, _nothing))
+        changed = patched(scope.state.cells, decoded_changes(fact.changes, _nothing))
     if changed:
         state.version += 1
     scope.state.advance(scope.program, changed, fact.dropped, state.version)
@@ -313,12 +315,17 @@ def _parked(state: RunState, fact: TaskParked) -> None:
 # -- ends ------------------------------------------------------------------------------------------
 
 
-def _end(state: RunState, task: Task, status: TaskStatus) -> None:
-    if task.is_sent:
+def _end(state: RunState, id_: str, status: TaskStatus) -> Task:
+    """The task has come to its end. What `_heard_of` says of its entry is said here again, without a call more."""
+    task = state.tasks[id_]
+    if task.runs_on_worker:
+        if task.status is not RUNNING:
+            fold_dispatch(state, [task])
         state.running -= 1
     task.become(status)
     task.n += 1  # the answer has a number too
     task.scope.open_tasks -= 1
+    return task
 
 
 def _finished(state: RunState, fact: TaskFinished) -> None:
@@ -328,10 +335,9 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
     if fact.opened is not None:
         names = {id(new): old for (_, old), (_, new) in zip(writes, fact.opened, strict=True) if type(old) is Named}
         writes = fact.opened
-    task = _heard_of(state, fact.task)
-    if fact.cached and task.status is PLANNED:  # the node is a graph, which is not entered
-        task.become(RUNNING)
-    _end(state, task, DONE)
+    if fact.cached and (planned := state.tasks[fact.task]).status is PLANNED and not planned.runs_on_worker:
+        planned.become(RUNNING)  # the node is a graph, which is not entered
+    task = _end(state, fact.task, DONE)
     task.writes = writes
     task.names = names
     if leaves(writes):
@@ -340,21 +346,20 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
 
 def _interrupted(state: RunState, fact: TaskInterrupted) -> None:
     interrupts = decode_interrupts(fact.interrupts) if state.wire else unbox(fact.interrupts)
-    task = _heard_of(state, fact.task)
-    _end(state, task, INTERRUPTED)
+    task = _end(state, fact.task, INTERRUPTED)
     task.interrupts = interrupts
     task.scope.asks = True
 
 
 def _left_its_graph(state: RunState, fact: TaskLeft) -> None:
-    _end(state, _heard_of(state, fact.task), DONE)
+    _end(state, fact.task, DONE)
 
 
 def _failed(state: RunState, fact: TaskFailed) -> None:
-    _end(state, _heard_of(state, fact.task), FAILED)
+    _end(state, fact.task, FAILED)
 
 
-def _tail(state: RunState, fact: TailOpened) -> None:
+def _routing_started(state: RunState, fact: RoutingStarted) -> None:
     writes = _writes(state, fact.writes)
     task = state.tasks[fact.task]
     task.become(PLANNED)
@@ -388,7 +393,7 @@ def _over(state: RunState, fact: RunFinished) -> None:
 
 FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     GraphEntered: _entered,
-    GraphLeft: _left,
+    GraphExited: _exited,
     GraphPaused: _paused,
     PlanMade: _planned,
     StepCommitted: _committed,
@@ -403,7 +408,7 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     TaskInterrupted: _interrupted,
     TaskLeft: _left_its_graph,
     TaskFailed: _failed,
-    TailOpened: _tail,
+    RoutingStarted: _routing_started,
     Noticed: _noticed,
     RunFinished: _over,
     RunKept: _run_kept,

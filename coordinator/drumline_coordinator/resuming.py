@@ -44,7 +44,7 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
     """The graph as it stands at a checkpoint, with no task yet."""
     checkpoint, state = saved.checkpoint, machine.state
     top = max(checkpoint.versions.values(), default=0)
-    if scope_ns == state.base:
+    if scope_ns == state.root_ns:
         machine.emit(RunKept(top, (), {}, 0, checkpoint.id))
     step = checkpoint.step
     machine.emit(
@@ -81,7 +81,7 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     travels = thread.is_addressed and not answers
     superseded = thread.is_addressed and not saved.is_head
     pending = [write for write in saved.pending if not (travels and write[1] == RESUME)]
-    scope = restore(machine, machine.state.base, "", saved)
+    scope = restore(machine, machine.state.root_ns, "", saved)
     forks = resumes and travels and (saved.checkpoint.source not in (UPDATE, FORK) or superseded)
     carried: list[tuple[str, Any]] = []
     if command is not None:

@@ -70,9 +70,9 @@ class Node:
     implementations exist; the runner chooses. `ends` are targets that only the node's code knows (names, or name ->
     label); they serve drawings.
 
-    A `foreign` node is one of another engine's compiled graph: its action makes the writes itself, by `run(context)` or
-    `await arun(context)` with the task's context. If it holds a `subprogram`, its writers run on a worker after that,
-    in phase `route`, with what the subgraph returned as the one write to channel RETURN.
+    A `makes_writes` node is one of another engine's compiled graph: its action makes the writes itself, by
+    `run(context)` or `await arun(context)` with the task's context. If it holds a `subprogram`, its writers run on a
+    worker after that, in phase `route`, with what the subgraph returned as the one write to channel RETURN.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Node:
     has_sync: bool = True
     has_async: bool = False
     is_runnable: bool = False
-    foreign: bool = False
+    makes_writes: bool = False
     trace_policy: Any = None
     path: tuple[Any, ...] = ()
     """Path of the PULL task of this node: ("__pregel_pull", name)."""
@@ -185,9 +185,12 @@ class Program(_Weakly):
     persists: bool | None = None
     """Of a graph within another: whether it has checkpoints of its own on a thread. None: as long as its node runs;
     True: one history for all its calls; False: none."""
+    store: Any = None
+    """The store that `compile(store=)` was given: of its runs, and of the graphs that its nodes call. No part of the
+    fingerprint: each process has its own object."""
     unseen_defaults: Mapping[str, str] = field(default_factory=dict)
     """Keys whose default in the schema no node sees when the input is a dict, each with the reason."""
-    volatile: tuple[str, ...] = field(init=False)
+    volatile: frozenset[str] = field(init=False)
     consumable: frozenset[str] = field(init=False)
     finishing: tuple[str, ...] = field(init=False)
     joins: tuple[str, ...] = field(init=False)
@@ -209,7 +212,7 @@ class Program(_Weakly):
         for keys in ("input_keys", "output_keys", "stream_keys"):
             _set(self, keys, frozen_keys(getattr(self, keys)))
         items = self.channels.items()
-        _set(self, "volatile", tuple(name for name, channel in items if channel.volatile))
+        _set(self, "volatile", frozenset(name for name, channel in items if channel.volatile))
         _set(self, "consumable", frozenset(name for name, channel in items if channel.consumable))
         _set(self, "finishing", tuple(name for name, channel in items if channel.finishing))
         _set(self, "joins", tuple(name for name, channel in items if isinstance(channel, Barrier)))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
+from drumline_graph.delta import as_changes
 from drumline_graph.program import Node, Program
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.facts import STREAMED, PlanMade, PlannedTask, TaskFailed
+from drumline_protocol.facts import STREAMED, PlanMade, PlannedTask, StepCommitted, TaskFailed
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import RunShared
 
@@ -21,7 +22,7 @@ class Fate(Protocol):
     """What becomes of an execution beside its answer, for calls of its code that outlive an exception or a thread."""
 
     @property
-    def void(self) -> bool:
+    def cancelled(self) -> bool:
         """It is for nothing: its run has ended, or its task was given to another worker."""
         ...
 
@@ -68,7 +69,7 @@ class Job:
     """One attempt of one task.
 
     `input` is what the node gets (a PULL task's mapped state, or a Send's argument). `cells` are the raw cells that
-    its routers read. In phase `route` the body is left out and `writes` is what it would have written. `base` is the
+    its routers read. In phase `route` the body is left out and `writes` is what it would have written. `root_ns` is the
     namespace of the run's root graph, `above` the subgraph nodes between that and this graph, outermost first.
     """
 
@@ -89,28 +90,32 @@ class Job:
     writes: Any
     emit: Emit
     executor: str
-    base: tuple[str, ...] = ()
+    root_ns: tuple[str, ...] = ()
     above: tuple[Node, ...] = ()
     #: what `push_message` wrote: (channel, value), before what the node returns
     pushed: list[tuple[str, Any]] | None = None
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
+    #: the store of the run; None if there is none
+    store: Any = None
     #: what its questions were answered so far, in their order
     answers: Sequence[Any] = ()
     #: the thread that its run is on; None: it is on none
     thread: JobThread | None = None
+    #: which of its values have names (`drumline_worker.origins.Origins`); None if none has
+    origins: Any = None
 
     @property
     def is_heard(self) -> bool:
         """Whether somebody asked for live events of this task's graph: those of subgraphs are often left out."""
-        return self.ns == self.base or self.shared.subgraphs
+        return self.ns == self.root_ns or self.shared.subgraphs
 
     @property
     def needs_loop(self) -> bool:
         """Whether the job runs on an event loop: some of its code is async only, or the caller prefers async code."""
         node = self.node
-        if node.is_async or any(branch.is_async for branch in node.branches):
+        if node.is_async or (node.branches and any(branch.is_async for branch in node.branches)):
             return True
         return self.shared.is_async and node.has_async
 
@@ -129,6 +134,8 @@ def portable_event(kind: int, payload: Any, codec: Codec) -> Any:
     if type(payload) is PlanMade and payload.inputs is not None:
         pairs = zip(payload.tasks, payload.inputs, strict=True)
         return replace(payload, tasks=[_with_input(task, given, codec) for task, given in pairs], inputs=None)
+    if type(payload) is StepCommitted and payload.cells is not None:
+        return replace(payload, changes=as_changes(payload.cells), cells=None)
     return payload
 
 

@@ -44,14 +44,26 @@ class NotHeld(DrumlineError):
 class Registry:
     """Programs by name, and the codecs that know their types. `version` is the protocol that the cluster speaks.
 
+    `stores` are those of the graphs by name; without it each graph has the one that it was compiled with.
+
     `codec` reads and writes messages; `codec_of(message)` the values of a task's graph.
     """
 
-    def __init__(self, programs: Mapping[str, Program], version: int = wire.VERSION) -> None:
+    def __init__(
+        self,
+        programs: Mapping[str, Program],
+        version: int = wire.VERSION,
+        stores: Mapping[str, Any] | None = None,
+    ) -> None:
         self.programs = dict(programs)
+        self._stores = {name: program.store for name, program in programs.items()} if stores is None else dict(stores)
         self._codecs = GraphCodecs(self.programs, version)
         self.codec = self._codecs.general
         self._shared: OrderedDict[bytes, _Known] = OrderedDict()
+
+    def give_store(self, store: Any) -> None:
+        """From now on graphs without a store have this one."""
+        self._stores = {name: store if own is None else own for name, own in self._stores.items()}
 
     def fingerprints(self) -> dict[str, str]:
         """Name -> fingerprint of every graph that is held."""
@@ -104,7 +116,7 @@ class Registry:
             known.context = _context(self.programs[shared.graph], shared.context)
         if known.tracing is _UNBUILT:
             known.tracing = run_tracing(shared)
-        inputs = values.inputs(self.codec_of(shared.graph), shared, message)
+        inputs = values.inputs(self.codec_of(shared.graph), shared, message, program.nodes)
         return Job(
             program=program,
             node=node,
@@ -125,6 +137,8 @@ class Registry:
             executor=executor,
             above=above,
             tracing=known.tracing,
+            store=self._stores.get(shared.graph),
+            origins=inputs.origins,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

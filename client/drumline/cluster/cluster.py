@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from drumline.cluster.remote import ClusterGraph
     from drumline.graph.state import CompiledStateGraph
+    from drumline.store.base import BaseStore
+    from drumline.store.redis import RedisStore
     from drumline_graph.builder import ContextT, InputT, OutputT, StateT
     from drumline_graph.types import StreamMode, StreamPart
     from drumline_transport.broker import Broker
@@ -41,7 +43,8 @@ class Cluster:
     Left out, they come from where the command line takes them: `DRUMLINE_BROKER` and `DRUMLINE_PREFIX`, a `drumline up`
     that runs in this folder, `[tool.drumline]` of its pyproject.toml; ValueError if no broker is named. `types` are
     dataclass, pydantic or Enum classes and `errors` exception classes that results may hold: what this process is not
-    given arrives as `Opaque` and as `RemoteError`. One `Cluster` serves threads and event loops alike.
+    given arrives as `Opaque` and as `RemoteError`. `store` is what `.store` gives in place of the cluster's own store:
+    name it if its workers were given another one. One `Cluster` serves threads and event loops alike.
     """
 
     def __init__(
@@ -51,12 +54,16 @@ class Cluster:
         prefix: str | None = None,
         types: Sequence[type] = (),
         errors: Sequence[type[BaseException]] = (),
+        store: BaseStore | None = None,
     ) -> None:
         settings = Settings(SimpleNamespace(broker=url or None, prefix=prefix))
         self.url = settings.broker()
         self.prefix = settings.prefix()
         #: the connection and what goes over it
         self.link = Link(self.url, self.prefix, types, errors)
+        self._types = types
+        self._given_store = store
+        self._own_store: RedisStore | None = None
 
     # -- graphs and runs ----------------------------------------------------------------------------
 
@@ -118,7 +125,7 @@ class Cluster:
         InvalidPosition.
         """
         reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
-        return self._joining(run_id, reading, after).stream(self.link)
+        return Opening(run_id, reading, after=after).stream(self.link)
 
     @overload
     def ajoin(
@@ -156,21 +163,15 @@ class Cluster:
     ) -> AsyncRunStream[Any]:
         """The twin of `join` for an event loop: `async for item in cluster.ajoin(run_id)`."""
         reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
-        return self._joining(run_id, reading, after).astream(self.link)
+        return Opening(run_id, reading, after=after).astream(self.link)
 
     def result(self, run_id: str) -> Any:
         """Wait for the run's end and return its output, as `invoke` does; raises what the run raised."""
-        return result_of(OUTPUT, self._joining(run_id, OUTPUT).stream(self.link))
+        return result_of(OUTPUT, Opening(run_id, OUTPUT, newest=True).stream(self.link))
 
     async def aresult(self, run_id: str) -> Any:
         """The twin of `result` for an event loop."""
-        return await aresult_of(OUTPUT, self._joining(run_id, OUTPUT).astream(self.link))
-
-    def _joining(self, run_id: str, reading: Reading, after: str | None = None) -> Opening:
-        def begin() -> None:  # a stream that joins makes sure first that the run exists
-            self.link.record(run_id)
-
-        return Opening(run_id, reading, begin=begin, after=after)
+        return await aresult_of(OUTPUT, Opening(run_id, OUTPUT, newest=True).astream(self.link))
 
     def cancel(self, run_id: str, reason: str = "") -> None:
         """End a run: no new task starts, running async nodes are cancelled, readers get `RunCancelled`.
@@ -198,9 +199,9 @@ class Cluster:
     def status(self, run_id: str) -> dict[str, Any]:
         """What is known of a run, without waiting.
 
-        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`: the status is "open", "done", "failed",
-        "cancelled" or "paused"; each open task is
-        `{"id", "node", "ns", "pool", "attempt", "state": "dispatched" | "planned" | "parked", "reason"}`.
+        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`. The status is "open", "done", "failed", "cancelled"
+        or "paused". Each open task is `{"id", "node", "ns", "pool", "attempt", "state", "reason"}`, its state
+        "dispatched", "planned" or "parked".
         """
         with late_import():  # it folds the run's facts: readers of streams do not need that
             from drumline.cluster.status import run_status
@@ -210,6 +211,21 @@ class Cluster:
     async def astatus(self, run_id: str) -> dict[str, Any]:
         """The twin of `status` for an event loop."""
         return await _in_thread(self.status, run_id)
+
+    @property
+    def store(self) -> Any:
+        """The cluster's store, as nodes get it: in the cluster's Redis, or what this client was given as `store`.
+
+        Its methods connect when they are first used (NoBroker).
+        """
+        if self._given_store is not None:
+            return self._given_store
+        if self._own_store is None:
+            with late_import():
+                from drumline.store.redis import RedisStore
+
+            self._own_store = RedisStore(self.url, prefix=self.prefix, types=self._types)
+        return self._own_store
 
     # -- the connection -------------------------------------------------------------------------------
 
@@ -223,6 +239,8 @@ class Cluster:
     def close(self) -> None:
         """Close all connections. The cluster and its runs go on."""
         self.link.close()
+        if self._own_store is not None:
+            self._own_store.close()
 
     async def aclose(self) -> None:
         """The twin of `close` for an event loop."""

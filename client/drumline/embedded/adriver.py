@@ -22,7 +22,7 @@ from drumline_worker.node import Answer, arun_job, failed
 async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels its async nodes."""
     embedded = embed(program, call, strict=strict, is_async=True)
-    crew, trace, thread = _Crew(embedded), embedded.trace, embedded.thread
+    nodes, trace, thread = _NodeTasks(embedded), embedded.trace, embedded.thread
     try:
         try:
             if trace is not None:
@@ -42,10 +42,10 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
                         yield item
                 if effects.finished:
                     break
-                effects = await crew.next_effects(effects)
+                effects = await nodes.next_effects(effects)
         finally:
             try:
-                await crew.close()
+                await nodes.close()
             finally:
                 if thread is not None:
                     await thread.aclose()
@@ -59,7 +59,7 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
         raise
 
 
-class _Crew:
+class _NodeTasks:
     """The asyncio tasks of one run and the events they put out, in order for each task."""
 
     def __init__(self, embedded: Embedded) -> None:

@@ -30,7 +30,7 @@ from drumline_worker.node import Answer, arun_job, failed, run_job
 def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels async nodes and waits for sync ones."""
     embedded = embed(program, call, strict=strict)
-    crew, trace, thread = _Crew(embedded), embedded.trace, embedded.thread
+    nodes, trace, thread = _NodeThreads(embedded), embedded.trace, embedded.thread
     try:
         try:
             if trace is not None:
@@ -49,10 +49,10 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
                     yield from items
                 if effects.finished:
                     break
-                effects = crew.next_effects(effects)
+                effects = nodes.next_effects(effects)
         finally:
             try:
-                crew.close()
+                nodes.close()
             finally:
                 if thread is not None:
                     thread.close()
@@ -66,7 +66,7 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
         raise
 
 
-class _Crew:
+class _NodeThreads:
     """The threads of one run; none is started before it is needed."""
 
     def __init__(self, embedded: Embedded) -> None:
@@ -170,7 +170,7 @@ class _Crew:
         self._queue.put((None, answer))
 
     def _move_in(self) -> None:
-        """This process is the child of a fork, and has no thread of the crew."""
+        """This process is the child of a fork, and has no thread of the run."""
         if self._open:
             raise RuntimeError(
                 "this stream's nodes were running when the process forked; they run in the parent only. "

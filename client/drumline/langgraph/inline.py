@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph import errors
 
-from drumline.langgraph.abilities import abilities_of
+from drumline.langgraph.capabilities import capabilities_of
 from drumline.langgraph.errors import of_both
 from drumline.langgraph.program import check_options
 from drumline.langgraph.tasks import our_payload
@@ -51,7 +51,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         tags=(TAG_HIDDEN,),
         has_sync=action.has_sync,
         has_async=action.has_async,
-        foreign=True,
+        makes_writes=True,
         path=path,
         path_key=path_key_of(path),
     )
@@ -87,6 +87,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         context_schema=graph.context_schema,
         input_reader=_read_input,
         version=version,
+        store=graph.store,
         raised_as=of_both,
         shown_as=their_payload,
         eager=True,
@@ -117,15 +118,15 @@ class InlineGraph:
         self._graph = graph
         #: what a client and the codec look into for classes of exceptions and of values
         self.user_code = tuple(node.bound for name, node in graph.nodes.items() if name != START)
-        abilities = [abilities_of(node) for name, node in graph.nodes.items() if name != START]
-        self.has_sync = all(sync for sync, _ in abilities)
-        self.has_async = any(asynchronous for _, asynchronous in abilities)
+        capabilities = [capabilities_of(node) for name, node in graph.nodes.items() if name != START]
+        self.has_sync = all(sync for sync, _ in capabilities)
+        self.has_async = any(asynchronous for _, asynchronous in capabilities)
 
     def run(self, context: TaskContext) -> Writes:
         """Run the graph on this thread."""
         job = context.job
         var_child_runnable_config.set(None)  # or LangGraph would take the graph for a part of this task's
-        for item in self._graph.stream(job.input[INPUT], _config(context), **self._options(job)):
+        for item in self._on(job).stream(job.input[INPUT], _config(context), **self._options(job)):
             _pass_on(job, item)
         return []
 
@@ -133,12 +134,17 @@ class InlineGraph:
         """Run the graph on the running event loop."""
         job = context.job
         var_child_runnable_config.set(None)
-        async for item in self._graph.astream(job.input[INPUT], _config(context), **self._options(job)):
+        async for item in self._on(job).astream(job.input[INPUT], _config(context), **self._options(job)):
             _pass_on(job, item)
         return []
 
+    def _on(self, job: Job) -> Any:
+        """The graph, with the store of the run."""
+        graph = self._graph
+        return graph if graph.store is job.store else graph.copy({"store": job.store})
+
     def _options(self, job: Job) -> dict[str, Any]:
-        modes = [mode for mode in job.shared.record if mode != "checkpoints"]
+        modes = [mode for mode in job.shared.recorded if mode != "checkpoints"]
         options = {"context": job.context, "stream_mode": modes, "subgraphs": job.shared.subgraphs}
         if KEYS in job.input:
             options["output_keys"] = job.input[KEYS]

@@ -12,6 +12,14 @@ _STEPS = (
 
 GRAPH: tuple[Mutation, ...] = (
     Mutation(
+        "function_handed_on",
+        "graph/drumline_graph/channels/reducers.py",
+        "    if _has_callables(function):\n",
+        "    if not function:\n",
+        "tests/graph/test_in_place.py",
+        "A reducer that may hand a function of the user on gets private copies.",
+    ),
+    Mutation(
         "seen_again",
         _SUPERSTEP,
         "versions.get(channel, 0) <= seen.get(channel, 0)",
@@ -78,8 +86,8 @@ GRAPH: tuple[Mutation, ...] = (
     Mutation(
         "fresh_values_expire",
         _SUPERSTEP,
-        "if cell is MISSING or name in updated or not channels[name].volatile:",
-        "if cell is MISSING or not channels[name].volatile:",
+        "        if name not in volatile or name in updated:",
+        "        if name not in volatile:",
         _STEPS,
         "What was written in this superstep is seen in the next.",
     ),

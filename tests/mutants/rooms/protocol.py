@@ -43,7 +43,7 @@ PROTOCOL: tuple[Mutation, ...] = (
         "ATTEMPTS_MAX = 5",
         "ATTEMPTS_MAX = 2",
         "tests/protocol/test_promises.py",
-        "A task is begun five times before it is abandoned.",
+        "A task is begun five times before it is lost for good.",
     ),
     Mutation(
         "poison_at_the_first_try",
@@ -128,8 +128,8 @@ PROTOCOL: tuple[Mutation, ...] = (
     Mutation(
         "attempt_not_in_the_id",
         "protocol/drumline_protocol/ids.py",
-        "str(step), str(attempt), path_key, *ns)",
-        "str(step), path_key, *ns)",
+        "\\0{attempt}\\0{path_key}",
+        "\\0{path_key}",
         "tests/protocol/test_names.py",
         "Tasks of a child graph differ by the parent's attempt.",
     ),
