@@ -16,6 +16,7 @@ from drumline_coordinator.resuming import due, take_up
 from drumline_coordinator.state import RUN_OPEN
 from drumline_coordinator.tasks import PLANNED, Scope, Task
 from drumline_coordinator.thread_run import GoingOn
+from drumline_coordinator.updating import end_update
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphRecursionError
 from drumline_graph.message_ids import messages_in_fields
@@ -42,6 +43,9 @@ def settle(machine: Machine) -> None:
 
 
 def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
+    if scope.updates is not None:
+        end_update(machine, scope, done)
+        return
     if scope.asks:
         end_graph(machine, scope, Ending.ASKED, [item for task in done for item in task.interrupts])
         return

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from drumline_coordinator.changes import taken_fact
 from drumline_coordinator.checkpointing import keep_writes
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
-from drumline_coordinator.thread_run import GoingOn
+from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import EmptyInputError, UnknownInterruptError
 from drumline_graph.program import Program
@@ -40,12 +41,13 @@ _ID = re.compile(r"[0-9a-f]{32}")
 NEXT = ""
 
 
-def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved) -> Scope:
-    """The graph as it stands at a checkpoint, with no task yet."""
-    checkpoint, state = saved.checkpoint, machine.state
+def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved, task: str = "") -> Scope:
+    """The graph as it stands at a checkpoint, with no task yet. `task` is the one whose node it is."""
+    checkpoint, state, thread = saved.checkpoint, machine.state, machine.thread
+    newest = checkpoint.id if thread is None else max(checkpoint.id, thread.newest)
     top = max(checkpoint.versions.values(), default=0)
     if scope_ns == state.base:
-        machine.emit(RunKept(top, (), {}, 0, checkpoint.id))
+        machine.emit(RunKept(top, (), {}, 0, newest))
     step = checkpoint.step
     machine.emit(
         GraphKept(
@@ -61,9 +63,62 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
             [],
             step + state.limit + 2,
             checkpoint.id,
+            task,
         )
     )
     return state.scopes[scope_ns]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What it means for a graph that it is run at a checkpoint.
+
+    It `resumes`, or takes a new input. It `travels` to a checkpoint that the caller has named, not to answer there;
+    if the thread has gone on since, that is `superseded`. It `forks`: a branch of its own begins. It `replays`: tasks
+    that have ended run again. Graphs below find their checkpoints older than `bound`, if there is one.
+    """
+
+    resumes: bool
+    travels: bool = False
+    superseded: bool = False
+    forks: bool = False
+    bound: str = ""
+
+    @property
+    def replays(self) -> bool:
+        """Whether tasks run again that have ended."""
+        return self.travels or self.superseded
+
+
+def journey(thread: ThreadRun, ns: str, saved: Saved, input: Any, resumes: bool | None) -> Journey:
+    """How the graph at `ns` goes on from `saved`. `resumes` is what the graph around it does; None: the input tells."""
+    checkpoint = saved.checkpoint
+    command = input if isinstance(input, Command) else None
+    is_named, is_below = ns in thread.addressed, bool(ns)
+    if is_below and thread.replay is not None and not is_named:
+        resumes, is_addressed = None, True
+    else:
+        is_addressed = is_named
+    if resumes is None:
+        is_same_run = not is_below and _is_same_run(thread, saved)
+        goes_on = input is None or command is not None or is_same_run
+    else:
+        goes_on = resumes
+    goes_on = goes_on and bool(checkpoint.versions)
+    answers = command is not None and command.resume is not None
+    travels = is_addressed and ((is_below and is_named) or not (answers or bool(resumes)))
+    superseded = is_named and not saved.is_head
+    branched = checkpoint.source in (UPDATE, FORK)
+    bound = ""
+    if goes_on and travels and not is_below:
+        bound = (branched and checkpoint.parent) or checkpoint.id
+    return Journey(goes_on, travels, superseded, goes_on and travels and (not branched or superseded), bound)
+
+
+def _is_same_run(thread: ThreadRun, saved: Saved) -> bool:
+    """Whether the caller names the run that made the checkpoint, by `run_id` in the metadata of its config."""
+    of_checkpoint = saved.checkpoint.metadata.get("run_id")
+    return of_checkpoint is not None and thread.metadata.get("run_id") == of_checkpoint
 
 
 def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
@@ -75,29 +130,40 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     """
     thread = machine.thread
     assert thread is not None
-    command = input if isinstance(input, Command) else None
-    resumes = thread.resumes if thread.resumes is not None else input is None or command is not None
-    answers = command is not None and command.resume is not None
-    travels = thread.is_addressed and not answers
-    superseded = thread.is_addressed and not saved.is_head
-    pending = [write for write in saved.pending if not (travels and write[1] == RESUME)]
+    ns = joined_ns(machine.state.base)
+    way = journey(thread, ns, saved, input, thread.resumes)
+    pending = [write for write in saved.pending if not (way.travels and write[1] == RESUME)]
     scope = restore(machine, machine.state.base, "", saved)
-    forks = resumes and travels and (saved.checkpoint.source not in (UPDATE, FORK) or superseded)
     carried: list[tuple[str, Any]] = []
-    if command is not None:
-        carried = _said(machine, command, pending, is_strict=thread.is_strict and not superseded)
-        if carried and not forks:
-            writes = TaskWrites(joined_ns(scope.ns), scope.checkpoint, NULL_TASK, carried)
-            machine.fx.saves.append(writes)
+    if isinstance(input, Command):
+        carried = _said(machine, input, pending, is_strict=thread.is_strict and not ns and not way.superseded)
+        if carried and not way.forks:
+            machine.fx.saves.append(TaskWrites(ns, scope.checkpoint, NULL_TASK, carried))
+    return scope if not go_on(machine, scope, saved, pending, way, carried) else None
+
+
+def go_on(
+    machine: Machine,
+    scope: Scope,
+    saved: Saved,
+    pending: Sequence[PendingWrite],
+    way: Journey,
+    carried: Sequence[tuple[str, Any]] = (),
+) -> bool:
+    """A restored graph takes what was written from outside, and goes on; False if it is to take a new input first."""
+    thread = machine.thread
+    assert thread is not None
     given = [*null_writes(pending), *carried]
     if given:
         machine.emit(taken_fact(machine, scope, given, ())[0])
-    if not resumes:
-        return scope
-    if forks:
+    if not way.resumes:
+        return False
+    if way.forks:
         pending = [write for write in pending if write[1] != INTERRUPT and write[0] != NULL_TASK]
-    machine.going_on.append(GoingOn(scope, saved, pending, forks=forks, replays=travels or superseded))
-    return None
+    elif way.replays:
+        thread.settled |= {id_ for id_, outcome in outcomes(pending).items() if outcome.has_ended}
+    machine.going_on.append(GoingOn(scope, saved, pending, forks=way.forks, replays=way.replays))
+    return True
 
 
 def _said(

@@ -86,7 +86,7 @@ class GraphView:
     @classmethod
     def below(cls, entered: GraphEntered, parent: GraphView, *, shown: bool) -> GraphView:
         """The graph that is a node of `parent`."""
-        node = parent.sketch.nodes.get(entered.ns[-1].rpartition(":")[0])
+        node = parent.sketch.nodes.get(entered.ns[-1].partition(":")[0])
         return cls(
             entered,
             parent.sketches,

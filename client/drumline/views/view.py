@@ -185,7 +185,7 @@ class View:
         graph = self.graphs.pop(fact.ns, None)
         if graph is not None:
             self._close_tasks(graph)
-            task = self._open.get(fact.ns[-1].rpartition(":")[2]) if graph.path else None
+            task = self._open.get(graph.task or task_of(fact.ns)) if graph.path else None
             if task is not None and not graph.leaving:
                 task.output = graph.output
 
