@@ -227,9 +227,7 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
     """What an earlier run has left of a task. True if that is its result: then it does not run."""
     scope = task.scope
     if outcome is not None and outcome.has_ended:
-        machine.emit(
-            TaskFinished(scope.ns, task.id, task.attempt, "", outcome.output, machine.now_ms, cached=True)
-        )
+        machine.emit(TaskFinished(scope.ns, task.id, task.attempt, "", outcome.output, machine.now_ms, cached=True))
         return True
     thread = machine.thread
     assert thread is not None
