@@ -58,6 +58,7 @@ from drumline_protocol.facts import (
     TaskParked,
     UpdateBegun,
 )
+from drumline_protocol.graph_paths import task_of
 from drumline_protocol.leaving import leaves
 from drumline_protocol.named import Named
 from drumline_protocol.step_changes import opened_changes
@@ -82,18 +83,13 @@ def _entered(state: RunState, fact: GraphEntered) -> None:
     if ns == state.base:
         scope = state.root = Scope(state.program, ns, fact.path, state.limit, None)
     else:
-        parent = state.tasks[fact.task or task_of(ns)]
+        parent = state.tasks[task_of(ns, fact.task)]
         program = parent.node.subprogram
         assert program is not None
         parent.become(RUNNING)
         scope = parent.child = Scope(program, ns, fact.path, state.limit, parent)
     scope.state.cells.update(fact.cells)  # an outline of a graph does not know them
     state.scopes[ns] = scope
-
-
-def task_of(ns: tuple[str, ...]) -> str:
-    """The id of the task whose subgraph has the namespace `ns`."""
-    return ns[-1].rpartition(":")[2]
 
 
 def _left(state: RunState, fact: GraphLeft) -> None:
@@ -123,7 +119,7 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     """A graph of a head: all at once what its facts had made of it."""
     ns, parent = fact.ns, None
     if ns != state.base:
-        parent = state.tasks[fact.task or task_of(ns)]
+        parent = state.tasks[task_of(ns, fact.task)]
     program = state.program if parent is None else parent.node.subprogram
     assert program is not None
     scope = Scope(program, ns, fact.path, state.limit, parent)

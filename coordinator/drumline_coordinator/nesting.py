@@ -77,9 +77,7 @@ def place_of(state: RunState, scope: Scope) -> Place:
 # -- in --------------------------------------------------------------------------------------------
 
 
-def enter(
-    machine: Machine, program: Program, ns: tuple[str, ...], path: str, input: Any, task: str = ""
-) -> None:
+def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, input: Any, task: str = "") -> None:
     """Step 0 of a graph: its input's writes, and START's edges, which need no worker unless START has routers.
 
     Raises what `input_writes` raises for an input that the graph does not take.

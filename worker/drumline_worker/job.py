@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 from drumline_graph.program import Node, Program
@@ -61,6 +61,10 @@ class JobThread:
     parents: dict[str, str]
     resumes: bool
     answers: dict[str, Any]
+    #: ids of checkpoints that the caller of the run has named, by namespace
+    addressed: dict[str, str] = field(default_factory=dict)
+    #: an old checkpoint is run again (`drumline_coordinator.thread_run.Replay`)
+    replay: Any = None
 
 
 @dataclass(slots=True)

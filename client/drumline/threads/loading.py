@@ -26,8 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A checkpoint to be read: the one with this id, or the newest one of its namespace (that is older than `before`).
-    """
+    """A checkpoint to be read: the one with this id, or the newest one of its namespace (that is older than `before`)."""
 
     ns: str
     checkpoint: str = ""
@@ -136,7 +135,9 @@ def run_loading(loading: Generator[Read, Saved | None, T], reads: Callable[[Read
         return result
 
 
-async def arun_loading(loading: Generator[Read, Saved | None, T], reads: Callable[[Read], Awaitable[Saved | None]]) -> T:
+async def arun_loading(
+    loading: Generator[Read, Saved | None, T], reads: Callable[[Read], Awaitable[Saved | None]]
+) -> T:
     """The same with an async `reads`."""
     answer: Saved | None = None
     try:

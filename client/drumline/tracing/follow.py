@@ -167,8 +167,10 @@ class Follower:
             return
         if fact.sketches is not None:
             return  # a graph that a node called tells of itself
-        graph = self._graphs[fact.ns] = GraphView.below(fact, self._graphs[fact.ns[:-1]], shown=True)
-        task = self._tasks[fact.ns[-1].rpartition(":")[2]]
+        graph = self._graphs[fact.ns] = GraphView.below(
+            fact, self._tasks[task_of(fact.ns, fact.task)].graph, shown=True
+        )
+        task = self._tasks[task_of(fact.ns, fact.task)]
         self._begin(task)
         run = self._runs[fact.ns] = graph_trace_id(self._root, fact.ns[len(self._base) :])
         metadata = {"checkpoint_ns": "|".join(fact.ns), **task.graph.metadata_of(task.planned)}

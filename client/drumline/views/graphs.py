@@ -44,6 +44,7 @@ class GraphView:
         "sketches",
         "step",
         "tags",
+        "task",
         "tasks",
     )
 
@@ -61,6 +62,7 @@ class GraphView:
     ) -> None:
         self.ns = entered.ns
         self.path = entered.path
+        self.task = entered.task
         self.sketches = sketches
         self.sketch = sketch = sketches[entered.path]
         self.metadata = metadata
