@@ -122,11 +122,20 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
 
 def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> None:
     """Open the superstep of START, of a graph of a thread."""
-    start = scope.program.start
-    row.arg = [*entering_writes(scope, row.id, input, wire=machine.wire), *start.edges]
+    row.arg = start_writes(machine, scope, row, input)
     machine.emit(PlanMade(scope.ns, scope.step + 1, scope.stop, [row], machine.now_ms, [input]))
-    if not (start.branches or start.foreign):
-        finish(machine, machine.state.tasks[row.id], row.arg)
+    run_start(machine, machine.state.tasks[row.id])
+
+
+def start_writes(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> Any:
+    """What START writes before its routers run. Raises what `input_writes` raises."""
+    return [*entering_writes(scope, row.id, input, wire=machine.wire), *scope.program.start.edges]
+
+
+def run_start(machine: Machine, task: Task) -> None:
+    """START has its result, unless it has routers: those run on a worker."""
+    if not (task.node.branches or task.node.foreign):
+        finish(machine, task, task.writes)
 
 
 def enter_child(machine: Machine, task: Task) -> None:

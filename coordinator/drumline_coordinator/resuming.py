@@ -12,7 +12,7 @@ from drumline_coordinator.checkpointing import keep_writes
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import GoingOn, ThreadRun
-from drumline_graph.constants import INTERRUPT, START
+from drumline_graph.constants import INTERRUPT, PUSH, START
 from drumline_graph.errors import EmptyInputError, UnknownInterruptError
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
@@ -154,15 +154,18 @@ def go_on(
     thread = machine.thread
     assert thread is not None
     given = [*null_writes(pending), *carried]
+    updated = None if saved.checkpoint.updated is None else set(saved.checkpoint.updated)
     if given:
-        machine.emit(taken_fact(machine, scope, given, ())[0])
+        fact, changed = taken_fact(machine, scope, given, ())
+        machine.emit(fact)
+        updated = None if updated is None else updated | changed
     if not way.resumes:
         return False
     if way.forks:
         pending = [write for write in pending if write[1] != INTERRUPT and write[0] != NULL_TASK]
     elif way.replays:
         thread.settled |= {id_ for id_, outcome in outcomes(pending).items() if outcome.has_ended}
-    machine.going_on.append(GoingOn(scope, saved, pending, forks=way.forks, replays=way.replays))
+    machine.going_on.append(GoingOn(scope, saved, pending, forks=way.forks, replays=way.replays, updated=updated or None))
     return True
 
 
@@ -209,18 +212,22 @@ def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[st
     return {waiting[0] if waiting else NEXT: resume}
 
 
-def due(scope: Scope, step: int) -> list[Planned]:
-    """The tasks of the superstep behind where a graph stands."""
-    return tasks_behind(scope.program, scope.state, step, scope.stop)
+def due(scope: Scope, step: int, updated: set[str] | None = None) -> list[Planned]:
+    """The tasks of the superstep behind where a graph stands. `updated` is as for `plan`."""
+    return tasks_behind(scope.program, scope.state, step, scope.stop, updated)
 
 
-def tasks_behind(program: Program, state: State, step: int, stop: int) -> list[Planned]:
-    """The tasks of superstep `step`: START, if the input was not taken yet, or what follows. Raises as `plan`."""
+def tasks_behind(
+    program: Program, state: State, step: int, stop: int, updated: set[str] | None = None
+) -> list[Planned]:
+    """The tasks of superstep `step`, START among them if there is an input that it has not taken. Raises as `plan`."""
     start = program.start
     channel = start.triggers[0]
+    planned = plan(program, state, updated, step=step, stop=stop)
     if state.versions.get(channel, 0) > state.seen.get(START, {}).get(channel, 0) and channel in state.cells:
-        return [Planned(START, start.path, start.path_key, start.triggers, state.cells[channel])]
-    return plan(program, state, None, step=step, stop=stop)
+        sends = sum(item.path[0] == PUSH for item in planned)
+        planned.insert(sends, Planned(START, start.path, start.path_key, start.triggers, state.cells[channel]))
+    return planned
 
 
 def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:

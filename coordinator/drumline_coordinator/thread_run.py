@@ -70,3 +70,5 @@ class GoingOn:
     pending: Sequence[PendingWrite]
     forks: bool = False
     replays: bool = False
+    #: the channels that may trigger its next tasks; None: any
+    updated: set[str] | None = None

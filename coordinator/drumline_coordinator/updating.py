@@ -13,8 +13,8 @@ from typing import Any
 from drumline_coordinator.changes import Given, given_fact, step_fact
 from drumline_coordinator.checkpointing import make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import end_run, finish
-from drumline_coordinator.passing import entering_writes, returning_writes
+from drumline_coordinator.nesting import end_run, finish, start_writes
+from drumline_coordinator.passing import returning_writes
 from drumline_coordinator.resuming import due, restore
 from drumline_coordinator.state import RunStatus
 from drumline_coordinator.tasks import Scope, Task
@@ -217,7 +217,7 @@ def _say_they_ran(
 def _writes(machine: Machine, scope: Scope, row: PlannedTask, values: Any) -> list[tuple[str, Any]]:
     """What a node that returned `values` writes, without what its routers add."""
     if row.name == START:
-        return [*entering_writes(scope, row.id, values, wire=machine.wire), *scope.program.start.edges]
+        return start_writes(machine, scope, row, values)
     node = scope.program.nodes[row.name]
     return returning_writes(
         Task(row.id, row.name, row.path, path_key_of(row.path), row.triggers, None, node, scope),

@@ -175,7 +175,7 @@ def plan(program: Program, state: State, updated: set[str] | None, *, step: int,
         for index, send in enumerate(sends):
             tasks.append(_push(program, index, send))
     if updated is None:
-        candidates: Iterable[str] = sorted(program.nodes)
+        candidates: Iterable[str] = program.nodes
     else:
         triggered = program.trigger_to_nodes
         names = [name for channel in updated for name in triggered.get(channel, ())]

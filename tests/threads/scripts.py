@@ -86,7 +86,20 @@ class Thread:
             return None
         for item in found if isinstance(found, list) else [found]:
             self.lines.append(self.told(item))
+        if what.startswith("run"):
+            self._in_order(len(found))
         return found
+
+    def _in_order(self, count: int) -> None:
+        """Sort what tasks of one superstep tell: they race, in both engines."""
+        items, group = self.lines[len(self.lines) - count :], list[str]()
+        del self.lines[len(self.lines) - count :]
+        for line in [*items, ""]:
+            if line and not re.match(r"\(\(\), (values, (?!\{__interrupt__)|checkpoints),", line):
+                group.append(line)
+                continue
+            self.lines += [*sorted(group), *([line] if line else [])]
+            group = []
 
     def told(self, value: Any) -> str:
         """A value as text."""
@@ -135,11 +148,15 @@ class Thread:
         return asyncio.run(read())
 
 
+def _is_left_out(key: Any) -> bool:
+    return key in _LEFT_OUT or str(key).startswith("__pregel_")
+
+
 def _text(value: Any) -> str:
     if hasattr(value, "_asdict"):
         value = {"": type(value).__name__, **value._asdict()}
     if isinstance(value, dict):
-        items = sorted((str(key), _text(item)) for key, item in value.items() if key not in _LEFT_OUT)
+        items = sorted((str(key), _text(item)) for key, item in value.items() if not _is_left_out(key))
         return "{" + ", ".join(f"{key}: {item}" for key, item in items) + "}"
     if isinstance(value, (list, tuple)):
         return ("[%s]" if isinstance(value, list) else "(%s)") % ", ".join(map(_text, value))

@@ -34,7 +34,8 @@ def show(program: Program, thread: str, ns: str, id_: str, config: Any, *, subgr
         for id_below, place in list(below.items()):
             inner: Program = graphs[names[id_below]].program
             inner_ns = thread_ns(place["configurable"]["checkpoint_ns"], stable=inner.persists is True)
-            below[id_below] = yield from show(inner, thread, inner_ns, "", place, subgraphs=True)
+            config = {"configurable": {**place["configurable"], "checkpoint_ns": inner_ns}}
+            below[id_below] = yield from show(inner, thread, inner_ns, "", config, subgraphs=True)
     return snapshot(program, thread, saved, live=not id_, below=below)
 
 
