@@ -14,7 +14,7 @@ from drumline_coordinator.changes import merge, taken_fact
 from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
-from drumline_coordinator.resuming import due, go_on, journey, restore
+from drumline_coordinator.resuming import due, go_on, journey, loosen_answer, restore, single_answer
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import DONE, Scope, Task
 from drumline_graph.cancelled import not_cancelled
@@ -177,6 +177,7 @@ def _enter_on_thread(machine: Machine, program: Program, task: Task, ns: tuple[s
     way = journey(thread, key, saved, task.input, scope.resumed)
     pending = [write for write in saved.pending if not (way.travels and write[1] == RESUME)]
     child = restore(machine, ns, path, saved, task.id)
+    loosen_answer(thread, single_answer(thread, task.id), pending)
     if not go_on(machine, child, saved, pending, way):
         take_input(machine, child, task.input, saved.checkpoint.step)
 

@@ -135,6 +135,8 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     pending = [write for write in saved.pending if not (way.travels and write[1] == RESUME)]
     scope = restore(machine, machine.state.base, "", saved)
     carried: list[tuple[str, Any]] = []
+    if ns:
+        loosen_answer(thread, thread.single, pending)
     if isinstance(input, Command):
         carried = _said(machine, input, pending, is_strict=thread.is_strict and not ns and not way.superseded)
         if carried and not way.forks:
@@ -153,6 +155,8 @@ def go_on(
     """A restored graph takes what was written from outside, and goes on; False if it is to take a new input first."""
     thread = machine.thread
     assert thread is not None
+    found = outcomes(pending)
+    thread.asked |= {id_: {question.id for question in outcome.interrupts} for id_, outcome in found.items()}
     given = [*null_writes(pending), *carried]
     updated = None if saved.checkpoint.updated is None else set(saved.checkpoint.updated)
     if given:
@@ -164,7 +168,7 @@ def go_on(
     if way.forks:
         pending = [write for write in pending if write[1] != INTERRUPT and write[0] != NULL_TASK]
     elif way.replays:
-        thread.settled |= {id_ for id_, outcome in outcomes(pending).items() if outcome.has_ended}
+        thread.settled |= {id_ for id_, outcome in found.items() if outcome.has_ended}
     machine.going_on.append(GoingOn(scope, saved, pending, forks=way.forks, replays=way.replays, updated=updated or None))
     return True
 
@@ -178,15 +182,22 @@ def _said(
     if resume is not None:
         waiting = {question.id for outcome in outcomes(pending).values() for question in outcome.open_interrupts}
         thread.answers = _answers(resume, sorted(waiting), is_strict=is_strict)
+        if waiting and not is_map_of_answers(resume):
+            thread.single = next(iter(thread.answers))
     writes = command_writes(machine.program, command)
     if not writes and resume is None:
         raise EmptyInputError("Received an empty Command: give it resume=, update= or goto=.")
     return writes
 
 
+def is_map_of_answers(resume: Any) -> bool:
+    """Whether these are answers by the ids of their questions. Any other value is one answer."""
+    return isinstance(resume, dict) and all(isinstance(key, str) and _ID.fullmatch(key) for key in resume)
+
+
 def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[str, Any]:
     """Answers by the ids of their questions."""
-    if isinstance(resume, dict) and all(isinstance(key, str) and _ID.fullmatch(key) for key in resume):
+    if is_map_of_answers(resume):
         if is_strict and not resume:
             raise UnknownInterruptError(
                 "The mapping of answers names no question.", reason="empty_map", pending_ids=waiting
@@ -210,6 +221,25 @@ def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[st
             raise UnknownInterruptError(text, reason="ambiguous", pending_ids=waiting)
         raise RuntimeError(text)
     return {waiting[0] if waiting else NEXT: resume}
+
+
+def single_answer(thread: ThreadRun, task: str) -> str | None:
+    """The question that has the only answer that was given, if it was asked somewhere in this task."""
+    asked = thread.single
+    return asked if asked in thread.answers and asked in thread.asked.get(task, ()) else None
+
+
+def loosen_answer(thread: ThreadRun, asked: str | None, pending: Sequence[PendingWrite]) -> None:
+    """If nobody in the graph of a task waits any more for the answer to `asked`, whoever asks next gets it.
+
+    So it is where the graph was updated since it asked, or stands at another checkpoint: its questions have other ids.
+    """
+    if asked is None or asked not in thread.answers:
+        return
+    waiting = {question.id for outcome in outcomes(pending).values() for question in outcome.open_interrupts}
+    if asked not in waiting:
+        thread.answers[NEXT] = thread.answers.pop(asked)
+        thread.single = NEXT
 
 
 def due(scope: Scope, step: int, updated: set[str] | None = None) -> list[Planned]:

@@ -48,6 +48,10 @@ class ThreadRun:
     answers: dict[str, Any] = field(default_factory=dict)
     is_strict: bool = False
     parents: dict[str, str] = field(default_factory=dict)
+    #: the question that was given the only answer, if it is known
+    single: str | None = None
+    #: the questions that tasks had asked when they were taken up
+    asked: dict[str, set[str]] = field(default_factory=dict)
     #: tasks whose results the checkpoint has that the run began from: those stay as they are
     settled: set[str] = field(default_factory=set)
     #: whether what nodes are said to have returned becomes their tasks' results (`updating`)

@@ -103,7 +103,23 @@ class Thread:
 
     def told(self, value: Any) -> str:
         """A value as text."""
-        return _ID.sub(lambda found: self._ids.setdefault(found[0], f"<{len(self._ids)}>"), _text(value))
+        return self._renamed(self._text(value))
+
+    def _renamed(self, text: str) -> str:
+        return _ID.sub(lambda found: self._ids.setdefault(found[0], f"<{len(self._ids)}>"), text)
+
+    def _text(self, value: Any) -> str:
+        if hasattr(value, "_asdict"):
+            value = {"": type(value).__name__, **value._asdict()}
+        if isinstance(value, dict):
+            shown = sorted(((key, item) for key, item in value.items() if not _is_left_out(key)), key=lambda pair: (":" in str(pair[0]), _ID.sub("", str(pair[0]))))
+            items = sorted((self._renamed(str(key)), self._text(item)) for key, item in shown)
+            return "{" + ", ".join(f"{key}: {item}" for key, item in items) + "}"
+        if isinstance(value, (list, tuple)):
+            return ("[%s]" if isinstance(value, list) else "(%s)") % ", ".join(map(self._text, value))
+        if type(value).__name__ in ("Interrupt", "Send", "Overwrite"):
+            return re.sub(r"\b(?:langgraph|drumline)[\w.]*", "", repr(value))
+        return repr(value) if isinstance(value, BaseException) or not isinstance(value, str) else value
 
     def _drain(self, items: Iterator[Any]) -> list[Any]:
         found: list[Any] = []
@@ -150,16 +166,3 @@ class Thread:
 
 def _is_left_out(key: Any) -> bool:
     return key in _LEFT_OUT or str(key).startswith("__pregel_")
-
-
-def _text(value: Any) -> str:
-    if hasattr(value, "_asdict"):
-        value = {"": type(value).__name__, **value._asdict()}
-    if isinstance(value, dict):
-        items = sorted((str(key), _text(item)) for key, item in value.items() if not _is_left_out(key))
-        return "{" + ", ".join(f"{key}: {item}" for key, item in items) + "}"
-    if isinstance(value, (list, tuple)):
-        return ("[%s]" if isinstance(value, list) else "(%s)") % ", ".join(map(_text, value))
-    if type(value).__name__ in ("Interrupt", "Send", "Overwrite"):
-        return re.sub(r"\b(?:langgraph|drumline)[\w.]*", "", repr(value))
-    return repr(value) if isinstance(value, BaseException) or not isinstance(value, str) else value

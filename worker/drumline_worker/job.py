@@ -65,6 +65,8 @@ class JobThread:
     addressed: dict[str, str] = field(default_factory=dict)
     #: an old checkpoint is run again (`drumline_coordinator.thread_run.Replay`)
     replay: Any = None
+    #: the question, asked by this task before, that has the only answer that was given
+    single: str | None = None
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from drumline.threads.loading import Loading, aread, arun_loading, load, read, run_loading
 from drumline.threads.opening import thread_run, thread_run_below
+from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
@@ -82,4 +83,5 @@ class OpenThread:
             self.run.answers,
             self.run.addressed,
             self.run.replay,
+            single_answer(self.run, task.id),
         )

@@ -40,7 +40,7 @@ def thread_run(program: Program, call: Call) -> ThreadRun:
         is_strict=bool(configurable.get("__pregel_strict_resume")),
         parents=parents,
         metadata=_metadata(call),
-        configurable=_shown(configurable, str(thread)),
+        configurable={**_shown(configurable, str(thread)), **({"checkpoint_map": parents} if parents else {})},
     )
 
 
@@ -52,6 +52,7 @@ def thread_run_below(above: JobThread, call: Call) -> ThreadRun:
         replay=above.replay,
         resumes=above.resumes,
         answers=above.answers,
+        single=above.single,
         parents=dict(above.parents),
         metadata=_metadata(call),
         configurable=_shown(call.config.get("configurable") or {}, above.id),
