@@ -13,9 +13,9 @@ from drumline_graph.constants import TAG_HIDDEN
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned
 from drumline_protocol.checkpoint_ids import next_checkpoint_id
-from drumline_protocol.checkpoints import NO_WRITES, Checkpoint, PendingWrite, Saved, TaskWrites, joined_ns
+from drumline_protocol.checkpoints import NO_WRITES, RESUME, Checkpoint, PendingWrite, Saved, TaskWrites, joined_ns
 from drumline_protocol.codec import unbox
-from drumline_protocol.facts import Checkpointed, PlannedTask
+from drumline_protocol.facts import Checkpointed, PlannedTask, TaskAnswered
 from drumline_protocol.failure import Failure
 from drumline_protocol.ids import task_id
 
@@ -142,6 +142,13 @@ def keep_result(machine: Machine, task: Task, writes: Any) -> None:
     if task.scope.updates is not None and not (task.scope.checkpoint and thread.keeps_results and unbox(writes)):
         return
     keep_writes(machine, task, unbox(writes) or [(NO_WRITES, None)])
+
+
+def keep_answers(machine: Machine, task: Task, answers: list[Any]) -> None:
+    """The questions of a task have these answers from now on, in their order; the thread keeps them."""
+    machine.emit(TaskAnswered(task.scope.ns, task.id, answers))
+    if machine.thread is not None:
+        keep_writes(machine, task, [(RESUME, answers)])
 
 
 def error_text(error: Any) -> str:

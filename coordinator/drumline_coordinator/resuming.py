@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drumline_coordinator.changes import taken_fact
-from drumline_coordinator.checkpointing import keep_writes
+from drumline_coordinator.checkpointing import keep_answers
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import GoingOn, ThreadRun
@@ -18,7 +18,7 @@ from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_graph.types import Command
 from drumline_graph.writes import command_writes
-from drumline_protocol.checkpoint_ids import interrupt_id
+from drumline_protocol.checkpoint_ids import NEXT, interrupt_id
 from drumline_protocol.checkpoints import (
     FORK,
     NULL_TASK,
@@ -36,9 +36,6 @@ from drumline_protocol.facts import GraphKept, RunKept, TaskAnswered, TaskFinish
 
 #: what a mapping of answers has for keys; any other value is one answer
 _ID = re.compile(r"[0-9a-f]{32}")
-
-#: under this name `ThreadRun.answers` has an answer that is for whichever question is asked next
-NEXT = ""
 
 
 def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved, task: str = "") -> Scope:
@@ -276,10 +273,11 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
             answers.append(thread.answers[id_])
             break
     else:
-        if NEXT in thread.answers and task.node.subprogram is None:
+        # in this process whoever asks takes it (`interrupt`); elsewhere it must be somebody's beforehand
+        if machine.codec is not None and NEXT in thread.answers and task.node.subprogram is None:
             answers.append(thread.answers.pop(NEXT))
-    if answers:
-        machine.emit(TaskAnswered(scope.ns, task.id, answers))
     if len(answers) > asked:
-        keep_writes(machine, task, [(RESUME, answers)])
+        keep_answers(machine, task, answers)
+    elif answers:
+        machine.emit(TaskAnswered(scope.ns, task.id, answers))
     return False

@@ -104,6 +104,8 @@ class Job:
     tracing: Any = None
     #: what its questions were answered so far, in their order
     answers: Sequence[Any] = ()
+    #: what its questions took of the answer that was for whoever asks next
+    taken: list[Any] = field(default_factory=list)
     #: the thread that its run is on; None: it is on none
     thread: JobThread | None = None
 
