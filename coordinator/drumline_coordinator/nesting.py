@@ -310,8 +310,8 @@ def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
     """The task waits for an answer; its siblings go on."""
     scope = task.scope
     machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
-    if machine.thread is not None and interrupts:  # none: a graph in it has stopped at a breakpoint
-        keep_writes(machine, task, [(INTERRUPT, unbox(interrupts))])
+    if machine.thread is not None and (asked := unbox(interrupts)):  # none: a graph in it has stopped at a breakpoint
+        keep_writes(machine, task, [(INTERRUPT, asked)])
     machine.note_end(scope)
 
 

@@ -8,7 +8,6 @@ from itertools import count
 from typing import Annotated, Any, TypedDict
 
 import pytest
-
 from tests.differential.engines import DRUMLINE, DRUMLINE_STRICT, LANGGRAPH
 from tests.threads.traces import atrace, trace
 
