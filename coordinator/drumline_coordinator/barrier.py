@@ -22,6 +22,7 @@ from drumline_graph.errors import GraphRecursionError
 from drumline_graph.message_ids import messages_in_fields
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.checkpoints import FORK, LOOP, Outcome, outcomes
 from drumline_protocol.facts import GraphResumed, PlanMade, PlannedTask
 
@@ -78,6 +79,8 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
 def _next_on_thread(machine: Machine, scope: Scope, updated: set[str], done: Sequence[Task]) -> list[Planned]:
     """The next superstep of a graph of a thread; the state in front of it is a checkpoint."""
     step = scope.step + 1
+    if scope.parent is None and not machine.state.base and machine.thread is not None:
+        machine.thread.answers.pop(NEXT, None)  # it was for the superstep that the run went on with
     planned: list[Planned] = []
     runs = False
     try:

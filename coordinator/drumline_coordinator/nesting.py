@@ -177,7 +177,7 @@ def _enter_on_thread(machine: Machine, program: Program, task: Task, ns: tuple[s
     way = journey(thread, key, saved, task.input, scope.resumed)
     pending = [write for write in saved.pending if not (way.travels and write[1] == RESUME)]
     child = restore(machine, ns, path, saved, task.id)
-    loosen_answer(thread, single_answer(thread, task.id), pending)
+    loosen_answer(thread, single_answer(thread, task.id), () if way.forks else pending)
     if not go_on(machine, child, saved, pending, way):
         take_input(machine, child, task.input, saved.checkpoint.step)
 

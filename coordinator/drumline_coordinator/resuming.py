@@ -133,7 +133,7 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     scope = restore(machine, machine.state.base, "", saved)
     carried: list[tuple[str, Any]] = []
     if ns:
-        loosen_answer(thread, thread.single, pending)
+        loosen_answer(thread, thread.single, () if way.forks else pending)
     if isinstance(input, Command):
         carried = _said(machine, input, pending, is_strict=thread.is_strict and not ns and not way.superseded)
         if carried and not way.forks:
@@ -166,7 +166,9 @@ def go_on(
         pending = [write for write in pending if write[1] != INTERRUPT and write[0] != NULL_TASK]
     elif way.replays:
         thread.settled |= {id_ for id_, outcome in found.items() if outcome.has_ended}
-    machine.going_on.append(GoingOn(scope, saved, pending, forks=way.forks, replays=way.replays, updated=updated or None))
+    machine.going_on.append(
+        GoingOn(scope, saved, pending, forks=way.forks, replays=way.replays, updated=updated or None)
+    )
     return True
 
 

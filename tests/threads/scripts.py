@@ -13,6 +13,8 @@ MODES = ["values", "updates", "checkpoints", "tasks", "custom", "debug"]
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
 _LEFT_OUT = ("timestamp", "created_at")
+#: items of the root graph between supersteps
+_BARRIER = re.compile(r"\(\(\), (values, (?!\{__interrupt__)|checkpoints),")
 
 
 class Thread:
@@ -36,7 +38,7 @@ class Thread:
         """Stream the graph in all modes that persistence has to do with."""
         options = {"stream_mode": MODES, "subgraphs": True, **options}
         config = config or self.config
-        self._note(f"run {input!r}", lambda: self._drain(self._streamed(input, config, options)))
+        self._note(f"run {type(input).__name__}", lambda: self._drain(self._streamed(input, config, options)))
 
     def state(self, config: Any = None, **options: Any) -> Any:
         """Look at the state."""
@@ -78,47 +80,29 @@ class Thread:
     # -- how it is told -----------------------------------------------------------------------------
 
     def _note(self, what: str, call: Callable[[], Any]) -> Any:
-        self.lines.append(f"-- {what}")
+        self.lines.append(self._renamed(f"-- {what}"))
         try:
             found = call()
         except Exception as error:
-            self.lines.append(self.told(f"raised {type(error).__name__}"))
+            self.lines.append(f"raised {type(error).__name__}")
             return None
-        for item in found if isinstance(found, list) else [found]:
-            self.lines.append(self.told(item))
-        if what.startswith("run"):
-            self._in_order(len(found))
+        texts = [self._text(item) for item in (found if isinstance(found, list) else [found])]
+        self.lines += map(self._renamed, _in_order(texts) if what.startswith("run") else texts)
         return found
-
-    def _in_order(self, count: int) -> None:
-        """Sort what tasks of one superstep tell: they race, in both engines."""
-        items, group = self.lines[len(self.lines) - count :], list[str]()
-        del self.lines[len(self.lines) - count :]
-        for line in [*items, ""]:
-            if line and not re.match(r"\(\(\), (values, (?!\{__interrupt__)|checkpoints),", line):
-                group.append(line)
-                continue
-            self.lines += [*sorted(group), *([line] if line else [])]
-            group = []
-
-    def told(self, value: Any) -> str:
-        """A value as text."""
-        return self._renamed(self._text(value))
 
     def _renamed(self, text: str) -> str:
         return _ID.sub(lambda found: self._ids.setdefault(found[0], f"<{len(self._ids)}>"), text)
 
     def _text(self, value: Any) -> str:
+        """A value as text, with ids as they are."""
         if hasattr(value, "_asdict"):
             value = {"": type(value).__name__, **value._asdict()}
         if isinstance(value, dict):
-            shown = sorted(((key, item) for key, item in value.items() if not _is_left_out(key)), key=lambda pair: (":" in str(pair[0]), _ID.sub("", str(pair[0]))))
-            items = sorted((self._renamed(str(key)), self._text(item)) for key, item in shown)
-            return "{" + ", ".join(f"{key}: {item}" for key, item in items) + "}"
+            shown = [(str(key), item) for key, item in value.items() if not _is_left_out(key)]
+            shown.sort(key=lambda pair: _ID.sub(lambda found: self._ids.get(found[0], ""), pair[0]))
+            return "{" + ", ".join(f"{key}: {self._text(item)}" for key, item in shown) + "}"
         if isinstance(value, (list, tuple)):
             return ("[%s]" if isinstance(value, list) else "(%s)") % ", ".join(map(self._text, value))
-        if type(value).__name__ in ("Interrupt", "Send", "Overwrite"):
-            return re.sub(r"\b(?:langgraph|drumline)[\w.]*", "", repr(value))
         return repr(value) if isinstance(value, BaseException) or not isinstance(value, str) else value
 
     def _drain(self, items: Iterator[Any]) -> list[Any]:
@@ -162,6 +146,20 @@ class Thread:
             return [each async for each in self.graph.aget_state_history(config, **options)]
 
         return asyncio.run(read())
+
+
+def _in_order(texts: list[str]) -> list[str]:
+    """Items of a stream, with those that tasks of one superstep tell sorted: they race, in both engines."""
+    found: list[str] = []
+    group: list[str] = []
+    for text in [*texts, ""]:
+        if text and not _BARRIER.match(text):
+            group.append(text)
+            continue
+        found += sorted(group, key=lambda each: _ID.sub("", each))
+        found += [text] if text else []
+        group = []
+    return found
 
 
 def _is_left_out(key: Any) -> bool:

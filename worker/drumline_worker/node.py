@@ -170,7 +170,9 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
-        return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]), answers=job.taken)
+        return TaskInterrupt(
+            job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]), answers=job.taken
+        )
     error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     notes = getattr(error, "__notes__", ())

@@ -60,9 +60,11 @@ def thread_run_below(above: JobThread, call: Call) -> ThreadRun:
 
 
 def _metadata(call: Call) -> dict[str, Any]:
-    """What checkpoints say of a call: its metadata, without what drumline puts there."""
-    given = call.config.get("metadata") or {}
-    return {k: v for k, v in given.items() if k not in _PLACE and not k.startswith("langgraph_")}
+    """What checkpoints say of a call: its metadata and plain values of its `configurable`, without drumline's own."""
+    config = call.config
+    plain = {k: v for k, v in (config.get("configurable") or {}).items() if isinstance(v, (str, int, float, bool))}
+    given = {**plain, **(config.get("metadata") or {})}
+    return {k: v for k, v in given.items() if k not in _PLACE and not k.startswith(("langgraph_", "__"))}
 
 
 def _shown(configurable: Any, thread: str) -> dict[str, Any]:
