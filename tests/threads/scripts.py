@@ -87,8 +87,19 @@ class Thread:
             self.lines.append(f"raised {type(error).__name__}")
             return None
         texts = [self._text(item) for item in (found if isinstance(found, list) else [found])]
-        self.lines += map(self._renamed, _in_order(texts) if what.startswith("run") else texts)
+        self._tell_of_stream(texts) if what.startswith("run") else self.lines.extend(map(self._renamed, texts))
         return found
+
+    def _tell_of_stream(self, texts: list[str]) -> None:
+        """What tasks of one superstep tell is sorted: they race, in both engines."""
+        group: list[str] = []
+        for text in [*texts, ""]:
+            if text and not _BARRIER.match(text):
+                group.append(text)
+                continue
+            group.sort(key=lambda each: (_ID.sub("", each), _ID.sub(lambda found: self._ids.get(found[0], ""), each)))
+            self.lines += map(self._renamed, [*group, *([text] if text else [])])
+            group = []
 
     def _renamed(self, text: str) -> str:
         return _ID.sub(lambda found: self._ids.setdefault(found[0], f"<{len(self._ids)}>"), text)
@@ -146,20 +157,6 @@ class Thread:
             return [each async for each in self.graph.aget_state_history(config, **options)]
 
         return asyncio.run(read())
-
-
-def _in_order(texts: list[str]) -> list[str]:
-    """Items of a stream, with those that tasks of one superstep tell sorted: they race, in both engines."""
-    found: list[str] = []
-    group: list[str] = []
-    for text in [*texts, ""]:
-        if text and not _BARRIER.match(text):
-            group.append(text)
-            continue
-        found += sorted(group, key=lambda each: _ID.sub("", each))
-        found += [text] if text else []
-        group = []
-    return found
 
 
 def _is_left_out(key: Any) -> bool:
