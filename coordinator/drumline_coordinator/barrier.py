@@ -79,7 +79,7 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
 def _next_on_thread(machine: Machine, scope: Scope, updated: set[str], done: Sequence[Task]) -> list[Planned]:
     """The next superstep of a graph of a thread; the state in front of it is a checkpoint."""
     step = scope.step + 1
-    if scope.parent is None and not machine.state.base and machine.thread is not None:
+    if scope.parent is None and not machine.state.root_ns and machine.thread is not None:
         machine.thread.answers.pop(NEXT, None)  # it was for the superstep that the run went on with
     planned: list[Planned] = []
     runs = False
@@ -113,7 +113,7 @@ def _next_step(machine: Machine, scope: Scope, state: State, updated: set[str]) 
 
 
 def _too_many(machine: Machine, scope: Scope) -> GraphRecursionError:
-    return GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.base) :])
+    return GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.root_ns) :])
 
 
 def _go_on(machine: Machine, going: GoingOn) -> None:
@@ -147,7 +147,7 @@ def begin_step(
     for row, input in zip(rows, inputs, strict=True):
         if row.name == START:
             row.arg = start_writes(machine, scope, row, input)
-    noted = not machine.wire and "messages" in machine.shared.record
+    noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
     if found is not None:

@@ -56,7 +56,7 @@ class Machine:
         self.codec = codec
         #: the thread that the run is on, if it is on one
         self.thread = thread
-        self.state = RunState(program, base=ns, wire=wire, config=shared.config)
+        self.state = RunState(program, root_ns=ns, wire=wire, config=shared.config)
         self.late = LateEvents()
         #: graphs whose superstep is over, with the tasks whose writes it commits
         self.due: deque[tuple[Scope, Sequence[Task]]] = deque()

@@ -5,11 +5,11 @@ A graph ends in one of four ways, and is one of three things. `ENDS` is the tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from drumline_coordinator.cells import kept_below
+from drumline_coordinator.cells import kept_below, names_by_value
 from drumline_coordinator.changes import merge, taken_fact
 from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
@@ -28,12 +28,12 @@ from drumline_protocol.checkpoints import ERROR, INPUT, RESUME, joined_ns, split
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     GraphEntered,
-    GraphLeft,
+    GraphExited,
     GraphPaused,
     PlanMade,
     PlannedTask,
+    RoutingStarted,
     RunFinished,
-    TailOpened,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -42,6 +42,7 @@ from drumline_protocol.facts import (
 from drumline_protocol.graph_paths import child_path, thread_ns
 from drumline_protocol.ids import task_id
 from drumline_protocol.leaving import LEAVE
+from drumline_protocol.named import Named
 
 
 class Ending(Enum):
@@ -71,20 +72,20 @@ def place_of(state: RunState, scope: Scope) -> Place:
     """What this graph is in its run."""
     if scope.parent is not None:
         return Place.NODE
-    return Place.CALLED if state.base else Place.ROOT
+    return Place.CALLED if state.root_ns else Place.ROOT
 
 
 # -- in --------------------------------------------------------------------------------------------
 
 
-def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, input: Any, task: str = "") -> None:
+def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, input: Any, node_task: str = "") -> None:
     """Step 0 of a graph: its input's writes, and START's edges, which need no worker unless START has routers.
 
     Raises what `input_writes` raises for an input that the graph does not take.
     """
     cells = {key: program.channels[key].initial() for key in program.channels if key in program.state_keys}
     found = {key: cell for key, cell in cells.items() if cell is not MISSING}
-    machine.emit(GraphEntered(ns, path, found, task=task))
+    machine.emit(GraphEntered(ns, path, found, task=node_task))
     scope = machine.state.scopes[ns]
     if machine.thread is not None and scope.lasts:
         take_input(machine, scope, input, _NEW)
@@ -92,7 +93,7 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
     start = program.start
     id_ = task_id(machine.id, ns, 0, start.path_key)
     writes = [*entering_writes(scope, id_, input, wire=machine.wire), *start.edges]
-    if start.branches or start.foreign:
+    if start.branches or start.makes_writes:
         row = PlannedTask(id_, START, start.path, start.triggers, writes, True)
         machine.emit(PlanMade(ns, 0, scope.stop, [row], machine.now_ms, [input]))
     else:
@@ -127,14 +128,14 @@ def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> 
     run_start(machine, machine.state.tasks[row.id])
 
 
-def start_writes(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> Any:
+def start_writes(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> list[tuple[str, Any]]:
     """What START writes before its routers run. Raises what `input_writes` raises."""
     return [*entering_writes(scope, row.id, input, wire=machine.wire), *scope.program.start.edges]
 
 
 def run_start(machine: Machine, task: Task) -> None:
     """START has its result, unless it has routers: those run on a worker."""
-    if not (task.node.branches or task.node.foreign):
+    if not (task.node.branches or task.node.makes_writes):
         finish(machine, task, task.writes)
 
 
@@ -166,8 +167,8 @@ def _enter_on_thread(machine: Machine, program: Program, task: Task, ns: tuple[s
         ns = split_ns(thread_ns(joined_ns(ns)))
         if ns in machine.state.scopes:
             raise InvalidUpdateError(
-                f"Node {task.name!r} of {scope.name} runs twice in one superstep, but its graph has one history for all "
-                "its calls (checkpointer=True). Compile it without, or send to it in supersteps of their own."
+                f"Node {task.name!r} of {scope.name} runs twice in one superstep, but its graph has one history for "
+                "all its calls (checkpointer=True). Compile it without, or send to it in supersteps of their own."
             )
     key = joined_ns(ns)
     saved = thread.saved.get(key) if is_one else thread.saved.pop(key, None)
@@ -212,8 +213,9 @@ def _run_pauses(machine: Machine, scope: Scope, interrupts: Sequence[Any]) -> No
 
 def _node_returned(machine: Machine, scope: Scope, output: Any) -> None:
     assert scope.parent is not None
+    names = names_by_value(scope)
     _leave(machine, scope)
-    _resolve(machine, scope.parent, output)
+    _resolve(machine, scope.parent, output, names)
 
 
 def _node_failed(machine: Machine, scope: Scope, error: BaseException) -> None:
@@ -263,7 +265,7 @@ def _leave(machine: Machine, scope: Scope) -> None:
     """Forget a subgraph and everything below it; what of it still runs is cancelled."""
     _withdraw(machine, _tasks_below(scope))
     machine.fx.dropped += kept_below(scope)
-    machine.emit(GraphLeft(scope.ns))
+    machine.emit(GraphExited(scope.ns))
 
 
 def _tasks_below(scope: Scope) -> Iterator[Task]:
@@ -281,15 +283,20 @@ def _withdraw(machine: Machine, tasks: Iterator[Task]) -> None:
             fx.cancelled.append(task.id)
 
 
-def _resolve(machine: Machine, task: Task, result: Any) -> None:
-    """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
+def _resolve(machine: Machine, task: Task, result: Any, names: Mapping[int, Named]) -> None:
+    """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers.
+
+    `names` has the names of what lies in a blob already, by identity: it is named again, not written again.
+    """
     try:
-        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.record)
+        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.recorded)
     except BaseException as error:
         fail_task(machine, task, error)
         return
-    if task.node.branches or task.node.foreign:
-        machine.emit(TailOpened(task.scope.ns, task.id, writes))
+    if task.node.branches or task.node.makes_writes:
+        machine.emit(RoutingStarted(task.scope.ns, task.id, writes))
+    elif names and any(id(value) in names for _, value in writes):
+        finish(machine, task, [(channel, names.get(id(value), value)) for channel, value in writes], opened=writes)
     else:
         finish(machine, task, writes)
 

@@ -43,7 +43,7 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
     checkpoint, state, thread = saved.checkpoint, machine.state, machine.thread
     newest = checkpoint.id if thread is None else max(checkpoint.id, thread.newest)
     top = max(checkpoint.versions.values(), default=0)
-    if scope_ns == state.base:
+    if scope_ns == state.root_ns:
         machine.emit(RunKept(top, (), {}, 0, newest))
     step = checkpoint.step
     machine.emit(
@@ -127,10 +127,10 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     """
     thread = machine.thread
     assert thread is not None
-    ns = joined_ns(machine.state.base)
+    ns = joined_ns(machine.state.root_ns)
     way = journey(thread, ns, saved, input, thread.resumes)
     pending = [write for write in saved.pending if not (way.travels and write[1] == RESUME)]
-    scope = restore(machine, machine.state.base, "", saved)
+    scope = restore(machine, machine.state.root_ns, "", saved)
     carried: list[tuple[str, Any]] = []
     if ns:
         loosen_answer(thread, thread.single, () if way.forks else pending)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from drumline_graph.graphs_within import graph_within
 from drumline_graph.constants import START
+from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Node, Program
 from drumline_graph.weakly import once_per_object
 from drumline_protocol.facts import NodeSketch, Sketch

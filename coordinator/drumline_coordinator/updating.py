@@ -45,7 +45,7 @@ def begin_update(machine: Machine, saved: Saved | None, updates: StateUpdates) -
 
     Raises InvalidUpdateError for updates that cannot be, and what a reducer raises.
     """
-    thread, ns = machine.thread, machine.state.base
+    thread, ns = machine.thread, machine.state.root_ns
     assert thread is not None
     known = saved is not None
     if saved is None:
@@ -196,7 +196,7 @@ def _say_they_ran(
     machine: Machine, scope: Scope, updates: Sequence[tuple[str, StateUpdate]], rest: Sequence[Any]
 ) -> None:
     """Open a superstep with what these nodes are to have returned; routers run on a worker."""
-    program, step = scope.program, scope.step + 1
+    step = scope.step + 1
     free = _ids_by_name(scope)
     rows: list[PlannedTask] = []
     for index, (name, update) in enumerate(updates):
@@ -210,7 +210,7 @@ def _say_they_ran(
     machine.emit(UpdateBegun(scope.ns, list(rest)))
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, [update.values for _, update in updates]))
     for task in list(scope.tasks.values()):
-        if not (task.node.branches or task.node.foreign):
+        if not (task.node.branches or task.node.makes_writes):
             finish(machine, task, task.writes)
 
 
@@ -219,11 +219,12 @@ def _writes(machine: Machine, scope: Scope, row: PlannedTask, values: Any) -> li
     if row.name == START:
         return start_writes(machine, scope, row, values)
     node = scope.program.nodes[row.name]
-    return returning_writes(
+    writes: list[tuple[str, Any]] = returning_writes(
         Task(row.id, row.name, row.path, path_key_of(row.path), row.triggers, None, node, scope),
         values,
-        named=machine.wire or "messages" in machine.shared.record,
+        named=machine.wire or "messages" in machine.shared.recorded,
     )
+    return writes
 
 
 def _ids_by_name(scope: Scope) -> dict[str, deque[str]]:

@@ -25,14 +25,14 @@
         UnknownRun              there is no run of that id            (fault: the id, or too late)
         RunExpired              its log was there, and is gone        (fault: the reader: too late)
         LogGap                  a part of its log is gone             (fault: data lost)
+          LogTrimmed            because it is long                    (fault: none, or the bound)
         InvalidPosition         a position that we did not give out   (fault: the caller)
         ModeNotRecorded         the run does not record that mode     (fault: the caller)
         LangChainMissing        a message that cannot be read here    (fault: the installation)
         RunCancelled            somebody ended the run                (nobody's fault)
-        TaskAbandoned           each worker that began it vanished    (fault: node, or machine)
+        TaskLost                each worker that began it vanished    (fault: node, or machine)
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
         DamagedRun              what Redis holds of it is not whole   (fault: Redis, or who wrote to it)
-        RunTooLong              it has written more than a run may    (fault: the node, or the bound)
         RemoteError             a class that is not known here        (fault: the node)
 
 Every class can be built again from its `args`, which are plain data: so it crosses the wire and is raised on the client
@@ -62,6 +62,7 @@ from drumline_protocol.errors_run import (
     InvalidRequest,
     LangChainMissing,
     LogGap,
+    LogTrimmed,
     ModeNotRecorded,
     PoisonedRun,
     RemoteError,
@@ -69,8 +70,7 @@ from drumline_protocol.errors_run import (
     RunError,
     RunExpired,
     RunIdTaken,
-    RunTooLong,
-    TaskAbandoned,
+    TaskLost,
     UnknownRun,
 )
 from drumline_protocol.errors_wire import (
@@ -97,6 +97,7 @@ __all__ = [
     "InvalidRequest",
     "LangChainMissing",
     "LogGap",
+    "LogTrimmed",
     "ModeNotRecorded",
     "NoBroker",
     "NoCluster",
@@ -111,8 +112,7 @@ __all__ = [
     "RunError",
     "RunExpired",
     "RunIdTaken",
-    "RunTooLong",
-    "TaskAbandoned",
+    "TaskLost",
     "UnknownGraph",
     "UnknownRun",
     "ValueMissing",

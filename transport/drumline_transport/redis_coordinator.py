@@ -108,7 +108,7 @@ class RedisCoordinator(RedisCore):
                         epoch=number_in(epoch),
                         commit=number_in(commit),
                         position=Position(inbox, requests or START_POSITION),
-                        left_ms=number_in(until) - now,
+                        remaining_ms=number_in(until) - now,
                         tries=number_in(tries.rpartition(" ")[2]),
                     )
                 )

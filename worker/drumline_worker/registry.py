@@ -104,7 +104,7 @@ class Registry:
             known.context = _context(self.programs[shared.graph], shared.context)
         if known.tracing is _UNBUILT:
             known.tracing = run_tracing(shared)
-        inputs = values.inputs(self.codec_of(shared.graph), shared, message)
+        inputs = values.inputs(self.codec_of(shared.graph), shared, message, program.nodes)
         return Job(
             program=program,
             node=node,
@@ -125,6 +125,7 @@ class Registry:
             executor=executor,
             above=above,
             tracing=known.tracing,
+            origins=inputs.origins,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

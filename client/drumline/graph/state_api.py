@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.call_config import merge_configs
-from drumline.threads.loading import Read, aread, arun_loading, read, run_loading
+from drumline.threads.loading import aread, arun_loading, read, run_loading
 from drumline.threads.snapshots import snapshot
 from drumline.threads.states import Showing, graph_at, names_of, places_below, show
 from drumline.threads.updates import checked, place_of_update
@@ -108,7 +108,7 @@ class StateApi:
     def update_state(
         self, config: Mapping[str, Any], values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> dict[str, Any]:
-        """Change the state as if the node `as_node` had returned `values`; the config of the checkpoint that this makes.
+        """Change the state as if the node `as_node` had returned `values`; the config of the new checkpoint.
 
         Its edges and routers say what comes next, but nothing runs. Without `as_node` it is the node that ran last.
         `"__input__"` gives the values as a new input, `END` (with no values) drops what was still to do, `"__copy__"`
@@ -131,7 +131,7 @@ class StateApi:
         ValueError for no updates, else as `update_state`. If one superstep is refused those before it stay.
         """
         graph, config, updates = self._updating(config, supersteps)
-        call = self._update_call(graph, config, updates)
+        call = self._update_call(config, updates)
         remote = self._where()
         if remote is not None:
             return place_of_update(list(remote.run(call)))
@@ -144,7 +144,7 @@ class StateApi:
     ) -> dict[str, Any]:
         """The twin of `bulk_update_state`."""
         graph, config, updates = self._updating(config, supersteps)
-        call = self._update_call(graph, config, updates)
+        call = self._update_call(config, updates)
         remote = self._where()
         if remote is not None:
             return place_of_update([item async for item in remote.arun(call)])
@@ -199,7 +199,7 @@ class StateApi:
         place = {"thread_id": thread, "checkpoint_ns": ns, **({"checkpoint_id": id_} if id_ else {})}
         return graph, {**merged, "configurable": {**own, **place}}, StateUpdates(ns, updates)
 
-    def _update_call(self, graph: Any, config: Mapping[str, Any], updates: StateUpdates) -> Any:
+    def _update_call(self, config: Mapping[str, Any], updates: StateUpdates) -> Any:
         remote = self._where()
         call = self.prepare_call(updates, config, elsewhere=remote is not None, stream_mode="checkpoints")
         call.saver, call.caller = self._store(config), None

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A checkpoint to be read: the one with this id, or the newest one of its namespace (that is older than `before`)."""
+    """A checkpoint to be read: the one with this id, or the newest one of its namespace (older than `before`)."""
 
     ns: str
     checkpoint: str = ""

@@ -1,4 +1,4 @@
-"""The desk: a worker's protocol side. From a delivered entry to a job, and from its answer to bytes. No IO, no threads.
+"""A worker's side of the protocol: from a delivered entry to a job, and from its answer to bytes. No IO, no threads.
 
 The service and the simulator both work through this class.
 """
@@ -19,7 +19,7 @@ from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInte
 from drumline_transport.broker import Delivery
 from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
-from drumline_worker.outbox import BURST_BYTES_MAX, Outbox, Slot
+from drumline_worker.outbox import BURST_BYTES_MAX, Execution, Outbox
 from drumline_worker.registry import NotHeld, Registry
 from drumline_worker.results import Results, check_entry, plain_writes
 from drumline_worker.telling import tell_failure
@@ -28,8 +28,8 @@ from drumline_worker.values import Values
 log = logging.getLogger("drumline.worker")
 
 
-class Desk:
-    """Takes deliveries in and writes answers out, for one executor."""
+class TaskCodec:
+    """Decodes the entries that one executor takes, and puts the answers to them into its outbox."""
 
     def __init__(
         self,
@@ -48,9 +48,10 @@ class Desk:
         self._partitions = partitions
         self._results = results or Results()
 
-    def open(self, delivery: Delivery) -> tuple[Slot, TaskMessage] | None:
-        """Read an entry. None if it cannot be read: it stays pending, the coordinator sees that nobody renews it, and
-        sends the task again. Whatever it holds, this worker goes on.
+    def decode(self, delivery: Delivery) -> tuple[Execution, TaskMessage] | None:
+        """The task in an entry. None if it cannot be read, whatever it holds.
+
+        Such an entry stays pending. The coordinator sees that nobody renews it, and sends the task again.
         """
         try:
             message = wire.decode(self._codec, delivery.data)
@@ -66,7 +67,7 @@ class Desk:
             told = describe(error, self._codec)
             log.error("entry %s of pool %s is left to the coordinator: %s", delivery.id, delivery.pool, told)
             return None
-        slot = Slot(
+        execution = Execution(
             delivery.pool,
             delivery.id,
             shared.partition,
@@ -79,11 +80,11 @@ class Desk:
             graph=shared.graph,
             names=shared.names,
         )
-        return slot, message
+        return execution, message
 
-    def job(self, slot: Slot, message: TaskMessage) -> Job | None:
-        """The job of a task. None if it cannot run here: the reason is already on its way."""
-        codec, outbox = self._registry.codec_of(slot.graph), self._outbox
+    def job(self, execution: Execution, message: TaskMessage) -> Job | None:
+        """The job of a task. None if it cannot run here: the answer that says why is in the outbox already."""
+        codec, outbox = self._registry.codec_of(execution.graph), self._outbox
 
         def emit(kind: int, payload: Any, header: Any) -> None:
             if kind >= NESTED:
@@ -93,80 +94,89 @@ class Desk:
                 if len(item) > BURST_BYTES_MAX:
                     check_entry(item, "value", payload, "")
             except EncodeError as error:
-                raise of_event(error, kind, slot.node) from None
-            outbox.event(slot, item)
+                raise of_event(error, kind, execution.node) from None
+            outbox.event(execution, item)
 
         try:
             job = self._registry.job(message, emit, self._executor, self._values)
-            job.fate = slot
+            job.fate, execution.origins = execution, job.origins
             return job
         except NotHeld as error:
-            self.refuse(slot, str(error))
+            self.refuse(execution, str(error))
         except CellMissing as error:
             reason = f"its message is older than what is kept of the values that it names: {error}"
-            self.refuse(slot, reason, values_gone=True)
+            self.refuse(execution, reason, values_gone=True)
         except NoBroker as error:
-            self.refuse(slot, f"the values that it names could not be read: {error}")
+            self.refuse(execution, f"the values that it names could not be read: {error}")
         except BaseException as error:  # of a schema or mapper of the graph, which may raise what it likes
-            self.answer(slot, TaskError(slot.run, slot.task, slot.attempt, slot.executor, error))
+            self.answer(
+                execution, TaskError(execution.run, execution.task, execution.attempt, execution.executor, error)
+            )
         return None
 
-    def refuse(self, slot: Slot, reason: str, *, values_gone: bool = False) -> None:
-        """Give a task back: nothing of it was run. `values_gone`: the cell store lacks what its message names."""
-        refused = Refused(slot.run, slot.task, slot.attempt, slot.executor, reason, slot.token, values_gone)
-        self._outbox.answer(slot, wire.encode(self._codec, refused))
+    def refuse(self, execution: Execution, reason: str, *, values_gone: bool = False) -> None:
+        """Give a task back of which nothing was run. `values_gone`: the cell store lacks what its message names."""
+        refused = Refused(
+            execution.run, execution.task, execution.attempt, execution.executor, reason, execution.token, values_gone
+        )
+        self._outbox.answer(execution, wire.encode(self._codec, refused))
 
-    def answer(self, slot: Slot, answer: Answer) -> None:
+    def answer(self, execution: Execution, answer: Answer) -> None:
         """Put a task's answer into the outbox."""
-        self._outbox.answer(slot, self.seal(slot, answer))
+        self._outbox.answer(execution, self.encode(execution, answer))
 
-    def seal(self, slot: Slot, answer: Answer) -> bytes:
-        """A task's answer as bytes. What cannot be encoded becomes the task's error.
+    def encode(self, execution: Execution, answer: Answer) -> bytes:
+        """A task's answer as bytes. If it cannot be encoded, the task's answer is that error.
 
-        From now on, what the task still emits goes out behind its answer.
+        What the task emits from now on goes out behind its answer.
         """
-        codec = self._registry.codec_of(slot.graph)
-        answer.token = slot.token
-        answer.events = self._outbox.seal(slot)
+        codec = self._registry.codec_of(execution.graph)
+        answer.token = execution.token
+        answer.events = self._outbox.seal(execution)
         try:
             if isinstance(answer, TaskResult):
-                # Here, so that no reducer in the coordinator draws an id that a second attempt would not draw.
-                identify_writes(slot.task, answer.writes)
-                answer.writes = self._boxed(codec, slot, answer.writes)
+                # Ids are given here: a reducer in the coordinator would give others to a second attempt.
+                identify_writes(execution.task, answer.writes)
+                answer.writes = self._boxed(codec, execution, answer.writes)
             elif isinstance(answer, TaskBubbled):
-                identify_update(slot.task, answer.command.update)
-                answer.command = self._boxed(codec, slot, answer.command)
+                identify_update(execution.task, answer.command.update)
+                answer.command = self._boxed(codec, execution, answer.command)
             elif isinstance(answer, TaskInterrupt):
                 box = codec.box(answer.interrupts, "interrupts")
-                check_entry(box.data, "interrupts", answer.interrupts, f"what node {slot.node!r} asked")
+                check_entry(box.data, "interrupts", answer.interrupts, f"what node {execution.node!r} asked")
                 answer.interrupts = box
             else:
-                return self._seal_failure(slot, answer.events, describe(answer.error, codec))
+                return self._encode_failure(execution, answer.events, describe(answer.error, codec))
             return wire.encode(codec, answer)
-        except BaseException as error:  # encoders that the user registered are among what was called
-            return self._seal_failure(slot, answer.events, self._explain(slot, answer, error, codec))
+        except BaseException as error:  # also from an encoder that the user registered
+            return self._encode_failure(execution, answer.events, self._explain(execution, answer, error, codec))
 
-    def _boxed(self, codec: Codec, slot: Slot, found: Any) -> Boxed:
-        """The writes or the command of a task. What is large is moved out, if its coordinator takes names."""
-        if not slot.names:
+    def _boxed(self, codec: Codec, execution: Execution, found: Any) -> Boxed:
+        """The writes or the command of a task. Large values are moved out if its coordinator takes names."""
+        if not execution.names:
             return codec.box(plain_writes(found))
-        box, slot.blobs = self._results.boxed(codec, found, slot.run, slot.node)
+        if execution.origins is not None and type(found) is list:
+            found = execution.origins.in_writes(found)
+            execution.origins = None
+        box, execution.blobs = self._results.boxed(codec, found, execution.run, execution.node)
         return box
 
-    def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
-        failure.place = place_of(slot.node, slot.executor)
-        if not slot.void:  # else it was cancelled, which is told where it is heard
-            tell_failure(slot, failure)
-        error = TaskError(slot.run, slot.task, slot.attempt, slot.executor, failure, slot.token, events)
+    def _encode_failure(self, execution: Execution, events: int, failure: Failure) -> bytes:
+        failure.place = place_of(execution.node, execution.executor)
+        if not execution.cancelled:  # who cancelled it has logged that
+            tell_failure(execution, failure)
+        error = TaskError(
+            execution.run, execution.task, execution.attempt, execution.executor, failure, execution.token, events
+        )
         try:
             return wire.encode(self._codec, error)
-        except BaseException:  # an encoder that changed its mind: the exception goes without its arguments
+        except BaseException:  # an encoder worked once and not twice: send the exception without its arguments
             failure.args = None
             return wire.encode(self._codec, error)
 
-    def _explain(self, slot: Slot, answer: Answer, error: BaseException, codec: Codec) -> Failure:
+    def _explain(self, execution: Execution, answer: Answer, error: BaseException, codec: Codec) -> Failure:
         """The failure of an answer that cannot be encoded, with the key path as the user's state has it."""
         if isinstance(error, EncodeError):
             writes = answer.writes if isinstance(answer, TaskResult) else []
-            error = of_answer(error, codec, writes, slot.node)
+            error = of_answer(error, codec, writes, execution.node)
         return describe(error, codec)
