@@ -32,10 +32,10 @@ class ThreadRun:
 
     `saved` has the checkpoint that each graph goes on from, by the graph's namespace in the thread: the root's, those
     of the graphs in its open tasks, and those of graphs with one history for all their calls. `addressed` are ids of
-    checkpoints that the caller has named, by namespace. `replay`: an old checkpoint is run again. `resumes` tells
-    a graph that a node calls whether its caller's run goes on; None: the input tells. `answers` are those to questions, by their
-    ids; that under "" is for the next question that is asked. `is_strict`: an answer to a question that does not wait
-    is refused. `parents` are the checkpoints that the graphs around a called graph stand at, by namespace.
+    checkpoints that the caller has named, by namespace. `replay`: an old checkpoint is run again. `resumes` tells a
+    graph that a node calls whether its caller's run goes on; None: the input tells. `answers` are those to questions,
+    by their ids; that under "" is for the next question that is asked. `is_strict`: an answer to a question that does
+    not wait is refused. `parents` are the checkpoints that the graphs around a called graph stand at, by namespace.
     """
 
     id: str

@@ -70,8 +70,8 @@ def _behind(item: Any) -> Iterable[Any]:
 def graph_called_by(action: Any) -> Any:
     """The compiled graph that an action's functions name, as LangGraph finds it: the first one. None if there is none.
 
-    One without checkpoints
-    (`checkpointer=False`) is passed over. A graph that is defined behind them, or that they reach in another way, is not found.
+    One without checkpoints (`checkpointer=False`) is passed over. A graph that is defined behind them, or that they
+    reach in another way, is not found.
     """
     for function in functions_of(action):
         for value in _named_in(function):
