@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.differential.engines import DRUMLINE, LANGGRAPH
 
 from . import state_graphs as graphs

@@ -37,6 +37,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
     caller, reading = call.caller, call.reading
     root_ns: tuple[str, ...] = ()
     recorded, context, hot = reading.recorded, coerce_context(program, call.context), False
+    store = program.store
     if caller is not None:
         job = caller.job
         number = next(caller.calls)
@@ -47,6 +48,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         context = job.context if context is None else context
         if program.persists is True and job.thread is not None:  # one history for all its calls
             root_ns = split_ns(thread_ns(joined_ns(root_ns)))
+        store = job.store  # of the whole run, as in LangGraph: also if it has none
     elif isinstance(call.input, StateUpdates):
         root_ns = split_ns(call.input.ns)
     shared = RunShared(
@@ -73,6 +75,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         RunRequest(run_id=shared.run_id, graph=program.name, input=call.input),
         view,
         context=context,
+        store=store,
         forward=forward,
         caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,
