@@ -61,9 +61,9 @@ def thread_run_below(above: JobThread, call: Call) -> ThreadRun:
 
 
 def _metadata(call: Call) -> dict[str, Any]:
-    """What checkpoints say of the run: what LangGraph's savers take of a config."""
-    found: dict[str, Any] = get_checkpoint_metadata(call.config, {})
-    return found
+    """What checkpoints say of the run: what LangGraph's savers take of a config, without what drumline puts there."""
+    found = get_checkpoint_metadata(call.config, {})
+    return {key: value for key, value in found.items() if key not in _PLACE and not key.startswith("langgraph_")}
 
 
 def _shown(configurable: Any, thread: str) -> dict[str, Any]:
