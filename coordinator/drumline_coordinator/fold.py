@@ -357,6 +357,9 @@ def _left_its_graph(state: RunState, fact: TaskLeft) -> None:
 
 
 def _failed(state: RunState, fact: TaskFailed) -> None:
+    task = state.tasks[fact.task]
+    if task.status is PLANNED and not task.runs_on_worker:  # its graph could not be entered
+        task.become(RUNNING)
     _end(state, fact.task, FAILED)
 
 
