@@ -134,6 +134,8 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     scope.state = State(dict(fact.cells), dict(fact.versions), seen, max(fact.versions.values(), default=0))
     state.version = max(state.version, scope.state.top)  # numbers of one graph go on rising from run to run
     scope.kept = {key: Kept(*how) if type(how) is list else how for key, how in fact.kept.items()}
+    state.version = max(state.version, scope.state.top)  # numbers of one graph go on rising from run to run
+    state.checkpoint = max(state.checkpoint, fact.checkpoint)
     scope.step, scope.checkpoint = fact.step, fact.checkpoint
     scope.stop = fact.stop or scope.stop
     scope.updates = fact.updates

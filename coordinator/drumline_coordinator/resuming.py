@@ -13,7 +13,7 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.constants import INTERRUPT, PUSH, START
-from drumline_graph.errors import EmptyInputError, UnknownInterruptError
+from drumline_graph.errors import EmptyInputError, InvalidUpdateError, UnknownInterruptError
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_graph.types import Command
@@ -116,6 +116,15 @@ def _is_same_run(thread: ThreadRun, saved: Saved) -> bool:
     """Whether the caller names the run that made the checkpoint, by `run_id` in the metadata of its config."""
     of_checkpoint = saved.checkpoint.metadata.get("run_id")
     return of_checkpoint is not None and thread.metadata.get("run_id") == of_checkpoint
+
+
+def check_place(thread: ThreadRun, ns: str) -> None:
+    """InvalidUpdateError if a checkpoint was named that is not there: nothing can be made of it."""
+    named = thread.addressed.get(ns)
+    if named:
+        raise InvalidUpdateError(
+            f"Thread {thread.id!r} has no checkpoint {named!r}{f' at {ns!r}' if ns else ''}. Take the config of a snapshot."
+        )
 
 
 def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:

@@ -29,7 +29,7 @@ from drumline_coordinator.barrier import settle
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import end_run, enter, take_input
-from drumline_coordinator.resuming import begin
+from drumline_coordinator.resuming import begin, check_place
 from drumline_coordinator.sketch import sketch_program
 from drumline_coordinator.state import RUN_OPEN, RunStatus
 from drumline_coordinator.tasks import Task
@@ -119,6 +119,8 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
     )
     thread, root_ns = machine.thread, machine.state.root_ns
     saved = None if thread is None else thread.saved.pop(joined_ns(root_ns), None)
+    if saved is None and thread is not None and request.input is not None:
+        check_place(thread, joined_ns(root_ns))
     if isinstance(request.input, StateUpdates):
         begin_update(machine, saved, request.input)
         return

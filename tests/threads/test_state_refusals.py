@@ -85,6 +85,17 @@ def test_one_history_twice_at_once() -> None:
         graph.compile(checkpointer=InMemorySaver()).invoke({"log": []}, THREAD)
 
 
+def test_a_checkpoint_that_is_not_there() -> None:
+    """LangGraph makes one whose parent does not exist."""
+    graph = one_node(checkpointer=InMemorySaver())
+    graph.invoke({"log": []}, THREAD)
+    config = {"configurable": {"thread_id": "1", "checkpoint_id": "1f000000-0000-6000-8000-000000000000"}}
+    for change in (lambda: graph.update_state(config, {"log": ["x"]}, "a"), lambda: graph.invoke({"log": []}, config)):
+        with pytest.raises(InvalidUpdateError, match="has no checkpoint '1f000000"):
+            change()
+    assert graph.get_state(config).metadata is None
+
+
 def test_a_refused_update_leaves_the_thread_as_it_was() -> None:
     t = Thread(DRUMLINE, graphs.line(DRUMLINE))
     t.run(graphs.IN)

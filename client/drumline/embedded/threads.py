@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
 from drumline.threads.loading import Loading, aread, arun_loading, load, read, run_loading
 from drumline.threads.opening import thread_run, thread_run_below
+from drumline.threads.store import Threads, threads_of
 from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_run import ThreadRun
@@ -16,7 +19,6 @@ from drumline_worker.job import JobThread
 
 if TYPE_CHECKING:
     from drumline.call import Call
-    from drumline.threads.store import Threads
 
 
 def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread | None:
@@ -30,11 +32,13 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
         if above is None or program.persists is False:
             return None
         run = thread_run_below(above, call)
-        return OpenThread(run, above.store, above.durability, load(program, run, ns, call.input))
+        return OpenThread(
+            run, threads_of(above.store, program, ns), above.durability, load(program, run, ns, call.input)
+        )
     if call.saver is None:
         return None
     run = thread_run(program, call)
-    return OpenThread(run, call.saver, call.durability, load(program, run, ns, call.input))
+    return OpenThread(run, threads_of(call.saver, program, ns), call.durability, load(program, run, ns, call.input))
 
 
 class OpenThread:
@@ -45,7 +49,8 @@ class OpenThread:
         self._store = store
         self._durability = durability
         self._loading = loading
-        self._last: dict[str, list[Save]] = {}
+        self._exit = AtExit() if durability == EXIT else None
+        self._background = Background(self._store) if durability == ASYNC and not self._store.is_fast else None
 
     def load(self) -> None:
         """Read what the run begins from."""
@@ -56,12 +61,40 @@ class OpenThread:
         self.run.saved = await arun_loading(self._loading, lambda asked: aread(self._store, self.run.id, asked))
 
     def keep(self, saves: Sequence[Save]) -> None:
-        """Write what the run adds."""
-        self._store.save(self.run.id, saves)
+        """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""
+        if self._exit is not None:
+            self._store.skip(self.run.id, self._exit.add(saves))
+        elif self._background is not None:
+            self._background.put(self._store.prepare(self.run.id, saves))
+        else:
+            self._store.save(self.run.id, saves)
 
     async def akeep(self, saves: Sequence[Save]) -> None:
         """The twin of `keep`."""
-        await self._store.asave(self.run.id, saves)
+        if self._exit is not None:
+            self._store.skip(self.run.id, self._exit.add(saves))
+        elif self._background is not None:
+            self._background.aput(self._store.prepare(self.run.id, saves))
+        else:
+            await self._store.asave(self.run.id, saves)
+
+    def close(self) -> None:
+        """The run has ended, or nobody reads on: what it did is kept when this returns. Raises what the store does."""
+        if self._exit is not None:
+            kept = self._exit.take()
+            if kept:
+                self._store.save(self.run.id, kept)
+        elif self._background is not None:
+            self._background.wait()
+
+    async def aclose(self) -> None:
+        """The twin of `close`."""
+        if self._exit is not None:
+            kept = self._exit.take()
+            if kept:
+                await asyncio.shield(asyncio.ensure_future(self._store.asave(self.run.id, kept)))
+        elif self._background is not None:
+            await self._background.await_all()
 
     def below(self, task: Task) -> JobThread:
         """What a task's code knows of the thread."""

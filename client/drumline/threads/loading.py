@@ -31,6 +31,8 @@ class Read:
     ns: str
     checkpoint: str = ""
     before: str = ""
+    #: the graph that it is of, if the reader does not know that
+    program: Program | None = None
 
 
 Loading = Generator[Read, "Saved | None", dict[str, Saved]]
@@ -98,6 +100,18 @@ def histories(program: Program, ns: str) -> Iterator[str]:
             if inner.persists is True:
                 yield below
             yield from histories(inner, below)
+
+
+def program_at(program: Program, base: str, ns: str) -> Program:
+    """The graph whose checkpoints have the namespace `ns`, within that of `program`, which is `base`.
+
+    Where a part names no graph within (a call's number, a node that calls graphs by itself), the one around it.
+    """
+    for part in split_ns(ns)[len(split_ns(base)) :]:
+        node = program.nodes.get(part.partition(":")[0])
+        if node is not None and node.subprogram is not None:
+            program = node.subprogram
+    return program
 
 
 def open_tasks(program: Program, saved: Saved) -> list[PlannedTask]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from drumline.checkpoint.base.types import get_checkpoint_metadata
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_graph.types import StateUpdates
@@ -60,11 +61,9 @@ def thread_run_below(above: JobThread, call: Call) -> ThreadRun:
 
 
 def _metadata(call: Call) -> dict[str, Any]:
-    """What checkpoints say of a call: its metadata and plain values of its `configurable`, without drumline's own."""
-    config = call.config
-    plain = {k: v for k, v in (config.get("configurable") or {}).items() if isinstance(v, (str, int, float, bool))}
-    given = {**plain, **(config.get("metadata") or {})}
-    return {k: v for k, v in given.items() if k not in _PLACE and not k.startswith(("langgraph_", "__"))}
+    """What checkpoints say of the run: what LangGraph's savers take of a config."""
+    found: dict[str, Any] = get_checkpoint_metadata(call.config, {})
+    return found
 
 
 def _shown(configurable: Any, thread: str) -> dict[str, Any]:
