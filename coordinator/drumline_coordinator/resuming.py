@@ -123,7 +123,8 @@ def check_place(thread: ThreadRun, ns: str) -> None:
     named = thread.addressed.get(ns)
     if named:
         raise InvalidUpdateError(
-            f"Thread {thread.id!r} has no checkpoint {named!r}{f' at {ns!r}' if ns else ''}. Take the config of a snapshot."
+            f"Thread {thread.id!r} has no checkpoint {named!r}{f' at {ns!r}' if ns else ''}."
+            " Take the config of a snapshot."
         )
 
 
