@@ -32,9 +32,8 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
         if above is None or program.persists is False:
             return None
         run = thread_run_below(above, call)
-        return OpenThread(
-            run, threads_of(above.store, program, ns), above.durability, load(program, run, ns, call.input)
-        )
+        store = threads_of(above.store, program, ns)
+        return OpenThread(run, store, above.durability, load(program, run, ns, call.input))
     if call.saver is None:
         return None
     run = thread_run(program, call)
