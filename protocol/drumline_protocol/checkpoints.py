@@ -54,6 +54,8 @@ class Checkpoint:
     parents: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    #: how large cells are kept, as in `GraphKept`; a stored row leaves them out of `cells`
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from zlib import crc32
 
 from drumline_graph.types import Command, Interrupt
+from drumline_protocol import checkpoints as c
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol.codec import Boxed, Codec, unbox
@@ -68,6 +69,8 @@ _CODES: dict[int, type] = {
     20: f.InputTaken,
     21: f.GraphResumed,
     22: f.TaskAnswered,
+    23: c.Checkpoint,
+    24: c.TaskWrites,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -83,6 +86,8 @@ _CODES: dict[int, type] = {
     44: m.TaskInterrupt,
     45: m.DeleteRun,
     46: m.RunDamaged,
+    47: m.ThreadSaves,
+    48: m.DeleteThread,
 }
 
 Convert = Callable[[Any], Any]
@@ -140,6 +145,12 @@ def _named_out(named: dict[str, Any]) -> dict[str, Any]:
     return {channel: list(at) for channel, at in named.items()} if named else named
 
 
+def _below_out(below: m.TaskThread | None) -> list[Any] | None:
+    if below is None:
+        return None
+    return [below.checkpoint, below.parents, below.resumes, below.answers, below.rows]
+
+
 #: fields that are not plain data: how they go out (`wire_shapes` says how they come in)
 _OUTS: dict[Any, Convert | None] = {
     **dict.fromkeys(("ns", "record", "tags", "written", "triggers", "path"), list),
@@ -152,12 +163,17 @@ _OUTS: dict[Any, Convert | None] = {
     (f.GraphKept, "tasks"): _kept_tasks_out,
     (f.Checkpointed, "tasks"): _optional_tasks_out,
     (f.Checkpointed, "pending"): _pending_out,
+    (c.Checkpoint, "ns"): None,
+    (c.Checkpoint, "tasks"): _tasks_out,
+    (c.Checkpoint, "updated"): lambda names: None if names is None else list(names),
+    (c.TaskWrites, "ns"): None,
     (f.InputTaken, "dropped"): _dropped_out,
     "stops_before": list,
     "stops_after": list,
     "noticed": list,
     "flags": list,
     "named": _named_out,
+    "below": _below_out,
     (m.Cancel, "tasks"): list,
 }
 #: fields that stay in the process
@@ -166,6 +182,7 @@ _LOCAL = {
     (f.PlanMade, "given"),
     (f.StepCommitted, "cells"),
     (f.InputTaken, "cells"),
+    (f.GraphKept, "opened"),
     (f.TaskFinished, "opened"),
     (f.RunFinished, "control"),
     (m.TaskResult, "values"),

@@ -13,6 +13,7 @@ from typing import Any
 from drumline_graph.delta import is_change
 from drumline_graph.texts import is_encodable
 from drumline_graph.types import Command, Interrupt, Send
+from drumline_protocol import checkpoints as c
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol.cells import CellAt
@@ -275,6 +276,9 @@ def kept_tasks(value: Any) -> list[f.TaskKept]:
     return list(tuple_of(kept_task)(value))
 
 
+task_thread = row(m.TaskThread, text, dict_of(text), flag, dict_of(), bursts)
+
+
 def kept_cell(value: Any) -> Any:
     """How a cell of a head is kept: five numbers, or the name of a blob."""
     if type(value) is Named or (type(value) is list and len(value) == 5 and all(type(n) is int for n in value)):
@@ -355,6 +359,15 @@ FIELDS: dict[Any, Shape] = {
     (f.Checkpointed, "metadata"): dict_of(),
     (f.InputTaken, "dropped"): dropped,
     "answers": answers,
+    (c.Checkpoint, "ns"): text,
+    (c.Checkpoint, "step"): number(-2),
+    (c.Checkpoint, "tasks"): tasks,
+    (c.Checkpoint, "updated"): optional(tuple_of(free_text)),
+    (c.Checkpoint, "metadata"): dict_of(),
+    (c.Checkpoint, "kept"): dict_of(kept_cell),
+    (c.TaskWrites, "ns"): text,
+    "below": optional(task_thread),
+    "rows": bursts,
     (m.Cancel, "tasks"): tuple_of(name),
     "named": dict_of(cell_at),
     "input": anything,
@@ -373,6 +386,8 @@ ANNOTATED: dict[str, Shape] = {
     "tuple[str, ...]": tuple_of(text),
     "dict[str, Any]": dict_of(),
     "dict[str, str]": dict_of(text),
+    "dict[str, int]": dict_of(number(0)),
+    "dict[str, dict[str, int]]": dict_of(dict_of(number(0))),
 }
 
 

@@ -36,6 +36,7 @@ from drumline_transport.errors import ServerError
 from drumline_transport.line import load_script
 from drumline_transport.rows import dead_words
 from drumline_transport.scripts import COMMIT
+from drumline_transport.thread_words import entry_words, thread_words
 from drumline_transport.value_words import cell_words, value_words
 
 #: Words of one HSET inside the commit script (Lua's `unpack` fails at several thousand).
@@ -77,6 +78,8 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
             add(("L", k, f"{epoch}-{log.last}", log.first, log.data))
     if commit.cells:
         add(cell_words(commit, keys, key))
+    if commit.history or commit.queued:
+        add(entry_words(commit, keys, key))
     for task in commit.tasks:
         k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
         add(("T", k, run, task.slot, task.pool, task.digest, task.data))
@@ -113,6 +116,8 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     for failed in commit.failed:
         words = ["r", failed.run_id, "g", failed.graph, "t", failed.at_ms, "e", failed.error]
         add(("N", key(keys.failed(p), "x"), FAILED_RUNS_MAX, len(words), *words))
+    if commit.threads or commit.unqueued or commit.thread_runs or commit.history_cut or commit.threads_deleted:
+        add(thread_words(commit, keys, key))
     inbox, requests = commit.position
     keep = (lowest_to_keep(inbox), lowest_to_keep(requests)) if trim else ("", "")
     head = (commit.nonce, epoch, number - 1, number, inbox, keep[0], requests, keep[1], keys.tasks(""))

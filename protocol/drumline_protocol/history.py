@@ -1,0 +1,198 @@
+"""A thread's history, from the rows that a broker holds to checkpoints, and back. Pure but for the reader it is given.
+
+A row holds one `Checkpoint` or one `TaskWrites`. Rows lie in the order in which they were committed, so what belongs to
+a checkpoint lies behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from drumline_graph.channels.base import MISSING
+from drumline_graph.constants import TASKS
+from drumline_graph.types import Send
+from drumline_protocol import wire
+from drumline_protocol.cells import CellRow, assemble, cell_name
+from drumline_protocol.checkpoint_ids import checkpoint_time
+from drumline_protocol.checkpoints import Checkpoint, PendingWrite, Save, Saved, TaskWrites, merged, split_ns
+from drumline_protocol.codec import Codec
+from drumline_protocol.errors import BlobMissing, DecodeError
+from drumline_protocol.keys import owner_of_thread
+from drumline_protocol.named import Named, names_in, resolve
+
+#: kinds of rows
+CHECKPOINT, WRITES = "c", "w"
+
+#: reads cells and blobs, as `read_values` of a broker does for one partition
+ReadValues = Callable[[list[tuple[str, str, int, int]], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]
+
+
+class Row(Protocol):
+    """A row as the broker gives it (`drumline_transport.entries.HistoryRow`)."""
+
+    id: str
+    kind: str
+    ns: str
+    checkpoint: str
+    data: bytes
+
+
+def row_data(codec: Codec, save: Save) -> bytes:
+    """A checkpoint, or what a task has written, as the data of a row. EncodeError."""
+    if isinstance(save, Checkpoint) and save.kept:
+        save = replace(save, cells={name: cell for name, cell in save.cells.items() if name not in save.kept})
+    return wire.encode(codec, save)
+
+
+def save_in(codec: Codec, data: bytes) -> Save:
+    """What a row holds. DecodeError."""
+    found = wire.decode(codec, data)
+    if isinstance(found, TaskWrites):
+        found.writes = [(channel, value) for channel, value in found.writes]
+        return found
+    if isinstance(found, Checkpoint):
+        return found
+    raise DecodeError(f"the history of a thread holds a {type(found).__name__}", len(data))
+
+
+def first_row_of(checkpoint: str) -> str:
+    """The id of the row of a checkpoint that a coordinator made."""
+    return f"{checkpoint_time(checkpoint)}-0"
+
+
+def next_row(last: str, save: Save) -> str:
+    """The id of the row behind `last`."""
+    ms, _, number = last.partition("-")
+    time = checkpoint_time(save.id) if isinstance(save, Checkpoint) else 0
+    return f"{time}-0" if time > int(ms) else f"{ms}-{int(number) + 1}"
+
+
+class History:
+    """Checkpoints out of rows, in their order. What is read of a checkpoint is decoded when somebody asks for it.
+
+    `values` has the large values that pending writes name, by the ids of their blobs, once they were read. With
+    `resolves` they stand in their places; else only in those of cells, for a coordinator passes names on.
+    """
+
+    def __init__(
+        self, codec: Codec, thread: str, rows: Sequence[Row], read: ReadValues, *, resolves: bool = False
+    ) -> None:
+        self._codec = codec
+        self._owner = owner_of_thread(thread)
+        self._read = read
+        self._resolves = resolves
+        self.values: dict[str, Any] = {}
+        #: checkpoints by namespace, and the writes behind each
+        self._rows: dict[str, dict[str, Row]] = {}
+        self._writes: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            if row.kind == CHECKPOINT:
+                self._rows.setdefault(row.ns, {})[row.checkpoint] = row
+            else:
+                self._writes.setdefault((row.ns, row.checkpoint), []).append(row)
+
+    def get(self, ns: str, checkpoint: str = "") -> Saved | None:
+        """A checkpoint with its pending writes; without an id the newest one. None if the rows do not have it.
+
+        DecodeError, CellMissing, BlobMissing, and whatever reading raises.
+        """
+        rows = self._rows.get(ns)
+        if not rows:
+            return None
+        newest = max(rows)
+        row = rows.get(checkpoint or newest)
+        if row is None:
+            return None
+        found = save_in(self._codec, row.data)
+        if not isinstance(found, Checkpoint):
+            raise DecodeError("a row of a thread's history is of another kind than it says", len(row.data))
+        self._open(found)
+        return Saved(found, self._pending(ns, found.id), row.checkpoint == newest)
+
+    def all_of(self, ns: str) -> Iterator[Saved]:
+        """Its checkpoints, the newest first."""
+        for checkpoint in sorted(self._rows.get(ns, ()), reverse=True):
+            saved = self.get(ns, checkpoint)
+            if saved is not None:
+                yield saved
+
+    def below(self, ns: str) -> list[bytes]:
+        """The data of all rows of the graphs in the task at `ns`, in order."""
+        inside = (ns, f"{ns}|")
+        found = [row for name, rows in self._rows.items() if _is_in(name, inside) for row in rows.values()]
+        found += [row for (name, _), rows in self._writes.items() if _is_in(name, inside) for row in rows]
+        return [row.data for row in sorted(found, key=_place)]
+
+    def _pending(self, ns: str, checkpoint: str) -> list[PendingWrite]:
+        pending: list[PendingWrite] = []
+        for row in self._writes.get((ns, checkpoint), ()):
+            saved = save_in(self._codec, row.data)
+            if not isinstance(saved, TaskWrites):
+                raise DecodeError("a row of a thread's history is of another kind than it says", len(row.data))
+            writes = saved.writes
+            names = names_in(writes)
+            if names:
+                self._fetch(names if self._resolves else _without_arguments(writes, names))
+                if self._resolves:
+                    saved = replace(saved, writes=resolve(writes, self.values))
+            pending = merged(pending, saved)
+        return pending
+
+    def _fetch(self, names: Iterable[Named]) -> None:
+        ids = list({name.blob: None for name in names if name.blob not in self.values})
+        if ids:
+            _, found = self._read([], ids)
+            for blob, data in zip(ids, found, strict=True):
+                if data is None:
+                    raise BlobMissing(blob, 0)
+                self.values[blob] = self._codec.decode(data)
+
+    def _open(self, checkpoint: Checkpoint) -> None:
+        """Put the cells that lie elsewhere into a checkpoint."""
+        kept = checkpoint.kept
+        cells = {name: how for name, how in kept.items() if type(how) is list}
+        blobs = {name: how.blob for name, how in kept.items() if type(how) is Named}
+        if kept:
+            ns = split_ns(checkpoint.ns)
+            wanted = [(self._owner, cell_name(ns, name), how[1] - 1, how[0]) for name, how in cells.items()]
+            rows, data = self._read(wanted, list(blobs.values()))
+            for (name, how), found in zip(cells.items(), rows, strict=True):
+                value = assemble(self._codec, found, how[0])
+                if value is not MISSING:
+                    checkpoint.cells[name] = value
+            for (name, blob), each in zip(blobs.items(), data, strict=True):
+                if each is None:
+                    raise BlobMissing(blob, 0)
+                checkpoint.cells[name] = self._codec.decode(each)
+        sends = checkpoint.cells.get(TASKS)
+        if self._resolves and sends:
+            args = [send.arg for send in sends if type(send) is Send and type(send.arg) is Named]
+            self._fetch(args)
+            checkpoint.cells[TASKS] = [_resolved(send, self.values) for send in sends]
+
+
+def _resolved(send: Any, values: dict[str, Any]) -> Any:
+    if type(send) is Send and type(send.arg) is Named:
+        return Send(send.node, values[send.arg.blob])
+    return send
+
+
+def _without_arguments(writes: Sequence[tuple[str, Any]], names: Sequence[Named]) -> list[Named]:
+    """The names that stand for something else than the argument of a Send."""
+    stay = {
+        value.arg.blob
+        for channel, value in writes
+        if channel == TASKS and type(value) is Send and type(value.arg) is Named
+    }
+    return [name for name in names if name.blob not in stay]
+
+
+def _is_in(ns: str, inside: tuple[str, str]) -> bool:
+    return ns == inside[0] or ns.startswith(inside[1])
+
+
+def _place(row: Row) -> tuple[int, int]:
+    ms, _, number = row.id.partition("-")
+    return int(ms), int(number)
