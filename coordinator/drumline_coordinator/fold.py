@@ -134,11 +134,13 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
             parent.become(RUNNING)
     state.scopes[ns] = scope
     seen = {name: dict(versions) for name, versions in fact.seen.items()}
-    scope.state = State(dict(fact.cells), dict(fact.versions), seen, max(fact.versions.values(), default=0))
+    cells = {**fact.cells, **(fact.opened or {})}
+    scope.state = State(cells, dict(fact.versions), seen, max(fact.versions.values(), default=0))
     scope.kept = {key: Kept(*how) if type(how) is list else how for key, how in fact.kept.items()}
     scope.step, scope.checkpoint = fact.step, fact.checkpoint
     scope.stop = fact.stop or scope.stop
     scope.leaving, scope.asks, scope.paused = (name in fact.flags for name in ("leaving", "asks", "paused"))
+    scope.resumed = "resumed" in fact.flags
     scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
     for row in fact.tasks:
         _task_kept(state, scope, row)

@@ -24,7 +24,8 @@ ReadCells = Callable[[list[CellRead]], list[list[CellRow]]]
 def head_facts(started: RunStarted, state: RunState, log_bytes: int) -> list[Fact]:
     """The state of an open run as facts."""
     heard = {id_: list(heard) for id_, heard in state.heard.items()}
-    facts: list[Fact] = [started, RunKept(state.version, tuple(sorted(state.noticed)), heard, log_bytes)]
+    noticed = tuple(sorted(state.noticed))
+    facts: list[Fact] = [started, RunKept(state.version, noticed, heard, log_bytes, state.checkpoint)]
     if state.root is not None:
         facts += map(_graph, _scopes(state.root))
     return facts
@@ -40,7 +41,7 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
 def _graph(scope: Scope) -> GraphKept:
     state, kept = scope.state, scope.kept
     cells = {key: cell for key, cell in state.cells.items() if key not in kept}
-    flags = [name for name in ("leaving", "asks", "paused") if getattr(scope, name)]
+    flags = [name for name in ("leaving", "asks", "paused", "resumed") if getattr(scope, name)]
     now = scope.parent is None or _is_now(scope)
     return GraphKept(
         scope.ns,
@@ -53,6 +54,8 @@ def _graph(scope: Scope) -> GraphKept:
         None if now else scope.output,
         (*flags, *(("now",) if now and scope.output is not None else ())),
         [_task(task) for task in scope.tasks.values()],
+        scope.stop,
+        scope.checkpoint,
     )
 
 
@@ -82,6 +85,7 @@ def _task(task: Task) -> TaskKept:
         task.writes and [[channel, names.get(id(value), value)] for channel, value in task.writes],
         list(task.interrupts),
         task.reason,
+        task.answers,
     )
 
 
@@ -96,15 +100,15 @@ def bases_in(facts: Sequence[Fact]) -> dict[str, int]:
     }
 
 
-def open_head(codec: Codec, run_id: str, facts: Sequence[Fact], read: ReadCells) -> None:
-    """Put the cells that lie in the cell store into the facts of a head. CellMissing, DecodeError."""
+def open_head(codec: Codec, owner: str, facts: Sequence[Fact], read: ReadCells) -> None:
+    """Put the cells that lie in the cell store into `GraphKept` facts. `owner` has them. CellMissing, DecodeError."""
     wanted: list[tuple[GraphKept, str, int, CellRead]] = []
     for fact in facts:
         if type(fact) is GraphKept:
             for channel, how in fact.kept.items():
                 if type(how) is list:
                     version, base = how[0], how[1]
-                    wanted.append((fact, channel, version, (run_id, cell_name(fact.ns, channel), base - 1, version)))
+                    wanted.append((fact, channel, version, (owner, cell_name(fact.ns, channel), base - 1, version)))
     if not wanted:
         return
     found = read([cell for *_, cell in wanted])

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator.apps import Apps
-from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.opened import UNREADABLE, Loader, OpenRun, OpenRuns, Ruin
 from drumline_coordinator.staging import Stage
+from drumline_coordinator.thread_desk import ThreadDesk
+from drumline_coordinator.thread_requests import ThreadRequests
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import unbox
@@ -46,6 +47,7 @@ from drumline_protocol.messages import (
     Abandoned,
     CancelRun,
     DeleteRun,
+    DeleteThread,
     Events,
     Refused,
     RunDamaged,
@@ -54,6 +56,7 @@ from drumline_protocol.messages import (
     TaskError,
     TaskInterrupt,
     TaskResult,
+    ThreadSaves,
     WorkersChanged,
 )
 from drumline_protocol.new_ids import new_token
@@ -70,10 +73,10 @@ REFUSALS_AT_ONCE = 3
 _OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, Abandoned)
 
 #: what clients may say; they read run records, and so the proofs of keepers
-_OF_CLIENTS = (RunRequest, CancelRun, DeleteRun)
+_OF_CLIENTS = (RunRequest, CancelRun, DeleteRun, ThreadSaves, DeleteThread)
 
 
-class Partition:
+class Partition(ThreadRequests):
     """The runs of one partition, as long as this process holds its lease."""
 
     def __init__(
@@ -99,6 +102,7 @@ class Partition:
         self._codec = apps.codec
         self._loader = loader
         self._runs = OpenRuns(loader, apps, lease.partition)
+        self._threads = ThreadDesk(loader, apps.codec, lease.partition, lease.epoch)
         self._holders = holders
         self._retry_later = retry_later
         self._token = token
@@ -113,22 +117,31 @@ class Partition:
     @property
     def has_more(self) -> bool:
         """Whether something waits for the next commit, so that `handle(())` should be called again."""
-        return bool(self._runs.more or self._epilogue)
+        self._threads.settle(self.answered)
+        return bool(self._runs.more or self._epilogue or self._threads.has_due)
+
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether what comes next waits for the broker's answer to a commit."""
+        return self._threads.awaits_reply
 
     def handle(self, entries: Sequence[InboxEntry], now_ms: float) -> Commit | None:
         """All that follows from a batch of the inbox. None if nothing is to be committed. Raises NoBroker."""
-        self._begin(now_ms)
+        self._turn(now_ms)
         epilogue, self._epilogue = self._epilogue, {}
         for run_id, error in epilogue.items():
             self._reject(run_id, "", error)
         self._open_windows()
+        self._threads.settle(self.answered)
+        self._threads.read_queue()
+        begun = self._begin_waiting()
         told = [(entry, self._decode(entry)) for entry in entries]
         given_up = {message.run for _, message in told if isinstance(message, CancelRun)}
         for entry, message in told:
             self.position = entry.behind(self.position)
             if message is not None:
                 self._guarded(entry, message, given_up)
-        if not entries and not self._touched and not epilogue:
+        if not (entries or self._touched or epilogue or begun):
             return None
         return self._close_commit()
 
@@ -151,7 +164,7 @@ class Partition:
 
     def poison(self, entry: InboxEntry, tries: int, now_ms: float) -> Commit:
         """Answer an entry that has brought coordinators down: it is set aside unread, and its run ends as it stands."""
-        self._begin(now_ms)
+        self._turn(now_ms)
         self.position = entry.behind(self.position)
         self._set_aside(entry, f"it has brought its coordinator down {tries} times")
         if entry.run:
@@ -219,6 +232,10 @@ class Partition:
             self._delete(message.run)
         elif isinstance(message, RunDamaged):
             self._on_damaged(message)
+        elif isinstance(message, (ThreadSaves, DeleteThread)):
+            self._from_outside(message)
+        elif isinstance(message, CancelRun) and self._threads.waits(message.run):
+            self._leave_queue(message.run, RunCancelled(message.run, message.reason))
         else:
             if self._apps.apart and (found := self._find(message.run)):
                 message = self._apps.as_of(found.run.shared.graph, message, entry.data)
@@ -259,7 +276,7 @@ class Partition:
 
     def _accept(self, entry: InboxEntry, request: RunRequest, given_up: set[str]) -> None:
         run_id = request.run_id
-        if self._runs.is_known(run_id, self.answered):
+        if self._runs.is_known(run_id, self.answered) or self._threads.waits(run_id):
             return  # sent twice, or refused by its sender, who compares it with what the run's first fact says
         try:
             check_request(request)
@@ -280,12 +297,7 @@ class Partition:
             status = "cancelled" if isinstance(error, RunCancelled) else "failed"
             self._reject(run_id, request.graph, error, request, status)
             return
-        open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms)
-        self._runs.begin(run_id, open_run)
-        self._stage.commit.opened.append(run_id)
-        self._stage.commit.fields.append((run_id, record))
-        log.info("run %s of graph %s begins", run_id, name)
-        self._take(open_run, open_run.run.start(request, self._now_ms))
+        self._begin(name, program, codec, request, entry.data)
 
     def _reject(
         self, run_id: str, graph: str, error: BaseException, request: RunRequest | None = None, status: str = "failed"
@@ -299,6 +311,7 @@ class Partition:
         self._forget(run_id)
 
     def _delete(self, run_id: str) -> None:
+        self._leave_queue(run_id, None)
         open_run = self._find(run_id)
         slots = [] if open_run is None else list(open_run.digests)
         self._forget(run_id, deleted=True)
@@ -331,25 +344,30 @@ class Partition:
 
     def _end_ruin(self, ruin: Ruin) -> None:
         log.error("run %s cannot go on: %s", ruin.run_id, ruin.error)
-        self._forget(ruin.run_id)
+        self._forget(ruin.run_id, ruin=ruin)
         self._stage.ruin(ruin)
         if not ruin.readable:
             self._epilogue[ruin.run_id] = ruin.error
 
     def _find(self, run_id: str) -> OpenRun | None:
+        known = run_id in self._runs.loaded
         found = self._runs.find(run_id)
         if isinstance(found, Ruin):
             self._end_ruin(found)
             return None
+        if not known and found is not None and found.thread is not None:
+            self._threads.begins(run_id, found.thread)
+            self._press(run_id, found.thread.id)
         return found
 
-    def _forget(self, run_id: str, *, deleted: bool = False) -> None:
+    def _forget(self, run_id: str, *, deleted: bool = False, ruin: Ruin | None = None) -> None:
+        self._free_thread(run_id, self._runs.loaded.get(run_id), ruin)
         self._runs.forget(run_id, 0 if deleted else self.number + 1)
         self._touched.pop(run_id, None)
 
     # -- the commit ---------------------------------------------------------------------------------
 
-    def _begin(self, now_ms: float) -> None:
+    def _turn(self, now_ms: float) -> None:
         self._now_ms = now_ms
         self._touched = {}
         self._stage = self._new_stage()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drumline_coordinator.changes import taken_fact
 from drumline_coordinator.checkpointing import keep_writes
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
-from drumline_coordinator.thread_run import GoingOn
+from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import EmptyInputError, UnknownInterruptError
 from drumline_graph.program import Program
@@ -32,6 +32,7 @@ from drumline_protocol.checkpoints import (
     outcomes,
 )
 from drumline_protocol.facts import GraphKept, RunKept, TaskAnswered, TaskFinished
+from drumline_protocol.named import names_in, resolve
 
 #: what a mapping of answers has for keys; any other value is one answer
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -45,15 +46,18 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
     checkpoint, state = saved.checkpoint, machine.state
     top = max(checkpoint.versions.values(), default=0)
     if scope_ns == state.base:
-        machine.emit(RunKept(top, (), {}, 0, checkpoint.id))
+        thread = machine.thread
+        assert thread is not None
+        machine.emit(RunKept(max(top, thread.version), (), {}, 0, max(checkpoint.id, thread.last)))
+    kept = checkpoint.kept
     step = checkpoint.step
     machine.emit(
         GraphKept(
             scope_ns,
             path,
             step,
-            dict(checkpoint.cells),
-            {},
+            {name: cell for name, cell in checkpoint.cells.items() if name not in kept},
+            kept,
             checkpoint.versions,
             checkpoint.seen,
             None,
@@ -61,6 +65,7 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
             [],
             step + state.limit + 2,
             checkpoint.id,
+            {name: checkpoint.cells[name] for name in kept if name in checkpoint.cells},
         )
     )
     return state.scopes[scope_ns]
@@ -108,14 +113,14 @@ def _said(
     assert thread is not None
     if resume is not None:
         waiting = {question.id for outcome in outcomes(pending).values() for question in outcome.open_interrupts}
-        thread.answers = _answers(resume, sorted(waiting), is_strict=is_strict)
+        thread.answers = _answers(thread, resume, sorted(waiting), is_strict=is_strict)
     writes = command_writes(machine.program, command)
     if not writes and resume is None:
         raise EmptyInputError("Received an empty Command: give it resume=, update= or goto=.")
     return writes
 
 
-def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[str, Any]:
+def _answers(thread: ThreadRun, resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[str, Any]:
     """Answers by the ids of their questions."""
     if isinstance(resume, dict) and all(isinstance(key, str) and _ID.fullmatch(key) for key in resume):
         if is_strict and not resume:
@@ -125,7 +130,7 @@ def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[st
         unknown = sorted(resume.keys() - set(waiting))
         if is_strict and unknown:
             raise UnknownInterruptError(
-                f"No question {unknown[0]} waits for an answer: it is unknown, or was answered already. "
+                f"No question {unknown[0]} waits for an answer: {_why_not(thread, unknown[0])}. "
                 f"Waiting: {', '.join(waiting) or 'none'}.",
                 reason="not_pending",
                 interrupt_ids=unknown,
@@ -140,7 +145,15 @@ def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[st
         if is_strict:
             raise UnknownInterruptError(text, reason="ambiguous", pending_ids=waiting)
         raise RuntimeError(text)
+    if is_strict and not waiting:
+        why = f"; run {thread.former} had the thread last" if thread.former else ""
+        raise UnknownInterruptError(f"No question waits for an answer{why}.", reason="not_pending")
     return {waiting[0] if waiting else NEXT: resume}
+
+
+def _why_not(thread: ThreadRun, question: str) -> str:
+    run = thread.answered.get(question)
+    return "it is unknown, or was answered already" if run is None else f"it was answered already, by run {run}"
 
 
 def due(scope: Scope, step: int) -> list[Planned]:
@@ -160,13 +173,13 @@ def tasks_behind(program: Program, state: State, step: int, stop: int) -> list[P
 def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
     """What an earlier run has left of a task. True if that is its result: then it does not run."""
     scope = task.scope
-    if outcome is not None and outcome.has_ended:
-        machine.emit(
-            TaskFinished(scope.ns, task.id, task.attempt, "", outcome.output, machine.now_ms, cached=True)
-        )
-        return True
     thread = machine.thread
     assert thread is not None
+    if outcome is not None and outcome.has_ended:
+        output, at_ms = outcome.output, machine.now_ms
+        opened = _opened(output, thread.values) if thread.values else None
+        machine.emit(TaskFinished(scope.ns, task.id, task.attempt, "", output, at_ms, cached=True, opened=opened))
+        return True
     answers = [] if outcome is None else list(outcome.answers)
     ns = joined_ns((*scope.ns, f"{task.name}:{task.id}"))
     asked = len(answers)
@@ -182,3 +195,11 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
     if len(answers) > asked:
         keep_writes(machine, task, [(RESUME, answers)])
     return False
+
+
+def _opened(output: list[tuple[str, Any]], values: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
+    """A result with the large values that were read for it; None if it names none."""
+    names = names_in(output)
+    if not names:
+        return None
+    return resolve(output, {name.blob: values.get(name.blob, name) for name in names})

@@ -35,13 +35,14 @@ from drumline_coordinator.state import RUN_OPEN, RunStatus
 from drumline_coordinator.tasks import Task
 from drumline_protocol.checkpoints import joined_ns
 from drumline_protocol.errors import RunCancelled
-from drumline_protocol.facts import RunStarted
+from drumline_protocol.facts import RunKept, RunStarted
 from drumline_protocol.messages import (
     Abandoned,
     CancelRun,
     Events,
     Refused,
     RunRequest,
+    StopRun,
     TaskBubbled,
     TaskError,
     TaskInterrupt,
@@ -126,6 +127,8 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
     thread, base = machine.thread, machine.state.base
     saved = None if thread is None else thread.saved.pop(joined_ns(base), None)
     if saved is None:
+        if thread is not None and thread.last:  # all that it had is gone: its numbers and ids are not used again
+            machine.emit(RunKept(thread.version, (), {}, 0, thread.last))
         enter(machine, machine.program, base, "", request.input)
         return
     scope = begin(machine, saved, request.input)
@@ -141,6 +144,10 @@ def _on_cancel(machine: Machine, event: CancelRun) -> None:
     end_run(machine, RunStatus.CANCELLED, RunCancelled(machine.id, event.reason))
 
 
+def _on_stop(machine: Machine, _event: StopRun) -> None:
+    machine.stopping = True
+
+
 _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     Events: attempts.on_events,
     TaskResult: attempts.on_result,
@@ -151,4 +158,5 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     WorkersChanged: attempts.on_workers,
     Abandoned: attempts.on_abandoned,
     CancelRun: _on_cancel,
+    StopRun: _on_stop,
 }

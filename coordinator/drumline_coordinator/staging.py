@@ -10,18 +10,21 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from drumline_coordinator.below import task_thread
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import slot_of
 from drumline_coordinator.tasks import Task
+from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head, put_rows
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import RunTooLong
 from drumline_protocol.facts import Fact, RunFinished, RunStarted, TaskFailed, fact_count
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
+from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.limits import (
     DISPATCH_WINDOW_BYTES_MAX,
     DISPATCH_WINDOW_ENTRIES_MAX,
@@ -30,11 +33,16 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import Cancel
-from drumline_transport.broker import CellAppend, Commit, LogAppend, TaskAppend
+from drumline_protocol.messages import Cancel, RunRequest
+from drumline_protocol.metadata import run_metadata
+from drumline_protocol.threads import ThreadHead
+from drumline_transport.broker import CellAppend, Commit, FieldValue, LogAppend, TaskAppend
 from drumline_transport.dead import DeadEntry, FailedRun
 
 log = logging.getLogger("drumline.coordinator")
+
+#: what a run that is on no thread adds to one
+NOTHING_ADDED = Added([], "")
 
 #: characters of an error in the list of runs that failed, and of a reason in the dead stream
 TOLD_CHARS_MAX = 500
@@ -68,6 +76,9 @@ class Stage:
         added = sum(len(append.data) for append in appended)
         if open_run.log_bytes + added > self._log_bytes_max:
             raise RunTooLong(open_run.run.id, self._log_bytes_max)
+        thread, rows = open_run.thread, NOTHING_ADDED
+        if thread is not None and not open_run.takes_back:
+            rows = added_by(open_run.dispatcher.codec, thread, open_run.run.shared.fingerprint, effects)
         head = self._head(open_run, added)
         head_data = wire.encode_facts(open_run.dispatcher.codec, head) if head else b""
         # From here on nothing can fail.
@@ -79,6 +90,8 @@ class Stage:
             self._note_waiting(open_run)
         if not appended:
             return False
+        if thread is not None:
+            self._put_thread(open_run, thread, rows, facts[-1])
         self.commit.logs.extend(appended)
         open_run.last = appended[-1].last
         if facts and type(facts[0]) is RunStarted:
@@ -101,7 +114,7 @@ class Stage:
                     open_run.run.postpone(fx, fx.dispatch[index:])
                     break
                 token = self._new_token()
-                data = open_run.dispatcher.message(task, token)
+                data = open_run.dispatcher.message(task, token, task_thread(open_run.run, task))
                 messages.append((task, token, data))
                 entries -= 1
                 size -= len(data)
@@ -131,6 +144,11 @@ class Stage:
     def _keep(self, open_run: OpenRun, fx: Effects) -> None:
         """What the cell store gets, and what goes. What the run's head names stays until there is another head."""
         commit, run_id, bases = self.commit, open_run.run.id, open_run.head_bases
+        if open_run.thread is not None:  # checkpoints name what it keeps: nothing goes
+            owner = owner_of_thread(open_run.thread.id)
+            commit.cells += [CellAppend(owner, x.cell, x.version, x.parent, x.data, run_id) for x in fx.rows]
+            commit.blobs_kept.extend((owner, blob) for blob in fx.named)
+            return
         for row in fx.rows:
             commit.cells.append(CellAppend(run_id, row.cell, row.version, row.parent, row.data))
             if row.trims and row.cell not in bases:
@@ -155,12 +173,25 @@ class Stage:
         at = f"{self.commit.epoch}-{open_run.last}"
         self.commit.fields.append((open_run.run.id, {"head": data, "head_at": at}))
         open_run.unheaded_bytes, open_run.head_bytes = 0, len(data)
+        if open_run.thread is not None:
+            return
         former, open_run.head_bases = open_run.head_bases, bases_in(facts)
         for cell, base in open_run.head_bases.items():
             if former.get(cell, base) < base:
                 self.commit.cells_trimmed.append((open_run.run.id, cell, base))
         self.commit.cells_dropped.extend((open_run.run.id, cell) for cell in open_run.dropped)
         open_run.dropped.clear()
+
+    def _put_thread(self, open_run: OpenRun, thread: ThreadHead, rows: Added, last: Fact) -> None:
+        state, before = open_run.run.state, (thread.row, thread.version, thread.status, thread.run)
+        if rows is not NOTHING_ADDED:
+            put_rows(self.commit, thread, rows)
+        thread.last, thread.version = max(thread.last, state.checkpoint), max(thread.version, state.version)
+        if isinstance(last, RunFinished):
+            put_end(self.commit, thread, last, self._now_ms, takes_back=open_run.takes_back)
+        if not open_run.told_thread or before != (thread.row, thread.version, thread.status, thread.run):
+            open_run.told_thread = True
+            put_head(self.commit, self._codec, thread, self._now_ms)
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""
@@ -185,6 +216,30 @@ class Stage:
             digest=told.get("digest", ""),
         )
         self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
+        self._ended(run_id, graph, end, 2)
+
+    def wait(self, request: RunRequest, graph: str, thread: str) -> None:
+        """A run that waits for its thread: it has a record, and the first fact of its log."""
+        started = RunStarted(
+            request.run_id,
+            graph,
+            request.fingerprint or "",
+            tuple(request.record),
+            {},
+            run_metadata(request.config),
+            tuple(request.config.get("tags") or ()),
+            self._now_ms,
+            subgraphs=request.subgraphs,
+            digest=request.digest,
+        )
+        self.commit.logs.extend(self._entries(request.run_id, 1, [started], self._codec))
+        record: dict[str, FieldValue] = {"graph": graph, "status": "queued", "thread": thread}
+        record["created_ms"] = int(self._now_ms)
+        self.commit.fields.append((request.run_id, record))
+
+    def end_waiting(self, run_id: str, graph: str, end: RunFinished) -> None:
+        """A run that has waited ends without having begun."""
+        self.commit.logs.extend(self._entries(run_id, 2, [end], self._codec))
         self._ended(run_id, graph, end, 2)
 
     def ruin(self, ruin: Ruin) -> None:

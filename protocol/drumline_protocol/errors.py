@@ -29,6 +29,8 @@
         ModeNotRecorded         the run does not record that mode     (fault: the caller)
         LangChainMissing        a message that cannot be read here    (fault: the installation)
         RunCancelled            somebody ended the run                (nobody's fault)
+        ThreadBusy              another run holds the thread          (fault: the caller)
+        ThreadMoved             somebody else changed the thread      (fault: the caller)
         TaskAbandoned           each worker that began it vanished    (fault: node, or machine)
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
         DamagedRun              what Redis holds of it is not whole   (fault: Redis, or who wrote to it)
@@ -71,6 +73,8 @@ from drumline_protocol.errors_run import (
     RunIdTaken,
     RunTooLong,
     TaskAbandoned,
+    ThreadBusy,
+    ThreadMoved,
     UnknownRun,
 )
 from drumline_protocol.errors_wire import (
@@ -113,6 +117,8 @@ __all__ = [
     "RunIdTaken",
     "RunTooLong",
     "TaskAbandoned",
+    "ThreadBusy",
+    "ThreadMoved",
     "UnknownGraph",
     "UnknownRun",
     "ValueMissing",

@@ -6,7 +6,7 @@ a checkpoint lies behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -118,12 +118,28 @@ class History:
             if saved is not None:
                 yield saved
 
-    def below(self, ns: str) -> list[bytes]:
-        """The data of all rows of the graphs in the task at `ns`, in order."""
-        inside = (ns, f"{ns}|")
-        found = [row for name, rows in self._rows.items() if _is_in(name, inside) for row in rows.values()]
-        found += [row for (name, _), rows in self._writes.items() if _is_in(name, inside) for row in rows]
-        return [row.data for row in sorted(found, key=_place)]
+    def called(self, tasks: Collection[str], known: Collection[str]) -> dict[str, list[bytes]]:
+        """The data of the rows of graphs that the code of these tasks has called, in order, by the task.
+
+        `known` are the namespaces of other graphs.
+        """
+        found: dict[str, list[Row]] = {}
+        for ns, rows in (*((ns, rows.values()) for ns, rows in self._rows.items()), *self._rows_of_writes()):
+            if ns not in known:
+                for part in ns.split("|"):
+                    task = part.rpartition(":")[2]
+                    if task in tasks:
+                        found.setdefault(task, []).extend(rows)
+        return {task: [row.data for row in sorted(rows, key=_place)] for task, rows in found.items()}
+
+    def called_by_all(self) -> dict[str, list[bytes]]:
+        """The same for the tasks of all namespaces."""
+        spaces = {*self._rows, *(ns for ns, _ in self._writes)}
+        return self.called({part.rpartition(":")[2] for ns in spaces for part in ns.split("|") if part}, ())
+
+    def _rows_of_writes(self) -> Iterator[tuple[str, Iterable[Row]]]:
+        for (ns, _), rows in self._writes.items():
+            yield ns, rows
 
     def _pending(self, ns: str, checkpoint: str) -> list[PendingWrite]:
         pending: list[PendingWrite] = []
@@ -187,10 +203,6 @@ def _without_arguments(writes: Sequence[tuple[str, Any]], names: Sequence[Named]
         if channel == TASKS and type(value) is Send and type(value.arg) is Named
     }
     return [name for name in names if name.blob not in stay]
-
-
-def _is_in(ns: str, inside: tuple[str, str]) -> bool:
-    return ns == inside[0] or ns.startswith(inside[1])
 
 
 def _place(row: Row) -> tuple[int, int]:

@@ -78,6 +78,13 @@ class DeleteRun:
 
 
 @dataclass(slots=True)
+class StopRun:
+    """In the coordinator: end a run on a thread when its superstep is over, and keep what it has done."""
+
+    run: str
+
+
+@dataclass(slots=True)
 class ThreadSaves:
     """What somebody outside of any run adds to a thread whose head is the checkpoint `head` ("": it has none).
 

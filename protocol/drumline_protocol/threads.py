@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from drumline_protocol.checkpoints import Checkpoint, Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError
 
@@ -26,7 +27,7 @@ class ThreadHead:
 
     `head` is the newest checkpoint of its root graph, `last` the newest one of whatever graph, `row` the last row of
     its history, `version` the number of the last change of a cell. `run` is the run that holds the thread, or that held
-    it last. `base_*` are what the first four were before that run began. `answered` says which run has answered which
+    it last. `base_*` are what those were before that run began. `answered` says which run has answered which
     question.
     """
 
@@ -44,12 +45,13 @@ class ThreadHead:
     base_status: str = IDLE
     base_head: str = ""
     base_row: str = "0-0"
+    base_run: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
 
     def begin(self, run: str, graph: str, fingerprint: str, at_ms: int, metadata: Mapping[str, Any]) -> None:
         """A run holds the thread from now on."""
-        self.base_status, self.base_head, self.base_row = self.status, self.head, self.row
+        self.base_status, self.base_run, self.base_head, self.base_row = self.status, self.run, self.head, self.row
         self.status, self.run, self.graph, self.fingerprint = BUSY, run, graph, fingerprint
         self.created_ms = self.created_ms or at_ms
         self.metadata = {**self.metadata, **metadata}
@@ -57,13 +59,23 @@ class ThreadHead:
     def end(self, status: str) -> None:
         """The run of the thread has ended with that status. One that has changed nothing leaves it as it was."""
         if self.row == self.base_row:
-            self.status = self.base_status
+            self.status, self.run = self.base_status, self.base_run
         else:
             self.status = {"paused": PAUSED, "failed": FAILED}.get(status, IDLE)
 
     def take_back(self) -> None:
         """What the run has added is gone. Ids of rows are not used again."""
         self.status, self.head = self.base_status, self.base_head
+
+    def take_in(self, saves: Sequence[Save], graph: str, at_ms: int) -> None:
+        """Somebody has added this from outside of any run."""
+        made = [save for save in saves if isinstance(save, Checkpoint)]
+        self.last = max([self.last, *(save.id for save in made)])
+        self.version = max([self.version, *(max(save.versions.values(), default=0) for save in made)])
+        self.graph = self.graph or graph
+        self.created_ms = self.created_ms or at_ms
+        if any(not save.ns for save in made):
+            self.status = IDLE
 
     def note_answers(self, ids: Mapping[str, Any], run: str) -> None:
         """The run has answered these questions."""

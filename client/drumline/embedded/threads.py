@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drumline.threads.loading import Loading, arun_loading, load, run_loading
+from drumline_coordinator.below import standing
 from drumline_coordinator.tasks import Task
+from drumline_coordinator.thread_config import checkpoints_named, configurable_shown, metadata_kept, thread_run_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.checkpoints import Save, joined_ns
@@ -15,9 +17,6 @@ from drumline_worker.job import JobThread
 if TYPE_CHECKING:
     from drumline.call import Call
     from drumline.threads.store import Threads
-
-#: keys of `configurable` that name a checkpoint
-_PLACE = ("checkpoint_ns", "checkpoint_id", "checkpoint_map", "thread_id")
 
 
 def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread | None:
@@ -35,8 +34,8 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
             resumes=above.resumes,
             answers=above.answers,
             parents=dict(above.parents),
-            metadata=_metadata(call),
-            configurable=_shown(configurable, above.id),
+            metadata=metadata_kept(call.config),
+            configurable=configurable_shown(configurable, above.id),
         )
         return OpenThread(run, above.store, above.durability, load(program, joined_ns(base), {}))
     if call.saver is None:
@@ -47,28 +46,8 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
             "Checkpointer requires one or more of the following 'configurable' keys: thread_id, checkpoint_ns, "
             f"checkpoint_id. Call graph {program.name!r} with config={{'configurable': {{'thread_id': ...}}}}."
         )
-    ids = dict(configurable.get("checkpoint_map") or {})
-    if configurable.get("checkpoint_id"):
-        ids.setdefault(configurable.get("checkpoint_ns") or "", configurable["checkpoint_id"])
-    run = ThreadRun(
-        str(thread),
-        is_addressed=bool(ids),
-        is_strict=bool(configurable.get("__pregel_strict_resume")),
-        metadata=_metadata(call),
-        configurable=_shown(configurable, str(thread)),
-    )
-    return OpenThread(run, call.saver, call.durability, load(program, "", ids))
-
-
-def _metadata(call: Call) -> dict[str, Any]:
-    """What checkpoints say of a call: its metadata, without what drumline puts there."""
-    given = call.config.get("metadata") or {}
-    return {k: v for k, v in given.items() if k not in _PLACE and not k.startswith("langgraph_")}
-
-
-def _shown(configurable: Any, thread: str) -> dict[str, Any]:
-    own = {k: v for k, v in configurable.items() if not k.startswith("__") and k not in _PLACE}
-    return {**own, "thread_id": thread}
+    run = thread_run_of(str(thread), call.config)
+    return OpenThread(run, call.saver, call.durability, load(program, "", checkpoints_named(call.config)))
 
 
 class OpenThread:
@@ -100,13 +79,7 @@ class OpenThread:
     def below(self, task: Task) -> JobThread:
         """What a task's code knows of the thread."""
         scope = task.scope
-        parents = dict(self.run.parents)
-        around = scope
-        while True:
-            parents[joined_ns(around.ns)] = around.checkpoint
-            if around.parent is None:
-                break
-            around = around.parent.scope
+        parents = standing(self.run, scope)
         return JobThread(
             self.run.id, self._store, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
         )
