@@ -52,6 +52,8 @@ class ThreadHead:
     def begin(self, run: str, graph: str, fingerprint: str, at_ms: int, metadata: Mapping[str, Any]) -> None:
         """A run holds the thread from now on."""
         self.base_status, self.base_run, self.base_head, self.base_row = self.status, self.run, self.head, self.row
+        if self.status == BUSY:  # its run has vanished
+            self.base_status = FAILED
         self.status, self.run, self.graph, self.fingerprint = BUSY, run, graph, fingerprint
         self.created_ms = self.created_ms or at_ms
         self.metadata = {**self.metadata, **metadata}

@@ -6,6 +6,7 @@ The service and the simulator both work through this class.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from drumline_graph.message_ids import identify_update, identify_writes
@@ -141,7 +142,7 @@ class Desk:
                 check_entry(box.data, "interrupts", answer.interrupts, f"what node {slot.node!r} asked")
                 answer.interrupts = box
             else:
-                return self._seal_failure(slot, answer.events, describe(answer.error, codec))
+                return self._seal_failure(slot, answer.events, describe(answer.error, codec), answer.rows)
             return wire.encode(codec, answer)
         except BaseException as error:  # encoders that the user registered are among what was called
             return self._seal_failure(slot, answer.events, self._explain(slot, answer, error, codec))
@@ -153,15 +154,15 @@ class Desk:
         box, slot.blobs = self._results.boxed(codec, found, slot.run, slot.node)
         return box
 
-    def _seal_failure(self, slot: Slot, events: int, failure: Failure) -> bytes:
+    def _seal_failure(self, slot: Slot, events: int, failure: Failure, rows: Sequence[bytes] = ()) -> bytes:
         failure.place = place_of(slot.node, slot.executor)
         if not slot.void:  # else it was cancelled, which is told where it is heard
             tell_failure(slot, failure)
-        error = TaskError(slot.run, slot.task, slot.attempt, slot.executor, failure, slot.token, events)
+        error = TaskError(slot.run, slot.task, slot.attempt, slot.executor, failure, slot.token, events, list(rows))
         try:
             return wire.encode(self._codec, error)
         except BaseException:  # an encoder that changed its mind: the exception goes without its arguments
-            failure.args = None
+            failure.args, error.rows = None, []
             return wire.encode(self._codec, error)
 
     def _explain(self, slot: Slot, answer: Answer, error: BaseException, codec: Codec) -> Failure:

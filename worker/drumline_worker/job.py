@@ -61,6 +61,8 @@ class JobThread:
     parents: dict[str, str]
     resumes: bool
     answers: dict[str, Any]
+    #: on a worker: what graphs that the task's code has called add to the thread
+    rows: Callable[[], list[bytes]] | None = None
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from drumline_graph.errors import DrumlineError
 from drumline_protocol.cells import CellAt, CellRow
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import CellMissing
+from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.limits import CACHE_BYTES_MAX
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_protocol.named import Named, names_in, resolve
@@ -75,10 +76,8 @@ class Values:
             names += names_in(writes)
         if not (names or message.named or message.blobs):
             return Inputs(dict(cells), arg, writes)
-        place = shared.partition, shared.graph
-        versions = {
-            channel: self._wanted((*place, shared.run_id, at[0]), CellAt(*at)) for channel, at in message.named.items()
-        }
+        place, owner = (shared.partition, shared.graph), owner_of(shared)
+        versions = {channel: self._wanted((*place, owner, at[0]), CellAt(*at)) for channel, at in message.named.items()}
         blobs = {name.blob: self._wanted((*place, name.blob), _BLOB, name.blob) for name in names}
         for blob in message.blobs.values():
             blobs[blob] = self._wanted((*place, blob), _BLOB, blob)
@@ -123,7 +122,7 @@ class Values:
         cells = [each for each in wanted if not each.blob]
         blobs = [each for each in wanted if each.blob]
         found, data = self._read(
-            shared.partition, [each.read(shared.run_id) for each in cells], [each.blob for each in blobs]
+            shared.partition, [each.read(owner_of(shared)) for each in cells], [each.blob for each in blobs]
         )
         rows: dict[Hashable, Sequence[CellRow]] = {
             each.name: found_rows for each, found_rows in zip(cells, found, strict=True)
@@ -133,6 +132,11 @@ class Values:
                 raise _gone(each.blob)
             rows[each.name] = (CellRow(1, 0, value),)
         return rows
+
+
+def owner_of(shared: RunShared) -> str:
+    """Whose the cells of a run are: its own, or those of its thread."""
+    return owner_of_thread(shared.thread) if shared.thread else shared.run_id
 
 
 def _resolved(value: Any, values: dict[str, Any]) -> Any:
