@@ -62,11 +62,11 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
         else:
             planned = _next_step(machine, scope, scope.state, applied.updated)
     if stops_after(machine, scope, [task.name for task in done]):
-        end_graph(machine, scope, Ending.ASKED, ())
+        end_graph(machine, scope, Ending.ASKED, [])
     elif not planned:
         _return(machine, scope)
     elif stops_before(machine, scope, [item.name for item in planned]):
-        end_graph(machine, scope, Ending.ASKED, ())
+        end_graph(machine, scope, Ending.ASKED, [])
     else:
         begin_step(machine, scope, planned)
 

@@ -170,7 +170,8 @@ def _run_failed(machine: Machine, _scope: Scope, error: BaseException) -> None:
 def _run_pauses(machine: Machine, scope: Scope, interrupts: Sequence[Any]) -> None:
     """What the finished tasks wrote is shown; the step is not over, and the state stays as it was."""
     done = [task for task in scope.tasks.values() if task.status is DONE]
-    changes, written = {}, ()
+    changes: dict[str, Any] = {}
+    written: tuple[str, ...] = ()
     if done:
         applied, changes = merge(machine, scope, done)
         written = applied.written
@@ -278,8 +279,8 @@ def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
     """The task waits for an answer; its siblings go on."""
     scope = task.scope
     machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
-    if machine.thread is not None:
-        keep_writes(machine, task, [(INTERRUPT, unbox(interrupts))])
+    if machine.thread is not None and (asked := unbox(interrupts)):  # none: a graph in it has stopped at a breakpoint
+        keep_writes(machine, task, [(INTERRUPT, asked)])
     machine.note_end(scope)
 
 

@@ -61,6 +61,7 @@ def _walk(program: Program, path: str, into: dict[str, Sketch]) -> None:
                 pool=node.pool,
                 metadata=node.metadata,
                 tags=node.tags,
+                has_graph=node.subprogram is not None or node.called is not None,
             )
             for node in program.nodes.values()
         },

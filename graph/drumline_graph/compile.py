@@ -27,6 +27,7 @@ from drumline_graph.constants import (
 )
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
 from drumline_graph.mistakes import defaults_of, tell_of_mistakes
+from drumline_graph.node_code import graph_called_by
 from drumline_graph.program import Branch, Node, Program
 from drumline_graph.schema import Schema
 from drumline_graph.specs import BranchSpec, GraphSpecs, NodeSpec
@@ -197,6 +198,7 @@ def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
         path_key=path_key_of(path),
         managed_keys=tuple(info.managed),
         ends=spec.ends,
+        called=None if isinstance(subprogram, Program) else graph_called_by(spec.action),
     )
 
 

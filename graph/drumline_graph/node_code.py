@@ -67,12 +67,29 @@ def _behind(item: Any) -> Iterable[Any]:
         yield call
 
 
-def _tasks_in(function: Any) -> Iterable[Any]:
-    """`@task`s of LangGraph that the function's code names."""
+def graph_called_by(action: Any) -> Any:
+    """The compiled graph that an action's functions name, as LangGraph finds it: the first one. None if there is none.
+
+    A graph that is defined behind them, or that they reach in another way, is not found.
+    """
+    for function in functions_of(action):
+        for value in _named_in(function):
+            if hasattr(value, "program") and hasattr(value, "get_subgraphs"):
+                return value
+    return None
+
+
+def _named_in(function: Any) -> Iterable[Any]:
+    """What the names in a function's code stand for."""
     function = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
     code, globals_ = getattr(function, "__code__", None), getattr(function, "__globals__", {})
     named = [globals_.get(name) for name in getattr(code, "co_names", ())]
-    for value in (*named, *closed_over(function).values()):
+    return (*named, *closed_over(function).values())
+
+
+def _tasks_in(function: Any) -> Iterable[Any]:
+    """`@task`s of LangGraph that the function's code names."""
+    for value in _named_in(function):
         if type(value).__name__ == "_TaskFunction":
             yield getattr(value, "func", None)
 

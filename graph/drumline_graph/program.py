@@ -101,6 +101,8 @@ class Node:
     managed_keys: tuple[str, ...] = ()
     """Those of `input_keys` that are managed values."""
     ends: tuple[str, ...] | Mapping[str, str] = ()
+    called: Any = None
+    """The graph that the node's code calls by itself, as far as that shows: its state can be looked up on a thread."""
 
     def __post_init__(self) -> None:
         _set(self, "input_keys", frozen_keys(self.input_keys))

@@ -248,7 +248,7 @@ class InputTaken:
 
     ns: Namespace
     changes: dict[str, Any]
-    dropped: tuple[tuple[str, tuple[str, ...]], ...]
+    dropped: tuple[Any, ...]
     at_ms: float
     kept: dict[str, Any] = field(default_factory=dict)
     cells: dict[str, Any] | None = None
@@ -406,6 +406,8 @@ class NodeSketch:
     pool: str
     metadata: dict[str, Any] | None = None
     tags: tuple[str, ...] = ()
+    #: whether it is a graph, or its code calls one
+    has_graph: bool = False
 
 
 @dataclass(slots=True)

@@ -126,7 +126,10 @@ def sketches_out(sketches: Any) -> Any:
             s.name,
             s.stream_keys,
             s.output_keys,
-            {name: [n.reads, list(n.triggers), n.pool, n.metadata, list(n.tags)] for name, n in s.nodes.items()},
+            {
+                name: [n.reads, list(n.triggers), n.pool, n.metadata, list(n.tags), n.has_graph]
+                for name, n in s.nodes.items()
+            },
             s.managed,
         ]
         for path, s in sketches.items()

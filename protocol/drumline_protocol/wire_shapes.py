@@ -262,7 +262,7 @@ kept_task = row(
     free_text,
     answers,
 )
-node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text))
+node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text), flag)
 sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))
 
 
@@ -354,6 +354,7 @@ FIELDS: dict[Any, Shape] = {
     (m.Events, "items"): bursts,
     "items": emitted,
     (f.PlanMade, "tasks"): tasks,
+    (f.Checkpointed, "id"): name,
     (f.Checkpointed, "tasks"): optional(tasks),
     (f.Checkpointed, "pending"): pending,
     (f.Checkpointed, "metadata"): dict_of(),

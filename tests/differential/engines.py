@@ -29,6 +29,7 @@ _PLACES = {
     "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt", "interrupt"),
     "config": ("get_stream_writer", "get_config"),
     "runtime": ("Runtime", "get_runtime"),
+    "checkpoint.memory": ("InMemorySaver",),
     "errors": ("GraphRecursionError", "InvalidUpdateError", "EmptyInputError", "EmptyChannelError"),
     "prebuilt": (
         "InjectedState",

@@ -22,7 +22,7 @@ def interrupt(value: Any, *, response_schema: dict[str, Any] | type | None = Non
     """
     context = current_task("interrupt()")
     job, number = context.job, next(context.questions)
-    adapter = None
+    adapter: Any = None
     if response_schema is not None and not isinstance(response_schema, dict):
         from pydantic import TypeAdapter
 

@@ -54,7 +54,7 @@ class InMemorySaver:
     def save(self, thread: str, saves: Sequence[Save]) -> None:
         with self._lock:
             for each in saves:
-                if type(each) is Checkpoint:
+                if isinstance(each, Checkpoint):
                     kept = copy.deepcopy(each)
                     self._threads.setdefault(thread, {}).setdefault(kept.ns, {})[kept.id] = kept
                 else:

@@ -27,12 +27,13 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
         try:
             if trace is not None:
                 await trace.abegin()
-            if embedded.thread is not None:
-                await embedded.thread.aload()
+            thread = embedded.thread
+            if thread is not None:
+                await thread.aload()
             effects = embedded.start()
             while True:
-                if effects.saves:
-                    await embedded.thread.akeep(effects.saves)
+                if thread is not None and effects.saves:
+                    await thread.akeep(effects.saves)
                 # one by one if somebody listens, who is to hear of each in its turn
                 for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
                     items = embedded.items(facts)

@@ -35,12 +35,13 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
         try:
             if trace is not None:
                 trace.begin()
-            if embedded.thread is not None:
-                embedded.thread.load()
+            thread = embedded.thread
+            if thread is not None:
+                thread.load()
             effects = embedded.start()
             while True:
-                if effects.saves:
-                    embedded.thread.keep(effects.saves)
+                if thread is not None and effects.saves:
+                    thread.keep(effects.saves)
                 # one by one if somebody listens, who is to hear of each in its turn
                 for facts in (effects.facts,) if trace is None else [[fact] for fact in effects.facts]:
                     items = embedded.items(facts)

@@ -138,14 +138,15 @@ class Surface:
     def get_subgraphs(self, *, namespace: str | None = None, recurse: bool = False) -> Iterator[tuple[str, Any]]:
         """Graphs that are nodes of this one, as (name, graph); with `recurse` those within, as `"outer|inner"`.
 
-        With a namespace only the graph at it. Graphs that a node's function calls are not known.
+        With a namespace only the graph at it. A graph that a node's function calls counts, if its code names it.
         """
         for node in self.program.nodes.values():
-            if node.subprogram is None:
+            graph = node.action if node.subprogram is not None else node.called
+            if graph is None:
                 continue
             if namespace is None or namespace == node.name:
-                yield node.name, node.action
-            below = getattr(node.action, "get_subgraphs", None)
+                yield node.name, graph
+            below = getattr(graph, "get_subgraphs", None)
             if recurse and below is not None:
                 for name, graph in below(recurse=True):
                     if namespace is None or namespace == f"{node.name}|{name}":

@@ -21,7 +21,6 @@ from drumline_protocol.facts import (
     InputTaken,
     PlannedTask,
 )
-from drumline_protocol.graph_paths import child_path
 from drumline_protocol.step_changes import opened_changes
 
 if TYPE_CHECKING:
@@ -126,7 +125,8 @@ def _task(
             {"value": each.value, "id": each.id, "response_schema": each.response_schema} for each in outcome.interrupts
         )
     shown["state"] = None
-    if child_path(graph.path, task.name) in graph.sketches:
+    node = graph.node(task.name)
+    if node is not None and node.has_graph:
         below = f"{task.name}:{task.id}"
         shown["state"] = {
             "configurable": {
