@@ -33,8 +33,7 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import Cancel, RunRequest
-from drumline_protocol.metadata import run_metadata
+from drumline_protocol.messages import Cancel
 from drumline_protocol.threads import ThreadHead
 from drumline_transport.broker import CellAppend, Commit, FieldValue, LogAppend, TaskAppend
 from drumline_transport.dead import DeadEntry, FailedRun
@@ -218,24 +217,12 @@ class Stage:
         self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
         self._ended(run_id, graph, end, 2)
 
-    def wait(self, request: RunRequest, graph: str, thread: str) -> None:
+    def wait(self, started: RunStarted, thread: str) -> None:
         """A run that waits for its thread: it has a record, and the first fact of its log."""
-        started = RunStarted(
-            request.run_id,
-            graph,
-            request.fingerprint or "",
-            tuple(request.record),
-            {},
-            run_metadata(request.config),
-            tuple(request.config.get("tags") or ()),
-            self._now_ms,
-            subgraphs=request.subgraphs,
-            digest=request.digest,
-        )
-        self.commit.logs.extend(self._entries(request.run_id, 1, [started], self._codec))
-        record: dict[str, FieldValue] = {"graph": graph, "status": "queued", "thread": thread}
+        self.commit.logs.extend(self._entries(started.run_id, 1, [started], self._codec))
+        record: dict[str, FieldValue] = {"graph": started.graph, "status": "queued", "thread": thread}
         record["created_ms"] = int(self._now_ms)
-        self.commit.fields.append((request.run_id, record))
+        self.commit.fields.append((started.run_id, record))
 
     def end_waiting(self, run_id: str, graph: str, end: RunFinished) -> None:
         """A run that has waited ends without having begun."""

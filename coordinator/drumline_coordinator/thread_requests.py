@@ -14,6 +14,7 @@ from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns, Ruin
 from drumline_coordinator.staging import Stage
+from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, thread_id_of
 from drumline_coordinator.thread_desk import ThreadDesk
 from drumline_coordinator.thread_loading import place_of_run
@@ -42,6 +43,10 @@ from drumline_transport.broker import Lease, QueueRow
 from drumline_transport.errors import ServerError
 
 log = logging.getLogger("drumline.coordinator")
+
+
+#: as `ThreadSaves.head`: wherever the thread stands
+ANYWHERE = "*"
 
 
 class ThreadRequests:
@@ -93,7 +98,7 @@ class ThreadRequests:
             self._reject(request.run_id, name, error, request)
             return
         if holder or self._threads.next_on(thread) or not self._threads.is_settled(thread):
-            self._enqueue(name, thread, request, data)
+            self._enqueue(name, program, thread, request, data)
             if holder:
                 self._press(holder, thread)
         else:
@@ -164,11 +169,11 @@ class ThreadRequests:
 
     # -- runs that wait -----------------------------------------------------------------------------
 
-    def _enqueue(self, name: str, thread: str, request: RunRequest, data: bytes) -> None:
+    def _enqueue(self, name: str, program: Program, thread: str, request: RunRequest, data: bytes) -> None:
         """The request waits, in the partition's keys; its run has a log from now on, so it is accepted."""
         strategy = request.strategy or "enqueue"
         self._stage.commit.queued.append(self._threads.enqueue(thread, request.run_id, strategy, data))
-        self._stage.wait(request, name, thread)
+        self._stage.wait(started_fact(name, program, request, self._now_ms, thread), thread)
         self._stage.commit.thread_runs.append((thread, request.run_id, 0))
         log.info("run %s of graph %s waits for thread %s", request.run_id, name, thread)
 
@@ -267,7 +272,7 @@ class ThreadRequests:
         """Somebody adds to a thread: what `update_state` makes."""
         try:
             head = self._free_head(message.thread)
-            if head.head != message.head:
+            if message.head not in (head.head, ANYWHERE):
                 raise ThreadMoved(message.thread, head.head, message.head)
             codec = self._apps.codec_of(message.graph)
             saves = [save_in(codec, data) for data in message.rows]

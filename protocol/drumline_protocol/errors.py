@@ -29,6 +29,7 @@
         ModeNotRecorded         the run does not record that mode     (fault: the caller)
         LangChainMissing        a message that cannot be read here    (fault: the installation)
         RunCancelled            somebody ended the run                (nobody's fault)
+        UnknownThread           there is no thread of that id         (fault: the id)
         ThreadBusy              another run holds the thread          (fault: the caller)
         ThreadMoved             somebody else changed the thread      (fault: the caller)
         TaskAbandoned           each worker that began it vanished    (fault: node, or machine)
@@ -76,6 +77,7 @@ from drumline_protocol.errors_run import (
     ThreadBusy,
     ThreadMoved,
     UnknownRun,
+    UnknownThread,
 )
 from drumline_protocol.errors_wire import (
     BlobMissing,
@@ -121,6 +123,7 @@ __all__ = [
     "ThreadMoved",
     "UnknownGraph",
     "UnknownRun",
+    "UnknownThread",
     "ValueMissing",
     "WireError",
     "WriterBlocked",

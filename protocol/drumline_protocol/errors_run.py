@@ -173,6 +173,17 @@ class RunCancelled(RunError):
         return f"run {self.run_id!r} was cancelled" + (f": {self.reason}" if self.reason else "")
 
 
+class UnknownThread(RunError):
+    """There is no thread of that id in this cluster: no run was ever on it, or it was deleted."""
+
+    def __init__(self, thread: str) -> None:
+        super().__init__(thread)
+        self.thread = thread
+
+    def __str__(self) -> str:
+        return f"there is no thread {self.thread!r}"
+
+
 class ThreadBusy(RunError):
     """Another run holds the thread, and the caller asked for `multitask_strategy="reject"` or a change from outside.
 

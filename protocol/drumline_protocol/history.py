@@ -19,6 +19,7 @@ from drumline_protocol.checkpoint_ids import checkpoint_time
 from drumline_protocol.checkpoints import Checkpoint, PendingWrite, Save, Saved, TaskWrites, merged, split_ns
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import BlobMissing, DecodeError
+from drumline_protocol.facts import GraphKept
 from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.named import Named, names_in, resolve
 
@@ -118,6 +119,18 @@ class History:
             if saved is not None:
                 yield saved
 
+    def whole(self, save: Save) -> Save:
+        """What a row holds, with all values in their places, so that it may stand in another thread."""
+        if isinstance(save, Checkpoint):
+            self._open(save)
+            save.kept = {}
+            return save
+        names = names_in(save.writes)
+        if names:
+            self._fetch(names)
+            save.writes = resolve(save.writes, self.values)
+        return save
+
     def called(self, tasks: Collection[str], known: Collection[str]) -> dict[str, list[bytes]]:
         """The data of the rows of graphs that the code of these tasks has called, in order, by the task.
 
@@ -167,26 +180,34 @@ class History:
 
     def _open(self, checkpoint: Checkpoint) -> None:
         """Put the cells that lie elsewhere into a checkpoint."""
-        kept = checkpoint.kept
-        cells = {name: how for name, how in kept.items() if type(how) is list}
-        blobs = {name: how.blob for name, how in kept.items() if type(how) is Named}
-        if kept:
-            ns = split_ns(checkpoint.ns)
-            wanted = [(self._owner, cell_name(ns, name), how[1] - 1, how[0]) for name, how in cells.items()]
-            rows, data = self._read(wanted, list(blobs.values()))
-            for (name, how), found in zip(cells.items(), rows, strict=True):
-                value = assemble(self._codec, found, how[0])
-                if value is not MISSING:
-                    checkpoint.cells[name] = value
-            for (name, blob), each in zip(blobs.items(), data, strict=True):
-                if each is None:
-                    raise BlobMissing(blob, 0)
-                checkpoint.cells[name] = self._codec.decode(each)
+        if checkpoint.kept:
+            checkpoint.cells.update(kept_cells(self._codec, self._owner, checkpoint, self._read))
         sends = checkpoint.cells.get(TASKS)
         if self._resolves and sends:
             args = [send.arg for send in sends if type(send) is Send and type(send.arg) is Named]
             self._fetch(args)
             checkpoint.cells[TASKS] = [_resolved(send, self.values) for send in sends]
+
+
+def kept_cells(codec: Codec, owner: str, graph: GraphKept | Checkpoint, read: ReadValues) -> dict[str, Any]:
+    """The cells of a graph that lie in the cell store, or as blobs. DecodeError, CellMissing, BlobMissing."""
+    ns = split_ns(graph.ns) if isinstance(graph, Checkpoint) else graph.ns
+    cells = {name: how for name, how in graph.kept.items() if type(how) is list}
+    blobs = {name: how.blob for name, how in graph.kept.items() if type(how) is Named}
+    if not (cells or blobs):
+        return {}
+    wanted = [(owner, cell_name(ns, name), how[1] - 1, how[0]) for name, how in cells.items()]
+    rows, data = read(wanted, list(blobs.values()))
+    opened: dict[str, Any] = {}
+    for (name, how), found in zip(cells.items(), rows, strict=True):
+        value = assemble(codec, found, how[0])
+        if value is not MISSING:
+            opened[name] = value
+    for (name, blob), each in zip(blobs.items(), data, strict=True):
+        if each is None:
+            raise BlobMissing(blob, 0)
+        opened[name] = codec.decode(each)
+    return opened
 
 
 def _resolved(send: Any, values: dict[str, Any]) -> Any:

@@ -46,6 +46,8 @@ class Opening:
     caller: Caller | None = None
     #: what callback handlers hear; None if there are none
     trace: RunTrace | None = None
+    #: the thread of the run, for a caller's own run id
+    thread: str | None = None
 
     def stream(self, link: Link) -> RunStream[Any]:
         """The stream for sync callers."""
@@ -53,7 +55,7 @@ class Opening:
         stream: RunStream[Any] = kind(
             self.run_id,
             self._reader(link),
-            lambda: link.broker().log_reader(link.partition(self.run_id), self.run_id),
+            lambda: link.broker().log_reader(link.partition(self.run_id, self.thread), self.run_id),
             **self._rest(link),
         )
         return stream
@@ -64,7 +66,7 @@ class Opening:
         stream: AsyncRunStream[Any] = kind(
             self.run_id,
             self._reader(link),
-            lambda: link.broker().alog_reader(link.partition(self.run_id), self.run_id),
+            lambda: link.broker().alog_reader(link.partition(self.run_id, self.thread), self.run_id),
             **self._rest(link),
         )
         return stream
@@ -80,7 +82,7 @@ class Opening:
             "begin": self.begin,
             "cancel": self.cancel,
             "withdraw": self.withdraw,
-            "idle": Idle(link, self.run_id),
+            "idle": Idle(link, self.run_id, self.thread),
             "canceller": link.canceller,
             "caller": self.caller,
             "in_vain": partial(is_in_vain, link),
@@ -110,7 +112,9 @@ class Opening:
             start=parse_position(self.after, self.run_id),
             raised_as=None if program is None else explained(program),
             asked=self.asked,
-            read_blobs=lambda blobs: link.broker().read_values(link.partition(self.run_id), [], blobs)[1],
+            read_values=lambda cells, blobs: link.broker().read_values(
+                link.partition(self.run_id, self.thread), cells, blobs
+            ),
         )
 
 

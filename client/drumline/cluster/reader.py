@@ -12,8 +12,10 @@ from drumline_graph.warnings import RunWarning
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
-from drumline_protocol.facts import Noticed, RunFinished, RunStarted, TaskParked, fact_count
+from drumline_protocol.facts import GraphKept, Noticed, RunFinished, RunStarted, TaskParked, fact_count
 from drumline_protocol.failure import Known, rebuild
+from drumline_protocol.history import ReadValues, kept_cells
+from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.named import arguments_in, may_name, names_in, resolve
 from drumline_protocol.request_digest import Asked
 from drumline_transport.broker import LogEntry
@@ -23,6 +25,9 @@ _position = tuple.__new__
 
 #: modes whose events exist only if the run was started with them
 _RECORDED = frozenset({"custom", "messages"})
+
+#: the entries up to this fact tell from where a run goes on
+_KEPT_FIRST = 2
 
 
 class RunReader:
@@ -43,7 +48,7 @@ class RunReader:
         start: Position = BEGINNING,
         raised_as: Callable[[BaseException], BaseException] | None = None,
         asked: Asked | None = None,
-        read_blobs: Callable[[list[str]], list[bytes | None]] | None = None,
+        read_values: ReadValues | None = None,
     ) -> None:
         self._run_id = run_id
         self._view = view
@@ -54,7 +59,9 @@ class RunReader:
         self._start = start
         self._raised_as = raised_as
         self._asked = asked
-        self._read_blobs = read_blobs
+        self._read_values = read_values
+        #: the thread of the run; "" if it is on none
+        self._thread = ""
         self._fetched: dict[str, list[Any]] = {}
         self._next = 1
         self._epoch = 0
@@ -69,22 +76,29 @@ class RunReader:
 
     def names_values(self, entry: LogEntry) -> bool:
         """Whether large values must be read for the view before it can take in this entry (`fetch`)."""
-        return (
-            entry.id not in self._fetched
-            and self._read_blobs is not None
-            and self._view.shows_values
-            and may_name(entry.data)
-        )
+        if entry.id in self._fetched or self._read_values is None or not self._view.shows_values:
+            return False
+        return may_name(entry.data) or (entry.first <= _KEPT_FIRST and b"thread_id" in entry.data)
 
     def fetch(self, entry: LogEntry) -> None:
         """Read the large values that the facts of an entry name. DecodeError, BlobMissing, NoBroker."""
-        assert self._read_blobs is not None
+        assert self._read_values is not None
         facts = wire.decode_facts(self._codec, entry.data)
         kept = {} if self._view.shows_arguments else {name.blob: name for name in arguments_in(facts)}
         blobs = list(dict.fromkeys(name.blob for fact in facts for name in names_in(fact) if name.blob not in kept))
-        found = zip(blobs, self._read_blobs(blobs), strict=True)
+        found = zip(blobs, self._read_values([], blobs)[1], strict=True)
         values = {blob: self._codec.decode(data) for blob, data in found if data is not None}
+        for fact in facts:
+            self._open_kept(fact)
         self._fetched[entry.id] = [resolve(fact, values | kept) for fact in facts]
+
+    def _open_kept(self, fact: Any) -> None:
+        """Read the cells that a graph has which goes on from a checkpoint. DecodeError, CellMissing, NoBroker."""
+        if type(fact) is RunStarted:
+            self._thread = str(fact.thread.get("thread_id", ""))
+        elif type(fact) is GraphKept and fact.opened is None and self._view.shows_values and self._read_values:
+            owner = owner_of_thread(self._thread) if self._thread else self._run_id
+            fact.opened = kept_cells(self._codec, owner, fact, self._read_values)
 
     def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
         """Items of these entries, each with the position behind it.
@@ -101,6 +115,7 @@ class RunReader:
                 self.fetch(entry)
             facts = self._fetched.pop(entry.id, None)
             for fact in wire.decode_facts(self._codec, entry.data) if facts is None else facts:
+                self._open_kept(fact)
                 self._next += fact_count(fact)
                 items = self._fold(fact)
                 if items:
