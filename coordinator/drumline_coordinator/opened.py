@@ -21,7 +21,7 @@ from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
 from drumline_protocol.facts import Fact, RunKept, RunStarted
 from drumline_protocol.ids import token_digest
-from drumline_protocol.keys import owner_of_thread
+from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import IDLE_RUN_MS, INBOX_BATCH_ENTRIES_MAX
 from drumline_protocol.messages import Abandoned
 from drumline_protocol.threads import ThreadHead
@@ -246,7 +246,7 @@ class OpenRuns:
             size += len(entry.data)
         if not facts:
             raise DamagedRun(run_id, "its log is gone")
-        owner = owner_of_thread(shared.thread) if shared.thread else run_id
+        owner = owner_of_run(run_id, shared.thread)
         open_head(codec, owner, facts, lambda cells: self._loader.read_values(self._partition, cells, [])[0])
         before = next((fact.log_bytes for fact in facts[:2] if type(fact) is RunKept), 0)
         started = facts[0] if type(facts[0]) is RunStarted else None

@@ -61,7 +61,7 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
             checkpoint.versions,
             checkpoint.seen,
             None,
-            ("now",),
+            () if scope_ns == state.base else ("now",),
             [],
             step + state.limit + 2,
             checkpoint.id,

@@ -62,6 +62,11 @@ def owner_of_thread(thread: str) -> str:
     return _OF_THREAD + thread
 
 
+def owner_of_run(run_id: str, thread: str) -> str:
+    """Who owns the cells and blobs of a run: its thread, or the run itself if `thread` is ""."""
+    return owner_of_thread(thread) if thread else run_id
+
+
 def thread_of_owner(owner: str) -> str | None:
     """The thread that an owner of cells is; None for a run."""
     return owner[1:] if owner.startswith(_OF_THREAD) else None

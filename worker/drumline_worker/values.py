@@ -10,7 +10,7 @@ from drumline_graph.errors import DrumlineError
 from drumline_protocol.cells import CellAt, CellRow
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import CellMissing
-from drumline_protocol.keys import owner_of_thread
+from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import CACHE_BYTES_MAX
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_protocol.named import Named, names_in, resolve
@@ -76,7 +76,7 @@ class Values:
             names += names_in(writes)
         if not (names or message.named or message.blobs):
             return Inputs(dict(cells), arg, writes)
-        place, owner = (shared.partition, shared.graph), owner_of(shared)
+        place, owner = (shared.partition, shared.graph), owner_of_run(shared.run_id, shared.thread)
         versions = {channel: self._wanted((*place, owner, at[0]), CellAt(*at)) for channel, at in message.named.items()}
         blobs = {name.blob: self._wanted((*place, name.blob), _BLOB, name.blob) for name in names}
         for blob in message.blobs.values():
@@ -121,9 +121,8 @@ class Values:
         """Read what these lack."""
         cells = [each for each in wanted if not each.blob]
         blobs = [each for each in wanted if each.blob]
-        found, data = self._read(
-            shared.partition, [each.read(owner_of(shared)) for each in cells], [each.blob for each in blobs]
-        )
+        owner = owner_of_run(shared.run_id, shared.thread)
+        found, data = self._read(shared.partition, [each.read(owner) for each in cells], [each.blob for each in blobs])
         rows: dict[Hashable, Sequence[CellRow]] = {
             each.name: found_rows for each, found_rows in zip(cells, found, strict=True)
         }
@@ -132,11 +131,6 @@ class Values:
                 raise _gone(each.blob)
             rows[each.name] = (CellRow(1, 0, value),)
         return rows
-
-
-def owner_of(shared: RunShared) -> str:
-    """Whose the cells of a run are: its own, or those of its thread."""
-    return owner_of_thread(shared.thread) if shared.thread else shared.run_id
 
 
 def _resolved(value: Any, values: dict[str, Any]) -> Any:

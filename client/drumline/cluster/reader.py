@@ -15,7 +15,7 @@ from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
 from drumline_protocol.facts import GraphKept, Noticed, RunFinished, RunStarted, TaskParked, fact_count
 from drumline_protocol.failure import Known, rebuild
 from drumline_protocol.history import ReadValues, kept_cells
-from drumline_protocol.keys import owner_of_thread
+from drumline_protocol.keys import owner_of_run
 from drumline_protocol.named import arguments_in, may_name, names_in, resolve
 from drumline_protocol.request_digest import Asked
 from drumline_transport.broker import LogEntry
@@ -97,7 +97,7 @@ class RunReader:
         if type(fact) is RunStarted:
             self._thread = str(fact.thread.get("thread_id", ""))
         elif type(fact) is GraphKept and fact.opened is None and self._view.shows_values and self._read_values:
-            owner = owner_of_thread(self._thread) if self._thread else self._run_id
+            owner = owner_of_run(self._run_id, self._thread)
             fact.opened = kept_cells(self._codec, owner, fact, self._read_values)
 
     def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
