@@ -112,13 +112,6 @@ class History:
         self._open(found)
         return Saved(found, self._pending(ns, found.id), row.checkpoint == newest)
 
-    def all_of(self, ns: str) -> Iterator[Saved]:
-        """Its checkpoints, the newest first."""
-        for checkpoint in sorted(self._rows.get(ns, ()), reverse=True):
-            saved = self.get(ns, checkpoint)
-            if saved is not None:
-                yield saved
-
     def whole(self, save: Save) -> Save:
         """What a row holds, with all values in their places, so that it may stand in another thread."""
         if isinstance(save, Checkpoint):

@@ -71,7 +71,9 @@ class Talk(Seat):
     def history(self, thread: str = "t") -> list[Saved]:
         rows = self.broker.read_history(0, thread)
         read: Any = lambda cells, blobs: self.broker.read_values(0, cells, blobs)  # noqa: E731
-        return list(History(self.codec, thread, rows, read, resolves=True).all_of(""))
+        history = History(self.codec, thread, rows, read, resolves=True)
+        ids = sorted((row.checkpoint for row in rows if row.kind == "c" and not row.ns), reverse=True)
+        return [saved for id_ in ids if (saved := history.get("", id_)) is not None]
 
     def status(self, run: str) -> str:
         end = self.end(run)

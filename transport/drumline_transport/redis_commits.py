@@ -76,10 +76,8 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
             last[log.run_id] = log.last
             k = key(keys.log(p, log.run_id), "l")
             add(("L", k, f"{epoch}-{log.last}", log.first, log.data))
-    if commit.cells:
-        add(cell_words(commit, keys, key))
-    if commit.history or commit.queued:
-        add(entry_words(commit, keys, key))
+    add(cell_words(commit, keys, key) if commit.cells else ())
+    add(entry_words(commit, keys, key) if commit.history or commit.queued else ())
     for task in commit.tasks:
         k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
         add(("T", k, run, task.slot, task.pool, task.digest, task.data))
@@ -116,8 +114,7 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     for failed in commit.failed:
         words = ["r", failed.run_id, "g", failed.graph, "t", failed.at_ms, "e", failed.error]
         add(("N", key(keys.failed(p), "x"), FAILED_RUNS_MAX, len(words), *words))
-    if commit.threads or commit.unqueued or commit.thread_runs or commit.history_cut or commit.threads_deleted:
-        add(thread_words(commit, keys, key))
+    add(thread_words(commit, keys, key))
     inbox, requests = commit.position
     keep = (lowest_to_keep(inbox), lowest_to_keep(requests)) if trim else ("", "")
     head = (commit.nonce, epoch, number - 1, number, inbox, keep[0], requests, keep[1], keys.tasks(""))
