@@ -367,6 +367,7 @@ FIELDS: dict[Any, Shape] = {
     (c.Checkpoint, "metadata"): dict_of(),
     (c.Checkpoint, "kept"): dict_of(kept_cell),
     (c.TaskWrites, "ns"): text,
+    (m.ThreadSaves, "graph"): text,
     "below": optional(task_thread),
     "rows": bursts,
     (m.Cancel, "tasks"): tuple_of(name),

@@ -78,7 +78,8 @@ class ThreadsOfCluster:
 
     def copy(self, thread_id: str, to: str) -> None:
         """Copy the history of a thread to a new one. UnknownThread, ThreadMoved if `to` has a history."""
-        if self._store.head(thread_id) is None:
+        head = self._store.head(thread_id)
+        if head is None:
             raise UnknownThread(thread_id)
         rows = self._store.rows(thread_id)
         p, broker, codec = self._store.partition(thread_id), self._link.broker(), self._link.codec(None)
@@ -89,7 +90,7 @@ class ThreadsOfCluster:
         for row in rows:
             save = save_in(codec, row.data)
             saves.append(history.whole(save))
-        self._store.save(to, saves, head="")
+        ClusterThreads(self._link, head.graph).save(to, saves, head="")
 
     def interrupts(self, *, graph: str | None = None, older_than: float | None = None) -> Rows:
         """Questions that wait for an answer, in all threads; the oldest first.
