@@ -1,36 +1,36 @@
 """Every Redis key, in one place. `drumline` stands for the prefix, `3` for a partition's number.
 
-===========================  ======  ======================================  ==================
-key                          type    content                                 lifetime
-===========================  ======  ======================================  ==================
-drumline:meta                hash    number of partitions, protocol version  for ever
-drumline:tasks:<pool>        stream  tasks of a pool; one consumer group     entry: its task's
-drumline:ctl                 stream  what every worker must hear             trimmed by length
-drumline:workers             hash    worker id: pools, graphs, heartbeat     until it leaves
-drumline:coordinators        hash    id: partitions, heartbeat               until it leaves
-drumline:graphs              hash    graph name: fingerprints held           for ever
-{drumline:3}:requests        stream  what clients ask                        until committed
-{drumline:3}:inbox           stream  what workers and keepers say            until committed
-{drumline:3}:dead            stream  entries set aside, with the reason      the newest few
-{drumline:3}:failed          stream  runs that failed lately                 the newest few
-{drumline:3}:lease           hash    owner, epoch, commit, position, tries   for ever
-{drumline:3}:open            set     ids of open runs                        member: while open
-{drumline:3}:timers          zset    what is due, by Redis TIME in ms        member: until due
-{drumline:3}:run:<run id>    hash    run record, open superstep              end + LOG_TTL_S
-{drumline:3}:thread:<id>     hash    head of a thread, its run, its status   until deleted
-{drumline:3}:history:<id>    stream  checkpoints of a thread, task writes    until deleted
-{drumline:3}:values:<id>     hash    names of a thread's cells and blobs     until deleted
-{drumline:3}:runs:<id>       zset    runs of a thread, by when they ended    until deleted
-{drumline:3}:threads         zset    threads, by when they changed           member: until deleted
-{drumline:3}:queue           stream  requests that wait for their thread     entry: until it begins
-{drumline:3}:log:<run id>    stream  facts of the run                        end + LOG_TTL_S
-{drumline:3}:waiting         set     runs whose tasks wait without entry     member: while so
-{drumline:3}:cells:<r>:<c>   stream  versions of cell c of run r             as the run's log
-{drumline:3}:cells:%t<t>:<c> stream  versions of cell c of thread t          as the thread
-{drumline:3}:blob:<blob id>  string  one large value                         as what names it
-{drumline:3}:tasks:<pool>    stream  as above, on Redis Cluster only         as above
-{drumline:3}:ctl             stream  as above, on Redis Cluster only         as above
-===========================  ======  ======================================  ==================
+=============================  ======  ======================================  ==================
+key                            type    content                                 lifetime
+=============================  ======  ======================================  ==================
+drumline:meta                  hash    number of partitions, protocol version  for ever
+drumline:tasks:<pool>          stream  tasks of a pool; one consumer group     entry: its task's
+drumline:ctl                   stream  what every worker must hear             trimmed by length
+drumline:workers               hash    worker id: pools, graphs, heartbeat     until it leaves
+drumline:coordinators          hash    id: partitions, heartbeat               until it leaves
+drumline:graphs                hash    graph name: fingerprints held           for ever
+{drumline:3}:requests          stream  what clients ask                        until committed
+{drumline:3}:inbox             stream  what workers and keepers say            until committed
+{drumline:3}:dead              stream  entries set aside, with the reason      the newest few
+{drumline:3}:failed            stream  runs that failed lately                 the newest few
+{drumline:3}:lease             hash    owner, epoch, commit, position, tries   for ever
+{drumline:3}:open              set     ids of open runs                        member: while open
+{drumline:3}:timers            zset    what is due, by Redis TIME in ms        member: until due
+{drumline:3}:run:<run id>      hash    run record, open superstep              end + LOG_TTL_S
+{drumline:3}:thread:<id>       hash    head of a thread, its run, its status   until deleted
+{drumline:3}:history:<id>      stream  checkpoints of a thread, task writes    until deleted
+{drumline:3}:values:<id>       hash    names of a thread's cells and blobs     until deleted
+{drumline:3}:runs:<id>         zset    runs of a thread, by when they ended    until deleted
+{drumline:3}:threads           zset    threads, by when they changed           member: until deleted
+{drumline:3}:queue             stream  requests that wait for their thread     entry: until it begins
+{drumline:3}:log:<run id>      stream  facts of the run                        end + LOG_TTL_S
+{drumline:3}:waiting           set     runs whose tasks wait without entry     member: while so
+{drumline:3}:cells:<r>:<c>     stream  versions of cell c of run r             as the run's log
+{drumline:3}:cells:%t<t>:<c>   stream  versions of cell c of thread t          as the thread
+{drumline:3}:blob:<blob id>    string  one large value                         as what names it
+{drumline:3}:tasks:<pool>      stream  as above, on Redis Cluster only         as above
+{drumline:3}:ctl               stream  as above, on Redis Cluster only         as above
+=============================  ======  ======================================  ==================
 
 The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone
 writes them, in its commit script; clients only append to the requests, workers to the inbox. The

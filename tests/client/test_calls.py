@@ -59,7 +59,6 @@ CALLS: dict[str, Callable[..., Any]] = {
         ({"print_mode": "vales"}, ValueError, "unknown stream mode 'vales'"),
         ({"version": "v3"}, ValueError, "unknown stream version 'v3'"),
         ({"config": {"recursion_limit": 0}}, ValueError, "recursion_limit must be at least 1"),
-        ({"interrupt_before": ["says"]}, FeatureNotBuilt, "interrupt_before="),
         ({"interrupt_after": "*"}, FeatureNotBuilt, "interrupt_after="),
         ({"control": object()}, FeatureNotBuilt, "control="),
         ({"streem_mode": "values"}, TypeError, "streem_mode"),

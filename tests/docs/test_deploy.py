@@ -327,6 +327,12 @@ KEYS: dict[str, str] = {
     **{name: getattr(Keys(), name)(3) for name in ("requests", "inbox", "dead", "failed", "lease", "open", "waiting")},
     "timers": Keys().timers(3),
     **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "log", "blob")},
+    "thread": Keys().thread(3, "t"),
+    "history": Keys().history(3, "t"),
+    "values": Keys().values(3, "t"),
+    "runs": Keys().runs(3, "t"),
+    "threads": Keys().threads(3),
+    "queue": Keys().queue(3),
     "cells": Keys().cells(3, "r", "c"),
     "tasks": Keys().tasks("default"),
     # on a Redis Cluster
@@ -382,6 +388,7 @@ COMMANDS: dict[str, list[str]] = {
         "ZADD": "KEY 1 a",
         "ZREM": "KEY a",
         "ZRANGEBYSCORE": "KEY 0 1",
+        "ZREVRANGE": "KEY 0 1",
         "EVALSHA": "0123 1 KEY",
         "EVAL": "text 1 KEY",
     }.items()
@@ -398,6 +405,10 @@ MAY: dict[str, dict[str, str]] = {
         "blob": "GET",
         "cells": "XRANGE",
         "run": "HGETALL",
+        "thread": "HGETALL",
+        "history": "XRANGE XREVRANGE",
+        "queue": "XRANGE",
+        "threads": "ZREVRANGE",
         "workers": "HGETALL HDEL",
         "coordinators": "HGETALL HDEL",
         "graphs": "HGETALL",
@@ -445,7 +456,7 @@ NOBODY: list[tuple[str, ...]] = [
 
 def test_the_matrix_has_every_key() -> None:
     made = {name for name, value in vars(Keys).items() if not name.startswith("_") and callable(value)}
-    assert {*KEYS} - {"tasks of a partition", "ctl of a partition", "cells"} == made - {"tag", "cells"}
+    assert {*KEYS} - {"tasks of a partition", "ctl of a partition", "cells"} == made - {"tag", "cells", "record"}
 
 
 @pytest.mark.parametrize("role", MAY)
