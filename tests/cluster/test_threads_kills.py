@@ -20,7 +20,7 @@ from drumline_transport.local_server import LocalServer, find_server
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 APP = "tests.cluster.threads_app:GRAPHS"
 Make = Callable[..., tuple[Processes, Cluster]]
-MODES = ["updates", "values"]
+MODES: Any = ["updates", "values"]
 
 
 def on(thread: str) -> Any:
