@@ -1,4 +1,4 @@
-"""W8: what the length of a run costs those who come late: a new owner after `kill -9`, and a client at the end.
+"""W8: what the length of a run costs those who come late: a new owner after `kill -9`, and clients at the end.
 
 Two coordinators share one partition, so that one owns it and the other waits. The owner is killed when the run has made
 so many steps. The figures of a run of 50 steps and of one of 5,000 should be the same.
@@ -25,7 +25,10 @@ CASES = (50, 5_000)
 #: from the kill: to the lease of the new owner, from there to the next fact, and both
 LEASE_MS, FACT_MS, BOTH_MS = "kill to lease ms", "lease to next fact ms", "kill to next fact ms"
 OWNER_KB, LOG_KB = "read by the new owner KB", "log KB"
-JOIN_MS, JOIN_KB = "late client ms", "late client KB"
+JOIN_MS, JOIN_KB = "late result ms", "late result KB"
+STREAM_MS, STREAM_KB = "late stream ms", "late stream KB"
+#: a stream that is joined late gets so many items
+LATE_ITEMS = 100
 #: the start of all processes, the run, the lease that runs out, the rest of the run
 LIMIT_S = 120.0
 #: how long one look at the log waits before the next look at the lease
@@ -49,8 +52,10 @@ class Seen:
 def tables(bench: Bench) -> list[Table]:
     """One table: a row for each length."""
     contenders = [Contender(name_of(steps), _case(bench, steps)) for steps in CASES]
-    title = f"W8 takeover after kill -9, and the join of a late client for the final value ({MORE_STEPS} steps later)"
-    metrics = [LEASE_MS, FACT_MS, BOTH_MS, OWNER_KB, LOG_KB, JOIN_MS, JOIN_KB]
+    title = (
+        f"W8 takeover after kill -9, and late clients for the output and for the last items ({MORE_STEPS} steps later)"
+    )
+    metrics = [LEASE_MS, FACT_MS, BOTH_MS, OWNER_KB, LOG_KB, JOIN_MS, JOIN_KB, STREAM_MS, STREAM_KB]
     return [Table("w8", title, metrics, contenders, bench.rounds(5), bench.budget_s(90), warm=False, limit_s=LIMIT_S)]
 
 
@@ -92,6 +97,7 @@ def _take_over(bench: Bench, cluster: ClusterProcesses, server: Any, steps: int)
     leased, told = _await_fact(server, seen)
     owner_read = relay.read - read
     log_bytes = server.memory_usage(seen.log, samples=0) or 0
+    position = stream.position
     stream.close()
     return {
         LEASE_MS: (leased - killed) * 1e3,
@@ -99,7 +105,7 @@ def _take_over(bench: Bench, cluster: ClusterProcesses, server: Any, steps: int)
         BOTH_MS: (told - killed) * 1e3,
         OWNER_KB: owner_read / 1e3,
         LOG_KB: log_bytes / 1e3,
-        **_join(bench, cluster, stream.run_id),
+        **_join(bench, cluster, stream.run_id, position),
     }
 
 
@@ -136,15 +142,38 @@ def _await_fact(server: Any, seen: Seen) -> tuple[float, float]:
                     return leased or now, now
 
 
-def _join(bench: Bench, cluster: ClusterProcesses, run_id: str) -> dict[str, float]:
-    """A client that nothing was told of the run asks for its final value, when it has ended."""
+def _join(bench: Bench, cluster: ClusterProcesses, run_id: str, position: str) -> dict[str, float]:
+    """Clients that nothing was told of the run, when it has ended: one asks for its output, one for its last items."""
     cluster.client.result(run_id)
+    near_end = _near_end(cluster.client, run_id, position)
+    output, figures = _measured(bench, cluster, JOIN_MS, JOIN_KB, lambda late: late.result(run_id))
+    assert output["turns"] == 0, output
+    items, more = _measured(
+        bench,
+        cluster,
+        STREAM_MS,
+        STREAM_KB,
+        lambda late: list(late.join(run_id, near_end, stream_mode=["values", "custom"])),
+    )
+    assert len(items) == LATE_ITEMS, len(items)
+    return {**figures, **more}
+
+
+def _near_end(client: Cluster, run_id: str, position: str) -> str:
+    """The position so many items before the end of the run."""
+    stream = client.join(run_id, position, stream_mode=["values", "custom"])
+    return [stream.position for _ in stream][-1 - LATE_ITEMS]
+
+
+def _measured(
+    bench: Bench, cluster: ClusterProcesses, ms: str, kb: str, ask: Callable[[Cluster], Any]
+) -> tuple[Any, dict[str, float]]:
+    """What a new client gets that is connected already, how long that takes, and what it reads for it."""
     relay = bench.relay()
     with Cluster(relay.url, prefix=cluster.prefix) as late:
-        late.broker()  # it is connected
+        late.broker()
         read, began = relay.read, time.perf_counter()
-        final = late.result(run_id)
-        figures = {JOIN_MS: (time.perf_counter() - began) * 1e3, JOIN_KB: (relay.read - read) / 1e3}
+        found = ask(late)
+        figures = {ms: (time.perf_counter() - began) * 1e3, kb: (relay.read - read) / 1e3}
     relay.close()
-    assert final["turns"] == 0, final
-    return figures
+    return found, figures

@@ -1,13 +1,12 @@
-"""Brokers for tests: the double, fakeredis behind a socket, and every real server that is
-installed.
+"""Brokers for tests: the double, fakeredis behind a socket, and every real server that is installed.
 
 A conftest imports the fixtures it wants:
 
     from tests.servers import backend, broker  # noqa: F401
 
-`backend` runs a test on every broker; `real_backend` on real servers only (blocking, restarts,
-evictions). A server that is not installed is skipped, with a warning and in the summary (`ran_on`).
-Servers take a free port, are shared by the whole test session, and are killed when it ends.
+`backend` runs a test on every broker; `real_backend` on real servers only (blocking, restarts, evictions). A server
+that is not installed is skipped, with a warning and in the summary (`ran_on`). Servers take a free port, are shared by
+the whole test session, and are killed when it ends.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Reading:
     version: str = "v1"
 
     @property
-    def record(self) -> tuple[str, ...]:
+    def recorded(self) -> tuple[str, ...]:
         """The modes that the run must record: those yielded and those printed."""
         return tuple(dict.fromkeys((*self.modes, *self.printed)))
 

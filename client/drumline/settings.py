@@ -171,7 +171,7 @@ class Settings:
         return self._number("cache_bytes", "DRUMLINE_CACHE_BYTES")
 
     def run_log_bytes(self) -> int | None:
-        """Bytes that one run may write; None: the coordinator's default."""
+        """Bytes that are kept of a run's log; None: the coordinator's default."""
         return self._number("run_log_bytes", "DRUMLINE_RUN_LOG_BYTES")
 
     def _number(self, key: str, variable: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Attempts: who speaks for a task, what is heard of it, when an attempt is void, what is sent next. Pure.
+"""Attempts: who speaks for a task, what is heard of it, when an attempt is retracted, what is sent next. Pure.
 
 An attempt is a decision of the machine. It binds to the first executor that is heard of it. What comes from another
 executor, of a lower attempt or of a task that has ended is left out.
@@ -17,11 +17,11 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
 from drumline_coordinator.tasks import PARKED, Task
 from drumline_protocol.codec import unbox
-from drumline_protocol.errors import BlobMissing, TaskAbandoned
+from drumline_protocol.errors import BlobMissing, TaskLost
 from drumline_protocol.facts import AttemptRetracted, Emitted, TaskParked
 from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     Events,
     Refused,
     TaskBubbled,
@@ -73,7 +73,7 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
     """The task whose bound executor has answered; None if the answer does not count.
 
     With an answer the task's entry is gone. So an answer of anybody else to the open attempt, which happens when
-    the broker lost track of who got the entry, leaves nobody to wait for: the attempt is void.
+    the broker lost track of who got the entry, leaves nobody to wait for: the attempt is retracted.
     """
     task = sent_attempt(machine, event)
     if task is None:
@@ -100,7 +100,7 @@ def on_result(machine: Machine, event: TaskResult) -> None:
 def _opened(machine: Machine, event: Any, decode: Callable[[Any], Any], boxed: Any) -> Any:
     """What an answer says with the large values that were read for the machine; None if it names none.
 
-    `_GONE` if it lay in the inbox for so long that its values have expired: then the attempt is void.
+    `_GONE` if it lay in the inbox for so long that its values have expired: then the attempt is retracted.
     """
     if event.values is None:
         return None
@@ -159,10 +159,10 @@ def on_workers(machine: Machine, _event: WorkersChanged) -> None:
         fold_requeue(machine.state, parked)
 
 
-# -- void attempts ---------------------------------------------------------------------------------
+# -- attempts that are retracted ------------------------------------------------------------------
 
 
-def on_abandoned(machine: Machine, event: Abandoned) -> None:
+def on_lost(machine: Machine, event: AttemptLost) -> None:
     """Nobody works on the attempt any more."""
     task = sent_attempt(machine, event)
     if task is not None:
@@ -170,7 +170,7 @@ def on_abandoned(machine: Machine, event: Abandoned) -> None:
 
 
 def lose(machine: Machine, task: Task, reason: str, *, died: bool = False) -> None:
-    """The attempt is void: the task runs again, unless too many were lost already.
+    """Retract the attempt: the task runs again, unless too many were lost already.
 
     That a worker vanished is held against the task only when it ran alone, which it does once it has lost
     `DEATHS_IN_COMPANY_MAX` of them: others may have killed those.
@@ -178,7 +178,7 @@ def lose(machine: Machine, task: Task, reason: str, *, died: bool = False) -> No
     machine.fx.withdrawn.append((task.id, task.attempt))
     lost, deaths = task.lost + 1, task.deaths + died
     if deaths >= ATTEMPTS_MAX or lost >= BEGINNINGS_MAX:
-        fail_task(machine, task, TaskAbandoned(task.name, task.id, lost, reason))
+        fail_task(machine, task, TaskLost(task.name, task.id, lost, reason))
     else:
         machine.emit(AttemptRetracted(task.scope.ns, task.id, task.attempt, reason, died))
 

@@ -1,18 +1,17 @@
 """Who should hold which partition: what to take, what to give. Pure.
 
-Each coordinator decides for itself, from what it sees in one look; looks of two of them differ by a
-moment. Rules:
+Each coordinator decides for itself, from what it sees in one look; looks of two of them differ by a moment. Rules:
 
-* A lease that ran out is taken by whoever sees it first, whatever its share: a partition without an
-  owner is worse than an uneven one. Surplus is given later.
-* What is free (released, or never owned) is taken up to a fair share, so that it goes to whom it
-  was released for. If nobody came for it within a lease, anybody takes it.
-* A fair share is `partitions / members`, rounded down, or up for as many members as it takes. Those
-  who hold most are the ones who may hold one more: so nothing moves among equals.
-* Surplus is given only for members that were seen twice: one that dies as soon as it has started
-  moves nothing. Who had to take back what nobody wanted gives nothing for a long while.
-* Who comes late to a look (the broker was away, or this process stood still) does not judge others
-  by what it sees then: they may be as late, and get two turns to say that they are there.
+* Whoever sees first that a lease has run out takes the partition, whatever its share: a partition without an owner is
+  worse than an uneven share. It gives its surplus later.
+* A coordinator takes free partitions (released, or never owned) up to its fair share, so that they go to whom they were
+  released for. If nobody has come for one within a lease, anybody takes it.
+* A fair share is `partitions / members`, rounded down, or up for as many members as it takes. Those who hold most are
+  the ones who may hold one more, so that nothing moves among equals.
+* A coordinator gives surplus only for members that it has seen twice, so that one that dies as soon as it has started
+  moves nothing. After it had to take back what nobody wanted, it gives nothing for a long while.
+* A coordinator that comes late to a look (the broker was away, or its process stood still) does not judge others by
+  what it sees then. They may be as late, and get two turns to beat.
 """
 
 from __future__ import annotations
@@ -25,15 +24,16 @@ from drumline_transport.keeper_verbs import LeaseState
 
 #: Turns of a keeper within one lease. Three of them may be missed.
 TURNS_PER_LEASE = 4
-#: Turns for which nothing is given after a partition came back that nobody had wanted; each time twice as many.
+#: Turns for which a coordinator gives nothing after it took back a partition that nobody wanted; each time twice as
+#: many.
 KEEP_TURNS, KEEP_TURNS_MAX = 100, 12_800
 #: Turns in which leases of others are left alone, after one that came late.
 GRACE_TURNS = 2
-#: Turns between one such grace and the next: who is late again and again must take over all the same.
+#: Turns between one such grace and the next: a coordinator that is late again and again must take over all the same.
 GRACE_EVERY_TURNS = 20
 #: A partition that was thrown away again and again rests for up to so many turns before it is leased anew.
 REST_TURNS_MAX = 32
-#: Losses in a row after which it rests: so many leases it takes to find an entry that no commit can answer.
+#: Losses in a row after which it rests. So many leases are needed to find an entry that no commit can answer.
 LOSSES_FREE = POISON_TRIES_MAX + 1
 #: Turns without a loss after which a partition's losses are forgotten.
 LOSSES_FORGOTTEN_TURNS = 200
@@ -41,7 +41,7 @@ LOSSES_FORGOTTEN_TURNS = 200
 
 @dataclass(slots=True)
 class View:
-    """What one look shows: what we hold (and do not give already), how the other partitions stand, who is there."""
+    """What one look shows: what this process holds and is not giving, the leases of the others, who is there."""
 
     now_ms: int
     held: Collection[int]
@@ -77,10 +77,10 @@ class Balance:
         self._losses: dict[int, _Losses] = {}
 
     def lost(self, index: int, progressed: bool = False) -> bool:
-        """The partition was thrown away; `progressed` tells whether a commit of it was applied since it was leased.
+        """The partition was thrown away. `progressed` tells whether a commit of it was applied since it was leased.
 
-        Whether it may be leased anew at once: not if that happens again and again without progress. Poison is found
-        within a few leases, so those come one right after the other.
+        Returns whether it may be leased anew at once: not if that happens again and again without progress. It takes a
+        few leases to find a poisoned entry, so the first ones follow each other without a rest.
         """
         known = self._losses.get(index)
         if known is None or progressed or self._turn - known.last_turn > LOSSES_FORGOTTEN_TURNS:
@@ -119,7 +119,7 @@ class Balance:
             self._grace_again = self._turn + GRACE_EVERY_TURNS
 
     def _sort(self, view: View) -> tuple[list[int], list[int]]:
-        """Partitions that must not wait, and those that wait for whoever should have them."""
+        """Partitions that this process should take now, and free ones that wait for whoever should have them."""
         take, free = [], []
         for index in range(self._partitions):
             if index in view.held or index in view.leaving or index in view.unserved or self._rests(index):
@@ -130,7 +130,7 @@ class Balance:
                 free.append(index)
                 continue
             self._free_turns.pop(index, None)
-            if lease.owner == self._nonce or (lease.left_ms <= 0 and self._turn >= self._grace_until):
+            if lease.owner == self._nonce or (lease.remaining_ms <= 0 and self._turn >= self._grace_until):
                 take.append(index)
         for index in view.held:
             self._free_turns.pop(index, None)
@@ -149,7 +149,7 @@ class Balance:
         counts[self._name] = len(view.held)
         for lease in view.leases.values():
             owner = owner_name(lease.owner)
-            if lease.left_ms > 0 and owner in counts and owner != self._name:
+            if lease.remaining_ms > 0 and owner in counts and owner != self._name:
                 counts[owner] += 1
         least, more = divmod(self._partitions, len(counts))
         ranked = sorted(counts, key=lambda name: (-counts[name], name))

@@ -106,7 +106,7 @@ def _next_step(machine: Machine, scope: Scope, state: State, updated: set[str]) 
 
 
 def _too_many(machine: Machine, scope: Scope) -> GraphRecursionError:
-    return GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.base) :])
+    return GraphRecursionError.of(scope.stop, namespace=scope.ns[len(machine.state.root_ns) :])
 
 
 def _go_on(machine: Machine, going: GoingOn) -> None:
@@ -140,7 +140,7 @@ def begin_step(
     if planned[0].name == START:
         start_task(machine, scope, rows[0], inputs[0])
         return
-    noted = not machine.wire and "messages" in machine.shared.record
+    noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
     if found is not None:

@@ -33,7 +33,7 @@ def begin_run(
         partition,
         request.config,
         request.context,
-        tuple(request.record),
+        tuple(request.recorded),
         request.subgraphs,
         request.is_async,
         names=True,

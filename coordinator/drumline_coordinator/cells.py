@@ -6,15 +6,16 @@ that a worker has put. Task messages name kept cells; the others travel in them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from drumline_coordinator.tasks import Scope
+from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.channels.base import MISSING
 from drumline_graph.delta import APPEND, GONE, SET, UNITE, Change
 from drumline_protocol.cells import NO_PARENT, cell_name, encode_change
 from drumline_protocol.codec import Boxed, Codec
+from drumline_protocol.codec_derived import Derived
 from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, CELL_ROWS_MAX
 from drumline_protocol.named import Named
 
@@ -137,3 +138,19 @@ def kept_below(scope: Scope) -> list[str]:
         if task.child is not None:
             names += kept_below(task.child)
     return names
+
+
+def names_by_value(scope: Scope) -> dict[int, Named]:
+    """The names of those cells of a graph that lie in a blob each, by the identity of their values."""
+    cells = scope.state.cells
+    return {id(cells[key]): kept for key, kept in scope.kept.items() if type(kept) is Named and key in cells}
+
+
+def bases_named(tasks: Iterable[Task]) -> dict[str, int]:
+    """The cells that the arguments of Sends are made of, each with the lowest base that one of these tasks needs."""
+    found: dict[str, int] = {}
+    for task in tasks:
+        if type(task.input) is Derived:
+            for at in task.input.cells:
+                found[at.cell] = min(at.base, found.get(at.cell, at.base))
+    return found

@@ -29,18 +29,18 @@ class Ends(ThreadRequests):
             self._stage.reject(run_id, graph, end)
         else:
             told = {"metadata": request.config.get("metadata"), "tags": request.config.get("tags")}
-            self._stage.reject(run_id, graph, end, request.record, digest=request.digest, **told)
+            self._stage.reject(run_id, graph, end, request.recorded, digest=request.digest, **told)
         self._forget(run_id)
 
     def _delete(self, run_id: str) -> None:
         self._leave_queue(run_id, None)
         open_run = self._find(run_id)
-        slots = [] if open_run is None else list(open_run.digests)
+        attempts = [] if open_run is None else list(open_run.digests)
         self._forget(run_id, deleted=True)
-        self._stage.delete(run_id, slots)
+        self._stage.delete(run_id, attempts)
 
     def _on_damaged(self, message: RunDamaged) -> None:
-        """Somebody deleted keys of an open run. What is left of it must go, and whoever waits for it must be told."""
+        """Somebody deleted keys of an open run. Delete the rest of it, and tell whoever waits for it."""
         run_id = message.run
         if run_id in self._runs.over:
             return
@@ -88,7 +88,7 @@ class Ends(ThreadRequests):
         self._touched.pop(run_id, None)
 
     def _end_unwritten(self, open_run: OpenRun, facts: Sequence[Any], error: BaseException) -> None:
-        """End a run with an error in place of what cannot be written; its memory is ahead of its log, and goes."""
+        """End a run with an error in place of what cannot be written; its memory is ahead of its log, so it goes."""
         run = open_run.run
         self._forget(run.id)
         if open_run.last:
@@ -96,4 +96,4 @@ class Ends(ThreadRequests):
             return
         end, first = RunFinished("failed", error, self._now_ms), facts[0]
         told = {"metadata": first.metadata, "tags": first.tags, "digest": first.digest}
-        self._stage.reject(run.id, run.shared.graph, end, first.record, **told)
+        self._stage.reject(run.id, run.shared.graph, end, first.recorded, **told)

@@ -37,18 +37,18 @@ from drumline_protocol.facts import (
     Checkpointed,
     Emitted,
     GraphEntered,
+    GraphExited,
     GraphKept,
-    GraphLeft,
     GraphPaused,
     GraphResumed,
     InputTaken,
     Noticed,
     PlanMade,
     PlannedTask,
+    RoutingStarted,
     RunFinished,
     RunKept,
     StepCommitted,
-    TailOpened,
     TaskAnswered,
     TaskFailed,
     TaskFinished,
@@ -59,7 +59,7 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.leaving import leaves
 from drumline_protocol.named import Named
-from drumline_protocol.step_changes import opened_changes
+from drumline_protocol.step_changes import decoded_changes
 from drumline_protocol.wire import decode_interrupts, decode_writes
 
 
@@ -78,7 +78,7 @@ def fold(state: RunState, fact: Any) -> None:
 
 def _entered(state: RunState, fact: GraphEntered) -> None:
     ns = fact.ns
-    if ns == state.base:
+    if ns == state.root_ns:
         scope = state.root = Scope(state.program, ns, fact.path, state.limit, None)
     else:
         parent = state.tasks[task_of(ns)]
@@ -95,7 +95,7 @@ def task_of(ns: tuple[str, ...]) -> str:
     return ns[-1].rpartition(":")[2]
 
 
-def _left(state: RunState, fact: GraphLeft) -> None:
+def _exited(state: RunState, fact: GraphExited) -> None:
     scope = state.scopes[fact.ns]
     if scope.parent is not None:
         scope.parent.child = None
@@ -121,7 +121,7 @@ def _paused(state: RunState, fact: GraphPaused) -> None:
 def _graph_kept(state: RunState, fact: GraphKept) -> None:
     """A graph of a head: all at once what its facts had made of it."""
     ns, parent = fact.ns, None
-    if ns != state.base:
+    if ns != state.root_ns:
         parent = state.tasks[task_of(ns)]
     program = state.program if parent is None else parent.node.subprogram
     assert program is not None
@@ -198,13 +198,13 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     program, held = scope.program, scope.state
     changed = fact.cells
     if changed is None:
-        changed = patched(held.cells, opened_changes(fact.changes, scope.written))
+        changed = patched(held.cells, decoded_changes(fact.changes, scope.written))
     if changed:
         state.version += 1
     held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()], state.version)
     if fact.kept or scope.kept:
         fold_kept(scope, state.version, fact.changes, fact.kept)
-    if scope.parent is not None and not scope.output_keys.isdisjoint(fact.written):
+    if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
     state.heard = {id_: (task.attempt, task.n) for id_, task in scope.tasks.items()}
     for id_ in scope.tasks:
@@ -217,7 +217,7 @@ def _taken(state: RunState, fact: InputTaken) -> None:
     scope = state.scopes[fact.ns]
     changed = fact.cells
     if changed is None:
-        changed = patched(scope.state.cells, opened_changes(fact.changes, _nothing))
+        changed = patched(scope.state.cells, decoded_changes(fact.changes, _nothing))
     if changed:
         state.version += 1
     scope.state.advance(scope.program, changed, fact.dropped, state.version)
@@ -354,7 +354,7 @@ def _failed(state: RunState, fact: TaskFailed) -> None:
     _end(state, _heard_of(state, fact.task), FAILED)
 
 
-def _tail(state: RunState, fact: TailOpened) -> None:
+def _routing_started(state: RunState, fact: RoutingStarted) -> None:
     writes = _writes(state, fact.writes)
     task = state.tasks[fact.task]
     task.become(PLANNED)
@@ -388,7 +388,7 @@ def _over(state: RunState, fact: RunFinished) -> None:
 
 FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     GraphEntered: _entered,
-    GraphLeft: _left,
+    GraphExited: _exited,
     GraphPaused: _paused,
     PlanMade: _planned,
     StepCommitted: _committed,
@@ -403,7 +403,7 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     TaskInterrupted: _interrupted,
     TaskLeft: _left_its_graph,
     TaskFailed: _failed,
-    TailOpened: _tail,
+    RoutingStarted: _routing_started,
     Noticed: _noticed,
     RunFinished: _over,
     RunKept: _run_kept,

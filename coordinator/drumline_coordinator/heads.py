@@ -6,26 +6,21 @@ facts behind it, has the state that folding the whole log would give.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from drumline_coordinator.cells import Kept
 from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import Scope, Task
-from drumline_graph.channels.base import MISSING
-from drumline_protocol.cells import CellRow, assemble, cell_name
-from drumline_protocol.codec import Codec
+from drumline_protocol.cells import cell_name
 from drumline_protocol.facts import Fact, GraphKept, RunKept, RunStarted, TaskKept
-from drumline_transport.entries import CellRead
-
-#: gives the rows of cells, as `read_values` of a broker does
-ReadCells = Callable[[list[CellRead]], list[list[CellRow]]]
 
 
-def head_facts(started: RunStarted, state: RunState, log_bytes: int) -> list[Fact]:
-    """The state of an open run as facts."""
+def head_facts(started: RunStarted, state: RunState, log_bytes: int, since: str = "") -> list[Fact]:
+    """The state of an open run as facts. `since` is the log entry behind which the events of its open tasks lie."""
     heard = {id_: list(heard) for id_, heard in state.heard.items()}
     noticed = tuple(sorted(state.noticed))
-    facts: list[Fact] = [started, RunKept(state.version, noticed, heard, log_bytes, state.checkpoint)]
+    kept = RunKept(state.version, noticed, heard, log_bytes, since=since, checkpoint=state.checkpoint)
+    facts: list[Fact] = [started, kept]
     if state.root is not None:
         facts += map(_graph, _scopes(state.root))
     return facts
@@ -42,7 +37,7 @@ def _graph(scope: Scope) -> GraphKept:
     state, kept = scope.state, scope.kept
     cells = {key: cell for key, cell in state.cells.items() if key not in kept}
     flags = [name for name in ("leaving", "asks", "paused", "resumed") if getattr(scope, name)]
-    now = scope.parent is None or _is_now(scope)
+    now = not scope.keeps_output or _is_now(scope)
     return GraphKept(
         scope.ns,
         scope.path,
@@ -98,21 +93,3 @@ def bases_in(facts: Sequence[Fact]) -> dict[str, int]:
         for channel, how in fact.kept.items()
         if type(how) is list
     }
-
-
-def open_head(codec: Codec, owner: str, facts: Sequence[Fact], read: ReadCells) -> None:
-    """Put the cells that lie in the cell store into `GraphKept` facts. `owner` has them. CellMissing, DecodeError."""
-    wanted: list[tuple[GraphKept, str, int, CellRead]] = []
-    for fact in facts:
-        if type(fact) is GraphKept:
-            for channel, how in fact.kept.items():
-                if type(how) is list:
-                    version, base = how[0], how[1]
-                    wanted.append((fact, channel, version, (owner, cell_name(fact.ns, channel), base - 1, version)))
-    if not wanted:
-        return
-    found = read([cell for *_, cell in wanted])
-    for (fact, channel, version, _), rows in zip(wanted, found, strict=True):
-        value = assemble(codec, rows, version)
-        if value is not MISSING:
-            fact.cells[channel] = value

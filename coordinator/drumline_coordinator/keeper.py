@@ -1,8 +1,8 @@
-"""The keeper: a coordinator's second thread. Leases, heartbeat, who is there. Shares are decided in `balance`, and what
-is stale or lost is found in `sweep`.
+"""The keeper: a coordinator's second thread. It renews leases, beats, and looks who is there. `balance` decides on the
+shares, and `sweep` finds what is stale or lost.
 
-One turn costs a round trip, and one more where something is to be taken or swept. Nothing that lies in Redis ends it:
-a key that holds something else costs what it stands for, and is told of by name.
+One turn costs a round trip, and one more where something must be taken or swept. Nothing that lies in Redis ends the
+keeper: a key that holds something else costs what it stands for, and the log names it.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("drumline.coordinator")
 
-#: turns in a row that may end in an error that nobody expected; then the process ends, and says so
+#: After so many turns in a row that end in an error which nobody expected, the process ends with that error.
 BAD_TURNS_MAX = 40
 
 
 class Renewer(Protocol):
-    """Who renews while this process is too busy to: user code holds the interpreter."""
+    """Renews in place of this process while user code holds the interpreter."""
 
     def tell(self, info: bytes, held: Sequence[int] = ()) -> None:
-        """This process lives and has just renewed these partitions; `info` is its heartbeat."""
+        """This process lives and has just renewed these partitions. `info` is its heartbeat."""
         ...
 
     def close(self) -> None:
-        """There is nothing left to renew."""
+        """Renew no more."""
         ...
 
 
 class Keeper:
-    """Keeps what the main loop owns. They meet only in `changes`, `let_go` and `lost`."""
+    """Renews the leases of the main loop. The two threads share only `changes`, `let_go` and `lost`."""
 
     def __init__(self, broker: KeeperVerbs, apps: Apps, name: str, settings: CoordinatorSettings) -> None:
         self._broker = broker
@@ -72,7 +72,7 @@ class Keeper:
         #: partitions this process holds, and those of them that the main loop was told to let go of
         self._held: set[int] = set()
         self._leaving: set[int] = set()
-        #: partitions whose parked tasks are to be offered again
+        #: partitions whose parked tasks must be offered again
         self._retry: set[int] = set()
         self._changes: list[Lease | int] = []
         self._holders: dict[tuple[str, str], int] = {}
@@ -99,7 +99,7 @@ class Keeper:
         return changes
 
     def let_go(self, index: int) -> None:
-        """The main loop works on the partition no more: it may be released."""
+        """The main loop has stopped work on the partition, so that it may be released."""
         with self._lock:
             leaving = index in self._leaving
             if leaving:
@@ -109,7 +109,7 @@ class Keeper:
             self._broker.release(index, self._nonce)
 
     def lost(self, index: int, progressed: bool) -> None:
-        """The main loop threw the partition away: lease it again, at once unless that happens again and again."""
+        """The main loop threw the partition away. Lease it again: at once, unless that happens again and again."""
         with self._lock:
             self._held.discard(index)
             self._leaving.discard(index)
@@ -139,7 +139,7 @@ class Keeper:
     # -- the thread -----------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until stopped: a turn, then a wait of a quarter of a lease."""
+        """A turn in each quarter of a lease, until stopped."""
         bad_turns = 0
         turn_s = self._lease_ms / 1000 / TURNS_PER_LEASE
         try:
@@ -170,7 +170,7 @@ class Keeper:
             self._release_all()
 
     def turn(self) -> None:
-        """One round; `run` repeats it, the simulator calls it by itself."""
+        """One round. `run` repeats it; the simulator calls it by itself."""
         with self._lock:
             held = sorted(self._held)
         info = self._info(held)
@@ -186,7 +186,7 @@ class Keeper:
         self._step(self._sweep.lost, self._settled())
 
     def _step(self, step: Callable[..., None], *args: Any) -> None:
-        """What is not about leases: when it fails in a way that nobody expected, leases are kept all the same."""
+        """Make a step that is not about leases. Leases are kept also when it fails in a way that nobody expected."""
         try:
             step(*args)
         except NoBroker:
@@ -215,7 +215,7 @@ class Keeper:
     def _share_out(self, look: Survey, info: bytes) -> None:
         """Hold a fair share: take what has no owner, let go of what is too much.
 
-        The renewer hears of new leases before the main loop does, which may hold the interpreter from then on.
+        The renewer hears of new leases before the main loop does, whose user code may hold the interpreter after that.
         """
         with self._lock:
             ages = {name: age for name, (_, age) in look.coordinators.items()}
@@ -230,7 +230,7 @@ class Keeper:
         with self._lock:
             gained = {lease.partition for lease in leases}
             self._held |= gained
-            self._retry |= gained  # who came before a takeover, the old owner may not have heard of
+            self._retry |= gained  # the old owner may not have heard of a worker that came before the takeover
             charge = sorted(self._held)
         if self.renewer is not None:
             self.renewer.tell(info, charge)
@@ -245,11 +245,11 @@ class Keeper:
             first = min(self._held, default=None)
         if first is None:
             return False
-        others = (p for p, lease in look.leases.items() if lease.owner and lease.left_ms > 0)
+        others = (p for p, lease in look.leases.items() if lease.owner and lease.remaining_ms > 0)
         return all(p >= first for p in others)
 
     def _watch_workers(self, look: Survey) -> None:
-        """Count who holds which graph; tell the partitions when somebody new is there."""
+        """Count how many workers hold which graph, and tell the partitions when a new worker is there."""
         holders: dict[tuple[str, str], int] = {}
         names = set()
         for name, (info, age) in look.workers.items():
@@ -277,17 +277,20 @@ class Keeper:
         with self._lock:
             held = sorted(self._held | self._leaving)
         if self.renewer is not None:
-            self.renewer.close()  # or it would bring back who has left
+            self.renewer.close()  # else it would take the leases again
         try:
             for index in held:
                 self._broker.release(index, self._nonce)
             self._broker.leave("coordinators", self._name)
         except DrumlineError as error:
-            log.warning("leases run out by themselves: %s", error)
+            log.warning(
+                "could not release the leases of coordinator %s: %s; they run out after %d ms",
+                *(self._name, error, self._lease_ms),
+            )
 
 
 def _graphs(info: bytes) -> Sequence[tuple[str, str]]:
-    """The graphs in what a worker says of itself; none if it is not what workers say."""
+    """The graphs that a worker says it holds. None of them if its info is not of the shape that workers write."""
     if len(info) > PRESENCE_BYTES_MAX:
         return []
     try:

@@ -24,7 +24,7 @@ class LateEvents:
     def notice(self, state: RunState, event: Events) -> Noticed | None:
         """Count the late events among these. The first ones of a run bring a notice for its caller.
 
-        Events of a void attempt, and repeats, are not late: a worker whose reply was lost says everything twice.
+        Events of a retracted attempt, and repeats, are not late: a worker that got no reply says everything twice.
         """
         task = state.tasks.get(event.task)
         if task is not None and task.status is not DONE:

@@ -59,7 +59,7 @@ class Machine:
         self.thread = thread
         #: it is to stop when the superstep of its root graph is over
         self.stopping = False
-        self.state = RunState(program, base=ns, wire=wire, config=shared.config)
+        self.state = RunState(program, root_ns=ns, wire=wire, config=shared.config)
         self.late = LateEvents()
         #: graphs whose superstep is over, with the tasks whose writes it commits
         self.due: deque[tuple[Scope, Sequence[Task]]] = deque()

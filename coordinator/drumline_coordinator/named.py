@@ -18,7 +18,7 @@ from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.facts import Fact, GraphKept, StepCommitted, TaskFinished
 from drumline_protocol.messages import TaskBubbled, TaskResult
-from drumline_protocol.named import Named, may_name, names_in, resolve
+from drumline_protocol.named import Named, may_name, names_in, names_of, resolve
 from drumline_protocol.wire import decode_command, decode_writes
 
 #: gives the bytes of blobs, in order; None for one that is gone
@@ -80,12 +80,12 @@ def open_facts(codec: Codec, facts: list[Fact], read: Read) -> None:
 
 def _arguments(writes: Sequence[tuple[str, Any]], nodes: Mapping[str, Node]) -> list[Named]:
     """The names that stand for arguments of Sends to workers."""
-    found = []
+    found: list[Named] = []
     for channel, value in writes:
-        if channel == TASKS and type(value) is Send and type(value.arg) is Named:
+        if channel == TASKS and type(value) is Send:
             node = nodes.get(value.node)
             if node is None or node.subprogram is None:
-                found.append(value.arg)
+                found += names_of(value.arg)
     return found
 
 

@@ -5,11 +5,11 @@ A graph ends in one of four ways, and is one of three things. `ENDS` is the tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from drumline_coordinator.cells import kept_below
+from drumline_coordinator.cells import kept_below, names_by_value
 from drumline_coordinator.changes import merge, taken_fact
 from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
@@ -29,12 +29,12 @@ from drumline_protocol.checkpoints import ERROR, INPUT, joined_ns
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     GraphEntered,
-    GraphLeft,
+    GraphExited,
     GraphPaused,
     PlanMade,
     PlannedTask,
+    RoutingStarted,
     RunFinished,
-    TailOpened,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -43,6 +43,7 @@ from drumline_protocol.facts import (
 from drumline_protocol.graph_paths import child_path
 from drumline_protocol.ids import task_id
 from drumline_protocol.leaving import LEAVE
+from drumline_protocol.named import Named
 
 
 class Ending(Enum):
@@ -72,7 +73,7 @@ def place_of(state: RunState, scope: Scope) -> Place:
     """What this graph is in its run."""
     if scope.parent is not None:
         return Place.NODE
-    return Place.CALLED if state.base else Place.ROOT
+    return Place.CALLED if state.root_ns else Place.ROOT
 
 
 # -- in --------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
     start = program.start
     id_ = task_id(machine.id, ns, 0, start.path_key)
     writes = [*entering_writes(scope, id_, input, wire=machine.wire), *start.edges]
-    if start.branches or start.foreign:
+    if start.branches or start.makes_writes:
         row = PlannedTask(id_, START, start.path, start.triggers, writes, True)
         machine.emit(PlanMade(ns, 0, scope.stop, [row], machine.now_ms, [input]))
     else:
@@ -125,7 +126,7 @@ def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> 
     start = scope.program.start
     row.arg = [*entering_writes(scope, row.id, input, wire=machine.wire), *start.edges]
     machine.emit(PlanMade(scope.ns, scope.step + 1, scope.stop, [row], machine.now_ms, [input]))
-    if not (start.branches or start.foreign):
+    if not (start.branches or start.makes_writes):
         finish(machine, machine.state.tasks[row.id], row.arg)
 
 
@@ -181,8 +182,9 @@ def _run_pauses(machine: Machine, scope: Scope, interrupts: Sequence[Any]) -> No
 
 def _node_returned(machine: Machine, scope: Scope, output: Any) -> None:
     assert scope.parent is not None
+    names = names_by_value(scope)
     _leave(machine, scope)
-    _resolve(machine, scope.parent, output)
+    _resolve(machine, scope.parent, output, names)
 
 
 def _node_failed(machine: Machine, scope: Scope, error: BaseException) -> None:
@@ -232,7 +234,7 @@ def _leave(machine: Machine, scope: Scope) -> None:
     """Forget a subgraph and everything below it; what of it still runs is cancelled."""
     _withdraw(machine, _tasks_below(scope))
     machine.fx.dropped += kept_below(scope)
-    machine.emit(GraphLeft(scope.ns))
+    machine.emit(GraphExited(scope.ns))
 
 
 def _tasks_below(scope: Scope) -> Iterator[Task]:
@@ -250,15 +252,20 @@ def _withdraw(machine: Machine, tasks: Iterator[Task]) -> None:
             fx.cancelled.append(task.id)
 
 
-def _resolve(machine: Machine, task: Task, result: Any) -> None:
-    """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers."""
+def _resolve(machine: Machine, task: Task, result: Any, names: Mapping[int, Named]) -> None:
+    """A subgraph's output becomes the result of its node: writes, edges, and (on a worker) routers.
+
+    `names` has the names of what lies in a blob already, by identity: it is named again, not written again.
+    """
     try:
-        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.record)
+        writes = returning_writes(task, result, named=machine.wire or "messages" in machine.shared.recorded)
     except BaseException as error:
         fail_task(machine, task, error)
         return
-    if task.node.branches or task.node.foreign:
-        machine.emit(TailOpened(task.scope.ns, task.id, writes))
+    if task.node.branches or task.node.makes_writes:
+        machine.emit(RoutingStarted(task.scope.ns, task.id, writes))
+    elif names and any(id(value) in names for _, value in writes):
+        finish(machine, task, [(channel, names.get(id(value), value)) for channel, value in writes], opened=writes)
     else:
         finish(machine, task, writes)
 

@@ -1,4 +1,4 @@
-"""Open runs: in memory, and as they are found in what the broker holds. No IO but the loader that is given."""
+"""The open runs of a partition: those in memory, and those that are recovered from the broker. No IO but the loader."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import Any, Protocol
 
 from drumline_coordinator import named
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.bounded import Bounded, log_bytes_of, recovered
 from drumline_coordinator.dispatch import Dispatcher
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.heads import bases_in, open_head
-from drumline_coordinator.recovery import recover, slot_of
+from drumline_coordinator.heads import bases_in
+from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.run import Run
+from drumline_coordinator.tasks import OPEN
 from drumline_coordinator.thread_loading import ThreadLoader, load_head, place_again
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
-from drumline_protocol.facts import Fact, RunKept, RunStarted
+from drumline_protocol.facts import Fact, PlanMade, RunKept, RunStarted
+from drumline_protocol.heads import entry_numbers, open_head, trimmed_to
 from drumline_protocol.ids import token_digest
 from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import IDLE_RUN_MS, INBOX_BATCH_ENTRIES_MAX
-from drumline_protocol.messages import Abandoned
+from drumline_protocol.messages import AttemptLost
 from drumline_protocol.threads import ThreadHead
 from drumline_transport.broker import LogEntry
 from drumline_transport.errors import ServerError
@@ -34,7 +37,7 @@ UNREADABLE: Mapping[str, bytes] = {"status": b"unreadable"}
 #: digits of the number of a fact
 _DIGITS_MAX = 18
 
-#: ended runs that a partition remembers; more than one batch of the inbox can end
+#: How many ended runs a partition remembers: more than one batch of the inbox can end.
 OVER_MAX = 2 * INBOX_BATCH_ENTRIES_MAX
 
 
@@ -57,23 +60,27 @@ class OpenRun:
     run: Run
     last: int
     dispatcher: Dispatcher
-    #: what the tokens of its dispatched attempts hash to, by slot
+    #: what the tokens of its dispatched attempts hash to, by `attempt_key`
     digests: dict[str, str] = field(default_factory=dict)
     log_bytes: int = 0
+    #: the log entry behind which the open superstep of each graph was planned, by namespace
+    planned: dict[tuple[str, ...], str] = field(default_factory=dict)
+    #: what keeps its log from growing for ever
+    bounded: Bounded = field(default_factory=Bounded)
     #: the first fact of its log, for heads
     started: RunStarted | None = None
-    #: bytes of log since the last head, and what that took
+    #: bytes of log since the last head, and the bytes of that head
     unheaded_bytes: int = 0
     head_bytes: int = 0
-    #: which versions the last head needs: by cell, that of its base. They stay until the next head
+    #: which versions the last head, and the marks, need: by cell, that of the lowest base
     head_bases: dict[str, int] = field(default_factory=dict)
-    #: cells that nothing but the last head needs
+    #: cells that nothing but heads needs
     dropped: list[str] = field(default_factory=list)
     #: whether the set of waiting runs holds it; None: not known
     waits: bool | None = False
     #: when something was last heard of it
     heard_ms: float = 0.0
-    #: somebody spoke for one of its tasks who may not
+    #: a message for one of its tasks bore no valid token
     doubted: bool = False
     #: effects that the commit being made must hold
     effects: list[Effects] = field(default_factory=list)
@@ -84,54 +91,63 @@ class OpenRun:
     #: nothing of what it has added to its thread is to stay
     takes_back: bool = False
 
+    def events_lie_behind(self) -> str:
+        """The log entry behind which all events of tasks that are open now lie; "" if they have none."""
+        scopes = self.run.state.scopes
+        self.planned = {ns: at for ns, at in self.planned.items() if ns in scopes}
+        tasks = self.run.state.tasks.values()
+        heard = {task.scope.ns for task in tasks if task.status in OPEN and (task.n or task.attempt > 1)}
+        return min((self.planned.get(ns, "0-0") for ns in heard), key=entry_numbers, default="")
+
     def believes(self, message: Any) -> bool:
         """Whether a worker's message bears the token of the attempt that it speaks for, a keeper's the token's digest.
 
-        An attempt that is not open is the machine's business: it drops whatever comes for it.
+        Of an attempt that is not open it says yes: the machine drops whatever comes for it.
         """
-        digest = self.digests.get(slot_of(message.task, message.attempt))
+        digest = self.digests.get(attempt_key(message.task, message.attempt))
         if not digest:
             return True
-        return digest == (message.proof if isinstance(message, Abandoned) else token_digest(message.token))
+        return digest == (message.proof if isinstance(message, AttemptLost) else token_digest(message.token))
 
 
 @dataclass(slots=True)
 class Ruin:
-    """An open run that cannot go on, and what of it lies in the broker: its tasks and large values must vanish.
+    """An open run that cannot go on. Its tasks and large values must vanish from the broker.
 
-    `last` is the number of its last fact. `readable` is False if its keys are of another type: they must go first.
+    `last` is the number of its last fact, `attempts` are the keys of those that its record names. `readable` is False
+    if its keys are of another type: they must go first.
     """
 
     run_id: str
     graph: str
     error: BaseException
     last: int = 0
-    slots: list[str] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
     readable: bool = True
     #: the thread that it held; "" if none
     thread: str = ""
 
 
 class OpenRuns:
-    """The open runs of a partition: those in memory, and those that are to be found in the broker."""
+    """The open runs of a partition."""
 
     def __init__(self, loader: Loader, apps: Apps, partition: int) -> None:
         self._loader = loader
         self._apps = apps
         self._partition = partition
         self.loaded: dict[str, OpenRun] = {}
-        #: those of them whose planned tasks wait for the next window; idle runs must cost nothing
+        #: those of them whose planned tasks wait for the next window, so that idle runs cost nothing
         self.more: dict[str, OpenRun] = {}
-        #: runs that are over under this lease, though their record may still say otherwise: the numbers of the commits
-        #: that end them, which may be on the way (0: it is deleted, and its id is free as soon as its record is gone)
+        #: runs that are over under this lease, though their record may still say otherwise, and the numbers of the
+        #: commits that end them and may be on the way (0: it is deleted, and its id is free once its record is gone)
         self.over: dict[str, int] = {}
 
     def is_known(self, run_id: str, answered: int) -> bool:
-        """Whether the run was begun or rejected before, and is there. Up to commit `answered` records are true."""
+        """Whether a run of this id was begun or rejected before. Records are true up to commit `answered`."""
         return run_id in self.loaded or self.over.get(run_id, 0) > answered or bool(self.record(run_id))
 
     def begin(self, run_id: str, open_run: OpenRun) -> None:
-        """A run that is not known begins. One of the same id may have been deleted, or have expired."""
+        """A run begins that is not known. An earlier run of the same id may have been deleted, or have expired."""
         self.loaded[run_id] = open_run
         self.over.pop(run_id, None)
 
@@ -160,7 +176,7 @@ class OpenRuns:
             return self.ruin(run_id, error)
         except (DecodeError, ServerError) as error:
             return self.ruin(run_id, DamagedRun(run_id, str(error)))
-        except DrumlineError as error:  # its graph is served no more, or in another version
+        except DrumlineError as error:  # its graph is not served any more, or in another version
             return self.ruin(run_id, error)
         except Exception as error:  # facts that do not fit each other
             reason = f"its log cannot be folded: {type(error).__name__}: {error}"
@@ -171,19 +187,20 @@ class OpenRuns:
         return found
 
     def is_damaged(self, run_id: str) -> bool:
-        """Whether an open run's record or log is something else than it should be, or a part of it is gone."""
+        """Whether the record or the log of an open run is not what it should be, or a part of it is gone."""
         record = self.record(run_id)
         try:
             entries = self._loader.load_log(self._partition, run_id)
         except ServerError:
             return True
         ascending = all(b.first == last_fact(a) + 1 for a, b in pairwise(entries))
-        return "shared" not in record or not entries or entries[0].first != 1 or not ascending
+        whole = bool(entries) and entries[0].first <= trimmed_to(record) + 1
+        return "shared" not in record or not whole or not ascending
 
     def ruin(self, run_id: str, error: BaseException) -> Ruin:
-        """What is left of a run that shall end with `error`, from its record and its log; its facts are not decoded.
+        """What the record and the log have of a run that must end with `error`. Its facts are not decoded.
 
-        Of a run in memory it is known what commits that are on their way add to both.
+        Of a run in memory it counts too what commits add to both that are on their way.
         """
         record, here = self.record(run_id), self.loaded.get(run_id)
         sent = () if here is None else here.digests
@@ -191,7 +208,7 @@ class OpenRuns:
             run_id,
             record.get("graph", b"").decode("utf-8", "replace"),
             error,
-            slots=sorted({name[2:] for name in record if name.startswith("t:")}.union(sent)),
+            attempts=sorted({name[2:] for name in record if name.startswith("t:")}.union(sent)),
             readable=record is not UNREADABLE,
             thread=record.get("thread", b"").decode("utf-8", "replace"),
         )
@@ -207,14 +224,14 @@ class OpenRuns:
         return ruin
 
     def rest(self, now_ms: float) -> None:
-        """Let go of runs of which nothing was heard for `IDLE_RUN_MS`. All that was decided of them must be stored."""
+        """Drop runs from memory that were not heard of for `IDLE_RUN_MS`. All their decisions must be stored."""
         before = now_ms - IDLE_RUN_MS
         for run_id in [run_id for run_id, run in self.loaded.items() if run.heard_ms < before]:
             if run_id not in self.more:
                 del self.loaded[run_id]
 
     def forget(self, run_id: str, number: int) -> None:
-        """The run is over with commit `number`, and what its machine still wanted is void."""
+        """The run is over with commit `number`. What its machine still wanted is dropped."""
         self.more.pop(run_id, None)
         open_run = self.loaded.pop(run_id, None)
         if open_run is not None:
@@ -238,20 +255,27 @@ class OpenRuns:
         head, at = record.get("head", b""), record.get("head_at", b"-").decode("ascii", "replace")
         facts: list[Fact] = wire.decode_facts(codec, head) if head else []
         last, size = (last_fact_of(at) if head else 0), 0
+        bases = bases_in(facts)
+        behind = next((fact.since for fact in facts[:2] if type(fact) is RunKept), "") or (at if head else "0-0")
+        planned: dict[tuple[str, ...], str] = {}
         for entry in self._loader.load_log(self._partition, run_id, at):
             if entry.first != last + 1:
                 raise DamagedRun(run_id, f"facts {last + 1} to {entry.first - 1} of its log are missing")
-            facts.extend(wire.decode_facts(codec, entry.data))
+            found = wire.decode_facts(codec, entry.data)
+            planned.update(
+                (fact.ns, f"{entry.id.partition('-')[0]}-{last}") for fact in found if type(fact) is PlanMade
+            )
+            facts.extend(found)
             last = last_fact(entry)
             size += len(entry.data)
         if not facts:
             raise DamagedRun(run_id, "its log is gone")
         owner = owner_of_run(run_id, shared.thread)
         open_head(codec, owner, facts, lambda cells: self._loader.read_values(self._partition, cells, [])[0])
-        before = next((fact.log_bytes for fact in facts[:2] if type(fact) is RunKept), 0)
+        before = log_bytes_of(facts[:2])
         started = facts[0] if type(facts[0]) is RunStarted else None
         named.open_facts(codec, facts, self._read_blobs)
-        slots = {name[2:] for name in record if name.startswith("t:")}
+        attempts = {name[2:] for name in record if name.startswith("t:")}
         thread = head_ = None
         if shared.thread:
             head_ = load_head(self._loader, codec, self._partition, shared.thread)
@@ -259,19 +283,22 @@ class OpenRuns:
                 raise DamagedRun(run_id, f"its thread {shared.thread!r} is gone, or held by run {head_.run!r}")
             answers = codec.decode(record["answers"]) if "answers" in record else {}
             thread = place_again(self._loader, codec, self._partition, head_, shared.config, answers)
-        run = recover(program, shared, facts, slots, codec, thread)
+        run = recover(program, shared, facts, attempts, codec, thread)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
+        bounded = recovered(codec, run_id, record, last)
         return OpenRun(
             run,
             last,
             dispatcher,
             digests,
             before + size,
+            planned=dict.fromkeys(run.state.scopes, behind) | planned,
+            bounded=bounded,
             started=started,
             unheaded_bytes=size,
             head_bytes=len(head),
-            head_bases=bases_in(facts),
+            head_bases=bounded.bases(bases),
             waits=None,
             thread=head_,
         )

@@ -1,9 +1,9 @@
 """One partition: a batch of its inbox goes in, one commit comes out. No IO but the loader that it is given.
 
-Memory here is a cache of what the broker holds: it may be ahead of the last commit that was answered, nobody else can
-see that, and when a commit is refused all of it is thrown away.
+Memory here is a cache of what the broker holds. It may be ahead of the last commit that was answered, which nobody else
+can see. When a commit is refused, all of it is thrown away.
 
-An entry is bytes from outside. One that cannot be read is set aside into the dead stream, with its reason; one that
+An entry is bytes from outside. One that cannot be read is set aside into the dead stream, with its reason. One that
 cannot be handled costs its run as well. In either case the position moves.
 """
 
@@ -42,7 +42,7 @@ from drumline_protocol.limits import (
     VALUE_BYTES_MAX,
 )
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     CancelRun,
     DeleteRun,
     DeleteThread,
@@ -67,10 +67,10 @@ log = logging.getLogger("drumline.coordinator")
 #: reach workers that lack its graph
 REFUSALS_AT_ONCE = 3
 
-#: what bears the token of the attempt that it speaks for, or a proof in place of it
-_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, Abandoned)
+#: messages that bear the token of the attempt that they speak for, or a proof in place of it
+_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, AttemptLost)
 
-#: what clients may say; they read run records, and so the proofs of keepers
+#: Messages that clients may send. Clients can read run records, and so the proofs of keepers.
 _OF_CLIENTS = (RunRequest, CancelRun, DeleteRun, ThreadSaves, DeleteThread)
 
 
@@ -92,9 +92,9 @@ class Partition(Ends):
         self.lease = lease
         self.position = lease.position
         self.number = lease.commit
-        #: a commit was applied under this lease
+        #: whether a commit was applied under this lease
         self.progressed = False
-        #: up to here the broker has answered our commits
+        #: number of the last commit that the broker has answered
         self.answered = lease.commit
         self._apps = apps
         self._codec = apps.codec
@@ -105,7 +105,7 @@ class Partition(Ends):
         self._retry_later = retry_later
         self._token = token
         self._log_bytes_max = log_bytes_max
-        #: runs whose keys had to be deleted first: the next commit says why they failed
+        #: runs whose keys had to be deleted first; the next commit says why they failed
         self._epilogue: dict[str, BaseException] = {}
         self._touched: dict[str, OpenRun] = {}
         self._rests_ms = 0.0
@@ -124,7 +124,7 @@ class Partition(Ends):
         return self._threads.awaits_reply
 
     def handle(self, entries: Sequence[InboxEntry], now_ms: float) -> Commit | None:
-        """All that follows from a batch of the inbox. None if nothing is to be committed. Raises NoBroker."""
+        """The commit that follows from a batch of the inbox; None if there is nothing to commit. Raises NoBroker."""
         self._turn(now_ms)
         epilogue, self._epilogue = self._epilogue, {}
         for run_id, error in epilogue.items():
@@ -144,7 +144,7 @@ class Partition(Ends):
         return self._close_commit()
 
     def rest(self, now_ms: float) -> None:
-        """Now and again: let go of runs that are idle. While commits are on their way memory is ahead of the broker."""
+        """Drop idle runs from memory, now and again; never while commits are on their way, since it is ahead then."""
         if self.answered == self.number and now_ms >= self._rests_ms:
             self._rests_ms = now_ms + IDLE_RUN_MS / 4
             self._runs.rest(now_ms)
@@ -155,13 +155,13 @@ class Partition(Ends):
         for run_id, open_run in list(self._runs.more.items()):
             del self._runs.more[run_id]
             fx = open_run.run.more(self._now_ms)
-            self._take(open_run, fx)
+            self._add_effects(open_run, fx)
             sent += len(fx.dispatch)
             if sent >= DISPATCH_WINDOW_ENTRIES_MAX:
                 return
 
     def poison(self, entry: InboxEntry, tries: int, now_ms: float) -> Commit:
-        """Answer an entry that has brought coordinators down: it is set aside unread, and its run ends as it stands."""
+        """Answer an entry that has brought coordinators down: set it aside unread, and end its run as it stands."""
         self._turn(now_ms)
         self.position = entry.behind(self.position)
         self._set_aside(entry, f"it has brought its coordinator down {tries} times")
@@ -190,7 +190,7 @@ class Partition(Ends):
         return None
 
     def _refuse_unread(self, run_id: str, error: WireError) -> None:
-        """A client asked for something that nobody here can read: if it was a run, its client waits for an answer."""
+        """Answer a client's request that nobody here can read. If it asked for a run, the client waits for that."""
         if len(run_id) > NAME_CHARS_MAX or self._runs.is_known(run_id, self.answered):
             return
         reason = f"it cannot be read: {error}"
@@ -212,7 +212,7 @@ class Partition(Ends):
             self._set_aside(entry, f"{type(error).__name__}: {error}")
             open_run = self._runs.loaded.get(entry.run)
             if open_run is not None:
-                self._take(open_run, open_run.run.fail(error, self._now_ms))
+                self._add_effects(open_run, open_run.run.fail(error, self._now_ms))
 
     def _set_aside(self, entry: InboxEntry, reason: str) -> None:
         if not self._stage.commit.dead:  # one line a commit: whoever floods an inbox must not flood the log too
@@ -238,18 +238,19 @@ class Partition(Ends):
             if self._apps.apart and (found := self._find(message.run)):
                 message = self._apps.as_of(found.run.shared.graph, message, entry.data)
             self._on_event(message)
+            self._stage.hear(entry, message)
 
     def _on_event(self, message: Any) -> None:
         open_run = self._find(message.run)
         if open_run is None:
             return
         if isinstance(message, _OF_ATTEMPTS) and not open_run.believes(message):
-            if not open_run.doubted:  # told once a run, so that a forger cannot fill the log
+            if not open_run.doubted:  # logged once a run, so that a forger cannot fill the log
                 open_run.doubted = True
-                log.warning("run %s: what was said of a task bears no proof, and is dropped", message.run)
+                log.warning("run %s: a message for one of its tasks bears no valid token, and is dropped", message.run)
             return
         self._runs.read_named(open_run, message)
-        self._take(open_run, open_run.run.handle(message, self._now_ms))
+        self._add_effects(open_run, open_run.run.handle(message, self._now_ms))
         if isinstance(message, Refused):
             shared = open_run.run.shared
             if not self._holders(shared.graph, shared.fingerprint):
@@ -259,23 +260,23 @@ class Partition(Ends):
                 self._retry_later(self.index)
             else:
                 again = open_run.run.handle(WorkersChanged(self.index), self._now_ms)
-                self._take(open_run, again)
+                self._add_effects(open_run, again)
 
     def _offer_waiting(self, message: WorkersChanged) -> None:
-        """Parked tasks may find a worker now. A new owner is told this too: so it finds what waited for a window."""
+        """Offer parked tasks again: a worker came. A new owner is told so too, and finds what waited for a window."""
         here = {run_id for run_id, open_run in self._runs.loaded.items() if open_run.run.state.waits}
         # What waits since a commit that is on its way is not in the set yet.
         for run_id in sorted(here.union(self._loader.waiting_runs(self.index))):
             open_run = self._find(run_id)
             if open_run is not None:
-                self._take(open_run, open_run.run.handle(message, self._now_ms))
+                self._add_effects(open_run, open_run.run.handle(message, self._now_ms))
 
     # -- beginnings and ends ------------------------------------------------------------------------
 
     def _accept(self, entry: InboxEntry, request: RunRequest, given_up: set[str]) -> None:
         run_id = request.run_id
         if self._runs.is_known(run_id, self.answered) or self._threads.waits(run_id):
-            return  # sent twice, or refused by its sender, who compares it with what the run's first fact says
+            return  # it was sent twice; else its sender sees by the run's first fact that the id is taken
         try:
             check_request(request)
         except DrumlineError as error:
@@ -286,7 +287,7 @@ class Partition(Ends):
                 raise RunCancelled(run_id, "its client gave up before anybody had begun it")
             if int(entry.id.partition("-")[0]) + ACCEPT_TIMEOUT_MS < self.lease.epoch:
                 raise NoCoordinator(ACCEPT_TIMEOUT_MS / 1000)  # so its client was told when it gave up
-            # from here on the graph has the name under which coordinators and workers know it
+            # From here on the graph has the name under which coordinators and workers know it.
             name = self._apps.served_name(request.graph, request.fingerprint)
             program, codec = self._apps.find(name), self._apps.codec_of(name)
             request = self._apps.as_of(name, request, entry.data)
@@ -309,7 +310,7 @@ class Partition(Ends):
         commit = Commit(self.index, lease.nonce, lease.epoch, self.number, self.position)
         return Stage(commit, self._codec, self._now_ms, self._token, self._log_bytes_max)
 
-    def _take(self, open_run: OpenRun, fx: Effects) -> None:
+    def _add_effects(self, open_run: OpenRun, fx: Effects) -> None:
         open_run.effects.append(fx)
         open_run.heard_ms = self._now_ms
         self._touched[open_run.run.id] = open_run
@@ -319,8 +320,7 @@ class Partition(Ends):
             self._write(open_run)
         self.number += 1
         commit = self._stage.commit
-        commit.number = self.number
-        commit.position = self.position
+        commit.number, commit.position = self.number, self.position
         return commit
 
     def _write(self, open_run: OpenRun) -> None:

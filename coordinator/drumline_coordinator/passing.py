@@ -31,7 +31,7 @@ def returning_writes(task: Task, result: Any, *, named: bool) -> Writes:
     if named:
         identify_output(task.id, result)
     program = task.scope.program
-    writes = [(RETURN, result)] if task.node.foreign else result_writes(program, task.node, result)
+    writes = [(RETURN, result)] if task.node.makes_writes else result_writes(program, task.node, result)
     return with_delta_ids(program, task.id, writes)
 
 

@@ -19,8 +19,8 @@ from drumline_protocol.facts import Fact
 from drumline_protocol.messages import RunShared
 
 
-def slot_of(task: str, attempt: int) -> str:
-    """The name under which the run record keeps the stream entry of an attempt."""
+def attempt_key(task: str, attempt: int) -> str:
+    """The name of an attempt in the run record, where the id of its stream entry and its token's digest stand."""
     return f"{task}:{attempt}"
 
 
@@ -28,11 +28,11 @@ def recover(
     program: Program,
     shared: RunShared,
     facts: Iterable[Fact],
-    slots: Collection[str],
+    attempts: Collection[str],
     codec: Codec | None = None,
     thread: ThreadRun | None = None,
 ) -> Run:
-    """The machine as it was after the last of `facts`. `slots` names the attempts that have a stream entry.
+    """The machine as it was after the last of `facts`. `attempts` are the keys of those that have a stream entry.
 
     `codec` writes for the cell store, if there is one. `thread` is what the run knows of the thread that it is on.
     """
@@ -43,7 +43,7 @@ def recover(
     for task in list(state.tasks.values()):
         if task.status not in OPEN or not task.runs_on_worker:
             continue
-        if slot_of(task.id, task.attempt) in slots:
+        if attempt_key(task.id, task.attempt) in attempts:
             if not task.is_sent:
                 fold_dispatch(state, [task])
         elif task.status is not PLANNED:  # parked, or its entry was lost: the new owner tries it again

@@ -45,10 +45,11 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
     """The graph as it stands at a checkpoint, with no task yet."""
     checkpoint, state = saved.checkpoint, machine.state
     top = max(checkpoint.versions.values(), default=0)
-    if scope_ns == state.base:
+    if scope_ns == state.root_ns:
         thread = machine.thread
         assert thread is not None
-        machine.emit(RunKept(max(top, thread.version), (), {}, 0, max(checkpoint.id, thread.last)))
+        newest = max(checkpoint.id, thread.last)
+        machine.emit(RunKept(max(top, thread.version), (), {}, 0, checkpoint=newest))
     kept = checkpoint.kept
     step = checkpoint.step
     machine.emit(
@@ -61,7 +62,7 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
             checkpoint.versions,
             checkpoint.seen,
             None,
-            () if scope_ns == state.base else ("now",),
+            () if scope_ns == state.root_ns else ("now",),
             [],
             step + state.limit + 2,
             checkpoint.id,
@@ -86,7 +87,7 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     travels = thread.is_addressed and not answers
     superseded = thread.is_addressed and not saved.is_head
     pending = [write for write in saved.pending if not (travels and write[1] == RESUME)]
-    scope = restore(machine, machine.state.base, "", saved)
+    scope = restore(machine, machine.state.root_ns, "", saved)
     forks = resumes and travels and (saved.checkpoint.source not in (UPDATE, FORK) or superseded)
     carried: list[tuple[str, Any]] = []
     if command is not None:

@@ -37,7 +37,7 @@ from drumline_protocol.checkpoints import joined_ns
 from drumline_protocol.errors import RunCancelled
 from drumline_protocol.facts import RunKept, RunStarted
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     CancelRun,
     Events,
     Refused,
@@ -70,7 +70,7 @@ class Run(Machine):
                 run_id=self.id,
                 graph=shared.graph,
                 fingerprint=shared.fingerprint,
-                record=shared.record,
+                recorded=shared.recorded,
                 sketches=sketch_program(self.program),
                 metadata=run_metadata(shared.config),
                 tags=tuple(shared.config.get("tags") or ()),
@@ -124,12 +124,12 @@ class Run(Machine):
 
 
 def _on_request(machine: Machine, request: RunRequest) -> None:
-    thread, base = machine.thread, machine.state.base
-    saved = None if thread is None else thread.saved.pop(joined_ns(base), None)
+    thread, root_ns = machine.thread, machine.state.root_ns
+    saved = None if thread is None else thread.saved.pop(joined_ns(root_ns), None)
     if saved is None:
         if thread is not None and thread.last:  # all that it had is gone: its numbers and ids are not used again
-            machine.emit(RunKept(thread.version, (), {}, 0, thread.last))
-        enter(machine, machine.program, base, "", request.input)
+            machine.emit(RunKept(thread.version, (), {}, 0, checkpoint=thread.last))
+        enter(machine, machine.program, root_ns, "", request.input)
         return
     scope = begin(machine, saved, request.input)
     if scope is not None:
@@ -156,7 +156,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     TaskInterrupt: attempts.on_interrupt,
     Refused: attempts.on_refused,
     WorkersChanged: attempts.on_workers,
-    Abandoned: attempts.on_abandoned,
+    AttemptLost: attempts.on_lost,
     CancelRun: _on_cancel,
     StopRun: _on_stop,
 }

@@ -1,7 +1,7 @@
 """The coordinator service: lease partitions, read their inboxes, commit. Thin: decisions are in `partition` and `run`.
 
-Two threads. The main loop reads, handles and commits; it never waits for the reply of a commit before it reads on. The
-keeper (`keeper.py`) renews leases, so that a slow reducer in the main loop does not cost the lease.
+It has two threads. The main loop reads, handles and commits; it never waits for the reply of a commit before it reads
+on. The keeper (`keeper.py`) renews leases, so that a slow reducer in the main loop does not cost the lease.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from drumline_transport.keeper_verbs import KeeperVerbs
 
 log = logging.getLogger("drumline.coordinator")
 
-#: how long one read of the inboxes waits: also how soon a refused commit or a new partition is noticed
+#: How long one read of the inboxes waits. The loop notices a refused commit or a new partition within this time.
 READ_BLOCK_MS = 200
 
-#: an id that is further ahead of the broker's clock than this was not given by it
+#: An id that is further ahead of the broker's clock than this was not given by the broker.
 FUTURE_MS = 60_000
 
-#: commits on their way; more than that and the loop waits for replies first
+#: With more commits on their way than this, the loop waits for replies first.
 COMMITS_OUTSTANDING_MAX = 256
 
 
 @dataclass(slots=True)
 class CoordinatorSettings:
-    """What a coordinator may be told. Times in milliseconds."""
+    """Settings of a coordinator. Times are in milliseconds."""
 
     lease_ms: int = COORDINATOR_LEASE_MS
     task_lease_ms: int = TASK_LEASE_MS

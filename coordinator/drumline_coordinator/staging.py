@@ -11,17 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from drumline_coordinator.below import task_thread
+from drumline_coordinator.cells import bases_named
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
 from drumline_coordinator.opened import OpenRun, Ruin
-from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head, put_rows
 from drumline_protocol import wire
-from drumline_protocol.codec import Codec
-from drumline_protocol.errors import RunTooLong
-from drumline_protocol.facts import Fact, RunFinished, RunStarted, TaskFailed, fact_count
+from drumline_protocol.codec import Boxed, Codec
+from drumline_protocol.codec_derived import Derived
+from drumline_protocol.facts import Fact, PlanMade, RunFinished, RunStarted, TaskFailed, fact_count
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
 from drumline_protocol.keys import owner_of_thread
@@ -33,15 +34,29 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import Cancel
+from drumline_protocol.messages import Cancel, TaskResult
 from drumline_protocol.threads import ThreadHead
-from drumline_transport.broker import CellAppend, Commit, FieldValue, LogAppend, TaskAppend
+from drumline_transport.broker import (
+    INBOX,
+    CellAppend,
+    Commit,
+    FieldValue,
+    Heard,
+    InboxEntry,
+    LogAppend,
+    TaskAppend,
+)
 from drumline_transport.dead import DeadEntry, FailedRun
 
 log = logging.getLogger("drumline.coordinator")
 
 #: what a run that is on no thread adds to one
 NOTHING_ADDED = Added([], "")
+#: Less of what an entry tells is sent again as it is.
+HEARD_BYTES_MIN = 128
+
+#: how many times what the last head takes the log must have grown by before the next one
+HEAD_GROWTH = 2
 
 #: characters of an error in the list of runs that failed, and of a reason in the dead stream
 TOLD_CHARS_MAX = 500
@@ -62,22 +77,29 @@ class Stage:
         self.entries_left = DISPATCH_WINDOW_ENTRIES_MAX
         self._bytes_left = DISPATCH_WINDOW_BYTES_MAX
 
+    def hear(self, entry: InboxEntry, message: Any) -> None:
+        """Note what an entry of the inbox tells: the run's log is likely to tell it again, byte for byte."""
+        writes = message.writes if type(message) is TaskResult else None
+        if type(writes) is Boxed and len(writes.data) >= HEARD_BYTES_MIN and entry.source == INBOX:
+            self.commit.heard.append(Heard(entry.run, entry.id, entry.data, writes.data))
+
     # -- runs that go on -----------------------------------------------------------------------------
 
     def run(self, open_run: OpenRun, effects: Sequence[Effects]) -> bool:
         """Put what follows for a run into the commit; True if that was its end.
 
-        Nothing is put in if it raises: EncodeError, RunTooLong, or whatever an encoder of the user raises.
+        Nothing is put in if it raises: EncodeError, or whatever an encoder of the user raises.
         """
         facts = [fact for fx in effects for fact in fx.facts]
         messages = self._messages(open_run, effects)
         appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         added = sum(len(append.data) for append in appended)
-        if open_run.log_bytes + added > self._log_bytes_max:
-            raise RunTooLong(open_run.run.id, self._log_bytes_max)
         thread, rows = open_run.thread, NOTHING_ADDED
         if thread is not None and not open_run.takes_back:
             rows = added_by(open_run.dispatcher.codec, thread, open_run.run.shared.fingerprint, effects)
+        for fact in facts:
+            if type(fact) is PlanMade:
+                open_run.planned[fact.ns] = f"{self.commit.epoch}-{open_run.last}"
         head = self._head(open_run, added)
         head_data = wire.encode_facts(open_run.dispatcher.codec, head) if head else b""
         # From here on nothing can fail.
@@ -93,6 +115,7 @@ class Stage:
             self._put_thread(open_run, thread, rows, facts[-1])
         self.commit.logs.extend(appended)
         open_run.last = appended[-1].last
+        open_run.bounded.note_named(open_run.last, (blob for fx in effects for blob in fx.named))
         if facts and type(facts[0]) is RunStarted:
             open_run.started = facts[0]
         end = facts[-1]
@@ -122,9 +145,9 @@ class Stage:
     def _send(self, open_run: OpenRun, messages: Sequence[tuple[Task, str, bytes]]) -> None:
         run_id, commit = open_run.run.id, self.commit
         for task, token, data in messages:
-            slot, digest = slot_of(task.id, task.attempt), token_digest(token)
-            open_run.digests[slot] = digest
-            commit.tasks.append(TaskAppend(run_id, slot, task.node.pool, data, digest))
+            key, digest = attempt_key(task.id, task.attempt), token_digest(token)
+            open_run.digests[key] = digest
+            commit.tasks.append(TaskAppend(run_id, key, task.node.pool, data, digest, _part_of(task)))
             self.entries_left -= 1
             self._bytes_left -= len(data)
 
@@ -133,15 +156,19 @@ class Stage:
         for fx in effects:
             for pairs, into in ((fx.settled, commit.settled), (fx.withdrawn, commit.withdrawn)):
                 for task, attempt in pairs:
-                    slot = slot_of(task, attempt)
-                    open_run.digests.pop(slot, None)
-                    into.append((run_id, slot))
+                    key = attempt_key(task, attempt)
+                    open_run.digests.pop(key, None)
+                    into.append((run_id, key))
             self._keep(open_run, fx)
             if fx.cancelled:
                 commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))
 
     def _keep(self, open_run: OpenRun, fx: Effects) -> None:
-        """What the cell store gets, and what goes. What the run's head names stays until there is another head."""
+        """What the cell store gets, and what goes.
+
+        What the run's head names stays until there is another head, and what a task's argument is made of until the
+        task has ended: it goes with the next versions that go.
+        """
         commit, run_id, bases = self.commit, open_run.run.id, open_run.head_bases
         if open_run.thread is not None:  # checkpoints name what it keeps: nothing goes
             owner = owner_of_thread(open_run.thread.id)
@@ -151,7 +178,7 @@ class Stage:
         for row in fx.rows:
             commit.cells.append(CellAppend(run_id, row.cell, row.version, row.parent, row.data))
             if row.trims and row.cell not in bases:
-                commit.cells_trimmed.append((run_id, row.cell, row.version))
+                self._trim(open_run, row.cell, row.version)
         for cell in fx.dropped:
             if cell in bases:
                 open_run.dropped.append(cell)
@@ -159,27 +186,43 @@ class Stage:
                 commit.cells_dropped.append((run_id, cell))
         commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
 
+    def _trim(self, open_run: OpenRun, cell: str, lowest: int) -> None:
+        needed = bases_named(open_run.run.state.tasks.values()).get(cell, lowest)
+        self.commit.cells_trimmed.append((open_run.run.id, cell, min(lowest, needed)))
+
     def _head(self, open_run: OpenRun, added: int) -> list[Fact]:
-        """A new head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`; or none."""
+        """A new head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`; or none.
+
+        A small bound of the log asks for heads more often: it is cut at heads.
+        """
         state, unheaded = open_run.run.state, open_run.unheaded_bytes + added
         if not state.is_open or open_run.started is None:
             return []
-        if unheaded < max(HEAD_AFTER_BYTES_MIN, 2 * open_run.head_bytes):
+        if unheaded < max(min(HEAD_AFTER_BYTES_MIN, self._log_bytes_max // 4), HEAD_GROWTH * open_run.head_bytes):
             return []
-        return head_facts(open_run.started, state, open_run.log_bytes + added)
+        return head_facts(open_run.started, state, open_run.log_bytes + added, open_run.events_lie_behind())
 
     def _put_head(self, open_run: OpenRun, facts: list[Fact], data: bytes) -> None:
-        at = f"{self.commit.epoch}-{open_run.last}"
-        self.commit.fields.append((open_run.run.id, {"head": data, "head_at": at}))
+        commit, run_id = self.commit, open_run.run.id
+        at = f"{commit.epoch}-{open_run.last}"
+        commit.fields.append((run_id, {"head": data, "head_at": at}))
         open_run.unheaded_bytes, open_run.head_bytes = 0, len(data)
-        if open_run.thread is not None:
+        cut = open_run.bounded.mark(run_id, facts, data, at, open_run.last, self._log_bytes_max)
+        if cut is not None:
+            commit.fields.append((run_id, dict(cut.fields)))
+            if cut.upto:
+                commit.logs_trimmed.append((run_id, cut.upto))
+        if open_run.thread is not None:  # checkpoints name what it keeps
             return
-        former, open_run.head_bases = open_run.head_bases, bases_in(facts)
+        if cut is not None:
+            commit.blobs_dropped.extend((run_id, blob) for blob in cut.blobs)
+        former, open_run.head_bases = open_run.head_bases, open_run.bounded.bases(bases_in(facts))
         for cell, base in open_run.head_bases.items():
             if former.get(cell, base) < base:
-                self.commit.cells_trimmed.append((open_run.run.id, cell, base))
-        self.commit.cells_dropped.extend((open_run.run.id, cell) for cell in open_run.dropped)
-        open_run.dropped.clear()
+                self._trim(open_run, cell, base)
+        gone = [cell for cell in open_run.dropped if cell not in open_run.head_bases]
+        commit.cells_dropped.extend((run_id, cell) for cell in gone)
+        open_run.dropped = [cell for cell in open_run.dropped if cell in open_run.head_bases]
 
     def _put_thread(self, open_run: OpenRun, thread: ThreadHead, rows: Added, last: Fact) -> None:
         state, before = open_run.run.state, (thread.row, thread.version, thread.status, thread.run)
@@ -201,13 +244,13 @@ class Stage:
 
     # -- runs that end without having gone on --------------------------------------------------------
 
-    def reject(self, run_id: str, graph: str, end: RunFinished, record: Sequence[str] = (), **told: Any) -> None:
+    def reject(self, run_id: str, graph: str, end: RunFinished, recorded: Sequence[str] = (), **told: Any) -> None:
         """A run that cannot begin still has a log, of two facts: a client waits for it."""
         started = RunStarted(
             run_id,
             graph,
             "",
-            tuple(record),
+            tuple(recorded),
             {},
             told.get("metadata") or {},
             tuple(told.get("tags") or ()),
@@ -231,7 +274,7 @@ class Stage:
 
     def ruin(self, ruin: Ruin) -> None:
         """An open run that cannot go on ends as failed, and says why; nobody works for it any more."""
-        self._forget(ruin.run_id, ruin.slots)
+        self._forget(ruin.run_id, ruin.attempts)
         if not ruin.readable:
             self.commit.deleted.append(ruin.run_id)
             return
@@ -239,14 +282,14 @@ class Stage:
         self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end], self._codec))
         self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
 
-    def delete(self, run_id: str, slots: Sequence[str]) -> None:
+    def delete(self, run_id: str, attempts: Sequence[str]) -> None:
         """Nothing of the run is to stay."""
-        self._forget(run_id, slots)
+        self._forget(run_id, attempts)
         self.commit.deleted.append(run_id)
 
-    def _forget(self, run_id: str, slots: Sequence[str]) -> None:
-        self.commit.withdrawn.extend((run_id, slot) for slot in slots)
-        if slots:
+    def _forget(self, run_id: str, attempts: Sequence[str]) -> None:
+        self.commit.withdrawn.extend((run_id, key) for key in attempts)
+        if attempts:
             self.commit.ctl.append(wire.encode(self._codec, Cancel(run_id)))
 
     def _ended(self, run_id: str, graph: str, end: RunFinished, last: int) -> None:
@@ -279,6 +322,12 @@ class Stage:
             head = self._entries(run_id, first, facts[:middle], codec)
             return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:], codec)]
         return [LogAppend(run_id, first, first - 1 + sum(map(fact_count, facts)), data)]
+
+
+def _part_of(task: Task) -> bytes:
+    """The bytes in the message of a task that are those of a result before it."""
+    box = task.input.box if type(task.input) is Derived else None
+    return box.data if type(box) is Boxed and len(box.data) >= HEARD_BYTES_MIN else b""
 
 
 def _told(error: Any) -> str:

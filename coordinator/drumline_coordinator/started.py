@@ -16,7 +16,7 @@ def started_fact(graph: str, program: Program, request: RunRequest, now_ms: floa
         request.run_id,
         graph,
         program.fingerprint,
-        tuple(request.record),
+        tuple(request.recorded),
         sketch_program(program),
         run_metadata(request.config),
         tuple(request.config.get("tags") or ()),

@@ -33,12 +33,11 @@ RUN_OPEN = RunStatus.OPEN
 class RunState:
     """The state of one run: what its facts, and its record, add up to.
 
-    `base` is the namespace of its root: not empty for a graph that a node called. `wire` tells whether values in facts
-    may still be encoded. `config` is that of the run's caller.
+    `root_ns` is the namespace of its root: not empty for a graph that a node called. `wire` tells whether values in
+    facts may still be encoded. `config` is that of the run's caller.
     """
 
     __slots__ = (
-        "base",
         "checkpoint",
         "heard",
         "limit",
@@ -48,6 +47,7 @@ class RunState:
         "program",
         "ready",
         "root",
+        "root_ns",
         "running",
         "scopes",
         "status",
@@ -60,13 +60,13 @@ class RunState:
         self,
         program: Program,
         *,
-        base: tuple[str, ...] = (),
+        root_ns: tuple[str, ...] = (),
         wire: bool = False,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         config = config or {}
         self.program = program
-        self.base = base
+        self.root_ns = root_ns
         self.wire = wire
         self.limit: int = config.get("recursion_limit") or RECURSION_LIMIT
         self.max_open: int = config.get("max_concurrency") or 0

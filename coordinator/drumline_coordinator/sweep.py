@@ -1,16 +1,21 @@
-"""The sweep: tasks that nobody holds any more, tasks that nobody will ever get, runs whose record is gone.
+"""The sweep: it finds tasks that nobody holds any more, tasks that nobody will ever get, and runs whose record is gone.
 
-Steps of the keeper's turn; each looks at a bounded slice, and none waits.
+It has steps in the keeper's turn. Each looks at a bounded slice, and none waits.
 
-`stale` looks at entries that their worker has not renewed. Nothing is claimed: it reports, the machine decides.
+`stale` looks at entries that their worker has not renewed. It claims nothing: it reports, and the machine decides.
 
-`lost` compares run records with the task streams. Why its report can do no harm: a slot in a record names an entry. An
-entry leaves its stream in three ways. The worker answered: then the same script stored the answer in the inbox before
-it deleted the entry, so our `Abandoned`, pushed after we saw it missing, stands behind the answer; the machine handles
-the answer first, and drops a report of an attempt that is over. The machine withdrew it: then the same commit forgot
-the slot, and the machine has given up that attempt. Somebody else deleted it: then the report is what was missing. The
-record must have been read before the stream was looked at, else a slot may be older than what we see of the stream.
-To be sparing with reports, a task is reported when two turns one after the other see it missing.
+`lost` compares run records with the task streams. A record names the entry of each attempt that was sent, and an entry
+leaves its stream in three ways. This is why the report of a missing entry can do no harm:
+
+* The worker answered. The script that stored the answer in the inbox then deleted the entry. The sweep saw it missing
+  after that, so its `AttemptLost` stands behind the answer. The machine handles the answer first, and drops a report of
+  an attempt that is over.
+* The machine withdrew it. The commit that deleted the entry also took the attempt out of the record, and the machine
+  has given that attempt up.
+* Somebody else deleted it. Then the report is what was missing.
+
+The record must be read before the stream: else it may name an attempt that is older than what we see of the stream. To
+be sparing with reports, the sweep reports a task when two turns one after the other see it missing.
 """
 
 from __future__ import annotations
@@ -22,14 +27,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.balance import TURNS_PER_LEASE
-from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.troubles import Troubles
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import CONSUMER_FORGET_MS, LOST_SWEEP_RUNS_MAX, PRESENCE_TTL_MS
-from drumline_protocol.messages import Abandoned, RunDamaged, TaskMessage
+from drumline_protocol.messages import AttemptLost, RunDamaged, TaskMessage
 from drumline_transport.broker import SWEEP_START, StaleTask
 from drumline_transport.dead import DeadEntry
 from drumline_transport.errors import ServerError
@@ -40,11 +45,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("drumline.coordinator")
 
-#: pending entries of one pool that one turn looks at
+#: How many pending entries of one pool one turn looks at.
 STALE_COUNT = 200
-#: turns after which what was reported, and is still so, is reported again
+#: After so many turns the sweep reports again what it has reported and still sees.
 REPORT_AGAIN_TURNS = 32
-#: turns between two looks for consumers to forget
+#: Turns between two looks for consumers to forget.
 CONSUMERS_EVERY_TURNS = 200
 
 #: The id of no task: a report of it wakes its run and does nothing else.
@@ -69,7 +74,7 @@ class _Stale(NamedTuple):
 
 
 class Sweep:
-    """What a keeper looks at beside leases. `stale` and `consumers` are for one coordinator, `lost` is for each."""
+    """What a keeper looks at beside leases. One coordinator does `stale` and `consumers` for all; each does `lost`."""
 
     def __init__(self, broker: KeeperVerbs, apps: Apps, settings: CoordinatorSettings, troubles: Troubles) -> None:
         self._broker = broker
@@ -82,7 +87,7 @@ class Sweep:
         self._reports = _Reports()
         self._round_turns = max(1, settings.lost_sweep_ms * TURNS_PER_LEASE // settings.lease_ms)
         self._round_ends = 0
-        #: open runs that this round has not looked at; how many to take in a turn; partitions known to be ours
+        #: open runs that this round has not looked at; how many a turn looks at; partitions known to be ours
         self._queue: deque[_OpenRun] = deque()
         self._slice = 1
         self._known: frozenset[int] = frozenset()
@@ -110,7 +115,7 @@ class Sweep:
 
     def _sort(self, home: int, pool: str, stale: StaleTask, readable: list[_Stale]) -> None:
         if stale.data is None:
-            # The entry was deleted, and only the note of its delivery is left. `lost` finds whose it was.
+            # Somebody deleted the entry, and only the note of its delivery remains. `lost` finds whose it was.
             self._broker.drop_tasks(pool, [stale.id])
             return
         try:
@@ -135,19 +140,21 @@ class Sweep:
         return message, (partition, run_id)
 
     def _report(self, task: _Stale, record: dict[str, bytes]) -> None:
-        """An entry that its run's record does not name is left over from a worker that died between its answer and its
-        acknowledgement, or from an earlier dispatch: it goes.
+        """Report a stale entry that its run's record names, and delete one that it does not name.
+
+        Such an entry remains from a worker that died between its answer and its acknowledgement, or from an earlier
+        dispatch.
         """
         pool, stale, message, run = task
-        slot = slot_of(message.task, message.attempt)
-        if record.get(f"t:{slot}") != f"{pool} {stale.id}".encode():
+        key = attempt_key(message.task, message.attempt)
+        if record.get(f"t:{key}") != f"{pool} {stale.id}".encode():
             self._broker.drop_tasks(pool, [stale.id])
             return
         if not self._reports.is_new(f"{pool} {stale.id}"):
             return
         reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
-        log.warning("task %s of node %s is abandoned: %s", message.task, message.node, reason)
-        self._tell(run, Abandoned(run[1], message.task, message.attempt, reason, _proof(record, slot), died=True))
+        log.warning("task %s of node %s is lost: %s", message.task, message.node, reason)
+        self._tell(run, AttemptLost(run[1], message.task, message.attempt, reason, _proof(record, key), died=True))
 
     # -- what nobody will get -----------------------------------------------------------------------
 
@@ -186,20 +193,20 @@ class Sweep:
             if not look.is_open:
                 continue
             if not look.damage:
-                slots = _slots(look.record)
-                named += [(run, slot, _proof(look.record, slot), entry) for slot, entry in slots]
-                if not slots and not look.waits and self._seen_twice(run, "idle", suspects):
+                attempts = _attempts(look.record)
+                named += [(run, key, _proof(look.record, key), entry) for key, entry in attempts]
+                if not attempts and not look.waits and self._seen_twice(run, "idle", suspects):
                     self._guard(f"run {run[1]}", self._wake, run)
             elif self._seen_twice(run, look.damage, suspects):
                 self._guard(f"run {run[1]}", self._damaged, run, look.damage)
         missing, unusable = self._broker.missing_tasks(list({entry for *_, entry in named}))
         for pool, text in unusable.items():
             self._troubles.tell(f"pool {pool}", f"the tasks of pool {pool} cannot be looked at: {text}")
-        for run, slot, proof, (pool, entry) in named:
+        for run, key, proof, (pool, entry) in named:
             why = missing.get((pool, entry))
-            if why is not None and self._seen_twice(run, f"{slot} {entry}", suspects):
+            if why is not None and self._seen_twice(run, f"{key} {entry}", suspects):
                 reason = MISSING_TEXTS[why].format(pool=pool, entry=entry)
-                self._guard(f"run {run[1]}", self._abandon, run, slot, reason, proof)
+                self._guard(f"run {run[1]}", self._report_lost, run, key, reason, proof)
 
     def _seen_twice(self, run: _OpenRun, what: str, suspects: dict[_OpenRun, set[str]]) -> bool:
         """Whether the last turn saw it too. What is seen for the first time is noted for the next one."""
@@ -213,20 +220,22 @@ class Sweep:
         self._tell(run, RunDamaged(run[1], damage))
 
     def _wake(self, run: _OpenRun) -> None:
-        """Nobody has a task of the run, so nobody will speak of it: its owner may have died between two commits, one
-        that gave an attempt up and one that was to send the next. A report of no task makes the owner load the run.
-        """
-        self._tell(run, Abandoned(run[1], NO_TASK, 1, "no task of the run is in a stream"))
+        """Make the owner of a run load it, by a report of no task, when nobody has a task of the run.
 
-    def _abandon(self, run: _OpenRun, slot: str, reason: str, proof: str) -> None:
-        task, _, attempt = slot.rpartition(":")
+        The former owner may have died between two commits: one that gave an attempt up, and one that was to send the
+        next. Nobody else would ever speak of that run.
+        """
+        self._tell(run, AttemptLost(run[1], NO_TASK, 1, "no task of the run is in a stream"))
+
+    def _report_lost(self, run: _OpenRun, key: str, reason: str, proof: str) -> None:
+        task, _, attempt = key.rpartition(":")
         log.warning("task %s of run %s is lost: %s", task, run[1], reason)
-        self._tell(run, Abandoned(run[1], task, int(attempt), reason, proof))
+        self._tell(run, AttemptLost(run[1], task, int(attempt), reason, proof))
 
     # -- consumers ----------------------------------------------------------------------------------
 
     def consumers(self, workers: dict[str, tuple[bytes, int]]) -> None:
-        """Now and then: forget consumers of workers that are gone. A group keeps them for ever otherwise."""
+        """Now and then forget the consumers of workers that are gone, which a group keeps for ever otherwise."""
         self._consumers_turn += 1
         if self._consumers_turn % CONSUMERS_EVERY_TURNS != 1:
             return
@@ -236,22 +245,22 @@ class Sweep:
 
     # -- both ---------------------------------------------------------------------------------------
 
-    def _tell(self, run: _OpenRun, message: Abandoned | RunDamaged) -> None:
+    def _tell(self, run: _OpenRun, message: AttemptLost | RunDamaged) -> None:
         self._broker.push_inbox(run[0], run[1], wire.encode(self._codec, message))
 
     def _guard(self, what: str, step: Callable[..., None], *args: object) -> None:
-        """One entry or run that cannot be handled is told of; the sweep goes on to the others."""
+        """Do a step for one entry or run. When it fails, say so and go on to the others."""
         try:
             step(*args)
         except NoBroker:
             raise
         except Exception as error:
             unexpected = None if isinstance(error, DrumlineError) else error
-            self._troubles.tell(f"sweep of {what}", f"{what} is left alone: {error!r}", error=unexpected)
+            self._troubles.tell(f"sweep of {what}", f"{what} cannot be swept: {error!r}", error=unexpected)
 
 
 class _Reports:
-    """What was reported lately: while the machine has not answered, the same is seen in every turn."""
+    """What was reported lately. Until the machine has handled a report, each turn sees the same again."""
 
     def __init__(self) -> None:
         self.turn = 0
@@ -271,13 +280,13 @@ class _Reports:
         return True
 
 
-def _proof(record: dict[str, bytes], slot: str) -> str:
+def _proof(record: dict[str, bytes], key: str) -> str:
     """What shows that a report of this attempt comes from somebody who may read run records."""
-    return record.get(f"k:{slot}", b"").decode("ascii", "replace")
+    return record.get(f"k:{key}", b"").decode("ascii", "replace")
 
 
-def _slots(record: dict[str, bytes]) -> Collection[tuple[str, tuple[str, str]]]:
-    """The slots of open attempts and the entries that they name. Rubbish is left out."""
+def _attempts(record: dict[str, bytes]) -> Collection[tuple[str, tuple[str, str]]]:
+    """The attempts that a record names, with the pool and id of their entries. Rubbish is left out."""
     found = []
     for name, where in record.items():
         if not name.startswith("t:"):

@@ -43,7 +43,7 @@ DONE, INTERRUPTED, FAILED = TaskStatus.DONE, TaskStatus.INTERRUPTED, TaskStatus.
 TRANSITIONS: dict[TaskStatus, tuple[TaskStatus, ...]] = {
     # dispatched, or its subgraph was entered
     PLANNED: (RUNNING,),
-    # void, back in line or left to its routers; refused; the three ways to end
+    # retracted, back in line or left to its routers; refused; the three ways to end
     RUNNING: (DONE, PLANNED, PARKED, INTERRUPTED, FAILED),
     # offered to the workers again
     PARKED: (PLANNED,),
@@ -128,7 +128,7 @@ class Task:
         self.story = "P"
         self.phase = RUN
         self.attempt = 1
-        #: attempts that are void, and those of them whose worker vanished with them
+        #: attempts that were retracted, and those of them whose worker vanished with them
         self.lost = 0
         self.deaths = 0
         self.executor: str | None = None
@@ -139,7 +139,7 @@ class Task:
         self.interrupts: Any = ()
         #: what its questions have been answered so far, in their order
         self.answers: list[Any] = []
-        #: why its last attempt is void, or what keeps it waiting
+        #: why its last attempt was retracted, or what keeps it waiting
         self.reason = ""
         #: the graph of a subgraph's node, while it is open
         self.child: Scope | None = None
@@ -188,6 +188,7 @@ class Scope:
     __slots__ = (
         "asks",
         "checkpoint",
+        "keeps_output",
         "kept",
         "lasts",
         "leaving",
@@ -235,6 +236,10 @@ class Scope:
         self.output: Any = None
         keys = program.output_keys
         self.output_keys = frozenset((keys,) if isinstance(keys, str) else keys)
+        #: whether `output` is kept: the node above gets it, or a later step may clear what a late reader is to be told
+        self.keeps_output = parent is not None or not all(
+            self.output_keys.isdisjoint(fading) for fading in (program.volatile, program.consumable, program.finishing)
+        )
 
     def written(self, channel: str) -> list[Any]:
         """What the tasks of the open superstep wrote to a channel, in the order in which writes are merged."""

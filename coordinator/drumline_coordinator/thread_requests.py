@@ -64,7 +64,7 @@ class ThreadRequests:
     _stage: Stage
     _now_ms: float
 
-    def _take(self, open_run: OpenRun, fx: Effects) -> None:
+    def _add_effects(self, open_run: OpenRun, fx: Effects) -> None:
         raise NotImplementedError
 
     def _reject(
@@ -165,7 +165,7 @@ class ThreadRequests:
         if row is not None:
             open_run.last = 1
             open_run.started = fx.facts.pop(0)  # type: ignore[assignment]
-        self._take(open_run, fx)
+        self._add_effects(open_run, fx)
 
     # -- runs that wait -----------------------------------------------------------------------------
 
@@ -187,11 +187,11 @@ class ThreadRequests:
         if open_run is None or row is None:
             return
         if strategy == "interrupt":
-            self._take(open_run, open_run.run.handle(StopRun(holder), self._now_ms))
+            self._add_effects(open_run, open_run.run.handle(StopRun(holder), self._now_ms))
         elif not open_run.takes_back:
             open_run.takes_back = True
             why = f"run {row.run_id} on its thread rolled it back"
-            self._take(open_run, open_run.run.handle(CancelRun(holder, why), self._now_ms))
+            self._add_effects(open_run, open_run.run.handle(CancelRun(holder, why), self._now_ms))
 
     def _begin_waiting(self) -> bool:
         """Begin what waits for a thread that is free now; whether there was such a run."""

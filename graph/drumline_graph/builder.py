@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from drumline_graph.callables import (
-    abilities_of,
     branch_name_of,
+    capabilities_of,
     command_targets_of,
     destinations_of,
     ends_of,
@@ -117,13 +117,13 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         self._check_new_name(name)
         where = f"Node {name!r}"
         runnable, action = action, as_action(action, where=where)
-        abilities = abilities_of(action, where=where, reads=runnable)
+        capabilities = capabilities_of(action, where=where, reads=runnable)
         if input_schema is None:
             input_schema = input_schema_of(runnable) or self.state_schema
         self.declare(input_schema, where=f" (input of node {name!r})")
         ends = command_targets_of(runnable) if destinations is None else destinations_of(destinations)
         self.nodes[name] = NodeSpec(
-            name, runnable, action, abilities, input_schema, metadata, ends, defer, trace_policy
+            name, runnable, action, capabilities, input_schema, metadata, ends, defer, trace_policy
         )
         return self
 
@@ -186,7 +186,7 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         """
         self._warn_if_compiled("a conditional edge")
         source, name = plain_name(source), branch_name_of(path)
-        abilities_of(path, where=f"The conditional edge {name!r} of {source!r}")
+        capabilities_of(path, where=f"The conditional edge {name!r} of {source!r}")
         known = self.branches.setdefault(source, {})
         if name in known:
             raise GraphDefinitionError(

@@ -27,7 +27,7 @@ _UNIONS = (Union, types.UnionType)
 
 
 @dataclass(slots=True)
-class Abilities:
+class Capabilities:
     """How a callable can be run. Runnables can do both, and the runner chooses; one that has the attribute
     `needs_event_loop = True` says that its sync half cannot do all of its work, and counts as async only.
     """
@@ -79,23 +79,23 @@ def is_runnable(action: Any) -> bool:
     return hasattr(says, "invoke") and hasattr(says, "ainvoke")
 
 
-def abilities_of(action: Any, *, where: str, reads: Any = None) -> Abilities:
+def capabilities_of(action: Any, *, where: str, reads: Any = None) -> Capabilities:
     """How `action` can be run, and which parameters to inject. Raises NotANodeError if it cannot be run.
 
     `where` names the node or router in texts. `reads` is the callable whose signature counts, where `action` only wraps
     it.
     """
     if is_runnable(action):
-        return Abilities(getattr(action, "needs_event_loop", None) is not True, True, True, ())
+        return Capabilities(getattr(action, "needs_event_loop", None) is not True, True, True, ())
     if not callable(action):
         if getattr(action, "program", None) is not None:  # a compiled graph
-            return Abilities(True, True, False, ())
+            return Capabilities(True, True, False, ())
         raise NotANodeError(
             f"{where} was given {action!r} of type {type(action).__name__}, which cannot be called. Give a function, "
             "an object with __call__, a Runnable or a compiled graph."
         )
     asynchronous = is_async_callable(action)
-    return Abilities(not asynchronous, asynchronous, False, injected_parameters(action if reads is None else reads))
+    return Capabilities(not asynchronous, asynchronous, False, injected_parameters(action if reads is None else reads))
 
 
 def is_async_callable(action: Any) -> bool:

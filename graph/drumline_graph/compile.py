@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drumline_graph.callables import abilities_of
+from drumline_graph.callables import capabilities_of
 from drumline_graph.channels import (
     Channel,
     EphemeralValue,
@@ -171,7 +171,7 @@ def _constant_writes(specs: GraphSpecs, source: str) -> tuple[tuple[str, Any], .
 
 def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
     info = specs.schema_info(spec.input_schema)
-    abilities = spec.abilities
+    capabilities = spec.capabilities
     subprogram = getattr(spec.action, "program", None)
     branches = _branches(specs, spec.name, info)
     path = (PULL, spec.name)
@@ -189,10 +189,10 @@ def _node(specs: GraphSpecs, spec: NodeSpec, triggers: tuple[str, ...]) -> Node:
         metadata=metadata,
         defer=spec.defer,
         pool=pool_of(spec.name, metadata),
-        wants=abilities.wants,
-        has_sync=abilities.has_sync,
-        has_async=abilities.has_async,
-        is_runnable=abilities.is_runnable,
+        wants=capabilities.wants,
+        has_sync=capabilities.has_sync,
+        has_async=capabilities.has_async,
+        is_runnable=capabilities.is_runnable,
         trace_policy=spec.trace_policy,
         path=path,
         path_key=path_key_of(path),
@@ -241,7 +241,7 @@ def _branches(specs: GraphSpecs, source: str, own: Schema) -> tuple[Branch, ...]
 def _branch(specs: GraphSpecs, source: str, own: Schema, spec: BranchSpec) -> Branch:
     annotated = spec.input_schema is not None
     info = specs.schema_info(spec.input_schema) if annotated else own
-    abilities = abilities_of(spec.path, where=f"The router {spec.name!r} of {source!r}")
+    capabilities = capabilities_of(spec.path, where=f"The router {spec.name!r} of {source!r}")
     mapper = info.mapper
     return Branch(
         name=spec.name,
@@ -250,10 +250,10 @@ def _branch(specs: GraphSpecs, source: str, own: Schema, spec: BranchSpec) -> Br
         input_keys=info.input_keys,
         mapper=mapper,
         plain_dict=not annotated and mapper is None and not info.is_root,
-        wants=abilities.wants,
-        has_sync=abilities.has_sync,
-        has_async=abilities.has_async,
-        is_runnable=abilities.is_runnable,
+        wants=capabilities.wants,
+        has_sync=capabilities.has_sync,
+        has_async=capabilities.has_async,
+        is_runnable=capabilities.is_runnable,
         origin=source,
     )
 

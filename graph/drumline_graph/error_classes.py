@@ -18,14 +18,14 @@ def error_classes_of(program: Program) -> list[type[BaseException]]:
     found: dict[type[BaseException], None] = {}
     seen: set[int] = set()
     for node in (program.start, *program.nodes.values()):
-        _take(getattr(node.action, "__globals__", None), found, seen)
+        _add_classes(getattr(node.action, "__globals__", None), found, seen)
     for function in program.functions():
         for names in namespaces_of(function):
-            _take(names, found, seen)
+            _add_classes(names, found, seen)
     return list(found)
 
 
-def _take(names: Any, found: dict[type[BaseException], None], seen: set[int]) -> None:
+def _add_classes(names: Any, found: dict[type[BaseException], None], seen: set[int]) -> None:
     if not isinstance(names, dict) or id(names) in seen:
         return
     seen.add(id(names))

@@ -70,9 +70,9 @@ class Node:
     implementations exist; the runner chooses. `ends` are targets that only the node's code knows (names, or name ->
     label); they serve drawings.
 
-    A `foreign` node is one of another engine's compiled graph: its action makes the writes itself, by `run(context)` or
-    `await arun(context)` with the task's context. If it holds a `subprogram`, its writers run on a worker after that,
-    in phase `route`, with what the subgraph returned as the one write to channel RETURN.
+    A `makes_writes` node is one of another engine's compiled graph: its action makes the writes itself, by
+    `run(context)` or `await arun(context)` with the task's context. If it holds a `subprogram`, its writers run on a
+    worker after that, in phase `route`, with what the subgraph returned as the one write to channel RETURN.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Node:
     has_sync: bool = True
     has_async: bool = False
     is_runnable: bool = False
-    foreign: bool = False
+    makes_writes: bool = False
     trace_policy: Any = None
     path: tuple[Any, ...] = ()
     """Path of the PULL task of this node: ("__pregel_pull", name)."""

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from drumline_graph.callables import Abilities
+from drumline_graph.callables import Capabilities
 from drumline_graph.channels import Channel
 from drumline_graph.errors import GraphDefinitionError
 from drumline_graph.schema import Schema, merge_channels, name_of, read_schema
@@ -26,7 +26,7 @@ class NodeSpec:
     name: str
     runnable: Any
     action: Any
-    abilities: Abilities
+    capabilities: Capabilities
     input_schema: Any
     metadata: dict[str, Any] | None = None
     ends: tuple[str, ...] | dict[str, str] = ()

@@ -13,24 +13,26 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from drumline_graph.delta import APPEND, PARTS, PUT, UNITE, Change, is_change, patch
+from drumline_protocol.codec_derived import CellAt
 from drumline_protocol.errors import CellMissing, DecodeError
 
 if TYPE_CHECKING:
     from drumline_protocol.codec import Codec
 
+__all__ = [
+    "NO_PARENT",
+    "CellAt",
+    "CellRow",
+    "assemble",
+    "branch_of",
+    "cell_name",
+    "decode_change",
+    "encode_change",
+    "patched",
+]
+
 #: the parent of a row that is a base
 NO_PARENT = 0
-
-
-class CellAt(NamedTuple):
-    """A version of a cell, as a task message names it: `base` is the version of the base that it stands on.
-
-    Who has nothing of the cell reads the rows `base` to `version`.
-    """
-
-    cell: str
-    version: int
-    base: int
 
 
 class CellRow(NamedTuple):

@@ -47,6 +47,7 @@ from drumline_protocol.codec_chain import (
 )
 from drumline_protocol.codec_classes import CLASS_TAG, class_name, class_of
 from drumline_protocol.codec_count import SLOW_TAGS, LongContainer, check_size, may_exceed
+from drumline_protocol.codec_derived import DERIVED_DUMPERS, derived_loaders
 from drumline_protocol.codec_errors import ERROR_TAG, error_type, is_listed
 from drumline_protocol.codec_libraries import find_class, find_tag
 from drumline_protocol.codec_types import (
@@ -100,6 +101,10 @@ class Boxed:
             self._value = self._codec.decode(self.data)
         return self._value
 
+    def decoded(self) -> Any:
+        """The value, made anew at each call: it belongs to the caller."""
+        return self._codec.decode(self.data)
+
     def __eq__(self, other: object) -> bool:
         return type(other) is Boxed and self.data == other.data
 
@@ -150,6 +155,7 @@ class Codec:
         self._dumpers: dict[type, Dumper] = {
             **DUMPERS,
             Boxed: lambda obj, _inner: ext(BOXED, obj.data),
+            **DERIVED_DUMPERS,
             Opaque: lambda obj, _inner: ext(obj.code, obj.data),
             Buffer: lambda obj, inner: self._find_dumper(type(obj.obj))(obj.obj, inner),
         }
@@ -362,7 +368,7 @@ class Codec:
         def refuse(_code: int, _payload: bytes) -> Any:
             raise ValueError(f"more than {TYPED_NESTING_MAX} typed values inside one another")
 
-        loaders = {**LOADERS, BOXED: lambda payload, _inner: Boxed(payload, self)}
+        loaders = {**LOADERS, **derived_loaders(Boxed), BOXED: lambda payload, _inner: Boxed(payload, self)}
         hook: LoadHook = refuse
         for level in reversed(range(1, TYPED_NESTING_MAX + 1)):
             unpack = heap_unpacker(hook) if level >= _HEAP_LEVEL else unpacker(hook)

@@ -301,8 +301,10 @@ LOADERS: dict[int, Callable[[bytes, Unpack], Any]] = {
 #: What an ext value of a code counts as, where that is not one.
 WEIGHTS = {TAGGED: 2, SLOW: 64}
 
-#: Codes whose payload is a value in this format: what lies inside it counts.
-NESTED = frozenset({TUPLE, SET, FROZENSET, DATETIME, TIME, TIMEDELTA, TIMEZONE, DEQUE, RANGE, TAGGED, SLOW, NAMED_CODE})
+#: Codes whose payload is a value in this format: what lies inside it counts. 36 and 37 are those of `codec_derived`.
+NESTED = frozenset(
+    {TUPLE, SET, FROZENSET, DATETIME, TIME, TIMEDELTA, TIMEZONE, DEQUE, RANGE, TAGGED, SLOW, NAMED_CODE, 36, 37}
+)
 
 #: Names of the codes, for the tag of an `Opaque`.
 NAMES = {

@@ -25,6 +25,7 @@
         UnknownRun              there is no run of that id            (fault: the id, or too late)
         RunExpired              its log was there, and is gone        (fault: the reader: too late)
         LogGap                  a part of its log is gone             (fault: data lost)
+          LogTrimmed            because it is long                    (fault: none, or the bound)
         InvalidPosition         a position that we did not give out   (fault: the caller)
         ModeNotRecorded         the run does not record that mode     (fault: the caller)
         LangChainMissing        a message that cannot be read here    (fault: the installation)
@@ -32,10 +33,9 @@
         UnknownThread           there is no thread of that id         (fault: the id)
         ThreadBusy              another run holds the thread          (fault: the caller)
         ThreadMoved             somebody else changed the thread      (fault: the caller)
-        TaskAbandoned           each worker that began it vanished    (fault: node, or machine)
+        TaskLost                each worker that began it vanished    (fault: node, or machine)
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
         DamagedRun              what Redis holds of it is not whole   (fault: Redis, or who wrote to it)
-        RunTooLong              it has written more than a run may    (fault: the node, or the bound)
         RemoteError             a class that is not known here        (fault: the node)
 
 Every class can be built again from its `args`, which are plain data: so it crosses the wire and is raised on the client
@@ -65,6 +65,7 @@ from drumline_protocol.errors_run import (
     InvalidRequest,
     LangChainMissing,
     LogGap,
+    LogTrimmed,
     ModeNotRecorded,
     PoisonedRun,
     RemoteError,
@@ -72,8 +73,7 @@ from drumline_protocol.errors_run import (
     RunError,
     RunExpired,
     RunIdTaken,
-    RunTooLong,
-    TaskAbandoned,
+    TaskLost,
     ThreadBusy,
     ThreadMoved,
     UnknownRun,
@@ -103,6 +103,7 @@ __all__ = [
     "InvalidRequest",
     "LangChainMissing",
     "LogGap",
+    "LogTrimmed",
     "ModeNotRecorded",
     "NoBroker",
     "NoCluster",
@@ -117,8 +118,7 @@ __all__ = [
     "RunError",
     "RunExpired",
     "RunIdTaken",
-    "RunTooLong",
-    "TaskAbandoned",
+    "TaskLost",
     "ThreadBusy",
     "ThreadMoved",
     "UnknownGraph",

@@ -108,6 +108,27 @@ class LogGap(RunError):
         )
 
 
+class LogTrimmed(LogGap):
+    """The part of a long run's log that a reader needs is kept no longer: nothing was lost by accident.
+
+    A coordinator keeps about the latest `--run-log-bytes` of a run's log. `wanted` is the number of the fact that
+    should come next, `found` that of the first which is left. `position` is the earliest place to begin a stream:
+    `join(run_id, after=error.position)`. The run itself and its `result` are not touched.
+    """
+
+    def __init__(self, run_id: str, wanted: int, found: int, position: str) -> None:
+        super().__init__(run_id, wanted, found)
+        self.args = (run_id, wanted, found, position)
+        self.position = position
+
+    def __str__(self) -> str:
+        return (
+            f"the log of run {self.run_id!r} is trimmed, for it is long: it begins with fact {self.found} now, and "
+            f"fact {self.wanted} is needed. Join the run at position {self.position!r}, the earliest that is left; or "
+            "wait for its result."
+        )
+
+
 class InvalidPosition(RunError, ValueError):
     """The position is not one that a stream of this run gave out.
 
@@ -222,7 +243,7 @@ class ThreadMoved(RunError):
         )
 
 
-class TaskAbandoned(RunError):
+class TaskLost(RunError):
     """No worker that began this task came to an answer, so it was not given out again.
 
     A node that kills its process does this (out of memory, a crash in native code), and so do machines that are taken
@@ -276,22 +297,6 @@ class DamagedRun(RunError):
 
     def __str__(self) -> str:
         return f"run {self.run_id} cannot go on, what Redis holds of it is damaged: {self.reason}"
-
-
-class RunTooLong(RunError):
-    """A run has written more events and state than one run may.
-
-    The run ended as failed, so that it could not fill Redis and stop everybody else. A node that emits without end is
-    the usual cause; if the run is meant to be so large, raise the bound (`--run-log-bytes` of the coordinators).
-    """
-
-    def __init__(self, run_id: str, bytes_max: int) -> None:
-        super().__init__(run_id, bytes_max)
-        self.run_id = run_id
-        self.bytes_max = bytes_max
-
-    def __str__(self) -> str:
-        return f"run {self.run_id} has written more than {self.bytes_max} bytes of events and state, the bound of a run"
 
 
 class RemoteError(RunError):

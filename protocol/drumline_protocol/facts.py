@@ -25,14 +25,14 @@ class RunStarted:
     """The first fact of every run: all that a view needs to know before anything happens.
 
     `sketches` maps a graph path (`""` for the root, `"sub"`, `"sub|inner"` for subgraph nodes) to that graph's
-    `Sketch` as plain data. `record` names the stream modes that the run records, `subgraphs` tells whether also
+    `Sketch` as plain data. `recorded` names the stream modes that the run records, `subgraphs` tells whether also
     those of subgraphs; `metadata` and `tags` are those of the run's config. `digest` is that of the request.
     """
 
     run_id: str
     graph: str
     fingerprint: str
-    record: tuple[str, ...]
+    recorded: tuple[str, ...]
     sketches: Any
     metadata: dict[str, Any]
     tags: tuple[str, ...]
@@ -272,14 +272,14 @@ class TaskAnswered:
 
 
 @dataclass(slots=True)
-class GraphLeft:
+class GraphExited:
     """The graph at `ns` (a subgraph) ended."""
 
     ns: Namespace
 
 
 @dataclass(slots=True)
-class TailOpened:
+class RoutingStarted:
     """A subgraph's node has its result; its routers run now. `writes` are those of the node so far."""
 
     ns: Namespace
@@ -311,12 +311,16 @@ class RunFinished:
 
 @dataclass(slots=True)
 class RunKept:
-    """In a head: what is known of a run beside its graphs. `log_bytes` is what its log takes up to here."""
+    """In a head: what is known of a run beside its graphs. `log_bytes` is what its log takes up to here.
+
+    `since` is the id of a log entry: all events of the tasks that are open now lie behind it. Empty: they have none.
+    """
 
     version: int
     noticed: tuple[str, ...]
     heard: dict[str, Any]
     log_bytes: int
+    since: str = ""
     #: the id of the newest checkpoint that the run has made, or began from
     checkpoint: str = ""
 
@@ -388,8 +392,8 @@ Fact = (
     | InputTaken
     | GraphResumed
     | TaskAnswered
-    | GraphLeft
-    | TailOpened
+    | GraphExited
+    | RoutingStarted
     | Noticed
     | RunFinished
     | RunKept

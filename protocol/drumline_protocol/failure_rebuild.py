@@ -53,7 +53,7 @@ class _Builder:
     def _of_class(self, cls: ErrorClass, failure: Failure, attributes: dict[str, Any]) -> BaseException | None:
         if failure.class_name == VALIDATION_ERROR:
             try:
-                return validation_error(failure.details, self._open)
+                return validation_error(failure.details, self._decode)
             except BaseException:
                 return None
         if failure.members:
@@ -77,7 +77,7 @@ class _Builder:
             return None
         return self.build(failure)
 
-    def _open(self, value: Any) -> Any:
+    def _decode(self, value: Any) -> Any:
         """A value of an exception: what was boxed, or an exception of its own."""
         from drumline_protocol.codec import unbox
 
@@ -87,7 +87,7 @@ class _Builder:
         found: dict[str, Any] = {}
         for name, value in (failure.attributes or {}).items():
             with suppress(WireError):
-                found[name] = self._open(value)
+                found[name] = self._decode(value)
         return found
 
     def _link(self, exc: BaseException, failure: Failure) -> None:

@@ -199,19 +199,19 @@ def _types_of_errors() -> frozenset[str]:
     return frozenset(get_args(ErrorType))
 
 
-def validation_error(details: Any, open_: Callable[[Any], Any]) -> BaseException:
-    """The `ValidationError` that `details` describe. Raises whatever is wrong with them; `open_` opens their values."""
+def validation_error(details: Any, decode: Callable[[Any], Any]) -> BaseException:
+    """The `ValidationError` that `details` describe, with values by `decode`. Raises whatever is wrong with them."""
     from pydantic_core import PydanticCustomError, ValidationError
 
     title, input_type, hidden, lines = details
     made: list[Any] = []
     for kind, message, location, input_, context in lines[:FAILURE_DETAILS_MAX]:
-        values = {key: open_(value) for key, value in context.items()}
+        values = {key: decode(value) for key, value in context.items()}
         made.append(
             {
                 "type": kind if message is None else PydanticCustomError(kind, message, values or None),
                 "loc": tuple(location),
-                "input": open_(input_),
+                "input": decode(input_),
                 **({"ctx": values} if values and message is None else {}),
             }
         )

@@ -12,16 +12,18 @@ from typing import Any, Protocol
 
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import TASKS
+from drumline_graph.delta import Change
 from drumline_graph.types import Send
 from drumline_protocol import wire
-from drumline_protocol.cells import CellRow, assemble, cell_name
+from drumline_protocol.cells import CellRow, assemble, cell_name, patched
 from drumline_protocol.checkpoint_ids import checkpoint_time
 from drumline_protocol.checkpoints import Checkpoint, PendingWrite, Save, Saved, TaskWrites, merged, split_ns
 from drumline_protocol.codec import Codec
+from drumline_protocol.codec_derived import CellAt, Derived, open_derived
 from drumline_protocol.errors import BlobMissing, DecodeError
 from drumline_protocol.facts import GraphKept
 from drumline_protocol.keys import owner_of_thread
-from drumline_protocol.named import Named, names_in, resolve
+from drumline_protocol.named import Named, names_in, names_of, resolve
 
 #: kinds of rows
 CHECKPOINT, WRITES = "c", "w"
@@ -118,10 +120,7 @@ class History:
             self._open(save)
             save.kept = {}
             return save
-        names = names_in(save.writes)
-        if names:
-            self._fetch(names)
-            save.writes = resolve(save.writes, self.values)
+        save.writes = self._whole_writes(save.writes)
         return save
 
     def called(self, tasks: Collection[str], known: Collection[str]) -> dict[str, list[bytes]]:
@@ -153,14 +152,18 @@ class History:
             saved = save_in(self._codec, row.data)
             if not isinstance(saved, TaskWrites):
                 raise DecodeError("a row of a thread's history is of another kind than it says", len(row.data))
-            writes = saved.writes
-            names = names_in(writes)
-            if names:
-                self._fetch(names if self._resolves else _without_arguments(writes, names))
-                if self._resolves:
-                    saved = replace(saved, writes=resolve(writes, self.values))
+            if self._resolves:
+                saved = replace(saved, writes=self._whole_writes(saved.writes))
+            else:
+                self._fetch(_without_arguments(saved.writes, names_in(saved.writes)))
             pending = merged(pending, saved)
         return pending
+
+    def _whole_writes(self, writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """Writes with all values in their places."""
+        whole = [(channel, self._whole_send(value) if channel == TASKS else value) for channel, value in writes]
+        self._fetch(names_in(whole))
+        return resolve(whole, self.values)
 
     def _fetch(self, names: Iterable[Named]) -> None:
         ids = list({name.blob: None for name in names if name.blob not in self.values})
@@ -177,9 +180,28 @@ class History:
             checkpoint.cells.update(kept_cells(self._codec, self._owner, checkpoint, self._read))
         sends = checkpoint.cells.get(TASKS)
         if self._resolves and sends:
-            args = [send.arg for send in sends if type(send) is Send and type(send.arg) is Named]
-            self._fetch(args)
-            checkpoint.cells[TASKS] = [_resolved(send, self.values) for send in sends]
+            checkpoint.cells[TASKS] = [self._whole_send(send) for send in sends]
+
+    def _whole_send(self, send: Any) -> Any:
+        """A Send with its argument, whatever that is made of."""
+        if type(send) is not Send or type(send.arg) not in (Named, Derived):
+            return send
+        self._fetch(names_of(send.arg))
+        [(_, found)] = resolve([(TASKS, send)], self.values)
+        arg = self._made(found.arg) if type(found.arg) is Derived else found.arg
+        return Send(send.node, arg, timeout=send.timeout)
+
+    def _made(self, arg: Derived) -> Any:
+        wanted = [(self._owner, at.cell, at.base - 1, at.version) for at in arg.cells]
+        rows, _ = self._read(wanted, [])
+        cells = {at: assemble(self._codec, found, at.version) for at, found in zip(arg.cells, rows, strict=True)}
+
+        def fill(number: int, change: Change | None) -> Any:
+            origin = arg.origins[number]
+            found = cells[origin] if type(origin) is CellAt else origin
+            return found if change is None else patched(found, [change])
+
+        return open_derived(arg, fill)
 
 
 def kept_cells(codec: Codec, owner: str, graph: GraphKept | Checkpoint, read: ReadValues) -> dict[str, Any]:
@@ -203,19 +225,10 @@ def kept_cells(codec: Codec, owner: str, graph: GraphKept | Checkpoint, read: Re
     return opened
 
 
-def _resolved(send: Any, values: dict[str, Any]) -> Any:
-    if type(send) is Send and type(send.arg) is Named:
-        return Send(send.node, values[send.arg.blob])
-    return send
-
-
 def _without_arguments(writes: Sequence[tuple[str, Any]], names: Sequence[Named]) -> list[Named]:
     """The names that stand for something else than the argument of a Send."""
-    stay = {
-        value.arg.blob
-        for channel, value in writes
-        if channel == TASKS and type(value) is Send and type(value.arg) is Named
-    }
+    arguments = [value.arg for channel, value in writes if channel == TASKS and type(value) is Send]
+    stay = {name.blob for arg in arguments for name in names_of(arg)}
     return [name for name in names if name.blob not in stay]
 
 

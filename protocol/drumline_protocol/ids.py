@@ -28,10 +28,9 @@ from zlib import crc32
 def task_id(base: str, ns: tuple[str, ...], step: int, path_key: str, attempt: int | None = None) -> str:
     """The id of a task: 36 characters in the form of a UUID, a hash of the arguments.
 
-    `base` is the id of the committed state that the superstep starts from (the run id for a run
-    without thread), `ns` the namespace of the graph, `path_key` the task's place in the plan
-    (`Planned.path_key`). `attempt` is given for the tasks of a child graph: the attempt of the
-    parent task that it runs for.
+    `base` is the id of the committed state that the superstep starts from (the run id for a run without thread), `ns`
+    the namespace of the graph, `path_key` the task's place in the plan (`Planned.path_key`). `attempt` is given for the
+    tasks of a child graph: the attempt of the parent task that it runs for.
     """
     text = "\0".join((base, str(step), str(attempt), path_key, *ns))
     return _dashed(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest())

@@ -32,13 +32,12 @@ drumline:graphs                hash    graph name: fingerprints held           f
 {drumline:3}:ctl               stream  as above, on Redis Cluster only         as above
 =============================  ======  ======================================  ==================
 
-The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone
-writes them, in its commit script; clients only append to the requests, workers to the inbox. The
-two are read as one inbox; they are two streams so that a client's right to ask reaches nothing that
-a worker said. All keys of a partition share
-the hash tag `{drumline:3}`, so that on Redis Cluster they lie in one slot and one script may touch
-them all. There the tasks and control messages of a partition lie in that slot too (`PartitionKeys`);
-elsewhere a pool has one stream, and there is one of control messages.
+The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone writes them, in its
+commit script; clients only append to the requests, workers to the inbox. The two are read as one inbox; they are two
+streams so that a client's right to ask reaches nothing that a worker said. All keys of a partition share the hash tag
+`{drumline:3}`, so that on Redis Cluster they lie in one slot and one script may touch them all. There the tasks and
+control messages of a partition lie in that slot too (`PartitionKeys`); elsewhere a pool has one stream, and there is
+one of control messages.
 
 Ids and pool names stand last in a key, so they may contain any character. Only behind the id of a cell's owner the name
 of the cell follows: there `%` and `:` of the id are written `%25` and `%3A`, and `%t` stands before that of a thread.
@@ -48,8 +47,7 @@ from __future__ import annotations
 
 import re
 
-#: What a prefix may look like. No braces, which would move the hash tag; no glob characters, for
-#: ACL patterns.
+#: What a prefix may look like. No braces, which would move the hash tag; no glob characters, for ACL patterns.
 PREFIX_PATTERN = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 
 
@@ -75,13 +73,13 @@ def thread_of_owner(owner: str) -> str | None:
 class Keys:
     """The key names of one cluster. Clusters that share a Redis differ in `prefix`."""
 
-    __slots__ = ("_open", "prefix")
+    __slots__ = ("_tag", "prefix")
 
     def __init__(self, prefix: str = "drumline") -> None:
         if not PREFIX_PATTERN.fullmatch(prefix):
             raise ValueError(f"{prefix!r} cannot be a key prefix: use 1 to 64 letters, digits and _ . : / -")
         self.prefix = prefix
-        self._open = "{" + prefix + ":"
+        self._tag = "{" + prefix + ":"
 
     def __repr__(self) -> str:
         return f"Keys({self.prefix!r})"
@@ -102,11 +100,11 @@ class Keys:
         """The task stream of a pool; with `partition` that partition's own one (Redis Cluster)."""
         if partition is None:
             return f"{self.prefix}:tasks:{pool}"
-        return f"{self._open}{partition}}}:tasks:{pool}"
+        return f"{self._tag}{partition}}}:tasks:{pool}"
 
     def ctl(self, partition: int | None = None) -> str:
         """The control stream that every worker reads; with `partition` that partition's own one (Redis Cluster)."""
-        return f"{self.prefix}:ctl" if partition is None else f"{self._open}{partition}}}:ctl"
+        return f"{self.prefix}:ctl" if partition is None else f"{self._tag}{partition}}}:ctl"
 
     def workers(self) -> str:
         """Workers that are there."""
@@ -124,63 +122,63 @@ class Keys:
 
     def tag(self, partition: int) -> str:
         """What every key of the partition begins with: `{prefix:partition}`."""
-        return f"{self._open}{partition}}}"
+        return f"{self._tag}{partition}}}"
 
     def requests(self, partition: int) -> str:
         """What clients ask of the partition's coordinator."""
-        return f"{self._open}{partition}}}:requests"
+        return f"{self._tag}{partition}}}:requests"
 
     def inbox(self, partition: int) -> str:
         """What workers and keepers say to the partition's coordinator."""
-        return f"{self._open}{partition}}}:inbox"
+        return f"{self._tag}{partition}}}:inbox"
 
     def dead(self, partition: int) -> str:
         """Entries that could not be handled."""
-        return f"{self._open}{partition}}}:dead"
+        return f"{self._tag}{partition}}}:dead"
 
     def failed(self, partition: int) -> str:
         """Runs that failed lately."""
-        return f"{self._open}{partition}}}:failed"
+        return f"{self._tag}{partition}}}:failed"
 
     def lease(self, partition: int) -> str:
         """Who owns the partition, and up to where that is committed."""
-        return f"{self._open}{partition}}}:lease"
+        return f"{self._tag}{partition}}}:lease"
 
     def open(self, partition: int) -> str:
         """Open runs."""
-        return f"{self._open}{partition}}}:open"
+        return f"{self._tag}{partition}}}:open"
 
     def timers(self, partition: int) -> str:
         """What is due when."""
-        return f"{self._open}{partition}}}:timers"
+        return f"{self._tag}{partition}}}:timers"
 
     def run(self, partition: int, run_id: str) -> str:
         """A run's record."""
-        return f"{self._open}{partition}}}:run:{run_id}"
+        return f"{self._tag}{partition}}}:run:{run_id}"
 
     def thread(self, partition: int, thread_id: str) -> str:
         """The head of a thread."""
-        return f"{self._open}{partition}}}:thread:{thread_id}"
+        return f"{self._tag}{partition}}}:thread:{thread_id}"
 
     def history(self, partition: int, thread_id: str) -> str:
         """The checkpoints of a thread, and what the tasks behind them have written."""
-        return f"{self._open}{partition}}}:history:{thread_id}"
+        return f"{self._tag}{partition}}}:history:{thread_id}"
 
     def values(self, partition: int, thread_id: str) -> str:
         """The names of a thread's cells and blobs."""
-        return f"{self._open}{partition}}}:values:{thread_id}"
+        return f"{self._tag}{partition}}}:values:{thread_id}"
 
     def runs(self, partition: int, thread_id: str) -> str:
         """The runs of a thread of which something may be left."""
-        return f"{self._open}{partition}}}:runs:{thread_id}"
+        return f"{self._tag}{partition}}}:runs:{thread_id}"
 
     def threads(self, partition: int) -> str:
         """The threads of the partition, by when they changed."""
-        return f"{self._open}{partition}}}:threads"
+        return f"{self._tag}{partition}}}:threads"
 
     def queue(self, partition: int) -> str:
         """Requests that wait until the run before them on their thread has ended."""
-        return f"{self._open}{partition}}}:queue"
+        return f"{self._tag}{partition}}}:queue"
 
     def record(self, partition: int, owner: str) -> str:
         """The hash that names the cells and blobs of their owner: a run's record, or the values of a thread."""
@@ -189,11 +187,11 @@ class Keys:
 
     def log(self, partition: int, run_id: str) -> str:
         """A run's log."""
-        return f"{self._open}{partition}}}:log:{run_id}"
+        return f"{self._tag}{partition}}}:log:{run_id}"
 
     def waiting(self, partition: int) -> str:
         """Runs that have tasks which wait without an entry of a task stream."""
-        return f"{self._open}{partition}}}:waiting"
+        return f"{self._tag}{partition}}}:waiting"
 
     def cells(self, partition: int, owner: str, cell: str) -> str:
         """The versions of a cell of `owner`: a run, or `owner_of_thread`. `commit.lua` makes this name too."""
@@ -202,11 +200,11 @@ class Keys:
             return self.cells(partition, thread, cell).replace(":cells:", ":cells:%t", 1)
         if ":" in owner or "%" in owner:
             owner = owner.replace("%", "%25").replace(":", "%3A")
-        return f"{self._open}{partition}}}:cells:{owner}:{cell}"
+        return f"{self._tag}{partition}}}:cells:{owner}:{cell}"
 
     def blob(self, partition: int, blob_id: str) -> str:
         """One large value."""
-        return f"{self._open}{partition}}}:blob:{blob_id}"
+        return f"{self._tag}{partition}}}:blob:{blob_id}"
 
 
 class PartitionKeys(Keys):

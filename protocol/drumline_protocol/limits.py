@@ -34,6 +34,12 @@ RESULT_INLINE_BYTES_MAX = 1024 * 1024
 #: No value that takes less than this is put under a name: the name would not be shorter by much.
 NAMED_CROWDED_BYTES_MIN = 256
 
+#: Values that the argument of one Send takes from elsewhere: each is copied for the task.
+HOLES_MAX = 256
+
+#: Containers and items of an argument that are looked through for such values.
+HOLES_LOOK_ITEMS_MAX = 10_000
+
 #: The id of a blob: the id of its run, and what tells the values of that run apart.
 BLOB_ID_CHARS_MAX = 512
 
@@ -121,14 +127,14 @@ DISPATCH_WINDOW_ENTRIES_MAX = 1000
 #: Bytes of tasks that one commit may send out (a single bigger task goes alone).
 DISPATCH_WINDOW_BYTES_MAX = 1024 * 1024
 
-#: How often a task may be begun when workers keep vanishing with it, before it has failed (`TaskAbandoned`).
+#: How often a task may be begun when workers keep vanishing with it, before it has failed (`TaskLost`).
 ATTEMPTS_MAX = 5
 
 #: Workers that a task may lose in company. From then on it is a suspect and runs alone, so that what it loses further
 #: is its own doing, and others are spared.
 DEATHS_IN_COMPANY_MAX = 2
 
-#: How often a task may be begun in all, whatever voids its attempts: a broker may lose entries again and again.
+#: How often a task may be begun in all, why ever its attempts are retracted: a broker may lose entries again and again.
 BEGINNINGS_MAX = 50
 
 #: After a takeover, how often an entry may bring its coordinator down before its run fails (`PoisonedRun`).
@@ -151,7 +157,8 @@ LOG_ENTRY_BYTES_MAX = 1024 * 1024
 #: coordinator reads.
 INBOX_BYTES_MAX = 32 * 1024 * 1024
 
-#: Bytes of facts that one run may write. A node that never ends would fill Redis, and stop everybody.
+#: Bytes that are kept of one run's log (a setting). Of a longer one the oldest entries go: a node that never ends would
+#: fill Redis, and stop everybody.
 RUN_LOG_BYTES_MAX = 1024 * 1024 * 1024
 
 #: Entries that could not be handled, and that a partition keeps for an operator.

@@ -14,7 +14,7 @@ TaskError       worker -> coordinator   a task raised
 TaskBubbled     worker -> coordinator   a task returned `Command(graph=Command.PARENT)`
 TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits for an answer of the caller
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
-Abandoned       keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
+AttemptLost     keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
 WorkersChanged  keeper -> coordinator   parked tasks may try again
 RunDamaged      keeper -> coordinator   the record or the log of an open run is gone: it cannot go on
 TaskMessage     coordinator -> worker   run this task
@@ -37,7 +37,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class RunRequest:
-    """A run to start. `record` names the stream modes to record; `subgraphs` whether child events are among them.
+    """A run to start. `recorded` names the stream modes to record; `subgraphs` whether child events are among them.
 
     `config` holds the plain parts of a LangGraph config: tags, metadata, configurable, recursion_limit,
     max_concurrency, run_name. `fingerprint` is None when the client does not hold the graph. `is_async` tells that the
@@ -50,7 +50,7 @@ class RunRequest:
     input: Any
     config: dict[str, Any] = field(default_factory=dict)
     context: Any = None
-    record: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
     subgraphs: bool = True
     fingerprint: str | None = None
     is_async: bool = False
@@ -195,7 +195,7 @@ class Refused:
 
 
 @dataclass(slots=True)
-class Abandoned:
+class AttemptLost:
     """Nobody renewed the entry of this attempt for longer than a lease, or the entry is gone.
 
     `proof` is the digest of the attempt's token, as the run record has it: workers, who may write into an inbox too,
@@ -238,7 +238,7 @@ class RunShared:
     partition: int
     config: dict[str, Any]
     context: Any
-    record: tuple[str, ...]
+    recorded: tuple[str, ...]
     subgraphs: bool
     is_async: bool = False
     names: bool = False
@@ -317,7 +317,7 @@ Message = (
     | TaskBubbled
     | TaskInterrupt
     | Refused
-    | Abandoned
+    | AttemptLost
     | WorkersChanged
     | RunDamaged
     | TaskMessage

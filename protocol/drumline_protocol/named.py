@@ -7,7 +7,8 @@ values in their places (`resolve`). No `Named` reaches user code.
 
 Names stand only in certain places, so that nobody has to search through values: a whole write of a task; the argument
 of a `Send` among its writes, or in the goto of a `Command`; a whole value of a command's update; the argument of a
-planned task; a whole cell; the value or an item of a change.
+planned task; a whole cell; the value or an item of a change. An argument may be a `Derived`: then names are its bytes,
+and some of its origins.
 """
 
 from __future__ import annotations
@@ -22,11 +23,21 @@ from drumline_graph.delta import ITEMS, PARTS, VALUE
 from drumline_graph.types import Command, Send
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.codec_builtin import Named
+from drumline_protocol.codec_derived import Derived
 from drumline_protocol.errors import BlobMissing
-from drumline_protocol.facts import GraphEntered, PlanMade, PlannedTask, StepCommitted, TailOpened, TaskFinished
+from drumline_protocol.facts import (
+    GraphEntered,
+    GraphKept,
+    PlanMade,
+    PlannedTask,
+    RoutingStarted,
+    StepCommitted,
+    TaskFinished,
+    TaskKept,
+)
 from drumline_protocol.limits import NAMED_BYTES_MIN
 
-__all__ = ["Blob", "Named", "arguments_in", "looks_large", "may_name", "move_out", "names_in", "resolve"]
+__all__ = ["Blob", "Named", "arguments_in", "looks_large", "may_name", "move_out", "names_in", "names_of", "resolve"]
 
 T = TypeVar("T")
 #: the id of a blob, and its bytes
@@ -90,12 +101,27 @@ def names_in(found: Any) -> list[Named]:
 def arguments_in(facts: Iterable[Any]) -> list[Named]:
     """The names in the results that these facts tell of which stand for arguments of Sends."""
     return [
-        value.arg
+        name
         for fact in facts
-        if type(fact) is TaskFinished and (type(fact.writes) is not Boxed or may_name(fact.writes.data))
-        for channel, value in unbox(fact.writes)
-        if channel == TASKS and type(value) is Send and type(value.arg) is Named
+        for writes in _writes_in(fact)
+        for channel, value in writes
+        if channel == TASKS and type(value) is Send
+        for name in names_of(value.arg)
     ]
+
+
+def names_of(arg: Any) -> list[Named]:
+    """The names in the argument of a `Send`: that of the argument itself, or of what it is made of."""
+    parts = (*arg.origins, arg.box) if type(arg) is Derived else (arg,)
+    return [part for part in parts if type(part) is Named]
+
+
+def _writes_in(fact: Any) -> list[Any]:
+    if type(fact) is GraphKept:
+        return [row.writes for row in fact.tasks if row.writes]
+    if type(fact) is TaskFinished and (type(fact.writes) is not Boxed or may_name(fact.writes.data)):
+        return [unbox(fact.writes)]
+    return []
 
 
 def resolve(found: T, values: Mapping[str, Any]) -> T:
@@ -183,10 +209,21 @@ def _in_sends(value: Any, leaf: _Leaf) -> Any:
     def send(item: Any) -> Any:
         if type(item) is not Send:
             return item
-        arg = leaf(item.arg)
+        arg = in_argument(item.arg, leaf)
         return item if arg is item.arg else Send(item.node, arg, timeout=item.timeout)
 
     return _each(value, send) if type(value) in (list, tuple) else send(value)
+
+
+def in_argument(arg: Any, leaf: _Leaf) -> Any:
+    """The argument of a Send with what `leaf` gives for its names; the very same object if nothing changes."""
+    if type(arg) is not Derived:
+        return leaf(arg)
+    origins = tuple(leaf(origin) if type(origin) is Named else origin for origin in arg.origins)
+    box = leaf(arg.box)
+    if box is arg.box and all(new is old for new, old in zip(origins, arg.origins, strict=True)):
+        return arg
+    return Derived(origins, box)
 
 
 def _in_command(command: Command[Any], leaf: _Leaf) -> Command[Any]:
@@ -223,7 +260,8 @@ def _in_plan(plan: PlanMade, leaf: _Leaf) -> PlanMade:
     def planned(task: PlannedTask) -> PlannedTask:
         if task.arg is None:
             return task
-        arg = _in_writes(task.arg, leaf) if task.hidden and type(task.arg) in (list, tuple) else leaf(task.arg)
+        is_start = task.hidden and type(task.arg) in (list, tuple)
+        arg = _in_writes(task.arg, leaf) if is_start else in_argument(task.arg, leaf)
         return task if arg is task.arg else replace(task, arg=arg)
 
     tasks = _each(plan.tasks, planned)
@@ -256,10 +294,26 @@ def _in_cells(fact: GraphEntered, leaf: _Leaf) -> GraphEntered:
     return fact if cells is fact.cells else replace(fact, cells=cells)
 
 
+def _in_graph_kept(fact: GraphKept, leaf: _Leaf) -> GraphKept:
+    """A graph of a head: those of its cells that are blobs, and what its tasks wrote."""
+    blobs = {channel: leaf(how) for channel, how in fact.kept.items() if type(how) is Named}
+    read = {channel: value for channel, value in blobs.items() if type(value) is not Named}
+    tasks = _each(fact.tasks, lambda row: _in_task_kept(row, leaf))
+    if tasks is fact.tasks and not read:
+        return fact
+    return replace(fact, cells={**fact.cells, **read}, tasks=tasks)
+
+
+def _in_task_kept(row: TaskKept, leaf: _Leaf) -> TaskKept:
+    writes = row.writes and _in_writes(row.writes, leaf)
+    return row if writes is row.writes else replace(row, writes=writes)
+
+
 _IN_FACTS: dict[type, Callable[[Any, _Leaf], Any]] = {
     TaskFinished: _in_fact_writes,
-    TailOpened: _in_fact_writes,
+    RoutingStarted: _in_fact_writes,
     PlanMade: _in_plan,
     StepCommitted: _in_step,
     GraphEntered: _in_cells,
+    GraphKept: _in_graph_kept,
 }

@@ -57,8 +57,8 @@ def check_request(request: RunRequest) -> None:
     from pydantic import ValidationError
 
     check_names(request)
-    if not all(isinstance(mode, str) for mode in request.record):
-        raise InvalidRequest("record must be a list of stream modes")
+    if not all(isinstance(mode, str) for mode in request.recorded):
+        raise InvalidRequest("recorded must be a list of stream modes")
     try:
         _config_model().model_validate(request.config)
     except ValidationError as error:

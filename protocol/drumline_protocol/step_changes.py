@@ -10,7 +10,7 @@ from drumline_graph.written import Written, expand
 from drumline_protocol.codec import Boxed
 
 
-def opened_changes(changes: Mapping[str, Any], written: Written) -> Mapping[str, Change]:
+def decoded_changes(changes: Mapping[str, Any], written: Written) -> Mapping[str, Change]:
     """The changes with values in the places of references to writes, and of values that are still encoded.
 
     `written` gives what the step's tasks wrote to a channel, in the order of their paths. DecodeError, IndexError.

@@ -31,11 +31,11 @@ from drumline_protocol.limits import NAME_CHARS_MAX
 from drumline_protocol.wire_shapes import (
     Misshapen,
     anything,
+    command_in,
+    interrupts_in,
     name,
-    opened_command,
-    opened_interrupts,
-    opened_writes,
     shape_of,
+    writes_in,
 )
 
 #: the newest version that this drumline reads and writes; a change that old readers cannot skip raises it
@@ -57,10 +57,10 @@ _CODES: dict[int, type] = {
     8: f.AttemptRetracted,
     9: f.TaskParked,
     10: f.StepCommitted,
-    11: f.GraphLeft,
+    11: f.GraphExited,
     12: f.Noticed,
     13: f.RunFinished,
-    14: f.TailOpened,
+    14: f.RoutingStarted,
     15: f.TaskInterrupted,
     16: f.GraphPaused,
     17: f.RunKept,
@@ -78,7 +78,7 @@ _CODES: dict[int, type] = {
     36: m.TaskError,
     37: m.TaskBubbled,
     38: m.Refused,
-    39: m.Abandoned,
+    39: m.AttemptLost,
     40: m.WorkersChanged,
     41: m.TaskMessage,
     42: m.Cancel,
@@ -156,7 +156,7 @@ def _below_out(below: m.TaskThread | None) -> list[Any] | None:
 
 #: fields that are not plain data: how they go out (`wire_shapes` says how they come in)
 _OUTS: dict[Any, Convert | None] = {
-    **dict.fromkeys(("ns", "record", "tags", "written", "triggers", "path"), list),
+    **dict.fromkeys(("ns", "recorded", "tags", "written", "triggers", "path"), list),
     (f.GraphEntered, "path"): None,
     (f.GraphKept, "path"): None,
     "changes": _changes_out,
@@ -267,10 +267,10 @@ def encode(codec: Codec, thing: Any) -> bytes:
 
 def decode(codec: Codec, data: bytes) -> Any:
     """The fact or message in `data`. DecodeError, or ProtocolTooNew for a newer protocol."""
-    return from_row(_opened_envelope(codec, data)[1])
+    return from_row(_decode_envelope(codec, data)[1])
 
 
-def _opened_envelope(codec: Codec, data: bytes) -> list[Any]:
+def _decode_envelope(codec: Codec, data: bytes) -> list[Any]:
     envelope = codec.decode(data)
     if type(envelope) is not list or len(envelope) < 2 or type(envelope[0]) is not int:
         raise DecodeError("this is no drumline message: it has no protocol version")
@@ -299,7 +299,7 @@ def decode_facts(codec: Codec, data: bytes) -> list[Any]:
     told, data = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
     if crc32(data).to_bytes(_CHECKSUM_BYTES, "big") != told:
         raise DecodeError("the checksum of a log entry is wrong: its bytes were changed", len(data))
-    envelope = _opened_envelope(codec, data)
+    envelope = _decode_envelope(codec, data)
     rows, counts = envelope[1], envelope[2] if len(envelope) > 2 else []
     if type(rows) is not list or type(counts) is not list:
         raise DecodeError("a log entry must hold a list of facts")
@@ -381,20 +381,20 @@ def decode_item(codec: Codec, data: bytes) -> tuple[int, Any, Any]:
 
 def decode_writes(boxed: Any) -> list[tuple[str, Any]]:
     """The writes of a task, boxed or open, as pairs of channel and value. DecodeError if they are none."""
-    return _opened(boxed, "the writes of a task", opened_writes)
+    return _decode_box(boxed, "the writes of a task", writes_in)
 
 
 def decode_interrupts(boxed: Any) -> list[Interrupt[Any]]:
     """What a task asks its caller. DecodeError if it is no list of Interrupts."""
-    return _opened(boxed, "the interrupts of a task", opened_interrupts)
+    return _decode_box(boxed, "the interrupts of a task", interrupts_in)
 
 
 def decode_command(boxed: Any) -> Command[Any]:
     """The command that a task has for the graph above. DecodeError if it is none."""
-    return _opened(boxed, "the command of a task", opened_command)
+    return _decode_box(boxed, "the command of a task", command_in)
 
 
-def _opened(boxed: Any, what: str, shape: Callable[[Any], T]) -> T:
+def _decode_box(boxed: Any, what: str, shape: Callable[[Any], T]) -> T:
     try:
         return shape(unbox(boxed))
     except Misshapen as error:

@@ -314,8 +314,8 @@ def command(value: Any) -> Any:
 #: By class and field, or by field where it is the same in all classes.
 FIELDS: dict[Any, Shape] = {
     **dict.fromkeys(("run", "run_id", "task", "executor"), name),
-    (m.Abandoned, "task"): name_or_none,  # none, with attempt 0: its run shall be looked at
-    (m.Abandoned, "attempt"): number(0),
+    (m.AttemptLost, "task"): name_or_none,  # none, with attempt 0: its run shall be looked at
+    (m.AttemptLost, "attempt"): number(0),
     (f.Emitted, "executor"): text,  # empty for a graph that a node called
     (f.TaskFinished, "executor"): text,
     "graph": name,
@@ -404,20 +404,20 @@ def shape_of(cls: type, field: str, annotation: Any) -> Shape:
 # -- values that are read later --------------------------------------------------------------------
 
 
-def opened_writes(value: Any) -> list[tuple[str, Any]]:
+def writes_in(value: Any) -> list[tuple[str, Any]]:
     """Writes that were boxed, as pairs."""
-    return [(channel, written) for channel, written in _opened(writes, value)]
+    return [(channel, written) for channel, written in _shaped(writes, value)]
 
 
-def opened_interrupts(value: Any) -> list[Interrupt[Any]]:
+def interrupts_in(value: Any) -> list[Interrupt[Any]]:
     """Interrupts that were boxed."""
-    found: list[Interrupt[Any]] = _opened(interrupts, value)
+    found: list[Interrupt[Any]] = _shaped(interrupts, value)
     return found
 
 
-def opened_command(value: Any) -> Command[Any]:
+def command_in(value: Any) -> Command[Any]:
     """A command that was boxed. Where it goes must be nodes."""
-    found: Command[Any] = _opened(command, value)
+    found: Command[Any] = _shaped(command, value)
     goto = found.goto
     for each in goto if isinstance(goto, (list, tuple, set, frozenset)) else (goto,):
         if not (isinstance(each, str) or (type(each) is Send and type(each.node) is str)):
@@ -425,7 +425,7 @@ def opened_command(value: Any) -> Command[Any]:
     return found
 
 
-def _opened(shape: Shape, value: Any) -> Any:
+def _shaped(shape: Shape, value: Any) -> Any:
     if type(value) is Boxed:
         raise Misshapen("must not be boxed twice")
     return shape(value)

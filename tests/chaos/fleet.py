@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.chaos.bad_graphs import ENDED_BY_NODE
 from tests.chaos.proxy import Proxies
 
-from drumline.cli.guardian import Guardian
+from drumline.cli.reaper import Reaper
 from drumline_transport.local_server import LocalServer
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ class Fleet:
         self.folder = folder
         self._apps = [word for app in apps for word in ("--app", app)]
         self._pace_s = pace_s
-        self._guardian = Guardian()
+        self._reaper = Reaper()
         self._lock = threading.Lock()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._killed: set[int] = set()
@@ -113,7 +113,7 @@ class Fleet:
                 command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
             self._processes[name] = process
-            self._guardian.watch(process.pid)
+            self._reaper.watch(process.pid)
 
     def _watch(self) -> None:
         """Start again what ended by itself, and remember that it did."""
@@ -150,4 +150,4 @@ class Fleet:
         for path in self.server.directory.iterdir():
             if path != self.server.log_path:  # its data may be large, and says less than the logs
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        self._guardian.close()
+        self._reaper.close()

@@ -24,7 +24,7 @@ from drumline_protocol.facts import Emitted, PlanMade
 from drumline_protocol.ids import partition_of_run
 from drumline_protocol.keys import Keys
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     Cancel,
     CancelRun,
     Events,
@@ -58,7 +58,7 @@ def _message(rng: random.Random, codec: Codec) -> bytes:
             TaskResult(run, task, 1, "nobody", codec.box([["out", 1]])),
             TaskError(run, task, 1, "nobody", "no failure"),
             Refused(run, task, 1, "nobody", "no reason"),
-            Abandoned(run, task, 99, "no reason"),
+            AttemptLost(run, task, 99, "no reason"),
             WorkersChanged(10**6),
             Cancel(run, ("x",)),
         ]
@@ -198,7 +198,7 @@ class Hostile:
         partition = partition_of_run(run, self._partitions)
         name = self._rng.choice([self._keys.run, self._keys.log])(partition, run)
         self._raw.execute_command("SET", name, "not what you think", "EX", 600)
-        request = wire.encode(self._codec, RunRequest(run, "tokens", {"count": 3}, record=("custom",)))
+        request = wire.encode(self._codec, RunRequest(run, "tokens", {"count": 3}, recorded=("custom",)))
         stream = self._keys.requests(partition)
         self._raw.execute_command("XADD", stream, "*", "r", run, "d", request)
 

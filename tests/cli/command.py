@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from drumline.cli.guardian import Watched
+from drumline.cli.reaper import Watched
 
 ROOT = Path(__file__).parents[2]
 SERVED = f"{ROOT}/tests/cli/served.py:GRAPHS"

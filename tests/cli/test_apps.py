@@ -172,7 +172,7 @@ def test_a_graph_of_langgraph_is_served_as_it_is(write: Write, spec: str) -> Non
     write("app_l.py", "def make(): return graph\n", base=LANGGRAPH)
     ((name, program),) = load_programs([spec]).items()
     assert (name, program.name) == (spec.rpartition(":")[2], "one")
-    assert program.nodes["say"].foreign
+    assert program.nodes["say"].makes_writes
 
 
 def test_a_functional_graph_of_langgraph_is_served(write: Write) -> None:
@@ -184,7 +184,7 @@ def test_a_mapping_of_both_kinds(write: Write) -> None:
     write("app_r.py", "import theirs\nGRAPHS = {'ours': graph, 'theirs': theirs.graph, 'flow': theirs.flow}\n")
     write("theirs.py", FLOW, base=LANGGRAPH)
     programs = load_programs(["app_r.py:GRAPHS"])
-    kinds = {name: any(node.foreign for node in program.nodes.values()) for name, program in programs.items()}
+    kinds = {name: any(node.makes_writes for node in program.nodes.values()) for name, program in programs.items()}
     assert kinds == {"ours": False, "theirs": True, "flow": True}
     with pytest.raises(AppNotFound, match="Its graphs are: GRAPHS, graph"):
         load_programs(["app_r.py:nothing"])

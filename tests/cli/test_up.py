@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.cli.command import SERVED, Started, all_gone, children_of, drumline, environment, ps
 
-from drumline.cli.guardian import Watched
+from drumline.cli.reaper import Watched
 from drumline.up_file import read_state
 from drumline_transport.local_server import find_server
 
@@ -208,7 +208,7 @@ def test_a_killed_coordinator_is_started_again(own_up: Started, tmp_path: Path) 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything(own_up: Started, tmp_path: Path, number: int) -> None:
     left = [Watched(pid) for pid in children_of(own_up.process.pid)]
-    assert len(left) >= 5, "guardian, broker, coordinator, two workers"
+    assert len(left) >= 5, "reaper, broker, coordinator, two workers"
     assert own_up.end(number) == 0
     assert all_gone(left)
     assert not (tmp_path / ".drumline").exists()
@@ -225,7 +225,7 @@ def test_a_node_that_never_ends_does_not_keep_up_from_stopping(own_up: Started, 
 
 
 def test_no_process_outlives_a_killed_up(own_up: Started) -> None:
-    """kill -9 of `up` itself: the guardian ends what it started."""
+    """kill -9 of `up` itself: the reaper ends what it started."""
     left = [Watched(pid) for pid in children_of(own_up.process.pid)]
     own_up.process.kill()
     assert all_gone(left)

@@ -135,11 +135,11 @@ class Script:
         assert reply.status == "applied", reply
 
 
-def begun(program: Program, *, record: Sequence[str] = (), subgraphs: bool = False) -> list[Any]:
+def begun(program: Program, *, recorded: Sequence[str] = (), subgraphs: bool = False) -> list[Any]:
     """The two facts that begin a run of `program`."""
     sketches = sketch_program(program)
     started = RunStarted(
-        "r", program.name, program.fingerprint, tuple(record), sketches, {}, (), 0.0, subgraphs=subgraphs
+        "r", program.name, program.fingerprint, tuple(recorded), sketches, {}, (), 0.0, subgraphs=subgraphs
     )
     return [started, GraphEntered((), "", {})]
 
@@ -166,12 +166,12 @@ def events(script: Script, *payloads: Any, n: int = 0, attempt: int = 1) -> Emit
 
 def finished_run(script: Script, run_id: str = "r") -> None:
     """Facts 1-3 begin, 4-6 are three events, 7 the result, 8 the commit, 9 the end."""
-    script.write(run_id, 1, *begun(PROGRAM, record=("custom", "updates")), planned(1, "says"))
+    script.write(run_id, 1, *begun(PROGRAM, recorded=("custom", "updates")), planned(1, "says"))
     script.write(run_id, 4, events(script, "a", "b", "c"), last=6)
     script.write(run_id, 7, TaskFinished((), "says", 1, "w", [["out", 3]], 0.0), committed(1, out=3))
     script.finish(run_id, 9)
 
 
 def accept(script: Script, run_id: str) -> None:
-    script.write(run_id, 1, *begun(PROGRAM, record=("custom",)), planned(1, "says"))
+    script.write(run_id, 1, *begun(PROGRAM, recorded=("custom",)), planned(1, "says"))
     script.write(run_id, 4, events(script, "a", "b"), last=5)

@@ -45,14 +45,14 @@ def test_a_request_says_what_its_caller_gave(script: Script) -> None:
     assert request.run_id == "mine"
     assert (request.graph, unbox(request.input), request.context) == ("says", {"n": 1}, {"k": 1})
     assert request.config == {key: value for key, value in config.items() if key != "run_id"}
-    assert (request.record, request.subgraphs, request.fingerprint) == (("updates",), False, None)
+    assert (request.recorded, request.subgraphs, request.fingerprint) == (("updates",), False, None)
     assert not request.is_async
 
 
 def test_what_a_stream_records(script: Script) -> None:
     def recorded(**options: Any) -> Any:
         request = request_of(script, lambda: list(graph(script).stream({"n": 1}, **options)))
-        return request.record, request.subgraphs
+        return request.recorded, request.subgraphs
 
     assert recorded(stream_mode="custom") == (("custom",), False)
     assert recorded(stream_mode=["values", "messages"], subgraphs=True) == (("values", "messages"), True)
@@ -66,7 +66,7 @@ def test_start_records_everything(script: Script) -> None:
     request = request_of(script, lambda: graph(script).start({"n": 1}, {"run_id": "mine"}, context=5))
     assert (request.run_id, request.context) == ("mine", 5)
     assert request.subgraphs
-    assert set(request.record) == set(MODES)
+    assert set(request.recorded) == set(MODES)
     assert not request.is_async
     assert request_of(script, lambda: asyncio.run(graph(script).astart({"n": 1}))).is_async
 

@@ -92,7 +92,7 @@ def test_one_call_is_one_request(faces: Faces, script: Script, face: str) -> Non
         faces[face].invoke({"n": 1}, config, context={"k": 1}, stream_mode=["custom", "values"], debug=True)
     request = script.requests()[-1]
     assert request.config == {key: value for key, value in config.items() if key != "callbacks"}
-    assert (request.record, request.context) == (("custom", "values", "updates"), {"k": 1})
+    assert (request.recorded, request.context) == (("custom", "values", "updates"), {"k": 1})
 
 
 def test_a_graph_at_hand_keeps_its_defaults(script: Script) -> None:
@@ -101,7 +101,7 @@ def test_a_graph_at_hand_keeps_its_defaults(script: Script) -> None:
     for face in (graph.on(script.cluster()), script.cluster().graph("says", graph=graph)):
         with pytest.raises(NoCoordinator):
             list(face.stream({"n": 1}))
-        assert script.requests()[-1].record == ("custom", "updates", "values")
+        assert script.requests()[-1].recorded == ("custom", "updates", "values")
 
 
 @pytest.mark.parametrize("text", [None, "values", ["values"], ["updates", "values"], ("custom",)])

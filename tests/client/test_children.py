@@ -30,7 +30,7 @@ from drumline.graph import START
 from drumline.langgraph import adapt
 from drumline_transport.memory import MemoryBroker
 from drumline_worker.context import TaskContext, enter
-from drumline_worker.outbox import Slot
+from drumline_worker.outbox import Execution
 from drumline_worker.values import Values
 
 Told = dict[str, Any]
@@ -338,7 +338,7 @@ def test_each_attempt_of_a_task_asks_for_the_same_runs() -> None:
 
     def ask(attempt: int, task: int) -> None:
         job = stand.registry.job(stand.message(task, attempt=attempt), lambda *_: None, "w", values)
-        job.fate = Slot("default", "1-0", 0, "run", job.task, attempt, f"w{attempt}")
+        job.fate = Execution("default", "1-0", 0, "run", job.task, attempt, f"w{attempt}")
         enter(TaskContext(job))
         for input in inputs if attempt == 1 else inputs[::-1]:
             asked[attempt, task].append(child("shows").stream(input).run_id)

@@ -118,7 +118,7 @@ def test_a_position_in_a_tail_that_was_lost_is_a_rewind(script: Script, rewritte
     """I8: other facts stand under the numbers that the reader has seen. It must not go on behind them as if they were
     those.
     """
-    script.write("r", 1, *begun(PROGRAM, record=("custom",)), planned(1, "says"))
+    script.write("r", 1, *begun(PROGRAM, recorded=("custom",)), planned(1, "says"))
     script.write("r", 4, events(script, "seen", "and lost"), last=5)
     stream = script.cluster().join("r", stream_mode="custom")
     before = stream.position
@@ -139,7 +139,7 @@ def test_a_position_in_a_tail_that_was_lost_is_a_rewind(script: Script, rewritte
 
 
 def test_a_burst_counts_as_many_facts_as_it_has_events(script: Script) -> None:
-    script.write("r", 1, *begun(PROGRAM, record=("custom",)), planned(1, "says"))
+    script.write("r", 1, *begun(PROGRAM, recorded=("custom",)), planned(1, "says"))
     script.write("r", 4, events(script, *range(5)), events(script, *range(5, 7), n=5), last=10)
     script.finish("r", 11)
     assert list(script.cluster().join("r", stream_mode="custom")) == list(range(7))
@@ -188,7 +188,7 @@ def test_unknown_runs_are_told_at_the_first_item(script: Script) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "record", "missing"),
+    ("mode", "recorded", "missing"),
     [
         ("custom", (), ["custom"]),
         (["updates", "custom"], ("messages",), ["custom"]),
@@ -196,12 +196,12 @@ def test_unknown_runs_are_told_at_the_first_item(script: Script) -> None:
         ("messages", ("custom", "updates"), ["messages"]),
     ],
 )
-def test_modes_whose_events_were_not_recorded(script: Script, mode: Any, record: Any, missing: list[str]) -> None:
-    script.write("r", 1, *begun(PROGRAM, record=record))
+def test_modes_whose_events_were_not_recorded(script: Script, mode: Any, recorded: Any, missing: list[str]) -> None:
+    script.write("r", 1, *begun(PROGRAM, recorded=recorded))
     script.finish("r", 3)
     with pytest.raises(ModeNotRecorded) as caught:
         list(script.cluster().join("r", stream_mode=mode))
-    assert (caught.value.modes, caught.value.recorded) == (missing, list(record))
+    assert (caught.value.modes, caught.value.recorded) == (missing, list(recorded))
 
 
 def test_modes_that_are_read_from_every_log_need_not_be_recorded(script: Script) -> None:
@@ -215,9 +215,9 @@ def test_modes_that_are_read_from_every_log_need_not_be_recorded(script: Script)
 
 
 def test_events_of_subgraphs_must_have_been_recorded_too(script: Script) -> None:
-    script.write("r", 1, *begun(PROGRAM, record=("custom",)))
+    script.write("r", 1, *begun(PROGRAM, recorded=("custom",)))
     script.finish("r", 3)
-    script.write("all", 1, *begun(PROGRAM, record=("custom",), subgraphs=True))
+    script.write("all", 1, *begun(PROGRAM, recorded=("custom",), subgraphs=True))
     script.finish("all", 3)
     cluster = script.cluster()
     assert list(cluster.join("r", stream_mode="custom")) == []

@@ -81,7 +81,7 @@ def test_a_failed_run_raises_once_and_then_is_at_its_end(script: Script) -> None
 
 
 def test_items_before_a_failure_are_yielded_first(script: Script) -> None:
-    script.write("r", 1, *begun(PROGRAM, record=("custom",)), planned(1, "says"))
+    script.write("r", 1, *begun(PROGRAM, recorded=("custom",)), planned(1, "says"))
     script.write(
         "r",
         4,

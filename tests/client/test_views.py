@@ -25,9 +25,9 @@ from drumline_protocol.message_kinds import CHUNK, WHOLE
 from drumline_worker.model_call import ModelCall
 
 
-def start(script: Script, *record: str) -> None:
+def start(script: Script, *recorded: str) -> None:
     """Facts 1 to 3: a run whose node `says` is open."""
-    script.write("r", 1, *begun(PROGRAM, record=record, subgraphs=True), planned(1, "says"))
+    script.write("r", 1, *begun(PROGRAM, recorded=recorded, subgraphs=True), planned(1, "says"))
 
 
 def read(script: Script, **options: Any) -> list[Any]:
@@ -134,7 +134,7 @@ def nested_run(script: Script) -> None:
     from tests.client.graphs import GRAPHS
 
     program, ns = GRAPHS["outer"].program, ("inner:t1",)
-    facts = [*begun(program, record=("custom",), subgraphs=True)]
+    facts = [*begun(program, recorded=("custom",), subgraphs=True)]
     facts.append(PlanMade((), 1, 25, [PlannedTask("t1", "inner", ("p", "inner"), ("t",))], 0.0))
     facts.append(GraphEntered(ns, "inner", {}))
     facts.append(PlanMade(ns, 1, 25, [PlannedTask("t2", "inside", ("p", "inside"), ("t",))], 0.0))

@@ -12,7 +12,7 @@ from tests.cluster.conftest import pids_in
 from tests.cluster.processes import Processes
 
 from drumline import Cluster
-from drumline.errors import TaskAbandoned
+from drumline.errors import TaskLost
 from drumline_protocol.limits import ATTEMPTS_MAX, DEATHS_IN_COMPANY_MAX
 
 pytestmark = pytest.mark.cluster
@@ -58,7 +58,7 @@ def test_only_the_killer_fails(cluster_of: Make, tmp_path: Path, killers: list[s
         innocents = [cluster.graph(name).start(given) for name in ("work", "awork") for _ in range(2)]
         guilty = [cluster.graph(name).start({"mark": str(mark)}) for name, mark in zip(killers, marks, strict=True)]
         for run in guilty:
-            with pytest.raises(TaskAbandoned, match=f"was begun {ATTEMPTS_MAX} times"):
+            with pytest.raises(TaskLost, match=f"was begun {ATTEMPTS_MAX} times"):
                 cluster.result(run)
         assert [cluster.result(run)["done"] for run in innocents] == [True] * 4
     for mark in marks:

@@ -68,7 +68,7 @@ class Seat:
     def start(self, run_id: str = "r1", graph: str = "g", input: Any = None, **config: Any) -> list[TaskMessage]:
         """Begin a run; its first tasks."""
         given = {"l": ["i"]} if input is None else input
-        self.say(RunRequest(run_id, graph, self.codec.box(given), config, record=("custom",)))
+        self.say(RunRequest(run_id, graph, self.codec.box(given), config, recorded=("custom",)))
         self.settle()
         return self.tasks()
 

@@ -10,7 +10,7 @@ from tests.coordinator.test_run import START, State, graph, node, result
 from drumline_coordinator.cells import Kept
 from drumline_coordinator.dispatch import Dispatcher
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.recovery import recover, slot_of
+from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Task
 from drumline_graph.builder import StateGraph
@@ -112,7 +112,7 @@ def test_a_new_owner_knows_what_is_kept_and_goes_on_with_deltas() -> None:
     for _ in range(5):
         store.handle(answer(store.fx.dispatch[0], "y"))
     (task,) = store.fx.dispatch
-    heir = recover(store.run.program, SHARED, store.facts, {slot_of(task.id, 1)}, CODEC)
+    heir = recover(store.run.program, SHARED, store.facts, {attempt_key(task.id, 1)}, CODEC)
     assert heir.state.root is not None and store.run.state.root is not None
     assert heir.state.root.kept == store.run.state.root.kept and heir.state.version == store.run.state.version
     store.run = heir

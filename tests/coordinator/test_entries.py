@@ -13,7 +13,7 @@ from drumline_protocol import wire
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.facts import AttemptRetracted, RunFinished
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DEAD_DATA_BYTES_MAX
-from drumline_protocol.messages import Abandoned, CancelRun, RunRequest
+from drumline_protocol.messages import AttemptLost, CancelRun, RunRequest
 from drumline_transport.broker import InboxEntry
 from drumline_transport.errors import ServerError
 from drumline_transport.memory_streams import Stream
@@ -56,15 +56,15 @@ def test_junk_is_set_aside_and_costs_nobody_anything(seat: Seat, junk: bytes, re
 def test_a_client_that_speaks_for_a_keeper_or_a_worker_is_not_heard(seat: Seat) -> None:
     """It may read the run's record, and so the digest by which a keeper is believed."""
     (task,) = seat.start()
-    slot = f"{task.task}:{task.attempt}"
-    proof = seat.broker.load_run(0, "r1")[f"k:{slot}"].decode()
-    for message in (Abandoned("r1", task.task, task.attempt, "forged", proof), seat.result(task)):
+    key = f"{task.task}:{task.attempt}"
+    proof = seat.broker.load_run(0, "r1")[f"k:{key}"].decode()
+    for message in (AttemptLost("r1", task.task, task.attempt, "forged", proof), seat.result(task)):
         seat.send(wire.encode(seat.codec, message), "r1", request=True)
     seat.settle()
     assert seat.end() is None
     reasons = [entry.reason for _, entry in seat.broker.dead(0, 9)]
     assert len(reasons) == 2
-    assert "a client may not say TaskResult" in reasons[0] and "a client may not say Abandoned" in reasons[1]
+    assert "a client may not say TaskResult" in reasons[0] and "a client may not say AttemptLost" in reasons[1]
     # Nothing of that happened: the attempt is the same, and its true answer counts
     seat.say(seat.result(task))
     seat.settle()

@@ -9,7 +9,7 @@ from tests.coordinator.test_run import State, begin, graph, node, result
 
 from drumline_coordinator.fold import fold
 from drumline_coordinator.nesting import ENDS, Ending, Place
-from drumline_coordinator.recovery import recover, slot_of
+from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import TRANSITIONS, ImpossibleTransition, TaskStatus
 from drumline_graph.builder import StateGraph
@@ -17,7 +17,7 @@ from drumline_graph.compile import compile_program
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, GraphRecursionError, ParentCommand
 from drumline_graph.types import Command, Interrupt, Send
-from drumline_protocol.facts import GraphEntered, GraphLeft, Noticed, RunFinished, TaskFinished, UnknownFact
+from drumline_protocol.facts import GraphEntered, GraphExited, Noticed, RunFinished, TaskFinished, UnknownFact
 from drumline_protocol.messages import RunRequest, RunShared, TaskBubbled, TaskError, TaskInterrupt, TaskResult
 
 
@@ -82,7 +82,7 @@ def test_what_was_noticed_is_not_told_again_after_a_takeover() -> None:
     shared = RunShared("r1", "g", "", 0, {}, None, (), True)
     fx = begin(program)[1]
     facts = [*fx.facts, Noticed("late", "late")]
-    run = recover(program, shared, facts, {slot_of(task.id, 1) for task in fx.dispatch})
+    run = recover(program, shared, facts, {attempt_key(task.id, 1) for task in fx.dispatch})
     assert run.state.noticed == {"late"} and run.state.running == 2
 
 
@@ -129,7 +129,7 @@ def test_a_graph_ends(place: Place, ending: Ending) -> None:
     end = fx.facts[-1]
     if place is Place.NODE and ending in (Ending.RETURNED, Ending.BUBBLED):
         # The graph is left, and its node has a result: the graph around it goes on
-        assert [fact.ns for fact in fx.facts if isinstance(fact, GraphLeft)] == [ns]
+        assert [fact.ns for fact in fx.facts if isinstance(fact, GraphExited)] == [ns]
         (finished,) = [fact for fact in fx.facts if isinstance(fact, TaskFinished) and fact.ns == ()]
         assert dict(finished.writes)["l"] == (["i", "x"] if ending is Ending.RETURNED else ["up"])
         assert [after.name for after in fx.dispatch] == ["after"] and not fx.finished
@@ -193,4 +193,4 @@ def test_the_recursion_limit_of_a_subgraph_fails_its_node() -> None:
     for _ in range(2):
         fx = run.handle(result(fx.dispatch[0]), 1.0)
     assert fx.finished and isinstance(fx.facts[-1].error, GraphRecursionError)  # type: ignore[union-attr]
-    assert [type(fact).__name__ for fact in fx.facts[-3:]] == ["GraphLeft", "TaskFailed", "RunFinished"]
+    assert [type(fact).__name__ for fact in fx.facts[-3:]] == ["GraphExited", "TaskFailed", "RunFinished"]

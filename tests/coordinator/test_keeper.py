@@ -38,7 +38,7 @@ def test_over_ten_quiet_leases_nothing_lapses() -> None:
     before, shares = epochs(house), (one.held, two.held)
     for _ in range(10 * TURNS_PER_LEASE):
         house.go_on(1)
-        assert all(row["left_ms"] > 0 for row in house.broker.lease_owners())
+        assert all(row["remaining_ms"] > 0 for row in house.broker.lease_owners())
     assert epochs(house) == before
     assert (one.held, two.held) == shares
 
@@ -311,7 +311,7 @@ def test_a_sweep_that_fails_costs_no_lease(step: str, monkeypatch: pytest.Monkey
     house.arrive("w1")
     house.go_on(3 * TURNS_PER_LEASE)
     assert one.held == [0, 1, 2, 3]
-    assert all(row["left_ms"] > 0 for row in house.broker.lease_owners())
+    assert all(row["remaining_ms"] > 0 for row in house.broker.lease_owners())
     assert one.keeper.holders("g", APPS.programs["g"].fingerprint) == 1
 
 

@@ -16,11 +16,11 @@ from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
 from drumline_graph.types import Command, Interrupt
 from drumline_protocol import wire
-from drumline_protocol.errors import TaskAbandoned
+from drumline_protocol.errors import TaskLost
 from drumline_protocol.facts import Emitted, GraphPaused, RunFinished, StepCommitted, TaskParked
 from drumline_protocol.failure import describe, rebuild
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     Cancel,
     CancelRun,
     Events,
@@ -73,7 +73,7 @@ def test_an_attempt_that_was_lost_frees_its_place() -> None:
     for attempt in (1, 2):
         (task,) = fx.dispatch
         assert (task.name, task.attempt) == ("a", attempt)
-        fx = run.handle(Abandoned("r1", task.id, attempt, "gone"), 1.0)
+        fx = run.handle(AttemptLost("r1", task.id, attempt, "gone"), 1.0)
     assert names(fx) == ["a"]
     assert names(run.handle(result(fx.dispatch[0], attempt=3), 1.0)) == ["b"]
 
@@ -143,7 +143,7 @@ def test_a_new_attempt_is_heard_from_its_first_event_and_from_anybody() -> None:
     run, fx = begin(graph((START, "a")))
     (task,) = fx.dispatch
     run.handle(events(task, 0, 3), 1.0)
-    run.handle(Abandoned("r1", task.id, 1, "gone"), 1.0)
+    run.handle(AttemptLost("r1", task.id, 1, "gone"), 1.0)
     fx = run.handle(events(task, 0, 2, attempt=2, executor="another"), 1.0)
     assert [(fact.attempt, fact.n, len(fact.items)) for fact in fx.facts if isinstance(fact, Emitted)] == [(2, 0, 2)]
 
@@ -190,7 +190,7 @@ def cancels(seat: Seat) -> list[Cancel]:
 
 
 def test_of_a_request_that_was_given_up_no_task_is_sent(seat: Seat) -> None:
-    seat.say(RunRequest("r1", "g", seat.codec.box({"l": ["i"]}), record=("custom",)))
+    seat.say(RunRequest("r1", "g", seat.codec.box({"l": ["i"]}), recorded=("custom",)))
     seat.say(CancelRun("r1", "nobody waits"))
     commit = seat.turn()
     assert commit is not None and commit.tasks == [] and commit.opened == []
@@ -234,11 +234,11 @@ def test_a_new_owner_knows_how_many_attempts_were_lost(seat: Seat) -> None:
         assert a.attempt == attempt
         seat.lease()
         proof = seat.broker.load_run(0, "r1")[f"k:{a.task}:{attempt}"].decode()
-        seat.say(Abandoned("r1", a.task, attempt, "gone", proof, died=True))
+        seat.say(AttemptLost("r1", a.task, attempt, "gone", proof, died=True))
         seat.settle()
         tasks = seat.tasks()
     end = seat.end()
-    assert end is not None and isinstance(rebuild(end.error), TaskAbandoned)
+    assert end is not None and isinstance(rebuild(end.error), TaskLost)
 
 
 def test_a_new_owner_counts_the_tasks_that_are_out(seat: Seat) -> None:

@@ -8,15 +8,16 @@ import pytest
 from tests.coordinator.test_dispatch import CODEC, SHARED, Store
 from tests.coordinator.test_run import START, State, graph, node
 
-from drumline_coordinator.heads import head_facts, open_head
+from drumline_coordinator.heads import head_facts
 from drumline_coordinator.named import open_answer, open_facts
-from drumline_coordinator.recovery import recover, slot_of
+from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.tasks import Task
 from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
 from drumline_graph.types import Command
 from drumline_protocol import wire
 from drumline_protocol.facts import AttemptRetracted
+from drumline_protocol.heads import open_head
 from drumline_protocol.messages import TaskBubbled, TaskResult
 from drumline_protocol.named import Blob, move_out
 
@@ -75,5 +76,5 @@ def test_a_head_names_what_a_task_of_the_open_step_wrote() -> None:
     facts = wire.decode_facts(CODEC, data)
     open_head(CODEC, "r1", facts, lambda _cells: [])
     open_facts(CODEC, facts, lambda ids: [held[id_] for id_ in ids])
-    heir = recover(store.run.program, SHARED, facts, {slot_of(b.id, 1)}, CODEC)
+    heir = recover(store.run.program, SHARED, facts, {attempt_key(b.id, 1)}, CODEC)
     assert dict(heir.state.tasks[a.id].writes)["l"] == LARGE

@@ -24,7 +24,7 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
 )
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     CancelRun,
     DeleteRun,
     Events,
@@ -159,30 +159,6 @@ def test_a_burst_becomes_several_log_entries_of_bounded_size(seat: Seat) -> None
     assert sum(isinstance(fact, Emitted) for fact in seat.facts()) == count
 
 
-def test_a_run_that_writes_without_end_fails_clearly_and_alone() -> None:
-    seat = Seat({"g": graph((START, "a"))}, log_bytes_max=200_000)
-    (task,), (other,) = seat.start("r1"), seat.start("r2")
-    for n in range(10):
-        seat.say(events(task, n, item(seat, "x" * 50_000)))
-        seat.settle()
-    end = seat.end()
-    assert end is not None and "RunTooLong" in end.error.class_name
-    seat.say(seat.result(other, "r2"))
-    seat.settle()
-    assert seat.end("r2").status == "done"  # type: ignore[union-attr]
-    assert left_of(seat)["open"] == [] and left_of(seat)["slots"] == []
-
-
-def test_the_bound_of_a_log_holds_over_a_takeover() -> None:
-    seat = Seat({"g": graph((START, "a"))}, log_bytes_max=200_000)
-    (task,) = seat.start()
-    for n in range(10):
-        seat.say(events(task, n, item(seat, "x" * 50_000)))
-        seat.settle()
-        seat.lease()
-    assert "RunTooLong" in seat.end().error.class_name  # type: ignore[union-attr]
-
-
 # -- lost events --------------------------------------------------------------------------------------
 
 
@@ -274,12 +250,12 @@ def test_a_run_that_is_whole_survives_the_word_of_a_stranger(seat: Seat) -> None
     # Given that workers may write into an inbox, and one of them is not ours
     (task,) = seat.start()
     seat.say(RunDamaged("r1", "so they say"))
-    seat.say(Abandoned("r1", task.task, 1, "so they say"))
-    seat.say(Abandoned("r1", task.task, 1, "so they say", task.token))
+    seat.say(AttemptLost("r1", task.task, 1, "so they say"))
+    seat.say(AttemptLost("r1", task.task, 1, "so they say", task.token))
     seat.settle()
     assert seat.end() is None and seat.tasks() == []
     digest = seat.broker.load_run(0, "r1")[f"k:{task.task}:1"].decode()
-    seat.say(Abandoned("r1", task.task, 1, "its keeper says so", digest))
+    seat.say(AttemptLost("r1", task.task, 1, "its keeper says so", digest))
     seat.settle()
     assert [task.attempt for task in seat.tasks()] == [2]
 

@@ -61,4 +61,4 @@ def test_a_run_that_cannot_go_on_leaves_nothing_that_a_commit_on_its_way_brings(
     here.digests["sent:1"] = "digest"  # by a commit that has not been applied yet, and so is what it says
     here.last += 3
     ruin = runs.ruin("r1", ValueError("no"))
-    assert "sent:1" in ruin.slots and ruin.last == here.last
+    assert "sent:1" in ruin.attempts and ruin.last == here.last

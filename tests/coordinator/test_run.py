@@ -16,7 +16,7 @@ from drumline_graph.compile import compile_program
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphRecursionError
 from drumline_graph.types import Send
-from drumline_protocol.errors import RunCancelled, TaskAbandoned
+from drumline_protocol.errors import RunCancelled, TaskLost
 from drumline_protocol.facts import (
     AttemptRetracted,
     Emitted,
@@ -34,7 +34,7 @@ from drumline_protocol.limits import (
     DISPATCH_WINDOW_ENTRIES_MAX,
 )
 from drumline_protocol.messages import (
-    Abandoned,
+    AttemptLost,
     CancelRun,
     Events,
     Refused,
@@ -146,10 +146,10 @@ def test_silence_retracts_the_attempt_and_dispatches_the_next() -> None:
     run, fx = begin(graph((START, "a")))
     (a,) = fx.dispatch
     run.handle(events(a, 0, 2), 1.0)
-    fx = run.handle(Abandoned("r1", a.id, 1, "silent"), 2.0)
+    fx = run.handle(AttemptLost("r1", a.id, 1, "silent"), 2.0)
     assert fx.facts == [AttemptRetracted((), a.id, 1, "silent")]
     assert fx.withdrawn == [(a.id, 1)] and fx.dispatch == [a] and a.attempt == 2
-    assert run.handle(Abandoned("r1", a.id, 1, "told twice"), 3.0).facts == []
+    assert run.handle(AttemptLost("r1", a.id, 1, "told twice"), 3.0).facts == []
     for zombie in (events(a, 2, 1), result(a, "zombie")):
         assert run.handle(zombie, 4.0).facts == []
     fx = run.handle(result(a, "good", attempt=2, executor="w2"), 5.0)
@@ -161,12 +161,12 @@ def test_attempts_are_capped(died: bool, most: int) -> None:
     run, fx = begin(graph((START, "a")))
     (a,) = fx.dispatch
     for attempt in range(1, most):
-        fx = run.handle(Abandoned("r1", a.id, attempt, "gone", died=died), 1.0)
+        fx = run.handle(AttemptLost("r1", a.id, attempt, "gone", died=died), 1.0)
         assert fx.dispatch == [a]
         assert a.is_suspect == (died and attempt >= DEATHS_IN_COMPANY_MAX)
-    fx = run.handle(Abandoned("r1", a.id, most, "gone", died=died), 2.0)
+    fx = run.handle(AttemptLost("r1", a.id, most, "gone", died=died), 2.0)
     failed, end = fx.facts
-    assert isinstance(failed, TaskFailed) and isinstance(failed.error, TaskAbandoned)
+    assert isinstance(failed, TaskFailed) and isinstance(failed.error, TaskLost)
     assert isinstance(end, RunFinished) and end.status == "failed"
 
 

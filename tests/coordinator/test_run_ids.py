@@ -19,7 +19,7 @@ def seat() -> Seat:
 
 
 def request(seat: Seat, word: str, run_id: str = "r1", name: str = "g") -> RunRequest:
-    return RunRequest(run_id, name, seat.codec.box({"l": [word]}), record=("custom",), digest=word)
+    return RunRequest(run_id, name, seat.codec.box({"l": [word]}), recorded=("custom",), digest=word)
 
 
 def started(seat: Seat) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from tests.coordinator.keepers import APPS, House, Turned
 
 from drumline_coordinator import sweep as sweep_module
-from drumline_coordinator.sweep import REPORT_AGAIN_TURNS, _Reports, _slots
+from drumline_coordinator.sweep import REPORT_AGAIN_TURNS, _attempts, _Reports
 from drumline_coordinator.troubles import FORGET_S, TELL_EVERY_S, Troubles
 from drumline_protocol import wire
 from drumline_protocol.limits import (
@@ -20,7 +20,7 @@ from drumline_protocol.limits import (
     LOST_SWEEP_RUNS_MAX,
     TASK_LEASE_MS,
 )
-from drumline_protocol.messages import Abandoned, RunDamaged, TaskMessage, TaskResult
+from drumline_protocol.messages import AttemptLost, RunDamaged, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
 from drumline_transport.errors import ServerError
 from drumline_transport.keeper_verbs import PoolSweep
@@ -128,7 +128,7 @@ def test_what_is_reported_is_not_reported_in_each_turn(monkeypatch: pytest.Monke
     age(house, take(house))
     for _ in range(REPORT_AGAIN_TURNS):
         one.keeper.turn()
-    assert [type(message) for message in said] == [Abandoned]
+    assert [type(message) for message in said] == [AttemptLost]
     one.keeper.turn()
     assert len(said) == 2
 
@@ -175,7 +175,7 @@ def test_the_sweep_goes_on_behind_its_cursor(monkeypatch: pytest.MonkeyPatch) ->
     [
         b"",
         b"\xc1 rubbish",
-        wire.encode(APPS.codec, Abandoned("r", "t", 1, "no task")),
+        wire.encode(APPS.codec, AttemptLost("r", "t", 1, "no task")),
         APPS.codec.encode([wire.VERSION + 1, [99]]),
         APPS.codec.encode([wire.VERSION, [41, "no shared part", *range(20)]]),
         b"\x91" * 2_000,
@@ -217,7 +217,7 @@ def test_a_pool_whose_stream_is_unusable_costs_no_other(monkeypatch: pytest.Monk
     monkeypatch.setattr(one.broker, "sweep_pools", sweep_pools)
     age(house, take(house))
     one.keeper.turn()
-    assert [type(message) for message in said] == [Abandoned]
+    assert [type(message) for message in said] == [AttemptLost]
 
 
 # -- tasks and runs that somebody deleted ----------------------------------------------------------
@@ -265,7 +265,7 @@ def test_an_answer_that_waits_in_the_inbox_wins_over_a_report(monkeypatch: pytes
     answer(house, take(house))
     for _ in range(10):
         one.keeper.turn()
-    assert [type(message) for message in said][:1] == [Abandoned]
+    assert [type(message) for message in said][:1] == [AttemptLost]
     # Then what was reported changes nothing
     one.work()
     assert house.broker.open_runs(0) == []
@@ -282,7 +282,7 @@ def test_a_task_is_lost_only_when_two_turns_see_it_missing(monkeypatch: pytest.M
     one.keeper.turn()
     assert said == []
     one.keeper.turn()
-    assert [type(message) for message in said] == [Abandoned]
+    assert [type(message) for message in said] == [AttemptLost]
 
 
 @pytest.mark.parametrize("part", ["record", "log", "shared"])
@@ -394,7 +394,7 @@ def test_open_runs_that_cannot_be_read_cost_their_partition(monkeypatch: pytest.
     house.server.pool(POOL).stream.delete(parse_id(entry))
     for _ in range(3):
         one.keeper.turn()
-    assert Abandoned in map(type, said)
+    assert AttemptLost in map(type, said)
 
 
 def test_rubbish_in_a_record_is_no_slot() -> None:
@@ -408,7 +408,7 @@ def test_rubbish_in_a_record_is_no_slot() -> None:
         "t:c:1": b"default 5-x",
         "t:d:1": b"\xff\xff",
     }
-    assert _slots(record) == [("a:1", ("default", "5-0")), ("ns|b:c:12", ("two words", "5-1"))]
+    assert _attempts(record) == [("a:1", ("default", "5-0")), ("ns|b:c:12", ("two words", "5-1"))]
 
 
 # -- consumers -------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class Talk(Seat):
 
     def ask(self, run: str, input: Any, thread: str = "t", *, settle: bool = True, **options: Any) -> None:
         config = {"configurable": {"thread_id": thread, **options.pop("place", {})}, **options.pop("config", {})}
-        self.say(RunRequest(run, "g", self.codec.box(input), config, record=("custom",), **options))
+        self.say(RunRequest(run, "g", self.codec.box(input), config, recorded=("custom",), **options))
         if settle:
             self.settle()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from drumline.cli.main import parser as command_line
-from drumline_protocol import codec_builtin, facts, keys, limits, messages, wire
+from drumline_protocol import codec_builtin, codec_derived, facts, keys, limits, messages, wire
 from drumline_protocol.keys import Keys, owner_of_thread
 from drumline_transport.local_server import find_server
 
@@ -115,6 +115,7 @@ def test_ext_codes_of_the_protocol_page() -> None:
     (told,) = re.findall(r"- Ext types: (.*?)\(`Boxed`\)", PROTOCOL, re.DOTALL)
     assert set(map(int, re.findall(r"\b(\d+) ", told))) == {
         *codec_builtin.LOADERS,
+        *codec_derived.derived_loaders(object),
         codec_builtin.TAGGED,
         codec_builtin.BOXED,
     }

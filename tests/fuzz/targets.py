@@ -23,10 +23,10 @@ from drumline_protocol.codec import Boxed
 from drumline_protocol.errors import DecodeError, ProtocolTooNew
 from drumline_protocol.failure import describe, rebuild
 from drumline_transport.broker import Delivery
-from drumline_worker.desk import Desk
 from drumline_worker.job import Job
 from drumline_worker.outbox import Outbox
 from drumline_worker.registry import Registry
+from drumline_worker.task_codec import TaskCodec
 from drumline_worker.values import Values
 
 Target = Callable[[Random], str]
@@ -179,7 +179,7 @@ class PartitionTarget:
             m.TaskBubbled(*attempt, seat.codec.box(Command(goto="b", graph=Command.PARENT)), task.token, 0),
             m.TaskInterrupt(*attempt, seat.codec.box(samples.FACTS[9].interrupts), task.token, 0),
             m.Refused(*attempt, "no", task.token),
-            m.Abandoned(run, task.task, task.attempt, "gone"),
+            m.AttemptLost(run, task.task, task.attempt, "gone"),
             m.CancelRun(run, "enough"),
             m.RunDamaged(run, "its log is gone"),
         ):
@@ -227,12 +227,12 @@ def _nothing(_partition: int, cells: list[Any], blobs: list[str]) -> Any:
     return [[] for _ in cells], [None for _ in blobs]
 
 
-class DeskTarget:
-    """Frames through a worker's desk."""
+class TaskCodecTarget:
+    """Frames through a worker's `TaskCodec`."""
 
     def __init__(self) -> None:
         registry = Registry(PROGRAMS)
-        self._desk = Desk(registry, Outbox(registry.codec), "w1", Values(_nothing), 1)
+        self._task_codec = TaskCodec(registry, Outbox(registry.codec), "w1", Values(_nothing), 1)
         seat = Seat(PROGRAMS)
         tasks = []
         for name in PROGRAMS:
@@ -245,16 +245,16 @@ class DeskTarget:
 
     def __call__(self, rng: Random) -> str:
         data = frame(rng, self._samples)
-        opened = self._desk.open(Delivery("default", "1-1", data))
+        opened = self._task_codec.decode(Delivery("default", "1-1", data))
         if opened is None:
             return "left"
-        job = self._desk.job(*opened)
+        job = self._task_codec.job(*opened)
         return "job" if isinstance(job, Job) else "answered"
 
 
 #: what each target gets of a hundred thousand frames
 SHARES = {
-    "inbox": 27_000, "tasks": 15_000, "ctl": 5_000, "log": 15_000, "item": 10_000, "boxed": 12_000, "desk": 8_000,
+    "inbox": 27_000, "tasks": 15_000, "ctl": 5_000, "log": 15_000, "item": 10_000, "boxed": 12_000, "task_codec": 8_000,
     "partition": 8_000,
 }  # fmt: skip
 
@@ -268,6 +268,6 @@ def targets() -> dict[str, Target]:
         "log": _log,
         "item": _item,
         "boxed": _boxed,
-        "desk": DeskTarget(),
+        "task_codec": TaskCodecTarget(),
         "partition": PartitionTarget(),
     }

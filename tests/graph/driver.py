@@ -1,5 +1,6 @@
-"""A runner of a few lines for programs: sync, in one thread, no subgraphs. It drives plan and apply
-as an engine would, so that these tests need no other room."""
+"""A runner of a few lines for programs: sync, in one thread, no subgraphs. It drives plan and apply as an engine would,
+so that these tests need no other room.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +26,7 @@ class Task:
 
 @dataclass
 class Run:
-    """What a run showed: `values` after each superstep that wrote keys, and the updates of each
-    superstep.
-    """
+    """What a run showed: `values` after each superstep that wrote keys, and the updates of each superstep."""
 
     values: list[Any] = field(default_factory=list)
     updates: list[list[Any]] = field(default_factory=list)

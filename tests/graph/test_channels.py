@@ -1,6 +1,4 @@
-"""Channel specs: update, expiry, consumption, finishing; differential where LangGraph has the same
-class.
-"""
+"""Channel specs: update, expiry, consumption, finishing; differential where LangGraph has the same class."""
 
 # ruff: noqa: ARG001, ARG005, UP045 (typing.Optional itself is tested)
 

@@ -329,3 +329,35 @@ def test_callables_that_are_no_functions_get_copies() -> None:
     left: list[int] = []
     assert BinaryOperatorAggregate(list, Merge()).update(left, [1]) == [1]
     assert left == []
+
+
+def marking(item: Any) -> int:
+    item.append(0)
+    return len(item)
+
+
+def by_closure(key: Any) -> Reducer:
+    return lambda left, right: sorted([*left, *right], key=key)
+
+
+def by_default(left: Any, right: Any, key: Any = marking) -> Any:
+    return sorted([*left, *right], key=key)
+
+
+def by_keyword(left: Any, right: Any, *, key: Any = marking) -> Any:
+    return sorted([*left, *right], key=key)
+
+
+@pytest.mark.parametrize(
+    "reducer", [by_closure(marking), by_default, by_keyword], ids=["closure", "default", "keyword"]
+)
+def test_code_that_hands_a_function_of_the_user_on_gets_copies(reducer: Reducer) -> None:
+    """`sorted` changes nothing, but it calls `key` with the items."""
+    cell = [[1]]
+    assert BinaryOperatorAggregate(list, reducer).update(cell, [[[2, 3]]]) == [[1, 0], [2, 3, 0]]
+    assert cell == [[1]], "the key function has changed what the channel holds"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="its instructions do not say what is called")
+def test_a_known_function_may_be_handed_on() -> None:
+    assert reach_of(by_closure(len)) is Reach.NOTHING_OF_PYTHONS

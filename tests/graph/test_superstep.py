@@ -1,6 +1,4 @@
-"""plan and apply: order, fan-in, joins, deferral, expiry, purity. LangGraph is the judge where it
-can be.
-"""
+"""plan and apply: order, fan-in, joins, deferral, expiry, purity. LangGraph is the judge where it can be."""
 
 # ruff: noqa: ARG005 (nodes and routers must take the state)
 

@@ -1,5 +1,6 @@
-"""Results of nodes, routers and callers as writes: LangGraph accepts and refuses the same, but for
-what is marked DEVIATE."""
+"""Results of nodes, routers and callers as writes: LangGraph accepts and refuses the same, but for what is marked
+DEVIATE.
+"""
 
 # ruff: noqa: ARG001, ARG005 (nodes and routers must take the state)
 

@@ -11,9 +11,10 @@ from langchain_core.messages import AIMessage
 from tests.protocol.bombs import MANY, REFUSED, Many, array, equal_hashes, ext, mapping, rows
 from tests.protocol.samples import CODEC, Frozen
 
-from drumline_protocol.codec import Codec
+from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_builtin import LOADERS, NESTED, SLOW, TAGGED, WEIGHTS
 from drumline_protocol.codec_count import check_size, may_exceed
+from drumline_protocol.codec_derived import derived_loaders
 from drumline_protocol.errors import DecodeError, EncodeError
 from drumline_protocol.limits import (
     CONTAINER_ITEMS_MAX,
@@ -113,7 +114,7 @@ def test_what_can_be_written_can_be_read() -> None:
 
 
 def test_every_typed_level_is_counted() -> None:
-    assert {code for code in LOADERS if code in NESTED} | {TAGGED, SLOW} == NESTED
+    assert {code for code in LOADERS if code in NESTED} | {TAGGED, SLOW, *derived_loaders(Boxed)} == NESTED
     inside = array(700_000) + b"\x90" * 700_000
     for code in NESTED:
         with pytest.raises(ValueError, match="more than 2097152 items"):

@@ -19,7 +19,7 @@ from drumline_graph.errors import (
 )
 from drumline_protocol import errors
 from drumline_protocol.codec import Codec
-from drumline_protocol.errors import EncodeError, RemoteError, TaskAbandoned, UnknownGraph
+from drumline_protocol.errors import EncodeError, RemoteError, TaskLost, UnknownGraph
 from drumline_protocol.failure import Failure, FarTraceback, class_name_of, describe, own_classes, place_of, rebuild
 from drumline_protocol.limits import (
     FAILURE_MESSAGE_CHARS_MAX,
@@ -73,7 +73,7 @@ def crossed(exc: BaseException, known: Any = ()) -> BaseException:
         FeatureNotBuilt("x", "y"),
         NodeTimeoutError("n", 3.0, kind="run", run_timeout=2.0),
         EncodeError("state['x']", "socket", "no"),
-        TaskAbandoned("n", "t", 5),
+        TaskLost("n", "t", 5),
         RemoteError("app.Boom", "text"),
     ],
     ids=lambda exc: type(exc).__name__,
@@ -331,10 +331,10 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.ModeNotRecorded: (["debug"], ["values"]),
         errors.LangChainMissing: ("AIMessage",),
         errors.RunCancelled: ("run-1", "asked"),
-        errors.TaskAbandoned: ("node", "task-1", 5),
+        errors.TaskLost: ("node", "task-1", 5),
         errors.PoisonedRun: ("run-1", 3, "boom"),
         errors.DamagedRun: ("run-1", "its log is gone"),
-        errors.RunTooLong: ("run-1", 1000),
+        errors.LogTrimmed: ("run-1", 5, 9, "8.0.abc"),
         errors.RemoteError: ("app.Boom", "text", "trace"),
     }
     roots = {errors.WireError, errors.ValueMissing, errors.ClusterError, errors.RunError, DrumlineError}

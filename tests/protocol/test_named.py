@@ -160,7 +160,7 @@ FACTS: dict[str, Any] = {
     "finished with a Command": lambda value: f.TaskFinished(
         (), "t", 1, "e", [("__leave__", Command(update={"a": value}, goto=Send("n", value)))], 0.0
     ),
-    "tail": lambda value: f.TailOpened((), "t", [("a", value)]),
+    "tail": lambda value: f.RoutingStarted((), "t", [("a", value)]),
     "plan": lambda value: _plan(_task(None), _task(value)),
     "plan of START": lambda value: _plan(_task([("a", value)], hidden=True)),
     "set": lambda value: f.StepCommitted((), 1, {"a": ("s", value), "b": ("x",)}, ("a",), 0.0),
@@ -232,7 +232,7 @@ def test_boxed_writes_are_opened_only_where_a_name_may_be(kind: str) -> None:
 @pytest.mark.parametrize("length", [1, 12, 250, 300, 512])
 def test_a_name_of_any_length_is_seen_in_boxed_writes(length: int) -> None:
     name = Named("b" * length, 2**40)
-    fact = f.TailOpened((), "t", CODEC.box([["a", name]]))
+    fact = f.RoutingStarted((), "t", CODEC.box([["a", name]]))
     assert names_in(fact) == [name]
 
 

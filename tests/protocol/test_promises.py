@@ -13,7 +13,7 @@ import pytest
 from drumline_protocol import errors, limits, wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError, ProtocolTooNew
-from drumline_protocol.facts import Emitted, GraphLeft, UnknownFact, fact_count
+from drumline_protocol.facts import Emitted, GraphExited, UnknownFact, fact_count
 from drumline_protocol.failure import Failure, describe, rebuild
 from drumline_protocol.messages import CancelRun
 from drumline_protocol.metadata import metadata_below, run_metadata, shown_metadata, task_metadata
@@ -201,16 +201,16 @@ def entry_of(*rows: Any, counts: Any = None) -> bytes:
 
 
 def test_a_reader_passes_over_facts_that_it_does_not_know_and_counts_on() -> None:
-    left = wire.to_row(GraphLeft(("a:1",)))
+    left = wire.to_row(GraphExited(("a:1",)))
     data = entry_of([200, "new"], left, [201], left, counts=[2, 5])
     facts = wire.decode_facts(CODEC, data)
-    assert facts == [UnknownFact(200, 1), GraphLeft(("a:1",)), UnknownFact(201, 5), GraphLeft(("a:1",))]
+    assert facts == [UnknownFact(200, 1), GraphExited(("a:1",)), UnknownFact(201, 5), GraphExited(("a:1",))]
     assert [fact_count(fact) for fact in facts] == [1, 1, 5, 1]
 
 
 def test_a_log_entry_says_how_many_numbers_its_facts_take() -> None:
     emitted = Emitted("t", 1, 0, "w", [b"1", b"2", b"3"])
-    data = wire.encode_facts(CODEC, [GraphLeft(("a:1",)), emitted])
+    data = wire.encode_facts(CODEC, [GraphExited(("a:1",)), emitted])
     assert CODEC.decode(data[4:])[2] == [1, 3]
     assert wire.decode_facts(CODEC, data)[1] == emitted
 

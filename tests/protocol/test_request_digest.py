@@ -71,7 +71,7 @@ def test_other_inputs_have_another(one: Any, other: Any) -> None:
 
 def test_labels_and_readers_choices_do_not_count() -> None:
     labels = {"tags": ["t"], "metadata": {"at": 1}, "run_name": "n"}
-    assert digest(1, labels, record=("updates",), subgraphs=False, is_async=True, fingerprint="f") == digest(1)
+    assert digest(1, labels, recorded=("updates",), subgraphs=False, is_async=True, fingerprint="f") == digest(1)
     for steering in ({"configurable": {"a": 1}}, {"recursion_limit": 5}, {"max_concurrency": 1}):
         assert digest(1, steering) != digest(1)
 

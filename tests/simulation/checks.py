@@ -12,7 +12,7 @@ from drumline.cluster.position import BEGINNING, Position
 from drumline.reading import output_coercion
 from drumline.testing._sim.watch import LogWatch, demand
 from drumline.testing.errors import InvariantViolation as Violation
-from drumline_protocol.errors import NoCoordinator, PoisonedRun, RunCancelled, TaskAbandoned
+from drumline_protocol.errors import NoCoordinator, PoisonedRun, RunCancelled, TaskLost
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
 
 from .clients import Items, SimClient, SimRun
@@ -34,7 +34,7 @@ def check_run(client: SimClient, log: LogWatch) -> str:
     if isinstance(failure, NoCoordinator):
         waited_ms = log.facts[0].at_ms - run.submitted_ms
         demand(waited_ms > ACCEPT_TIMEOUT_MS, f"{run.id} is refused as too old after {waited_ms} ms")
-    if isinstance(failure, (RunCancelled, PoisonedRun, TaskAbandoned, NoCoordinator)):
+    if isinstance(failure, (RunCancelled, PoisonedRun, TaskLost, NoCoordinator)):
         return type(failure).__name__
     reference = run.subject.reference.of_mode(*run.modes)
     seen = Recorded.of((item for item, _ in run.items), run.failure)

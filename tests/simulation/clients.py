@@ -67,7 +67,7 @@ class SimClient:
             graph=run.subject.name,
             input=None if rival else run.subject.input,
             config=run.subject.config,
-            record=run.modes,
+            recorded=run.modes,
             fingerprint=run.subject.graph.program.fingerprint,
             digest="another" if rival else self.asked.digest,
         )

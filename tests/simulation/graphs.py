@@ -220,6 +220,43 @@ def large() -> Any:
     return builder.compile()
 
 
+def sends_what_it_read() -> Any:
+    """As an agent does: a router sends on the state that it has read, while a sibling replaces some of it; who gets
+    that sends it on once more.
+    """
+
+    def think(state: State, writer: StreamWriter) -> dict[str, Any]:
+        tokens(writer, "think", f"think{state.get('turn', 0)}", 1)
+        return {"turn": state.get("turn", 0) + 1, "log": [f"turn {state.get('turn', 0)}".ljust(90, ".")]}
+
+    def write(state: State) -> dict[str, Any]:
+        return {"item": f"text {state.get('turn', 0)}".ljust(300, ".")}
+
+    def call(state: State) -> list[Send]:
+        asked = [{"item": "a", "seen": state}, {"item": "b", "seen": {**state, "log": [*state["log"], "more"]}}]
+        return [*(Send("tool", arg) for arg in asked), Send("tool", {"item": "c", "seen": {"log": state["log"][1:]}})]
+
+    def tool(state: Any, writer: StreamWriter) -> Command[Any]:
+        seen = state["seen"]
+        tokens(writer, "tool", f"{state['item']}{len(seen['log'])}", 2)
+        told = f"{state['item']}: {seen['log'][-1]} {seen.get('item', '')[:8]} {len(seen.get('item', ''))}"
+        again = {"item": state["item"], "seen": seen, "told": told}
+        return Command(update={"total": len(seen["log"])}, goto=Send("relay", again) if state["item"] != "b" else ())
+
+    def relay(state: Any) -> dict[str, Any]:
+        seen = state["seen"]
+        return {"log": [f"{state['told']} {len(seen['log'])} {seen.get('item', '')[:8]}"]}
+
+    def more(state: State) -> list[str] | str:
+        return ["think", "write"] if state["turn"] < 4 else END
+
+    builder = StateGraph(State).add_node("think", think).add_node("write", write)
+    builder.add_node("tool", tool).add_node("relay", relay)
+    builder.add_edge(START, "think").add_edge(START, "write")
+    builder.add_conditional_edges("think", call, ["tool"]).add_conditional_edges("relay", more, ["think", "write", END])
+    return builder.compile()
+
+
 def unencodable() -> Any:
     def odd(_state: State, writer: StreamWriter) -> dict[str, Any]:
         tokens(writer, "odd", "odd", 2)
@@ -258,6 +295,7 @@ _FIXED: dict[str, tuple[Callable[[], Any], Any, dict[str, Any], bool]] = {
     "limit": (loop, INPUT, {"recursion_limit": 4}, True),
     "asks": (asks, INPUT, {}, False),
     "large": (large, INPUT, {}, False),
+    "sends what it read": (sends_what_it_read, INPUT, {}, False),
     "unencodable": (unencodable, INPUT, {}, True),
     "refused input": (chain, None, {}, True),
 }

@@ -10,23 +10,25 @@ from typing import Any
 
 from drumline.testing._sim.network import SimServer
 from drumline.views.graphs import OpenTask
-from drumline_coordinator import attempts, cells, opened, recovery, run
+from drumline_coordinator import attempts, cells, opened, recovery, run, staging
 from drumline_coordinator.cells import NewVersion
 from drumline_coordinator.fold import fold
 from drumline_coordinator.keeper import Keeper
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.opened import OpenRuns
 from drumline_coordinator.partition import Partition
-from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.run import Run
 from drumline_coordinator.sweep import Sweep
 from drumline_coordinator.tasks import DONE, RUNNING
 from drumline_protocol import wire
-from drumline_protocol.cells import NO_PARENT
+from drumline_protocol.cells import NO_PARENT, CellAt
 from drumline_protocol.facts import Emitted
 from drumline_protocol.messages import Events
 from drumline_transport.broker import Commit, CommitReply
 from drumline_transport.memory import MemoryServer
+from drumline_worker import origins
+from drumline_worker.origins import Origins
 
 from .faults import Faults
 
@@ -123,7 +125,7 @@ def recovery_sends_again() -> AbstractContextManager[None]:
     """A new owner sends every open task again, whether it has an entry or not."""
     genuine = recovery.recover
 
-    def recover(program: Any, shared: Any, facts: Any, _slots: Any) -> Run:
+    def recover(program: Any, shared: Any, facts: Any, _attempts: Any) -> Run:
         return genuine(program, shared, facts, ())
 
     return patched(opened, "recover", recover)
@@ -145,8 +147,8 @@ def leftovers_stay() -> AbstractContextManager[None]:
     genuine = Sweep._report
 
     def report(self: Sweep, task: Any, _record: Any) -> None:
-        slot = slot_of(task.message.task, task.message.attempt)
-        genuine(self, task, {f"t:{slot}": f"{task.pool} {task.entry.id}".encode()})
+        key = attempt_key(task.message.task, task.message.attempt)
+        genuine(self, task, {f"t:{key}": f"{task.pool} {task.entry.id}".encode()})
 
     return patched(Sweep, "_report", report)
 
@@ -221,6 +223,26 @@ def base_dropped_too_early() -> AbstractContextManager[None]:
     return patched(cells, "NewVersion", row)
 
 
+def trimmed_under_arguments() -> AbstractContextManager[None]:
+    """A version goes with the next base, though the argument of a Send is made of it."""
+    return patched(staging, "bases_named", lambda _tasks: {})
+
+
+def argument_of_another_version() -> AbstractContextManager[None]:
+    """An argument names the base of what its task was handed, and not the version."""
+    genuine = Origins.add
+
+    def add(self: Origins, at: Any, seen: Any, value: Any) -> None:
+        genuine(self, CellAt(at.cell, at.base, at.base) if type(at) is CellAt else at, seen, value)
+
+    return patched(Origins, "add", add)
+
+
+def arguments_not_compared() -> AbstractContextManager[None]:
+    """What looks like a value that the task was handed is taken for it."""
+    return patched(origins, "difference", lambda _codec, _value, _original: None)
+
+
 @dataclass(slots=True)
 class Mutant:
     """A rule to take away, the faults that bring it to light, and in how many seeds they must."""
@@ -262,4 +284,7 @@ MUTANTS = (
     Mutant(newcomers_not_told, _STRANGERS),
     Mutant(delta_on_the_wrong_parent, _CRASHES),
     Mutant(base_dropped_too_early, _CRASHES),
+    Mutant(trimmed_under_arguments, _CRASHES, 200),
+    Mutant(argument_of_another_version, _CRASHES, 200),
+    Mutant(arguments_not_compared, _CRASHES, 200),
 )

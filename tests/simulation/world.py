@@ -17,7 +17,7 @@ from drumline.testing._sim.engine import Action, Engine
 from drumline.testing._sim.watch import LogWatch, check_rest, demand
 from drumline.testing.errors import InvariantViolation as Violation
 from drumline_coordinator import attempts, cells, intake, opened, staging
-from drumline_worker import crew, outbox
+from drumline_worker import outbox, runner
 
 from . import graphs
 from .checks import check_run
@@ -44,7 +44,7 @@ _LIMITS = (
     (staging, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),
     (cells, "CELL_INLINE_BYTES_MAX", (65536, 1000, 100, 16)),
     (outbox, "BURST_ITEMS_MAX", (512, 512, 2)),
-    (crew, "TAKE_PARTS", (4, 1)),
+    (runner, "TAKE_PARTS", (4, 1)),
 )
 
 

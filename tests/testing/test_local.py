@@ -74,7 +74,7 @@ def test_nothing_is_left() -> None:
     with local_cluster({"graph": plain()}, workers=3, coordinators=2) as cluster:
         cluster.graph("graph").invoke(INPUT)
         services = [service._thread for service in cluster._services]
-        loops = [service._service.crew._loop for service in cluster._services if hasattr(service._service, "crew")]
+        loops = [service._service.runner._loop for service in cluster._services if hasattr(service._service, "runner")]
         assert len(services) == 5 and all(thread.is_alive() for thread in services)
     assert not any(thread.is_alive() for thread in services)
     assert len(loops) == 3 and all(loop.loop.is_closed() for loop in loops)

@@ -56,5 +56,5 @@ def log(run: str, first: int, last: int, data: bytes = b"facts") -> LogAppend:
     return LogAppend(run, first, last, data)
 
 
-def task(run: str, slot: str, data: bytes = b"do", pool: str = "default") -> TaskAppend:
-    return TaskAppend(run, slot, pool, data)
+def task(run: str, attempt: str, data: bytes = b"do", pool: str = "default") -> TaskAppend:
+    return TaskAppend(run, attempt, pool, data)

@@ -33,8 +33,8 @@ def test_a_survey_renews_beats_and_looks(backend):
     assert look.workers["w"][0] == b"what it holds"
     # The others are told of: one that runs, one that was released, none that never had an owner
     look = one.survey("a", b"info", "A", [0, 1], 60_000)
-    assert look.leases[2].owner == "B" and 50_000 < look.leases[2].left_ms <= 60_000
-    assert look.leases[3].owner == "" and look.leases[3].left_ms <= 0
+    assert look.leases[2].owner == "B" and 50_000 < look.leases[2].remaining_ms <= 60_000
+    assert look.leases[3].owner == "" and look.leases[3].remaining_ms <= 0
     assert set(look.leases) == {2, 3}
     assert (look.unserved, look.unusable) == (set(), {})
     assert abs(look.now_ms - one.time_ms()) < 5_000
@@ -45,7 +45,7 @@ def test_a_lease_that_ran_out_shows_it(backend):
     lease_of(one, 0, "A", 1)
     backend.elapse(5)
     look = two.survey("b", b"", "B", [], 1_000)
-    assert look.leases[0].owner == "A" and look.leases[0].left_ms <= 0
+    assert look.leases[0].owner == "A" and look.leases[0].remaining_ms <= 0
 
 
 def test_acquire_all_gets_what_is_free(backend):
@@ -110,7 +110,7 @@ def test_a_lease_whose_end_is_no_time_has_run_out(any_real_backend, name, value)
     lease_of(broker, 0, "A")
     any_real_backend.raw("HSET", key, name, value)
     look = broker.survey("b", b"", "B", [], 60_000)
-    assert look.leases[0].owner == "A" and look.leases[0].left_ms <= 0
+    assert look.leases[0].owner == "A" and look.leases[0].remaining_ms <= 0
     assert broker.acquire_all([0], "B", 60_000)
 
 

@@ -14,11 +14,11 @@ from drumline_transport.errors import BrokerRefuses
 from drumline_transport.redis_worker import RedisWorker
 
 
-@pytest.mark.parametrize("left_ms", [400, 5000])
-def test_a_lease_that_runs_is_not_taken_however_little_of_it_is_left(broker: Any, left_ms: int) -> None:
-    assert broker.acquire(0, "A", left_ms) is not None
+@pytest.mark.parametrize("remaining_ms", [400, 5000])
+def test_a_lease_that_runs_is_not_taken_however_little_of_it_is_left(broker: Any, remaining_ms: int) -> None:
+    assert broker.acquire(0, "A", remaining_ms) is not None
     assert broker.acquire(0, "B", 60_000) is None
-    again = broker.acquire(0, "A", left_ms)
+    again = broker.acquire(0, "A", remaining_ms)
     assert again is not None, "its own holder may"
     assert broker.acquire(0, "B", 60_000) is None
 
@@ -165,3 +165,18 @@ def test_a_read_that_was_cancelled_leaves_no_reply_for_the_next(any_real_backend
         return [[entry.first for entry in entries] for entries in (first, second)]
 
     assert asyncio.run(read()) == [[1], []]
+
+
+def test_a_log_is_trimmed_up_to_an_entry_and_goes_on(broker: Any) -> None:
+    lease = lease_of(broker)
+    settle(broker, commit_of(lease, 1, logs=[log("r", 1, 2), log("r", 3, 5), log("r", 6, 6)]))
+    settle(broker, commit_of(lease, 2, logs=[log("r", 7, 8)], logs_trimmed=[("r", f"{lease.epoch}-5")]))
+    assert [entry.first for entry in broker.load_log(0, "r")] == [6, 7]
+    reader = broker.log_reader(0, "r")
+    assert [entry.first for entry in reader.read("0-0", 10, 0)] == [6, 7]
+    reader.close()
+    # An entry that is gone already, and one that nobody has written yet, are as good
+    settle(broker, commit_of(lease, 3, logs=[log("r", 9, 9)], logs_trimmed=[("r", f"{lease.epoch}-1")]))
+    assert [entry.first for entry in broker.load_log(0, "r")] == [6, 7, 9]
+    settle(broker, commit_of(lease, 4, logs=[log("r", 10, 10)], logs_trimmed=[("r", f"{lease.epoch}-7")]))
+    assert [entry.first for entry in broker.load_log(0, "r")] == [7, 9, 10]

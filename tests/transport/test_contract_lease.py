@@ -1,6 +1,4 @@
-"""Leases, tries, members, graphs, depths: who is there and who owns what, by the broker's clock
-alone.
-"""
+"""Leases, tries, members, graphs, depths: who is there and who owns what, by the broker's clock alone."""
 
 from __future__ import annotations
 
@@ -106,9 +104,9 @@ def test_lease_owners_for_ps(backend):
     assert three["partition"] == 3
     assert (three["owner"], three["epoch"], three["commit"]) == ("A", lease.epoch, 1)
     assert (three["position"], three["tries"]) == (("7-1", "8-2"), 0)
-    assert 0 < three["left_ms"] <= 60_000
+    assert 0 < three["remaining_ms"] <= 60_000
     assert (five["partition"], five["owner"]) == (5, "")
-    assert five["left_ms"] < 0
+    assert five["remaining_ms"] < 0
 
 
 @pytest.mark.parametrize("kind", ["workers", "coordinators"])

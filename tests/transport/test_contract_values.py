@@ -9,7 +9,8 @@ from tests.transport.commits import commit_of, lease_of, log, settle, statuses, 
 
 from drumline_protocol.cells import CellRow
 from drumline_protocol.limits import BLOB_UNNAMED_TTL_S, READ_NAMES_MAX, READ_ROWS_MAX
-from drumline_transport.broker import BlobPut, CellAppend
+from drumline_transport.broker import BlobPut, CellAppend, Heard, Position, TaskAppend
+from drumline_transport.redis_commits import pack_commit
 
 #: names that a key could be taken apart at wrongly
 RUNS = ["r", "a:b", "a%3Ab", "%", "\u00e9 {x} *"]
@@ -303,3 +304,45 @@ def test_ten_thousand_values_of_one_run(backend: Any) -> None:
     assert near(ttl(backend, "blob", "b9999"), 60) and near(ttl(backend, "cells", "r::c999"), 60)
     assert statuses(settle(broker, commit_of(lease, 3, deleted=["r"]))) == [(3, "applied")]
     assert keys_with(backend, "cells", "blob", "run") == []
+
+
+# -- what the server has need not be sent again ------------------------------------------------------
+
+
+def told(broker: Any, *parts: bytes) -> list[Heard]:
+    """Entries of the inbox, each with a part that a log is to tell again."""
+    broker.publish([(0, "r", b"head " + part + b" tail") for part in parts], [])
+    entries = broker.read_inbox({0: Position("0-0", "0-0")}, 100, 0)
+    return [Heard("r", entry.id, entry.data, part) for entry, part in zip(entries, parts, strict=True)]
+
+
+def test_what_lies_in_the_inbox_becomes_part_of_logs_cells_and_tasks(backend: Any, broker: Any) -> None:
+    lease = lease_of(broker)
+    one, two = bytes(range(256)) * 3, b"$5\r\n" * 100
+    heard = told(broker, one, b"dropped " * 40, two)
+    first = log("r", 1, 3, b"<" + one + b"|" + two + b">")
+    second = log("r", 4, 4, b"nothing of it")
+    grown = cell(2, 0, b"\x92\xa1+" + two)
+    argument = TaskAppend("r", "t:1", "default", b"do " + one[9:300] + b" now", "digest", one[9:300])
+    alone = TaskAppend("r", "t:2", "default", b"do not", "digest", b"in no log")
+    commit = commit_of(lease, 1, logs=[first, second], cells=[grown], tasks=[argument, alone], heard=heard)
+    assert statuses(settle(broker, commit)) == [(1, "applied")]
+    assert [entry.data for entry in broker.load_log(0, "r")] == [first.data, second.data]
+    assert rows(broker) == [CellRow(2, 0, grown.data)]
+    assert [found.data for found in broker.take(["default"], "w", 5, 0)] == [argument.data, alone.data]
+    if backend.name != "memory":
+        packed = pack_commit(commit, broker._keys)
+        assert packed.count(one[9:300]) == packed.count(two) == 0
+
+
+def test_a_log_is_not_made_of_an_entry_that_is_gone(backend: Any, broker: Any) -> None:
+    """Somebody has deleted it: nothing is changed, and the coordinator hears of it."""
+    if backend.name == "memory":
+        pytest.skip("the double is given the whole entry")
+    lease = lease_of(broker)
+    [heard] = told(broker, b"x" * 500)
+    backend.raw("XDEL", broker._keys.inbox(0), heard.id)
+    commit = commit_of(lease, 1, logs=[log("r", 1, 1, b"<" + heard.part + b">")], cells=[cell(1, 0)], heard=[heard])
+    [reply] = settle(broker, commit)
+    assert (reply.status, heard.id in reply.detail) == ("diverged", True)
+    assert broker.load_log(0, "r") == [] and rows(broker) == []

@@ -277,7 +277,7 @@ def test_a_renewer_keeps_what_its_parent_holds_on_every_master(broker: Any, mast
         # When its parent says nothing more for several leases
         until = broker.time_ms() + 2400
         wait_until(lambda: broker.time_ms() > until)
-        assert all(row["owner"] == "N" and row["left_ms"] > 0 for row in broker.lease_owners())
+        assert all(row["owner"] == "N" and row["remaining_ms"] > 0 for row in broker.lease_owners())
         assert set(broker.members("coordinators")) == {"c"}
     finally:
         renewer.close()

@@ -309,8 +309,7 @@ def test_a_restarted_server_is_found_again(own_server):
     settle(broker, commit_of(lease, 1, logs=[log("r", 1, 1)]))
     reader = broker.log_reader(0, "r")
     assert len(reader.read("-", 5, 0)) == 1
-    # When the server dies (its file is written at every command) and comes back, with commits under
-    # way
+    # When the server dies (its file is written at every command) and comes back, with commits under way
     own_server.kill()
     for n in (2, 3):
         broker.send_commit(commit_of(lease, n, logs=[log("r", n, n)]))

@@ -64,16 +64,16 @@ class Stand:
 
     def take(self) -> list[Any]:
         """Take once: what is to be begun."""
-        self.worker.crew.take(0)
-        taken = list(self.worker.crew.taken)
-        self.worker.crew.taken.clear()
+        self.worker.runner.take(0)
+        taken = list(self.worker.runner.taken)
+        self.worker.runner.taken.clear()
         return taken
 
     def run(self, taken: list[Any]) -> None:
-        for slot, message in taken:
-            job = self.worker.crew.begin(slot, message)
+        for execution, message in taken:
+            job = self.worker.runner.begin(execution, message)
             if job is not None:
-                self.worker.crew.run(slot, job)
+                self.worker.runner.run(execution, job)
 
     def send(self) -> None:
         if self.worker.outbox._queue:

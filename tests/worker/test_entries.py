@@ -82,10 +82,10 @@ def test_a_control_message_that_cannot_be_read_is_passed_over(data: Any) -> None
         "odd cancel": lambda: stand.codec.encode([wire.VERSION, [42, ["run"], [1, None]]]),
     }
     stand.give(1)
-    [(slot, _)] = stand.take()
+    [(execution, _)] = stand.take()
     stand.order(special[data]() if data in special else data)
     stand.cancel()
-    assert slot.void, "the next message is heard"
+    assert execution.cancelled, "the next message is heard"
 
 
 def test_one_broken_pool_leaves_the_other_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,12 +100,12 @@ def test_one_broken_pool_leaves_the_other_alone(monkeypatch: pytest.MonkeyPatch)
         return genuine(pools, *rest)
 
     monkeypatch.setattr(stand.broker, "take", take)
-    stand.worker.crew._pools = ["broken", "default"]
+    stand.worker.runner._pools = ["broken", "default"]
     stand.give(1)
     assert isinstance(stand.work()[0], TaskResult)
-    stand.worker.crew._pools = ["broken"]
+    stand.worker.runner._pools = ["broken"]
     with pytest.raises(ServerError):
-        stand.worker.crew.take(0)
+        stand.worker.runner.take(0)
 
 
 def test_one_broken_inbox_leaves_the_other_alone(monkeypatch: pytest.MonkeyPatch) -> None:

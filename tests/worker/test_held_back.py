@@ -11,7 +11,7 @@ from drumline_protocol.codec import Codec
 from drumline_transport.errors import PartlyAway
 from drumline_worker import held_back
 from drumline_worker.held_back import HeldBack
-from drumline_worker.outbox import Batch, Outbox, Slot
+from drumline_worker.outbox import Batch, Execution, Outbox
 from drumline_worker.sender import Sender
 from drumline_worker.table import Table
 
@@ -50,10 +50,10 @@ class Bed:
         self.ended = threading.Event()
         self.sender = Sender(broker, self.outbox, self.table, self.ended)
 
-    def slot(self, p: int, number: int = 1) -> Slot:
-        slot = Slot("default", f"{p}/{number}-0", p, f"run{p}", f"task{p}{number}", 1, "w", "token", "node")
-        self.table.add(slot)
-        return slot
+    def execution(self, p: int, number: int = 1) -> Execution:
+        execution = Execution("default", f"{p}/{number}-0", p, f"run{p}", f"task{p}{number}", 1, "w", "token", "node")
+        self.table.add(execution)
+        return execution
 
     def send(self) -> None:
         self.sender.gather()
@@ -63,9 +63,9 @@ class Bed:
 def test_what_is_for_others_is_sent_and_their_slots_are_free() -> None:
     bed = Bed(1)
     for p in (0, 1, 2):
-        slot = bed.slot(p)
-        slot.blobs = [(f"blob{p}", b"large")]
-        bed.outbox.answer(slot, b"answer %d" % p)
+        execution = bed.execution(p)
+        execution.blobs = [(f"blob{p}", b"large")]
+        bed.outbox.answer(execution, b"answer %d" % p)
     bed.send()
     assert bed.broker.stored == [(0, b"answer 0"), (2, b"answer 2")]
     assert (bed.broker.blobs, bed.broker.done) == (["blob0", "blob2"], ["0/1-0", "2/1-0"])
@@ -77,13 +77,13 @@ def test_what_waits_goes_first_when_its_partition_is_back(monkeypatch: pytest.Mo
     monkeypatch.setattr(HeldBack, "wait_s", 0.0)
     bed = Bed(1)
     for number, p in enumerate((1, 0, 1)):
-        bed.outbox.answer(bed.slot(p, number), b"%d" % number)
+        bed.outbox.answer(bed.execution(p, number), b"%d" % number)
         bed.send()
     assert bed.broker.stored == [(0, b"1")]
     bed.broker.away.clear()
     # Not before it is tried again, whatever comes meanwhile
     monkeypatch.setattr(HeldBack, "wait_s", LIMIT_S)
-    bed.outbox.answer(bed.slot(1, 9), b"9")
+    bed.outbox.answer(bed.execution(1, 9), b"9")
     bed.send()
     assert bed.broker.stored == [(0, b"1")]
     monkeypatch.setattr(HeldBack, "wait_s", 0.0)
@@ -96,20 +96,20 @@ def test_what_waits_goes_first_when_its_partition_is_back(monkeypatch: pytest.Mo
 def test_the_one_that_sends_hears_of_more_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HeldBack, "wait_s", LIMIT_S)
     bed = Bed(1)
-    bed.outbox.answer(bed.slot(1), b"held")
+    bed.outbox.answer(bed.execution(1), b"held")
     sending = threading.Thread(target=bed.sender.run, daemon=True)
     sending.start()
     freed = threading.Event()
     finish = bed.table.finish
 
-    def finished(slot: Slot) -> None:
-        finish(slot)
+    def finished(execution: Execution) -> None:
+        finish(execution)
         freed.set()
 
     monkeypatch.setattr(bed.table, "finish", finished)
     while not bed.sender.held_back:
         assert sending.is_alive()
-    bed.outbox.answer(bed.slot(0), b"other")
+    bed.outbox.answer(bed.execution(0), b"other")
     assert freed.wait(LIMIT_S / 2), "it did not wait for the time at which the first is tried again"
     assert bed.broker.stored == [(0, b"other")]
     bed.ended.set()

@@ -13,7 +13,7 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_transport.broker import Delivery
 from drumline_worker import outbox as outbox_module
-from drumline_worker.outbox import Outbox, Slot
+from drumline_worker.outbox import Execution, Outbox
 from drumline_worker.registry import Registry
 from drumline_worker.service import Worker, WorkerSettings
 
@@ -21,13 +21,13 @@ LIMIT_S = 20
 CODEC = Codec()
 
 
-def slot() -> Slot:
-    return Slot("default", "1-1", 0, "run", "t1", 1, "w", "token")
+def execution() -> Execution:
+    return Execution("default", "1-1", 0, "run", "t1", 1, "w", "token")
 
 
 def test_a_writer_goes_on_as_soon_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox_module, "SEND_BUFFER_BYTES_MAX", 10)
-    outbox, one = Outbox(CODEC), slot()
+    outbox, one = Outbox(CODEC), execution()
     outbox.event(one, b"more than ten")
     written = threading.Event()
 
@@ -38,14 +38,14 @@ def test_a_writer_goes_on_as_soon_as_there_is_room(monkeypatch: pytest.MonkeyPat
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
     assert not written.wait(0.05), "there is no room"
-    assert outbox.take() is not None
+    assert outbox.take_batch() is not None
     assert written.wait(5), "not after the half minute that a writer may wait"
     writer.join(LIMIT_S)
 
 
 def test_a_writer_goes_on_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox_module, "SEND_BUFFER_BYTES_MAX", 10)
-    outbox, one = Outbox(CODEC), slot()
+    outbox, one = Outbox(CODEC), execution()
     outbox.event(one, b"more than ten")
     writer = threading.Thread(target=outbox.event, args=(one, b"next"), daemon=True)
     writer.start()
@@ -55,10 +55,10 @@ def test_a_writer_goes_on_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_long_burst_becomes_entries_of_bounded_size_and_length() -> None:
-    outbox, one = Outbox(CODEC), slot()
+    outbox, one = Outbox(CODEC), execution()
     for size in [300_000] * 4 + [1] * 1200:
         outbox.event(one, b"x" * size)
-    batch = outbox.take()
+    batch = outbox.take_batch()
     assert batch is not None
     bursts = [wire.decode(CODEC, data) for _, _, data in batch.entries]
     assert all(sum(map(len, burst.items)) <= 512 * 1024 and len(burst.items) <= 512 for burst in bursts)
@@ -67,10 +67,10 @@ def test_a_long_burst_becomes_entries_of_bounded_size_and_length() -> None:
 
 
 def test_one_event_beyond_the_bound_of_a_burst_goes_alone() -> None:
-    outbox, one = Outbox(CODEC), slot()
+    outbox, one = Outbox(CODEC), execution()
     for data in (b"a", b"x" * 600_000, b"b"):
         outbox.event(one, data)
-    batch = outbox.take()
+    batch = outbox.take_batch()
     assert batch is not None
     assert [len(wire.decode(CODEC, data).items) for _, _, data in batch.entries] == [1, 1, 1]
 
@@ -125,7 +125,7 @@ def serving(stand: Stand, **settings: Any) -> tuple[Scripted, Worker, threading.
     broker: Any = Scripted(stand)
     registry = Registry({"g": stand.program})
     worker = Worker(broker, registry, "w", WorkerSettings(**settings))
-    worker.crew._turn = Turn()  # type: ignore[assignment]
+    worker.runner._turn = Turn()  # type: ignore[assignment]
     thread = threading.Thread(target=worker.run, daemon=True)
     thread.start()
     return broker, worker, thread
@@ -152,14 +152,14 @@ def test_a_thread_that_waited_for_its_turn_takes_nothing_after_the_stop() -> Non
     broker.go_on.release()
     assert done.wait(LIMIT_S)
     assert broker.in_take.acquire(timeout=LIMIT_S)  # another thread takes; the first one is done and waits its turn
-    turn: Any = worker.crew._turn
+    turn: Any = worker.runner._turn
     deadline = time.monotonic() + LIMIT_S
     while not turn.waiting:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     taken = broker.takes
     broker.deliveries = [[delivery(stand, 2)]]
-    worker.crew._stopping.set()
+    worker.runner._stopping.set()
     worker.stop()
     for _ in range(10):
         broker.go_on.release()
@@ -200,24 +200,24 @@ def test_what_was_cancelled_once_is_not_cancelled_again() -> None:
     stand.give(1)
     [first] = stand.take()
     stand.cancel(first[0].task)
-    assert first[0].void
+    assert first[0].cancelled
     stand.give(1, attempt=2)
     [again] = stand.take()
     stand.worker.ear.listen(0)
-    assert not again[0].void
+    assert not again[0].cancelled
 
 
 def test_who_waited_for_its_turn_while_the_worker_was_stopped_takes_no_more() -> None:
     stand = Stand()
     stand.give(1)
-    crew = stand.worker.crew
+    runner = stand.worker.runner
 
     class Turn:
         def __enter__(self) -> None:
-            crew._stopping.set()
+            runner._stopping.set()
 
         def __exit__(self, *_exc: object) -> None: ...
 
-    crew._turn = Turn()  # type: ignore[assignment]
-    assert crew._next() is None
+    runner._turn = Turn()  # type: ignore[assignment]
+    assert runner._next() is None
     assert stand.pending == 0

@@ -90,7 +90,7 @@ def in_threads(state: dict[str, Any]) -> dict[str, Any]:
 def test_what_a_node_does_to_a_value_never_reaches_the_next_task(node: Any) -> None:
     stand = Stand(node)
     loop = LoopThread("test")
-    stand.worker.crew._loop = loop
+    stand.worker.runner._loop = loop
     put_cell(stand, [HumanMessage("hello", id="1", additional_kwargs={"k": {"deep": 1}})])
     outs = []
     for n in range(1, 6):
@@ -239,7 +239,7 @@ def test_two_executions_of_one_attempt_never_share_a_blob() -> None:
     for _ in range(2):
         give(stand, 1)
     other = Stand(lambda _state: {"out": BIG})
-    other.worker.crew._name = "w"
+    other.worker.runner._name = "w"
     give(other, 1)
     answers = [*stand.work(), *other.work()]
     blobs = [names_in(unbox(answer.writes))[0].blob for answer in answers]

@@ -130,7 +130,7 @@ def test_a_worker_whose_loop_died_ends_with_that_error(monkeypatch: pytest.Monke
     assert isinstance(ended[0], RuntimeError) and "drumline-nodes" in str(ended[0])
 
 
-@pytest.mark.parametrize("part", ["crew.take", "sender.send", "keeper.renew", "ear.listen"])
+@pytest.mark.parametrize("part", ["runner.take", "sender.send", "keeper.renew", "ear.listen"])
 def test_a_thread_that_cannot_go_on_ends_the_worker(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """No thread that serves ends in silence, whatever it meets."""
     stand = Stand()

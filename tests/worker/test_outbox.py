@@ -13,13 +13,13 @@ from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import WriterBlocked
 from drumline_protocol.messages import Events, TaskResult
 from drumline_worker import outbox as module
-from drumline_worker.outbox import Batch, Outbox, Slot
+from drumline_worker.outbox import Batch, Execution, Outbox
 
 CODEC = Codec(TypeTable())
 
 
-def slot_of(n: int = 1) -> Slot:
-    return Slot("default", f"1-{n}", 0, "run", f"t{n}", 1, "w", f"token {n}")
+def execution_of(n: int = 1) -> Execution:
+    return Execution("default", f"1-{n}", 0, "run", f"t{n}", 1, "w", f"token {n}")
 
 
 def messages(batch: Batch | None) -> list[Any]:
@@ -27,33 +27,33 @@ def messages(batch: Batch | None) -> list[Any]:
     return [wire.decode(CODEC, entry[-1]) for entry in batch.entries]
 
 
-def answer(outbox: Outbox, slot: Slot) -> int:
-    count = outbox.seal(slot)
-    outbox.answer(slot, wire.encode(CODEC, TaskResult("run", slot.task, 1, "w", [], slot.token, count)))
+def answer(outbox: Outbox, execution: Execution) -> int:
+    count = outbox.seal(execution)
+    outbox.answer(execution, wire.encode(CODEC, TaskResult("run", execution.task, 1, "w", [], execution.token, count)))
     return count
 
 
 def test_the_answer_counts_all_events_before_it_and_everything_has_the_token() -> None:
-    outbox, slot = Outbox(CODEC), slot_of()
+    outbox, execution = Outbox(CODEC), execution_of()
     for n in range(3):
-        outbox.event(slot, b"%d" % n)
-    first = messages(outbox.take())
-    outbox.event(slot, b"3")
-    assert answer(outbox, slot) == 4
-    events, result = messages(outbox.take())
+        outbox.event(execution, b"%d" % n)
+    first = messages(outbox.take_batch())
+    outbox.event(execution, b"3")
+    assert answer(outbox, execution) == 4
+    events, result = messages(outbox.take_batch())
     assert [first[0].n, events.n, result.events] == [0, 3, 4]
     assert {message.token for message in (*first, events, result)} == {"token 1"}
 
 
 def test_what_is_emitted_while_the_answer_is_written_goes_out_behind_it() -> None:
-    outbox, slot = Outbox(CODEC), slot_of()
-    outbox.event(slot, b"before")
-    count = outbox.seal(slot)
-    outbox.event(slot, b"meanwhile")
-    assert [message.items for message in messages(outbox.take())] == [[b"before"]]
-    outbox.answer(slot, wire.encode(CODEC, TaskResult("run", "t1", 1, "w", [], "", count)))
-    outbox.event(slot, b"after")
-    result, late = messages(outbox.take())
+    outbox, execution = Outbox(CODEC), execution_of()
+    outbox.event(execution, b"before")
+    count = outbox.seal(execution)
+    outbox.event(execution, b"meanwhile")
+    assert [message.items for message in messages(outbox.take_batch())] == [[b"before"]]
+    outbox.answer(execution, wire.encode(CODEC, TaskResult("run", "t1", 1, "w", [], "", count)))
+    outbox.event(execution, b"after")
+    result, late = messages(outbox.take_batch())
     assert isinstance(result, TaskResult) and result.events == 1
     assert isinstance(late, Events) and (late.n, late.items) == (2, [b"meanwhile", b"after"]), (
         "1 is the number of the answer"
@@ -61,11 +61,11 @@ def test_what_is_emitted_while_the_answer_is_written_goes_out_behind_it() -> Non
 
 
 def test_an_answer_is_acknowledged_behind_all_events_of_its_task() -> None:
-    outbox, slot = Outbox(CODEC), slot_of()
+    outbox, execution = Outbox(CODEC), execution_of()
     for _ in range(3 * module.BURST_ITEMS_MAX):
-        outbox.event(slot, b"x")
-    answer(outbox, slot)
-    batch = outbox.take()
+        outbox.event(execution, b"x")
+    answer(outbox, execution)
+    batch = outbox.take_batch()
     found = messages(batch)
     assert [type(message) for message in found] == [Events, Events, Events, TaskResult]
     assert batch is not None and batch.done == [("default", "1-1")]
@@ -74,28 +74,28 @@ def test_an_answer_is_acknowledged_behind_all_events_of_its_task() -> None:
 def test_a_full_outbox_blocks_and_then_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SEND_BUFFER_BYTES_MAX", 100)
     monkeypatch.setattr(module, "WRITER_BLOCK_MS", 200)
-    outbox, slot = Outbox(CODEC), slot_of()
-    outbox.event(slot, b"x" * 101)
+    outbox, execution = Outbox(CODEC), execution_of()
+    outbox.event(execution, b"x" * 101)
     with pytest.raises(WriterBlocked):
-        outbox.event(slot, b"y")
+        outbox.event(execution, b"y")
     # When the sender takes what is there, a writer that waits goes on
     monkeypatch.setattr(module, "WRITER_BLOCK_MS", 20_000)
     wrote = threading.Event()
-    threading.Thread(target=lambda: (outbox.event(slot, b"z"), wrote.set()), daemon=True).start()
+    threading.Thread(target=lambda: (outbox.event(execution, b"z"), wrote.set()), daemon=True).start()
     assert not wrote.wait(0.1)
-    outbox.take()
+    outbox.take_batch()
     assert wrote.wait(20)
 
 
-def test_what_waits_for_an_answer_is_counted_and_void_slots_are_not() -> None:
-    outbox, slot = Outbox(CODEC), slot_of()
-    outbox.seal(slot)
-    outbox.event(slot, b"x" * 10)
-    outbox.take()
+def test_what_waits_for_an_answer_is_counted_and_what_is_cancelled_is_not() -> None:
+    outbox, execution = Outbox(CODEC), execution_of()
+    outbox.seal(execution)
+    outbox.event(execution, b"x" * 10)
+    outbox.take_batch()
     assert outbox._bytes == 10
-    outbox.void(slot)
+    outbox.cancel(execution)
     assert outbox._bytes == 0
-    outbox.event(slot, b"y")
-    answer(outbox, slot)
-    batch = outbox.take()
-    assert batch is not None and not batch.entries and not batch.done and batch.finished == [slot]
+    outbox.event(execution, b"y")
+    answer(outbox, execution)
+    batch = outbox.take_batch()
+    assert batch is not None and not batch.entries and not batch.done and batch.finished == [execution]

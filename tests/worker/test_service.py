@@ -206,7 +206,7 @@ def test_a_worker_that_is_stopped_finishes_what_it_took_and_takes_no_more(beds: 
     bed.give(1, 2)
     assert begun.wait(LIMIT_S)
     bed.worker.stop()
-    assert bed.worker.crew._stopping.wait(LIMIT_S)
+    assert bed.worker.runner._stopping.wait(LIMIT_S)
     assert not bed.broker.left.is_set()
     go_on.set()
     assert bed.heard().task == "t1"

@@ -28,12 +28,12 @@ def test_ten_quiet_leases_let_nothing_lapse() -> None:
         stand.server.now_ms += LEASE_MS // RENEWALS
         stand.worker.keeper.turn()
         assert stand.broker.stale_tasks("default", LEASE_MS // 2, "-", 10)[0] == []
-    assert not any(slot.void for slot, _ in taken)
+    assert not any(execution.cancelled for execution, _ in taken)
     [(_, age_ms)] = stand.broker.members("workers").values()
     assert age_ms == 0
 
 
-def test_what_was_given_to_somebody_else_is_void_and_told_once(caplog: Any) -> None:
+def test_what_was_given_to_somebody_else_is_cancelled_and_told_once(caplog: Any) -> None:
     stand = Stand()
     stand.give(1)
     stand.give(2)
@@ -42,8 +42,10 @@ def test_what_was_given_to_somebody_else_is_void_and_told_once(caplog: Any) -> N
     with caplog.at_level(logging.WARNING, "drumline"):
         for _ in range(5):
             stand.worker.keeper.turn()
-    assert lost[0].void and not kept[0].void
-    assert list(stand.worker.table.entries()) == [("default", kept[0].entry)], "what is void is not asked for again"
+    assert lost[0].cancelled and not kept[0].cancelled
+    assert list(stand.worker.table.entries()) == [("default", kept[0].entry)], (
+        "what is cancelled is not asked for again"
+    )
     assert [record.getMessage().count(lost[0].task) for record in caplog.records] == [1]
     # Its slot is free as soon as the node has run out, and nothing that it said is heard
     stand.run([lost, kept])
@@ -60,10 +62,12 @@ def test_cancel_of_one_task_leaves_its_siblings(caplog: Any) -> None:
     taken = stand.take() + stand.take()
     with caplog.at_level(logging.INFO, "drumline"):
         stand.cancel(taken[1][0].task)
-    assert [slot.void for slot, _ in taken] == [False, True, False, False]
+    assert [execution.cancelled for execution, _ in taken] == [False, True, False, False]
     assert "is cancelled" in caplog.text and taken[1][0].task in caplog.text
     stand.cancel()
-    assert [slot.void for slot, _ in taken] == [True, True, True, False], "all of the run when none is named"
+    assert [execution.cancelled for execution, _ in taken] == [True, True, True, False], (
+        "all of the run when none is named"
+    )
 
 
 def test_a_worker_takes_at_most_its_free_slots() -> None:
@@ -129,12 +133,12 @@ def test_a_cancelled_async_node_is_cancelled_and_its_slot_is_freed() -> None:
             raise
 
     stand = Stand(node)
-    stand.worker.crew._loop = loop = LoopThread("test-loop")
+    stand.worker.runner._loop = loop = LoopThread("test-loop")
     stand.give(1)
-    [(slot, message)] = stand.take()
-    assert stand.worker.crew.begin(slot, message) is None
+    [(execution, message)] = stand.take()
+    assert stand.worker.runner.begin(execution, message) is None
     assert begun.wait(LIMIT_S)
-    stand.cancel(slot.task)
+    stand.cancel(execution.task)
     assert ended.wait(LIMIT_S)
     loop.submit(asyncio.sleep(0)).result(LIMIT_S)
     stand.send()
@@ -144,13 +148,13 @@ def test_a_cancelled_async_node_is_cancelled_and_its_slot_is_freed() -> None:
 
 def test_an_async_node_that_is_cancelled_before_it_begins_frees_its_slot() -> None:
     stand = Stand(_never)
-    stand.worker.crew._loop = loop = LoopThread("test-loop")
+    stand.worker.runner._loop = loop = LoopThread("test-loop")
     gate = threading.Event()
     loop.loop.call_soon_threadsafe(gate.wait, LIMIT_S)  # nothing begins
     stand.give(1)
-    [(slot, message)] = stand.take()
-    stand.worker.crew.begin(slot, message)
-    stand.cancel(slot.task)
+    [(execution, message)] = stand.take()
+    stand.worker.runner.begin(execution, message)
+    stand.cancel(execution.task)
     gate.set()
     for _ in range(5):
         loop.submit(asyncio.sleep(0)).result(LIMIT_S)

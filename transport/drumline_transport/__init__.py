@@ -1,6 +1,4 @@
-"""The only room that speaks Redis: the verbs of `broker.py` on Redis or Valkey, and a double with
-the same promises.
-"""
+"""The only room that speaks Redis: the verbs of `broker.py` on Redis or Valkey, and a double with the same promises."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """What a process that was forked makes anew before it does anything else.
 
 A fork copies memory, but no thread; and it shares every socket. So a child has locks that nobody will release,
-background threads that do not run, and connections on which its parent speaks. Who keeps such a thing names it here,
-and is called in the child, once, before any other code of the child runs. There no other thread exists, so the callee
-takes no lock. `docs/decisions/0014-fork.md` tells what was chosen and why.
+background threads that do not run, and connections on which its parent speaks. An object that keeps such a thing is
+named here, and its `after_fork` is called in the child, once, before any other code runs there. No other thread exists
+at that moment, so it takes no lock. `docs/decisions/0014-fork.md` tells what was chosen and why.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def renew_after_fork(thing: Forkable) -> None:
 def forks() -> int:
     """How many forks lie between this process and the one that loaded this module.
 
-    Who keeps the number tells by it whether it still lives in the process that made it.
+    An object that keeps the number can tell by it whether it still lives in the process that made it.
     """
     return _forks
 

@@ -1,8 +1,7 @@
-"""How long who failed waits before the next attempt, and how often it says so.
+"""How long a loop that failed waits before its next attempt, and how often it logs the failure.
 
-Every loop that tries the broker again uses one `Pause`: a pause that grows, with jitter, so that many processes that
-lost one server do not all come back in the same millisecond; and one line of log at first, then a summary now and
-again.
+Every loop that tries the broker again uses one `Pause`. Its pauses grow, with jitter, so that many processes that lost
+one server do not all come back in the same millisecond. It logs one line at first, then a summary now and again.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class Pause:
         self._untold = 0
 
     def seconds(self) -> float:
-        """Count one failure; how long to wait before the next attempt."""
+        """Count one failure. Returns how long to wait before the next attempt."""
         pause = self._backoff.compute(min(self._failures, _DOUBLINGS_MAX))
         self._failures += 1
         return pause
@@ -60,7 +59,7 @@ class Pause:
         return False
 
     def reset(self) -> None:
-        """It went well: the next failure is a first one. What was logged lately is not forgotten."""
+        """An attempt went well, so the next failure counts as the first. What was logged lately is remembered."""
         self._failures = 0
 
     def warn(self, log: logging.Logger, text: str) -> None:

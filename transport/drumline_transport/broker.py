@@ -1,8 +1,8 @@
 """The verbs: all that Drumline asks of a message broker, and the promise behind each.
 
-`RedisBroker` (`redis_broker.py`) and `MemoryBroker` (`memory.py`) implement them; one contract
-suite (`tests/transport/test_contract_*.py`) holds both to the same promises. Nothing here decodes a
-payload: `data` is opaque.
+`RedisBroker` (`redis_broker.py`) and `MemoryBroker` (`memory.py`) implement them; one contract suite
+(`tests/transport/test_contract_*.py`) holds both to the same promises. Nothing here decodes a payload: `data` is
+opaque.
 
 Promises, in the words used below:
 
@@ -15,8 +15,8 @@ Promises, in the words used below:
 - *at least once*: after a lost reply the call is repeated and may have happened twice. The receiver
   drops repeats.
 
-Who may call what, from which thread (each group has a connection of its own; a lock keeps callers
-of one group apart, so the only harm of a wrong thread is waiting for another's blocking read):
+Who may call what, from which thread (each group has a connection of its own; a lock keeps callers of one group apart,
+so the only harm of a wrong thread is waiting for another's blocking read):
 
 | group | verbs | thread |
 |---|---|---|
@@ -50,6 +50,7 @@ from drumline_transport.entries import (
     CommitReply,
     Delivery,
     FieldValue,
+    Heard,
     HistoryRow,
     InboxEntry,
     Kind,
@@ -93,6 +94,7 @@ __all__ = [
     "Delivery",
     "FailedRun",
     "FieldValue",
+    "Heard",
     "HistoryRow",
     "InboxEntry",
     "Kind",
@@ -145,8 +147,8 @@ class CoordinatorVerbs(ServiceVerbs, RunVerbs, Protocol):
     def acquire(self, p: int, nonce: str, ttl_ms: int) -> Lease | None:
         """Take partition `p` for `ttl_ms`. None while another owner's lease runs. Atomic.
 
-        Each call that succeeds opens a new epoch, also for the nonce that holds it already, and
-        fences all commits of the epochs before.
+        Each call that succeeds opens a new epoch, also for the nonce that holds it already, and fences all commits of
+        the epochs before.
         """
         ...
 
@@ -166,30 +168,27 @@ class CoordinatorVerbs(ServiceVerbs, RunVerbs, Protocol):
         ...
 
     def read_inbox(self, after: dict[int, Position], count: int, block_ms: int) -> list[InboxEntry]:
-        """Entries behind `after[p]` of every partition p named, at most `count` of each of its two
-        streams, in order within a stream; the requests of a partition stand before the rest.
+        """Entries behind `after[p]` of every partition p named, at most `count` of each of its two streams, in order
+        within a stream; the requests of a partition stand before the rest.
 
-        Waits up to `block_ms` (0: not at all) for the first. Removes nothing: a commit's position
-        does.
+        Waits up to `block_ms` (0: not at all) for the first. Removes nothing: a commit's position does.
         """
         ...
 
     def send_commit(self, commit: Commit) -> None:
-        """Send a commit without waiting for its reply. Commits are applied in the order of the
-        calls.
+        """Send a commit without waiting for its reply. Commits are applied in the order of the calls.
 
-        The broker object keeps it until its reply came, and sends it again after a lost connection,
-        a lost script, or while the server refuses writes; its number makes that idempotent. Raises
-        `ValueError` for a commit that no server could apply (log ids not ascending, a position that
-        is no entry id): nothing was sent then.
+        The broker object keeps it until its reply came, and sends it again after a lost connection, a lost script, or
+        while the server refuses writes; its number makes that idempotent. Raises `ValueError` for a commit that no
+        server could apply (log ids not ascending, a position that is no entry id): nothing was sent then.
         """
         ...
 
     def poll_commits(self, block_ms: int = 0) -> list[CommitReply]:
         """The replies that came, in the order of the commits of each partition.
 
-        `block_ms` > 0 waits that long for at least one, if any is outstanding. Never raises for a
-        lost connection: the commits stay outstanding and `stalled` says why.
+        `block_ms` > 0 waits that long for at least one, if any is outstanding. Never raises for a lost connection: the
+        commits stay outstanding and `stalled` says why.
         """
         ...
 
@@ -237,11 +236,9 @@ class CoordinatorVerbs(ServiceVerbs, RunVerbs, Protocol):
         ...
 
     def stale_tasks(self, pool: str, idle_ms: int, cursor: str, count: int) -> tuple[list[StaleTask], str]:
-        """Pending entries idle for `idle_ms` or more, at most `count`, beginning behind `cursor`;
-        claims nothing.
+        """Pending entries idle for `idle_ms` or more, at most `count`, beginning behind `cursor`; claims nothing.
 
-        Start with `SWEEP_START`; pass on the cursor that comes back. It is `SWEEP_START` again at
-        the end.
+        Start with `SWEEP_START`; pass on the cursor that comes back. It is `SWEEP_START` again at the end.
         """
         ...
 
@@ -254,12 +251,10 @@ class WorkerVerbs(ServiceVerbs, Protocol):
     """Take tasks, answer, stay alive."""
 
     def take(self, pools: list[str], consumer: str, count: int, block_ms: int) -> list[Delivery]:
-        """Up to `count` task entries for this consumer, shared between the pools; waits up to
-        `block_ms` for the first.
+        """Up to `count` task entries for this consumer, shared between the pools; waits up to `block_ms` for the first.
 
-        Each entry goes to one consumer once. A group that is missing is made. With fewer than one
-        of `count` for each pool the pools take turns; only a blocked wait that several pools end at
-        once may then bring up to one of each.
+        Each entry goes to one consumer once. A group that is missing is made. With fewer than one of `count` for each
+        pool the pools take turns; only a blocked wait that several pools end at once may then bring up to one of each.
         """
         ...
 
@@ -267,11 +262,10 @@ class WorkerVerbs(ServiceVerbs, Protocol):
         """Append `(partition, run id, data)` to the inboxes in order, then acknowledge and delete the
         entries `done`.
 
-        `done` is a list of `(pool, entry id)`. At least once; in order; no acknowledgement without
-        all the entries before it stored. Returns when the broker has it. An inbox that holds more
-        than `INBOX_BYTES_MAX` takes nothing until its coordinator has caught up: `BrokerRefuses`
-        when patience ends before that. On a Redis Cluster `PartlyAway`, at once, for partitions that
-        cannot be reached while the others have all that is theirs.
+        `done` is a list of `(pool, entry id)`. At least once; in order; no acknowledgement without all the entries
+        before it stored. Returns when the broker has it. An inbox that holds more than `INBOX_BYTES_MAX` takes nothing
+        until its coordinator has caught up: `BrokerRefuses` when patience ends before that. On a Redis Cluster
+        `PartlyAway`, at once, for partitions that cannot be reached while the others have all that is theirs.
         """
         ...
 
@@ -286,8 +280,7 @@ class WorkerVerbs(ServiceVerbs, Protocol):
     def renew(self, consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
         """Reset the idle time of `(pool, entry id)`s; returns those that this consumer still owns.
 
-        An entry that was withdrawn, or that belongs to another consumer, is not among them and is
-        not brought back.
+        An entry that was withdrawn, or that belongs to another consumer, is not among them and is not brought back.
         """
         ...
 
@@ -298,9 +291,7 @@ class WorkerVerbs(ServiceVerbs, Protocol):
         ...
 
     def last_ctl(self) -> str:
-        """The id of the newest control message ("0-0": none yet): where a new worker begins to
-        listen.
-        """
+        """The id of the newest control message ("0-0": none yet): where a new worker begins to listen."""
         ...
 
     def read_ctl(self, after: str, block_ms: int) -> list[tuple[str, bytes]]:

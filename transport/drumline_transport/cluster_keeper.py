@@ -71,7 +71,7 @@ class ClusterKeeper(ClusterCoordinator):
         return (lease_state(reply[0], reply[1], now_ms) if any(reply) else None), now_ms
 
     def _members(self, look: Survey, kind: Kind, name: str = "", info: bytes = b"") -> _Members:
-        """Who is there; what was known last, while the list's node is away. With a `name` it is said to be there."""
+        """The members, or those known last while their list's node is away. Beats as `name` first, if there is one."""
         core = self.members_core(kind)
         key = core._members_key(kind)
         try:
@@ -108,7 +108,7 @@ class ClusterKeeper(ClusterCoordinator):
         return {pool: self._sweep(pool, cursor, idle_ms, count) for pool, cursor in cursors.items()}
 
     def _sweep(self, pool: str, cursor: str, idle_ms: int, count: int) -> PoolSweep:
-        """As `stale_tasks`. A partition that cannot be looked at is passed over, and told of."""
+        """As `stale_tasks`. The others go on when a partition cannot be looked at, and the error names it."""
         errors: list[str] = []
 
         def look(p: int, inner: str, left: int) -> tuple[list[StaleTask], str]:

@@ -105,12 +105,12 @@ class Taker:
         deadline = time.monotonic() + block_ms / 1000
         ready: list[Watch] = []
         while not ready and time.monotonic() < deadline:
-            left_ms = max(1, round((deadline - time.monotonic()) * 1000))
+            remaining_ms = max(1, round((deadline - time.monotonic()) * 1000))
             for p, watch in watches.items():
                 if watch.asks is None:
                     streams = [self._stream(p, pool) for pool in pools]
-                    words = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", 1, "BLOCK", left_ms, "STREAMS")
-                    watch.ask("wait", [pack(*words, *streams, *(">" for _ in streams))], left_ms)
+                    words = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", 1, "BLOCK", remaining_ms, "STREAMS")
+                    watch.ask("wait", [pack(*words, *streams, *(">" for _ in streams))], remaining_ms)
             if all(watch.dialer.closed.is_set() for watch in watches.values()):
                 break
             ready = wait_for_any(watches.values(), deadline)

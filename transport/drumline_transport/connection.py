@@ -1,11 +1,10 @@
 """One connection to Redis, as thin as it can be: bytes out, replies in.
 
-redis-py opens it (TLS, passwords, Unix sockets, ACL users); from then on the socket and a hiredis
-parser are used directly, because redis-py's own way per reply costs more than the whole trip over
-loopback. RESP2, replies as bytes.
+redis-py opens it (TLS, passwords, Unix sockets, ACL users); from then on the socket and a hiredis parser are used
+directly, because redis-py's own way per reply costs more than the whole trip over loopback. RESP2, replies as bytes.
 
-A connection that failed in the middle of anything is closed, never used again: no reply can be left
-in it for another caller (the class of CVE-2023-28858).
+A connection that failed in the middle of anything is closed, never used again: no reply can be left in it for another
+caller (the class of CVE-2023-28858).
 """
 
 from __future__ import annotations
@@ -34,8 +33,7 @@ SEND_TIMEOUT_S = 10.0
 _READ_BYTES = 64 * 1024
 
 Argument = str | bytes | int
-#: What hiredis makes of a RESP2 reply: bytes, int, None, or a list of these. Its shape is the
-#: command's business.
+#: What hiredis makes of a RESP2 reply: bytes, int, None, or a list of these. Its shape is the command's business.
 Reply = Any
 
 
@@ -216,9 +214,7 @@ class Connection:
         return reply
 
     def calls(self, commands: Iterable[bytes], timeout_s: float = REPLY_TIMEOUT_S) -> list[Reply]:
-        """Send packed commands in one write and return their replies; `ServerError`s stand in the
-        list.
-        """
+        """Send packed commands in one write and return their replies; `ServerError`s stand in the list."""
         packed = list(commands)
         self.send(b"".join(packed))
         replies = []

@@ -74,8 +74,7 @@ class Dialer:
         except redis.AuthenticationError as error:
             raise NoBroker(self.url, str(error)) from None
         except redis.ResponseError as error:
-            # redis-py words refusals without their code; a login that fails is not mended by
-            # waiting
+            # redis-py words refusals without their code; a login that fails is not mended by waiting
             if "LOADING" in str(error) or isinstance(error, redis.ReadOnlyError):
                 raise Lost(str(error)) from None
             raise NoBroker(self.url, str(error)) from None
@@ -139,7 +138,7 @@ class Dialer:
 
 
 class SentinelDialer(Dialer):
-    """Connects to the master of a service, whichever server that is just now by the word of its sentinels."""
+    """Connects to the master of a service: the server that its sentinels name just now."""
 
     moves = True
 

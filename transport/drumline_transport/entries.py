@@ -71,10 +71,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class LogEntry:
-    """One entry of a run log: it carries the facts `first` ..
-
-    the number behind the dash of `id` (`<epoch>-<last>`).
-    """
+    """One entry of a run log, with the facts from `first` to the number that stands in `id` (`<epoch>-<last>`)."""
 
     id: str
     first: int
@@ -115,7 +112,7 @@ class Lease:
 class LeaseRow(TypedDict):
     """One row of `lease_owners`.
 
-    `left_ms` is what remains of the lease by Redis TIME; negative: it ran out.
+    `remaining_ms` is what remains of the lease by Redis TIME; negative: it ran out.
     """
 
     partition: int
@@ -123,7 +120,7 @@ class LeaseRow(TypedDict):
     epoch: int
     commit: int
     position: Position
-    left_ms: int
+    remaining_ms: int
     tries: int
 
 
@@ -137,19 +134,31 @@ class LogAppend:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An entry of the inbox that a commit answers, and the part of its data that the run's log may hold again."""
+
+    run_id: str
+    id: str
+    data: bytes
+    part: bytes
+
+
 @dataclass(slots=True)
 class TaskAppend:
     """A task entry for `pool`.
 
-    Its stream id is kept in the run record under `slot`, until settled or withdrawn, and beside it `digest`, by which
-    the holder of the entry is known.
+    The run record keeps its stream id under `attempt` (`<task>:<attempt>`) until the attempt is settled or withdrawn.
+    Beside it stands `digest`, by which the coordinator knows the holder of the entry. `part` of
+    its data may stand in the run's log too.
     """
 
     run_id: str
-    slot: str
+    attempt: str
     pool: str
     data: bytes
     digest: str = ""
+    part: bytes = b""
 
 
 @dataclass(slots=True)
@@ -221,9 +230,9 @@ class Commit:
     tasks: list[TaskAppend] = field(default_factory=list)
     #: `(run id, fields to set in its record)`
     fields: list[tuple[str, dict[str, FieldValue]]] = field(default_factory=list)
-    #: `(run id, slot)` of tasks whose worker acknowledged and deleted the entry itself: only the slot is forgotten
+    #: `(run id, attempt)`: the worker has acknowledged and deleted the entry, so the record only forgets the attempt
     settled: list[tuple[str, str]] = field(default_factory=list)
-    #: `(run id, slot)` of tasks whose entry is to vanish, delivered or not
+    #: `(run id, attempt)`: the commit deletes the entry, delivered or not, and the record forgets the attempt
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
     blobs: list[BlobPut] = field(default_factory=list)
     #: `(run id, blob id)` of blobs that workers have put: they live as long as the run's log from now on, and its
@@ -235,6 +244,8 @@ class Commit:
     cells_dropped: list[tuple[str, str]] = field(default_factory=list)
     #: `(run id, blob id)`
     blobs_dropped: list[tuple[str, str]] = field(default_factory=list)
+    #: `(run id, id of a log entry)`: that entry of the run's log and all before it go
+    logs_trimmed: list[tuple[str, str]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     #: `(run id, whether it has tasks that wait without an entry)`
     waiting: list[tuple[str, bool]] = field(default_factory=list)
@@ -263,6 +274,8 @@ class Commit:
     history_cut: list[tuple[str, str]] = field(default_factory=list)
     #: threads of which nothing is to stay: head, history, cells, blobs, runs with their logs
     threads_deleted: list[str] = field(default_factory=list)
+    #: changes nothing: what lies in the inbox need not be sent again to become part of a log
+    heard: list[Heard] = field(default_factory=list)
 
 
 @dataclass(slots=True)

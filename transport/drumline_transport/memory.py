@@ -1,9 +1,8 @@
 """The double: the verbs and promises of `broker.py` without a server, for tests and the simulator.
 
-Single-threaded and deterministic: no clock, no randomness, no waiting. The owner of a
-`MemoryServer` moves its clock (`now_ms`), restarts it (`restart`), or lets it refuse writes
-(`refusing`). `block_ms` is ignored: what is not there is not waited for. The same contract suite
-runs on it and on real servers.
+Single-threaded and deterministic: no clock, no randomness, no waiting. The owner of a `MemoryServer` moves its clock
+(`now_ms`), restarts it (`restart`), or lets it refuse writes (`refusing`). `block_ms` is ignored: what is not there is
+not waited for. The same contract suite runs on it and on real servers.
 """
 
 from __future__ import annotations
@@ -148,7 +147,7 @@ class MemoryBroker(MemoryThreads, MemoryValues, MemoryKeeper, MemoryDead):
                 epoch=lease.epoch,
                 commit=lease.commit,
                 position=lease.position,
-                left_ms=lease.until_ms - server.now_ms,
+                remaining_ms=lease.until_ms - server.now_ms,
                 tries=lease.tries,
             )
             for p, lease in enumerate(part.lease for part in server.partitions)

@@ -30,7 +30,7 @@ class MemoryKeeper(_Double):
             now_ms=self.time_ms(),
             kept={p for p, kept in zip(held, mine, strict=True) if kept},
             leases={
-                row["partition"]: LeaseState(row["owner"], row["left_ms"])
+                row["partition"]: LeaseState(row["owner"], row["remaining_ms"])
                 for row in self.lease_owners()
                 if row["partition"] not in held
             },

@@ -172,20 +172,22 @@ class MemoryServer:
             entry_id = tasks.next_id(self.now_ms)
             tasks.append(entry_id, task.data)
             record = part.runs.setdefault(task.run_id, {})
-            record["t:" + task.slot] = f"{task.pool} {format_id(entry_id)}".encode()
-            record["k:" + task.slot] = task.digest.encode()
+            record["t:" + task.attempt] = f"{task.pool} {format_id(entry_id)}".encode()
+            record["k:" + task.attempt] = task.digest.encode()
         for run_id, values in commit.fields:
             if values:
                 record = part.runs.setdefault(run_id, {})
                 record.update({name: to_bytes(value) for name, value in values.items()})
-        for run_id, slot in commit.settled:
-            self._forget_slot(part, run_id, slot)
-        for run_id, slot in commit.withdrawn:
-            entry_of = self._forget_slot(part, run_id, slot)
+        for run_id, attempt in commit.settled:
+            self._forget_attempt(part, run_id, attempt)
+        for run_id, attempt in commit.withdrawn:
+            entry_of = self._forget_attempt(part, run_id, attempt)
             if entry_of:
                 pool, _, entry = entry_of.decode().rpartition(" ")
                 self.pool(pool).drop(parse_id(entry))
         write_values(part, commit, self.now_ms)
+        for run_id, upto in commit.logs_trimmed:
+            part.logs[run_id].trim(parse_id(upto))
         part.open.update(commit.opened)
         for run_id, waits in commit.waiting:
             (part.waiting.add if waits else part.waiting.discard)(run_id)
@@ -221,9 +223,9 @@ class MemoryServer:
             stream.keep_last(length_max)
 
     @classmethod
-    def _forget_slot(cls, part: Partition, run_id: str, slot: str) -> bytes | None:
-        cls._forget_field(part, run_id, "k:" + slot)
-        return cls._forget_field(part, run_id, "t:" + slot)
+    def _forget_attempt(cls, part: Partition, run_id: str, attempt: str) -> bytes | None:
+        cls._forget_field(part, run_id, "k:" + attempt)
+        return cls._forget_field(part, run_id, "t:" + attempt)
 
     @staticmethod
     def _forget_field(part: Partition, run_id: str, name: str) -> bytes | None:

@@ -22,8 +22,8 @@ class LogReader(Protocol):
     def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
         """Up to `count` entries behind the id `after` ("0-0" or "-": from the start), in order.
 
-        Waits up to `block_ms` (0: not at all) for the first; an empty list when none came. An id
-        may be made up (`<epoch>-<number>`): what has a higher one is returned. Raises `NoBroker`.
+        Waits up to `block_ms` (0: not at all) for the first; an empty list when none came. An id may be made up
+        (`<epoch>-<number>`): what has a higher one is returned. Raises `NoBroker`.
         """
         ...
 
@@ -61,8 +61,8 @@ class LookVerbs(Protocol):
     def server_id(self, p: int) -> str:
         """The `run_id` of the server that holds partition `p`, as of the latest (re)connect. Costs nothing.
 
-        When it differs from `Lease.server`, the server restarted or another took its place, and a
-        tail may be lost: acquire again, for a new epoch.
+        When it differs from `Lease.server`, the server restarted or another took its place, and a tail may be lost:
+        acquire again, for a new epoch.
         """
         ...
 
@@ -91,9 +91,7 @@ class LookVerbs(Protocol):
         ...
 
     def close(self) -> None:
-        """Close all connections and end every wait of this broker, in whatever thread, with
-        `NoBroker`.
-        """
+        """Close all connections and end every wait of this broker, in whatever thread, with `NoBroker`."""
         ...
 
 
@@ -103,7 +101,7 @@ class RunVerbs(ThreadVerbs, Protocol):
     def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
         """The record of a run; empty when there is none.
 
-        Slots of open tasks are fields `t:<slot>`.
+        The entries of open attempts are fields `t:<task>:<attempt>`.
         """
         ...
 

@@ -64,12 +64,11 @@ def connect(
 ) -> AnyBroker:
     """Connect to the cluster `prefix` at `url` (`address.py` has the forms of it: one server, Redis Cluster, Sentinel).
 
-    With `create` the cluster is made if it is new: coordinators do that, for the number of
-    partitions stays for ever. Without, nothing is written. `partitions` matters for a new cluster
-    only (None: `PARTITIONS_DEFAULT`); otherwise it is compared with what is stored. `name` shows in
-    `CLIENT LIST`. Tries once, without patience: raises `NoBroker` when nobody answers or lets us in,
-    `NoCluster`, `EvictingBroker`, `PartitionMismatch`, or `ProtocolTooNew` when a newer drumline
-    created the cluster.
+    With `create` the cluster is made if it is new: coordinators do that, for the number of partitions stays for ever.
+    Without, nothing is written. `partitions` matters for a new cluster only (None: `PARTITIONS_DEFAULT`); otherwise it
+    is compared with what is stored. `name` shows in `CLIENT LIST`. Tries once, without patience: raises `NoBroker` when
+    nobody answers or lets us in, `NoCluster`, `EvictingBroker`, `PartitionMismatch`, or `ProtocolTooNew` when a newer
+    drumline created the cluster.
     """
     keys = Keys(prefix)
     if partitions is not None and not 0 < partitions <= PARTITIONS_MAX:
@@ -167,8 +166,7 @@ def _check_version(url: str, version: str) -> None:
 
 def _refuse_eviction(connection: Connection) -> None:
     """EvictingBroker for a server that may evict."""
-    # INFO, not CONFIG: managed servers forbid the latter. A server that forbids INFO too is taken
-    # at its word.
+    # INFO, not CONFIG: managed servers forbid the latter. A server that forbids INFO too is taken at its word.
     (info,) = connection.calls([pack("INFO", "memory")])
     policy = info_field(info, "maxmemory_policy") if isinstance(info, bytes) else ""
     if policy not in ("", "noeviction"):

@@ -1,9 +1,8 @@
-"""The client's verbs on Redis: submit, and readers of run logs, blocking and for event loops.
-Promises: `ClientVerbs`.
+"""The client's verbs on Redis: submit, and readers of run logs, blocking and for event loops. Promises: `ClientVerbs`.
 
-Both readers use the same connections, from one pool: a connection is a plain socket, so it is bound
-to no event loop and outlives them. The async reader waits for its socket with the loop's own
-`add_reader`; a call that is cancelled in the middle closes its connection.
+Both readers use the same connections, from one pool: a connection is a plain socket, so it is bound to no event loop
+and outlives them. The async reader waits for its socket with the loop's own `add_reader`; a call that is cancelled in
+the middle closes its connection.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ class _Pool:
             return self._idle.pop() if self._idle else None
 
     def open(self) -> Connection:
-        """A new connection; after one that failed not at once, however many readers ask."""
+        """A new connection. After a failure it waits first, however many readers ask."""
         if self.troubled:
             self.dialer.closed.wait(max(0.0, self._not_before - time.monotonic()))
         try:

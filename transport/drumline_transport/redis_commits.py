@@ -1,10 +1,8 @@
-"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its
-reply.
+"""The commits of a coordinator on their way: packed, pipelined, and sent again until each has its reply.
 
-Replies come in the order of sending. When one says that its commit could not be applied *yet* (no
-connection, OOM, a lost script), the later ones of the same partition in flight cannot have been
-applied either, since numbers leave no gap; they are sent again behind it. Other partitions go on
-undisturbed.
+Replies come in the order of sending. When one says that its commit could not be applied *yet* (no connection, OOM, a
+lost script), the later ones of the same partition in flight cannot have been applied either, since numbers leave no
+gap; they are sent again behind it. Other partitions go on undisturbed.
 """
 
 from __future__ import annotations
@@ -34,6 +32,7 @@ from drumline_transport.connection import (
 from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import load_script
+from drumline_transport.log_words import log_words, task_words
 from drumline_transport.rows import dead_words
 from drumline_transport.scripts import COMMIT
 from drumline_transport.thread_words import entry_words, thread_words
@@ -66,31 +65,21 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     add = ops.extend
     epoch, number = commit.epoch, commit.number
     if commit.logs:
-        last: dict[str, int] = {}
-        for log in commit.logs:
-            if log.last <= last.get(log.run_id, -1) or log.first > log.last:
-                raise ValueError(
-                    f"commit {number} of partition {p}: facts {log.first}..{log.last} of run "
-                    f"{log.run_id!r} do not come behind fact {last.get(log.run_id, -1)}"
-                )
-            last[log.run_id] = log.last
-            k = key(keys.log(p, log.run_id), "l")
-            add(("L", k, f"{epoch}-{log.last}", log.first, log.data))
+        add(log_words(commit, keys, key))
     add(cell_words(commit, keys, key) if commit.cells else ())
     add(entry_words(commit, keys, key) if commit.history or commit.queued else ())
-    for task in commit.tasks:
-        k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
-        add(("T", k, run, task.slot, task.pool, task.digest, task.data))
+    if commit.tasks:
+        add(task_words(commit, keys, key))
     for run_id, values in commit.fields:
         k = key(keys.run(p, run_id), "h")
         words: list[Argument] = [word for pair in values.items() for word in pair]
         for i in range(0, len(words), _FIELD_WORDS_MAX):
             chunk = words[i : i + _FIELD_WORDS_MAX]
             add(("F", k, len(chunk), *chunk))
-    for run_id, slot in commit.settled:
-        add(("S", key(keys.run(p, run_id), "h"), slot))
-    for run_id, slot in commit.withdrawn:
-        add(("W", key(keys.run(p, run_id), "h"), slot))
+    for run_id, attempt in commit.settled:
+        add(("S", key(keys.run(p, run_id), "h"), attempt))
+    for run_id, attempt in commit.withdrawn:
+        add(("W", key(keys.run(p, run_id), "h"), attempt))
     add(value_words(commit, keys, key))
     for run_id in commit.opened:
         add(("O", key(keys.open(p), "s"), run_id))
@@ -162,7 +151,7 @@ class CommitQueue:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """The connection and the commits on their way are the parent's, who holds the leases too."""
+        """The connection and the commits on their way are those of the parent, which holds the leases too."""
         self._connection = None
         for waiting in (self._in_flight, self._again, self._queue, self._held, self._trimmed):
             waiting.clear()

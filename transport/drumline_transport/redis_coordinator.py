@@ -109,7 +109,7 @@ class RedisCoordinator(RedisThreads):
                         epoch=number_in(epoch),
                         commit=number_in(commit),
                         position=Position(inbox, requests or START_POSITION),
-                        left_ms=number_in(until) - now,
+                        remaining_ms=number_in(until) - now,
                         tries=number_in(tries.rpartition(" ")[2]),
                     )
                 )

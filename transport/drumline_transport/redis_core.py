@@ -1,6 +1,4 @@
-"""What all roles share: the address, the key names, the lines, and the verbs that any of them may
-use.
-"""
+"""What all roles share: the address, the key names, the lines, and the verbs that any of them may use."""
 
 from __future__ import annotations
 
@@ -44,8 +42,7 @@ class RedisCore:
         self._dialer = dialer
         self._keys = keys
         self._any = Line(dialer, "any")
-        # A keeper must not wait while the server refuses writes: tasks have to be renewed
-        # meanwhile.
+        # A keeper must not wait while the server refuses writes: tasks have to be renewed meanwhile.
         self._keeper = Line(dialer, "keeper", waits_for_refusals=False, timeout_s=KEEPER_TIMEOUT_S)
 
     def server_id(self, p: int) -> str:  # noqa: ARG002 - one server holds them all
@@ -95,8 +92,7 @@ class RedisCore:
         depths: dict[str, tuple[int, int]] = {}
         for pool, length, summary in zip(pools, replies[::2], replies[1::2], strict=True):
             pending = 0 if isinstance(summary, ServerError) or not summary else int(summary[0])
-            # An acknowledged entry is deleted in the same step, so what is not pending was not
-            # delivered.
+            # An acknowledged entry is deleted in the same step, so what is not pending was not delivered.
             waiting = 0 if isinstance(length, ServerError) else int(length) - pending
             depths[pool] = (max(0, waiting), pending)
         return depths

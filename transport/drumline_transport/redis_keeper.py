@@ -1,7 +1,7 @@
 """The keeper's verbs on Redis. Promises: `KeeperVerbs`.
 
-They go over the keeper's own line, many commands in one write; an error reply is judged for itself,
-so that a key of another type costs what it stands for and nothing else.
+They go over the keeper's own line, many commands in one write; an error reply is judged for itself, so that a key of
+another type costs what it stands for and nothing else.
 """
 
 from __future__ import annotations
@@ -63,15 +63,16 @@ class RedisKeeper(RedisCoordinator):
         return Survey(now, kept, leases, unserved, members[0], members[1], unusable)
 
     def _install(self, known: Reply) -> None:
-        """Load the scripts that the server does not know: other roles call them and may not load them. Who may not ask
-        or load leaves that to whoever may.
+        """Load the scripts that the server does not know, because other roles call them and may not load them.
+
+        A user that may not ask or load leaves that to others.
         """
         if isinstance(known, list):
             missing = [script for script, there in zip(ALL, known, strict=True) if not there]
             self._ask([], [pack("SCRIPT", "LOAD", script.text) for script in missing], spared=len(missing))
 
     def _forget(self, hashes: list[tuple[str, Reply, dict[str, tuple[bytes, int]]]]) -> None:
-        """Take those off the lists who are silent for so long that nobody counts them, and what is no beat at all."""
+        """Delete members that were silent for so long that nobody counts them, and entries that are no beats."""
         commands = []
         for key, rows, members in hashes:
             silent = [] if isinstance(rows, ServerError) else [n for n in rows[::2] if member_name(n) not in members]
@@ -211,7 +212,7 @@ def _conforms(broker: RedisKeeper) -> KeeperVerbs:
 
 
 def lease_state(owner: bytes | None, until: bytes | None, now_ms: int) -> LeaseState:
-    """A lease as it is stored, by whomever. What runs for longer than any lease is damaged: it has run out."""
+    """A lease as anybody may have stored it. One that runs for longer than any lease is damaged, and has run out."""
     left = number_in((until or b"").decode("utf-8", "replace")) - now_ms
     return LeaseState((owner or b"").decode("utf-8", "replace"), left if left <= LEASE_MS_MAX else 0)
 

@@ -42,8 +42,8 @@ class RedisWorker(RedisCore):
         self._taken_by.update((pool, consumer) for pool in pools)
         if count >= len(pools):
             return self._read_group(pools, consumer, count // len(pools), block_ms)
-        # Fewer slots than pools: COUNT is per stream, so look into `count` pools at a time, each
-        # time beginning with another; wait on all only when all were empty.
+        # Fewer slots than pools: COUNT is per stream, so look into `count` pools at a time, each time beginning with
+        # another; wait on all only when all were empty.
         self._turn = (self._turn + 1) % len(pools)
         order = pools[self._turn :] + pools[: self._turn]
         for i in range(0, len(order), count):

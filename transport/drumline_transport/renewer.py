@@ -3,7 +3,7 @@
 A node or reducer can hold Python's interpreter for seconds, in a regular expression or in C code. No thread of that
 process runs then, its keeper neither, although it is well. So each worker and coordinator process has a renewer. It
 hears from the keeper in every round, through a pipe. When it hears nothing for half a lease, and its parent lives and
-is not stopped, it renews what the parent holds, on a connection of its own, until it hears something again.
+is not stopped, it renews what the parent holds, on a connection of its own, until it hears the keeper again.
 
 It ends as soon as its parent has ended, however that happened, and gives nothing back: a drained parent has done that.
 A parent that is stopped (SIGSTOP) is as good as dead to everybody else: for that one it renews nothing.
@@ -46,7 +46,7 @@ _AWAY = frozenset("TtZXx")
 
 @dataclass(slots=True)
 class Charge:
-    """Whom a renewer speaks for. `owner` is the worker's name, or the nonce of the coordinator's leases."""
+    """The process that a renewer speaks for. `owner` is the worker's name, or the nonce of the coordinator's leases."""
 
     parent: int
     kind: Kind
@@ -92,8 +92,9 @@ class Standby:
         self._heard_ms = now_ms
 
     def look(self, now_ms: float) -> bool:
-        """Renew for the parent if it is busy, once in a quarter of a lease. Whether it did. Raises what the broker
-        does.
+        """Renew for the parent if it is busy, once in a quarter of a lease. Returns whether it did.
+
+        Raises what the broker raises.
         """
         charge, word = self._charge, self._word
         silent_ms = now_ms - self._heard_ms

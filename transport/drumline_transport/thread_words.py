@@ -43,9 +43,9 @@ def thread_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
     p = commit.partition
     words: list[Argument] = []
     for id_ in commit.unqueued:
-        words += ("X", key(keys.queue(p), "x"), id_)
+        words += ("Q", key(keys.queue(p), "x"), id_)
     for thread, after in commit.history_cut:
-        words += ("U", key(keys.history(p, thread), "x"), after)
+        words += ("H", key(keys.history(p, thread), "x"), after)
     for thread, at_ms, fields in commit.threads:
         k = key(keys.thread(p, thread), "h")
         pairs: list[Argument] = [word for pair in fields.items() for word in pair]

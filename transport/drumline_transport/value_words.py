@@ -1,4 +1,4 @@
-"""Cells and blobs in a commit: the words of its script for them. Pure."""
+"""Cells and blobs in a commit, and what is trimmed of logs: the words of its script for them. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from drumline_transport.entries import CellAppend, Commit
 if TYPE_CHECKING:
     from drumline_transport.connection import Argument
 
-#: the number of the script's first word that is an operation; those of logs come first, and take so many words each
-_FIRST_WORD, _LOG_WORDS = 11, 5
 #: Data shorter than this is sent as it is.
-_SHARED_BYTES_MIN = 256
+_SHARED_BYTES_MIN = 128
 #: What stands before the value in the encoding of a change: two short array headers, the kind, one array header.
 _HEAD_BYTES_MAX = 9
 
@@ -42,24 +40,27 @@ def cell_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
 
 
 def _shared_with_log(commit: Commit, cell: CellAppend) -> tuple[bytes, tuple[int, int, int]]:
-    """The data of a version without its end, and where that end stands in the commit's words, if a log holds it.
+    """The data of a version without its end, and where that end stands, if a log holds it: in which log entry of the
+    commit, from where to where.
 
     What a task wrote is told in its run's log, and is most of what its cell gets.
     """
     data = cell.data
     if len(data) >= _SHARED_BYTES_MIN:
-        for index, log in enumerate(commit.logs):
+        for number, log in enumerate(commit.logs, 1):
             if log.run_id == (cell.told_in or cell.run_id):
                 for head in range(_HEAD_BYTES_MAX):
                     at = log.data.find(data[head:])
                     if at >= 0:
-                        word = _FIRST_WORD + index * _LOG_WORDS + _LOG_WORDS - 1
-                        return data[:head], (word, at + 1, at + len(data) - head)
+                        return data[:head], (number, at + 1, at + len(data) - head)
     return data, (0, 0, 0)
 
 
 def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
-    """What else the commit does with cells and blobs. They come before runs that close, whose values all expire."""
+    """What else the commit does with cells and blobs, and what it trims of logs.
+
+    They come before runs that close, whose values all expire.
+    """
     p = commit.partition
     words: list[Argument] = []
     for blob in commit.blobs:
@@ -79,4 +80,7 @@ def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
         words += ("V", key(keys.cells(p, run_id, cell), "-"), key(keys.record(p, run_id), "h"), f"c:{cell}")
     for run_id, blob_id in commit.blobs_dropped:
         words += ("V", key(keys.blob(p, blob_id), "-"), key(keys.record(p, run_id), "h"), f"b:{blob_id}")
+    for run_id, upto in commit.logs_trimmed:
+        epoch, _, last = upto.partition("-")
+        words += ("X", key(keys.log(p, run_id), "l"), f"{epoch}-{int(last) + 1}")
     return words

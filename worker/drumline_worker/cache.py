@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from drumline_protocol.cells import CellAt, CellRow, assemble, branch_of, decode_change
@@ -35,6 +35,8 @@ class Seen:
     rows: tuple[CellRow, ...] = ()
     pristine: Pristine | None = None
     is_plain: bool = True
+    #: the version before, of which this one was made, and with which it shares its parts: a Send may name that
+    former: Seen | None = None
 
     @property
     def weight(self) -> int:
@@ -76,7 +78,7 @@ def seen_at(
             pristine = pristine.after([decode_change(codec, row.data) for row in behind])
         except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
             raise DecodeError(f"a delta does not fit the value that it changes: {error}") from error
-        seen = Seen(at.version, size, pristine=pristine)
+        seen = Seen(at.version, size, pristine=pristine, former=replace(seen, former=None))
     return seen, pristine.clone()
 
 
@@ -108,13 +110,18 @@ class Cache:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def get(self, name: Hashable) -> Seen | None:
-        """What was seen under a name."""
+    def get(self, name: Hashable, at: CellAt | None = None) -> Seen | None:
+        """What was seen under a name; of a version `at`: only if the rows behind it may be enough for that."""
         with self._lock:
             found = self._seen.get(name)
-            if found is not None:
-                self._seen.move_to_end(name)
-            return found
+            if found is None:
+                return None
+            self._seen.move_to_end(name)
+            if at is None:
+                return found
+            if found.version > at.version:
+                found = found.former
+            return found if found is not None and found.serves(at) else None
 
     def put(self, name: Hashable, seen: Seen) -> None:
         """Keep what was seen, unless a newer version is kept, or it takes more than all there is room for."""

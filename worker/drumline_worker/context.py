@@ -120,7 +120,7 @@ class TaskContext:
         """Metadata of events and configs of this task: the run's, that of the nodes around it, and `langgraph_*`."""
         job = self.job
         metadata = run_metadata(job.shared.config)
-        for depth, node in enumerate(job.above, len(job.base) + 1):
+        for depth, node in enumerate(job.above, len(job.root_ns) + 1):
             metadata = metadata_below(metadata, node.metadata, job.ns[:depth])
         return task_metadata(
             metadata,
@@ -158,7 +158,7 @@ class TaskContext:
             config["callbacks"] = self.trace.callbacks
             if self.trace.run_id is not None:
                 config["run_id"] = self.trace.run_id
-        if "messages" in job.shared.record:
+        if "messages" in job.shared.recorded:
             self._listen_to_models(config)
         return config
 
@@ -193,7 +193,7 @@ def tokens_module() -> Any:
 
 def make_writer(job: Job) -> StreamWriter:
     """The stream writer of a task: bound to it, usable from any thread; a no-op if nobody asked for `custom`."""
-    if "custom" not in job.shared.record or not job.is_heard:
+    if "custom" not in job.shared.recorded or not job.is_heard:
         return no_writer
     emit = job.emit
 
@@ -214,7 +214,7 @@ def enter(context: TaskContext) -> None:
     loaded LangChain pays nothing.
     """
     current.set(context)
-    if "messages" in context.job.shared.record:
+    if "messages" in context.job.shared.recorded:
         tokens_module()
     langchain = loaded("langchain_core.runnables.config")
     if langchain is not None:

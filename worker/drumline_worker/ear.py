@@ -1,4 +1,4 @@
-"""The ear: hears what every worker must hear, on the control stream."""
+"""The ear: reads the control stream, on which coordinators tell every worker what to cancel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CTL_BLOCK_MS = 1000
 
 
 class Ear:
-    """`listen` is its step; `run` repeats it. Begins behind the newest message."""
+    """`listen` is its step; `run` repeats it. It begins behind the newest message of the stream."""
 
     def __init__(self, broker: WorkerVerbs, codec: Codec, table: Table) -> None:
         self._broker = broker
@@ -38,13 +38,13 @@ class Ear:
             try:
                 self.listen(CTL_BLOCK_MS)
             except (NoBroker, ServerError) as error:
-                self._pause.warn(log, f"nothing is heard of cancelled tasks: {error}")
+                self._pause.warn(log, f"the worker cannot hear which tasks are cancelled: {error}")
                 self._pause.wait(ended)
             else:
                 self._pause.reset()
 
     def listen(self, block_ms: int) -> None:
-        """Hear what was said since the last time."""
+        """Read what came since the last time, and cancel what it names."""
         for entry_id, data in self._broker.read_ctl(self.heard, block_ms):
             self.heard = entry_id
             try:
@@ -52,12 +52,9 @@ class Ear:
                 if not isinstance(message, Cancel):
                     raise DecodeError(f"a {type(message).__name__} is no control message", len(data))
                 self._cancel(message)
-            except BaseException as error:  # whatever it holds, the next one is to be heard
+            except BaseException as error:  # whatever it holds, the next message must be heard
                 log.error("control message %s is passed over: %s", entry_id, describe(error, self._codec))
 
     def _cancel(self, message: Cancel) -> None:
-        for slot in self._table.void(self._table.of_run(message.run, message.tasks)):
-            log.info(
-                "attempt %d of node %r, task %s of run %s, is cancelled on worker %s",
-                *(slot.attempt, slot.node, slot.task, slot.run, slot.executor),
-            )
+        for execution in self._table.cancel(self._table.of_run(message.run, message.tasks)):
+            log.info("%s, is cancelled on worker %s", execution, execution.executor)

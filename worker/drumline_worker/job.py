@@ -21,7 +21,7 @@ class Fate(Protocol):
     """What becomes of an execution beside its answer, for calls of its code that outlive an exception or a thread."""
 
     @property
-    def void(self) -> bool:
+    def cancelled(self) -> bool:
         """It is for nothing: its run has ended, or its task was given to another worker."""
         ...
 
@@ -70,7 +70,7 @@ class Job:
     """One attempt of one task.
 
     `input` is what the node gets (a PULL task's mapped state, or a Send's argument). `cells` are the raw cells that
-    its routers read. In phase `route` the body is left out and `writes` is what it would have written. `base` is the
+    its routers read. In phase `route` the body is left out and `writes` is what it would have written. `root_ns` is the
     namespace of the run's root graph, `above` the subgraph nodes between that and this graph, outermost first.
     """
 
@@ -91,7 +91,7 @@ class Job:
     writes: Any
     emit: Emit
     executor: str
-    base: tuple[str, ...] = ()
+    root_ns: tuple[str, ...] = ()
     above: tuple[Node, ...] = ()
     #: what `push_message` wrote: (channel, value), before what the node returns
     pushed: list[tuple[str, Any]] | None = None
@@ -102,11 +102,13 @@ class Job:
     answers: Sequence[Any] = ()
     #: the thread that its run is on; None: it is on none
     thread: JobThread | None = None
+    #: which of its values have names (`drumline_worker.origins.Origins`); None if none has
+    origins: Any = None
 
     @property
     def is_heard(self) -> bool:
         """Whether somebody asked for live events of this task's graph: those of subgraphs are often left out."""
-        return self.ns == self.base or self.shared.subgraphs
+        return self.ns == self.root_ns or self.shared.subgraphs
 
     @property
     def needs_loop(self) -> bool:

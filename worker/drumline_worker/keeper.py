@@ -1,4 +1,4 @@
-"""The keeper: says that the worker is there, and renews what runs in it."""
+"""The keeper: renews the leases of the tasks that run in a worker, and beats so that the worker counts as present."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from drumline_protocol.errors import NoBroker
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import WorkerVerbs
 from drumline_transport.errors import ServerError
-from drumline_worker.outbox import Slot
 from drumline_worker.table import Table
 
 log = logging.getLogger("drumline.worker")
 
 
 class Renewer(Protocol):
-    """Who renews while this process is too busy to: user code holds the interpreter."""
+    """Renews in place of this process while user code holds the interpreter."""
 
     def tell(self, info: bytes) -> None:
-        """This process lives and has just renewed; `info` is its heartbeat."""
+        """This process lives and has just renewed. `info` is its heartbeat."""
         ...
 
     def close(self) -> None:
-        """There is nothing left to renew."""
+        """Renew no more."""
         ...
 
 
@@ -58,12 +57,12 @@ class Keeper:
         self._pause = Pause()
 
     def run(self, interval_s: float, ended: threading.Event) -> None:
-        """Keep until `ended`."""
+        """A turn in each interval, until `ended`."""
         while not ended.wait(interval_s):
             self.turn()
 
     def turn(self) -> None:
-        """One round. A step that the broker refuses does not keep the other one from being made."""
+        """Renew and beat. When the broker refuses one of them, the other is done all the same."""
         for step in (self.renew, self.beat):
             try:
                 step()
@@ -71,23 +70,23 @@ class Keeper:
                 self._pause.warn(log, f"leases wait for the broker: {error}")
 
     def renew(self) -> None:
-        """Renew what runs here; what is not ours any more was given to somebody else, or withdrawn."""
+        """Renew what runs here. Cancel executions whose entry another worker has, or which a coordinator withdrew."""
         held = self._table.entries()
         if not held:
             return
         kept = self._broker.renew(self._name, list(held))
-        lost: list[Slot] = [slot for key, slots in held.items() if key not in kept for slot in slots]
-        for slot in lost:
-            slot.lost = not slot.void
-        for slot in self._table.void(lost):
+        lost = [execution for key, executions in held.items() if key not in kept for execution in executions]
+        for execution in lost:
+            execution.lost = not execution.cancelled
+        for execution in self._table.cancel(lost):
             log.warning(
-                "attempt %d of node %r, task %s of run %s, is for nothing: worker %s does not hold its entry %s of "
-                "pool %s any more (it was not renewed in time, or the run is over)",
-                *(slot.attempt, slot.node, slot.task, slot.run, slot.executor, slot.entry, slot.pool),
+                "%s, is cancelled: worker %s does not hold its entry %s of pool %s any more "
+                "(it was not renewed in time, or the run is over)",
+                *(execution, execution.executor, execution.entry, execution.pool),
             )
 
     def beat(self) -> None:
-        """Say that this worker is there."""
+        """Register this worker as present."""
         info = json.dumps({**self._info, "running": len(self._table)}).encode()
         if self._renewer is not None:
             self._renewer.tell(info)

@@ -16,16 +16,16 @@ T = TypeVar("T")
 
 log = logging.getLogger("drumline.worker")
 
-#: level of the shared loop that the calling code runs on, or was started from
+#: level of the shared loop on which the calling code runs, or from which it was started
 _level: ContextVar[int] = ContextVar("drumline_loop_level", default=0)
 
 
 class LoopThread:
     """A running event loop that any thread may hand coroutines to. Daemonic: it never keeps a process alive.
 
-    It serves many nodes, so no node may end it: after a `loop.stop()`, or a SystemExit or KeyboardInterrupt of a task
-    or callback, it goes on. If it cannot (its selector broke), whoever waits for it gets a RuntimeError, and `on_death`
-    is called with the reason.
+    It serves many nodes, so no node may end it: it goes on after a `loop.stop()`, and after a SystemExit or
+    KeyboardInterrupt of a task or callback. If it cannot (its selector broke), whoever waits for it gets a
+    RuntimeError, and `on_death` is called with the reason.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LoopThread:
             log.warning("a task or callback of a node raised %s on the event loop, which goes on", type(error).__name__)
 
     def _bury(self, reason: BaseException | None) -> None:
-        """The loop runs no more: nobody may wait for it."""
+        """The loop has ended: whoever waits for it gets an error."""
         with self._lock:
             waiting, self._waiting = self._waiting, None
         told = RuntimeError(f"event loop {self._name!r} has ended" + (f": {reason!r}" if reason is not None else ""))
@@ -93,7 +93,7 @@ class LoopThread:
                 raise RuntimeError(f"event loop {self._name!r} has ended")
             try:
                 future: Future[T] = context.run(asyncio.run_coroutine_threadsafe, coroutine, self.loop)
-            except RuntimeError:  # closed by somebody else, and about to be buried
+            except RuntimeError:  # somebody else has closed the loop, and `_bury` has not run yet
                 coroutine.close()
                 raise
             self._waiting.add(future)
@@ -117,8 +117,8 @@ _lock = threading.Lock()
 def shared_loop() -> LoopThread:
     """The background loop of this process, started when first needed, and anew when it has died.
 
-    Code that runs on it, and blocks it by a sync call of a graph, gets a second one for that graph's async nodes (and
-    so on): a loop only ever waits for loops of a higher level, so they cannot wait for each other.
+    Code that runs on it and blocks it by a sync call of a graph gets a second loop for that graph's async nodes, and so
+    on. A loop only waits for loops of a higher level, so two loops never wait for each other.
     """
     level = _level.get()
     with _lock:

@@ -167,7 +167,7 @@ def _next_id(context: TaskContext) -> str:
 def _call(context: TaskContext, tags: Sequence[str], metadata: Mapping[str, Any] | None) -> ModelCall | None:
     """Where messages go; None if nobody asked for them."""
     job = context.job
-    if "messages" not in job.shared.record or not job.is_heard:
+    if "messages" not in job.shared.recorded or not job.is_heard:
         return None
     told = {**context.metadata(), **(metadata or {})}
     if tags:

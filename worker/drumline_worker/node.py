@@ -116,7 +116,7 @@ def _steps(job: Job) -> Steps:
     A `ParentCommand` is thrown in: from a graph that the node called, it is the node's own answer.
     """
     node = job.node
-    if node.foreign:
+    if node.makes_writes:
         found: Writes = yield node, job.input
         return with_delta_ids(job.program, job.task, found)
     result: Any = None
@@ -126,7 +126,7 @@ def _steps(job: Job) -> Steps:
             result = yield node, job.input
             if type(result) is not dict and not node.is_runnable and is_runnable(result):
                 result = yield _calling(node, result), job.input
-            if "messages" in job.shared.record:  # ids now: the reducers of routers would give others
+            if "messages" in job.shared.recorded:  # ids now: the reducers of routers would give others
                 messages = identified_messages(job, result)
         except ParentCommand as bubble:
             if isinstance(bubble, NoParentGraph):  # of another run, which this node's code has started
@@ -208,7 +208,7 @@ _INJECTED: dict[str, Callable[[TaskContext], Any]] = {
 
 def _call(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
-    if isinstance(target, Node) and target.foreign:
+    if isinstance(target, Node) and target.makes_writes:
         return action.run(context)
     if target.is_runnable:
         return action.invoke(value, context.config)
@@ -234,7 +234,7 @@ def _call_in_thread(target: Node | Branch, value: Any, context: TaskContext) -> 
 
 async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     action = target.action if isinstance(target, Node) else target.path
-    if isinstance(target, Node) and target.foreign:
+    if isinstance(target, Node) and target.makes_writes:
         result = await action.arun(context)
     elif target.is_runnable:
         result = await action.ainvoke(value, context.config)

@@ -1,6 +1,6 @@
-"""The outbox: what tasks say on its way to the broker. Batched by back-pressure, not by a timer.
+"""The outbox: what tasks say, on its way to the broker. It is batched by back-pressure, not by a timer.
 
-Any thread puts in; one at a time takes out. While a send is under way things gather; the next send takes all of them.
+Any thread puts in; one thread at a time takes out. While that one sends, more gathers, and the next send takes it all.
 A full outbox blocks only the node that writes, for a bounded time.
 """
 
@@ -23,8 +23,8 @@ BURST_BYTES_MAX = 512 * 1024
 
 
 @dataclass(slots=True, eq=False)
-class Slot:
-    """One execution of a task's attempt as the outbox knows it. `n` counts events already handed to the broker."""
+class Execution:
+    """One execution of a task's attempt in this worker. `n` counts the events that were taken to be sent."""
 
     pool: str
     entry: str
@@ -40,7 +40,7 @@ class Slot:
     items: list[bytes] = field(default_factory=list)
     #: events so far
     emitted: int = 0
-    #: the count of events was told, so the answer comes next: what is emitted now waits in `late`, to go out behind it
+    #: the answer says how many events came before it, so later ones wait in `late` and go out behind it
     sealed: bool = False
     late: list[bytes] = field(default_factory=list)
     answer: bytes | None = None
@@ -48,16 +48,21 @@ class Slot:
     blobs: list[tuple[str, bytes]] = field(default_factory=list)
     answered: bool = False
     queued: bool = False
-    #: the attempt is void: whatever it says is dropped
-    void: bool = False
+    #: nobody waits for it any more, and what it still says is dropped
+    cancelled: bool = False
     graph: str = ""
     #: whether its coordinator takes names of large values
     names: bool = False
-    #: it is void because this worker holds its entry no more
+    #: it is cancelled because this worker does not hold its entry any more
     lost: bool = False
     #: runs of a cluster that the node waits for
     waiting: int = 0
     table: Any = None
+    #: which values of its task have names (`Job.origins`)
+    origins: Any = None
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of node {self.node!r}, task {self.task} of run {self.run}"
 
     @property
     def repeats(self) -> bool:
@@ -82,8 +87,8 @@ class Batch:
     #: (partition, run id, data)
     entries: list[tuple[int, str, bytes]] = field(default_factory=list)
     done: list[tuple[str, str]] = field(default_factory=list)
-    finished: list[Slot] = field(default_factory=list)
-    #: (partition, blob id, data): to be there before the entries
+    finished: list[Execution] = field(default_factory=list)
+    #: (partition, blob id, data); they must be stored before the entries
     blobs: list[tuple[int, str, bytes]] = field(default_factory=list)
 
 
@@ -95,19 +100,19 @@ class Outbox:
         self._lock = threading.Lock()
         self._filled = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
-        self._queue: deque[Slot] = deque()
+        self._queue: deque[Execution] = deque()
         self._bytes = 0
-        #: of `_bytes` those that wait for an answer that is being written
+        #: the part of `_bytes` that waits for an answer which is being encoded
         self._held = 0
         self._claimed = False
-        #: the one that claimed waits for more
+        #: the sender waits for more
         self._watched = False
         self._closed = False
 
-    def event(self, slot: Slot, item: bytes) -> None:
+    def event(self, execution: Execution, item: bytes) -> None:
         """Add an event of a task. WriterBlocked if the broker takes nothing for too long.
 
-        Events that come after the task's answer go out too: the run machine drops them, counts them and says so.
+        Events that come after the task's answer go out too. The run machine drops and counts them, and logs that.
         """
         with self._lock:
             if self._bytes > SEND_BUFFER_BYTES_MAX and not self._room.wait_for(
@@ -115,54 +120,54 @@ class Outbox:
                 WRITER_BLOCK_MS / 1000,
             ):
                 raise WriterBlocked(WRITER_BLOCK_MS / 1000, self._bytes)
-            if slot.void:
+            if execution.cancelled:
                 return
-            if not slot.sealed:
-                slot.items.append(item)
+            if not execution.sealed:
+                execution.items.append(item)
             else:
-                slot.late.append(item)
-                if not slot.answered:
+                execution.late.append(item)
+                if not execution.answered:
                     self._held += len(item)
-            slot.emitted += 1
+            execution.emitted += 1
             self._bytes += len(item)
-            if not slot.queued:
-                self._enqueue(slot)
+            if not execution.queued:
+                self._enqueue(execution)
 
-    def seal(self, slot: Slot) -> int:
-        """How many events the task emitted before its answer, which is about to be written: later ones go behind it."""
+    def seal(self, execution: Execution) -> int:
+        """The task's answer is about to be encoded: later events go out behind it. Returns how many came before."""
         with self._lock:
-            slot.sealed = True
-            return slot.emitted
+            execution.sealed = True
+            return execution.emitted
 
-    def answer(self, slot: Slot, message: bytes) -> None:
+    def answer(self, execution: Execution, message: bytes) -> None:
         """Add the answer of a task, its last word."""
         with self._lock:
-            if slot.late and not slot.answered:
-                self._held -= sum(map(len, slot.late))
-            slot.sealed = slot.answered = True
-            slot.answer = message
-            self._bytes += len(message) + sum(len(data) for _, data in slot.blobs)
-            self._enqueue(slot)
+            if execution.late and not execution.answered:
+                self._held -= sum(map(len, execution.late))
+            execution.sealed = execution.answered = True
+            execution.answer = message
+            self._bytes += len(message) + sum(len(data) for _, data in execution.blobs)
+            self._enqueue(execution)
 
-    def void(self, slot: Slot) -> None:
-        """Drop what a task said and will say."""
+    def cancel(self, execution: Execution) -> None:
+        """Drop what a task has said and will say."""
         with self._lock:
-            slot.void = True
-            late = sum(map(len, slot.late))
-            self._bytes -= sum(map(len, slot.items)) + late
-            if not slot.answered:
+            execution.cancelled = True
+            late = sum(map(len, execution.late))
+            self._bytes -= sum(map(len, execution.items)) + late
+            if not execution.answered:
                 self._held -= late
-            slot.items, slot.late = [], []
+            execution.items, execution.late = [], []
 
     def close(self) -> None:
-        """No more is put in; `take` returns None once the rest is taken."""
+        """Nothing more is put in. `take_batch` returns None once the rest is taken."""
         with self._lock:
             self._closed = True
             self._filled.notify_all()
             self._room.notify_all()
 
     def claim(self) -> bool:
-        """Become the one that sends, until `release`: what is put in wakes nobody. False if somebody sends already."""
+        """Claim the sender role. Until `release`, new items do not wake the send thread. False if it is taken."""
         with self._lock:
             if self._claimed:
                 return False
@@ -170,9 +175,9 @@ class Outbox:
             return True
 
     def wait(self) -> bool:
-        """Wait until there is something to send and nobody sends; then claim.
+        """Wait until there is something to send and the sender role is free, and claim it.
 
-        False after `close`, when nothing is left.
+        False after `close`, when the outbox is empty.
         """
         with self._lock:
             while self._claimed or not self._queue:
@@ -183,66 +188,74 @@ class Outbox:
             return True
 
     def wait_for_more(self, timeout_s: float) -> None:
-        """For the one that claimed: wait until there is something to send, or the time is over."""
+        """The sender waits until there is something to send, or the time is over."""
         with self._lock:
             self._watched = True
             self._filled.wait_for(lambda: bool(self._queue) or self._closed, timeout_s)
             self._watched = False
 
     def release(self) -> None:
-        """What was taken is sent. Somebody else sends what came meanwhile."""
+        """Give the sender role back. The send thread sends what has come meanwhile."""
         with self._lock:
             self._claimed = False
             if self._queue:
                 self._filled.notify()
 
-    def take(self) -> Batch | None:
-        """All there is to send, for the one that claimed; None if there is nothing."""
+    def take_batch(self) -> Batch | None:
+        """All there is to send, for the sender; None if there is nothing."""
         with self._lock:
             if not self._queue:
                 return None
             queue, self._queue = self._queue, deque()
             gathered = []
-            for slot in queue:
-                slot.queued = False
+            for execution in queue:
+                execution.queued = False
                 late: list[bytes] = []
-                if slot.late and slot.answered:
-                    late, slot.late = slot.late, late
-                gathered.append((slot, slot.items, slot.answer, late))
-                slot.items = []
-                slot.answer = None
+                if execution.late and execution.answered:
+                    late, execution.late = execution.late, late
+                gathered.append((execution, execution.items, execution.answer, late))
+                execution.items = []
+                execution.answer = None
             self._bytes = self._held
             self._room.notify_all()
         batch = Batch()
-        for slot, items, answer, late in gathered:
-            self._pack(batch, slot, items)
+        for execution, items, answer, late in gathered:
+            self._pack(batch, execution, items)
             if answer is not None:
-                if not slot.void:
-                    batch.blobs += [(slot.partition, blob_id, data) for blob_id, data in slot.blobs]
-                    batch.entries.append((slot.partition, slot.run, answer))
-                    batch.done.append((slot.pool, slot.entry))
-                    slot.n += 1  # the answer has a number too: what is emitted behind a lost one does not pass for it
-                slot.blobs = []
-                batch.finished.append(slot)
-            self._pack(batch, slot, late)
+                if not execution.cancelled:
+                    batch.blobs += [(execution.partition, blob_id, data) for blob_id, data in execution.blobs]
+                    batch.entries.append((execution.partition, execution.run, answer))
+                    batch.done.append((execution.pool, execution.entry))
+                    execution.n += 1  # the answer has a number too, so that an event behind a lost answer is a gap
+                execution.blobs = []
+                batch.finished.append(execution)
+            self._pack(batch, execution, late)
         return batch
 
-    def _enqueue(self, slot: Slot) -> None:
-        if not slot.queued:
-            slot.queued = True
-            self._queue.append(slot)
+    def _enqueue(self, execution: Execution) -> None:
+        if not execution.queued:
+            execution.queued = True
+            self._queue.append(execution)
             if len(self._queue) == 1 and not self._claimed:
                 self._filled.notify()
-            elif self._watched:  # by the one that claimed; others wait there too
+            elif self._watched:  # by the sender; others wait on the same condition
                 self._filled.notify_all()
 
-    def _pack(self, batch: Batch, slot: Slot, items: list[bytes]) -> None:
-        if slot.void:
+    def _pack(self, batch: Batch, execution: Execution, items: list[bytes]) -> None:
+        if execution.cancelled:
             return
         for burst in _bursts(items):
-            events = Events(slot.run, slot.task, slot.attempt, slot.executor, slot.n, burst, slot.token)
-            slot.n += len(burst)
-            batch.entries.append((slot.partition, slot.run, wire.encode(self._codec, events)))
+            events = Events(
+                execution.run,
+                execution.task,
+                execution.attempt,
+                execution.executor,
+                execution.n,
+                burst,
+                execution.token,
+            )
+            execution.n += len(burst)
+            batch.entries.append((execution.partition, execution.run, wire.encode(self._codec, events)))
 
 
 def _bursts(items: list[bytes]) -> list[list[bytes]]:

@@ -105,7 +105,7 @@ class Registry:
             known.context = _context(self.programs[shared.graph], shared.context)
         if known.tracing is _UNBUILT:
             known.tracing = run_tracing(shared)
-        inputs = values.inputs(self.codec_of(shared.graph), shared, message)
+        inputs = values.inputs(self.codec_of(shared.graph), shared, message, program.nodes)
         return Job(
             program=program,
             node=node,
@@ -128,6 +128,7 @@ class Registry:
             tracing=known.tracing,
             answers=message.answers,
             thread=self._thread(shared, message),
+            origins=inputs.origins,
         )
 
     def _thread(self, shared: RunShared, message: TaskMessage) -> JobThread | None:

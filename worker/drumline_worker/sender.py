@@ -18,9 +18,9 @@ log = logging.getLogger("drumline.worker")
 
 
 class Sender:
-    """Whoever claimed the outbox sends: its own thread (`run`), or a thread of the crew (`send_claimed`).
+    """Sends for whoever has claimed the sender role: the send thread (`run`), or a thread of the task runner.
 
-    `gather` and `send` are its steps: neither waits, but for the broker.
+    `gather` and `send` are its steps. Neither waits for anything but the broker.
     """
 
     def __init__(self, broker: WorkerVerbs, outbox: Outbox, table: Table, ended: threading.Event) -> None:
@@ -29,7 +29,7 @@ class Sender:
         self._table = table
         self._ended = ended
         self._pause = Pause()
-        #: taken from the outbox, and not known to be with the broker
+        #: what was taken from the outbox and may not have reached the broker
         self.batch: Batch | None = None
         #: what waits for partitions that cannot be reached
         self.held_back = HeldBack()
@@ -40,7 +40,7 @@ class Sender:
             self.send_claimed()
 
     def send_claimed(self) -> None:
-        """Send what there is, again and again until the broker has it; then let go of the outbox."""
+        """Send until the broker has all there is. Then give the sender role back."""
         try:
             self.gather()
             while (self.batch is not None or self.held_back) and not self._ended.is_set():
@@ -57,7 +57,7 @@ class Sender:
             self._outbox.release()
 
     def _go_on(self) -> None:
-        """Some partitions cannot be reached: see what there is for the others, until it is time to try those again."""
+        """Gather for the partitions that can be reached, until it is time to try the others again."""
         if self.held_back.is_full:
             self._ended.wait(self.held_back.wait_s)
         else:
@@ -67,10 +67,10 @@ class Sender:
     def gather(self) -> None:
         """Take all there is to send, if nothing is on its way."""
         if self.batch is None:
-            self.batch = self._outbox.take()
+            self.batch = self._outbox.take_batch()
 
     def send(self) -> None:
-        """Write the batch once. NoBroker: it stays, to be written again; repeats do no harm."""
+        """Write the batch once. After NoBroker it stays and is written again; repeats do no harm."""
         if self.held_back:
             self.held_back.retry(self._store)
             if self.batch is not None:
@@ -84,16 +84,16 @@ class Sender:
                 self._hold_back(batch, away.partitions)
 
     def _hold_back(self, batch: Batch, partitions: Collection[int]) -> None:
-        """Keep what a batch has for these partitions for later. What the others were sent with it, they have."""
-        only_blobs = bool(batch.blobs)
+        """Keep what a batch has for these partitions for later. The other partitions have got their part of it."""
+        held_by_blobs = bool(batch.blobs)
         rest = self.held_back.part(batch, partitions)
         rest.blobs = []
-        if only_blobs:  # nothing was published yet
+        if held_by_blobs:  # the blobs are written first, and the entries of no partition were published yet
             self.batch = rest
             return
         self.batch = None
-        for slot in rest.finished:
-            self._table.finish(slot)
+        for execution in rest.finished:
+            self._table.finish(execution)
 
     def _store(self, batch: Batch) -> None:
         if batch.entries or batch.done:
@@ -104,17 +104,18 @@ class Sender:
                 self._broker.publish(batch.entries, batch.done)
             except NoBroker:
                 raise
-            except Exception as error:  # one of its keys: the others must not suffer
+            except Exception as error:  # one key is bad; the partitions of the other keys must not suffer
                 self._send_apart(batch, error)
-        for slot in batch.finished:
-            self._table.finish(slot)
+        for execution in batch.finished:
+            self._table.finish(execution)
 
     def _send_apart(self, batch: Batch, error: Exception) -> None:
-        """Write each partition's entries by themselves. What is refused is dropped: its tasks' leases run out, and the
-        coordinator decides.
+        """Write the entries of each partition by themselves. What the broker refuses is dropped.
+
+        The leases of those tasks run out, and the coordinator decides what follows.
         """
         partitions = dict.fromkeys(p for p, _, _ in batch.entries)
-        owners = {(slot.pool, slot.entry): slot.partition for slot in batch.finished}
+        owners = {(execution.pool, execution.entry): execution.partition for execution in batch.finished}
         for partition in partitions:
             entries = [entry for entry in batch.entries if entry[0] == partition]
             done = [entry for entry in batch.done if owners.get(entry) == partition]

@@ -1,11 +1,11 @@
 """The worker service: take tasks, run nodes, answer. It only ties its parts together and gives them threads.
 
-A crew takes tasks and runs sync nodes (`crew`); async nodes run on an event loop; one thread sends (`sender`); one
-renews and beats (`keeper`); one listens for cancels (`ear`). So a node that blocks or burns a core does not make the
-worker look dead. Each part has steps that do one thing without waiting; its thread only repeats them, and the
-simulation takes the same steps in an order of its own.
+The threads of the task runner take tasks and run sync nodes (`runner`). Async nodes run on an event loop. One thread
+sends (`sender`), one renews leases and beats (`keeper`), one listens for cancels (`ear`). So a node that blocks or
+burns a core does not make the worker look dead. Each part has steps that do one thing without waiting. Its thread only
+repeats them, and the simulation makes the same steps in an order of its own.
 
-No thread that serves ends alone: what it cannot go on from ends the worker, with that error.
+No thread ends alone: an error that it cannot go on from ends the worker.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from drumline_protocol.errors import NoBroker
-from drumline_protocol.limits import CACHE_BYTES_MAX, TASK_LEASE_MS
+from drumline_protocol.limits import CACHE_BYTES_MAX, PRESENCE_TTL_MS, TASK_LEASE_MS
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import WorkerVerbs
 from drumline_transport.errors import ServerError
-from drumline_worker.crew import Crew
-from drumline_worker.desk import Desk
 from drumline_worker.ear import Ear
 from drumline_worker.handlers import flush_tracers
 from drumline_worker.keeper import Keeper, Renewer
 from drumline_worker.loop import LoopThread
 from drumline_worker.outbox import Outbox
 from drumline_worker.registry import Registry
+from drumline_worker.runner import TaskRunner
 from drumline_worker.sender import Sender
 from drumline_worker.table import Table
+from drumline_worker.task_codec import TaskCodec
 from drumline_worker.values import Values
 
 log = logging.getLogger("drumline.worker")
 
-#: renewals within one lease: so many less one may be lost or late
+#: Renewals within one lease. All but one of them may be lost or late.
 RENEWALS = 4
 
-#: how long the last results may take to leave a worker that ends
+#: How long a worker that ends tries to send its last results.
 LAST_WORDS_S = 5.0
 
 
 @dataclass(slots=True)
 class WorkerSettings:
-    """What a worker may be told. `concurrency` is the number of tasks at once, `cache_bytes` what it may keep of the
-    large values that it has seen; times as the names say.
+    """Settings of a worker. `concurrency` is how many tasks it runs at once (its slots), `cache_bytes` how many bytes
+    of large values it may keep.
     """
 
     pools: Sequence[str] = ("default",)
@@ -59,7 +59,8 @@ class WorkerSettings:
 class Worker:
     """One worker process. `run()` returns after `stop()`, when the running tasks have ended or `drain_s` is over.
 
-    `renewer` renews while user code holds the interpreter; without one, such a node loses its tasks.
+    `renewer` renews leases while user code holds the interpreter. Without one, a worker with such a node loses its
+    tasks.
     """
 
     def __init__(
@@ -85,9 +86,9 @@ class Worker:
         self.table = Table(settings.concurrency, self.outbox)
         self.sender = Sender(broker, self.outbox, self.table, self._ended)
         self.values = Values(broker.read_values, settings.cache_bytes)
-        desk = Desk(registry, self.outbox, name, self.values, broker.partitions)
-        self.crew = Crew(
-            broker, name, settings.pools, desk, self.outbox, self.table, self.sender, lambda n, f: self._thread(n, f)
+        codec = TaskCodec(registry, self.outbox, name, self.values, broker.partitions)
+        self.runner = TaskRunner(
+            broker, name, settings.pools, codec, self.outbox, self.table, self.sender, lambda n, f: self._thread(n, f)
         )
         self.keeper = Keeper(broker, self.table, name, settings.pools, registry.fingerprints, renewer)
         self.ear = Ear(broker, registry.codec, self.table)
@@ -97,7 +98,7 @@ class Worker:
         self._told.put(None)
 
     def run(self) -> None:
-        """Serve until stopped. A broker that is away is waited for. Raises what a thread could not go on from."""
+        """Serve until stopped; wait for a broker that is away. Raises the error that a thread could not go on from."""
         if not self._arrive():
             return
         loop = LoopThread("drumline-nodes", on_death=self._fail)
@@ -107,9 +108,9 @@ class Worker:
         self._thread("drumline-ctl", lambda: self.ear.run(self._ended))
         try:
             self._on_ready()
-            self.crew.start(loop)
+            self.runner.start(loop)
             self._told.get()
-            self.crew.stop()
+            self.runner.stop()
         finally:
             self._drain()
             self.outbox.close()
@@ -117,13 +118,13 @@ class Worker:
             flush_tracers(LAST_WORDS_S)
             self._ended.set()
             if self._renewer is not None:
-                self._renewer.close()  # or it would bring back who has left
+                self._renewer.close()  # else it would register the worker again
             self._leave()
         if self._failure is not None:
             raise self._failure
 
     def _arrive(self) -> bool:
-        """Beat once, so that coordinators know of this worker before it is ready. False: it was told to stop."""
+        """Register, so that coordinators know of this worker before it is ready. False if it was told to stop."""
         pause = Pause()
         while True:
             try:
@@ -148,17 +149,24 @@ class Worker:
         return thread
 
     def _fail(self, error: BaseException) -> None:
-        """End the worker with this error. Its tasks are left to others."""
+        """End the worker with this error. Other workers get its tasks."""
         self._failure = self._failure or error
         self.stop()
         self.table.wake()
 
     def _drain(self) -> None:
         if not self.table.wait_until_empty(self._settings.drain_s, lambda: self._failure is not None):
-            log.warning("%d tasks are left to other workers", len(self.table))
+            log.warning(
+                "%d tasks still run after %g s; other workers get them", len(self.table), self._settings.drain_s
+            )
 
     def _leave(self) -> None:
         try:
             self._broker.leave("workers", self._name)
         except (NoBroker, ServerError) as error:
-            log.warning("left without a word: %s", error)
+            log.warning(
+                "could not deregister worker %s: %s; it will be listed for %g s",
+                self._name,
+                error,
+                PRESENCE_TTL_MS / 1000,
+            )

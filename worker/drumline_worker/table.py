@@ -1,4 +1,4 @@
-"""The table: what runs in this worker now. Its length is what free slots, renewal and draining go by."""
+"""The table: what runs in this worker now. Free slots, renewal and draining are counted by it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from drumline_worker.outbox import Outbox, Slot
+from drumline_worker.outbox import Execution, Outbox
 
 log = logging.getLogger("drumline.worker")
 
-#: slots that nodes lend while they wait, as a multiple of what a worker has: each of them holds a thread or a task
+#: How many slots waiting nodes may lend, as a multiple of those that the worker has. A waiting node keeps its thread.
 LENT_TIMES_MAX = 8
 
-#: cancels an async task, from any thread
+#: Cancels the asyncio task of an execution, from any thread.
 Cancel = Callable[[], object]
 
 
 class Table:
     """The executions that were begun and whose answer the broker does not have yet. Safe for threads.
 
-    One entry may be there twice: a broker that lost its tail delivers it again.
+    One entry may have two executions: a broker that lost its tail delivers the entry again.
     """
 
     def __init__(self, size: int, outbox: Outbox) -> None:
@@ -28,39 +28,39 @@ class Table:
         self._outbox = outbox
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
-        self._running: dict[Slot, Cancel | None] = {}
-        #: those whose node waits for a run of a cluster, and lends its slot to the tasks of that
-        self._lending: set[Slot] = set()
+        self._running: dict[Execution, Cancel | None] = {}
+        #: those whose node waits for a run of a cluster and lends its slot to tasks of that run
+        self._lending: set[Execution] = set()
         self._warned = False
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def __contains__(self, slot: Slot) -> bool:
-        return slot in self._running
+    def __contains__(self, execution: Execution) -> bool:
+        return execution in self._running
 
     @property
     def free(self) -> int:
         """How many more tasks may be taken."""
         return self.size + len(self._lending) - len(self._running)
 
-    def add(self, slot: Slot) -> None:
+    def add(self, execution: Execution) -> None:
         """A task was taken."""
-        slot.table = self
+        execution.table = self
         with self._lock:
-            self._running[slot] = None
+            self._running[execution] = None
 
-    def waits(self, slot: Slot, begins: bool) -> None:
-        """The node of a task waits for a run of a cluster: its slot is free meanwhile.
+    def waits(self, execution: Execution, begins: bool) -> None:
+        """The node of a task begins or ends to wait for a run of a cluster. While it waits its slot is free.
 
-        Else a worker with one slot would wait for a task that waits for the slot.
+        Otherwise a worker with one slot would wait for a task, and that task for the slot.
         """
         with self._lock:
-            slot.waiting = max(0, slot.waiting + (1 if begins else -1))
-            if not slot.waiting or slot not in self._running:
-                self._lending.discard(slot)
+            execution.waiting = max(0, execution.waiting + (1 if begins else -1))
+            if not execution.waiting or execution not in self._running:
+                self._lending.discard(execution)
             elif len(self._lending) < self.size * LENT_TIMES_MAX:
-                self._lending.add(slot)
+                self._lending.add(execution)
                 self._freed.notify_all()
             elif not self._warned:
                 self._warned = True
@@ -71,70 +71,72 @@ class Table:
                     len(self._lending),
                 )
 
-    def attach(self, slot: Slot, cancel: Cancel) -> None:
-        """The task is async and has begun. It may have become void meanwhile."""
+    def attach(self, execution: Execution, cancel: Cancel) -> None:
+        """An async task has begun, and `cancel` ends it. Called at once if the execution was cancelled meanwhile."""
         with self._lock:
-            if slot in self._running:
-                self._running[slot] = cancel
-        if slot.void:
+            if execution in self._running:
+                self._running[execution] = cancel
+        if execution.cancelled:
             cancel()
 
-    def finish(self, slot: Slot) -> None:
-        """The broker has the task's answer, or the task was given up."""
+    def finish(self, execution: Execution) -> None:
+        """The broker has the task's answer, or the worker gave the task up."""
         with self._lock:
-            self._running.pop(slot, None)
-            self._lending.discard(slot)
+            self._running.pop(execution, None)
+            self._lending.discard(execution)
             self._freed.notify_all()
 
-    def entries(self) -> dict[tuple[str, str], list[Slot]]:
-        """What is held, by (pool, entry id). Not what is void: somebody else has it."""
-        found: dict[tuple[str, str], list[Slot]] = {}
+    def entries(self) -> dict[tuple[str, str], list[Execution]]:
+        """What this worker holds, by (pool, entry id). The entries of cancelled executions are not its any more."""
+        found: dict[tuple[str, str], list[Execution]] = {}
         with self._lock:
-            for slot in self._running:
-                if slot.void:
+            for execution in self._running:
+                if execution.cancelled:
                     continue
-                found.setdefault((slot.pool, slot.entry), []).append(slot)
+                found.setdefault((execution.pool, execution.entry), []).append(execution)
         return found
 
-    def of_run(self, run: str, tasks: tuple[str, ...]) -> list[Slot]:
+    def of_run(self, run: str, tasks: tuple[str, ...]) -> list[Execution]:
         """The executions of these tasks of a run; of all its tasks when none is named."""
         with self._lock:
-            return [slot for slot in self._running if slot.run == run and (not tasks or slot.task in tasks)]
+            found = [execution for execution in self._running if execution.run == run]
+        return [execution for execution in found if not tasks or execution.task in tasks]
 
-    def void(self, slots: Iterable[Slot]) -> list[Slot]:
-        """These executions are for nothing: async code is cancelled, sync code runs out unheard. Those that were not
-        void before, and still run.
+    def cancel(self, executions: Iterable[Execution]) -> list[Execution]:
+        """Cancel executions: their async code is cancelled, and what their sync code still says is dropped.
+
+        Returns those that still ran and were not cancelled before.
         """
-        voided = []
-        for slot in slots:
+        cancelled = []
+        for execution in executions:
             with self._lock:
-                if slot not in self._running or slot.void:
+                if execution not in self._running or execution.cancelled:
                     continue
-                cancel = self._running[slot]
-            self._outbox.void(slot)
-            voided.append(slot)
+                cancel = self._running[execution]
+            self._outbox.cancel(execution)
+            cancelled.append(execution)
             if cancel is not None:
                 cancel()
-        return voided
+        return cancelled
 
     def wait_for_room(self, timeout_s: float) -> None:
-        """Until a task ends, or the time is over, if there is no free slot."""
+        """If no slot is free, wait until a task ends or the time is over."""
         with self._lock:
             if self.free <= 0:
                 self._freed.wait(timeout_s)
 
     def wait_for(self, ready: Callable[[], bool], timeout_s: float) -> bool:
-        """Until tasks have ended so that it is `ready`, or the time is over. Whether it is."""
+        """Wait until `ready` is true, which is asked when a task ends, or the time is over. Returns what it says."""
         with self._lock:
             return self._freed.wait_for(ready, timeout_s)
 
     def wait_until_empty(self, timeout_s: float, given_up: Callable[[], bool]) -> bool:
-        """Until nothing runs, or the time is over, or it is `given_up` (and woken). Whether nothing runs."""
+        """Wait until nothing runs, the time is over, or `given_up` is true at a `wake`. Whether nothing runs."""
         with self._lock:
             self._freed.wait_for(lambda: not self._running or given_up(), timeout_s)
             return not self._running
 
     def wake(self) -> None:
-        """Whoever waits looks again."""
+        """Make whoever waits look again."""
         with self._lock:
             self._freed.notify_all()

@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 
 from drumline_protocol.failure import Failure
-from drumline_worker.outbox import Slot
+from drumline_worker.outbox import Execution
 
 log = logging.getLogger("drumline.worker")
 
@@ -14,19 +14,16 @@ log = logging.getLogger("drumline.worker")
 _MESSAGE_CHARS_MAX = 500
 
 
-def tell_failure(slot: Slot, failure: Failure) -> None:
+def tell_failure(execution: Execution, failure: Failure) -> None:
     """One line at WARNING; the traceback at DEBUG.
 
     The caller gets the traceback in any case, so the operator's log is spared thirty lines for each failure of each
-    attempt. Both are made of `failure`, never of the exception, whose `__str__` is user code; and a log handler that
-    raises does not end the worker.
+    attempt. Both are made of `failure`: the exception itself has a `__str__` of the user's. A log handler that raises
+    does not end the worker.
     """
     with suppress(Exception):
         message = failure.message.replace("\n", " | ")
         if len(message) > _MESSAGE_CHARS_MAX:
             message = message[:_MESSAGE_CHARS_MAX] + "..."
-        log.warning(
-            "attempt %d of node %r, task %s of run %s, failed on worker %s: %s: %s",
-            *(slot.attempt, slot.node, slot.task, slot.run, slot.executor, failure.class_name, message),
-        )
-        log.debug("traceback of task %s, attempt %d:\n%s", slot.task, slot.attempt, failure.traceback)
+        log.warning("%s, failed on worker %s: %s: %s", execution, execution.executor, failure.class_name, message)
+        log.debug("traceback of task %s, attempt %d:\n%s", execution.task, execution.attempt, failure.traceback)

@@ -39,8 +39,7 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
     called as a run apart, which counts as below. With `commands` it also hears nodes of LangGraph's own compiled graphs
     (runs named like `metadata["langgraph_node"]`): it tells the ids of messages that they are given, and emits those
     that they return, also in commands of these classes. `metadata` stands in for that of a call whose config names no
-    task, because it was replaced.
-    `numbers` numbers the calls.
+    task, because it was replaced. `numbers` numbers the calls.
     """
 
     # In the caller's thread, else tokens of one model would come out of order.

@@ -31,14 +31,14 @@ class RunTracing:
     """Where the tasks of one run hang their runs.
 
     `manager` has the handlers, tags and metadata that everything below the root graph inherits: a manager, or the
-    manager of the root graph's own run. `root` is the id of that, `base` its namespace. `order` is LangSmith's order of
-    the root, where that was begun in another process.
+    manager of the root graph's own run. `root` is the id of that, `root_ns` its namespace. `order` is LangSmith's order
+    of the root, where that was begun in another process.
     """
 
-    def __init__(self, manager: Any, root: UUID, base: Namespace = (), *, order: str | None = None) -> None:
+    def __init__(self, manager: Any, root: UUID, root_ns: Namespace = (), *, order: str | None = None) -> None:
         self._manager = manager
         self.root = root
-        self._base = base
+        self._root_ns = root_ns
         self._order = order
         self._lock = threading.Lock()
         self._orders: dict[UUID, int] = {}
@@ -73,7 +73,7 @@ class RunTracing:
 
     def graph_id(self, ns: Namespace) -> UUID:
         """The id of the run of the graph at `ns`."""
-        return graph_trace_id(self.root, ns[len(self._base) :])
+        return graph_trace_id(self.root, ns[len(self._root_ns) :])
 
     def _task(self, context: TaskContext, kind: Any) -> TaskTracing:
         job = context.job
@@ -87,7 +87,7 @@ class RunTracing:
     def _introduce(self, handlers: Iterable[Any], ns: Namespace, parent: UUID) -> None:
         if self._order is None:
             return
-        order = trace_order(self.root, ns[len(self._base) :], self._order)
+        order = trace_order(self.root, ns[len(self._root_ns) :], self._order)
         first = UUID(order.partition(".")[0][-len(str(parent)) :])
         with self._lock:
             self._orders[parent] = self._orders.get(parent, 0) + 1
@@ -112,8 +112,8 @@ class RunTracing:
 class TaskTracing:
     """The run of one attempt of a task. `callbacks` is what the config of its node has.
 
-    A node that LangGraph runs tells of itself: it gets the id and the graph's callbacks. In the tail of a subgraph's
-    task, the run of the node was begun by whoever follows the graph.
+    A node that LangGraph runs tells of itself: it gets the id and the graph's callbacks. In phase `route` of a
+    subgraph's task, the run of the node was begun by whoever follows the graph.
     """
 
     def __init__(self, tracing: RunTracing, context: TaskContext, manager: Any) -> None:
@@ -126,12 +126,12 @@ class TaskTracing:
         self.manager = manager
         self.callbacks: BaseCallbackManager = manager
         self.input = dict(job.writes or ()) if job.node.name == START else job.input
-        tail = job.phase != "run" and job.node.subprogram is not None
-        self.is_told = not tail and not (job.node.foreign and job.phase == "run")
-        self.id = task_trace_id(tracing.root, job.task, 1 if tail else job.attempt)
+        routing = job.phase != "run" and job.node.subprogram is not None
+        self.is_told = not routing and not (job.node.makes_writes and job.phase == "run")
+        self.id = task_trace_id(tracing.root, job.task, 1 if routing else job.attempt)
         #: what LangGraph's runner is to call the node's run
-        self.run_id = None if self.is_told or tail else self.id
-        if tail:
+        self.run_id = None if self.is_told or routing else self.id
+        if routing:
             manager.parent_run_id = self.id
         if job.node.name == START:
             self._result = self.input

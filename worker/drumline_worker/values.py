@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from drumline_graph.delta import Change
 from drumline_graph.errors import DrumlineError
-from drumline_protocol.cells import CellAt, CellRow
+from drumline_graph.program import Node
+from drumline_protocol.cells import CellAt, CellRow, patched
 from drumline_protocol.codec import Codec
+from drumline_protocol.codec_derived import Derived, open_derived
 from drumline_protocol.errors import CellMissing
 from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import CACHE_BYTES_MAX
 from drumline_protocol.messages import RunShared, TaskMessage
-from drumline_protocol.named import Named, names_in, resolve
+from drumline_protocol.named import Named, names_in, names_of, resolve
 from drumline_transport.broker import CellRead
 from drumline_worker.cache import DECODED_WEIGHT, Cache, Seen, seen_at
+from drumline_worker.origins import NO_NODES, Origins
 from drumline_worker.pristine import NotPlain
 
 #: `LookVerbs.read_values`
@@ -32,9 +36,11 @@ class Inputs:
     cells: dict[str, Any]
     arg: Any
     writes: Any
+    #: those of them that were named; None if none was
+    origins: Origins | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Wanted:
     """One value that a message names."""
 
@@ -42,8 +48,11 @@ class _Wanted:
     at: CellAt
     seen: Seen | None
     blob: str = ""
+    #: of an argument: nothing brings it back if it is gone
+    is_origin: bool = False
     is_plain: bool = True
     value: Any = None
+    is_given: bool = False
 
     @property
     def lacks(self) -> bool:
@@ -62,35 +71,76 @@ class Values:
         self.cache = Cache(bytes_max)
         self._clone_bytes_max = bytes_max // (2 * DECODED_WEIGHT)
 
-    def inputs(self, codec: Codec, shared: RunShared, message: TaskMessage) -> Inputs:
-        """The values of a task, which belong to it alone.
+    def inputs(
+        self, codec: Codec, shared: RunShared, message: TaskMessage, nodes: Mapping[str, Node] = NO_NODES
+    ) -> Inputs:
+        """The values of a task, which belong to it alone. `nodes` are those of its graph.
 
         CellMissing for a version that cannot be put together: the message is older than what is kept. DrumlineError for
-        a blob that is gone. Whatever the broker raises passes through.
+        a blob that is gone, or a version that the argument of a Send is made of. Whatever the broker raises passes
+        through.
         """
         cells, arg, writes = message.cells, message.arg, message.writes
-        names = [cell for cell in cells.values() if type(cell) is Named]
-        if type(arg) is Named:
-            names.append(arg)
+        by_blob = {channel: cell for channel, cell in cells.items() if type(cell) is Named}
+        names = [*by_blob.values(), *names_of(arg)]
         if writes:
             names += names_in(writes)
-        if not (names or message.named or message.blobs):
+        derived = arg if type(arg) is Derived else None
+        if not (names or message.named or message.blobs or derived):
             return Inputs(dict(cells), arg, writes)
         place, owner = (shared.partition, shared.graph), owner_of_run(shared.run_id, shared.thread)
         versions = {channel: self._wanted((*place, owner, at[0]), CellAt(*at)) for channel, at in message.named.items()}
+        made_of: dict[CellAt, _Wanted] = {}
+        if derived is not None:
+            made_of = {at: self._wanted((*place, owner, at.cell), at) for at in derived.cells}
+            for wanted in made_of.values():
+                wanted.is_origin = True
         blobs = {name.blob: self._wanted((*place, name.blob), _BLOB, name.blob) for name in names}
         for blob in message.blobs.values():
             blobs[blob] = self._wanted((*place, blob), _BLOB, blob)
-        self._fill(codec, shared, [*versions.values(), *blobs.values()])
+        self._fill(codec, shared, [*versions.values(), *made_of.values(), *blobs.values()])
+        origins = Origins(codec, nodes)
+        for wanted in versions.values():
+            origins.add(wanted.at, _settled(wanted), wanted.value)
+        for name in (*by_blob.values(), *(names_of(arg) if derived is None else ())):
+            origins.add(name, _settled(blobs[name.blob]), blobs[name.blob].value)
         values = {blob: wanted.value for blob, wanted in blobs.items()}
+        if derived is not None:
+            arg = self._made(codec, derived, made_of, blobs, origins)
+        elif type(arg) is Named:
+            arg = values[arg.blob]
         found = {channel: _resolved(cell, values) for channel, cell in cells.items()}
         found.update((channel, wanted.value) for channel, wanted in versions.items())
         found.update((channel, values[blob]) for channel, blob in message.blobs.items())
-        return Inputs(found, _resolved(arg, values), resolve(writes, values) if writes else writes)
+        return Inputs(found, arg, resolve(writes, values) if writes else writes, origins)
+
+    def _made(
+        self,
+        codec: Codec,
+        derived: Derived,
+        made_of: dict[CellAt, _Wanted],
+        blobs: dict[str, _Wanted],
+        origins: Origins,
+    ) -> Any:
+        """The argument of a Send, made of values that were read; each hole gets one that belongs to it alone."""
+
+        def fill(number: int, change: Change | None) -> Any:
+            at = derived.origins[number]
+            wanted = blobs[at.blob] if type(at) is Named else made_of[at]
+            seen, value = _settled(wanted), wanted.value
+            if wanted.is_given:
+                _, value = seen_at(codec, seen, (), wanted.at, self._clone_bytes_max)
+            wanted.is_given = True
+            if change is not None:
+                value = patched(value, [change])
+            origins.add(at, seen, value)
+            return value
+
+        box = derived.box
+        return open_derived(replace(derived, box=blobs[box.blob].value) if type(box) is Named else derived, fill)
 
     def _wanted(self, name: Hashable, at: CellAt, blob: str = "") -> _Wanted:
-        seen = self.cache.get(name)
-        return _Wanted(name, at, seen if seen is not None and seen.serves(at) else None, blob)
+        return _Wanted(name, at, self.cache.get(name, at), blob)
 
     def _fill(self, codec: Codec, shared: RunShared, wanted: Sequence[_Wanted]) -> None:
         """Find the value of each."""
@@ -99,38 +149,45 @@ class Values:
         again = []
         for each in wanted:
             try:
-                self._settle(codec, each, rows.get(each.name, ()))
+                self._settle(codec, each, rows.get(each, ()))
             except (CellMissing, NotPlain) as error:
                 if each.seen is None:
-                    raise
+                    raise _missing(each, error) from error
                 # What was seen is of another branch, or the bytes of the whole value are needed.
                 each.seen, each.is_plain = None, type(error) is not NotPlain
                 again.append(each)
         if again:
             rows = self._rows(shared, again)
             for each in again:
-                self._settle(codec, each, rows[each.name])
+                try:
+                    self._settle(codec, each, rows[each])
+                except CellMissing as error:
+                    raise _missing(each, error) from error
 
     def _settle(self, codec: Codec, each: _Wanted, rows: Sequence[CellRow]) -> None:
         seen, each.value = seen_at(codec, each.seen, rows, each.at, self._clone_bytes_max)
         if not each.is_plain:
             seen = replace(seen, is_plain=False)
+        each.seen = seen
         self.cache.put(each.name, seen)
 
-    def _rows(self, shared: RunShared, wanted: Sequence[_Wanted]) -> dict[Hashable, Sequence[CellRow]]:
+    def _rows(self, shared: RunShared, wanted: Sequence[_Wanted]) -> dict[_Wanted, Sequence[CellRow]]:
         """Read what these lack."""
         cells = [each for each in wanted if not each.blob]
         blobs = [each for each in wanted if each.blob]
         owner = owner_of_run(shared.run_id, shared.thread)
         found, data = self._read(shared.partition, [each.read(owner) for each in cells], [each.blob for each in blobs])
-        rows: dict[Hashable, Sequence[CellRow]] = {
-            each.name: found_rows for each, found_rows in zip(cells, found, strict=True)
-        }
+        rows: dict[_Wanted, Sequence[CellRow]] = dict(zip(cells, found, strict=True))
         for each, value in zip(blobs, data, strict=True):
             if value is None:
                 raise _gone(each.blob)
-            rows[each.name] = (CellRow(1, 0, value),)
+            rows[each] = (CellRow(1, 0, value),)
         return rows
+
+
+def _settled(wanted: _Wanted) -> Seen:
+    assert wanted.seen is not None
+    return wanted.seen
 
 
 def _resolved(value: Any, values: dict[str, Any]) -> Any:
@@ -141,4 +198,13 @@ def _gone(blob: str) -> DrumlineError:
     return DrumlineError(
         f"a large value that the task needs is gone from the broker (blob {blob}): the run is over, or its keys were "
         "deleted by hand"
+    )
+
+
+def _missing(wanted: _Wanted, error: Exception) -> Exception:
+    if not wanted.is_origin or type(error) is not CellMissing:
+        return error
+    return DrumlineError(
+        f"version {wanted.at.version} of cell {wanted.at.cell!r}, which the argument of the task's Send is made of, is "
+        "gone from the broker: the run is over, or its keys were deleted by hand"
     )

@@ -133,7 +133,9 @@ def _add_coordinator(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run_log_bytes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run-log-bytes", type=_positive, metavar="N", help="what one run may write (default: 1 GiB)")
+    parser.add_argument(
+        "--run-log-bytes", type=_positive, metavar="N", help="what is kept of a run's log (default: 1 GiB)"
+    )
 
 
 def _add_worker(parser: argparse.ArgumentParser) -> None:

@@ -23,13 +23,14 @@ def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
     """Everything that `drumline ps` shows.
 
     `{"broker", "prefix", "partitions", "unowned_partitions": [int], "open_runs": int` and lists of objects:
-    `"coordinators"`: `{"name", "partitions": [int], "graphs": [str], "age_ms", "alive"}`;
-    `"workers"`: `{"name", "pools", "running", "concurrency", "graphs", "host", "pid", "age_ms", "alive"}`;
-    `"pools"`: `{"name", "workers", "waiting", "taken"}` (taken: given to a worker and not finished);
-    `"runs"` (the first `runs_max` open ones): `Cluster.status` plus `"age_s"`, and in each open task `"told"`: what it
-    waits for, in words;
-    `"failed"` (the last `runs_max` that failed, newest first): `{"run_id", "graph", "at_ms", "error"}`;
-    `"unusable"`: lines about keys that hold something else, whoever wrote it. They are left out, and nothing raises.
+
+    * `"coordinators"`: `{"name", "partitions": [int], "graphs": [str], "age_ms", "alive"}`
+    * `"workers"`: `{"name", "pools", "running", "concurrency", "graphs", "host", "pid", "age_ms", "alive"}`
+    * `"pools"`: `{"name", "workers", "waiting", "taken"}` (taken: given to a worker and not finished)
+    * `"runs"` (the first `runs_max` open ones): `Cluster.status` plus `"age_s"`, and in each open task `"told"`: what
+      it waits for, in words
+    * `"failed"` (the last `runs_max` that failed, newest first): `{"run_id", "graph", "at_ms", "error"}`
+    * `"unusable"`: lines about keys that hold something else, whoever wrote it. They are left out, and nothing raises.
     """
     broker = cluster.broker()
     unusable: list[str] = []

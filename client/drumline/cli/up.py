@@ -2,7 +2,7 @@
 
 One loop over one queue: lines of the children, their ends, and the wish to stop. A child that dies is started again,
 later and later while it keeps dying; one that ends before it was ever ready is a mistake of the app or the settings, so
-`up` shows what it said and gives up. Should `up` itself be killed, the guardian ends what it started.
+`up` shows what it said and gives up. Should `up` itself be killed, the reaper ends what it started.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environment, how_it_ended
-from drumline.cli.guardian import Guardian
+from drumline.cli.reaper import Reaper
 from drumline.cli.signals import stop_on_signals
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings, UsageError
@@ -65,29 +65,29 @@ def run(args: Namespace) -> int:
     events: SimpleQueue[Event] = SimpleQueue()
     with (
         state_file() as state,
-        _guardian() as guardian,
+        _reaper() as reaper,
         stop_on_signals(lambda: events.put(Stop())),
-        _broker(args, console, guardian) as (url, server),
+        _broker(args, console, reaper) as (url, server),
     ):
         _create(url, prefix, settings)
         found = {"pid": os.getpid(), "broker": url, "prefix": prefix, "ready": False}
         state.write(found)
         children = _children(args, settings, prefix, apps, url, events)
         ready = partial(state.write, {**found, "ready": True})
-        return Up(console, children, events, guardian, server, _drain_s(args), ready).run()
+        return Up(console, children, events, reaper, server, _drain_s(args), ready).run()
 
 
 @contextlib.contextmanager
-def _guardian() -> Iterator[Guardian]:
-    guardian = Guardian()
+def _reaper() -> Iterator[Reaper]:
+    reaper = Reaper()
     try:
-        yield guardian
+        yield reaper
     finally:
-        guardian.close()
+        reaper.close()
 
 
 @contextlib.contextmanager
-def _broker(args: Namespace, console: Console, guardian: Guardian) -> Iterator[tuple[str, LocalServer | None]]:
+def _broker(args: Namespace, console: Console, reaper: Reaper) -> Iterator[tuple[str, LocalServer | None]]:
     """The broker that was named, or one of our own."""
     from drumline_protocol.errors import without_password
 
@@ -107,12 +107,12 @@ def _broker(args: Namespace, console: Console, guardian: Guardian) -> Iterator[t
     began = time.monotonic()
     with LocalServer(program, port=args.port) as server:
         assert server.pid is not None
-        guardian.watch(server.pid)
+        reaper.watch(server.pid)
         _row(console, "broker", server.url, f"{program.name} ready after {time.monotonic() - began:.1f} s")
         try:
             yield server.url, server
         finally:
-            guardian.forget(server.pid)
+            reaper.forget(server.pid)
 
 
 def _create(url: str, prefix: str, settings: Settings) -> None:
@@ -157,7 +157,7 @@ class Up:
         console: Console,
         children: list[Child],
         events: SimpleQueue[Event],
-        guardian: Guardian,
+        reaper: Reaper,
         server: LocalServer | None,
         drain_s: float,
         on_ready: Callable[[], None],
@@ -165,7 +165,7 @@ class Up:
         self._console = console
         self._children = children
         self._events = events
-        self._guardian = guardian
+        self._reaper = reaper
         self._server = server
         self._drain_s = drain_s
         self._on_ready = on_ready
@@ -207,7 +207,7 @@ class Up:
     # -- what happens to children -------------------------------------------------------------------
 
     def _start(self, child: Child) -> None:
-        self._guardian.watch(child.start())
+        self._reaper.watch(child.start())
 
     def _hear(self, child: Child, line: str) -> None:
         if child.hear(line):
@@ -229,7 +229,7 @@ class Up:
     def _go_on_without(self, event: Ended) -> bool:
         """A process has ended by itself: start it again. False if it never was ready: it would not be later."""
         child, code = event.child, event.process.returncode
-        self._guardian.forget(event.process.pid)
+        self._reaper.forget(event.process.pid)
         child.process = None
         self._drain_lines()
         if not child.ready and not child.deaths and code >= 0:
@@ -261,7 +261,7 @@ class Up:
             self._console.print("the broker died: starting it again on its data", style="yellow")
             self._server.start()
             assert self._server.pid is not None
-            self._guardian.watch(self._server.pid)
+            self._reaper.watch(self._server.pid)
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -284,7 +284,7 @@ class Up:
                 deadline = None
                 continue
             if isinstance(event, Ended):
-                self._guardian.forget(event.process.pid)
+                self._reaper.forget(event.process.pid)
                 event.child.process = None
             elif isinstance(event, Said) and event.child.ready:
                 self._print(event.child, event.line)

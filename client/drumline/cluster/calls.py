@@ -214,7 +214,7 @@ class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
     ) -> Any:
         """Run the graph to its end and return its output, as that of a compiled graph does."""
         narrowed = {"stream_mode": stream_mode, "output_keys": output_keys, "outputs": output_keys is None}
-        opening = self._open(input, config, is_async=False, **narrowed, **options)
+        opening = self._open(input, config, is_async=False, **narrowed, **options).for_output()
         with opening.stream(self._link) as items:
             return self._as_result(result_of(opening.reading, items))
 
@@ -265,6 +265,6 @@ class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
     ) -> Any:
         """The twin of `invoke` for an event loop."""
         narrowed = {"stream_mode": stream_mode, "output_keys": output_keys, "outputs": output_keys is None}
-        opening = self._open(input, config, is_async=True, **narrowed, **options)
+        opening = self._open(input, config, is_async=True, **narrowed, **options).for_output()
         async with opening.astream(self._link) as items:
             return self._as_result(await aresult_of(opening.reading, items))

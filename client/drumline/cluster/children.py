@@ -35,7 +35,7 @@ class Caller:
     @property
     def gone(self) -> bool:
         """Whether the node is for nothing: its run has ended, or another worker has its task. Sync code is not told."""
-        return self._fate is not None and self._fate.void
+        return self._fate is not None and self._fate.cancelled
 
     def cancels(self, cancel: Callable[[], None]) -> Callable[[], None]:
         """`cancel`, unless another worker has the node's task by then: that one reads the run on."""

@@ -123,7 +123,7 @@ class Cluster:
         InvalidPosition.
         """
         reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
-        return self._joining(run_id, reading, after, thread_id).stream(self.link)
+        return Opening(run_id, reading, after=after, thread=thread_id).stream(self.link)
 
     @overload
     def ajoin(
@@ -164,23 +164,15 @@ class Cluster:
     ) -> AsyncRunStream[Any]:
         """The twin of `join` for an event loop: `async for item in cluster.ajoin(run_id)`."""
         reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
-        return self._joining(run_id, reading, after, thread_id).astream(self.link)
+        return Opening(run_id, reading, after=after, thread=thread_id).astream(self.link)
 
     def result(self, run_id: str, *, thread_id: str | None = None) -> Any:
         """Wait for the run's end and return its output, as `invoke` does; raises what the run raised."""
-        return result_of(OUTPUT, self._joining(run_id, OUTPUT, thread_id=thread_id).stream(self.link))
+        return result_of(OUTPUT, Opening(run_id, OUTPUT, newest=True, thread=thread_id).stream(self.link))
 
     async def aresult(self, run_id: str, *, thread_id: str | None = None) -> Any:
         """The twin of `result` for an event loop."""
-        return await aresult_of(OUTPUT, self._joining(run_id, OUTPUT, thread_id=thread_id).astream(self.link))
-
-    def _joining(
-        self, run_id: str, reading: Reading, after: str | None = None, thread_id: str | None = None
-    ) -> Opening:
-        def begin() -> None:  # a stream that joins makes sure first that the run exists
-            self.link.record(run_id, thread_id)
-
-        return Opening(run_id, reading, begin=begin, after=after, thread=thread_id)
+        return await aresult_of(OUTPUT, Opening(run_id, OUTPUT, newest=True, thread=thread_id).astream(self.link))
 
     def cancel(self, run_id: str, reason: str = "", *, thread_id: str | None = None) -> None:
         """End a run: no new task starts, running async nodes are cancelled, readers get `RunCancelled`.
@@ -208,9 +200,9 @@ class Cluster:
     def status(self, run_id: str, *, thread_id: str | None = None) -> dict[str, Any]:
         """What is known of a run, without waiting.
 
-        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`: the status is "queued" (it waits for its
-        thread), "open", "done", "failed", "cancelled" or "paused"; each open task is
-        `{"id", "node", "ns", "pool", "attempt", "state": "dispatched" | "planned" | "parked", "reason"}`.
+        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`. The status is "queued" (it waits for its thread),
+        "open", "done", "failed", "cancelled" or "paused". Each open task is
+        `{"id", "node", "ns", "pool", "attempt", "state", "reason"}`, its state "dispatched", "planned" or "parked".
         """
         with late_import():  # it folds the run's facts: readers of streams do not need that
             from drumline.cluster.status import run_status

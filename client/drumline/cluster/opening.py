@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from drumline.cluster.attendance import is_in_vain
 from drumline.cluster.children import Caller
 from drumline.cluster.idle import Idle
+from drumline.cluster.late import LateStart
 from drumline.cluster.link import Link
 from drumline.cluster.mismatch import explained
 from drumline.cluster.position import parse_position
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 class Opening:
     """What a reader of a run asked for.
 
-    `reading` says how the run is shown. `begin` is called before the first read: it submits the run, or makes sure that
-    it exists. `cancel` is called when the stream is closed before the run's end (None: the run goes on), `withdraw`
-    when nobody accepted the run (None: it was there before). `asked` is what the run must have been begun with,
-    `caller` the node that reads it.
+    `reading` says how the run is shown. `begin` is called before the first read: it submits the run (None: the run must
+    be there). `cancel` is called when the stream is closed before the end of the run (None: the run goes on),
+    `withdraw` when nobody accepted the run (None: it was there before). `asked` is what the run must have been begun
+    with, `caller` the node that reads it.
     """
 
     run_id: str
     reading: Reading
-    begin: Callable[[], None]
+    begin: Callable[[], None] | None = None
     cancel: Callable[[], None] | None = None
     withdraw: Callable[[], None] | None = None
     after: str | None = None
@@ -48,6 +49,15 @@ class Opening:
     trace: RunTrace | None = None
     #: the thread of the run, for a caller's own run id
     thread: str | None = None
+    #: whether a run of this id may be there already, though this asks for one
+    may_be_there: bool = False
+    #: nothing but the run's output is wanted: begin at its newest head
+    newest: bool = False
+
+    def for_output(self) -> Opening:
+        """The same for a caller who reads it to its end and keeps the output alone."""
+        self.newest = self.may_be_there and self.reading.is_of_values and not self.reading.printed
+        return self
 
     def stream(self, link: Link) -> RunStream[Any]:
         """The stream for sync callers."""
@@ -78,8 +88,10 @@ class Opening:
 
     def _rest(self, link: Link) -> dict[str, Any]:
         start = parse_position(self.after, self.run_id)
+        late = self._late(link)
         return {
-            "begin": self.begin,
+            "begin": self.begin or late.look,
+            "late": late if self._may_begin_late else None,
             "cancel": self.cancel,
             "withdraw": self.withdraw,
             "idle": Idle(link, self.run_id, self.thread),
@@ -88,6 +100,15 @@ class Opening:
             "in_vain": partial(is_in_vain, link),
             "start": start,
         }
+
+    @property
+    def _may_begin_late(self) -> bool:
+        """Whether a head may stand for what was before it. Who hears a trace hears all of it."""
+        return self.trace is None and (self.newest or self.after is not None)
+
+    def _late(self, link: Link) -> LateStart:
+        start = parse_position(self.after, self.run_id)
+        return LateStart(link, self.run_id, link.codec(self.program), start, self.newest, thread=self.thread)
 
     def _reader(self, link: Link) -> RunReader:
         program, codec = self.program, link.codec(self.program)
@@ -106,12 +127,13 @@ class Opening:
             self.run_id,
             view,
             codec,
-            self.reading.record,
+            self.reading.recorded,
             known=known,
             subgraphs=self.reading.subgraphs,
             start=parse_position(self.after, self.run_id),
             raised_as=None if program is None else explained(program),
             asked=self.asked,
+            gap=self._late(link).gap,
             read_values=lambda cells, blobs: link.broker().read_values(
                 link.partition(self.run_id, self.thread), cells, blobs
             ),

@@ -199,6 +199,7 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
             asked=asked,
             caller=caller,
             thread=thread,
+            may_be_there=bool(call.config.get("run_id")) or caller is not None,
         )
 
     def _request(self, call: Call, strategy: str | None = None, *, is_async: bool) -> RunRequest:
@@ -210,7 +211,7 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
             input=call.input if self._program is None else portable_input(self._program, call.input),
             config={key: value for key, value in config.items() if key not in ("callbacks", "run_id")},
             context=call.context,
-            record=call.reading.record,
+            recorded=call.reading.recorded,
             subgraphs=call.reading.subgraphs,
             fingerprint=None if self._program is None else self._program.fingerprint,
             is_async=is_async,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drumline.cluster.appetite import Appetite
 from drumline.cluster.children import Caller
+from drumline.cluster.late import LateStart
 from drumline.cluster.leaving import Canceller
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.cluster.reader import RunReader
@@ -41,6 +42,7 @@ class _Stream(Generic[ItemT]):
         reader: RunReader,
         *,
         begin: Callable[[], None] | None,
+        late: LateStart | None,
         cancel: Callable[[], None] | None,
         withdraw: Callable[[], None] | None = None,
         idle: Callable[[], None],
@@ -52,6 +54,7 @@ class _Stream(Generic[ItemT]):
         self.run_id = run_id
         self._reader = reader
         self._begin = begin
+        self._late = late
         self._cancel = cancel
         self._withdraw = withdraw
         self._idle = idle
@@ -93,6 +96,9 @@ class _Stream(Generic[ItemT]):
         finally:
             self._watch()
             self._begun = True
+        late, self._late = self._late, None
+        if late is not None:
+            self._ready.extend(late.enter(self._reader))
         self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
         if self._caller is not None:
             self._caller.waits(True)

@@ -22,7 +22,7 @@ from drumline_worker.node import Answer, arun_job, failed
 async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels its async nodes."""
     embedded = embed(program, call, strict=strict, is_async=True)
-    crew, trace = _Crew(embedded), embedded.trace
+    nodes, trace = _NodeTasks(embedded), embedded.trace
     try:
         try:
             if trace is not None:
@@ -43,9 +43,9 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
                         yield item
                 if effects.finished:
                     break
-                effects = await crew.next_effects(effects)
+                effects = await nodes.next_effects(effects)
         finally:
-            await crew.close()
+            await nodes.close()
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:
@@ -56,7 +56,7 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
         raise
 
 
-class _Crew:
+class _NodeTasks:
     """The asyncio tasks of one run and the events they put out, in order for each task."""
 
     def __init__(self, embedded: Embedded) -> None:

@@ -30,7 +30,7 @@ from drumline_worker.node import Answer, arun_job, failed, run_job
 def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels async nodes and waits for sync ones."""
     embedded = embed(program, call, strict=strict)
-    crew, trace = _Crew(embedded), embedded.trace
+    nodes, trace = _NodeThreads(embedded), embedded.trace
     try:
         try:
             if trace is not None:
@@ -50,9 +50,9 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
                     yield from items
                 if effects.finished:
                     break
-                effects = crew.next_effects(effects)
+                effects = nodes.next_effects(effects)
         finally:
-            crew.close()
+            nodes.close()
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:
@@ -63,7 +63,7 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
         raise
 
 
-class _Crew:
+class _NodeThreads:
     """The threads of one run; none is started before it is needed."""
 
     def __init__(self, embedded: Embedded) -> None:
@@ -167,7 +167,7 @@ class _Crew:
         self._queue.put((None, answer))
 
     def _move_in(self) -> None:
-        """This process is the child of a fork, and has no thread of the crew."""
+        """This process is the child of a fork, and has no thread of the run."""
         if self._open:
             raise RuntimeError(
                 "this stream's nodes were running when the process forked; they run in the parent only. "

@@ -32,15 +32,15 @@ def coerce_context(program: Program, context: Any) -> Any:
 def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False) -> Embedded:
     """The run of a call inside this process, not yet started."""
     caller, reading = call.caller, call.reading
-    base: tuple[str, ...] = ()
-    record, context, hot = reading.record, coerce_context(program, call.context), False
+    root_ns: tuple[str, ...] = ()
+    recorded, context, hot = reading.recorded, coerce_context(program, call.context), False
     if caller is not None:
         job = caller.job
         number = next(caller.calls)
-        base = (*job.ns, f"{job.node.name}:{job.task}", *((str(number),) if number else ()))
+        root_ns = (*job.ns, f"{job.node.name}:{job.task}", *((str(number),) if number else ()))
         hot = job.shared.subgraphs
         if hot:
-            record = tuple(dict.fromkeys((*record, *job.shared.record)))
+            recorded = tuple(dict.fromkeys((*recorded, *job.shared.recorded)))
         context = job.context if context is None else context
     shared = RunShared(
         run_id=str(call.config.get("run_id") or new_run_id()),
@@ -49,26 +49,26 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         partition=0,
         config=call.config,
         context=None,
-        record=record,
+        recorded=recorded,
         subgraphs=reading.subgraphs or hot,
         stops_before=call.stops_before,
         stops_after=call.stops_after,
     )
-    thread = thread_of(program, call, base)
-    view = view_of(reading, program, base=base, surfacing=hot)
+    thread = thread_of(program, call, root_ns)
+    view = view_of(reading, program, root_ns=root_ns, surfacing=hot)
     forward = None
     if caller is not None and hot:
         keys = program.stream_keys if reading.output_keys is None else reading.output_keys
         keys = keys if isinstance(keys, str) else list(keys)  # plain, for they cross the wire
-        forward = Forwarder(caller.job.emit, base, keys, keeps_custom="custom" in reading.record)
+        forward = Forwarder(caller.job.emit, root_ns, keys, keeps_custom="custom" in reading.recorded)
     return Embedded(
-        Run(program, shared, ns=base, wire=strict, thread=None if thread is None else thread.run),
+        Run(program, shared, ns=root_ns, wire=strict, thread=None if thread is None else thread.run),
         RunRequest(run_id=shared.run_id, graph=program.name, input=call.input),
         view,
         context=context,
         forward=forward,
         caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,
-        trace=embedded_trace(program, call, shared.run_id, base, is_async=is_async),
+        trace=embedded_trace(program, call, shared.run_id, root_ns, is_async=is_async),
         thread=thread,
     )

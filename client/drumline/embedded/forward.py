@@ -12,8 +12,8 @@ from drumline_protocol.facts import (
     Emitted,
     Fact,
     GraphEntered,
+    GraphExited,
     GraphKept,
-    GraphLeft,
     Noticed,
     RunFinished,
     RunKept,
@@ -60,7 +60,7 @@ class Forwarder:
                 keys=self._keys,
             )
         elif type(fact) is RunFinished:
-            yield GraphLeft(self._ns)
+            yield GraphExited(self._ns)
         else:
             yield fact
 

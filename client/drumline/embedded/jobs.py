@@ -67,9 +67,9 @@ class Embedded:
         self._closed = False
 
     @property
-    def void(self) -> bool:
+    def cancelled(self) -> bool:
         """Nobody reads this run any more (`Fate`)."""
-        return self._closed or (self._fate_above is not None and self._fate_above.void)
+        return self._closed or (self._fate_above is not None and self._fate_above.cancelled)
 
     @property
     def lost(self) -> bool:
@@ -100,7 +100,7 @@ class Embedded:
         shared = self.run.shared
         if self.run.program.eager:
             return True
-        return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.record)
+        return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.recorded)
 
     def start(self) -> Effects:
         """The effects that begin the run."""
@@ -161,7 +161,7 @@ class Embedded:
             writes=task.writes,
             emit=emit,
             executor=EXECUTOR,
-            base=self.run.state.base,
+            root_ns=self.run.state.root_ns,
             above=_nodes_above(scope),
             fate=self,
             tracing=None if self.trace is None else self.trace.tracing,

@@ -105,9 +105,8 @@ class CompiledCalls(RunnableFace, Batches[StateT, ContextT, InputT, OutputT]):
         """Run the graph and yield what happens, as LangGraph's `stream` does (modes: docs/stream-modes.md).
 
         Lazy: nothing runs before the first item is asked for, and the run is never further than the caller. On a
-        cluster the iterator also has `.run_id` and `.position`.
-        Async nodes run too, on a background loop. Raises what a node raised, GraphRecursionError,
-        InvalidUpdateError, or ValueError for arguments that cannot be.
+        cluster the iterator also has `.run_id` and `.position`. Async nodes run too, on a background loop. Raises what
+        a node raised, GraphRecursionError, InvalidUpdateError, or ValueError for arguments that cannot be.
         """
         return self._begin(
             input,

@@ -56,8 +56,8 @@ class _Places:
         self._waiting: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
 
-    def take(self, start: Callable[[], None]) -> None:
-        """Call `start` when there is a place for it, in order of the calls of this."""
+    def start(self, start: Callable[[], None]) -> None:
+        """Call `start` as soon as there is a place for it. Calls are served in order."""
         with self._lock:
             if not self._free:
                 self._waiting.append(start)
@@ -133,7 +133,7 @@ class Calls:
         if self._places is None:
             thread.start()
         else:
-            self._places.take(thread.start)
+            self._places.start(thread.start)
         return future
 
     async def _await(self, task: PregelExecutableTask) -> Any:
@@ -199,9 +199,9 @@ class Calls:
         job = self._job
         if not job.is_heard:
             return
-        if mode in job.shared.record:
+        if mode in job.shared.recorded:
             job.emit(STREAMED, (job.ns, mode, payload), None)
-        if mode == "tasks" and "debug" in job.shared.record:
+        if mode == "tasks" and "debug" in job.shared.recorded:
             wrapped = {
                 "step": job.step,
                 "timestamp": datetime.now(timezone.utc).isoformat(),

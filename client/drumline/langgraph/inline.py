@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph import errors
 
-from drumline.langgraph.abilities import abilities_of
+from drumline.langgraph.capabilities import capabilities_of
 from drumline.langgraph.errors import of_both
 from drumline.langgraph.program import check_options
 from drumline.langgraph.tasks import our_payload
@@ -51,7 +51,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         tags=(TAG_HIDDEN,),
         has_sync=action.has_sync,
         has_async=action.has_async,
-        foreign=True,
+        makes_writes=True,
         path=path,
         path_key=path_key_of(path),
     )
@@ -117,9 +117,9 @@ class InlineGraph:
         self._graph = graph
         #: what a client and the codec look into for classes of exceptions and of values
         self.user_code = tuple(node.bound for name, node in graph.nodes.items() if name != START)
-        abilities = [abilities_of(node) for name, node in graph.nodes.items() if name != START]
-        self.has_sync = all(sync for sync, _ in abilities)
-        self.has_async = any(asynchronous for _, asynchronous in abilities)
+        capabilities = [capabilities_of(node) for name, node in graph.nodes.items() if name != START]
+        self.has_sync = all(sync for sync, _ in capabilities)
+        self.has_async = any(asynchronous for _, asynchronous in capabilities)
 
     def run(self, context: TaskContext) -> Writes:
         """Run the graph on this thread."""
@@ -138,7 +138,7 @@ class InlineGraph:
         return []
 
     def _options(self, job: Job) -> dict[str, Any]:
-        modes = [mode for mode in job.shared.record if mode != "checkpoints"]
+        modes = [mode for mode in job.shared.recorded if mode != "checkpoints"]
         options = {"context": job.context, "stream_mode": modes, "subgraphs": job.shared.subgraphs}
         if KEYS in job.input:
             options["output_keys"] = job.input[KEYS]

@@ -11,7 +11,7 @@ from drumline.langgraph.answers import answer_types
 from drumline.langgraph.channels import channel_of, manager_of
 from drumline.langgraph.errors import of_both
 from drumline.langgraph.names import plain_channels
-from drumline.langgraph.tasks import ForeignNode, ForeignStart
+from drumline.langgraph.tasks import LangGraphNode, LangGraphStart
 from drumline.langgraph.values import their_payload
 from drumline.langgraph.versions import check_version, refuse
 from drumline_graph.callables import plain_name
@@ -90,7 +90,7 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
     compiled, spec = graph.nodes[name], graph.builder.nodes[name]
     if getattr(compiled, "error_handler_node", None) or getattr(compiled, "is_error_handler", False):
         refuse("Error handlers (error_handler=)", f"node {name!r} of LangGraph graph {graph.get_name()!r}")
-    action = ForeignNode(graph, name)
+    action = LangGraphNode(graph, name)
     child = compiled.bound if _is_planned_child(compiled) else None
     path = (PULL, name)
     keys = compiled.channels
@@ -108,7 +108,7 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
         pool=pool_of(name, compiled.metadata),
         has_sync=action.has_sync,
         has_async=action.has_async,
-        foreign=True,
+        makes_writes=True,
         path=path,
         path_key=path_key_of(path),
         managed_keys=tuple(key for key in keys if key in graph.builder.managed),
@@ -133,7 +133,7 @@ def _start(graph: Any) -> Node:
     builder = graph.builder
     path = (PULL, START)
     routed = bool(builder.branches.get(START))
-    action = ForeignStart(graph, START) if routed else None
+    action = LangGraphStart(graph, START) if routed else None
     return Node(
         name=START,
         action=action,
@@ -148,7 +148,7 @@ def _start(graph: Any) -> Node:
         tags=(TAG_HIDDEN,),
         has_sync=action is None or action.has_sync,
         has_async=action is not None and action.has_async,
-        foreign=routed,
+        makes_writes=routed,
         path=path,
         path_key=path_key_of(path),
     )

@@ -18,9 +18,9 @@ from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import ExecutionInfo, RunControl, Runtime
 from langgraph.types import PregelExecutableTask
 
-from drumline.langgraph.abilities import abilities_of
 from drumline.langgraph.bodies import limit_tools, process_of
 from drumline.langgraph.calls import Calls, new_scratchpad
+from drumline.langgraph.capabilities import capabilities_of
 from drumline.langgraph.listening import listening
 from drumline.langgraph.names import plain_channels, plain_write
 from drumline.langgraph.reading import reader, state_reader
@@ -40,7 +40,7 @@ _READ_STATE = getattr(keys, "CONFIG_KEY_READ_STATE", "__pregel_read_state")
 _RUNTIME_FIELDS = {field.name for field in fields(Runtime)}
 
 
-class ForeignNode:
+class LangGraphNode:
     """The action of a node that LangGraph compiled: `run` and `arun` give the task's writes.
 
     In phase `run` that is the node's body, its writers and its routers. In phase `route` the body has been a subgraph
@@ -53,7 +53,7 @@ class ForeignNode:
         self._node = graph.nodes[name]
         self._process = process_of(self._node)
         self._renamed = plain_channels(graph.nodes)
-        self.has_sync, self.has_async = abilities_of(self._node)
+        self.has_sync, self.has_async = capabilities_of(self._node)
 
     @property
     def __globals__(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class ForeignNode:
         return {**vars(errors), **getattr(function, "__globals__", {})}
 
     def __repr__(self) -> str:
-        return f"<ForeignNode {self._name!r} of LangGraph's {self._graph.get_name()!r}>"
+        return f"<LangGraphNode {self._name!r} of LangGraph's {self._graph.get_name()!r}>"
 
     def run(self, context: TaskContext) -> Writes:
         """Run the node on this thread. Raises what it raises; interrupts and parent commands as drumline's."""
@@ -140,7 +140,7 @@ def _tail_config(task: PregelExecutableTask) -> Any:
     return {key: value for key, value in task.config.items() if key != "run_name"}
 
 
-class ForeignStart(ForeignNode):
+class LangGraphStart(LangGraphNode):
     """The action of START where it has routers: writes the input, fires all edges. Runs in phase `route`."""
 
     def __init__(self, graph: Any, name: str) -> None:
@@ -188,9 +188,9 @@ def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple
     if job.path[0] == keys.PUSH:
         configurable[_READ_STATE] = state_reader(job)
     if job.shared.subgraphs:
-        configurable[keys.CONFIG_KEY_STREAM] = StreamProtocol(_forward(job), set(job.shared.record))  # type: ignore[arg-type]
+        configurable[keys.CONFIG_KEY_STREAM] = StreamProtocol(_forward(job), set(job.shared.recorded))  # type: ignore[arg-type]
     config = {**context.config, "run_name": name, "configurable": configurable}
-    if "messages" in job.shared.record:
+    if "messages" in job.shared.recorded:
         config["callbacks"] = listening(config["callbacks"], context)
     configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, graph)
     return config
@@ -229,7 +229,7 @@ def stream_writer(job: Job) -> Callable[[Any], None]:
     So it looks for the namespace of whoever calls it, and knows its own task where there is no context (threads). A
     `@task` that the node calls speaks under the node's namespace, but for the node's graph: its header says so.
     """
-    if "custom" not in job.shared.record or not job.is_heard:
+    if "custom" not in job.shared.recorded or not job.is_heard:
         return lambda _chunk: None
     emit, own = job.emit, job.ns
 

@@ -57,7 +57,7 @@ class Action(Runnable[Any, Any]):
 
     Both get the input, and by name what they ask for of `config`, `writer`, `store`, `runtime`. A Runnable that they
     return is called in their place. Without `func` it `needs_event_loop`: a node of it then runs on one (see
-    `drumline_graph.callables.Abilities`), and other sync callers wait for the background loop.
+    `drumline_graph.callables.Capabilities`), and other sync callers wait for the background loop.
     """
 
     def __init__(

@@ -63,17 +63,17 @@ def create_react_agent(
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """An agent: a graph that asks a model and runs the tools that it calls, until it calls no more.
 
-    `model`: a chat model (tools are bound to it, unless some are bound already), its name `"provider:model"`, or a
-    function `(state, runtime) -> model`, sync or async, that chooses one for each turn and binds tools itself.
-    `tools`: tools, functions, dicts of tools that the provider runs; or a `ToolNode`.
-    `prompt`: a text or SystemMessage that stands before the messages, or a function or Runnable that makes the model's
-    input from the state.
-    `response_format`: a schema, or a pair of system text and schema; when the agent is done, the model is asked once
-    more, for `structured_response`.
-    `pre_model_hook`, `post_model_hook`: nodes that run before and after each call of the model; the first may write
-    `llm_input_messages`, which the model is then given in place of `messages`.
-    `state_schema`: a schema with `messages` and `remaining_steps` (and `structured_response`, if it is asked for), such
-    as a subclass of `AgentState`.
+    * `model`: a chat model (tools are bound to it, unless some are bound already), its name `"provider:model"`, or a
+      function `(state, runtime) -> model`, sync or async, that chooses one for each turn and binds tools itself.
+    * `tools`: tools, functions, dicts of tools that the provider runs; or a `ToolNode`.
+    * `prompt`: a text or SystemMessage that stands before the messages, or a function or Runnable that makes the
+      model's input from the state.
+    * `response_format`: a schema, or a pair of system text and schema; when the agent is done, the model is asked once
+      more, for `structured_response`.
+    * `pre_model_hook`, `post_model_hook`: nodes that run before and after each call of the model; the first may write
+      `llm_input_messages`, which the model is then given in place of `messages`.
+    * `state_schema`: a schema with `messages` and `remaining_steps` (and `structured_response`, if it is asked for),
+      such as a subclass of `AgentState`.
 
     Version "v2" runs each tool call as a task of its own, so that the tools of one turn run on different workers; "v1"
     runs all calls of a turn in one task. Where the recursion limit leaves no step for an answer, the agent says so in a

@@ -149,6 +149,6 @@ class _Service:
         """Wait for its end."""
         self._thread.join(PATIENCE_S)
         self._broker.close()
-        loop = self._service.crew._loop if isinstance(self._service, Worker) else None
+        loop = self._service.runner._loop if isinstance(self._service, Worker) else None
         if loop is not None:
             loop.close()

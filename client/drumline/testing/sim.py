@@ -107,7 +107,7 @@ class SimCluster:
     @property
     def workers(self) -> list[Process]:
         """The workers that live."""
-        found = [(w, [slot.node for slot in w.slots]) for w in self._engine.workers]
+        found = [(w, [execution.node for execution in w.executions]) for w in self._engine.workers]
         return [Process(w.name, "worker", tuple(nodes), w.paused_until_ms is not None) for w, nodes in found]
 
     @property

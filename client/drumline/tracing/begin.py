@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def embedded_trace(
-    program: Program, call: Call, run_id: str, base: tuple[str, ...], *, is_async: bool
+    program: Program, call: Call, run_id: str, root_ns: tuple[str, ...], *, is_async: bool
 ) -> RunTrace | None:
     """The trace of a run inside this process. None if nobody listens, or the graph tells of itself."""
     if not may_be_heard(call.config) or any(_tells_itself(node.action) for node in program.nodes.values()):
         return None
-    return _trace(program.name, call, run_id, base, is_async=is_async)
+    return _trace(program.name, call, run_id, root_ns, is_async=is_async)
 
 
 def cluster_trace(
@@ -48,7 +48,7 @@ def cluster_trace(
 
 
 def _trace(
-    name: str, call: Call, run_id: str, base: tuple[str, ...], *, is_async: bool, **rest: Any
+    name: str, call: Call, run_id: str, root_ns: tuple[str, ...], *, is_async: bool, **rest: Any
 ) -> RunTrace | None:
     try:
         from drumline.tracing.run import RunTrace, manager_of
@@ -60,8 +60,8 @@ def _trace(
     root, keys = root_trace_id(run_id), call.reading.output_keys
     if not isinstance(keys, str) and isinstance(keys, Sequence):
         keys = list(keys)
-    follower = Follower(root, base, keys=keys, **rest)
-    return RunTrace(manager, str(call.config.get("run_name") or name), root, base, call.input, follower)
+    follower = Follower(root, root_ns, keys=keys, **rest)
+    return RunTrace(manager, str(call.config.get("run_name") or name), root, root_ns, call.input, follower)
 
 
 def _tells_itself(action: Any) -> bool:

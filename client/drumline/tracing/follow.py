@@ -19,7 +19,7 @@ from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
     GraphEntered,
-    GraphLeft,
+    GraphExited,
     GraphPaused,
     PlanMade,
     PlannedTask,
@@ -87,7 +87,7 @@ class Follower:
     def __init__(
         self,
         root: UUID,
-        base: Namespace = (),
+        root_ns: Namespace = (),
         *,
         keys: Any = None,
         outputs: bool = False,
@@ -96,7 +96,7 @@ class Follower:
         known: Known = (),
     ) -> None:
         self._root = root
-        self._base = base
+        self._root_ns = root_ns
         self._keys = keys
         self._outputs = outputs
         self._all_nodes = all_nodes
@@ -116,7 +116,7 @@ class Follower:
         self._handlers: dict[type, Callable[[Any], None]] = {
             RunStarted: self._on_started,
             GraphEntered: self._on_entered,
-            GraphLeft: self._on_left,
+            GraphExited: self._on_graph_exited,
             GraphPaused: self._on_paused,
             PlanMade: self._on_plan,
             StepCommitted: self._on_committed,
@@ -129,12 +129,12 @@ class Follower:
         }
 
     def fold(self, fact: Any) -> None:
-        """Take in one fact; `take` gives what it adds."""
+        """Fold one fact. `next_steps` gives what it adds."""
         handler = self._handlers.get(type(fact))
         if handler is not None:
             handler(fact)
 
-    def take(self) -> list[Step]:
+    def next_steps(self) -> list[Step]:
         """The steps since the last call, in order."""
         steps, self._steps = self._steps, []
         return steps
@@ -142,7 +142,7 @@ class Follower:
     @property
     def output(self) -> Any:
         """What the root graph would return if it ended now."""
-        root = self._graphs.get(self._base)
+        root = self._graphs.get(self._root_ns)
         return None if root is None else root.values()
 
     def close(self, error: BaseException) -> None:
@@ -160,7 +160,7 @@ class Follower:
     def _on_entered(self, fact: GraphEntered) -> None:
         started = self._started
         assert started is not None
-        if fact.ns == self._base:
+        if fact.ns == self._root_ns:
             keys, whole = self._keys, not self._outputs
             sketches = unbox(started.sketches)
             self._graphs[fact.ns] = GraphView(fact, sketches, started.metadata, started.tags, keys=keys, whole=whole)
@@ -170,7 +170,7 @@ class Follower:
         graph = self._graphs[fact.ns] = GraphView.below(fact, self._graphs[fact.ns[:-1]], shown=True)
         task = self._tasks[fact.ns[-1].rpartition(":")[2]]
         self._begin(task)
-        run = self._runs[fact.ns] = graph_trace_id(self._root, fact.ns[len(self._base) :])
+        run = self._runs[fact.ns] = graph_trace_id(self._root, fact.ns[len(self._root_ns) :])
         metadata = {"checkpoint_ns": "|".join(fact.ns), **task.graph.metadata_of(task.planned)}
         name = graph.sketch.name
         self._steps.append(Began(run, name, fact.ns, task.input, "seq:step:1", metadata, node=task.run))
@@ -192,9 +192,9 @@ class Follower:
         if graph is not None:
             graph.commit(fact)
 
-    def _on_left(self, fact: GraphLeft) -> None:
+    def _on_graph_exited(self, fact: GraphExited) -> None:
         graph = self._graphs.get(fact.ns)
-        if graph is not None and fact.ns != self._base:
+        if graph is not None and fact.ns != self._root_ns:
             self._end_graph(fact.ns, output=graph.values())
             del self._graphs[fact.ns]
 
@@ -202,7 +202,7 @@ class Follower:
         graph = self._graphs.get(fact.ns)
         if graph is not None:
             graph.commit(fact)
-            if fact.ns != self._base:
+            if fact.ns != self._root_ns:
                 self._end_graph(fact.ns, error=GraphInterrupt(self._asked.pop(fact.ns, ())))
 
     def _on_finished(self, fact: TaskFinished) -> None:
@@ -219,7 +219,7 @@ class Follower:
 
     def _on_interrupted(self, fact: TaskInterrupted) -> None:
         asked = tuple(unbox(fact.interrupts))
-        if fact.ns == self._base:
+        if fact.ns == self._root_ns:
             self.interrupts += asked
         else:
             self._asked[fact.ns] = self._asked.get(fact.ns, ()) + asked
@@ -230,13 +230,13 @@ class Follower:
         error = ParentCommand(Command(graph=Command.PARENT))
         self._end_both(fact.ns, fact.task, error)
         self._graphs.pop(fact.ns, None)
-        if fact.ns != self._base:
+        if fact.ns != self._root_ns:
             self._end_both(fact.ns[:-1], fact.ns[-1].rpartition(":")[2], error)
 
     def _on_retracted(self, fact: AttemptRetracted) -> None:
         task = self._tasks.get(fact.task)
         if task is not None and task.run is not None:
-            self._end_task(task, error=RuntimeError(f"attempt {task.attempt} is void: {fact.reason}"))
+            self._end_task(task, error=RuntimeError(f"attempt {task.attempt} was retracted: {fact.reason}"))
             task.attempt, task.run = fact.attempt + 1, None
             self._begin(task)
 

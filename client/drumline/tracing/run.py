@@ -50,11 +50,11 @@ class RunTrace:
     a twin for event loops. Raises what a handler raises that has `raise_error`.
     """
 
-    def __init__(self, manager: Any, name: str, root: UUID, base: Namespace, input: Any, follower: Follower) -> None:
+    def __init__(self, manager: Any, name: str, root: UUID, root_ns: Namespace, input: Any, follower: Follower) -> None:
         self._manager = manager
         self._name = name
         self._root = root
-        self._base = base
+        self._root_ns = root_ns
         self._input = input
         self._follower = follower
         self._kind: Any = AsyncCallbackManager if isinstance(manager, AsyncCallbackManager) else CallbackManager
@@ -63,7 +63,7 @@ class RunTrace:
         #: whether the tracer comes from the environment: workers have one too, and tell of their nodes themselves
         self._left_to_workers = False
         self.fold = follower.fold
-        self.tracing: RunTracing = RunTracing(manager, root, base)
+        self.tracing: RunTracing = RunTracing(manager, root, root_ns)
 
     # -- the root -------------------------------------------------------------------------------------
 
@@ -77,7 +77,7 @@ class RunTrace:
 
     def _began(self, run: Any) -> None:
         self._run = run
-        self.tracing = RunTracing(run, self._root, self._base)
+        self.tracing = RunTracing(run, self._root, self._root_ns)
 
     def order(self) -> str:
         """LangSmith's order of the root, as the tracer among the handlers knows it; "" if there is none."""
@@ -127,7 +127,7 @@ class RunTrace:
         if self._run is not None:
             error = GeneratorExit()
             self._follower.close(error)
-            for step in self._follower.take():
+            for step in self._follower.next_steps():
                 if (run := self._runs.pop(step.id, None)) is not None:
                     _sync(run).on_chain_error(error)
             run, self._run = self._run, None
@@ -142,7 +142,7 @@ class RunTrace:
 
     def flush(self) -> None:
         """Tell what the facts folded since the last call mean."""
-        for step in self._follower.take():
+        for step in self._follower.next_steps():
             if isinstance(step, Began):
                 manager = self._place(step)
                 self._runs[step.id] = manager.on_chain_start(None, step.input, name=step.name, run_id=step.id)
@@ -154,7 +154,7 @@ class RunTrace:
 
     async def aflush(self) -> None:
         """The twin of `flush`."""
-        for step in self._follower.take():
+        for step in self._follower.next_steps():
             if isinstance(step, Began):
                 manager = self._place(step)
                 self._runs[step.id] = await manager.on_chain_start(None, step.input, name=step.name, run_id=step.id)

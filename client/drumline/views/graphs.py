@@ -7,14 +7,17 @@ from operator import itemgetter
 from typing import Any
 
 from drumline_graph.constants import BRANCH_PREFIX, JOIN_PREFIX, PUSH, START, TASKS
-from drumline_graph.delta import patched, store
+from drumline_graph.delta import Change, patch, patched, store
 from drumline_graph.managed import IsLastStepManager, RemainingStepsManager
 from drumline_graph.superstep import path_key_of
-from drumline_protocol.codec import unbox
+from drumline_graph.types import Send
+from drumline_protocol.cells import CellAt, cell_name
+from drumline_protocol.codec import Boxed, unbox
+from drumline_protocol.codec_derived import Derived, may_derive, open_derived
 from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
 from drumline_protocol.graph_paths import child_path
 from drumline_protocol.metadata import metadata_below, task_metadata
-from drumline_protocol.step_changes import opened_changes
+from drumline_protocol.step_changes import decoded_changes
 
 Mappers = Callable[[str, str], Callable[[Any], Any] | None]
 
@@ -23,15 +26,17 @@ class GraphView:
     """The state of one graph as its facts tell it.
 
     `keys` are those that `values` and `updates` show; `shown` tells whether the graph's events are asked for;
-    `foreign` marks a graph that a node called itself, of which a client knows no more than its facts tell. `output` is
+    `called` marks a graph that a node called itself, of which a client knows no more than its facts tell. `output` is
     what the graph returns if it ended now, kept only if somebody asks for `output`.
     """
 
     __slots__ = (
         "_finished",
+        "_made_of",
+        "_named",
         "_shown_keys",
+        "called",
         "cells",
-        "foreign",
         "keys",
         "leaving",
         "metadata",
@@ -56,7 +61,7 @@ class GraphView:
         *,
         keys: Any = None,
         whole: bool = False,
-        foreign: bool = False,
+        called: bool = False,
         shown: bool = True,
     ) -> None:
         self.ns = entered.ns
@@ -65,13 +70,16 @@ class GraphView:
         self.sketch = sketch = sketches[entered.path]
         self.metadata = metadata
         self.tags = tags
-        self.foreign = foreign
+        self.called = called
         self.shown = shown
         self.cells = dict(entered.cells)
         self.step = 0
         self.tasks: list[str] = []
         #: what the tasks of the open superstep have written, each behind the key that writes are ordered by
         self._finished: list[tuple[str, Any]] = []
+        #: what arguments of Sends are made of: those of the open superstep's tasks, and those that these tasks made
+        self._made_of: dict[CellAt, Any] = {}
+        self._named: dict[CellAt, Any] = {}
         if keys is None:
             keys = sketch.stream_keys if whole else sketch.output_keys
         else:
@@ -92,18 +100,51 @@ class GraphView:
             parent.sketches,
             metadata_below(parent.metadata, node.metadata if node else None, entered.ns),
             parent.tags,
-            foreign=parent.foreign,
+            called=parent.called,
             shown=shown,
         )
 
     def commit(self, fact: StepCommitted | GraphPaused) -> None:
         """Fold what a superstep changed into the state, or would change: with a pause the run ends."""
-        store(self.cells, patched(self.cells, opened_changes(fact.changes, self._written)))
+        store(self.cells, patched(self.cells, decoded_changes(fact.changes, self._written)))
         self._finished.clear()
+        self._made_of, self._named = self._named, {}
 
-    def note_finished(self, task: PlannedTask, writes: Any) -> None:
-        """Keep what a task wrote until its superstep is over: the changes may refer to it."""
+    def note_finished(self, task: PlannedTask, writes: Any, *, arguments: bool = True) -> None:
+        """Keep what a task wrote until its superstep is over: the changes may refer to it.
+
+        `arguments`: those of its Sends will be asked for. DecodeError, KeyError for one that is damaged.
+        """
+        if arguments and (type(writes) is not Boxed or may_derive(writes.data)):
+            writes = self._with_arguments(unbox(writes))
         self._finished.append((path_key_of(task.path), writes))
+
+    def _with_arguments(self, writes: Any) -> Any:
+        """What a task of the open superstep wrote, with the arguments of its Sends made of the values they name.
+
+        A task names what it was handed: cells, as they are until its superstep is over, and what its own argument was
+        made of.
+        """
+        if not any(
+            channel == TASKS and type(value) is Send and type(value.arg) is Derived for channel, value in writes
+        ):
+            return writes
+        return [[channel, self._with_argument(value) if channel == TASKS else value] for channel, value in writes]
+
+    def _with_argument(self, value: Any) -> Any:
+        arg = getattr(value, "arg", None)
+        if type(arg) is not Derived:
+            return value
+        before = cell_name(self.ns, "")
+        for at in arg.cells:
+            self._named[at] = self._made_of[at] if at in self._made_of else self.cells[at.cell.removeprefix(before)]
+
+        def fill(number: int, change: Change | None) -> Any:
+            origin = arg.origins[number]
+            found = self._named[origin] if type(origin) is CellAt else origin
+            return found if change is None else patch(found, change)
+
+        return Send(value.node, open_derived(arg, fill), timeout=value.timeout)
 
     def _written(self, channel: str) -> list[Any]:
         finished = sorted(self._finished, key=itemgetter(0))
@@ -120,7 +161,11 @@ class GraphView:
     def note_output(self, written: Sequence[str]) -> None:
         """Keep what the graph would return, if this superstep wrote any of it."""
         if not self.output_keys.isdisjoint(written):
-            self.output = self._read(self.sketch.output_keys)
+            self.output = self.returned()
+
+    def returned(self) -> Any:
+        """What the graph returns if it ends with the state that it has."""
+        return self._read(self.sketch.output_keys)
 
     def whole_values(self) -> Any:
         """The whole state: all keys that hold something."""
@@ -184,7 +229,7 @@ class GraphView:
         for key, kind in self.sketch.managed.items():
             if key in reads and kind in _MANAGED:
                 value[key] = _MANAGED[kind].get(fact.step, fact.stop)
-        build = None if mappers is None or self.foreign else mappers(self.path, task.name)
+        build = None if mappers is None or self.called else mappers(self.path, task.name)
         return value if build is None else build(value)
 
 
@@ -249,5 +294,11 @@ class OpenTask:
             self._shown[len(self._told) - 1] = id_
 
     def retract(self) -> None:
-        """The attempt is void: compare what comes next with what was told."""
+        """The attempt is retracted: compare what comes next with what was told."""
         self._repeat = 0
+
+    def forget_told(self) -> None:
+        """All that was told of the task is as good as unknown: nothing that comes next counts as a repeat of it."""
+        self._told, self._repeat = [], -1
+        self.taken_back = list(self._shown.values())
+        self._shown.clear()

@@ -21,7 +21,7 @@ from drumline_protocol.facts import (
     InputTaken,
     PlannedTask,
 )
-from drumline_protocol.step_changes import opened_changes
+from drumline_protocol.step_changes import decoded_changes
 
 if TYPE_CHECKING:
     from drumline.views.view import View
@@ -49,12 +49,12 @@ class ThreadFacts:
     def _on_kept(self, fact: GraphKept) -> None:
         """A graph goes on from a checkpoint."""
         view = self._view
-        view.fold(GraphEntered(fact.ns, fact.path, {**fact.cells, **(fact.opened or {})}))
+        view.fold(GraphEntered(fact.ns, fact.path, fact.cells))
         view.graphs[fact.ns].step = fact.step
 
     def _on_taken(self, fact: InputTaken) -> None:
         graph = self._view.graphs[fact.ns]
-        store(graph.cells, patched(graph.cells, opened_changes(fact.changes, _nothing)))
+        store(graph.cells, patched(graph.cells, decoded_changes(fact.changes, _nothing)))
 
     def _on_resumed(self, fact: GraphResumed) -> None:
         graph = self._view.graphs[fact.ns]
@@ -63,7 +63,7 @@ class ThreadFacts:
 
     def on_stopped(self, fact: GraphPaused) -> None:
         """The run stops at a breakpoint."""
-        if fact.stopped and fact.ns == self._view.base:
+        if fact.stopped and fact.ns == self._view.root_ns:
             self._view.emit(fact.ns, "updates", {INTERRUPT: ()})
 
     def _on_checkpointed(self, fact: Checkpointed) -> None:

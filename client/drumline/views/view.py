@@ -33,7 +33,7 @@ from drumline_protocol.facts import (
     Emitted,
     Fact,
     GraphEntered,
-    GraphLeft,
+    GraphExited,
     GraphPaused,
     PlanMade,
     RunStarted,
@@ -55,7 +55,7 @@ class View:
     """Folds the facts of one run, in order, into stream items.
 
     `modes` and `printed` are stream modes; `output_keys` narrows the root graph's keys (`outputs`: to those of its
-    output schema); `base` is the namespace of the graph that counts as root. `surfacing` shows custom events of
+    output schema); `root_ns` is the namespace of the graph that counts as root. `surfacing` shows custom events of
     subgraphs even without `subgraphs`: so it is for a graph that is called within a run that has `subgraphs=True`.
     `coerce(path, value)` turns `values` into the class of a graph's output schema (v2 only); `mappers(path, node)`
     says how a node's input is built; `decode_item` opens an event that is still encoded; `errors` are classes that a
@@ -73,7 +73,7 @@ class View:
         outputs: bool = False,
         version: str = "v1",
         printed: Sequence[str] = (),
-        base: Namespace = (),
+        root_ns: Namespace = (),
         surfacing: bool = False,
         coerce: Callable[[str, Any], Any] | None = None,
         decode_item: Callable[[bytes], tuple[int, Any, Any]] | None = None,
@@ -89,7 +89,7 @@ class View:
         self._output_keys = output_keys
         self._outputs = outputs
         self._version = version
-        self.base = base
+        self.root_ns = root_ns
         self._coerce = coerce if version == "v2" else None
         self._decode_item = decode_item
         self._mappers = mappers
@@ -122,13 +122,13 @@ class View:
     @property
     def root(self) -> GraphView | None:
         """The root graph, once it was entered."""
-        return self.graphs.get(self.base)
+        return self.graphs.get(self.root_ns)
 
     def _choose_handlers(self) -> dict[type, Callable[[Any], None]]:
         handlers: dict[type, Callable[[Any], None]] = {
             RunStarted: self._on_started,
             GraphEntered: self._on_entered,
-            GraphLeft: self._on_left,
+            GraphExited: self._on_graph_exited,
             TaskLeft: self._on_task_left,
             PlanMade: self._on_plan,
             Emitted: self._on_emitted,
@@ -163,7 +163,7 @@ class View:
 
     def _on_entered(self, fact: GraphEntered) -> None:
         ns = fact.ns
-        if ns == self.base:
+        if ns == self.root_ns:
             started = self._started
             assert started is not None
             graph = GraphView(
@@ -178,10 +178,10 @@ class View:
             graph = GraphView.below(fact, self.graphs[ns[:-1]], shown=self._subgraphs)
         else:
             sketches, metadata = unbox(fact.sketches), fact.metadata or {}
-            graph = GraphView(fact, sketches, metadata, fact.tags, keys=fact.keys, foreign=True, shown=self._subgraphs)
+            graph = GraphView(fact, sketches, metadata, fact.tags, keys=fact.keys, called=True, shown=self._subgraphs)
         self.graphs[ns] = graph
 
-    def _on_left(self, fact: GraphLeft) -> None:
+    def _on_graph_exited(self, fact: GraphExited) -> None:
         graph = self.graphs.pop(fact.ns, None)
         if graph is not None:
             self._close_tasks(graph)
@@ -320,7 +320,7 @@ class View:
             task.graph.leaving = True
             return
         if self.folds_cells:
-            task.graph.note_finished(task.planned, fact.writes)
+            task.graph.note_finished(task.planned, fact.writes, arguments=self.shows_arguments)
         if task.planned.hidden or not task.graph.shown:
             return
         graph, name = task.graph, task.planned.name
@@ -397,7 +397,7 @@ class View:
         if self._version != "v2":
             if interrupts:
                 values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}
-        elif self._coerce is not None and graph is not None and not graph.foreign:
+        elif self._coerce is not None and graph is not None and not graph.called:
             values = self._coerce(graph.path, values)
         self.emit(ns, "values", values, attempt, interrupts)
 

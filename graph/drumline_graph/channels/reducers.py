@@ -12,7 +12,7 @@ import dis
 import operator
 from collections.abc import Callable, Sequence
 from enum import Enum
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 from drumline_graph.channels.base import MISSING
@@ -95,6 +95,8 @@ def reach_of(reducer: Any) -> Reach:
 
 
 def _reach_of_code(function: FunctionType) -> Reach:
+    if _has_callables(function):
+        return Reach.ANYTHING
     reach = Reach.NOTHING
     for step in dis.get_instructions(function):
         name = step.opname
@@ -110,6 +112,19 @@ def _reach_of_code(function: FunctionType) -> Reach:
         # A method may be called here ("PUSH_NULL", "LOAD_ATTR"), an item set, anything.
         return Reach.ANYTHING
     return reach
+
+
+def _has_callables(function: FunctionType) -> bool:
+    """Whether a function has code of the user at hand, in a default or in a variable of the code around it.
+
+    It may hand that on without calling it: `sorted(left, key=key)` calls `key` with the items.
+    """
+    closure = function.__closure__ or ()
+    if CellType() in closure:  # a variable that will be set later
+        return True
+    kept = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    kept += [cell.cell_contents for cell in closure]
+    return any(callable(value) and not _is_pure_call(value) for value in kept)
 
 
 def _global_of(function: FunctionType, name: str) -> Any:

@@ -120,8 +120,8 @@ ADAPTER: tuple[Mutation, ...] = (
     Mutation(
         "inline_with_checkpoints",
         "client/drumline/langgraph/inline.py",
-        '[mode for mode in job.shared.record if mode != "checkpoints"]',
-        "list(job.shared.record)",
+        '[mode for mode in job.shared.recorded if mode != "checkpoints"]',
+        "list(job.shared.recorded)",
         "tests/adapter/test_translation.py",
         "Who starts a functional graph need not have a checkpointer.",
         "LangGraph gives no items of that mode where there is no checkpointer, so none can be left over",

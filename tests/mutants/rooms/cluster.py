@@ -53,8 +53,8 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "other_request_joins",
         _CLIENT + "reader.py",
-        "            if self._asked is not None:",
-        "            if False:",
+        "        if self._asked is not None:",
+        "        if False:",
         _ALL,
         "Another request under a run id that is taken is refused.",
     ),
@@ -69,7 +69,7 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "sync_nodes_wait_on",
         _CLIENT + "children.py",
-        "return self._fate is not None and self._fate.void",
+        "return self._fate is not None and self._fate.cancelled",
         "return False",
         _ALL,
         "The run of a node ends with the node's own.",
@@ -180,9 +180,9 @@ CLUSTER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "result_of_nobody",
-        _CLIENT + "cluster.py",
-        "            self.link.record(run_id)\n\n        return Opening",
-        "            pass\n\n        return Opening",
+        _CLIENT + "late.py",
+        "        self.record = self.link.record(self.run_id)",
+        "        self.record = self.link.broker().load_run(self.link.partition(self.run_id), self.run_id)",
         _ALL,
         "result() of an unknown run raises UnknownRun.",
     ),

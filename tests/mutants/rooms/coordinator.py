@@ -45,8 +45,8 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "asked_twice_runs_twice",
         "coordinator/drumline_coordinator/partition.py",
-        "        if self._runs.is_known(run_id, self.answered):\n            return  # sent twice",
-        "        if run_id in self._runs.loaded:\n            return  # sent twice",
+        "        if self._runs.is_known(run_id, self.answered):\n            return  # it was sent twice",
+        "        if run_id in self._runs.loaded:\n            return  # it was sent twice",
         _PARTITION,
         "A request that comes twice runs once, also when the run is over.",
     ),
@@ -221,8 +221,8 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "gained_not_told",
         "coordinator/drumline_coordinator/keeper.py",
-        "            self._retry |= gained  # who came",
-        "            pass  # who came",
+        "            self._retry |= gained  # the old owner",
+        "            pass  # the old owner",
         _SERVICE,
         "After a takeover parked tasks are offered again.",
     ),
@@ -245,7 +245,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "leftovers_reported",
         "coordinator/drumline_coordinator/sweep.py",
-        'if record.get(f"t:{slot}") != f"{pool} {stale.id}".encode():',
+        'if record.get(f"t:{key}") != f"{pool} {stale.id}".encode():',
         "if not record:",
         _SERVICE,
         "An entry that its run's record does not name goes.",
@@ -269,7 +269,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "dead_shares_not_taken",
         "coordinator/drumline_coordinator/balance.py",
-        "if lease.owner == self._nonce or (lease.left_ms <= 0 and self._turn >= self._grace_until):",
+        "if lease.owner == self._nonce or (lease.remaining_ms <= 0 and self._turn >= self._grace_until):",
         "if lease.owner == self._nonce:",
         _SERVICE,
         "Partitions of a coordinator that died are taken over.",

@@ -12,6 +12,14 @@ _STEPS = (
 
 GRAPH: tuple[Mutation, ...] = (
     Mutation(
+        "function_handed_on",
+        "graph/drumline_graph/channels/reducers.py",
+        "    if _has_callables(function):\n",
+        "    if not function:\n",
+        "tests/graph/test_in_place.py",
+        "A reducer that may hand a function of the user on gets private copies.",
+    ),
+    Mutation(
         "seen_again",
         _SUPERSTEP,
         "versions.get(channel, 0) <= seen.get(channel, 0)",

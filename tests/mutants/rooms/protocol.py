@@ -43,7 +43,7 @@ PROTOCOL: tuple[Mutation, ...] = (
         "ATTEMPTS_MAX = 5",
         "ATTEMPTS_MAX = 2",
         "tests/protocol/test_promises.py",
-        "A task is begun five times before it is abandoned.",
+        "A task is begun five times before it is lost for good.",
     ),
     Mutation(
         "poison_at_the_first_try",

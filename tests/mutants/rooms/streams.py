@@ -75,8 +75,8 @@ STREAMS: tuple[Mutation, ...] = (
     Mutation(
         "mode_not_recorded",
         _CLIENT + "reader.py",
-        "                self._check_recorded(fact)",
-        "                pass",
+        "            self._check_recorded(fact)",
+        "            pass",
         _ALL,
         "A mode that the run does not record raises ModeNotRecorded.",
     ),

@@ -11,17 +11,21 @@
 -- ARGV[7]  position in the requests    ARGV[8]  lowest id of the requests to keep, or "" to keep all
 -- ARGV[9]  what the keys of task streams begin with (for W: the record itself names the pool)
 -- ARGV[10] expected type of KEYS[4..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
--- ARGV[11..] operations, L first, then A, then E; <k> is an index into KEYS:
+-- ARGV[11..] operations, L and I first, then A, then E; <k> is an index into KEYS:
 --   L <k log> <id> <first> <data>                  append to a run log
---   A <k cell> <k run> <cell> <id> <parent> <data> <at> <from> <to>  append a version of a cell; name the cell in the
---                                                  run record. Behind its data come the bytes from..to of ARGV[at], a
---                                                  log's data, which need not be sent twice; at 0: none
+--   I <k log> <id> <first> <tail> <n> (<data> <entry> <from> <to>) x n  the same; its data is put together: n times what
+--                                                  is sent and behind it the bytes from..to of an inbox entry, then tail
+--   A <k cell> <k run> <cell> <id> <parent> <data> <log> <from> <to>  append a version of a cell; name the cell in the
+--                                                  run record. Behind its data come the bytes from..to of what the
+--                                                  operation L or I of that number appends; log 0: none
 --   E <k stream> <id> <n> <name> <value> ...       append an entry of n words: to the history of a thread, or the queue
---   T <k tasks> <k run> <slot> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
+--   T <k tasks> <k run> <attempt> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
 --                                                  its token in the run record
+--   U <k tasks> <k run> <attempt> <pool> <digest> <data> <log> <from> <to> <tail>  the same, with bytes of a log's data
+--                                                  between data and tail
 --   F <k run> <n> <name> <value> ...               set fields of a run record: n words, an even number
---   S <k run> <slot>                               forget a slot
---   W <k run> <slot>                               forget a slot, and delete its entry, delivered or not
+--   S <k run> <attempt>                            forget an attempt
+--   W <k run> <attempt>                            forget an attempt, and delete its entry, delivered or not
 --   O <k open> <run id>                            a run opened
 --   P <k waiting> <run id> <1 or 0>                a run has tasks that wait without an entry, or none any more
 --   C <k open> <run id> <k run> <k log> <ttl s>    a run closed: its log, its record and what that names expire; ttl 0:
@@ -33,9 +37,10 @@
 --   G <k blob> <k run> <blob id>                   keep a value that a worker has put, and name it in the run record
 --   K <k cell> <k run> <cell> <lowest id>          trim the versions of a cell
 --   V <k cell or blob> <k run> <name>              drop a cell or a value, and its name in the run record
+--   X <k log> <lowest id>                          trim a run log
 --   N <k stream> <length> <n> <name> <value> ...   add a note of n words to a stream that keeps about that many
---   X <k stream> <id>                              delete an entry
---   U <k stream> <id>                              delete all entries behind that one
+--   Q <k stream> <id>                              delete an entry
+--   H <k stream> <id>                              delete all entries behind that one
 --   J <k runs> <run id> <when it ended> <ms>       note a run of a thread, and forget those that ended before that
 --   D <k threads> <thread> <k thread> <k history> <k values> <k runs>  a thread of which nothing is to stay
 --   R <k open> <run id> <k run> <k log>            a run of which nothing is to stay: with all that its record names
@@ -79,8 +84,22 @@ for k = 4, #KEYS do
     end
   end
 end
+
+-- The data of an inbox entry; '' if it is not there.
+local function heard(id)
+  local entry = pcall_('XRANGE', KEYS[2], id, id)
+  local words = not entry.err and entry[1] and entry[1][2] or {}
+  for w = 1, #words, 2 do
+    if words[w] == 'd' then
+      return words[w + 1]
+    end
+  end
+  return ''
+end
+
 local i = 11
-while ARGV[i] == 'L' do
+local logs = {} -- what is appended to logs
+while ARGV[i] == 'L' or ARGV[i] == 'I' do
   local later = pcall_('XRANGE', KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], '+', 'COUNT', 1)
   if later.err then
     return KEYS[tonumber(ARGV[i + 1])] .. ': ' .. later.err
@@ -88,7 +107,25 @@ while ARGV[i] == 'L' do
     return 'the log ' .. KEYS[tonumber(ARGV[i + 1])] .. ' already holds ' .. later[1][1]
       .. ', so ' .. ARGV[i + 2] .. ' cannot be appended'
   end
-  i = i + 5
+  if ARGV[i] == 'L' then
+    logs[#logs + 1] = ARGV[i + 4]
+    i = i + 5
+  else
+    local pieces, tail = {}, ARGV[i + 4]
+    local n = tonumber(ARGV[i + 5])
+    i = i + 6
+    for _ = 1, n do
+      local told, to = heard(ARGV[i + 1]), tonumber(ARGV[i + 3])
+      if #told < to then
+        return 'the inbox lacks its entry ' .. ARGV[i + 1] .. ', of which a log entry is made'
+      end
+      pieces[#pieces + 1] = ARGV[i]
+      pieces[#pieces + 1] = string.sub(told, tonumber(ARGV[i + 2]), to)
+      i = i + 4
+    end
+    pieces[#pieces + 1] = tail
+    logs[#logs + 1] = table.concat(pieces)
+  end
 end
 while ARGV[i] == 'A' do
   -- Nothing but K trims a cell, and never its last version alone: so its last id is that of an entry.
@@ -133,16 +170,18 @@ if type(probe) == 'table' and probe.err then
 end
 
 i = 11
+local appended = 0
 while i <= count do
   local op = ARGV[i]
   local key = KEYS[tonumber(ARGV[i + 1])]
-  if op == 'L' then
-    call('XADD', key, ARGV[i + 2], 'f', ARGV[i + 3], 'd', ARGV[i + 4])
-    i = i + 5
+  if op == 'L' or op == 'I' then
+    appended = appended + 1
+    call('XADD', key, ARGV[i + 2], 'f', ARGV[i + 3], 'd', logs[appended])
+    i = i + (op == 'L' and 5 or 6 + 4 * tonumber(ARGV[i + 5]))
   elseif op == 'A' then
     local data = ARGV[i + 6]
     if ARGV[i + 7] ~= '0' then
-      data = data .. string.sub(ARGV[tonumber(ARGV[i + 7])], tonumber(ARGV[i + 8]), tonumber(ARGV[i + 9]))
+      data = data .. string.sub(logs[tonumber(ARGV[i + 7])], tonumber(ARGV[i + 8]), tonumber(ARGV[i + 9]))
     end
     if ARGV[i + 5] == '0' and call('XRANGE', key, ARGV[i + 4], '+', 'COUNT', 1)[1] then
       call('DEL', key) -- left by a run of the same id, whose record was deleted by hand
@@ -166,11 +205,16 @@ while i <= count do
       call('XADD', key, ARGV[i + 2], unpack(ARGV, i + 4, i + 3 + n))
     end
     i = i + 4 + n
-  elseif op == 'T' then
-    local id = call('XADD', key, '*', 'd', ARGV[i + 6])
-    local slot = ARGV[i + 3]
-    call('HSET', KEYS[tonumber(ARGV[i + 2])], 't:' .. slot, ARGV[i + 4] .. ' ' .. id, 'k:' .. slot, ARGV[i + 5])
-    i = i + 7
+  elseif op == 'T' or op == 'U' then
+    local data = ARGV[i + 6]
+    if op == 'U' then
+      local part = string.sub(logs[tonumber(ARGV[i + 7])], tonumber(ARGV[i + 8]), tonumber(ARGV[i + 9]))
+      data = data .. part .. ARGV[i + 10]
+    end
+    local id = call('XADD', key, '*', 'd', data)
+    local attempt = ARGV[i + 3]
+    call('HSET', KEYS[tonumber(ARGV[i + 2])], 't:' .. attempt, ARGV[i + 4] .. ' ' .. id, 'k:' .. attempt, ARGV[i + 5])
+    i = i + (op == 'T' and 7 or 11)
   elseif op == 'F' then
     local n = tonumber(ARGV[i + 2])
     call('HSET', key, unpack(ARGV, i + 3, i + 2 + n)) -- n is bounded by the caller
@@ -238,14 +282,17 @@ while i <= count do
     call('DEL', key)
     call('HDEL', KEYS[tonumber(ARGV[i + 2])], ARGV[i + 3])
     i = i + 4
+  elseif op == 'X' then
+    call('XTRIM', key, 'MINID', ARGV[i + 2])
+    i = i + 3
   elseif op == 'N' then
     local n = tonumber(ARGV[i + 3])
     call('XADD', key, 'MAXLEN', '~', ARGV[i + 2], '*', unpack(ARGV, i + 4, i + 3 + n)) -- n is bounded by the caller
     i = i + 4 + n
-  elseif op == 'X' then
+  elseif op == 'Q' then
     call('XDEL', key, ARGV[i + 2])
     i = i + 3
-  elseif op == 'U' then
+  elseif op == 'H' then
     local rows
     repeat
       rows = call('XRANGE', key, '(' .. ARGV[i + 2], '+', 'COUNT', 100)

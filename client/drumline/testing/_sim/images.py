@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drumline_coordinator.recovery import slot_of
+from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import OPEN, PARKED, PLANNED, Scope, Task
 from drumline_protocol.codec import Codec
@@ -22,7 +22,7 @@ def image(run: Run) -> dict[str, Any] | None:
         "running": state.running,
         "ready": sorted([*state.ready, *(t.id for t in state.tasks.values() if t.status is PARKED)]),
         "scopes": {ns: _scope(scope) for ns, scope in state.scopes.items()},
-        "slots": sorted(slot_of(task.id, task.attempt) for task in state.tasks.values() if task.is_sent),
+        "attempts": sorted(attempt_key(task.id, task.attempt) for task in state.tasks.values() if task.is_sent),
         "noticed": sorted(state.noticed),
         "version": state.version,
         "heard": dict(state.heard),

@@ -64,9 +64,8 @@ class SimBroker:
     """All verbs, for one process.
 
     `fuse` is the number of calls that the process still makes before it crashes (None: it does not). `poison` holds the
-    runs whose request kills who looks at it, unless he was warned by the count of tries.
-    `loses_reply` is asked at each delivered commit, `crash_at` at each commit that is sent; `imagine` takes the images
-    of a commit's runs.
+    runs whose request kills who looks at it, unless he was warned by the count of tries. `loses_reply` is asked at each
+    delivered commit, `crash_at` at each commit that is sent; `imagine` takes the images of a commit's runs.
     """
 
     def __init__(

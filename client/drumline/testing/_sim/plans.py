@@ -21,12 +21,12 @@ from drumline.testing.faults import (
     RestartBroker,
 )
 from drumline_graph.constants import START
-from drumline_worker.outbox import Slot
+from drumline_worker.outbox import Execution
 
 #: a process that a named fault has killed is replaced after this long
 REPLACED_MS = 500
 
-Aimed = tuple[CrashWorker | PauseWorker, SimWorker, Slot]
+Aimed = tuple[CrashWorker | PauseWorker, SimWorker, Execution]
 
 
 class Plans:
@@ -39,23 +39,23 @@ class Plans:
         self.executed: Counter[str] = Counter()
         #: faults whose node is just being run, up to the moment at which they strike
         self._aimed: list[Aimed] = []
-        self._unheard: list[tuple[LoseResultReply, Slot]] = []
+        self._unheard: list[tuple[LoseResultReply, Execution]] = []
         self._restart: RestartBroker | None = None
 
-    def on_run(self, worker: SimWorker, slot: Slot) -> None:
+    def on_run(self, worker: SimWorker, execution: Execution) -> None:
         """A worker has executed a node; what it says has not got out yet."""
-        if slot.node == START:
+        if execution.node == START:
             return
-        self.executed[slot.node] += 1
-        nth = self.executed[slot.node]
+        self.executed[execution.node] += 1
+        nth = self.executed[execution.node]
         for fault in list(self.waiting):
-            if isinstance(fault, (CrashWorker, PauseWorker)) and (fault.node, fault.nth) == (slot.node, nth):
+            if isinstance(fault, (CrashWorker, PauseWorker)) and (fault.node, fault.nth) == (execution.node, nth):
                 self.waiting.remove(fault)
-                self._aimed.append((fault, worker, slot))
-                worker.outbox.hold(slot, fault.after_events)
-            elif isinstance(fault, LoseResultReply) and (fault.node, fault.nth) == (slot.node, nth):
+                self._aimed.append((fault, worker, execution))
+                worker.outbox.hold(execution, fault.after_events)
+            elif isinstance(fault, LoseResultReply) and (fault.node, fault.nth) == (execution.node, nth):
                 self.waiting.remove(fault)
-                self._unheard.append((fault, slot))
+                self._unheard.append((fault, execution))
 
     def look(self) -> None:
         """Behind each step: is the moment of a fault there?"""
@@ -68,18 +68,18 @@ class Plans:
             self._look_at(aimed)
 
     def _look_at(self, aimed: Aimed) -> None:
-        fault, worker, slot = aimed
+        fault, worker, execution = aimed
         trouble = self.trouble
-        if worker not in self.ground.workers or slot.void:
+        if worker not in self.ground.workers or execution.cancelled:
             # something else has struck it first: this fault is for the next execution
             self._aimed.remove(aimed)
             self.waiting.append(replace(fault, nth=self.executed[fault.node] + 1))
-        elif worker.outbox.is_at_hold(slot) and not slot.queued and worker.sending is None:
+        elif worker.outbox.is_at_hold(execution) and not execution.queued and worker.sending is None:
             self._aimed.remove(aimed)
             if isinstance(fault, CrashWorker):
                 trouble.crash_worker(worker, self._replaced)
             else:
-                worker.outbox.release_hold(slot)
+                worker.outbox.release_hold(execution)
                 trouble.pause(worker, int(fault.seconds * 1000))
 
     def _replaced(self) -> int:
@@ -105,9 +105,9 @@ class Plans:
                 return True
         return False
 
-    def loses_result(self, slot: Slot) -> bool:
+    def loses_result(self, execution: Execution) -> bool:
         """A node's result is about to be published: whether the reply gets lost."""
-        found = [pair for pair in self._unheard if pair[1] is slot]
+        found = [pair for pair in self._unheard if pair[1] is execution]
         for pair in found:
             self._unheard.remove(pair)
         return bool(found)

@@ -6,14 +6,14 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from drumline_protocol.codec import Codec
-from drumline_worker.outbox import Outbox, Slot
+from drumline_worker.outbox import Execution, Outbox
 
 
 @dataclass(slots=True)
-class Execution:
+class Replay:
     """One execution of a task entry: what of it has not reached the outbox yet."""
 
-    slot: Slot
+    execution: Execution
     script: deque[tuple[str, bytes]] = field(default_factory=deque)
     #: events that are in the script, or were
     emitted: int = 0
@@ -35,58 +35,58 @@ class ScriptedOutbox(Outbox):
 
     def __init__(self, codec: Codec) -> None:
         super().__init__(codec)
-        self.executions: dict[Slot, Execution] = {}
+        self.replays: dict[Execution, Replay] = {}
         self.queued = False
 
-    def _of(self, slot: Slot) -> Execution:
-        return self.executions.setdefault(slot, Execution(slot))
+    def _replay(self, execution: Execution) -> Replay:
+        return self.replays.setdefault(execution, Replay(execution))
 
-    def event(self, slot: Slot, item: bytes) -> None:
-        execution = self._of(slot)
-        execution.emitted += 1
-        execution.script.append(("event", item))
+    def event(self, execution: Execution, item: bytes) -> None:
+        replay = self._replay(execution)
+        replay.emitted += 1
+        replay.script.append(("event", item))
 
-    def seal(self, slot: Slot) -> int:
-        execution = self._of(slot)
-        execution.script.append(("seal", b""))
-        return execution.emitted
+    def seal(self, execution: Execution) -> int:
+        replay = self._replay(execution)
+        replay.script.append(("seal", b""))
+        return replay.emitted
 
-    def answer(self, slot: Slot, message: bytes) -> None:
-        self._of(slot).script.append(("answer", message))
+    def answer(self, execution: Execution, message: bytes) -> None:
+        self._replay(execution).script.append(("answer", message))
 
     def claim(self) -> bool:
-        """No thread of the crew sends by itself: the simulator does."""
+        """No thread of the runner sends by itself: the simulator does."""
         return False
 
-    def hold(self, slot: Slot, events: int) -> None:
+    def hold(self, execution: Execution, events: int) -> None:
         """Let no more than so many events of an execution out, and no answer."""
-        self._of(slot).held_at = events
+        self._replay(execution).held_at = events
 
-    def release_hold(self, slot: Slot) -> None:
+    def release_hold(self, execution: Execution) -> None:
         """Let out what was held."""
-        self._of(slot).held_at = None
+        self._replay(execution).held_at = None
 
-    def is_at_hold(self, slot: Slot) -> bool:
+    def is_at_hold(self, execution: Execution) -> bool:
         """Whether all has reached the outbox that may."""
-        execution = self.executions.get(slot)
-        return execution is None or not execution.may_speak
+        replay = self.replays.get(execution)
+        return replay is None or not replay.may_speak
 
     @property
-    def speaking(self) -> list[Execution]:
-        return [execution for execution in self.executions.values() if execution.may_speak]
+    def speaking(self) -> list[Replay]:
+        return [replay for replay in self.replays.values() if replay.may_speak]
 
-    def speak(self, execution: Execution) -> str:
+    def speak(self, replay: Replay) -> str:
         """The next line of a node's script reaches the outbox."""
-        slot = execution.slot
-        kind, data = execution.script.popleft()
+        execution = replay.execution
+        kind, data = replay.script.popleft()
         if kind == "seal":
-            super().seal(slot)
+            super().seal(execution)
         elif kind == "event":
-            super().event(slot, data)
-            execution.spoken += 1
+            super().event(execution, data)
+            replay.spoken += 1
         else:
-            super().answer(slot, data)
+            super().answer(execution, data)
         self.queued = self.queued or kind != "seal"
-        if slot.answered and not execution.script:
-            del self.executions[slot]
-        return f"{kind} of {slot.task[:4]}/{slot.attempt}"
+        if execution.answered and not replay.script:
+            del self.replays[execution]
+        return f"{kind} of {execution.task[:4]}/{execution.attempt}"

@@ -6,7 +6,7 @@ speak of. A machine that is made from log and record must equal the live one, at
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -15,17 +15,21 @@ from drumline.testing._sim.images import differences, image
 from drumline.testing._sim.network import Sent, SimServer
 from drumline.testing.errors import InvariantViolation
 from drumline_coordinator.apps import Apps
-from drumline_coordinator.heads import head_facts, open_head
+from drumline_coordinator.heads import head_facts
 from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
+from drumline_coordinator.tasks import OPEN, Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_protocol import wire
+from drumline_protocol.cells import assemble
 from drumline_protocol.codec import Boxed, Codec, unbox
+from drumline_protocol.codec_derived import Derived
+from drumline_protocol.errors import CellMissing
 from drumline_protocol.facts import (
     AttemptRetracted,
     Emitted,
-    GraphLeft,
+    GraphExited,
     Noticed,
     PlanMade,
     RunFinished,
@@ -37,6 +41,7 @@ from drumline_protocol.facts import (
     TaskParked,
     fact_count,
 )
+from drumline_protocol.heads import open_head
 from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX
 from drumline_transport.broker import Commit, CommitReply
@@ -123,7 +128,7 @@ class LogWatch:
             track = self.tasks[fact.task]
             demand(not track.over and not track.n, f"{where}: {track.name} is parked when it was begun")
             track.attempt += 1
-        elif kind is GraphLeft:
+        elif kind is GraphExited:
             for track in self.tasks.values():
                 track.over = track.over or track.ns[: len(fact.ns)] == fact.ns
         elif kind is Noticed:
@@ -192,13 +197,14 @@ class Watch:
     def _check_recovery(self, commit: Commit, run_id: str, expected: Any) -> None:
         """A machine made from log and record equals the live one as it was when it made this commit."""
         record = self.server.partitions[commit.partition].runs[run_id]
-        slots = sorted(name[2:] for name in record if name.startswith("t:"))
+        attempts = sorted(name[2:] for name in record if name.startswith("t:"))
         if expected is None:
-            demand(not slots, f"run {run_id} ended and still holds the slots {slots}")
+            demand(not attempts, f"run {run_id} ended and still names the attempts {attempts}")
             return
         trouble = expected.pop("troubles", None)
         demand(not trouble, f"run {run_id}: {trouble}")
-        demand(slots == expected["slots"], f"run {run_id} holds slots {slots}, not {expected['slots']}")
+        sent = expected["attempts"]
+        demand(attempts == sent, f"run {run_id} names the attempts {attempts}, not {sent}")
         codec = self._codec_of(run_id, commit.partition)
         shared = wire.from_row(unbox(Boxed(record["shared"], codec)))
         thread = ThreadRun(shared.thread) if shared.thread else None
@@ -209,7 +215,7 @@ class Watch:
             owner = owner_of_run(run_id, shared.thread)
             open_head(codec, owner, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
             open_facts(codec, facts, lambda ids: broker.read_values(commit.partition, [], ids)[1])
-            run = recover(self.apps.programs[shared.graph], shared, facts, slots, codec, thread)
+            run = recover(self.apps.programs[shared.graph], shared, facts, attempts, codec, thread)
             text = "\n  ".join([*differences(expected, image(run), codec), *troubles(run.state)])
             demand(
                 not text,
@@ -217,10 +223,24 @@ class Watch:
                 f"{shared.graph!r} gives other results when called again, or changes its arguments in place, mend it "
                 f"first:\n  {text}",
             )
+            if how == "its log":
+                self._check_arguments(commit.partition, run_id, run.state.tasks.values(), codec)
             if how == "its log" and any(scope.kept for scope in run.state.scopes.values()):
                 # The cell store holds what the state says that it does: all of it is read.
                 made = head_facts(facts[0], run.state, 0)
                 ways.append(("a head made now", wire.decode_facts(codec, wire.encode_facts(codec, made))))
+
+    def _check_arguments(self, partition: int, run_id: str, tasks: Iterable[Task], codec: Codec) -> None:
+        """What the arguments of open tasks are made of is there."""
+        broker = MemoryBroker(self.server)
+        for task in tasks:
+            if type(task.input) is Derived and task.status in OPEN:
+                for at in task.input.cells:
+                    [rows], _ = broker.read_values(partition, [(run_id, at.cell, at.base - 1, at.version)], [])
+                    try:
+                        assemble(codec, rows, at.version)
+                    except CellMissing as error:
+                        demand(False, f"run {run_id}: {task} gets what is gone: {at}, {error}")
 
     def _ways(self, run_id: str, record: Mapping[str, bytes], codec: Codec) -> dict[str, list[Any]]:
         """The facts that recovery may start from: the whole log, or the head and what is behind it."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from drumline.testing._sim.mercy import Mercy
 from drumline.testing._sim.network import SimServer
-from drumline.testing._sim.scripted import Execution, ScriptedOutbox
+from drumline.testing._sim.scripted import Replay, ScriptedOutbox
 from drumline.testing.faults import Faults
 from drumline_protocol import wire
 from drumline_protocol.errors import NoBroker
@@ -22,7 +22,7 @@ from drumline_protocol.limits import TASK_LEASE_MS
 from drumline_transport.broker import Delivery
 from drumline_transport.memory import MemoryBroker
 from drumline_worker.loop import shared_loop
-from drumline_worker.outbox import Batch, Slot
+from drumline_worker.outbox import Batch, Execution
 from drumline_worker.registry import Registry
 from drumline_worker.service import RENEWALS, Worker, WorkerSettings
 
@@ -82,8 +82,8 @@ class StrokeLoop:
 class SimWorker:
     """One worker process; `registry` holds the graphs that it can run, or none.
 
-    `on_run(worker, slot)` hears of each execution of a node, `loses_result(slot)` is asked whether the reply to its
-    answer gets lost.
+    `on_run(worker, execution)` hears of each execution of a node, `loses_result(execution)` is asked whether the reply
+    to its answer gets lost.
     """
 
     def __init__(
@@ -109,11 +109,11 @@ class SimWorker:
         settings = WorkerSettings(concurrency=rng.randint(1, 4), pools=self._pools)
         self.service = Worker(self.broker, registry, name, settings, outbox=self.outbox)
         loop: Any = self._loop
-        self.service.crew._loop = loop
+        self.service.runner._loop = loop
         self.keep_at_ms = server.now_ms
         self.paused_until_ms: int | None = None
-        self.on_run: Callable[[SimWorker, Slot], None] = lambda _worker, _slot: None
-        self.loses_result: Callable[[Slot], bool] = lambda _slot: False
+        self.on_run: Callable[[SimWorker, Execution], None] = lambda _worker, _execution: None
+        self.loses_result: Callable[[Execution], bool] = lambda _execution: False
 
     @property
     def faults(self) -> Faults:
@@ -132,16 +132,16 @@ class SimWorker:
     @property
     def tasks(self) -> list[str]:
         """Ids of the tasks that it has."""
-        return [slot.task for slot in self.slots]
+        return [execution.task for execution in self.executions]
 
     @property
-    def slots(self) -> list[Slot]:
+    def executions(self) -> list[Execution]:
         """The executions whose answer the broker does not have yet."""
-        return [slot for slots in self.service.table.entries().values() for slot in slots]
+        return [execution for executions in self.service.table.entries().values() for execution in executions]
 
     @property
     def can_take(self) -> bool:
-        if self.service.crew.suspects.in_hand:
+        if self.service.runner.suspects.in_hand:
             return True
         if self.service.table.free <= 0:
             return False
@@ -149,7 +149,7 @@ class SimWorker:
         return any(tasks is not None and tasks.stream.last > tasks.delivered for tasks in found)
 
     @property
-    def speaking(self) -> list[Execution]:
+    def speaking(self) -> list[Replay]:
         return self.outbox.speaking
 
     @property
@@ -174,24 +174,24 @@ class SimWorker:
     def take(self) -> str:
         """Take entries and run them."""
         try:
-            self.service.crew.take(0)
+            self.service.runner.take(0)
         except NoBroker:
             return self.broker.told
         told = []
         begun: set[str] = set()
-        while self.service.crew.taken:
-            slot, message = self.service.crew.taken.popleft()
+        while self.service.runner.taken:
+            execution, message = self.service.runner.taken.popleft()
             self._loop.ran = False
-            job = self.service.crew.begin(slot, message)
+            job = self.service.runner.begin(execution, message)
             if job is not None:
-                self.service.crew.run(slot, job)
+                self.service.runner.run(execution, job)
             if job is not None or self._loop.ran:
                 if self.rng.random() < self.faults.late_event:
-                    self.outbox.event(slot, wire.encode_item(self.codec, CUSTOM, LATE, None))
-                self.on_run(self, slot)
-            again = " again" if slot.entry in begun else ""
-            begun.add(slot.entry)
-            told.append(f"{message.node}:{slot.task[:4]}/{slot.attempt}{again}")
+                    self.outbox.event(execution, wire.encode_item(self.codec, CUSTOM, LATE, None))
+                self.on_run(self, execution)
+            again = " again" if execution.entry in begun else ""
+            begun.add(execution.entry)
+            told.append(f"{message.node}:{execution.task[:4]}/{execution.attempt}{again}")
         return "takes " + ", ".join(told)
 
     def speak(self) -> str:
@@ -214,7 +214,7 @@ class SimWorker:
         return self.broker.told
 
     def keep(self) -> str:
-        """Beat, renew; void what is lost."""
+        """Beat, renew, cancel what is lost."""
         self.keep_at_ms = self.server.now_ms + KEEP_MS
         self.service.keeper.turn()
         return f"renews, holds {self.running}"

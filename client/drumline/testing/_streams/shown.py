@@ -22,8 +22,7 @@ HASH = re.compile(r"(?<=')[0-9a-f]{32}(?=')")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _ENGINE_ROOTS = ("langgraph", "drumline", "drumline_graph", "drumline_protocol")
-# Fields by which values of the engines' own classes are compared; other fields are each engine's
-# own affair.
+# Fields by which values of the engines' own classes are compared; other fields are each engine's own affair.
 _OWN_FIELDS = {
     "Send": ("node", "arg"),
     "Command": ("graph", "update", "resume", "goto"),
@@ -68,9 +67,7 @@ def is_engine_type(kind: type[Any]) -> bool:
 
 
 def show_error(error: BaseException) -> str:
-    """Type and text; of an engine's own error only the type, because each engine words its own
-    errors.
-    """
+    """Type and text; of an engine's own error only the type, because each engine words its own errors."""
     if is_engine_type(type(error)):
         return f"<{type(error).__name__}>"
     return f"<{type(error).__name__}: {error}>"

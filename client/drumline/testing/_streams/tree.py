@@ -1,21 +1,20 @@
 """One stream as a tree, written out as lines: what two streams of one graph must agree on, and nothing else.
 
-A stream that has the `tasks` (or `debug`) mode in it is read as a tree: level (one graph run, by
-namespace) > superstep > task > what the task emitted, child levels among it. The tree is written
-out as lines in planning order, so that two streams give the same lines if and only if they agree on
+A stream that has the `tasks` (or `debug`) mode in it is read as a tree: level (one graph run, by namespace) > superstep
+> task > what the task emitted, child levels among it. The tree is written out as lines in planning order, so that two
+streams give the same lines if and only if they agree on:
 
 * the start events of each superstep, in order, and that they come before all else of the step (O1);
 * each task's own sequence: its custom, messages, child graphs, `updates`, result (O2, O3, O8);
 * that `values` closes the step, after every result and before the next step's starts (O5, O7);
 * every payload (see `normal.show`).
 
-How the events of different tasks of one step interleave (O4) is lost on purpose. A custom event
-does not say which task wrote it: it is given to the step's only task, else to the task named by the
-payload's "lane" key; what is left, or what several tasks of one name wrote, is compared as a
-multiset within the step.
+How the events of different tasks of one step interleave (O4) is lost on purpose. A custom event does not say which task
+wrote it: it is given to the step's only task, else to the task named by the payload's "lane" key; what is left, or what
+several tasks of one name wrote, is compared as a multiset within the step.
 
-When a task of a step failed, its siblings may or may not have come to their end: those that did in
-both streams must be equal. A stream without start events should be compared by `exact_difference`.
+When a task of a step failed, its siblings may or may not have come to their end: those that did in both streams must be
+equal. A stream without start events should be compared by `exact_difference`.
 """
 
 from __future__ import annotations
@@ -183,8 +182,8 @@ class Tree:
     def _pair_update(step: _Step, number: int, task: _Task, result: Any) -> None:
         """Give the task the `updates` item that says the same as its result.
 
-        Of several that do (tasks of one name that wrote the same) nobody can tell which is whose:
-        then it is placed right before the result.
+        Of several that do (tasks of one name that wrote the same) nobody can tell which is whose: then it is placed
+        right before the result.
         """
         own = [update for update in step.updates if update[1] == task.name]
         equal = [update for update in own if _writes(update[2]) == _writes(result)]

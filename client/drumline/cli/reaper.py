@@ -21,8 +21,8 @@ GRACE_S = 3.0
 _LOOK_AGAIN_S = 0.1
 
 
-class Guardian:
-    """The guardian of this process's children."""
+class Reaper:
+    """Ends the children of this process that outlive it."""
 
     def __init__(self) -> None:
         # a session of its own: Ctrl-C and a closed terminal are for `up` alone
@@ -45,7 +45,7 @@ class Guardian:
 
     def _tell(self, text: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # somebody killed the guardian: then there is none
+        with contextlib.suppress(BrokenPipeError):  # somebody killed the reaper: then there is none
             self._process.stdin.write(text.encode())
             self._process.stdin.flush()
 

@@ -15,7 +15,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.pregel._write import ChannelWrite
 
 
-def abilities_of(node: Any) -> tuple[bool, bool]:
+def capabilities_of(node: Any) -> tuple[bool, bool]:
     """`(has_sync, has_async)` of a compiled node with its routers.
 
     Not sync: some part of it is async only, or it has a timeout, which only async nodes can be given. Not async: all of

@@ -1,7 +1,7 @@
-"""The crew: takes tasks and runs them.
+"""The task runner: takes tasks from the broker and runs them.
 
-Its threads take and run sync nodes, one of them taking at a time; async nodes run on an event loop. A sync task stays
-on one thread from its entry to its answer: waking another costs more than all the rest.
+Sync nodes run on its threads, of which one at a time takes tasks; async nodes run on an event loop. A sync task stays
+on one thread from its entry to its answer: waking another thread costs more than all the rest.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from drumline_protocol.messages import TaskMessage
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import Delivery, WorkerVerbs
 from drumline_transport.errors import ServerError
-from drumline_worker.desk import Desk
 from drumline_worker.job import Job
 from drumline_worker.loop import LoopThread
 from drumline_worker.node import Answer, arun_job, failed, run_job
-from drumline_worker.outbox import Outbox, Slot
+from drumline_worker.outbox import Execution, Outbox
 from drumline_worker.sender import Sender
 from drumline_worker.suspects import Suspects, Taken
 from drumline_worker.table import Table
+from drumline_worker.task_codec import TaskCodec
 
 log = logging.getLogger("drumline.worker")
 
-#: how long one take waits: also how soon a worker that is told to stop stops taking
+#: How long one read of the task streams waits. A worker that is told to stop stops taking within this time.
 TAKE_BLOCK_MS = 500
 
-#: a worker takes at most this part of its concurrency at once: a small fan-out is to spread over workers
+#: A worker takes at most this part of its concurrency at once, so that a small fan-out spreads over several workers.
 TAKE_PARTS = 4
 
 
-class Crew:
-    """`take`, `begin` and `run` are its steps; each thread of the crew repeats them (`serve`)."""
+class TaskRunner:
+    """Its steps are `take`, `begin` and `run`. Each of its threads repeats them (`_serve`)."""
 
     def __init__(
         self,
         broker: WorkerVerbs,
         name: str,
         pools: Sequence[str],
-        desk: Desk,
+        codec: TaskCodec,
         outbox: Outbox,
         table: Table,
         sender: Sender,
@@ -54,18 +54,18 @@ class Crew:
         self._broker = broker
         self._name = name
         self._pools = list(pools)
-        self._desk = desk
+        self._codec = codec
         self._outbox = outbox
         self._table = table
         self._sender = sender
         self._start_thread = start_thread
         self._loop: LoopThread | None = None
         self._lock = threading.Lock()
-        #: threads of the crew that run no node
+        #: how many of its threads run no node
         self._spare = 0
         #: held by the thread that takes
         self._turn = threading.Lock()
-        #: what was taken and nobody has begun
+        #: tasks that were taken and that no thread has begun
         self.taken: deque[Taken] = deque()
         self.suspects = Suspects(table)
         self._stopping = threading.Event()
@@ -76,19 +76,19 @@ class Crew:
     def start(self, loop: LoopThread) -> None:
         """Begin to serve; async nodes run on `loop`."""
         self._loop = loop
-        self._enlist()
+        self._add_thread()
 
     def stop(self) -> None:
-        """Take no more. Returns when what was taken is running, or about to."""
+        """Take no more tasks. Returns when those that were taken run, or are about to."""
         self._stopping.set()
         self._table.wake()
         with self._turn:
             suspect = self.suspects.give_up()
         if suspect is not None:
-            self._desk.refuse(suspect[0], "the worker that had it was stopped")
+            self._codec.refuse(suspect[0], "the worker that had it was stopped")
 
-    def _enlist(self) -> None:
-        """One more thread. There is one for each sync node that runs, and one that takes."""
+    def _add_thread(self) -> None:
+        """Start a thread. There is one for each sync node that runs, and one that takes."""
         with self._lock:
             self._spare += 1
         self._start_thread("drumline-node", self._serve)
@@ -96,16 +96,16 @@ class Crew:
     def _serve(self) -> None:
         """Take a task and run it, again and again, while another thread takes the next one."""
         while (taken := self._next()) is not None:
-            slot, message = taken
-            job = self.begin(slot, message)
+            execution, message = taken
+            job = self.begin(execution, message)
             if job is None:
                 continue
             with self._lock:
                 self._spare -= 1
                 alone = not self._spare
             if alone:
-                self._enlist()
-            self.run(slot, job)
+                self._add_thread()
+            self.run(execution, job)
             with self._lock:
                 self._spare += 1
         with self._lock:
@@ -122,7 +122,7 @@ class Crew:
         return None
 
     def _take_patiently(self) -> None:
-        """Wait for a free slot, or take; after a failure wait a little."""
+        """Take tasks if a slot is free, else wait for one. After a failure wait a little."""
         if self._table.free <= 0 and not self.suspects.in_hand:
             self._table.wait_for_room(TAKE_BLOCK_MS / 1000)
             return
@@ -137,9 +137,9 @@ class Crew:
     # -- steps ----------------------------------------------------------------------------------------
 
     def take(self, block_ms: int) -> None:
-        """Wait for tasks: no more than there are free slots, and not all at once, so that other workers get some.
+        """Wait for tasks and take them: at most a part of the free slots, so that other workers get some too.
 
-        While there is a suspect in hand nothing else is taken.
+        While the worker has a suspect in hand it takes nothing else.
         """
         if self.suspects.in_hand:
             suspect = self.suspects.look(block_ms / 1000)
@@ -156,20 +156,22 @@ class Crew:
                 raise
             deliveries = self._take_apart(count, block_ms, error)
         for delivery in deliveries:
-            opened = self._desk.open(delivery)
-            if opened is not None:
-                self._admit(opened)
+            taken = self._codec.decode(delivery)
+            if taken is not None:
+                self._admit(taken)
 
-    def _admit(self, opened: Taken) -> None:
-        slot, message = opened
-        self._table.add(slot)
+    def _admit(self, taken: Taken) -> None:
+        execution, message = taken
+        self._table.add(execution)
         if not message.alone:
-            self.taken.append(opened)
-        elif not self.suspects.admit(opened):
-            self._desk.refuse(slot, "it must run alone, and the worker that took it has another such task in hand")
+            self.taken.append(taken)
+        elif not self.suspects.admit(taken):
+            self._codec.refuse(
+                execution, "it must run alone, and the worker that took it has another such task in hand"
+            )
 
     def _take_apart(self, count: int, block_ms: int, error: ServerError) -> list[Delivery]:
-        """The stream of one pool is broken: take from the others."""
+        """Take from each pool by itself, because the stream of one of them is broken."""
         found: list[Delivery] = []
         broken = 0
         for pool in self._pools:
@@ -184,42 +186,42 @@ class Crew:
             raise error
         return found
 
-    def begin(self, slot: Slot, message: TaskMessage) -> Job | None:
-        """Start a task. Its job, if the caller is to `run` it; None if it runs on the loop, or will not run here."""
-        if slot.void:  # nobody waits for it any more
-            self._table.finish(slot)
+    def begin(self, execution: Execution, message: TaskMessage) -> Job | None:
+        """Start a task. Returns its job if the caller must `run` it; None if it runs on the loop, or not at all."""
+        if execution.cancelled:  # nobody waits for it any more
+            self._table.finish(execution)
             return None
-        job = self._desk.job(slot, message)
+        job = self._codec.job(execution, message)
         if job is None or not job.needs_loop or self._loop is None:
             return job
-        self._loop.submit(self._arun(slot, job))
+        self._loop.submit(self._arun(execution, job))
         return None
 
-    def run(self, slot: Slot, job: Job) -> None:
-        """Run a job on this thread, up to its answer in the outbox."""
+    def run(self, execution: Execution, job: Job) -> None:
+        """Run a job on this thread, and put its answer into the outbox."""
         answer: Answer
         try:
             answer = run_job(job)
         except BaseException as error:  # SystemExit and its like end a task, not the worker
             answer = failed(job, error)
-        data = self._desk.seal(slot, answer)
-        # The node is done. If its thread has nothing else to do, it sends by itself, unless somebody sends just now.
+        data = self._codec.encode(execution, answer)
+        # The node is done. This thread sends the answer itself if it has no other task and nobody else sends.
         sends = not self.taken and self._outbox.claim()
-        self._outbox.answer(slot, data)
+        self._outbox.answer(execution, data)
         if sends:
             self._sender.send_claimed()
 
-    async def _arun(self, slot: Slot, job: Job) -> None:
+    async def _arun(self, execution: Execution, job: Job) -> None:
         answer: Answer
         try:
             task = asyncio.current_task()
             assert task is not None
-            # From here on, not before: a task that is cancelled before its first step never answers.
-            self._table.attach(slot, partial(_cancel, task))
+            # Not earlier: an asyncio task that is cancelled before its first step never answers.
+            self._table.attach(execution, partial(_cancel, task))
             answer = await arun_job(job)
         except BaseException as error:
             answer = failed(job, error)
-        self._desk.answer(slot, answer)
+        self._codec.answer(execution, answer)
 
 
 def _cancel(task: asyncio.Task[None]) -> None:
