@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from drumline_coordinator.cells import NewVersion
 from drumline_coordinator.tasks import Task
@@ -10,7 +10,7 @@ from drumline_protocol.checkpoints import Save
 from drumline_protocol.facts import Fact
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Effects:
     """Facts to append, in order; tasks to dispatch; entries to forget; whether the run ended.
 
@@ -20,14 +20,21 @@ class Effects:
     `saves` is what the run's thread keeps.
     """
 
-    facts: list[Fact] = field(default_factory=list)
-    dispatch: list[Task] = field(default_factory=list)
-    settled: list[tuple[str, int]] = field(default_factory=list)
-    withdrawn: list[tuple[str, int]] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    rows: list[NewVersion] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    named: list[str] = field(default_factory=list)
-    saves: list[Save] = field(default_factory=list)
-    finished: bool = False
-    more: bool = False
+    facts: list[Fact]
+    dispatch: list[Task]
+    settled: list[tuple[str, int]]
+    withdrawn: list[tuple[str, int]]
+    cancelled: list[str]
+    rows: list[NewVersion]
+    dropped: list[str]
+    named: list[str]
+    saves: list[Save]
+    finished: bool
+    more: bool
+
+    def __init__(self) -> None:
+        # Each event makes one of these: written out, it takes half the time of default factories.
+        self.facts, self.dispatch, self.settled, self.withdrawn = [], [], [], []
+        self.cancelled, self.rows, self.dropped, self.named = [], [], [], []
+        self.saves = []
+        self.finished = self.more = False

@@ -76,15 +76,15 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Check the graph and make it runnable.
 
-        `name` is the graph's name on a cluster. `strict_wire` (default: the environment's `DRUMLINE_STRICT_WIRE`) sends
-        every value of embedded runs through the wire codec, to find early what a cluster would refuse.
-        `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's fingerprint. Raises
-        GraphDefinitionError (a ValueError) for a graph that cannot run, FeatureNotBuilt for parts of LangGraph's
-        interface that are not built yet.
+        `name` is the graph's name on a cluster. `store` is what nodes get as `store` and `runtime.store`: any object
+        with the methods of `BaseStore`, LangGraph's own ones too. `strict_wire` (default: the environment's
+        `DRUMLINE_STRICT_WIRE`) sends every value of embedded runs through the wire codec, to find early what a cluster
+        would refuse. `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's
+        fingerprint. Raises GraphDefinitionError (a ValueError) for a graph that cannot run, TypeError for a store that
+        is none, FeatureNotBuilt for parts of LangGraph's interface that are not built yet.
         """
         refused = {
             "cache": cache,
-            "store": store,
             "transformers": transformers,
         }
         for feature, value in refused.items():
@@ -99,6 +99,7 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
             stops_before=node_names(interrupt_before),
             stops_after=node_names(interrupt_after),
             persists=checkpointer if isinstance(checkpointer, bool) else None,
+            store=store,
         )
         return CompiledStateGraph(
             program, builder=self, debug=debug, strict_wire=strict_wire, checkpointer=checkpointer or None

@@ -51,7 +51,6 @@ class Surface:
     cache_policy = Refused("Caching node results")
     cache = Refused("Caching node results")
     checkpointer: Any
-    store = Refused("Stores")
     node_error_handler_map = Refused("Error handlers", {})
 
     # -- keys ---------------------------------------------------------------------------------------

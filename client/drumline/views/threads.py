@@ -49,7 +49,7 @@ class ThreadFacts:
     def _on_kept(self, fact: GraphKept) -> None:
         """A graph goes on from a checkpoint."""
         view = self._view
-        view.fold(GraphEntered(fact.ns, fact.path, fact.cells))
+        view.enter(GraphEntered(fact.ns, fact.path, fact.cells))
         view.graphs[fact.ns].step = fact.step
 
     def _on_taken(self, fact: InputTaken) -> None:

@@ -112,12 +112,18 @@ class View:
 
     def fold(self, fact: Fact) -> list[Any]:
         """The items that `fact` adds to the stream, already shaped."""
-        handler = self._handlers.get(type(fact))
-        if handler is None:
-            return []
-        self._out = []
-        handler(fact)
-        return self._out
+        return self.fold_all((fact,))
+
+    def fold_all(self, facts: Iterable[Fact]) -> list[Any]:
+        """The items that these facts add to the stream, in order."""
+        out: list[Any] = []
+        self._out = out
+        handlers = self._handlers
+        for fact in facts:
+            handler = handlers.get(type(fact))
+            if handler is not None:
+                handler(fact)
+        return out
 
     @property
     def root(self) -> GraphView | None:
@@ -127,7 +133,7 @@ class View:
     def _choose_handlers(self) -> dict[type, Callable[[Any], None]]:
         handlers: dict[type, Callable[[Any], None]] = {
             RunStarted: self._on_started,
-            GraphEntered: self._on_entered,
+            GraphEntered: self.enter,
             GraphExited: self._on_graph_exited,
             TaskLeft: self._on_task_left,
             PlanMade: self._on_plan,
@@ -137,6 +143,10 @@ class View:
         }
         tasks = self._tasks or self._debug
         self.folds_cells = self._values or tasks or self.shows_checkpoints or self._messages is not None
+        #: whether values of the state are shown: what tasks write, or what they make of it
+        self.shows_values = self._updates or self.folds_cells
+        #: whether what tasks get is shown, or must be known
+        self.shows_arguments = self._messages is not None or tasks
         if self.shows_values:
             handlers[TaskFinished] = self._on_finished
         if tasks:
@@ -146,22 +156,13 @@ class View:
         handlers[GraphPaused] = self._on_paused
         return {**handlers, **self._thread.handlers()}
 
-    @property
-    def shows_values(self) -> bool:
-        """Whether values of the state are shown: what tasks write, or what they make of it."""
-        return self._updates or self.folds_cells
-
-    @property
-    def shows_arguments(self) -> bool:
-        """Whether what tasks get is shown, or must be known."""
-        return self._messages is not None or self._tasks or self._debug
-
     # -- what every view keeps ----------------------------------------------------------------------
 
     def _on_started(self, fact: RunStarted) -> None:
         self._started = fact
 
-    def _on_entered(self, fact: GraphEntered) -> None:
+    def enter(self, fact: GraphEntered) -> None:
+        """A graph begins."""
         ns = fact.ns
         if ns == self.root_ns:
             started = self._started
