@@ -83,7 +83,8 @@ class Ends(ThreadRequests):
         return found
 
     def _forget(self, run_id: str, *, deleted: bool = False, ruin: Ruin | None = None) -> None:
-        self._free_thread(run_id, self._runs.loaded.get(run_id), ruin)
+        thread = "" if ruin is None else ruin.thread
+        self._free_thread(run_id, self._runs.loaded.get(run_id), thread, "cancelled" if deleted else "failed")
         self._runs.forget(run_id, 0 if deleted else self.number + 1)
         self._touched.pop(run_id, None)
 

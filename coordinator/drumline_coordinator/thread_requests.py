@@ -12,7 +12,8 @@ import logging
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.opened import Loader, OpenRun, OpenRuns, Ruin
+from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
+from drumline_coordinator.outside import keep_large
 from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, thread_id_of
@@ -25,7 +26,6 @@ from drumline_graph.types import Command
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec, unbox
 from drumline_protocol.errors import (
-    DamagedRun,
     DecodeError,
     InvalidRequest,
     NoBroker,
@@ -240,20 +240,24 @@ class ThreadRequests:
 
     # -- ends ---------------------------------------------------------------------------------------
 
-    def _free_thread(self, run_id: str, open_run: OpenRun | None, ruin: Ruin | None = None) -> None:
-        """A run is over, however that came: its thread is free with the commit that is being made."""
-        thread = open_run.thread.id if open_run is not None and open_run.thread is not None else ""
-        thread = thread or ("" if ruin is None else ruin.thread)
+    def _free_thread(self, run_id: str, open_run: OpenRun | None, thread: str, status: str) -> None:
+        """A run is over, however that came: its thread is free with the commit that is being made.
+
+        `thread` is what its record says, if it is not in memory. `status`: how it ended, if it did not end by itself.
+        """
+        if open_run is not None:
+            thread = "" if open_run.thread is None else open_run.thread.id
         if not thread:
             return
         try:
             head = self._threads.head(thread)
-        except DamagedRun:
+        except DecodeError:
+            log.exception("the head of thread %s is damaged", thread)
             return
-        if head.run == run_id and not self._threads.holder(thread, head):
+        if head.run == run_id:
             self._threads.begins(run_id, head)
         if self._threads.ends(run_id, thread, self.number + 1) and head.status == BUSY:
-            head.end("failed")
+            head.end(status)
             self._stage.commit.thread_runs.append((thread, run_id, int(self._now_ms)))
             put_head(self._stage.commit, self._codec, head, self._now_ms)
 
@@ -276,12 +280,14 @@ class ThreadRequests:
                 raise ThreadMoved(message.thread, head.head, message.head)
             codec = self._apps.codec_of(message.graph)
             saves = [save_in(codec, data) for data in message.rows]
+            cells = keep_large(codec, head, saves)
             added = rows_of(codec, head, saves)
         except NoBroker:
             raise
         except (DrumlineError, ServerError) as error:
             self._reject(message.run, message.graph, error)
             return
+        self._stage.commit.cells.extend(cells)
         put_rows(self._stage.commit, head, added)
         head.take_in(saves, message.graph, int(self._now_ms))
         put_head(self._stage.commit, self._codec, head, self._now_ms)

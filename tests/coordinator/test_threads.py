@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -17,8 +18,17 @@ from drumline_protocol.checkpoints import Saved, outcomes
 from drumline_protocol.errors import RunCancelled, ThreadBusy
 from drumline_protocol.facts import RunStarted
 from drumline_protocol.failure import rebuild
-from drumline_protocol.history import History
-from drumline_protocol.messages import CancelRun, DeleteRun, DeleteThread, RunRequest, TaskInterrupt, TaskMessage
+from drumline_protocol.history import History, row_data, save_in
+from drumline_protocol.messages import (
+    CancelRun,
+    DeleteRun,
+    DeleteThread,
+    RunDamaged,
+    RunRequest,
+    TaskInterrupt,
+    TaskMessage,
+    ThreadSaves,
+)
 from drumline_protocol.threads import ThreadHead, head_in
 
 
@@ -375,3 +385,50 @@ def test_a_thread_that_is_idle_takes_no_memory(talk: Talk) -> None:
     talk.turn([])
     desk, runs = talk.partition._threads, talk.partition._runs
     assert not (runs.loaded or desk._heads or desk._holders or desk._waiting or desk._ended)
+
+
+def test_a_history_that_is_added_from_outside_takes_what_it_took_before(talk: Talk) -> None:
+    for n in range(6):
+        talk.ask(f"r{n}", {"l": [BIG, n]})
+        talk.whole(f"r{n}", "a", "b")
+    rows = talk.broker.read_history(0, "t")
+    history = History(talk.codec, "t", rows, partial(talk.broker.read_values, 0), resolves=True)
+    data = [row_data(talk.codec, history.whole(save_in(talk.codec, row.data))) for row in rows]
+    talk.say(ThreadSaves("answer", "u", "", data, "g"))
+    talk.settle()
+    assert talk.status("answer") == "done" and talk.head("u").status == "idle"
+    for mine, theirs in zip(talk.history("u"), talk.history("t"), strict=True):
+        mine.checkpoint.kept, theirs.checkpoint.kept = {}, {}
+        assert mine == theirs
+    part = talk.server.partition(0)
+
+    def stored(thread: str) -> int:
+        cells = [rows for (owner, _), rows in part.cells.items() if owner[1:] == thread]
+        rows = talk.broker.read_history(0, thread)
+        return sum(len(data) for each in cells for _, (_, data) in each.after((0, 0))) + sum(len(x.data) for x in rows)
+
+    assert stored("u") <= 1.2 * stored("t")
+    talk.ask("next", {"l": ["n"]}, "u")
+    talk.whole("next", "c", "d")
+    assert talk.history("u")[0].checkpoint.cells["l"] == [*talk.history("t")[0].checkpoint.cells["l"], "n", "c", "d"]
+
+
+@pytest.mark.parametrize("ends", [DeleteRun("r2"), RunDamaged("r2", "somebody deleted its log")])
+def test_a_run_that_ends_unread_frees_its_thread_at_once(talk: Talk, ends: Any) -> None:
+    """Nobody has it in memory, and its record still says open while the commit is on its way."""
+    talk.ask("r1", {"l": ["i"]})
+    talk.whole("r1", "a", "b")
+    talk.ask("r2", {"l": ["j"]})
+    talk.lease()
+    if isinstance(ends, RunDamaged):
+        del talk.server.partition(0).logs["r2"]
+    talk.say(ends)
+    commit = talk.partition.handle(talk.entries(), float(talk.server.now_ms))
+    assert commit is not None
+    talk.ask("r3", {"l": ["k"]}, settle=False)
+    second = talk.partition.handle(talk.broker.read_inbox({0: commit.position}, 99, 0), float(talk.server.now_ms))
+    assert second is not None
+    talk.apply(commit)
+    talk.apply(second)
+    talk.settle()
+    assert talk.status("r3") == "open"
