@@ -50,7 +50,7 @@ class Checkpoint:
     versions: dict[str, int]
     seen: dict[str, dict[str, int]]
     updated: tuple[str, ...] | None = None
-    tasks: Sequence[PlannedTask] = ()
+    tasks: list[PlannedTask] = field(default_factory=list)
     parents: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""

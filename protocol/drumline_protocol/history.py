@@ -52,10 +52,7 @@ def row_data(codec: Codec, save: Save) -> bytes:
 def save_in(codec: Codec, data: bytes) -> Save:
     """What a row holds. DecodeError."""
     found = wire.decode(codec, data)
-    if isinstance(found, TaskWrites):
-        found.writes = [(channel, value) for channel, value in found.writes]
-        return found
-    if isinstance(found, Checkpoint):
+    if isinstance(found, (Checkpoint, TaskWrites)):
         return found
     raise DecodeError(f"the history of a thread holds a {type(found).__name__}", len(data))
 
