@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 import threading
 from collections.abc import Iterator
@@ -230,6 +231,8 @@ def test_what_waits_for_a_person_is_listed(cluster: Cluster) -> None:
     assert [row["thread_id"] for row in mine] == ["person 0", "person 2", "person 1"]
     assert [row["thread_id"] for row in cluster.threads.list(metadata={"team": "a", "n": 2})] == ["person 2"]
     assert len(cluster.threads.list(metadata={"team": "a"}, limit=1, offset=1)) == 1
+    assert asyncio.run(cluster.threads.asearch(metadata={"team": "a"}, status="paused")) == mine
+    assert asyncio.run(cluster.ainterrupts(graph="ask")) == cluster.interrupts(graph="ask")
     assert cluster.threads.list(status="busy", metadata={"team": "a"}) == []
 
 

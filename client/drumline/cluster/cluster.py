@@ -237,6 +237,10 @@ class Cluster:
         """
         return self.threads.interrupts(graph=graph, older_than=older_than)
 
+    async def ainterrupts(self, *, graph: str | None = None, older_than: float | None = None) -> list[dict[str, Any]]:
+        """The twin of `interrupts` for an event loop."""
+        return await _in_thread(self.interrupts, graph=graph, older_than=older_than)
+
     @property
     def store(self) -> Any:
         """The cluster's store, as nodes get it: in the cluster's Redis, or what this client was given as `store`.

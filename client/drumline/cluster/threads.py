@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from heapq import merge
-from typing import Any
+from typing import Any, TypeVar
 
 from drumline.cluster.link import Link
 from drumline.cluster.thread_store import ClusterThreads
@@ -15,6 +15,8 @@ from drumline_protocol.history import History, save_in
 from drumline_protocol.messages import DeleteThread
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.threads import PAUSED, ThreadHead
+
+T = TypeVar("T")
 
 #: threads of a partition that one look brings
 _PAGE = 100
@@ -92,6 +94,38 @@ class ThreadsOfCluster:
             saves.append(history.whole(save))
         ClusterThreads(self._link, head.graph).save(to, saves, head="")
 
+    async def aget(self, thread_id: str) -> dict[str, Any]:
+        """The twin of `get` for an event loop."""
+        return await _in_thread(self.get, thread_id)
+
+    async def alist(
+        self,
+        *,
+        status: str | None = None,
+        graph: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = 100,
+        offset: int = 0,
+    ) -> Rows:
+        """The twin of `list` for an event loop."""
+        return await _in_thread(self.list, status=status, graph=graph, metadata=metadata, limit=limit, offset=offset)
+
+    async def asearch(self, **given: Any) -> Rows:
+        """The twin of `search` for an event loop."""
+        return await _in_thread(self.list, **given)
+
+    async def adelete(self, thread_id: str) -> None:
+        """The twin of `delete` for an event loop."""
+        await _in_thread(self.delete, thread_id)
+
+    async def acopy(self, thread_id: str, to: str) -> None:
+        """The twin of `copy` for an event loop."""
+        await _in_thread(self.copy, thread_id, to)
+
+    async def ainterrupts(self, *, graph: str | None = None, older_than: float | None = None) -> Rows:
+        """The twin of `interrupts` for an event loop."""
+        return await _in_thread(self.interrupts, graph=graph, older_than=older_than)
+
     def interrupts(self, *, graph: str | None = None, older_than: float | None = None) -> Rows:
         """Questions that wait for an answer, in all threads; the oldest first.
 
@@ -143,3 +177,9 @@ class ThreadsOfCluster:
             "created_ms": head.created_ms,
             "updated_ms": head.updated_ms,
         }
+
+
+async def _in_thread(call: Callable[..., T], *args: Any, **given: Any) -> T:
+    import asyncio  # only callers that have a loop pay for it
+
+    return await asyncio.to_thread(call, *args, **given)
