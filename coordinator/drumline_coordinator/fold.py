@@ -137,6 +137,8 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     cells = {**fact.cells, **(fact.opened or {})}
     scope.state = State(cells, dict(fact.versions), seen, max(fact.versions.values(), default=0))
     scope.kept = {key: Kept(*how) if type(how) is list else how for key, how in fact.kept.items()}
+    state.version = max(state.version, scope.state.top)  # numbers of one graph go on rising from run to run
+    state.checkpoint = max(state.checkpoint, fact.checkpoint)
     scope.step, scope.checkpoint = fact.step, fact.checkpoint
     scope.stop = fact.stop or scope.stop
     scope.leaving, scope.asks, scope.paused = (name in fact.flags for name in ("leaving", "asks", "paused"))

@@ -42,6 +42,18 @@ def load(program: Program, ns: str, ids: dict[str, str]) -> Loading:
     return found
 
 
+def program_at(program: Program, base: str, ns: str) -> Program:
+    """The graph whose checkpoints have the namespace `ns`, within that of `program`, which is `base`.
+
+    Where a part names no graph within (a call's number, a node that calls graphs by itself), the one around it.
+    """
+    for part in split_ns(ns)[len(split_ns(base)) :]:
+        node = program.nodes.get(part.partition(":")[0])
+        if node is not None and node.subprogram is not None:
+            program = node.subprogram
+    return program
+
+
 def open_tasks(program: Program, saved: Saved) -> list[PlannedTask]:
     """The tasks of the superstep behind a checkpoint that have no result."""
     done = {task for task, outcome in outcomes(saved.pending).items() if outcome.has_ended}

@@ -24,7 +24,7 @@ from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.program import Program
 from drumline_graph.types import Command
-from drumline_graph.writes import joined
+from drumline_graph.writes import input_writes, joined
 from drumline_protocol.checkpoints import ERROR, INPUT, joined_ns
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
@@ -112,11 +112,12 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
     Raises what `input_writes` raises for an input that the graph does not take.
     """
     start = scope.program.start
-    entering_writes(scope, "", input, wire=machine.wire)  # refuses it before anything has happened
+    input_writes(scope.program, input)  # refuses it before anything has happened
     dropped = [] if step == _NEW else [(item.name, item.triggers) for item in due(scope, step + 1)]
-    machine.emit(taken_fact(machine, scope, [(start.triggers[0], input)], dropped)[0])
+    fact, updated = taken_fact(machine, scope, [(start.triggers[0], input)], dropped)
+    machine.emit(fact)
     planned = due(scope, step + 2)
-    make_checkpoint(machine, scope, INPUT, step + 1, planned, None, runs=True)
+    make_checkpoint(machine, scope, INPUT, step + 1, planned, updated, runs=True)
     rows = planned_rows(scope.program, scope.checkpoint, scope.ns, planned, step + 2)
     start_task(machine, scope, rows[0], input)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drumline_coordinator.thread_run import ThreadRun
+from drumline_protocol.metadata import checkpoint_metadata
 
 #: keys of `configurable` that name a place in a thread
 PLACE = ("checkpoint_ns", "checkpoint_id", "checkpoint_map", "thread_id")
@@ -40,8 +41,7 @@ def thread_run_of(thread: str, config: Mapping[str, Any], *, is_strict: bool = F
 
 def metadata_kept(config: Mapping[str, Any]) -> dict[str, Any]:
     """What checkpoints say of a run: the metadata of its config, without what drumline puts there."""
-    given = config.get("metadata") or {}
-    return {k: v for k, v in given.items() if k not in PLACE and not k.startswith("langgraph_")}
+    return checkpoint_metadata(config, {})
 
 
 def configurable_shown(configurable: Mapping[str, Any], thread: str) -> dict[str, Any]:

@@ -37,6 +37,9 @@
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
         DamagedRun              what Redis holds of it is not whole   (fault: Redis, or who wrote to it)
         RemoteError             a class that is not known here        (fault: the node)
+      ThreadError               what is kept of a thread
+        ThreadConflict          two runs wrote to it at once          (fault: the caller)
+        ThreadDamaged           rows of it are gone                   (fault: data lost)
 
 Every class can be built again from its `args`, which are plain data: so it crosses the wire and is raised on the client
 as what it was.
@@ -79,6 +82,7 @@ from drumline_protocol.errors_run import (
     UnknownRun,
     UnknownThread,
 )
+from drumline_protocol.errors_threads import ThreadConflict, ThreadDamaged, ThreadError
 from drumline_protocol.errors_wire import (
     BlobMissing,
     CellMissing,
@@ -120,6 +124,9 @@ __all__ = [
     "RunIdTaken",
     "TaskLost",
     "ThreadBusy",
+    "ThreadConflict",
+    "ThreadDamaged",
+    "ThreadError",
     "ThreadMoved",
     "UnknownGraph",
     "UnknownRun",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from drumline_graph.program import Program
 from drumline_protocol.checkpoints import Checkpoint, PendingWrite, Save, Saved, merged, metadata_of
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
@@ -18,11 +19,22 @@ from drumline_protocol.history import row_data, save_in
 from drumline_protocol.limits import CARRIED_BYTES_MAX
 
 
+class Prepared(NamedTuple):
+    """A row, or why there is none."""
+
+    ns: str
+    is_checkpoint: bool
+    data: bytes | EncodeError
+
+
 class CarriedThread:
     """The part of a thread that belongs to the graphs which one task's code calls (`drumline.threads.store.Threads`).
 
     Of each graph it has the newest checkpoint, and what was written behind that. Safe for threads.
     """
+
+    #: writing waits for nothing
+    is_fast = True
 
     def __init__(self, codec: Codec, rows: Sequence[bytes]) -> None:
         self._codec = codec
@@ -81,21 +93,42 @@ class CarriedThread:
         if (metadata or {}).items() <= metadata_of(found.checkpoint).items():
             yield found
 
-    def save(self, thread: str, saves: Sequence[Save]) -> None:  # noqa: ARG002
-        """Keep these, encoded as they are now. What cannot be encoded is told when it is to go back."""
+    def prepare(self, thread: str, saves: Sequence[Save]) -> Sequence[Prepared]:  # noqa: ARG002
+        """These as rows, encoded as they are now. What cannot be encoded is told when it is to go back."""
+        prepared: list[Prepared] = []
+        for save in saves:
+            data: bytes | EncodeError
+            try:
+                data = row_data(self._codec, save)
+            except EncodeError as error:
+                data = error
+            prepared.append(Prepared(save.ns, isinstance(save, Checkpoint), data))
+        return prepared
+
+    def write(self, prepared: Sequence[Any]) -> None:
+        """Keep these."""
         with self._lock:
             known = self._read()
-            for save in saves:
-                try:
-                    data = row_data(self._codec, save)
-                except EncodeError as error:
-                    self._fault = error
+            for row in prepared:
+                if isinstance(row.data, EncodeError):
+                    self._fault = row.data
                     continue
-                self._changed.add(save.ns)
-                if isinstance(save, Checkpoint):
-                    known[save.ns] = [data]
+                self._changed.add(row.ns)
+                if row.is_checkpoint:
+                    known[row.ns] = [row.data]
                 else:
-                    known.setdefault(save.ns, []).append(data)
+                    known.setdefault(row.ns, []).append(row.data)
+
+    def skip(self, thread: str, saves: Sequence[Save]) -> None:
+        """All that is saved goes back with the task: nothing stands on what is left out."""
+
+    def save(self, thread: str, saves: Sequence[Save]) -> None:
+        """Keep these, as they are now."""
+        self.write(self.prepare(thread, saves))
+
+    def threads_for(self, program: Program, base: str) -> CarriedThread:  # noqa: ARG002
+        """The same for a graph that is called: they share what travels."""
+        return self
 
     def _read(self) -> dict[str, list[bytes]]:
         if self._rows is None:
@@ -124,6 +157,10 @@ class CarriedThread:
         """The twin of `history`."""
         for found in self.history(thread, ns, before=before, limit=limit, metadata=metadata):
             yield found
+
+    async def awrite(self, prepared: Sequence[Any]) -> None:
+        """The twin of `write`."""
+        self.write(prepared)
 
     async def asave(self, thread: str, saves: Sequence[Save]) -> None:
         """The twin of `save`."""

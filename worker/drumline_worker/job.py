@@ -50,9 +50,9 @@ class Fate(Protocol):
 class JobThread:
     """What a task knows of its run's thread: its code may call graphs, which have their checkpoints there too.
 
-    `store` keeps it (`drumline.threads.store.Threads`). `parents` are the checkpoints that the task's graph and those
-    around it stand at, by namespace. `resumes`: the run goes on from where an earlier one stood. `answers` are those
-    that were given to questions, by their ids.
+    `store` keeps it (`drumline.threads.store.Threads`, of which `threads_for(program)` makes that of another graph).
+    `parents` are the checkpoints that the task's graph and those around it stand at, by namespace. `resumes`: the run
+    goes on from where an earlier one stood. `answers` are those that were given to questions, by their ids.
     """
 
     id: str

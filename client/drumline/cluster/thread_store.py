@@ -28,6 +28,9 @@ class ClusterThreads:
     for threads; the async methods work in another thread.
     """
 
+    #: each write waits for a coordinator
+    is_fast = False
+
     def __init__(self, link: Link, graph: str = "", program: Program | None = None) -> None:
         self._link = link
         self._graph = graph
@@ -94,10 +97,29 @@ class ClusterThreads:
 
         ThreadBusy while a run holds the thread, ThreadMoved if it stands elsewhere, EncodeError, NoCoordinator.
         """
+        self._send(thread, head, self.prepare(thread, saves))
+
+    def _send(self, thread: str, head: str, prepared: Sequence[tuple[str, bytes]]) -> None:
+        rows = [data for _, data in prepared]
+        self._link.ask_thread(ThreadSaves(new_run_id(thread), thread, head, rows, self._graph))
+
+    def prepare(self, thread: str, saves: Sequence[Save]) -> list[tuple[str, bytes]]:
+        """These as rows, each with its thread. EncodeError."""
         codec = self._link.codec(self._program)
         codec.version = self._link.broker().protocol
-        rows = [row_data(codec, save) for save in saves]
-        self._link.ask_thread(ThreadSaves(new_run_id(thread), thread, head, rows, self._graph))
+        return [(thread, row_data(codec, save)) for save in saves]
+
+    def write(self, prepared: Sequence[Any]) -> None:
+        """Add rows of one thread, as `save` does."""
+        if prepared:
+            self._send(prepared[0][0], ANYWHERE, prepared)
+
+    def skip(self, thread: str, saves: Sequence[Save]) -> None:
+        """A cluster keeps what it is given as it is: nothing stands on what is left out."""
+
+    def threads_for(self, program: Program, base: str) -> ClusterThreads:  # noqa: ARG002 - it reads all namespaces
+        """The same with the classes that a graph names."""
+        return ClusterThreads(self._link, self._graph, program)
 
     async def aget(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
         """The twin of `get`."""
@@ -120,6 +142,12 @@ class ClusterThreads:
         found = self.history(thread, ns, before=before, limit=limit, metadata=metadata)
         while (saved := await asyncio.to_thread(next, found, None)) is not None:
             yield saved
+
+    async def awrite(self, prepared: Sequence[Any]) -> None:
+        """The twin of `write`."""
+        import asyncio
+
+        await asyncio.to_thread(self.write, prepared)
 
     async def asave(self, thread: str, saves: Sequence[Save], *, head: str = ANYWHERE) -> None:
         """The twin of `save`."""

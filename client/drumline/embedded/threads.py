@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
 from drumline.threads.loading import Loading, arun_loading, load, run_loading
+from drumline.threads.store import Threads, threads_of
 from drumline_coordinator.below import standing
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_config import checkpoints_named, configurable_shown, metadata_kept, thread_run_of
@@ -16,7 +19,6 @@ from drumline_worker.job import JobThread
 
 if TYPE_CHECKING:
     from drumline.call import Call
-    from drumline.threads.store import Threads
 
 
 def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread | None:
@@ -37,7 +39,8 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
             metadata=metadata_kept(call.config),
             configurable=configurable_shown(configurable, above.id),
         )
-        return OpenThread(run, above.store, above.durability, load(program, joined_ns(base), {}))
+        ns = joined_ns(base)
+        return OpenThread(run, threads_of(above.store, program, ns), above.durability, load(program, ns, {}))
     if call.saver is None:
         return None
     thread = configurable.get("thread_id")
@@ -47,7 +50,8 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
             f"checkpoint_id. Call graph {program.name!r} with config={{'configurable': {{'thread_id': ...}}}}."
         )
     run = thread_run_of(str(thread), call.config)
-    return OpenThread(run, call.saver, call.durability, load(program, "", checkpoints_named(call.config)))
+    loading = load(program, "", checkpoints_named(call.config))
+    return OpenThread(run, threads_of(call.saver, program), call.durability, loading)
 
 
 class OpenThread:
@@ -58,7 +62,8 @@ class OpenThread:
         self._store = store
         self._durability = durability
         self._loading = loading
-        self._last: dict[str, list[Save]] = {}
+        self._exit = AtExit() if durability == EXIT else None
+        self._background = Background(self._store) if durability == ASYNC and not self._store.is_fast else None
 
     def load(self) -> None:
         """Read what the run begins from."""
@@ -69,12 +74,40 @@ class OpenThread:
         self.run.saved = await arun_loading(self._loading, lambda ns, id_: self._store.aget(self.run.id, ns, id_))
 
     def keep(self, saves: Sequence[Save]) -> None:
-        """Write what the run adds."""
-        self._store.save(self.run.id, saves)
+        """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""
+        if self._exit is not None:
+            self._store.skip(self.run.id, self._exit.add(saves))
+        elif self._background is not None:
+            self._background.put(self._store.prepare(self.run.id, saves))
+        else:
+            self._store.save(self.run.id, saves)
 
     async def akeep(self, saves: Sequence[Save]) -> None:
         """The twin of `keep`."""
-        await self._store.asave(self.run.id, saves)
+        if self._exit is not None:
+            self._store.skip(self.run.id, self._exit.add(saves))
+        elif self._background is not None:
+            self._background.aput(self._store.prepare(self.run.id, saves))
+        else:
+            await self._store.asave(self.run.id, saves)
+
+    def close(self) -> None:
+        """The run has ended, or nobody reads on: what it did is kept when this returns. Raises what the store does."""
+        if self._exit is not None:
+            kept = self._exit.take()
+            if kept:
+                self._store.save(self.run.id, kept)
+        elif self._background is not None:
+            self._background.wait()
+
+    async def aclose(self) -> None:
+        """The twin of `close`."""
+        if self._exit is not None:
+            kept = self._exit.take()
+            if kept:
+                await asyncio.shield(asyncio.ensure_future(self._store.asave(self.run.id, kept)))
+        elif self._background is not None:
+            await self._background.await_all()
 
     def below(self, task: Task) -> JobThread:
         """What a task's code knows of the thread."""

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from drumline_coordinator.loading import Loading, Read, load, open_tasks, state_of, tasks_of
+from drumline_coordinator.loading import Loading, Read, load, open_tasks, program_at, state_of, tasks_of
 from drumline_protocol.checkpoints import Saved
 
-__all__ = ["Loading", "Read", "arun_loading", "load", "open_tasks", "run_loading", "state_of", "tasks_of"]
+__all__ = [
+    "Loading",
+    "Read",
+    "arun_loading",
+    "load",
+    "open_tasks",
+    "program_at",
+    "run_loading",
+    "state_of",
+    "tasks_of",
+]
 
 
 def run_loading(loading: Loading, read: Any) -> dict[str, Saved]:
