@@ -12,6 +12,7 @@ from drumline.cluster.calls import ClusterCalls
 from drumline.cluster.children import Caller, child_run_id, travelling
 from drumline.cluster.link import thread_id_in
 from drumline.cluster.opening import KnownErrors, Opening
+from drumline.cluster.states import ClusterStates
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.reading import mappers_of
 from drumline.tracing.begin import cluster_trace
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from drumline_protocol.threads import Strategy
 
 
-class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
+class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT]):
     """A graph that a cluster serves as `name`. Get one from `Cluster.graph(name)`."""
 
     def __init__(
@@ -144,7 +145,8 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
     def _parse(self, input: Any, config: Mapping[str, Any] | None, **asked: Any) -> Call:
         """The call as the graph understands it, if this process holds it."""
         if self._graph is not None:
-            return self._graph.prepare_call(input, config, bound=self.config, elsewhere=True, **asked)
+            call: Call = self._graph.prepare_call(input, config, bound=self.config, elsewhere=True, **asked)
+            return call
         return parse_call(Callee(self.name, config=self.config, elsewhere=True), input, config, **asked)
 
     def _as_result(self, output: Any) -> Any:
