@@ -54,7 +54,7 @@ class RowSaver(BaseCheckpointSaver[int]):
         """A checkpoint with the classes of its graph: the very one, or another version of it, if one is here."""
         fingerprint, _, name = found.row.graph.partition(" ")
         programs = [program for program in self._programs if program.name == name]
-        programs.sort(key=lambda program: program.fingerprint != fingerprint)
+        programs.sort(key=lambda program: not program.fingerprint.startswith(fingerprint))
         if not programs:
             return tuple_of(self._encoder(), found, None)
         return tuple_of(self._encoder(programs[0]), found, program_at(programs[0], "", found.row.ns))

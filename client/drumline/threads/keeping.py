@@ -15,6 +15,9 @@ from drumline_protocol.checkpoints import Checkpoint, Save, Saved
 from drumline_protocol.codec import Codec
 from drumline_protocol.graph_codecs import table_of
 
+#: characters of a fingerprint that tell graphs of one name apart
+_PRINT = 12
+
 #: checkpoint rows that are read at once
 _PAGE = 32
 
@@ -43,7 +46,7 @@ class KeptThreads:
         self._rows = rows = saver.rows
         self._program = program
         self._base = base
-        self._graph = f"{program.fingerprint} {program.name}"
+        self._graph = f"{program.fingerprint[:_PRINT]} {program.name}"
         #: the same over LangGraph's interface, if it was LangGraph that wrote the thread
         self._theirs: Threads | None = None
         self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)
