@@ -14,6 +14,7 @@ from drumline.cluster.position import Position, position_text, run_tag
 from drumline.cluster.reader import RunReader
 from drumline.views.head import events_lie_behind, needs_all_facts, shown_at, tells_output
 from drumline_protocol import wire
+from drumline_protocol.cells import CellAt
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError, LogGap, LogTrimmed, ValueMissing
 from drumline_protocol.heads import MARKS, Head, entry_numbers, heads_in, open_head, trimmed_to
@@ -92,12 +93,19 @@ class LateStart:
         facts = wire.decode_facts(self.codec, head.data)
         if self.newest and not tells_output(facts, reader.view):
             return []
+        older: dict[CellAt, Any] = {}
         if reader.view.folds_cells:
-            open_head(self.codec, self.run_id, facts, lambda cells: broker.read_values(p, cells, [])[0])
+            older = open_head(
+                self.codec,
+                self.run_id,
+                facts,
+                lambda cells: broker.read_values(p, cells, [])[0],
+                arguments=reader.view.shows_arguments,
+            )
             facts = reader.resolved(facts)
         since = events_lie_behind(facts)
         events, partial = ([], False) if since is None else self._events(broker, p, since, head)
-        reader.begin_at(head, facts, events, partial=partial)
+        reader.begin_at(head, facts, older, events, partial=partial)
         if not self.newest:
             return []
         return [(item, Position(head.fact, 0, head.epoch, True)) for item in shown_at(reader.view, facts)]

@@ -209,7 +209,13 @@ class Watch:
         ways = list(self._ways(run_id, record, codec).items())
         while ways:
             how, facts = ways.pop()
-            open_head(codec, run_id, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
+            open_head(
+                codec,
+                run_id,
+                facts,
+                lambda cells: broker.read_values(commit.partition, cells, [])[0],
+                arguments=True,
+            )
             open_facts(codec, facts, lambda ids: broker.read_values(commit.partition, [], ids)[1])
             run = recover(self.apps.programs[shared.graph], shared, facts, attempts, codec)
             text = "\n  ".join([*differences(expected, image(run), codec), *troubles(run.state)])
