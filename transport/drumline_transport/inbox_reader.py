@@ -1,10 +1,10 @@
 """Reading many inboxes of one server as if they were one, without naming them all each time.
 
 A read that waits names each stream and the id behind which it reads: two streams for each partition, some 750 bytes for
-sixteen. While one run is busy, its partition alone has something to read. So two reads are left standing, each on a
-connection of its own: one names the partitions that had something lately, the other one the quiet ones. Whoever reads
-waits for both, so an entry of a quiet partition is seen as soon as one of a busy partition. A read that answered is
-asked again for what no other read stands for.
+sixteen. While one run is busy, its partition alone has something to read. So several reads are left standing, each on a
+connection of its own: short ones name partitions that had something lately, a long one names the quiet ones. Whoever
+reads waits for all of them, so an entry of a quiet partition is seen as soon as one of a busy partition. A read that
+was answered is asked again for what no other read stands for.
 
 If any of that fails, all is read at once on a `Line`, which mends connections and waits for servers.
 """
@@ -23,6 +23,11 @@ from drumline_transport.watches import STANDING_MS, Watch, wait_for_any
 
 #: A partition of which nothing was read for this long is quiet.
 QUIET_AFTER_S = 1.0
+#: How long the server lets a short read wait: then a partition that became quiet leaves it to the long one.
+SHORT_MS = 100
+#: As many quiet partitions are left to a short read while the long one stands. For more that is called off: it takes a
+#: new connection, and is seldom needed (many partitions were leased meanwhile).
+QUIET_MAX = 3
 #: Fewer partitions are named each time: that costs less than two reads.
 SPLIT_MIN = 3
 
@@ -38,7 +43,9 @@ class InboxReader:
         self._streams_of = streams_of
         self._names = names
         self._line = Line(dialer, "inbox")
-        self._busy, self._quiet = Watch(dialer, "inbox"), Watch(dialer, "inbox")
+        self._long = Watch(dialer, "inbox")
+        #: two, so that a partition that becomes busy finds one free while the other one stands
+        self._short = (Watch(dialer, "inbox"), Watch(dialer, "inbox"))
         #: where each partition was read last, and since when
         self._seen: dict[int, tuple[Position, float]] = {}
 
@@ -70,58 +77,66 @@ class InboxReader:
     def _read_split(
         self, after: Mapping[int, Position], busy: set[int], count: int, deadline: float
     ) -> list[tuple[bytes, Reply]] | None:
-        """What both reads bring until the deadline; None if one of them cannot be left standing."""
-        watches = (self._busy, self._quiet)
+        """What the reads bring until the deadline; None if one of them cannot be left standing."""
+        watches = (*self._short, self._long)
         for watch in watches:
             if watch.connection is not None and self._dialer.is_behind(watch.connection):
                 watch.lose(Lost("another server has taken its place"))
         while True:
             if not self._ask(after, busy, count):
                 return None
+            left = dict(after)
             found: list[tuple[bytes, Reply]] = []
             for watch in wait_for_any([watch for watch in watches if watch.asks is not None], deadline):
                 asked = _asked(watch)
                 replies = watch.hear()
                 if watch.connection is None:
-                    return None
+                    return found or None
                 if replies is not None:
                     try:
-                        found += self._wanted(replies[0], asked, after)
+                        found += self._wanted(replies[0], asked, left)
                     except Lost as lost:
                         watch.lose(lost)
-                        return None
+                        return found or None
             if found or time.monotonic() >= deadline or self._dialer.closed.is_set():
                 return found
 
     def _ask(self, after: Mapping[int, Position], busy: set[int], count: int) -> bool:
         """Ask for what no read stands for. False if there is no connection for it."""
-        lively, quiet = _asked(self._busy), _asked(self._quiet)
-        left = {p: at for p, at in after.items() if lively.get(p) != at and quiet.get(p) != at}
+        standing = [_asked(watch) for watch in (*self._short, self._long)]
+        left = {p: at for p, at in after.items() if all(asked.get(p) != at for asked in standing)}
+        free = next((watch for watch in self._short if watch.asks is None), None)
         if not left:
             return True
-        if lively and quiet:  # a partition was leased while both reads stand: one of them has to go
-            return self._stand(self._quiet, {p: at for p, at in after.items() if lively.get(p) != at}, count)
-        if lively or quiet:
-            return self._stand(self._quiet if lively else self._busy, left, count)
-        parts = (
-            (self._quiet, {p: at for p, at in left.items() if p not in busy}),
-            (self._busy, {p: at for p, at in left.items() if p in busy}),
+        few = len(left.keys() - busy) <= QUIET_MAX
+        if self._long.asks is not None and free is not None and few:
+            return self._stand(free, left, count)
+        # The long read takes all that is quiet: also what a short one stands for still, which it is to let go.
+        lively = {p: at for p, at in left.items() if p in busy and free is not None}
+        quiet = {p: at for p, at in after.items() if p not in busy or (p in left and p not in lively)}
+        return (not quiet or self._stand(self._long, quiet, count)) and (
+            free is None or not lively or self._stand(free, lively, count)
         )
-        return all(self._stand(watch, part, count) for watch, part in parts if part)
 
     def _stand(self, watch: Watch, wanted: dict[int, Position], count: int) -> bool:
-        return watch.ask(wanted, [self._packed(wanted, count, STANDING_MS)], STANDING_MS)
+        wait_ms = STANDING_MS if watch is self._long else SHORT_MS
+        return watch.ask(wanted, [self._packed(wanted, count, wait_ms)], wait_ms)
 
     def _wanted(
-        self, reply: Reply, asked: Mapping[int, Position], after: Mapping[int, Position]
+        self, reply: Reply, asked: Mapping[int, Position], left: dict[int, Position]
     ) -> list[tuple[bytes, Reply]]:
-        """The part of a reply that is still asked for: a partition may have been lost, or leased anew, meanwhile."""
+        """The part of a reply that is still asked for, which is taken out of `left`.
+
+        A partition may have been lost, or leased anew, meanwhile, and two reads may stand for one.
+        """
         if isinstance(reply, ServerError):
             raise reply
         check_streams(reply, self._names())
-        current = [p for p, position in asked.items() if after.get(p) == position]
-        wanted = {name.encode() for p in current for name in self._streams_of(p)}
-        return [(name, rows) for name, rows in reply or () if name in wanted]
+        current = {name.encode(): p for p, at in asked.items() if left.get(p) == at for name in self._streams_of(p)}
+        found = [(name, rows) for name, rows in reply or () if name in current]
+        for name, _ in found:
+            left.pop(current[name], None)
+        return found
 
     def _packed(self, after: Mapping[int, Position], count: int, block_ms: int) -> bytes:
         wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
