@@ -13,8 +13,8 @@ from typing import Any
 
 from drumline_protocol.limits import LOG_TTL_S
 
-#: keys of the cluster itself, and of a partition itself, that stay
-_STAYS = {"meta", "ctl", "workers", "coordinators", "graphs", "lease", "dead", "failed"}
+#: keys of the cluster itself, of a partition itself, of the store and of a cache, that stay
+_STAYS = {"meta", "ctl", "workers", "coordinators", "graphs", "lease", "dead", "failed", "store", "cache"}
 #: streams in which an entry is something that is still to be done
 _TO_DO = {"inbox", "requests", "tasks"}
 #: what fields of a run record begin with that name a task's entry, the digest of its token
@@ -119,6 +119,9 @@ def scan(raw: Callable[..., Any], prefix: str) -> list[str]:
 def kind_of(key: str, prefix: str) -> str:
     """The word in a key that says what it is; "" if `keys.py` knows none of that form."""
     p = re.escape(prefix)
+    kept = re.match(rf"\{{{p}:(store|cache)\}}:", key)
+    if kept:
+        return kept[1]
     match = re.fullmatch(rf"(?:{p}|\{{{p}:\d+\}}):(\w+)(?::.+)?", key, re.DOTALL)
     return match[1] if match and match[1] in _KINDS else ""
 

@@ -173,7 +173,11 @@ class Backend:
             self.raw("XCLAIM", key, "workers", consumer, 0, self.entry_id(entry_id), "IDLE", ms, "JUSTID")
 
     def keys(self) -> list[str]:
-        return [] if self.memory is not None else sorted(key.decode() for key in self.raw("KEYS", "*"))
+        return (
+            []
+            if self.memory is not None
+            else sorted(key.decode("utf-8", "surrogateescape") for key in self.raw("KEYS", "*"))
+        )
 
     def close(self) -> None:
         for broker in self._brokers:
@@ -194,7 +198,9 @@ def expected_key(key: str, prefix: str) -> bool:
     whole = rf"{p}:(meta|ctl|workers|coordinators|graphs|tasks:.+)"
     kinds = "requests|inbox|dead|failed|lease|open|waiting|timers|ctl"
     partition = rf"\{{{p}:\d+\}}:({kinds}|(run|thread|log|cells|blob|tasks):.+)"
-    return re.fullmatch(f"{whole}|{partition}", key, re.DOTALL) is not None
+    store = rf"\{{{p}:store\}}:(next|ttl|(under|order|items|vectors):.*)"
+    cache = rf"\{{{p}:cache\}}:(spaces|(values|keys):.*)"
+    return re.fullmatch(f"{whole}|{partition}|{store}|{cache}", key, re.DOTALL) is not None
 
 
 def open_backend(name: str) -> Backend:

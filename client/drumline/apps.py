@@ -123,6 +123,13 @@ def load_programs(
     return found
 
 
+def load_object(spec: str, folder: Path | None = None) -> Any:
+    """What `module:attribute` or `path.py:attribute` names, whatever it is. AppNotFound, AppFailed."""
+    app = parse_app(spec, folder)
+    _look_in(folder or Path.cwd())
+    return _attribute_of(app, _module_of(app))
+
+
 def langgraph_apps(folder: Path | None = None) -> list[App]:
     """The graphs that `langgraph.json` in `folder` names ([] without one), its environment and module path prepared.
 
@@ -185,11 +192,9 @@ def _program(app: App, value: Any, at: str) -> Program:
         return program
     if is_langgraph(value):
         try:
-            graph = adapt(value)
+            return adapt(value).program
         except DrumlineError as error:
             raise AppNotFound(f"{app.spec!r}{at} cannot be served: {error}") from error
-        graph.warn_before_serving()
-        return graph.program
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     if callable(getattr(value, "compile", None)):
         advice = "it is not compiled yet: add .compile()"

@@ -1,7 +1,8 @@
 """`langgraph.json`: the graphs of a LangGraph project, and what they need around them.
 
 Honoured: `graphs` (a place, or an object with `path`), `env` (a file or an object), `dependencies` as far as they are
-folders. LangGraph's tools build an image and a server from the rest: that is told by name, once, when it is loaded.
+folders, `index` and `ttl` of `store`. LangGraph's tools build an image and a server from the rest: that is told by
+name, once, when it is loaded.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ _SERVER = "drumline runs no HTTP server"
 _LATER = "drumline keeps no threads yet"
 #: keys that change nothing here, and why; what stands for nothing (`[]`, null) is not told
 _PASSED_OVER = {
-    "store": _LATER,
     "checkpointer": _LATER,
     "encryption": _LATER,
     "auth": _SERVER,
@@ -45,7 +45,9 @@ _PASSED_OVER = {
     "keep_pkg_tools": _IMAGE,
     "node_version": "drumline runs Python only",
 }
-_HONOURED = {"$schema", "graphs", "env", "dependencies", "python_version"}
+_HONOURED = {"$schema", "graphs", "env", "dependencies", "python_version", "store"}
+#: what `store` may hold
+_STORE = ("index", "ttl")
 #: the name in front of a requirement, as in `langchain-openai>=1`
 _PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
@@ -59,6 +61,8 @@ class Project:
     env: dict[str, str] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    #: `index` and `ttl` of the cluster's store
+    store: dict[str, Any] = field(default_factory=dict)
 
     def prepare(self, environment: MutableMapping[str, str] | None = None) -> None:
         """Put `env` into the environment, where what is there already stays, and `dependencies` on the module path."""
@@ -89,6 +93,7 @@ def read_project(folder: Path | None = None) -> Project | None:
     project = Project(path, _graphs(path, said.get("graphs")))
     project.env = _env(path, said.get("env"))
     _read_dependencies(project, said.get("dependencies"))
+    _read_store(project, said.get("store"))
     wanted, here = said.get("python_version"), f"{sys.version_info.major}.{sys.version_info.minor}"
     if wanted and str(wanted) != here:
         project.told.append(f"python_version is {wanted}, and this is Python {here}")
@@ -149,6 +154,18 @@ def _read_dependencies(project: Project, dependencies: Any) -> None:
             project.folders += [folder, *([source] if source.is_dir() else [])]
         elif not _installed(entry):
             project.told.append(f"dependency {entry!r} is not installed here, and drumline installs nothing")
+
+
+def _read_store(project: Project, store: Any) -> None:
+    """`index` and `ttl` of the store; another key is told."""
+    if store is None:
+        return
+    if not isinstance(store, Mapping) or not all(isinstance(store.get(key) or {}, Mapping) for key in _STORE):
+        raise UsageError(f'{project.path}: store is {store!r}, and must be {{"index": {{...}}, "ttl": {{...}}}}')
+    for key in store:
+        if key not in _STORE:
+            project.told.append(f"store.{key} is not honoured: name a store of your own with --store")
+    project.store = {key: dict(store[key]) for key in _STORE if store.get(key)}
 
 
 def _installed(requirement: str) -> bool:

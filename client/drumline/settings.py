@@ -10,6 +10,7 @@
 | pools of a worker | `--pool` | `DRUMLINE_POOL` (commas) | `pools = ["default"]` |
 | tasks at once in a worker | `--concurrency` | `DRUMLINE_CONCURRENCY` | `concurrency = 8` |
 | large values a worker keeps | `--cache-bytes` | `DRUMLINE_CACHE_BYTES` | `cache_bytes = 67108864` |
+| store of the graphs | `--store` | `DRUMLINE_STORE` | `store = "cluster"` |
 | name of a process | `--name` | `DRUMLINE_NAME` | - |
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
 
@@ -42,6 +43,7 @@ _KEYS: dict[str, tuple[type, str]] = {
     "concurrency": (int, "a number"),
     "cache_bytes": (int, "a number"),
     "run_log_bytes": (int, "a number"),
+    "store": (str, "a string"),
 }
 DEFAULT_PREFIX = "drumline"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -169,6 +171,11 @@ class Settings:
     def cache_bytes(self) -> int | None:
         """Bytes of large values that a worker keeps; None: the worker's default."""
         return self._number("cache_bytes", "DRUMLINE_CACHE_BYTES")
+
+    def store(self) -> str | None:
+        """Which store a worker's graphs get (`drumline.store.serving`); None: nobody says."""
+        value = self._given("store", "DRUMLINE_STORE", "store")
+        return None if value is None else str(value)
 
     def run_log_bytes(self) -> int | None:
         """Bytes that are kept of a run's log; None: the coordinator's default."""

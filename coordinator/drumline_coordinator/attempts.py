@@ -89,20 +89,19 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
 
 def on_result(machine: Machine, event: TaskResult) -> None:
     """The node and its routers have run."""
-    opened = _opened(machine, event, decode_writes, event.writes)
+    opened = None if event.values is None else _opened(machine, event, decode_writes, event.writes)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
-        machine.fx.named += event.values or ()
+        if event.values is not None:
+            machine.fx.named += event.values
         finish(machine, task, event.writes, event.executor, opened)
 
 
 def _opened(machine: Machine, event: Any, decode: Callable[[Any], Any], boxed: Any) -> Any:
-    """What an answer says with the large values that were read for the machine; None if it names none.
+    """What an answer says with the large values that were read for the machine.
 
     `_GONE` if it lay in the inbox for so long that its values have expired: then the attempt is retracted.
     """
-    if event.values is None:
-        return None
     try:
         return resolve(decode(boxed), event.values)
     except BlobMissing as error:
@@ -124,7 +123,7 @@ def on_error(machine: Machine, event: TaskError) -> None:
 
 def on_bubbled(machine: Machine, event: TaskBubbled) -> None:
     """The node answered with a Command for the graph around its own."""
-    opened = _opened(machine, event, decode_command, event.command)
+    opened = None if event.values is None else _opened(machine, event, decode_command, event.command)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
         if opened is None:
@@ -186,15 +185,10 @@ def lose(machine: Machine, task: Task, reason: str, *, died: bool = False) -> No
 def open_window(machine: Machine) -> None:
     """Send planned tasks: as many as `max_concurrency` and the bound of one commit allow."""
     state, fx = machine.state, machine.fx
-    most = DISPATCH_WINDOW_ENTRIES_MAX
-    tasks = list(islice(state.ready.values(), most + 1))
-    if state.max_open:
-        del tasks[max(0, state.max_open - state.running) :]
-    if len(tasks) > most:
-        del tasks[most:]
-        fx.more = True
-    fx.dispatch = tasks
-    fold_dispatch(state, tasks)
+    free = max(0, state.max_open - state.running) if state.max_open else len(state.ready)
+    fx.dispatch = list(islice(state.ready.values(), min(free, DISPATCH_WINDOW_ENTRIES_MAX)))
+    fold_dispatch(state, fx.dispatch)
+    fx.more = free > DISPATCH_WINDOW_ENTRIES_MAX and bool(state.ready)
 
 
 def postpone(machine: Machine, tasks: Sequence[Task]) -> None:

@@ -67,24 +67,18 @@ def _next_step(machine: Machine, scope: Scope, state: State, updated: set[str]) 
 
 
 def _begin_step(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> None:
-    step, nodes = scope.step + 1, scope.program.nodes
-    rows = [
-        PlannedTask(
-            task_id(machine.id, scope.ns, step, item.path_key),
-            item.name,
-            item.path,
-            item.triggers,
-            None,
-            TAG_HIDDEN in nodes[item.name].tags,
-        )
-        for item in planned
-    ]
-    inputs = [item.input for item in planned]
+    ns, step, nodes = scope.ns, scope.step + 1, scope.program.nodes
+    rows, inputs = [], []
+    for item in planned:
+        id_ = task_id(machine.id, ns, step, item.path_key)
+        hidden = TAG_HIDDEN in nodes[item.name].tags
+        rows.append(PlannedTask(id_, item.name, item.path, item.triggers, None, hidden))
+        inputs.append(item.input)
     noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
-    machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
-    for task in [task for task in scope.tasks.values() if task.node.subprogram is not None]:
-        if machine.state.is_open:
+    machine.emit(PlanMade(ns, step, scope.stop, rows, machine.now_ms, inputs, given))
+    for task in list(scope.tasks.values()):
+        if task.node.subprogram is not None and machine.state.is_open:
             enter_child(machine, task)
 
 

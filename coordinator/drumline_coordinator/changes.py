@@ -9,7 +9,7 @@ from drumline_coordinator.cells import keep_cells
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.channels.base import MISSING
-from drumline_graph.delta import Change, diff
+from drumline_graph.delta import Change, as_changes, diff
 from drumline_graph.superstep import Applied, apply
 from drumline_graph.written import refer
 from drumline_protocol.facts import StepCommitted
@@ -21,9 +21,7 @@ def merge(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[Applied
     Raises what a reducer raises.
     """
     applied = apply(scope.program, scope.state, done)
-    if machine.wire:
-        return applied, _as_data(scope, applied.changes, done)
-    return applied, _by_reference(applied.changes)
+    return applied, _as_data(scope, applied.changes, done) if machine.wire else as_changes(applied.changes)
 
 
 def step_fact(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[Applied, StepCommitted]:
@@ -31,17 +29,18 @@ def step_fact(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[App
 
     Raises what a reducer raises, and EncodeError.
     """
+    if not machine.wire:  # the new cells tell it
+        applied = apply(scope.program, scope.state, done)
+        return applied, StepCommitted(scope.ns, scope.step, {}, applied.written, machine.now_ms, {}, applied.changes)
     applied, changes = merge(machine, scope, done)
     told, kept = changes, {}
-    if machine.wire:
-        codec = machine.codec
-        if codec is not None:
-            names = {key: name for task in done if task.names for key, name in task.names.items()}
-            keeping = keep_cells(codec, scope, machine.state.version + 1, changes, applied.changes, names)
-            told, kept = keeping.changes, keeping.kept
-            machine.fx.rows += keeping.rows
-        if scope.tasks:  # START's writes stand in no log unless START has routers
-            told = {name: _referred(change, told[name], scope.written(name)) for name, change in changes.items()}
+    if machine.codec is not None:
+        names = {key: name for task in done if task.names for key, name in task.names.items()}
+        keeping = keep_cells(machine.codec, scope, machine.state.version + 1, changes, applied.changes, names)
+        told, kept = keeping.changes, keeping.kept
+        machine.fx.rows += keeping.rows
+    if scope.tasks:  # START's writes stand in no log unless START has routers
+        told = {name: _referred(change, told[name], scope.written(name)) for name, change in changes.items()}
     return applied, StepCommitted(scope.ns, scope.step, told, applied.written, machine.now_ms, kept, applied.changes)
 
 
@@ -49,11 +48,6 @@ def _referred(change: Change, told: Change, written: Sequence[Any]) -> Change:
     """What is told of a change: nothing but a reference, if the log holds what was written."""
     reference = refer(change, written)
     return told if reference is change else reference
-
-
-def _by_reference(changes: dict[str, Any]) -> dict[str, Change]:
-    """New cells as changes that hand them over as they are: for readers in the same process."""
-    return {name: ("s", cell) if cell is not MISSING else ("x",) for name, cell in changes.items()}
 
 
 def _as_data(scope: Scope, changes: dict[str, Any], done: Sequence[Task]) -> dict[str, Change]:

@@ -192,15 +192,17 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
         changed = patched(held.cells, decoded_changes(fact.changes, scope.written))
     if changed:
         state.version += 1
-    held.advance(program, changed, [(task.name, task.triggers) for task in scope.tasks.values()], state.version)
+    ran, state.heard = [], {}
+    for id_, task in scope.tasks.items():
+        ran.append((task.name, task.triggers))
+        state.heard[id_] = (task.attempt, task.n)
+        del state.tasks[id_]
+    scope.tasks = {}
+    held.advance(program, changed, ran, state.version)
     if fact.kept or scope.kept:
         fold_kept(scope, state.version, fact.changes, fact.kept)
     if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
-    state.heard = {id_: (task.attempt, task.n) for id_, task in scope.tasks.items()}
-    for id_ in scope.tasks:
-        del state.tasks[id_]
-    scope.tasks = {}
 
 
 # -- attempts --------------------------------------------------------------------------------------
@@ -268,12 +270,17 @@ def _parked(state: RunState, fact: TaskParked) -> None:
 # -- ends ------------------------------------------------------------------------------------------
 
 
-def _end(state: RunState, task: Task, status: TaskStatus) -> None:
-    if task.is_sent:
+def _end(state: RunState, id_: str, status: TaskStatus) -> Task:
+    """The task has come to its end. What `_heard_of` says of its entry is said here again, without a call more."""
+    task = state.tasks[id_]
+    if task.runs_on_worker:
+        if task.status is not RUNNING:
+            fold_dispatch(state, [task])
         state.running -= 1
     task.become(status)
     task.n += 1  # the answer has a number too
     task.scope.open_tasks -= 1
+    return task
 
 
 def _finished(state: RunState, fact: TaskFinished) -> None:
@@ -283,8 +290,7 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
     if fact.opened is not None:
         names = {id(new): old for (_, old), (_, new) in zip(writes, fact.opened, strict=True) if type(old) is Named}
         writes = fact.opened
-    task = _heard_of(state, fact.task)
-    _end(state, task, DONE)
+    task = _end(state, fact.task, DONE)
     task.writes = writes
     task.names = names
     if leaves(writes):
@@ -293,18 +299,17 @@ def _finished(state: RunState, fact: TaskFinished) -> None:
 
 def _interrupted(state: RunState, fact: TaskInterrupted) -> None:
     interrupts = decode_interrupts(fact.interrupts) if state.wire else unbox(fact.interrupts)
-    task = _heard_of(state, fact.task)
-    _end(state, task, INTERRUPTED)
+    task = _end(state, fact.task, INTERRUPTED)
     task.interrupts = interrupts
     task.scope.asks = True
 
 
 def _left_its_graph(state: RunState, fact: TaskLeft) -> None:
-    _end(state, _heard_of(state, fact.task), DONE)
+    _end(state, fact.task, DONE)
 
 
 def _failed(state: RunState, fact: TaskFailed) -> None:
-    _end(state, _heard_of(state, fact.task), FAILED)
+    _end(state, fact.task, FAILED)
 
 
 def _routing_started(state: RunState, fact: RoutingStarted) -> None:

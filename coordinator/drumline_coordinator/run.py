@@ -60,37 +60,32 @@ class Run(Machine):
 
     def start(self, request: RunRequest, now_ms: float) -> Effects:
         """Begin: facts of the first superstep(s) and the first tasks. A refused input ends the run at once."""
-        self._begin(now_ms)
-        shared = self.shared
-        self.emit(
-            RunStarted(
-                run_id=self.id,
-                graph=shared.graph,
-                fingerprint=shared.fingerprint,
-                recorded=shared.recorded,
-                sketches=sketch_program(self.program),
-                metadata=run_metadata(shared.config),
-                tags=tuple(shared.config.get("tags") or ()),
-                at_ms=now_ms,
-                subgraphs=shared.subgraphs,
-                digest=request.digest,
-            )
-        )
-        return self._decide(_on_request, request)
+        return self.handle(request, now_ms)
 
     def handle(self, event: Any, now_ms: float) -> Effects:
         """Take one event; the effects are all that follows from it. Errors of user code end the run, never raise."""
-        self._begin(now_ms)
-        return self._decide(_HANDLERS[type(event)], event)
+        self.fx = Effects()
+        self.now_ms = now_ms
+        state = self.state
+        if state.status is RUN_OPEN:
+            try:
+                _HANDLERS[type(event)](self, event)
+                if self.due:
+                    settle(self)
+                if state.ready:
+                    attempts.open_window(self)
+            except BaseException as error:  # of user code: SystemExit too is the run's, not the process's
+                end_run(self, RunStatus.FAILED, error)
+        return self.fx
 
     def more(self, now_ms: float) -> Effects:
         """The next window of tasks, after effects that said `more`."""
-        self._begin(now_ms)
-        return self._decide(_on_nothing, None)
+        return self.handle(None, now_ms)
 
     def fail(self, error: BaseException, now_ms: float) -> Effects:
         """End the run with an error that is not its own."""
-        self._begin(now_ms)
+        self.fx = Effects()
+        self.now_ms = now_ms
         end_run(self, RunStatus.FAILED, error)
         return self.fx
 
@@ -100,38 +95,36 @@ class Run(Machine):
         fx.more = True
         attempts.postpone(self, tasks)
 
-    def _begin(self, now_ms: float) -> None:
-        self.fx = Effects()
-        self.now_ms = now_ms
-        if self.due:  # left over from a decision that failed
-            self.due.clear()
-
-    def _decide(self, handler: Callable[[Machine, Any], None], event: Any) -> Effects:
-        if self.state.status is RUN_OPEN:
-            try:
-                handler(self, event)
-                if self.due:
-                    settle(self)
-                if self.state.ready:
-                    attempts.open_window(self)
-            except BaseException as error:  # of user code: SystemExit too is the run's, not the process's
-                end_run(self, RunStatus.FAILED, error)
-        return self.fx
-
 
 def _on_request(machine: Machine, request: RunRequest) -> None:
+    shared = machine.shared
+    machine.emit(
+        RunStarted(
+            run_id=machine.id,
+            graph=shared.graph,
+            fingerprint=shared.fingerprint,
+            recorded=shared.recorded,
+            sketches=sketch_program(machine.program),
+            metadata=run_metadata(shared.config),
+            tags=tuple(shared.config.get("tags") or ()),
+            at_ms=machine.now_ms,
+            subgraphs=shared.subgraphs,
+            digest=request.digest,
+        )
+    )
     enter(machine, machine.program, machine.state.root_ns, "", request.input)
-
-
-def _on_nothing(_machine: Machine, _event: None) -> None:
-    pass
 
 
 def _on_cancel(machine: Machine, event: CancelRun) -> None:
     end_run(machine, RunStatus.CANCELLED, RunCancelled(machine.id, event.reason))
 
 
+def _on_nothing(_machine: Machine, _event: None) -> None:
+    pass
+
+
 _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
+    RunRequest: _on_request,
     Events: attempts.on_events,
     TaskResult: attempts.on_result,
     TaskError: attempts.on_error,
@@ -141,4 +134,5 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     WorkersChanged: attempts.on_workers,
     AttemptLost: attempts.on_lost,
     CancelRun: _on_cancel,
+    type(None): _on_nothing,
 }

@@ -269,12 +269,11 @@ class StateGraph(GraphSpecs, Generic[StateT, ContextT, InputT, OutputT]):
         check_compile_options(
             checkpointer=checkpointer,
             cache=cache,
-            store=store,
             interrupt_before=interrupt_before,
             interrupt_after=interrupt_after,
             transformers=transformers,
         )
-        return compile_program(self, name=name)
+        return compile_program(self, name=name, store=store)
 
     def _warn_if_compiled(self, what: str) -> None:
         if self.compiled:

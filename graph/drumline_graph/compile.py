@@ -41,7 +41,6 @@ def check_compile_options(
     *,
     checkpointer: Any = None,
     cache: Any = None,
-    store: Any = None,
     interrupt_before: Any = None,
     interrupt_after: Any = None,
     transformers: Any = None,
@@ -50,8 +49,6 @@ def check_compile_options(
     ensure_valid_checkpointer(checkpointer)
     if cache is not None:
         raise FeatureNotBuilt("Caching node results", "compile(cache=)")
-    if store is not None:
-        raise FeatureNotBuilt("Stores", "compile(store=)")
     if interrupt_before:
         raise FeatureNotBuilt("Static breakpoints", "compile(interrupt_before=)")
     if interrupt_after:
@@ -60,10 +57,23 @@ def check_compile_options(
         raise FeatureNotBuilt("Stream transformers", "compile(transformers=)")
 
 
-def compile_program(specs: GraphSpecs, name: str | None = None, *, version: str | None = None) -> Program:
+def checked_store(store: Any) -> Any:
+    """What was given as `store`: None, or anything with a store's methods, LangGraph's own ones too. TypeError."""
+    if store is None or (hasattr(store, "batch") and hasattr(store, "abatch")):
+        return store
+    raise TypeError(
+        f"a store has the methods of BaseStore (drumline.store.base, or LangGraph's), and {store!r} has no batch() and "
+        "abatch()"
+    )
+
+
+def compile_program(
+    specs: GraphSpecs, name: str | None = None, *, version: str | None = None, store: Any = None
+) -> Program:
     """The `Program` of a builder: validated, and independent of later changes to the builder.
 
-    Raises GraphDefinitionError when the graph cannot run. `version` goes into the fingerprint.
+    Raises GraphDefinitionError when the graph cannot run, TypeError for a `store` that is none. `version` goes into the
+    fingerprint.
     """
     validate(specs)
     tell_of_mistakes(specs, name or DEFAULT_NAME)
@@ -97,6 +107,7 @@ def compile_program(specs: GraphSpecs, name: str | None = None, *, version: str 
         context_schema=specs.context_schema,
         input_reader=input_reader_of(_channel_keys(input_info)),
         version=version,
+        store=checked_store(store),
         part_schemas=(*(spec.input_schema for spec in specs.nodes.values()), *(one.input_schema for one in branches)),
         code=(*(spec.runnable for spec in specs.nodes.values()), *(one.path for one in branches)),
         unseen_defaults=defaults_of(specs),

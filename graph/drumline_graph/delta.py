@@ -212,6 +212,11 @@ def patched(cells: Mapping[str, Any], changes: Mapping[str, Change]) -> dict[str
     }
 
 
+def as_changes(cells: Mapping[str, Any]) -> dict[str, Change]:
+    """New cells as changes that set them: what `patched` gives back, whatever was there before."""
+    return {channel: (GONE,) if cell is MISSING else (SET, cell) for channel, cell in cells.items()}
+
+
 def store(cells: dict[str, Any], new: Mapping[str, Any]) -> None:
     """Put new cells into a dict of cells, in place; what is MISSING is taken out."""
     for channel, cell in new.items():

@@ -176,9 +176,12 @@ class Program(_Weakly):
     """What a reader of the stream is shown in place of a payload: with that engine's control values."""
     eager: bool = False
     """Whether tasks tell of more than custom events and messages while they run: the whole stream of another engine."""
+    store: Any = None
+    """The store that `compile(store=)` was given: of its runs, and of the graphs that its nodes call. No part of the
+    fingerprint: each process has its own object."""
     unseen_defaults: Mapping[str, str] = field(default_factory=dict)
     """Keys whose default in the schema no node sees when the input is a dict, each with the reason."""
-    volatile: tuple[str, ...] = field(init=False)
+    volatile: frozenset[str] = field(init=False)
     consumable: frozenset[str] = field(init=False)
     finishing: tuple[str, ...] = field(init=False)
     joins: tuple[str, ...] = field(init=False)
@@ -200,7 +203,7 @@ class Program(_Weakly):
         for keys in ("input_keys", "output_keys", "stream_keys"):
             _set(self, keys, frozen_keys(getattr(self, keys)))
         items = self.channels.items()
-        _set(self, "volatile", tuple(name for name, channel in items if channel.volatile))
+        _set(self, "volatile", frozenset(name for name, channel in items if channel.volatile))
         _set(self, "consumable", frozenset(name for name, channel in items if channel.consumable))
         _set(self, "finishing", tuple(name for name, channel in items if channel.finishing))
         _set(self, "joins", tuple(name for name, channel in items if isinstance(channel, Barrier)))

@@ -22,7 +22,6 @@ from typing import Any, Protocol
 from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.channels.private import merged
 from drumline_graph.constants import PUSH, TASKS
-from drumline_graph.delta import store
 from drumline_graph.errors import InvalidUpdateError
 from drumline_graph.program import Node, Program
 from drumline_graph.types import Send
@@ -147,8 +146,13 @@ class State:
         if not changes:
             return
         self.top = top = number or self.top + 1
-        versions.update(dict.fromkeys(changes, top))
-        store(self.cells, changes)
+        cells = self.cells
+        for channel, cell in changes.items():
+            versions[channel] = top
+            if cell is not MISSING:
+                cells[channel] = cell
+            elif channel in cells:
+                del cells[channel]
 
 
 def _read_one(program: Program, cells: dict[str, Any], key: str, step: int, stop: int) -> Any:
@@ -170,20 +174,23 @@ def plan(program: Program, state: State, updated: set[str] | None, *, step: int,
     building a node's input schema raises (pydantic validation), and InvalidUpdateError for a Send to an unknown node.
     """
     tasks: list[Planned] = []
+    nodes = program.nodes
     sends = state.cells.get(TASKS)
     if sends:
         for index, send in enumerate(sends):
             tasks.append(_push(program, index, send))
     if updated is None:
-        candidates: Iterable[str] = sorted(program.nodes)
+        candidates: Iterable[str] = sorted(nodes)
     else:
         triggered = program.trigger_to_nodes
-        names = [name for channel in updated for name in triggered.get(channel, ())]
+        names: list[str] = []
+        for channel in updated:
+            if channel in triggered:
+                names += triggered[channel]
         # Two edges into one node in one superstep are one run: hence the set.
         candidates = sorted(set(names)) if len(names) > 1 else names
     for name in candidates:
-        node = program.nodes.get(name)
-        if node is None or not _is_triggered(program, state, node):
+        if name not in nodes or not _is_triggered(program, state, node := nodes[name]):
             continue
         value = state.read(program, node.input_keys, step=step, stop=stop)
         if value is MISSING:  # only for unkeyed states: nothing was written yet
@@ -241,21 +248,20 @@ def apply(program: Program, state: State, done: Sequence[Done]) -> Applied:
             if consumable:
                 _consume(program, cells, changes, task.triggers)
         for name, value in task.writes:
-            group = groups.get(name)
-            if group is None:
-                groups[name] = [value]
+            if name in groups:
+                groups[name].append(value)
             else:
-                group.append(value)
+                groups[name] = [value]
     updated: set[str] = set()
     written: list[str] = []
     state_keys, special = program.state_keys, program.special
     for name, values in groups.items():
-        channel = channels.get(name)
-        if channel is None:
+        if name not in channels:
             continue  # not a key of this graph's state: dropped, as in LangGraph
-        cell = changes.get(name, MISSING) if name in changes else cells.get(name, MISSING)
+        channel = channels[name]
+        cell = changes[name] if name in changes else cells.get(name, MISSING)
         try:
-            cell = merged(channel, cell, values)
+            cell = merged(channel, cell, values) if channel.user_made else channel.update(cell, values)
         except InvalidUpdateError as error:
             raise _named(error, name, tasks) from error
         if name in state_keys:
@@ -286,12 +292,15 @@ def _consume(program: Program, cells: dict[str, Any], changes: dict[str, Any], t
 
 def _expire(program: Program, cells: dict[str, Any], changes: dict[str, Any], updated: set[str]) -> None:
     """Clear what lives for one superstep only and was not written in this one."""
-    channels = program.channels
+    volatile = program.volatile
     # Not over all volatile channels: each node has one, and only those that were just fired hold a cell.
-    for name, cell in {**cells, **changes}.items():
-        if cell is MISSING or name in updated or not channels[name].volatile:
+    for name in (*cells, *changes):
+        if name not in volatile or name in updated:
             continue
-        expired = channels[name].expire(cell)
+        cell = changes[name] if name in changes else cells[name]
+        if cell is MISSING:
+            continue
+        expired = program.channels[name].expire(cell)
         if expired is not cell:
             changes[name] = expired
             if expired is not MISSING:

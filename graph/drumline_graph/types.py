@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from drumline_graph.cache_keys import default_cache_key
 from drumline_graph.control import Command, Interrupt, Overwrite, Send, TimeoutPolicy
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.retrying import default_retry_on
@@ -52,14 +53,9 @@ class RetryPolicy(NamedTuple):
     retry_on: type[Exception] | Sequence[type[Exception]] | Callable[[Exception], bool] = default_retry_on
 
 
-def default_cache_key(*args: Any, **kwargs: Any) -> str | bytes:  # noqa: ARG001
-    """Cache key of a task's input. Caching is not built yet: raises FeatureNotBuilt when called."""
-    raise FeatureNotBuilt("Caching of node results", "default_cache_key")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy(Generic[KeyFuncT]):
-    """Reuse a node's result for equal inputs: `key_func(input)` is the key, `ttl` seconds its lifetime."""
+    """Reuse a node's result for equal inputs: `key_func(input)` is the key, kept for `ttl` seconds (None: for ever)."""
 
     key_func: KeyFuncT = default_cache_key  # type: ignore[assignment]
     ttl: int | None = None

@@ -182,10 +182,10 @@ class TaskParked:
 class StepCommitted:
     """The barrier of superstep `step`: what changed in each channel.
 
-    A change is one of `drumline_graph.delta`, or a reference to what the step's tasks wrote (`drumline_graph.written`).
-    `written` names the state keys that tasks wrote, which decides whether `values` is yielded. `kept` says of large
-    cells how their new version is kept: in the cell store, as `[version of its base, rows, bytes, bytes of the value]`,
-    or as the `Named` that was written.
+    An embedded run tells it by `cells`, and has no `changes`. A change is one of `drumline_graph.delta`, or a reference
+    to what the step's tasks wrote (`drumline_graph.written`). `written` names the state keys that tasks wrote, which
+    decides whether `values` is yielded. `kept` says of large cells how their new version is kept: in the cell store, as
+    `[version of its base, rows, bytes, bytes of the value]`, or as the `Named` that was written.
     """
 
     ns: Namespace
@@ -194,7 +194,7 @@ class StepCommitted:
     written: tuple[str, ...]
     at_ms: float
     kept: dict[str, Any] = field(default_factory=dict)
-    #: in the process that made the fact: the changed cells as they are (MISSING: cleared)
+    #: in the process that made the fact: the new cells themselves, of each channel that changed (MISSING: cleared)
     cells: dict[str, Any] | None = None
 
 

@@ -32,7 +32,9 @@ def task_id(base: str, ns: tuple[str, ...], step: int, path_key: str, attempt: i
     the namespace of the graph, `path_key` the task's place in the plan (`Planned.path_key`). `attempt` is given for the
     tasks of a child graph: the attempt of the parent task that it runs for.
     """
-    text = "\0".join((base, str(step), str(attempt), path_key, *ns))
+    text = f"{base}\0{step}\0{attempt}\0{path_key}"
+    if ns:
+        text = "\0".join((text, *ns))
     return _dashed(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest())
 
 

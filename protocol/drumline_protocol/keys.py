@@ -24,6 +24,8 @@ drumline:graphs              hash    graph name: fingerprints held           for
 {drumline:3}:blob:<blob id>  string  one large value                         as what names it
 {drumline:3}:tasks:<pool>    stream  as above, on Redis Cluster only         as above
 {drumline:3}:ctl             stream  as above, on Redis Cluster only         as above
+{drumline:store}:*           -       items of the store (store.lua)          until deleted, or their ttl
+{drumline:cache}:*           -       cached results (cache.lua)              until cleared, or their ttl
 ===========================  ======  ======================================  ==================
 
 The owner of `{drumline:3}:*` is the coordinator that holds the lease of partition 3: it alone writes them, in its
@@ -92,6 +94,14 @@ class Keys:
     def graphs(self) -> str:
         """Graphs that workers hold."""
         return f"{self.prefix}:graphs"
+
+    def store(self) -> str:
+        """What every key of the cluster's store begins with: they lie in one slot. `store.lua` makes their names."""
+        return f"{self._tag}store}}"
+
+    def cache(self) -> str:
+        """What every key of a cache begins with: they lie in one slot. `cache.lua` makes their names."""
+        return f"{self._tag}cache}}"
 
     # -- of a partition ----------------------------------------------------------------------------
 

@@ -236,3 +236,16 @@ PUT_BYTES_MAX = 8 * 1024 * 1024
 
 #: What a worker keeps of the large values that it has seen (a setting). Values that were read lately stay.
 CACHE_BYTES_MAX = 64 * 1024 * 1024
+
+# -- the store -------------------------------------------------------------------------------------
+
+#: Vectors that a search by meaning compares with its query, one after another. More are refused (`SearchTooWide`): such
+#: a store needs a vector index.
+STORE_VECTORS_MAX = 10_000
+
+#: Items of a store in Redis that one call of its script looks at for searches, so that a search over very many lets the
+#: server serve others meanwhile.
+STORE_PAGE_ITEMS_MAX = 500
+
+#: Bytes of items that one such call returns (a single bigger item goes alone).
+STORE_PAGE_BYTES_MAX = 1024 * 1024

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
-
-import msgpack  # type: ignore[import-untyped]
 
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import RunIdTaken
+from drumline_protocol.in_order import in_order
 from drumline_protocol.messages import RunRequest
 
 #: keys of a config that steer a run. Tags, metadata and the name of the run are labels: a client that tries again may
@@ -24,9 +22,6 @@ _STEERING = ("configurable", "recursion_limit", "max_concurrency")
 
 _PARTS = ("input", "config", "context")
 _PART_CHARS = 16
-
-#: no value of the codec has this code
-_MAP = 127
 
 
 @dataclass(slots=True)
@@ -63,24 +58,4 @@ def digest_of(request: RunRequest, input_data: bytes, codec: Codec) -> str:
     """The digests of input, config and context of a request. `input_data` is the input as the codec writes it."""
     config = {key: request.config[key] for key in _STEERING if key in request.config}
     parts = (input_data, codec.encode(config), codec.encode(request.context))
-    return ".".join(sha256(_in_order(part)).hexdigest()[:_PART_CHARS] for part in parts)
-
-
-def _in_order(data: bytes) -> bytes:
-    """The same bytes for dicts that are equal, whatever order their keys came in."""
-    try:
-        found = msgpack.unpackb(
-            data, object_pairs_hook=_sorted_map, strict_map_key=False, unicode_errors="surrogatepass"
-        )
-        return _pack(found)
-    except Exception:  # as deep or as large as only the codec takes it
-        return data
-
-
-def _sorted_map(pairs: list[tuple[Any, Any]]) -> Any:
-    return msgpack.ExtType(_MAP, b"".join(sorted(_pack(key) + _pack(value) for key, value in pairs)))
-
-
-def _pack(value: Any) -> bytes:
-    packed: Any = msgpack.packb(value, unicode_errors="surrogatepass")
-    return bytes(packed)
+    return ".".join(sha256(in_order(part)).hexdigest()[:_PART_CHARS] for part in parts)

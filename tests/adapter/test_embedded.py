@@ -20,6 +20,7 @@ from tests.differential.harness import ASYNC_ORACLE
 from tests.differential.states import Log
 
 from drumline.langgraph import adapt, is_langgraph
+from drumline.store.serving import stores_of
 from drumline_graph import errors as ours
 from drumline_graph.errors import RouteError
 
@@ -125,7 +126,7 @@ def test_a_store_of_one_process_is_warned_of(caplog: pytest.LogCaptureFixture) -
     graph = adapt(StateGraph(Log).add_node(keep).add_edge(START, "keep").compile(store=InMemoryStore()))  # type: ignore[arg-type]
     assert graph.invoke({"log": []})["log"] == ["{'kept': True}"]
     assert not caplog.text
-    graph.warn_before_serving()
+    stores_of({"keeper": graph.program}, None, "redis://localhost", "p")
     assert "each worker has one of its own" in caplog.text
 
 

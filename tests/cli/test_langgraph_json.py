@@ -209,7 +209,7 @@ def test_what_is_not_honoured_is_told_once_by_name(folder: Path, caplog: pytest.
     write(
         folder,
         graphs={"a": "./lg_app.py:graph"},
-        store={"index": {"dims": 3}},
+        store={"index": {"dims": 3}, "path": "./store.py:made"},
         auth={"path": "./auth.py:auth"},
         http={"app": "./web.py:app"},
         dockerfile_lines=["RUN true"],
@@ -224,7 +224,8 @@ def test_what_is_not_honoured_is_told_once_by_name(folder: Path, caplog: pytest.
     with caplog.at_level(logging.WARNING, "drumline.apps"):
         load_programs([])
     told = caplog.messages
-    for key in ("store", "auth", "http", "dockerfile_lines", "checkpointer", "pip_installer", "typo"):
+    assert "langgraph.json: store.path is not honoured: name a store of your own with --store" in told
+    for key in ("auth", "http", "dockerfile_lines", "checkpointer", "pip_installer", "typo"):
         assert [line for line in told if f"'{key}' is not honoured" in line], key
     assert [line for line in told if "python_version is 2.7" in line]
     assert len(told) == 8, "what stands for nothing is not told, and nothing twice"

@@ -1,6 +1,5 @@
 """After every decision of a machine, in every test of this folder, its state must agree with itself."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,11 +11,11 @@ from drumline_coordinator.state import troubles
 
 @pytest.fixture(autouse=True)
 def _states_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    genuine = Run._decide
+    genuine = Run.handle
 
-    def decide(self: Run, handler: Callable[..., None], event: Any) -> Effects:
-        effects: Any = genuine(self, handler, event)
+    def handle(self: Run, event: Any, now_ms: float) -> Effects:
+        effects = genuine(self, event, now_ms)
         assert not troubles(self.state), troubles(self.state)
         return effects
 
-    monkeypatch.setattr(Run, "_decide", decide)
+    monkeypatch.setattr(Run, "handle", handle)

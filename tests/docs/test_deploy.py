@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 import redis
+from tests.docs.acl_matrix import COMMANDS, KEYS, MAY, NOBODY
 from tests.servers import program
 
 from drumline import Cluster
+from drumline.cache.redis import RedisCache
+from drumline.store.redis import RedisStore
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.service import Coordinator
 from drumline_protocol.errors import NoBroker, NoCluster
@@ -251,6 +254,27 @@ def test_a_renewer_speaks_for_a_busy_worker(served: Guarded) -> None:
         cluster.cancel(run_id)
 
 
+@pytest.mark.parametrize("role", ["worker", "client"])
+def test_the_store_may_be_used(served: Guarded, role: str) -> None:
+    with RedisStore.from_conn_string(served.url(role)) as store:
+        store.put(("a", role), "k", {"n": 1}, ttl=60)
+        assert store.search(("a", role), filter={"n": 1})[0].value == {"n": 1}
+        assert store.list_namespaces(prefix=("a", role)) == [("a", role)]
+        store.delete(("a", role), "k")
+        assert store.get(("a", role), "k") is None
+
+
+def test_a_worker_may_use_a_cache(served: Guarded, caplog: pytest.LogCaptureFixture) -> None:
+    cache: RedisCache[int] = RedisCache(served.url("worker"))
+    key = (("a",), "k")
+    cache.set({key: (1, 60), (("a",), "ever"): (2, None)})
+    assert cache.get([key]) == {key: 1}
+    cache.clear()
+    assert cache.get([key]) == {}
+    cache.close()
+    assert "passed by" not in caplog.text
+
+
 def test_a_run_is_deleted(served: Guarded) -> None:
     with Cluster(served.url("client")) as cluster:
         run_id = cluster.graph("all").start({"text": "abc"})
@@ -320,127 +344,6 @@ def test_scripts_are_installed_by_who_may(served: Guarded, capsys: pytest.Captur
 
 
 # -- what it must not be able to do -----------------------------------------------------------------
-
-#: every key, by the method of `Keys` that makes it
-KEYS: dict[str, str] = {
-    **{name: getattr(Keys(), name)() for name in ("meta", "ctl", "workers", "coordinators", "graphs")},
-    **{name: getattr(Keys(), name)(3) for name in ("requests", "inbox", "dead", "failed", "lease", "open", "waiting")},
-    "timers": Keys().timers(3),
-    **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "log", "blob")},
-    "cells": Keys().cells(3, "r", "c"),
-    "tasks": Keys().tasks("default"),
-    # on a Redis Cluster
-    "tasks of a partition": Keys().tasks("default", 3),
-    "ctl of a partition": Keys().ctl(3),
-}
-#: what can be done to a key: all that a role may do, and what somebody would do who means harm
-COMMANDS: dict[str, list[str]] = {
-    command: words.split()
-    for command, words in {
-        "XADD": "KEY MAXLEN 0 * d x",
-        "XTRIM": "KEY MAXLEN 0",
-        "XDEL": "KEY 1-1",
-        "XSETID": "KEY 9-9",
-        "XLEN": "KEY",
-        "XREAD": "STREAMS KEY 0",
-        "XRANGE": "KEY - +",
-        "XREVRANGE": "KEY + -",
-        "XREADGROUP": "GROUP workers me STREAMS KEY >",
-        "XACK": "KEY workers 1-1",
-        "XCLAIM": "KEY workers me 0 1-1",
-        "XAUTOCLAIM": "KEY workers me 0 0",
-        "XPENDING": "KEY workers",
-        "XGROUP CREATE": "KEY workers 0 MKSTREAM",
-        "XGROUP DELCONSUMER": "KEY workers me",
-        "XGROUP SETID": "KEY workers 0",
-        "XGROUP DESTROY": "KEY workers",
-        "XINFO GROUPS": "KEY",
-        "XINFO CONSUMERS": "KEY workers",
-        "XINFO STREAM": "KEY FULL",
-        "HSET": "KEY a b",
-        "HSETNX": "KEY a b",
-        "HDEL": "KEY a",
-        "HGET": "KEY a",
-        "HMGET": "KEY a",
-        "HGETALL": "KEY",
-        "GET": "KEY",
-        "SET": "KEY x",
-        "DEL": "KEY",
-        "UNLINK": "KEY",
-        "EXISTS": "KEY",
-        "TYPE": "KEY",
-        "DUMP": "KEY",
-        "RESTORE": "KEY 0 x",
-        "RENAME": "KEY KEY",
-        "COPY": "KEY KEY",
-        "EXPIRE": "KEY 1",
-        "MEMORY USAGE": "KEY",
-        "SADD": "KEY a",
-        "SREM": "KEY a",
-        "SMEMBERS": "KEY",
-        "SISMEMBER": "KEY a",
-        "ZADD": "KEY 1 a",
-        "ZREM": "KEY a",
-        "ZRANGEBYSCORE": "KEY 0 1",
-        "EVALSHA": "0123 1 KEY",
-        "EVAL": "text 1 KEY",
-    }.items()
-}
-_OF_TASKS = "XREADGROUP XGROUP_CREATE XGROUP_DELCONSUMER XACK XDEL XPENDING XRANGE XCLAIM XLEN EVALSHA"
-#: the whole of what clients and workers may do to which key. EVALSHA: the script has no rights beyond the others here
-MAY: dict[str, dict[str, str]] = {
-    "client": {
-        "meta": "HMGET",
-        "requests": "XADD",
-        "failed": "XREVRANGE",
-        "dead": "XREVRANGE",
-        "log": "XREAD XRANGE EXISTS",
-        "blob": "GET",
-        "cells": "XRANGE",
-        "run": "HGETALL",
-        "workers": "HGETALL HDEL",
-        "coordinators": "HGETALL HDEL",
-        "graphs": "HGETALL",
-        "lease": "HMGET",
-        "open": "SMEMBERS",
-        "tasks": "XLEN XPENDING",
-        "tasks of a partition": "XLEN XPENDING",
-    },
-    "worker": {
-        "meta": "HMGET",
-        "inbox": "XADD TYPE XLEN MEMORY_USAGE EVALSHA",
-        "tasks": _OF_TASKS,
-        "tasks of a partition": _OF_TASKS,
-        "workers": "HSET HDEL HGETALL EVALSHA",
-        "ctl": "XREAD XREVRANGE",
-        "ctl of a partition": "XREAD XREVRANGE",
-        "blob": "GET SET",
-        "cells": "XRANGE",
-    },
-}
-#: beyond keys
-NOBODY: list[tuple[str, ...]] = [
-    ("EVAL", "return 1", "0"),
-    ("EVAL_RO", "return 1", "0"),
-    ("FUNCTION", "LOAD", "x"),
-    ("FLUSHALL",),
-    ("FLUSHDB",),
-    ("KEYS", "*"),
-    ("SCAN", "0"),
-    ("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"),
-    ("ACL", "LIST"),
-    ("SHUTDOWN",),
-    ("SCRIPT", "FLUSH"),
-    ("SCRIPT", "KILL"),
-    ("CLIENT", "KILL", "ID", "1"),
-    ("CLIENT", "LIST"),
-    ("MONITOR",),
-    ("DEBUG", "SLEEP", "1"),
-    ("REPLICAOF", "a", "1"),
-    ("SWAPDB", "0", "1"),
-    ("XADD", "another:inbox", "*", "d", "x"),
-    ("GET", "secret"),
-]
 
 
 def test_the_matrix_has_every_key() -> None:

@@ -116,7 +116,6 @@ UNBUILT: dict[str, Build] = {
     "defaults": lambda g: g.set_node_defaults(timeout=3),
     "checkpointer": lambda g: g.compile(checkpointer=object()),
     "cache": lambda g: g.compile(cache=object()),
-    "store": lambda g: g.compile(store=object()),
     "interrupt_before": lambda g: g.compile(interrupt_before=["a"]),
     "interrupt_after": lambda g: g.compile(interrupt_after="*"),
 }

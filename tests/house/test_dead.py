@@ -26,6 +26,9 @@ FACES = ("drumline", *(f"drumline.{name}" for name in ("config", "errors", "grap
 FACES += tuple(
     f"drumline.{name}" for name in ("prebuilt", "prebuilt.interrupt", "runtime", "testing", "tracing", "types")
 )
+FACES += tuple(f"drumline.cache.{name}" for name in ("base", "memory", "redis", "sqlite"))
+FACES += tuple(f"drumline.store.{name}" for name in ("base", "base.batch", "base.embed", "memory", "redis", "sqlite"))
+FACES += ("drumline.store.sqlite.aio",)
 #: classes that users are given without importing them
 GIVEN = (
     ("drumline.cluster.cluster", "Cluster"),

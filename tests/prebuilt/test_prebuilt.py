@@ -21,7 +21,7 @@ from drumline.errors import DrumlineError, FeatureNotBuilt
 from drumline.graph import START, MessagesState, StateGraph, add_messages
 from drumline.prebuilt import InjectedState, InjectedStore, ToolNode, ToolRuntime, create_react_agent
 from drumline.prebuilt.chat_agent_executor import AgentState
-from drumline.runtime import Runtime
+from drumline.store.memory import InMemoryStore
 from drumline.types import Command, Send
 
 HELLO = {"messages": [HumanMessage("hello", id="h")]}
@@ -76,7 +76,6 @@ def test_names_stand_where_langgraph_has_them() -> None:
     "option",
     [
         {"checkpointer": object()},
-        {"store": object()},
         {"interrupt_before": ["tools"]},
         {"interrupt_after": ["agent"]},
     ],
@@ -108,16 +107,17 @@ def test_a_refusal_inside_a_tool_is_no_answer_to_the_model(wrapped: bool) -> Non
         graph.add_edge(START, "tools").compile().invoke(asking(("builds", {})))  # type: ignore[call-overload]
 
 
-def test_a_store_is_injected_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Graphs have none yet, so the node is given a runtime that has."""
-
+def test_a_store_is_injected_where_there_is_one() -> None:
     @tool
     def looks(key: str, store: Annotated[Any, InjectedStore()]) -> str:
         """Look into the store."""
-        return str(store[key])
+        return str(store.get(("places",), key).value)
 
-    monkeypatch.setattr("drumline.prebuilt.tool_node.runtime_of", lambda _: Runtime(store={"k": "found"}))
-    assert ToolNode([looks]).invoke(asking(("looks", {"key": "k"})))["messages"][0].content == "found"
+    store = InMemoryStore()
+    store.put(("places",), "k", {"found": True})
+    graph = StateGraph(MessagesState).add_node("tools", ToolNode([looks])).add_edge(START, "tools").compile(store=store)
+    said = graph.invoke(asking(("looks", {"key": "k"})))["messages"][-1]  # type: ignore[call-overload]
+    assert said.content == "{'found': True}"
 
 
 def test_a_runtime_is_not_copied_into_the_arguments() -> None:

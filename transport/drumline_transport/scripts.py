@@ -43,9 +43,11 @@ MISSING = Script("missing")
 RENEW_TASKS = Script("renew_tasks")
 RENEW_ALL = Script("renew_all")
 QUIT = Script("quit")
+STORE = Script("store")
+CACHE = Script("cache")
 
 #: All of them: what a server must hold for roles that may call scripts and load none.
 ALL = (
     *(COMMIT, ACQUIRE, RENEW_LEASE, RELEASE, RENEW_REQUESTS, NOTE_TRY, DUE),
-    *(BEAT, PUBLISH, MISSING, RENEW_TASKS, RENEW_ALL, QUIT),
+    *(BEAT, PUBLISH, MISSING, RENEW_TASKS, RENEW_ALL, QUIT, STORE, CACHE),
 )

@@ -99,6 +99,7 @@ class TaskContext:
             thread = configurable.get("thread_id")
             self._runtime = Runtime(
                 context=job.context,
+                store=job.store,
                 stream_writer=self.writer,
                 execution_info=ExecutionInfo(
                     checkpoint_id="",
@@ -244,8 +245,8 @@ def get_stream_writer() -> StreamWriter:
 
 
 def get_store() -> Any:
-    """The store of the running graph: always None, stores are not built yet. RuntimeError outside of a node."""
-    return current_task("get_store()").runtime.store
+    """The store of the running graph (LangGraph's `get_store`); None if it has none. RuntimeError outside of a node."""
+    return current_task("get_store()").job.store
 
 
 def get_runtime(context_schema: type[Any] | None = None) -> Runtime[Any]:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
+from drumline_graph.delta import as_changes
 from drumline_graph.program import Node, Program
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.facts import STREAMED, PlanMade, PlannedTask, TaskFailed
+from drumline_protocol.facts import STREAMED, PlanMade, PlannedTask, StepCommitted, TaskFailed
 from drumline_protocol.failure import describe
 from drumline_protocol.messages import RunShared
 
@@ -78,6 +79,8 @@ class Job:
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
+    #: the store of the run; None if there is none
+    store: Any = None
     #: which of its values have names (`drumline_worker.origins.Origins`); None if none has
     origins: Any = None
 
@@ -90,7 +93,7 @@ class Job:
     def needs_loop(self) -> bool:
         """Whether the job runs on an event loop: some of its code is async only, or the caller prefers async code."""
         node = self.node
-        if node.is_async or any(branch.is_async for branch in node.branches):
+        if node.is_async or (node.branches and any(branch.is_async for branch in node.branches)):
             return True
         return self.shared.is_async and node.has_async
 
@@ -109,6 +112,8 @@ def portable_event(kind: int, payload: Any, codec: Codec) -> Any:
     if type(payload) is PlanMade and payload.inputs is not None:
         pairs = zip(payload.tasks, payload.inputs, strict=True)
         return replace(payload, tasks=[_with_input(task, given, codec) for task, given in pairs], inputs=None)
+    if type(payload) is StepCommitted and payload.cells is not None:
+        return replace(payload, changes=as_changes(payload.cells), cells=None)
     return payload
 
 

@@ -44,14 +44,26 @@ class NotHeld(DrumlineError):
 class Registry:
     """Programs by name, and the codecs that know their types. `version` is the protocol that the cluster speaks.
 
+    `stores` are those of the graphs by name; without it each graph has the one that it was compiled with.
+
     `codec` reads and writes messages; `codec_of(message)` the values of a task's graph.
     """
 
-    def __init__(self, programs: Mapping[str, Program], version: int = wire.VERSION) -> None:
+    def __init__(
+        self,
+        programs: Mapping[str, Program],
+        version: int = wire.VERSION,
+        stores: Mapping[str, Any] | None = None,
+    ) -> None:
         self.programs = dict(programs)
+        self._stores = {name: program.store for name, program in programs.items()} if stores is None else dict(stores)
         self._codecs = GraphCodecs(self.programs, version)
         self.codec = self._codecs.general
         self._shared: OrderedDict[bytes, _Known] = OrderedDict()
+
+    def give_store(self, store: Any) -> None:
+        """From now on graphs without a store have this one."""
+        self._stores = {name: store if own is None else own for name, own in self._stores.items()}
 
     def fingerprints(self) -> dict[str, str]:
         """Name -> fingerprint of every graph that is held."""
@@ -125,6 +137,7 @@ class Registry:
             executor=executor,
             above=above,
             tracing=known.tracing,
+            store=self._stores.get(shared.graph),
             origins=inputs.origins,
         )
 

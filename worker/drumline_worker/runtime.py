@@ -95,10 +95,10 @@ def server_info_of(configurable: Mapping[str, Any]) -> ServerInfo | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime(Generic[ContextT]):
-    """The run as a node sees it: `context` given by the caller, `stream_writer`, `execution_info`.
+    """The run as a node sees it: `context` given by the caller, `store`, `stream_writer`, `execution_info`.
 
-    `server_info` tells of the server that started the run, if one did. `store`, `previous` and `control` are None until
-    the parts behind them are built.
+    `store` is that of `compile(store=)` or of the cluster. `server_info` tells of the server that started the run, if
+    one did. `previous` and `control` are None until the parts behind them are built.
     """
 
     context: ContextT = None  # type: ignore[assignment]
@@ -115,7 +115,7 @@ class Runtime(Generic[ContextT]):
         return replace(
             self,
             context=self.context if other.context is None else other.context,
-            store=other.store or self.store,
+            store=self.store if other.store is None else other.store,
             stream_writer=self.stream_writer if other.stream_writer is no_writer else other.stream_writer,
             heartbeat=self.heartbeat if other.heartbeat is _no_heartbeat else other.heartbeat,
             previous=self.previous if other.previous is None else other.previous,

@@ -1,1 +1,1 @@
-"""LangGraph's `langgraph.cache`. Caching is not built yet."""
+"""Where results of nodes are kept for equal inputs (LangGraph's `langgraph.cache`)."""

@@ -153,6 +153,11 @@ def _add_pools(parser: argparse.ArgumentParser, default: str) -> None:
     )
     parser.add_argument("--concurrency", type=_positive, metavar="N", help="tasks at once in a worker (default: 8)")
     parser.add_argument("--cache-bytes", type=_positive, metavar="N", help="large values a worker keeps (64 MiB)")
+    parser.add_argument(
+        "--store",
+        metavar="STORE",
+        help="store of graphs without one: cluster (default), none, a Redis URL, a .db file, or module:attribute",
+    )
 
 
 def _add_up(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from drumline.apps import load_programs
 from drumline.cli.signals import stop_on_signals
 from drumline.cluster.environment import serve_here
 from drumline.settings import Settings
+from drumline.store.serving import stores_of
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -121,7 +122,8 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
         _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
 
     renewer = _renewer("workers", name, name, settings, broker, chosen.task_lease_ms, pools)
-    registry = Registry(programs, broker.protocol)
+    stores = stores_of(programs, settings.store(), settings.broker(), settings.prefix(), named=not settings.apps())
+    registry = Registry(programs, broker.protocol, stores)
     worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer)
 
     def stop() -> None:

@@ -137,6 +137,7 @@ def _children(
         worker += ["--pool", pool]
     worker += [] if args.concurrency is None else ["--concurrency", str(args.concurrency)]
     worker += [] if args.cache_bytes is None else ["--cache-bytes", str(args.cache_bytes)]
+    worker += [] if args.store is None else ["--store", args.store]
     environment = child_environment(url)
     # several `up` may share a broker: names must differ
     nonce = secrets.token_hex(2)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from drumline.cluster.remote import ClusterGraph
     from drumline.graph.state import CompiledStateGraph
+    from drumline.store.base import BaseStore
+    from drumline.store.redis import RedisStore
     from drumline_graph.builder import ContextT, InputT, OutputT, StateT
     from drumline_graph.types import StreamMode, StreamPart
     from drumline_transport.broker import Broker
@@ -41,7 +43,8 @@ class Cluster:
     Left out, they come from where the command line takes them: `DRUMLINE_BROKER` and `DRUMLINE_PREFIX`, a `drumline up`
     that runs in this folder, `[tool.drumline]` of its pyproject.toml; ValueError if no broker is named. `types` are
     dataclass, pydantic or Enum classes and `errors` exception classes that results may hold: what this process is not
-    given arrives as `Opaque` and as `RemoteError`. One `Cluster` serves threads and event loops alike.
+    given arrives as `Opaque` and as `RemoteError`. `store` is what `.store` gives in place of the cluster's own store:
+    name it if its workers were given another one. One `Cluster` serves threads and event loops alike.
     """
 
     def __init__(
@@ -51,12 +54,16 @@ class Cluster:
         prefix: str | None = None,
         types: Sequence[type] = (),
         errors: Sequence[type[BaseException]] = (),
+        store: BaseStore | None = None,
     ) -> None:
         settings = Settings(SimpleNamespace(broker=url or None, prefix=prefix))
         self.url = settings.broker()
         self.prefix = settings.prefix()
         #: the connection and what goes over it
         self.link = Link(self.url, self.prefix, types, errors)
+        self._types = types
+        self._given_store = store
+        self._own_store: RedisStore | None = None
 
     # -- graphs and runs ----------------------------------------------------------------------------
 
@@ -205,6 +212,21 @@ class Cluster:
         """The twin of `status` for an event loop."""
         return await _in_thread(self.status, run_id)
 
+    @property
+    def store(self) -> Any:
+        """The cluster's store, as nodes get it: in the cluster's Redis, or what this client was given as `store`.
+
+        Its methods connect when they are first used (NoBroker).
+        """
+        if self._given_store is not None:
+            return self._given_store
+        if self._own_store is None:
+            with late_import():
+                from drumline.store.redis import RedisStore
+
+            self._own_store = RedisStore(self.url, prefix=self.prefix, types=self._types)
+        return self._own_store
+
     # -- the connection -------------------------------------------------------------------------------
 
     def broker(self) -> Broker:
@@ -217,6 +239,8 @@ class Cluster:
     def close(self) -> None:
         """Close all connections. The cluster and its runs go on."""
         self.link.close()
+        if self._own_store is not None:
+            self._own_store.close()
 
     async def aclose(self) -> None:
         """The twin of `close` for an event loop."""

@@ -33,6 +33,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
     caller, reading = call.caller, call.reading
     root_ns: tuple[str, ...] = ()
     recorded, context, hot = reading.recorded, coerce_context(program, call.context), False
+    store = program.store
     if caller is not None:
         job = caller.job
         number = next(caller.calls)
@@ -41,6 +42,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         if hot:
             recorded = tuple(dict.fromkeys((*recorded, *job.shared.recorded)))
         context = job.context if context is None else context
+        store = job.store  # of the whole run, as in LangGraph: also if it has none
     shared = RunShared(
         run_id=str(call.config.get("run_id") or new_run_id()),
         graph=program.name,
@@ -62,6 +64,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         RunRequest(run_id=shared.run_id, graph=program.name, input=call.input),
         view,
         context=context,
+        store=store,
         forward=forward,
         caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,

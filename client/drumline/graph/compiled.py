@@ -13,6 +13,7 @@ from drumline.graph.calls import CompiledCalls
 from drumline.graph.surface import Surface
 from drumline.runnable.schemas import model_of
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
+from drumline_graph.compile import checked_store
 from drumline_graph.mistakes import tell_of_unseen_defaults
 from drumline_graph.program import Program
 from drumline_protocol.running import current
@@ -59,6 +60,15 @@ class CompiledStateGraph(Surface, CompiledCalls[StateT, ContextT, InputT, Output
     @name.setter
     def name(self, name: str) -> None:
         self.program = replace(self.program, name=name)
+
+    @property
+    def store(self) -> Any:
+        """What `compile(store=)` was given; None if nothing. It may be set. TypeError for what is no store."""
+        return self.program.store
+
+    @store.setter
+    def store(self, store: Any) -> None:
+        self.program = replace(self.program, store=checked_store(store))
 
     @property
     def nodes(self) -> Mapping[str, Any]:

@@ -75,16 +75,16 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Check the graph and make it runnable.
 
-        `name` is the graph's name on a cluster. `strict_wire` (default: the environment's `DRUMLINE_STRICT_WIRE`) sends
-        every value of embedded runs through the wire codec, to find early what a cluster would refuse.
-        `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's fingerprint. Raises
-        GraphDefinitionError (a ValueError) for a graph that cannot run, FeatureNotBuilt for parts of LangGraph's
-        interface that are not built yet.
+        `name` is the graph's name on a cluster. `store` is what nodes get as `store` and `runtime.store`: any object
+        with the methods of `BaseStore`, LangGraph's own ones too. `strict_wire` (default: the environment's
+        `DRUMLINE_STRICT_WIRE`) sends every value of embedded runs through the wire codec, to find early what a cluster
+        would refuse. `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's
+        fingerprint. Raises GraphDefinitionError (a ValueError) for a graph that cannot run, TypeError for a store that
+        is none, FeatureNotBuilt for parts of LangGraph's interface that are not built yet.
         """
         refused = {
             "checkpointer": checkpointer,
             "cache": cache,
-            "store": store,
             "interrupt_before": interrupt_before,
             "interrupt_after": interrupt_after,
             "transformers": transformers,
@@ -94,5 +94,5 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
                 raise FeatureNotBuilt(f"compile({feature}=...)")
         if strict_wire is None:
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
-        program = compile_program(self, name, version=os.environ.get("DRUMLINE_VERSION") or None)
+        program = compile_program(self, name, version=os.environ.get("DRUMLINE_VERSION") or None, store=store)
         return CompiledStateGraph(program, builder=self, debug=debug, strict_wire=strict_wire)

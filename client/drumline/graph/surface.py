@@ -51,7 +51,6 @@ class Surface:
     cache_policy = Refused("Caching node results")
     cache = Refused("Caching node results")
     checkpointer = Refused("Persistence")
-    store = Refused("Stores")
     interrupt_before_nodes = Refused("Static breakpoints", ())
     interrupt_after_nodes = Refused("Static breakpoints", ())
     node_error_handler_map = Refused("Error handlers", {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,6 @@ from drumline.call import Call
 from drumline.graph.compiled import CompiledStateGraph
 from drumline.langgraph.versions import check_version
 from drumline_graph.errors import FeatureNotBuilt
-
-log = logging.getLogger("drumline.langgraph")
 
 
 def is_langgraph(value: Any) -> bool:
@@ -49,16 +46,6 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         super().__init__(program, debug=bool(graph.debug), strict_wire=strict_wire, config=graph.config)
         self.langgraph = graph
         self.stream_mode = graph.stream_mode
-
-    def warn_before_serving(self) -> None:
-        """Say, in the log, what of the graph means something else once several processes hold it."""
-        store = self.langgraph.store
-        if type(store).__name__ == "InMemoryStore":
-            log.warning(
-                "graph %r was compiled with an InMemoryStore: each worker has one of its own, and what a node puts "
-                "there is not seen by nodes on other workers. Compile it with a store outside of the processes.",
-                self.name,
-            )
 
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """LangGraph's own drawing."""

@@ -87,6 +87,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         context_schema=graph.context_schema,
         input_reader=_read_input,
         version=version,
+        store=graph.store,
         raised_as=of_both,
         shown_as=their_payload,
         eager=True,
@@ -125,7 +126,7 @@ class InlineGraph:
         """Run the graph on this thread."""
         job = context.job
         var_child_runnable_config.set(None)  # or LangGraph would take the graph for a part of this task's
-        for item in self._graph.stream(job.input[INPUT], _config(context), **self._options(job)):
+        for item in self._on(job).stream(job.input[INPUT], _config(context), **self._options(job)):
             _pass_on(job, item)
         return []
 
@@ -133,9 +134,14 @@ class InlineGraph:
         """Run the graph on the running event loop."""
         job = context.job
         var_child_runnable_config.set(None)
-        async for item in self._graph.astream(job.input[INPUT], _config(context), **self._options(job)):
+        async for item in self._on(job).astream(job.input[INPUT], _config(context), **self._options(job)):
             _pass_on(job, item)
         return []
+
+    def _on(self, job: Job) -> Any:
+        """The graph, with the store of the run."""
+        graph = self._graph
+        return graph if graph.store is job.store else graph.copy({"store": job.store})
 
     def _options(self, job: Job) -> dict[str, Any]:
         modes = [mode for mode in job.shared.recorded if mode != "checkpoints"]

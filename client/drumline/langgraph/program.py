@@ -14,6 +14,7 @@ from drumline.langgraph.names import plain_channels
 from drumline.langgraph.tasks import LangGraphNode, LangGraphStart
 from drumline.langgraph.values import their_payload
 from drumline.langgraph.versions import check_version, refuse
+from drumline.store.planned import be_known_to_langgraph
 from drumline_graph.callables import plain_name
 from drumline_graph.channels import Topic
 from drumline_graph.compile import pool_of
@@ -22,6 +23,8 @@ from drumline_graph.program import Node, Program
 from drumline_graph.superstep import path_key_of
 from drumline_graph.types import Send
 from drumline_graph.writes import input_reader_of
+
+be_known_to_langgraph()
 
 
 def program_of(graph: Any, *, version: str | None = None) -> Program:
@@ -60,6 +63,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         part_schemas=tuple(spec.input_schema for spec in (*builder.nodes.values(), *branches)),
         code=(*(spec.runnable for spec in builder.nodes.values()), *(branch.path for branch in branches)),
         version=version,
+        store=graph.store,
         types=answer_types(graph),
         raised_as=of_both,
         shown_as=their_payload,

@@ -183,7 +183,7 @@ def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple
         keys.CONFIG_KEY_CHECKPOINT_ID: None,
         keys.CONFIG_KEY_CHECKPOINT_NS: context.checkpoint_ns,
         keys.CONFIG_KEY_SCRATCHPAD: scratchpad,
-        keys.CONFIG_KEY_RUNTIME: _runtime(context, graph),
+        keys.CONFIG_KEY_RUNTIME: _runtime(context),
     }
     if job.path[0] == keys.PUSH:
         configurable[_READ_STATE] = state_reader(job)
@@ -196,13 +196,13 @@ def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple
     return config
 
 
-def _runtime(context: TaskContext, graph: Any) -> Any:
+def _runtime(context: TaskContext) -> Any:
     job, own = context.job, context.runtime
     info = own.execution_info
     assert info is not None
     given = {
         "context": job.context,
-        "store": graph.store,
+        "store": job.store,
         "stream_writer": stream_writer(job),
         "previous": None,
         "execution_info": ExecutionInfo(

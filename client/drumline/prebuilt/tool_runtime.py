@@ -32,9 +32,9 @@ class InjectedState(InjectedToolArg):
 
 
 class InjectedStore(InjectedToolArg):
-    """Marks a tool's parameter that gets the graph's store: `store: Annotated[Any, InjectedStore()]`.
+    """Marks a tool's parameter that gets the graph's store: `store: Annotated[BaseStore, InjectedStore()]`.
 
-    Stores are not built yet, so a call of such a tool raises ValueError, as LangGraph does for a graph without store.
+    A call of such a tool in a graph without store raises ValueError, as in LangGraph.
     """
 
 

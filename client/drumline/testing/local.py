@@ -8,6 +8,7 @@ from typing import Any
 
 from drumline.cluster.cluster import Cluster
 from drumline.cluster.link import Link
+from drumline.store.memory import InMemoryStore
 from drumline.testing._local.broker import LocalBroker, LocalServer
 from drumline.testing.graphs import served_graphs
 from drumline_coordinator.apps import Apps
@@ -21,6 +22,8 @@ PATIENCE_S = 20.0
 
 class LocalCluster(Cluster):
     """A drumline cluster of threads: a `Cluster` whose coordinators, workers and broker live in this process.
+
+    Graphs that were compiled without a store share `store` (an `InMemoryStore` if none is given), also as `.store`.
 
     Close it, or use it as a context manager: its threads end then, and its runs with them. RuntimeError if a service
     does not get ready, or has died when the cluster is closed.
@@ -36,8 +39,10 @@ class LocalCluster(Cluster):
         concurrency: int = 8,
         types: Sequence[type] = (),
         errors: Sequence[type[BaseException]] = (),
+        store: Any = None,
     ) -> None:
-        super().__init__("memory://local", prefix="local", types=types, errors=errors)
+        store = InMemoryStore() if store is None else store
+        super().__init__("memory://local", prefix="local", types=types, errors=errors, store=store)
         #: the graphs that it serves, by name
         self.graphs = served_graphs(graphs)
         programs = {name: graph.program for name, graph in self.graphs.items()}
@@ -51,7 +56,9 @@ class LocalCluster(Cluster):
             return Coordinator(broker, apps, name, on_ready=on_ready)
 
         def worker(name: str, broker: Any, on_ready: Callable[[], None]) -> Worker:
-            return Worker(broker, Registry(programs), name, settings, on_ready=on_ready)
+            registry = Registry(programs)
+            registry.give_store(store)
+            return Worker(broker, registry, name, settings, on_ready=on_ready)
 
         try:
             for number in range(coordinators):

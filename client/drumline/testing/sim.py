@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from drumline.cluster.cluster import Cluster
+from drumline.store.memory import InMemoryStore
 from drumline.testing._sim.coordinators import SimCoordinator
 from drumline.testing._sim.driver import Driver
 from drumline.testing._sim.engine import Engine
@@ -40,8 +41,9 @@ class SimCluster:
     reads a stream, waits for a result, or calls `advance`. It is for one thread.
 
     `graphs` are compiled graphs by name, drumline's or LangGraph's. `faults` is what goes wrong: a `Faults` for faults
-    by chance, a named fault such as `CrashWorker("tools")`, or a list of both. Use it as a context manager: then it is
-    checked at the end that the cluster has come to rest, and that each named fault has happened.
+    by chance, a named fault such as `CrashWorker("tools")`, or a list of both. Graphs without a store share `store` (an
+    `InMemoryStore` if none is given), also as `.client.store`. Use it as a context manager: then it is checked at the
+    end that the cluster has come to rest, and that each named fault has happened.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class SimCluster:
         partitions: int = 1,
         seed: int = 0,
         faults: Faults | NamedFault | Iterable[Faults | NamedFault] = (),
+        store: Any = None,
     ) -> None:
+        store = InMemoryStore() if store is None else store
         self.seed = seed
         self.graphs = served_graphs(graphs)
         chances, planned = _sorted_out(faults, self.graphs)
@@ -66,7 +70,8 @@ class SimCluster:
         told = ", ".join(map(repr, [*([chances] if chances != Faults() else []), *planned])) or "no faults"
         self._driver = Driver(engine, seed, told, rough=chances != Faults())
         #: the production client of this cluster
-        self.client = Cluster("memory://simulated", prefix="simulated")
+        self.client = Cluster("memory://simulated", prefix="simulated", store=store)
+        engine.registry.give_store(store)
         self.client.link = SimLink(self._driver)
         for _ in range(coordinators):
             engine.start_coordinator()

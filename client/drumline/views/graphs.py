@@ -106,7 +106,10 @@ class GraphView:
 
     def commit(self, fact: StepCommitted | GraphPaused) -> None:
         """Fold what a superstep changed into the state, or would change: with a pause the run ends."""
-        store(self.cells, patched(self.cells, decoded_changes(fact.changes, self._written)))
+        changed = fact.cells if type(fact) is StepCommitted else None
+        if changed is None:
+            changed = patched(self.cells, decoded_changes(fact.changes, self._written))
+        store(self.cells, changed)
         self._finished.clear()
         self._made_of, self._named = self._named, {}
 

@@ -109,12 +109,18 @@ class View:
 
     def fold(self, fact: Fact) -> list[Any]:
         """The items that `fact` adds to the stream, already shaped."""
-        handler = self._handlers.get(type(fact))
-        if handler is None:
-            return []
-        self._out = []
-        handler(fact)
-        return self._out
+        return self.fold_all((fact,))
+
+    def fold_all(self, facts: Iterable[Fact]) -> list[Any]:
+        """The items that these facts add to the stream, in order."""
+        out: list[Any] = []
+        self._out = out
+        handlers = self._handlers
+        for fact in facts:
+            handler = handlers.get(type(fact))
+            if handler is not None:
+                handler(fact)
+        return out
 
     @property
     def root(self) -> GraphView | None:
@@ -134,6 +140,10 @@ class View:
         }
         tasks = self._tasks or self._debug
         self.folds_cells = self._values or tasks or self._messages is not None
+        #: whether values of the state are shown: what tasks write, or what they make of it
+        self.shows_values = self._updates or self.folds_cells
+        #: whether what tasks get is shown, or must be known
+        self.shows_arguments = self._messages is not None or tasks
         if self.shows_values:
             handlers[TaskFinished] = self._on_finished
         if tasks:
@@ -141,16 +151,6 @@ class View:
         if self.folds_cells:
             handlers[StepCommitted] = handlers[GraphPaused] = self._on_committed
         return handlers
-
-    @property
-    def shows_values(self) -> bool:
-        """Whether values of the state are shown: what tasks write, or what they make of it."""
-        return self._updates or self.folds_cells
-
-    @property
-    def shows_arguments(self) -> bool:
-        """Whether what tasks get is shown, or must be known."""
-        return self._messages is not None or self._tasks or self._debug
 
     # -- what every view keeps ----------------------------------------------------------------------
 

@@ -86,8 +86,8 @@ GRAPH: tuple[Mutation, ...] = (
     Mutation(
         "fresh_values_expire",
         _SUPERSTEP,
-        "if cell is MISSING or name in updated or not channels[name].volatile:",
-        "if cell is MISSING or not channels[name].volatile:",
+        "        if name not in volatile or name in updated:",
+        "        if name not in volatile:",
         _STEPS,
         "What was written in this superstep is seen in the next.",
     ),

@@ -128,8 +128,8 @@ PROTOCOL: tuple[Mutation, ...] = (
     Mutation(
         "attempt_not_in_the_id",
         "protocol/drumline_protocol/ids.py",
-        "str(step), str(attempt), path_key, *ns)",
-        "str(step), path_key, *ns)",
+        "\\0{attempt}\\0{path_key}",
+        "\\0{path_key}",
         "tests/protocol/test_names.py",
         "Tasks of a child graph differ by the parent's attempt.",
     ),
