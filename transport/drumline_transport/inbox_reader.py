@@ -98,8 +98,10 @@ class InboxReader:
                     except Lost as lost:
                         watch.lose(lost)
                         return found or None
-            if found or time.monotonic() >= deadline or self._dialer.closed.is_set():
+            if found or time.monotonic() >= deadline:
                 return found
+            if self._dialer.closed.is_set():
+                return None
 
     def _ask(self, after: Mapping[int, Position], busy: set[int], count: int) -> bool:
         """Ask for what no read stands for. False if there is no connection for it."""
