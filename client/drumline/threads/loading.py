@@ -100,15 +100,18 @@ def histories(program: Program, ns: str) -> Iterator[str]:
             yield from histories(inner, below)
 
 
-def program_at(program: Program, base: str, ns: str) -> Program:
+def program_at(program: Program, base: str, ns: str) -> Program | None:
     """The graph whose checkpoints have the namespace `ns`, within that of `program`, which is `base`.
 
-    Where a part names no graph within (a call's number, a node that calls graphs by itself), the one around it.
+    None for a graph that a node's code calls: it is not known.
     """
     for part in split_ns(ns)[len(split_ns(base)) :]:
+        if part.isdecimal():  # the number of a call
+            continue
         node = program.nodes.get(part.partition(":")[0])
-        if node is not None and node.subprogram is not None:
-            program = node.subprogram
+        if node is None or node.subprogram is None:
+            return None
+        program = node.subprogram
     return program
 
 
