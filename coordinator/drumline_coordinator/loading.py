@@ -101,15 +101,16 @@ def histories(program: Program, ns: str) -> Iterator[str]:
 def program_at(program: Program, base: str, ns: str) -> Program | None:
     """The graph whose checkpoints have the namespace `ns`, within that of `program`, which is `base`.
 
-    None for a graph that a node's code calls: it is not known.
+    None for a graph that is not known: one that a node's code calls, and that does not show there.
     """
     for part in split_ns(ns)[len(split_ns(base)) :]:
         if part.isdecimal():  # the number of a call
             continue
         node = program.nodes.get(part.partition(":")[0])
-        if node is None or node.subprogram is None:
+        inner = None if node is None else graph_within(node)
+        if inner is None:
             return None
-        program = node.subprogram
+        program = getattr(inner, "program", inner)
     return program
 
 
