@@ -12,6 +12,7 @@ from typing import Any
 from drumline_coordinator.checkpointing import planned_rows
 from drumline_coordinator.resuming import journey, tasks_behind
 from drumline_coordinator.thread_run import Replay, ThreadRun
+from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
 from drumline_protocol.checkpoints import Saved, outcomes, split_ns
@@ -100,12 +101,13 @@ def histories(program: Program, ns: str) -> Iterator[str]:
 def program_at(program: Program, base: str, ns: str) -> Program:
     """The graph whose checkpoints have the namespace `ns`, within that of `program`, which is `base`.
 
-    Where a part names no graph within (a call's number, a node that calls graphs by itself), the one around it.
+    Where a part names no graph within that is known (a call's number), the one around it.
     """
     for part in split_ns(ns)[len(split_ns(base)) :]:
         node = program.nodes.get(part.partition(":")[0])
-        if node is not None and node.subprogram is not None:
-            program = node.subprogram
+        inner = None if node is None else graph_within(node)
+        if inner is not None:
+            program = getattr(inner, "program", inner)
     return program
 
 

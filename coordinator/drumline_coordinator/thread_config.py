@@ -52,7 +52,8 @@ def thread_run_of(
 
 def metadata_kept(config: Mapping[str, Any]) -> dict[str, Any]:
     """What checkpoints say of a run: the metadata of its config, without what drumline puts there."""
-    return checkpoint_metadata(config, {})
+    found = checkpoint_metadata(config, {})
+    return {key: value for key, value in found.items() if key not in PLACE and not key.startswith("langgraph_")}
 
 
 def configurable_shown(configurable: Mapping[str, Any], thread: str) -> dict[str, Any]:
