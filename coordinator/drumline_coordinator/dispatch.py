@@ -12,7 +12,7 @@ from drumline_protocol import wire
 from drumline_protocol.cells import CellAt, cell_name
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.failure import describe
-from drumline_protocol.messages import TaskMessage
+from drumline_protocol.messages import TaskMessage, TaskThread
 
 
 class Dispatcher:
@@ -25,8 +25,16 @@ class Dispatcher:
         self.codec = codec
         self._shared = shared
 
-    def message(self, task: Task, token: str = "") -> bytes:
-        """The encoded message of a task's current attempt. `token` is what its executor must show with all it says."""
+    @property
+    def shared(self) -> bytes:
+        """What all messages have in common, as the run's record holds it too."""
+        return self._shared.data
+
+    def message(self, task: Task, token: str = "", below: TaskThread | None = None) -> bytes:
+        """The encoded message of a task's current attempt. `token` is what its executor must show with all it says.
+
+        `below` says where it stands on the run's thread.
+        """
         cells, named = _cells(task)
         message = TaskMessage(
             shared=self._shared,
@@ -45,6 +53,8 @@ class Dispatcher:
             token=token,
             alone=task.is_suspect,
             named=named,
+            answers=task.answers,
+            below=below,
             tries=task.tries,
             first_ms=task.first_ms,
             called=task.called,

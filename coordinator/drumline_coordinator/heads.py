@@ -13,15 +13,17 @@ from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import Scope, Task
 from drumline_protocol.cells import cell_name
 from drumline_protocol.facts import Fact, GraphKept, RunKept, RunStarted, TaskKept
+from drumline_protocol.heads import versions_named
 
 
 def head_facts(started: RunStarted, state: RunState, log_bytes: int, since: str = "") -> list[Fact]:
     """The state of an open run as facts. `since` is the log entry behind which the events of its open tasks lie."""
     heard = {id_: list(heard) for id_, heard in state.heard.items()}
-    facts: list[Fact] = [
-        started,
-        RunKept(state.version, tuple(sorted(state.noticed)), heard, log_bytes, since, state.checkpoint, state.drain),
-    ]
+    noticed = tuple(sorted(state.noticed))
+    kept = RunKept(
+        state.version, noticed, heard, log_bytes, since=since, checkpoint=state.checkpoint, drain=state.drain
+    )
+    facts: list[Fact] = [started, kept]
     if state.root is not None:
         facts += map(_graph, _scopes(state.root))
     return facts
@@ -37,7 +39,7 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
 def _graph(scope: Scope) -> GraphKept:
     state, kept = scope.state, scope.kept
     cells = {key: cell for key, cell in state.cells.items() if key not in kept}
-    flags = [name for name in ("leaving", "asks", "paused") if getattr(scope, name)]
+    flags = [name for name in ("leaving", "asks", "paused", "resumed") if getattr(scope, name)]
     now = not scope.keeps_output or _is_now(scope)
     return GraphKept(
         scope.ns,
@@ -50,6 +52,8 @@ def _graph(scope: Scope) -> GraphKept:
         None if now else scope.output,
         (*flags, *(("now",) if now and scope.output is not None else ())),
         [_task(task) for task in scope.tasks.values()],
+        scope.stop,
+        scope.checkpoint,
     )
 
 
@@ -90,11 +94,14 @@ def _task(task: Task) -> TaskKept:
 
 
 def bases_in(facts: Sequence[Fact]) -> dict[str, int]:
-    """The cells of the cell store that a head names, each with the version of its base."""
-    return {
-        cell_name(fact.ns, channel): how[1]
-        for fact in facts
-        if type(fact) is GraphKept
-        for channel, how in fact.kept.items()
-        if type(how) is list
-    }
+    """The cells of the cell store that a head names, each with the lowest base that a reader of the head needs.
+
+    That is the base of the newest version, or of an older one that the argument of a Send is made of.
+    """
+    bases: dict[str, int] = {}
+    for fact in facts:
+        if type(fact) is GraphKept:
+            named = [(cell_name(fact.ns, key), how[1]) for key, how in fact.kept.items() if type(how) is list]
+            for cell, base in (*named, *((at.cell, at.base) for at in versions_named(fact))):
+                bases[cell] = min(base, bases.get(cell, base))
+    return bases

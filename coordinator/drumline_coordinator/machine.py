@@ -35,6 +35,7 @@ class Machine:
         "program",
         "shared",
         "state",
+        "stopping",
         "thread",
         "wire",
     )
@@ -57,6 +58,8 @@ class Machine:
         self.codec = codec
         #: the thread that the run is on, if it is on one
         self.thread = thread
+        #: it is to stop when the superstep of its root graph is over
+        self.stopping = False
         self.state = RunState(program, root_ns=ns, wire=wire, config=shared.config)
         #: says why the run is to stop at the end of its open superstep; None, and what it gives None: it is not
         self.drain: Callable[[], str | None] | None = None

@@ -7,6 +7,8 @@ RunRequest      client -> coordinator   start this run
 CancelRun       client -> coordinator   end this run now
 DrainRun        client -> coordinator   let this run stop at the end of its superstep
 DeleteRun       client -> coordinator   end this run now, and keep nothing of it
+ThreadSaves     client -> coordinator   add this to a thread
+DeleteThread    client -> coordinator   keep nothing of a thread
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
@@ -57,6 +59,11 @@ class RunRequest:
     fingerprint: str | None = None
     is_async: bool = False
     digest: str = ""
+    #: what to do if the run's thread is busy (`multitask.STRATEGIES`); "": as the cluster does by itself
+    strategy: str = ""
+    #: nodes that the run stops in front of, and behind
+    stops_before: tuple[str, ...] = ()
+    stops_after: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -80,6 +87,35 @@ class DeleteRun:
     """End a run now, if it has not ended, and keep nothing of it: no record, no log, no value."""
 
     run: str
+
+
+@dataclass(slots=True)
+class StopRun:
+    """In the coordinator: end a run on a thread when its superstep is over, and keep what it has done."""
+
+    run: str
+
+
+@dataclass(slots=True)
+class ThreadSaves:
+    """What somebody outside of any run adds to a thread whose head is the checkpoint `head` ("": it has none).
+
+    `rows` are encoded `Checkpoint`s and `TaskWrites`. `run` names the answer: a log of that id tells how it ended.
+    """
+
+    run: str
+    thread: str
+    head: str
+    rows: list[bytes]
+    graph: str = ""
+
+
+@dataclass(slots=True)
+class DeleteThread:
+    """Keep nothing of a thread, nor of its runs; one that is open ends. `run` names the answer, as in `ThreadSaves`."""
+
+    run: str
+    thread: str
 
 
 @dataclass(slots=True)
@@ -123,6 +159,8 @@ class TaskError:
     error: Any
     token: str = ""
     events: int = -1
+    #: what graphs that its code has called add to the run's thread, as `ThreadSaves.rows`
+    rows: list[bytes] = field(default_factory=list)
     #: milliseconds until the node is to be tried again; -1: it is not
     retry_ms: float = -1.0
     #: how many graphs the code of the node has called in all tries
@@ -146,7 +184,10 @@ class TaskBubbled:
 
 @dataclass(slots=True)
 class TaskInterrupt:
-    """A task called `interrupt()`. `interrupts` is a list of `Interrupt`s, boxed on a wire."""
+    """A task called `interrupt()`. `interrupts` is a list of `Interrupt`s, boxed on a wire.
+
+    `answers`: what its earlier questions took of an answer that was for whoever asks next.
+    """
 
     run: str
     task: str
@@ -155,6 +196,9 @@ class TaskInterrupt:
     interrupts: Any
     token: str = ""
     events: int = -1
+    answers: list[Any] = field(default_factory=list)
+    #: as in `TaskError`
+    rows: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -232,6 +276,8 @@ class RunShared:
     #: nodes that the run's graph stops in front of, and behind, in place of those that it was compiled with
     stops_before: tuple[str, ...] = ()
     stops_after: tuple[str, ...] = ()
+    #: the thread that the run is on, which owns its cells; "": it is on none
+    thread: str = ""
 
 
 @dataclass(slots=True)
@@ -261,6 +307,10 @@ class TaskMessage:
     token: str = ""
     alone: bool = False
     named: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    #: what the task's questions were answered so far, in their order
+    answers: list[Any] = field(default_factory=list)
+    #: of a run on a thread: what graphs that the task's code calls must know
+    below: TaskThread | None = None
     #: how often its node is tried now, and when it was tried first (0: now)
     tries: int = 1
     first_ms: float = 0.0
@@ -271,6 +321,21 @@ class TaskMessage:
     error: Any = None
     #: the time limits that its Send has asked for; None: those of the node
     timeout: TimeoutPolicy | None = None
+
+
+@dataclass(slots=True)
+class TaskThread:
+    """Where a task stands on its run's thread (`drumline_worker.job.JobThread`).
+
+    `parents` has the checkpoints of the graphs around the task, by namespace. `answers` are those that this run was
+    given, by question. `rows` are what graphs that the task's code called in an earlier run have added.
+    """
+
+    checkpoint: str
+    parents: dict[str, str]
+    resumes: bool
+    answers: dict[str, Any]
+    rows: list[bytes]
 
 
 @dataclass(slots=True)
@@ -286,6 +351,8 @@ Message = (
     | CancelRun
     | DrainRun
     | DeleteRun
+    | ThreadSaves
+    | DeleteThread
     | Events
     | TaskResult
     | TaskError

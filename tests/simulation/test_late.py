@@ -85,7 +85,7 @@ class OldLink:
     def broker(self) -> Any:
         return self._taken.values
 
-    def partition(self, _run_id: str) -> int:
+    def partition(self, _run_id: str, _thread: str = "") -> int:
         return self._partition
 
     def record(self, _run_id: str) -> dict[str, bytes]:
@@ -140,7 +140,7 @@ def reader_of(
         client.codec,
         modes,
         start=start,
-        read_blobs=lambda blobs: client.broker.read_values(run.partition, [], blobs)[1],
+        read_values=lambda cells, blobs: client.broker.read_values(run.partition, cells, blobs),
     )
 
 

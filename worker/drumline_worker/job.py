@@ -60,9 +60,9 @@ class Fate(Protocol):
 class JobThread:
     """What a task knows of its run's thread: its code may call graphs, which have their checkpoints there too.
 
-    `store` keeps it (`drumline.threads.store.Threads`). `parents` are the checkpoints that the task's graph and those
-    around it stand at, by namespace. `resumes`: the run goes on from where an earlier one stood. `answers` are those
-    that were given to questions, by their ids.
+    `store` keeps it (`drumline.threads.store.Threads`, of which `threads_for(program)` makes that of another graph).
+    `parents` are the checkpoints that the task's graph and those around it stand at, by namespace. `resumes`: the run
+    goes on from where an earlier one stood. `answers` are those that were given to questions, by their ids.
     """
 
     id: str
@@ -72,6 +72,14 @@ class JobThread:
     parents: dict[str, str]
     resumes: bool
     answers: dict[str, Any]
+    #: ids of checkpoints that the caller of the run has named, by namespace
+    addressed: dict[str, str] = field(default_factory=dict)
+    #: an old checkpoint is run again (`drumline_coordinator.thread_run.Replay`)
+    replay: Any = None
+    #: the question, asked by this task before, that has the only answer that was given
+    single: str | None = None
+    #: on a worker: what graphs that the task's code has called add to the thread
+    rows: Callable[[], list[bytes]] | None = None
 
 
 @dataclass(slots=True)
@@ -121,6 +129,8 @@ class Job:
     store: Any = None
     #: what its questions were answered so far, in their order
     answers: Sequence[Any] = ()
+    #: what its questions took of the answer that was for whoever asks next
+    taken: list[Any] = field(default_factory=list)
     #: how often its node was tried, this time included, and when it was tried first (Unix time in seconds; 0: now)
     tries: int = 1
     first_time: float = 0.0

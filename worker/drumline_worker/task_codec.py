@@ -146,9 +146,7 @@ class TaskCodec:
                 check_entry(box.data, "interrupts", answer.interrupts, f"what node {execution.node!r} asked")
                 answer.interrupts = box
             else:
-                return self._encode_failure(
-                    execution, answer.events, describe(answer.error, codec), answer.retry_ms, answer.called
-                )
+                return self._encode_failure(execution, answer.events, describe(answer.error, codec), answer)
             return wire.encode(codec, answer)
         except BaseException as error:  # also from an encoder that the user registered
             return self._encode_failure(execution, answer.events, self._explain(execution, answer, error, codec))
@@ -164,8 +162,9 @@ class TaskCodec:
         return box
 
     def _encode_failure(
-        self, execution: Execution, events: int, failure: Failure, retry_ms: float = -1.0, called: int = 0
+        self, execution: Execution, events: int, failure: Failure, answer: TaskError | None = None
     ) -> bytes:
+        """The answer that a task has failed. `answer` is what its own code's failure says beside the error."""
         failure.place = place_of(execution.node, execution.executor)
         if not execution.cancelled:  # who cancelled it has logged that
             tell_failure(execution, failure)
@@ -177,13 +176,14 @@ class TaskCodec:
             failure,
             execution.token,
             events,
-            retry_ms,
-            called,
+            list(answer.rows if answer is not None else ()),
+            answer.retry_ms if answer is not None else -1.0,
+            answer.called if answer is not None else 0,
         )
         try:
             return wire.encode(self._codec, error)
         except BaseException:  # an encoder worked once and not twice: send the exception without its arguments
-            failure.args = None
+            failure.args, error.rows = None, []
             return wire.encode(self._codec, error)
 
     def _explain(self, execution: Execution, answer: Answer, error: BaseException, codec: Codec) -> Failure:
