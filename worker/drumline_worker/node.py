@@ -42,7 +42,7 @@ def run_job(job: Job) -> Answer:
     if not has_policies(job):
         return context.run(_run_here, job)
     try:
-        answer: Answer = run(job, partial(context.run, _run_here, job))
+        answer: Answer = run(job, lambda: context.run(_run_here, job))
         return answer
     except Exception as error:  # its time was up, or the function that gives the key of a cache has raised
         return failed(job, error)
