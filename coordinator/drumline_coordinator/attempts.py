@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from drumline_coordinator.called import keep_called
+from drumline_coordinator.checkpointing import keep_answers
 from drumline_coordinator.fold import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
@@ -138,6 +139,8 @@ def on_interrupt(machine: Machine, event: TaskInterrupt) -> None:
     task = _answered(machine, event)
     if task is not None:
         keep_called(machine, task, event.rows)
+        if event.answers:
+            keep_answers(machine, task, [*task.answers, *event.answers])
         interrupt(machine, task, event.interrupts)
 
 

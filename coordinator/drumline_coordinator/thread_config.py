@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drumline_coordinator.thread_run import ThreadRun
+from drumline_graph.types import StateUpdates
 from drumline_protocol.metadata import checkpoint_metadata
 
 #: keys of `configurable` that name a place in a thread
@@ -18,24 +19,26 @@ def thread_id_of(config: Mapping[str, Any]) -> str | None:
     return None if thread is None else str(thread)
 
 
-def checkpoints_named(config: Mapping[str, Any]) -> dict[str, str]:
-    """The checkpoints that a config names, by namespace."""
-    configurable = config.get("configurable") or {}
-    ids = dict(configurable.get("checkpoint_map") or {})
-    if configurable.get("checkpoint_id"):
-        ids.setdefault(configurable.get("checkpoint_ns") or "", configurable["checkpoint_id"])
-    return ids
+def thread_run_of(thread: str, config: Mapping[str, Any], input: Any = None, *, is_strict: bool = False) -> ThreadRun:
+    """The run of a config on its thread, of which nothing was read yet.
 
-
-def thread_run_of(thread: str, config: Mapping[str, Any], *, is_strict: bool = False) -> ThreadRun:
-    """The run of a config on its thread, of which nothing was read yet."""
+    A config that names a graph within is one of the root all the same, as in LangGraph: of its checkpoints those in
+    `checkpoint_map` count; an update is one of the graph that is named.
+    """
     configurable = config.get("configurable") or {}
+    ns, id_ = configurable.get("checkpoint_ns") or "", configurable.get("checkpoint_id")
+    parents = dict(configurable.get("checkpoint_map") or {})
+    named = dict(parents)
+    if id_ and (not ns or isinstance(input, StateUpdates)):
+        named.setdefault(ns, id_)
+    shown = configurable_shown(configurable, thread)
     return ThreadRun(
         thread,
-        is_addressed=bool(checkpoints_named(config)),
+        addressed=named,
         is_strict=bool(configurable.get("__pregel_strict_resume", is_strict)),
+        parents=parents,
         metadata=metadata_kept(config),
-        configurable=configurable_shown(configurable, thread),
+        configurable={**shown, **({"checkpoint_map": parents} if parents else {})},
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from drumline_coordinator.loading import Loading, load
-from drumline_coordinator.thread_config import checkpoints_named, thread_run_of
+from drumline_coordinator.loading import Loading, histories, load
+from drumline_coordinator.thread_config import thread_run_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.cells import CellRow
@@ -62,21 +62,26 @@ def load_history(
 
 
 def place_of_run(
-    loader: ThreadLoader, codec: Codec, p: int, head: ThreadHead, program: Program, config: Mapping[str, Any]
+    loader: ThreadLoader,
+    codec: Codec,
+    p: int,
+    head: ThreadHead,
+    program: Program,
+    config: Mapping[str, Any],
+    input: Any,
 ) -> ThreadRun:
     """What a run that begins on the thread must know of it.
 
     DecodeError, CellMissing and BlobMissing for a damaged thread, NoBroker, and whatever planning raises.
     """
-    run = thread_run_of(head.id, config, is_strict=True)
+    run = thread_run_of(head.id, config, input, is_strict=True)
     run.last, run.version, run.answered, run.former = head.last, head.version, head.answered, head.run
-    ids = checkpoints_named(config)
-    places = [*ids.values(), *([head.head] if head.head else [])]
-    if not places:
+    if not head.head:
         return run
-    history = load_history(loader, codec, p, head.id, first_row_of(min(places)))
-    ids.setdefault("", head.head)
-    run.saved = _loaded(load(program, "", ids), history)
+    # all of it if something older than the head may be asked for
+    looks_back = bool(run.addressed) or next(histories(program, ""), None) is not None
+    history = load_history(loader, codec, p, head.id, "-" if looks_back else first_row_of(head.head))
+    run.saved = _loaded(load(program, run, "", input), history)
     run.values = history.values
     asking = {
         task
@@ -91,10 +96,10 @@ def place_of_run(
 def _loaded(loading: Loading, history: History) -> dict[str, Saved]:
     saved: Saved | None = None
     try:
-        read = next(loading)
+        asked = next(loading)
         while True:
-            saved = history.get(read.ns, read.checkpoint)
-            read = loading.send(saved)
+            saved = history.get(asked.ns, asked.checkpoint, asked.before)
+            asked = loading.send(saved)
     except StopIteration as stop:
         found: dict[str, Saved] = stop.value
         return found

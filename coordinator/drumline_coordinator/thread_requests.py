@@ -146,7 +146,7 @@ class ThreadRequests:
         """Begin a run, on the thread of that head; `row`: it has waited, and its first fact is told."""
         run_id, thread = request.run_id, None
         if head is not None:
-            thread = place_of_run(self._loader, codec, self.index, head, program, request.config)
+            thread = place_of_run(self._loader, codec, self.index, head, program, request.config, request.input)
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread)
         self._runs.begin(run_id, open_run)
         if head is not None:

@@ -93,8 +93,9 @@ class History:
             else:
                 self._writes.setdefault((row.ns, row.checkpoint), []).append(row)
 
-    def get(self, ns: str, checkpoint: str = "") -> Saved | None:
-        """A checkpoint with its pending writes; without an id the newest one. None if the rows do not have it.
+    def get(self, ns: str, checkpoint: str = "", before: str = "") -> Saved | None:
+        """A checkpoint with its pending writes; without an id the newest one (that is older than `before`). None if the
+        rows do not have it.
 
         DecodeError, CellMissing, BlobMissing, and whatever reading raises.
         """
@@ -102,7 +103,8 @@ class History:
         if not rows:
             return None
         newest = max(rows)
-        row = rows.get(checkpoint or newest)
+        older = max((id_ for id_ in rows if id_ < before), default="") if before else newest
+        row = rows.get(checkpoint or older)
         if row is None:
             return None
         found = save_in(self._codec, row.data)

@@ -166,7 +166,10 @@ class TaskBubbled:
 
 @dataclass(slots=True)
 class TaskInterrupt:
-    """A task called `interrupt()`. `interrupts` is a list of `Interrupt`s, boxed on a wire."""
+    """A task called `interrupt()`. `interrupts` is a list of `Interrupt`s, boxed on a wire.
+
+    `answers`: what its earlier questions took of an answer that was for whoever asks next.
+    """
 
     run: str
     task: str
@@ -175,6 +178,7 @@ class TaskInterrupt:
     interrupts: Any
     token: str = ""
     events: int = -1
+    answers: list[Any] = field(default_factory=list)
     #: as in `TaskError`
     rows: list[bytes] = field(default_factory=list)
 
@@ -287,7 +291,8 @@ class TaskThread:
     """Where a task stands on its run's thread (`drumline_worker.job.JobThread`).
 
     `parents` has the checkpoints of the graphs around the task, by namespace. `answers` are those that this run was
-    given, by question. `rows` are what graphs that the task's code called in an earlier run have added.
+    given, by question. `rows` are what graphs that the task's code called in an earlier run have added. `addressed`
+    are the checkpoints that the run's caller has named, `single` is the question that has the only answer.
     """
 
     checkpoint: str
@@ -295,6 +300,8 @@ class TaskThread:
     resumes: bool
     answers: dict[str, Any]
     rows: list[bytes]
+    addressed: dict[str, str] = field(default_factory=dict)
+    single: str | None = None
 
 
 @dataclass(slots=True)

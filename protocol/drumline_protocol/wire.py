@@ -76,6 +76,7 @@ _CODES: dict[int, type] = {
     22: f.TaskAnswered,
     23: c.Checkpoint,
     24: c.TaskWrites,
+    25: f.UpdateBegun,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,

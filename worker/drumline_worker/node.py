@@ -18,7 +18,7 @@ from typing import Any
 
 from drumline_graph.callables import is_runnable
 from drumline_graph.cancelled import not_cancelled
-from drumline_graph.constants import START
+from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.program import Branch, Node
@@ -140,7 +140,7 @@ def _steps(job: Job) -> Steps:
         writes = with_delta_ids(job.program, job.task, writes)  # now: routers see them too
     else:
         writes = [(channel, value) for channel, value in job.writes]
-        result = job.input if node.name == START else None
+        result = job.input if node.name == START or job.path[0] == INTERRUPT else None  # that of an update
     if node.branches:
         body_writes = list(writes)
         for branch in node.branches:
@@ -174,7 +174,9 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
-        asked = TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+        asked = TaskInterrupt(
+            job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]), answers=job.taken
+        )
         if job.thread is not None and job.thread.rows is not None:
             asked.rows = job.thread.rows()
         return asked

@@ -157,7 +157,9 @@ class Registry:
             below.parents,
             below.resumes,
             below.answers,
-            carried.rows,
+            addressed=below.addressed,
+            single=below.single,
+            rows=carried.rows,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

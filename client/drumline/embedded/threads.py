@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
-from drumline.threads.loading import Loading, arun_loading, load, run_loading
+from drumline.threads.loading import Loading, aread, arun_loading, load, read, run_loading
+from drumline.threads.opening import thread_run, thread_run_below
 from drumline.threads.store import Threads, threads_of
 from drumline_coordinator.below import standing
+from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Task
-from drumline_coordinator.thread_config import checkpoints_named, configurable_shown, metadata_kept, thread_run_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.checkpoints import Save, joined_ns
@@ -26,32 +27,18 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
 
     ValueError for a graph with a saver that is called without a thread id.
     """
-    configurable = call.config.get("configurable") or {}
+    ns = joined_ns(base)
     if call.caller is not None:
         above = call.caller.job.thread
         if above is None or program.persists is False:
             return None
-        run = ThreadRun(
-            above.id,
-            resumes=above.resumes,
-            answers=above.answers,
-            parents=dict(above.parents),
-            metadata=metadata_kept(call.config),
-            configurable=configurable_shown(configurable, above.id),
-        )
-        ns = joined_ns(base)
-        return OpenThread(run, threads_of(above.store, program, ns), above.durability, load(program, ns, {}))
+        run = thread_run_below(above, call)
+        store = threads_of(above.store, program, ns)
+        return OpenThread(run, store, above.durability, load(program, run, ns, call.input))
     if call.saver is None:
         return None
-    thread = configurable.get("thread_id")
-    if thread is None:
-        raise ValueError(
-            "Checkpointer requires one or more of the following 'configurable' keys: thread_id, checkpoint_ns, "
-            f"checkpoint_id. Call graph {program.name!r} with config={{'configurable': {{'thread_id': ...}}}}."
-        )
-    run = thread_run_of(str(thread), call.config)
-    loading = load(program, "", checkpoints_named(call.config))
-    return OpenThread(run, threads_of(call.saver, program), call.durability, loading)
+    run = thread_run(program, call)
+    return OpenThread(run, threads_of(call.saver, program, ns), call.durability, load(program, run, ns, call.input))
 
 
 class OpenThread:
@@ -67,11 +54,11 @@ class OpenThread:
 
     def load(self) -> None:
         """Read what the run begins from."""
-        self.run.saved = run_loading(self._loading, lambda ns, id_: self._store.get(self.run.id, ns, id_))
+        self.run.saved = run_loading(self._loading, lambda asked: read(self._store, self.run.id, asked))
 
     async def aload(self) -> None:
         """The twin of `load`."""
-        self.run.saved = await arun_loading(self._loading, lambda ns, id_: self._store.aget(self.run.id, ns, id_))
+        self.run.saved = await arun_loading(self._loading, lambda asked: aread(self._store, self.run.id, asked))
 
     def keep(self, saves: Sequence[Save]) -> None:
         """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""
@@ -114,5 +101,14 @@ class OpenThread:
         scope = task.scope
         parents = standing(self.run, scope)
         return JobThread(
-            self.run.id, self._store, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
+            self.run.id,
+            self._store,
+            self._durability,
+            scope.checkpoint,
+            parents,
+            scope.resumed,
+            self.run.answers,
+            self.run.addressed,
+            self.run.replay,
+            single_answer(self.run, task.id),
         )

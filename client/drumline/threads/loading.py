@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, TypeVar
 
-from drumline_coordinator.loading import Loading, Read, load, open_tasks, program_at, state_of, tasks_of
+from drumline_coordinator.loading import Loading, Read, histories, load, open_tasks, program_at, state_of, tasks_of
 from drumline_protocol.checkpoints import Saved
+
+if TYPE_CHECKING:
+    from drumline.threads.store import Threads
 
 __all__ = [
     "Loading",
     "Read",
+    "aread",
     "arun_loading",
+    "histories",
     "load",
     "open_tasks",
     "program_at",
+    "read",
     "run_loading",
     "state_of",
     "tasks_of",
 ]
 
+T = TypeVar("T")
 
-def run_loading(loading: Loading, read: Any) -> dict[str, Saved]:
-    """Read what `loading` asks for by `read(ns, checkpoint)`."""
-    answer: Any = None
+
+# -- who reads -------------------------------------------------------------------------------------
+
+
+def run_loading(loading: Generator[Read, Saved | None, T], reads: Callable[[Read], Saved | None]) -> T:
+    """Read what `loading` asks for, and give what it makes of that."""
+    answer: Saved | None = None
     try:
         while True:
-            asked = loading.send(answer)
-            answer = read(asked.ns, asked.checkpoint)
+            answer = reads(loading.send(answer))
     except StopIteration as stop:
-        result: dict[str, Saved] = stop.value
+        result: T = stop.value
         return result
 
 
-async def arun_loading(loading: Loading, read: Any) -> dict[str, Saved]:
-    """The same with an async `read`."""
-    answer: Any = None
+async def arun_loading(
+    loading: Generator[Read, Saved | None, T], reads: Callable[[Read], Awaitable[Saved | None]]
+) -> T:
+    """The same with an async `reads`."""
+    answer: Saved | None = None
     try:
         while True:
-            asked = loading.send(answer)
-            answer = await read(asked.ns, asked.checkpoint)
+            answer = await reads(loading.send(answer))
     except StopIteration as stop:
-        result: dict[str, Saved] = stop.value
+        result: T = stop.value
         return result
+
+
+def read(store: Threads, thread: str, asked: Read) -> Saved | None:
+    """Read a checkpoint of a thread in a store."""
+    if asked.before:
+        return next(store.history(thread, asked.ns, before=asked.before, limit=1), None)
+    return store.get(thread, asked.ns, asked.checkpoint)
+
+
+async def aread(store: Threads, thread: str, asked: Read) -> Saved | None:
+    """The twin of `read`."""
+    if asked.before:
+        async for saved in store.ahistory(thread, asked.ns, before=asked.before, limit=1):
+            return saved
+        return None
+    return await store.aget(thread, asked.ns, asked.checkpoint)
