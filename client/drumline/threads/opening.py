@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drumline.checkpoint.base.types import get_checkpoint_metadata
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_graph.types import StateUpdates
 
 if TYPE_CHECKING:
     from drumline.call import Call
-    from drumline_worker.job import JobThread
+    from drumline_protocol.metadata import checkpoint_metadata
+from drumline_worker.job import JobThread
 
 #: keys of `configurable` that name a checkpoint
 _PLACE = ("checkpoint_ns", "checkpoint_id", "checkpoint_map", "thread_id")
@@ -62,7 +62,7 @@ def thread_run_below(above: JobThread, call: Call) -> ThreadRun:
 
 def _metadata(call: Call) -> dict[str, Any]:
     """What checkpoints say of the run: what LangGraph's savers take of a config."""
-    found: dict[str, Any] = get_checkpoint_metadata(call.config, {})
+    found: dict[str, Any] = checkpoint_metadata(call.config, {})
     return found
 
 
