@@ -190,8 +190,7 @@ class Stage:
             return
         for row in fx.rows:
             commit.cells.append(CellAppend(run_id, row.cell, row.version, row.parent, row.data))
-            if row.trims and row.cell not in bases:
-                self._trim(open_run, row.cell, row.version)
+        self._trim(open_run, [(row.cell, row.version) for row in fx.rows if row.trims and row.cell not in bases])
         for cell in fx.dropped:
             if cell in bases:
                 open_run.dropped.append(cell)
@@ -199,9 +198,13 @@ class Stage:
                 commit.cells_dropped.append((run_id, cell))
         commit.blobs_kept.extend((run_id, blob) for blob in fx.named)
 
-    def _trim(self, open_run: OpenRun, cell: str, lowest: int) -> None:
-        needed = bases_named(open_run.run.state.tasks.values()).get(cell, lowest)
-        self.commit.cells_trimmed.append((open_run.run.id, cell, min(lowest, needed)))
+    def _trim(self, open_run: OpenRun, lowest: Sequence[tuple[str, int]]) -> None:
+        """Let go of versions: of each cell, those below one that is given, but for what arguments are made of."""
+        if not lowest:
+            return
+        needed = bases_named(open_run.run.state.tasks.values())
+        run_id, trimmed = open_run.run.id, self.commit.cells_trimmed
+        trimmed.extend((run_id, cell, min(version, needed.get(cell, version))) for cell, version in lowest)
 
     def _head(self, open_run: OpenRun, added: int) -> list[Fact]:
         """A new head, once the log behind the last one is larger than that and than `HEAD_AFTER_BYTES_MIN`; or none.
@@ -230,9 +233,8 @@ class Stage:
         if cut is not None:
             commit.blobs_dropped.extend((run_id, blob) for blob in cut.blobs)
         former, open_run.head_bases = open_run.head_bases, open_run.bounded.bases(bases_in(facts))
-        for cell, base in open_run.head_bases.items():
-            if former.get(cell, base) < base:
-                self._trim(open_run, cell, base)
+        risen = [(cell, base) for cell, base in open_run.head_bases.items() if former.get(cell, base) < base]
+        self._trim(open_run, risen)
         gone = [cell for cell in open_run.dropped if cell not in open_run.head_bases]
         commit.cells_dropped.extend((run_id, cell) for cell in gone)
         open_run.dropped = [cell for cell in open_run.dropped if cell in open_run.head_bases]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
 from langgraph.prebuilt import create_react_agent as their_agent
+from tests.prebuilt.models import Scripted
 
 from drumline.langgraph import adapt
 from drumline.prebuilt import create_react_agent
@@ -21,33 +19,14 @@ TURNS = 24
 PAGE_CHARS = 1500
 
 
-class Caller(BaseChatModel):
-    """Calls the tool twice a turn, for `TURNS` turns."""
+class Caller(Scripted):
+    """Calls the tool twice a turn, for `TURNS` turns. Its messages have the same ids wherever it runs."""
 
-    @property
-    def _llm_type(self) -> str:
-        return "caller"
+    turns: list[Any] = [*([("look_up", {"page": turn})] * 2 for turn in range(TURNS)), "done"]  # noqa: RUF012
 
-    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
-        del tools, kwargs
-        return self
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        del stop, run_manager, kwargs
-        turn = sum(isinstance(message, AIMessage) for message in messages)
-        answer = AIMessage("done", id="done")
-        if turn < TURNS:
-            calls = [
-                {"id": f"{turn}-{n}", "name": "look_up", "args": {"page": turn}, "type": "tool_call"} for n in "ab"
-            ]
-            answer = AIMessage("", id=f"turn {turn}", tool_calls=calls)
-        return ChatResult(generations=[ChatGeneration(message=answer)])
+    def _turn(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> AIMessage:
+        number = sum(isinstance(message, AIMessage) for message in messages)
+        return super()._turn(messages, kwargs).model_copy(update={"id": f"turn {number}"})
 
 
 @tool

@@ -24,6 +24,7 @@ from drumline_protocol.facts import (
     RunStarted,
     Sketch,
 )
+from drumline_worker.job import portable_event
 
 CODEC = Codec()
 MODES = ("tasks", "values", "updates")
@@ -67,7 +68,7 @@ def attempt(graph: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[byte
 
 def _encoded(kind: int, payload: Any, header: Any) -> bytes:
     assert kind == NESTED
-    return wire.encode_item(CODEC, kind, payload, header)
+    return wire.encode_item(CODEC, kind, portable_event(kind, payload, CODEC), header)
 
 
 def view_of(task: str) -> View:

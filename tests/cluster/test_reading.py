@@ -60,6 +60,7 @@ def stream_of(broker: Any, run_id: str, fed: Fed, kind: Callable[..., Any] = Run
         reader,
         lambda: opener(0, run_id),
         begin=None,
+        late=None,
         cancel=None,
         idle=lambda: None,
         canceller=Canceller(),

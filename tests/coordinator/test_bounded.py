@@ -43,10 +43,10 @@ class Link:
     def broker(self) -> Any:
         return self.seat.broker
 
-    def partition(self, _run_id: str) -> int:
+    def partition(self, _run_id: str, _thread: str = "") -> int:
         return 0
 
-    def record(self, run_id: str) -> dict[str, bytes]:
+    def record(self, run_id: str, _thread: str = "") -> dict[str, bytes]:
         return self.seat.broker.load_run(0, run_id)
 
 

@@ -22,7 +22,7 @@ from drumline.langgraph.their_dicts import (
     writes_of,
 )
 from drumline.langgraph.their_ids import Names
-from drumline.threads.loading import program_at
+from drumline_coordinator.loading import program_at
 from drumline_graph.program import Program
 from drumline_protocol.checkpoints import Checkpoint, Save, Saved, split_ns
 

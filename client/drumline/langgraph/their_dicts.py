@@ -14,7 +14,7 @@ from typing import Any
 from drumline.langgraph.their_ids import Names
 from drumline.langgraph.values import our_value, their_value
 from drumline.threads.foreign import ranks, shown_values, taken_cells
-from drumline.threads.loading import tasks_of
+from drumline_coordinator.loading import tasks_of
 from drumline_graph.channels import BinaryOperatorAggregate, DeltaChannel
 from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.constants import INTERRUPT, TASKS

@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
-from drumline.store.base.items import Item, SearchItem
-from drumline.store.base.ops import (
-    NOT_PROVIDED,
-    GetOp,
-    ListNamespacesOp,
-    NamespacePath,
-    NotProvided,
-    Op,
-    PutOp,
-    Result,
-    SearchOp,
-)
+from drumline.store.base.ops import GetOp, ListNamespacesOp, Op, PutOp, Result, SearchOp
 from drumline.store.base.store import BaseStore
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,12 +29,14 @@ class AsyncBatchedBaseStore(BaseStore):
         #: operations that the next batch runs, and who waits for them
         self._waiting: list[tuple[asyncio.Future[Any], Op]] = []
 
-    async def _ask(self, op: Op) -> Any:
+    async def _ask(self, op: Op) -> Result:
+        """Run one operation together with what others ask."""
         future: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.append((future, op))
         if len(self._waiting) == 1:
             self._loop.call_soon(self._begin)
-        return await future
+        found: Result = await future
+        return found
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -68,56 +59,6 @@ class AsyncBatchedBaseStore(BaseStore):
         for (future, _), place in zip(waiting, places, strict=True):
             if not future.done():
                 future.set_result(results[place])
-
-    # -- for its loop ---------------------------------------------------------------------------------
-
-    async def aget(self, namespace: tuple[str, ...], key: str, *, refresh_ttl: bool | None = None) -> Item | None:
-        """As `BaseStore.aget`, together with what others ask."""
-        return cast("Item | None", await self._ask(self._get_op(namespace, key, refresh_ttl)))
-
-    async def asearch(
-        self,
-        namespace_prefix: tuple[str, ...],
-        /,
-        *,
-        query: str | None = None,
-        filter: dict[str, Any] | None = None,
-        limit: int = 10,
-        offset: int = 0,
-        refresh_ttl: bool | None = None,
-    ) -> list[SearchItem]:
-        """As `BaseStore.asearch`, together with what others ask."""
-        op = self._search_op(namespace_prefix, filter, limit, offset, query, refresh_ttl)
-        return cast("list[SearchItem]", await self._ask(op))
-
-    async def aput(
-        self,
-        namespace: tuple[str, ...],
-        key: str,
-        value: Mapping[str, Any],
-        index: Literal[False] | list[str] | None = None,
-        *,
-        ttl: float | NotProvided | None = NOT_PROVIDED,
-    ) -> None:
-        """As `BaseStore.aput`, together with what others ask."""
-        await self._ask(self._put_op(namespace, key, value, index, ttl))
-
-    async def adelete(self, namespace: tuple[str, ...], key: str) -> None:
-        """As `BaseStore.adelete`, together with what others ask."""
-        await self._ask(self._delete_op(namespace, key))
-
-    async def alist_namespaces(
-        self,
-        *,
-        prefix: NamespacePath | None = None,
-        suffix: NamespacePath | None = None,
-        max_depth: int | None = None,
-        limit: int = 100,
-        offset: int = 0,
-    ) -> list[tuple[str, ...]]:
-        """As `BaseStore.alist_namespaces`, together with what others ask."""
-        op = self._list_op(prefix, suffix, max_depth, limit, offset)
-        return cast("list[tuple[str, ...]]", await self._ask(op))
 
     # -- for other threads ----------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ class BaseStore(ABC):
 
     async def aget(self, namespace: tuple[str, ...], key: str, *, refresh_ttl: bool | None = None) -> Item | None:
         """The twin of `get` for an event loop."""
-        return cast("Item | None", (await self.abatch([self._get_op(namespace, key, refresh_ttl)]))[0])
+        return cast("Item | None", await self._ask(self._get_op(namespace, key, refresh_ttl)))
 
     def search(
         self,
@@ -90,7 +90,7 @@ class BaseStore(ABC):
     ) -> list[SearchItem]:
         """The twin of `search` for an event loop."""
         op = self._search_op(namespace_prefix, filter, limit, offset, query, refresh_ttl)
-        return cast("list[SearchItem]", (await self.abatch([op]))[0])
+        return cast("list[SearchItem]", await self._ask(op))
 
     def put(
         self,
@@ -117,7 +117,7 @@ class BaseStore(ABC):
         ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
         """The twin of `put` for an event loop."""
-        await self.abatch([self._put_op(namespace, key, value, index, ttl)])
+        await self._ask(self._put_op(namespace, key, value, index, ttl))
 
     def delete(self, namespace: tuple[str, ...], key: str) -> None:
         """Delete what is under `key`, if anything is. InvalidNamespaceError."""
@@ -125,7 +125,7 @@ class BaseStore(ABC):
 
     async def adelete(self, namespace: tuple[str, ...], key: str) -> None:
         """The twin of `delete` for an event loop."""
-        await self.abatch([self._delete_op(namespace, key)])
+        await self._ask(self._delete_op(namespace, key))
 
     def list_namespaces(
         self,
@@ -151,7 +151,11 @@ class BaseStore(ABC):
     ) -> list[tuple[str, ...]]:
         """The twin of `list_namespaces` for an event loop."""
         op = self._list_op(prefix, suffix, max_depth, limit, offset)
-        return cast("list[tuple[str, ...]]", (await self.abatch([op]))[0])
+        return cast("list[tuple[str, ...]]", await self._ask(op))
+
+    async def _ask(self, op: Op) -> Result:
+        """Run one operation for an event loop: a batch of its own."""
+        return (await self.abatch([op]))[0]
 
     # -- operations -----------------------------------------------------------------------------------
 
