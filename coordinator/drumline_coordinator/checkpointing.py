@@ -13,7 +13,7 @@ from drumline_graph.constants import TAG_HIDDEN
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned
 from drumline_protocol.checkpoint_ids import next_checkpoint_id
-from drumline_protocol.checkpoints import NO_WRITES, Checkpoint, PendingWrite, TaskWrites, joined_ns
+from drumline_protocol.checkpoints import CALL, NO_WRITES, Checkpoint, PendingWrite, TaskWrites, joined_ns
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import Checkpointed, PlannedTask
 from drumline_protocol.failure import Failure
@@ -126,7 +126,12 @@ def keep_writes(machine: Machine, task: Task, writes: Any) -> None:
 
 def keep_result(machine: Machine, task: Task, writes: Any) -> None:
     """The thread keeps the result of a task: also one that has written nothing has ended."""
-    keep_writes(machine, task, unbox(writes) or [(NO_WRITES, None)])
+    keep_writes(machine, task, [*(unbox(writes) or [(NO_WRITES, None)]), *call_of(task)])
+
+
+def call_of(task: Task) -> list[tuple[str, Any]]:
+    """Behind what the thread keeps of a called `@task`: which call it was."""
+    return [(CALL, list(task.call))] if task.call else []
 
 
 def error_text(error: Any) -> str:

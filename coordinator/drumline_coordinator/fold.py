@@ -30,7 +30,8 @@ from drumline_coordinator.tasks import (
 )
 from drumline_graph.constants import INTERRUPT, PUSH, START, TASKS
 from drumline_graph.delta import patched
-from drumline_graph.superstep import State, path_key_of
+from drumline_graph.program import Node
+from drumline_graph.superstep import PUSH_TRIGGERS, State, path_key_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
@@ -50,6 +51,7 @@ from drumline_protocol.facts import (
     RunKept,
     StepCommitted,
     TaskAnswered,
+    TaskCalled,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -109,6 +111,7 @@ def _forget(state: RunState, scope: Scope) -> None:
         if task.child is not None:
             _forget(state, task.child)
         state.running -= task.is_sent
+        state.callers -= task.is_sent and task.calls > 0
         state.parked -= task.status is PARKED
         state.ready.pop(task.id, None)
         del state.tasks[task.id]
@@ -183,6 +186,17 @@ def _planned(state: RunState, fact: PlanMade) -> None:
     scope.open_tasks = len(fact.tasks)
 
 
+def _called(state: RunState, fact: TaskCalled) -> None:
+    scope, caller = state.scopes[fact.ns], state.tasks[fact.caller]
+    node = fact.node or Node(fact.name, None, triggers=PUSH_TRIGGERS)
+    task = Task(fact.task, fact.name, fact.path, path_key_of(fact.path), PUSH_TRIGGERS, fact.args, node, scope)
+    task.caller, task.call = caller, fact.call
+    caller.calls += 1
+    state.callers += caller.is_sent and caller.calls == 1
+    scope.tasks[task.id] = state.tasks[task.id] = state.ready[task.id] = task
+    scope.open_tasks += 1
+
+
 def _argument(scope: Scope, row: PlannedTask) -> Any:
     """What a task gets beside the state: a PUSH task the argument of its Send, which lies in the state too."""
     sends = scope.state.cells.get(TASKS)
@@ -211,6 +225,7 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
     scope.resumed = False
+    scope.left = {}
 
 
 def _taken(state: RunState, fact: InputTaken) -> None:
@@ -320,10 +335,19 @@ def _end(state: RunState, id_: str, status: TaskStatus) -> Task:
         if task.status is not RUNNING:
             fold_dispatch(state, [task])
         state.running -= 1
+        if task.calls:
+            state.callers -= 1
     task.become(status)
     task.n += 1  # the answer has a number too
     task.scope.open_tasks -= 1
+    if task.caller is not None:
+        _call_ended(state, task.caller)
     return task
+
+
+def _call_ended(state: RunState, caller: Task) -> None:
+    caller.calls -= 1
+    state.callers -= caller.is_sent and not caller.calls
 
 
 def _finished(state: RunState, fact: TaskFinished) -> None:
@@ -354,7 +378,9 @@ def _left_its_graph(state: RunState, fact: TaskLeft) -> None:
 
 
 def _failed(state: RunState, fact: TaskFailed) -> None:
-    _end(state, fact.task, FAILED)
+    task = _end(state, fact.task, FAILED)
+    if task.caller is not None:  # its graph goes on: the error is its caller's
+        task.writes = []
 
 
 def _routing_started(state: RunState, fact: RoutingStarted) -> None:
@@ -399,6 +425,7 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     Checkpointed: _checkpointed,
     GraphResumed: _resumed,
     TaskAnswered: _answered,
+    TaskCalled: _called,
     Emitted: _emitted,
     AttemptRetracted: _retracted,
     TaskParked: _parked,

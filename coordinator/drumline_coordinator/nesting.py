@@ -11,7 +11,14 @@ from typing import Any
 
 from drumline_coordinator.cells import kept_below, names_by_value
 from drumline_coordinator.changes import merge, taken_fact
-from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
+from drumline_coordinator.checkpointing import (
+    call_of,
+    error_text,
+    keep_result,
+    keep_writes,
+    make_checkpoint,
+    planned_rows,
+)
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, restore
@@ -22,7 +29,9 @@ from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
+from drumline_graph.functional import begins_at_once
 from drumline_graph.program import Program
+from drumline_graph.superstep import Planned
 from drumline_graph.types import Command
 from drumline_graph.writes import joined
 from drumline_protocol.checkpoints import ERROR, INPUT, joined_ns
@@ -90,6 +99,12 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
     if machine.thread is not None and scope.lasts:
         take_input(machine, scope, input, _NEW)
         return
+    if begins_at_once(program):
+        entering_writes(scope, "", input, wire=machine.wire)
+        machine.emit(taken_fact(machine, scope, [(program.start.triggers[0], input)], ())[0])
+        planned = due(scope, 0)
+        _open_step(machine, scope, planned_rows(program, machine.id, ns, planned, 0), 0, planned)
+        return
     start = program.start
     id_ = task_id(machine.id, ns, 0, start.path_key)
     writes = [*entering_writes(scope, id_, input, wire=machine.wire), *start.edges]
@@ -118,7 +133,18 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
     planned = due(scope, step + 2)
     make_checkpoint(machine, scope, INPUT, step + 1, planned, None, runs=True)
     rows = planned_rows(scope.program, scope.checkpoint, scope.ns, planned, step + 2)
-    start_task(machine, scope, rows[0], input)
+    if begins_at_once(scope.program):
+        _open_step(machine, scope, rows, step + 2, planned)
+    else:
+        start_task(machine, scope, rows[0], input)
+
+
+def _open_step(
+    machine: Machine, scope: Scope, rows: list[PlannedTask], step: int, planned: Sequence[Planned]
+) -> None:
+    """Open the first superstep of a graph whose nodes the input triggers itself. None of them is a graph."""
+    inputs = [item.input for item in planned]
+    machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs))
 
 
 def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> None:
@@ -287,14 +313,16 @@ def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
     scope = task.scope
     machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
     if machine.thread is not None and (asked := unbox(interrupts)):  # none: a graph in it has stopped at a breakpoint
-        keep_writes(machine, task, [(INTERRUPT, asked)])
+        keep_writes(machine, task, [(INTERRUPT, asked), *call_of(task)])
     machine.note_end(scope)
 
 
 def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -> None:
     """The task has a command for the graph around its own, which is left once its siblings have ended."""
     scope = task.scope
-    if place_of(machine.state, scope) is Place.ROOT:
+    if task.caller is not None:
+        fail_task(machine, task, ParentCommand(command))
+    elif place_of(machine.state, scope) is Place.ROOT:
         fail_task(machine, task, NoParentGraph(command, task.name))
     elif waits_to_leave(scope, task):
         finish(machine, task, [(LEAVE, command)], executor)
@@ -304,8 +332,14 @@ def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -
 
 
 def fail_task(machine: Machine, task: Task, error: Any) -> None:
-    """The task, the tasks above it, and the run have failed."""
+    """The task, the tasks above it, and the run have failed. Of a called `@task`: that alone, its caller is told."""
     error = not_cancelled(error, task.name)
+    if task.caller is not None:
+        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms))
+        if machine.thread is not None:
+            keep_writes(machine, task, [(ERROR, error_text(error)), *call_of(task)])
+        machine.note_end(task.scope)
+        return
     current: Task | None = task
     while current is not None:
         scope = current.scope

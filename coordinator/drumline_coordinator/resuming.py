@@ -13,6 +13,7 @@ from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import GoingOn
 from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import EmptyInputError, UnknownInterruptError
+from drumline_graph.functional import begins_at_once
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_graph.types import Command
@@ -152,6 +153,8 @@ def tasks_behind(program: Program, state: State, step: int, stop: int) -> list[P
     """The tasks of superstep `step`: START, if the input was not taken yet, or what follows. Raises as `plan`."""
     start = program.start
     channel = start.triggers[0]
+    if begins_at_once(program):
+        return plan(program, state, None, step=step, stop=stop)
     if state.versions.get(channel, 0) > state.seen.get(START, {}).get(channel, 0) and channel in state.cells:
         return [Planned(START, start.path, start.path_key, start.triggers, state.cells[channel])]
     return plan(program, state, None, step=step, stop=stop)
@@ -166,7 +169,7 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
     thread = machine.thread
     assert thread is not None
     answers = [] if outcome is None else list(outcome.answers)
-    ns = joined_ns((*scope.ns, f"{task.name}:{task.id}"))
+    ns = joined_ns((*task.around, f"{task.name}:{task.id}"))
     asked = len(answers)
     for id_ in (interrupt_id(ns, asked), interrupt_id(ns, 0)):
         if id_ in thread.answers:

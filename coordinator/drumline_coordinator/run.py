@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator import attempts
+from drumline_coordinator.calling import on_call
 from drumline_coordinator.barrier import settle
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
@@ -43,6 +44,7 @@ from drumline_protocol.messages import (
     Refused,
     RunRequest,
     TaskBubbled,
+    TaskCall,
     TaskError,
     TaskInterrupt,
     TaskResult,
@@ -140,6 +142,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     TaskError: attempts.on_error,
     TaskBubbled: attempts.on_bubbled,
     TaskInterrupt: attempts.on_interrupt,
+    TaskCall: on_call,
     Refused: attempts.on_refused,
     WorkersChanged: attempts.on_workers,
     AttemptLost: attempts.on_lost,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from operator import attrgetter
 from typing import Any
@@ -10,6 +11,7 @@ from drumline_graph.constants import PUSH
 from drumline_graph.errors import DrumlineError
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
+from drumline_protocol.checkpoints import Outcome
 from drumline_protocol.limits import DEATHS_IN_COMPANY_MAX
 
 
@@ -62,6 +64,7 @@ OPEN = (PLANNED, RUNNING, PARKED)
 RUN, ROUTE = "run", "route"
 
 
+_NOTHING: Mapping[str, Outcome] = {}
 _by_path_key = attrgetter("path_key")
 
 
@@ -83,6 +86,9 @@ class Task:
     __slots__ = (
         "answers",
         "attempt",
+        "call",
+        "caller",
+        "calls",
         "child",
         "deaths",
         "executor",
@@ -143,6 +149,11 @@ class Task:
         self.reason = ""
         #: the graph of a subgraph's node, while it is open
         self.child: Scope | None = None
+        #: of a called `@task`: the task whose code calls it, and which call it is (`TaskCalled.call`)
+        self.caller: Task | None = None
+        self.call: tuple[str, ...] = ()
+        #: how many of its own calls have not ended
+        self.calls = 0
 
     def written_to(self, channel: str) -> list[Any]:
         """What it has written to a channel."""
@@ -154,6 +165,12 @@ class Task:
             raise ImpossibleTransition(self, status)
         self.status = status
         self.story += status.letter
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """The namespace that it runs in: that of its graph, and the tasks that have called it."""
+        caller = self.caller
+        return self.scope.ns if caller is None else (*caller.around, f"{caller.name}:{caller.id}")
 
     @property
     def is_push(self) -> bool:
@@ -192,6 +209,7 @@ class Scope:
         "kept",
         "lasts",
         "leaving",
+        "left",
         "ns",
         "open_tasks",
         "output",
@@ -219,6 +237,8 @@ class Scope:
         self.checkpoint = ""
         #: its open superstep is one that an earlier run had begun
         self.resumed = False
+        #: what that run has left of its tasks, by their ids: those that are called later take it up then
+        self.left: Mapping[str, Outcome] = _NOTHING
         #: whether a thread keeps it
         self.lasts: bool = program.persists is not False and (parent is None or parent.scope.lasts)
         #: the tasks of the open superstep, in planning order, and how many of them have not ended

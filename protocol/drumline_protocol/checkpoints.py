@@ -25,7 +25,9 @@ NULL_TASK = "00000000-0000-0000-0000-000000000000"
 #: channels of pending writes that tell what became of a task. The newest write of a task to one of them holds.
 ERROR, RESUME, NO_WRITES = "__error__", "__resume__", "__no_writes__"
 ERROR_SOURCE = "__error_source_node__"
-CONTROL = frozenset((ERROR, ERROR_SOURCE, INTERRUPT, RESUME))
+#: of a called `@task`, behind what it wrote: which call it was (`TaskCalled.call`)
+CALL = "__call__"
+CONTROL = frozenset((ERROR, ERROR_SOURCE, INTERRUPT, RESUME, CALL))
 
 #: (task id, channel, value)
 PendingWrite = tuple[str, str, Any]
@@ -88,6 +90,8 @@ class Outcome:
     interrupts: list[Any] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
     error: Any = None
+    #: of a called `@task`: which call it was
+    call: tuple[str, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -115,6 +119,8 @@ def outcomes(pending: Iterable[PendingWrite]) -> dict[str, Outcome]:
             outcome.answers = list(value) if isinstance(value, list) else [value]
         elif channel == ERROR:
             outcome.error = value
+        elif channel == CALL:
+            outcome.call = tuple(value)
         elif channel != ERROR_SOURCE:
             outcome.output.append((channel, value))
     return found

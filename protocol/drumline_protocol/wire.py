@@ -68,6 +68,7 @@ _CODES: dict[int, type] = {
     20: f.InputTaken,
     21: f.GraphResumed,
     22: f.TaskAnswered,
+    28: f.TaskCalled,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -156,6 +157,7 @@ _OUTS: dict[Any, Convert | None] = {
     (f.Checkpointed, "tasks"): _optional_tasks_out,
     (f.Checkpointed, "pending"): _pending_out,
     (f.InputTaken, "dropped"): _dropped_out,
+    (f.TaskCalled, "call"): list,
     "stops_before": list,
     "stops_after": list,
     "noticed": list,
@@ -167,6 +169,7 @@ _OUTS: dict[Any, Convert | None] = {
 _LOCAL = {
     (f.PlanMade, "inputs"),
     (f.PlanMade, "given"),
+    (f.TaskCalled, "node"),
     (f.StepCommitted, "cells"),
     (f.InputTaken, "cells"),
     (f.TaskFinished, "opened"),

@@ -163,6 +163,11 @@ def task_path(value: Any) -> tuple[Any, ...]:
     raise Misshapen("must be the path of a task")
 
 
+def call_path(value: Any) -> tuple[Any, ...]:
+    """The path of a called task, with that of its caller in it."""
+    return tuple([call_path(part) if type(part) is list else part for part in task_path(value)])
+
+
 def keys(value: Any) -> Any:
     """One key of the state, or several."""
     if type(value) is str or (type(value) in (list, tuple) and all(type(each) is str for each in value)):
@@ -350,6 +355,9 @@ FIELDS: dict[Any, Shape] = {
     (m.Events, "items"): bursts,
     "items": emitted,
     (f.PlanMade, "tasks"): tasks,
+    (f.TaskCalled, "path"): call_path,
+    "caller": name,
+    "args": anything,
     (f.Checkpointed, "id"): name,
     (f.Checkpointed, "tasks"): optional(tasks),
     (f.Checkpointed, "pending"): pending,

@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from drumline.call import Call
+from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.embed import embed
-from drumline.embedded.jobs import Embedded
+from drumline.embedded.jobs import CALL, Embedded
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
@@ -63,10 +65,12 @@ class _NodeTasks:
         self._embedded = embedded
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._things: deque[tuple[Task | None, Any]] = deque()
+        self._things: deque[tuple[Any, Any]] = deque()
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._process = forks()
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        embedded.calling = EmbeddedCalls(embedded.run, lambda call: self._hand((CALL, call)))
 
     async def next_effects(self, effects: Effects) -> Effects:
         """Start what is to be started, then take in the next answer or burst of events."""
@@ -82,18 +86,23 @@ class _NodeTasks:
         task_, thing = things.popleft()
         if task_ is None:
             return embedded.handle(thing)
+        if task_ is CALL:
+            return embedded.take_call(thing)
         items = [thing]
         while things and things[0][0] is task_:
             items.append(things.popleft()[1])
         return embedded.handle(embedded.burst(task_, items))
 
     def _put(self, task: Task, item: tuple[int, Any, Any]) -> None:
-        if threading.get_ident() == self._thread:
-            self._add((task, item))
-        else:
-            self._loop.call_soon_threadsafe(self._add, (task, item))
+        self._hand((task, item))
 
-    def _add(self, thing: tuple[Task | None, Any]) -> None:
+    def _hand(self, thing: tuple[Any, Any]) -> None:
+        if threading.get_ident() == self._thread:
+            self._add(thing)
+        else:
+            self._loop.call_soon_threadsafe(self._add, thing)
+
+    def _add(self, thing: tuple[Any, Any]) -> None:
         self._things.append(thing)
         self._wake.set()
 
@@ -105,10 +114,17 @@ class _NodeTasks:
     async def _run(self, job: Job) -> None:
         answer: Answer
         try:
-            answer = await arun_job(job)
+            answer = await arun_job(job, self._pool(job.depth) if job.depth else None)
         except BaseException as error:  # a node that raises CancelledError must not leave the caller waiting
             answer = failed(job, error)
         self._add((None, answer))
+
+    def _pool(self, depth: int) -> ThreadPoolExecutor:
+        """Threads for called `@task`s, others at each depth, so that callers cannot take up all of them."""
+        threads = self._threads.get(depth)
+        if threads is None:
+            threads = self._threads[depth] = ThreadPoolExecutor(thread_name_prefix="drumline-node")
+        return threads
 
     async def close(self) -> None:
         """Cancel what still runs, and wait until it has ended."""
@@ -120,3 +136,5 @@ class _NodeTasks:
             task.cancel()
         if running:
             await asyncio.gather(*running, return_exceptions=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)

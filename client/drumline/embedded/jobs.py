@@ -7,15 +7,17 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.strict import StrictWire
 from drumline.views import View
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Scope, Task
+from drumline_graph.functional import tasks_exist
 from drumline_graph.program import Node
 from drumline_graph.warnings import RunWarning
 from drumline_protocol.facts import Fact, Noticed, RunFinished
-from drumline_protocol.messages import Events, RunRequest
+from drumline_protocol.messages import Events, RunRequest, TaskCall
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Fate, Job
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 #: name of the one executor of an embedded run
 EXECUTOR = "embedded"
+
+#: in a driver's queue, in place of a task: what comes with it is a `TaskCall`
+CALL = object()
 
 #: takes (task, item): one event of a running task
 Put = Callable[[Task, tuple[int, Any, Any]], None]
@@ -67,6 +72,8 @@ class Embedded:
         #: the thread that the run is on, if it is on one
         self.thread = thread
         self._closed = False
+        #: calls of `@task`s; the driver makes it
+        self.calling: EmbeddedCalls | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -95,12 +102,14 @@ class Embedded:
     def close(self) -> None:
         """Nobody reads on: what still runs is for nothing."""
         self._closed = True
+        if self.calling is not None:
+            self.calling.abandon()
 
     @property
     def live(self) -> bool:
         """Whether somebody waits for events while a task runs, so that it must not run on the caller's thread."""
         shared = self.run.shared
-        if self.run.program.eager:
+        if self.run.program.eager or tasks_exist():
             return True
         return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.recorded)
 
@@ -117,8 +126,17 @@ class Embedded:
             event = self._strict.event(event, "" if task is None else task.name)
         return self.run.handle(event, now_ms())
 
+    def take_call(self, call: TaskCall) -> Effects:
+        """The effects of a call of a `@task`."""
+        effects = self.handle(call)
+        assert self.calling is not None
+        self.calling.answer_known(call)
+        return effects
+
     def items(self, facts: Sequence[Fact]) -> list[Any]:
-        """What facts add to the stream. Remembers how the run ended."""
+        """What facts add to the stream. Remembers how the run ended, and answers calls of `@task`s."""
+        if self.calling is not None:
+            self.calling.settle(facts)
         forward, trace = self._forward, self.trace
         for fact in facts:
             if trace is not None:
@@ -139,6 +157,10 @@ class Embedded:
     def job(self, task: Task, put: Put) -> Job:
         """The job that runs one attempt of a task; its events go to `put`."""
         scope = task.scope
+        depth, around = 0, scope.ns
+        if task.caller is not None:
+            around = task.around
+            depth = len(around) - len(scope.ns)
 
         def emit(kind: int, payload: Any, header: Any) -> None:
             put(task, (kind, payload, header))
@@ -147,7 +169,7 @@ class Embedded:
             scope.program,
             task.node,
             self.run.shared,
-            scope.ns,
+            around,
             task.id,
             task.attempt,
             scope.step,
@@ -169,6 +191,8 @@ class Embedded:
             answers=task.answers,
             thread=None if self.thread is None else self.thread.below(task),
             store=self._store,
+            depth=depth,
+            calling=self.calling,
         )
         return job if self._strict is None else self._strict.job(job, task)
 
