@@ -17,6 +17,7 @@ from drumline_graph.callables import injected_parameters, is_async_callable
 from drumline_graph.channels import EphemeralValue, LastValue
 from drumline_graph.compile import checked_store
 from drumline_graph.constants import DEFAULT_NAME, END, PREVIOUS, PULL, PUSH, RETURN, START, TAG_HIDDEN
+from drumline_graph.node_code import graph_called_by
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import PUSH_TRIGGERS, path_key_of
 
@@ -121,6 +122,7 @@ def entry_program(
         makes_writes=True,
         path=path,
         path_key=path_key_of(path),
+        called=graph_called_by(function),
     )
     start_path = (PULL, START)
     return Program(

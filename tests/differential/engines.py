@@ -28,6 +28,7 @@ _PLACES = {
     "graph.message": ("REMOVE_ALL_MESSAGES",),
     "types": ("Send", "Command", "Overwrite", "StreamWriter", "Interrupt", "interrupt"),
     "config": ("get_stream_writer", "get_config"),
+    "func": ("entrypoint", "task"),
     "runtime": ("Runtime", "get_runtime"),
     "checkpoint.memory": ("InMemorySaver",),
     "errors": ("GraphRecursionError", "InvalidUpdateError", "EmptyInputError", "EmptyChannelError"),

@@ -178,7 +178,7 @@ class TaskContext:
             job = self.job
             handler = tokens.TokenHandler(
                 job.emit if job.is_heard else unheard,
-                ns=job.ns,
+                ns=job.graph_ns,
                 subgraphs=job.shared.subgraphs,
                 task=job.task,
                 metadata=config["metadata"],

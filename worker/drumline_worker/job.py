@@ -123,6 +123,11 @@ class Job:
         return self.shared.subgraphs or len(self.ns) - self.depth == len(self.root_ns)
 
     @property
+    def graph_ns(self) -> tuple[str, ...]:
+        """The namespace of its graph; `ns` of a called `@task` is longer by its callers."""
+        return self.ns[: len(self.ns) - self.depth]
+
+    @property
     def needs_loop(self) -> bool:
         """Whether the job runs on an event loop: some of its code is async only, or the caller prefers async code."""
         node = self.node

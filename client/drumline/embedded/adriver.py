@@ -12,7 +12,7 @@ from typing import Any
 from drumline.call import Call
 from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.embed import embed
-from drumline.embedded.jobs import CALL, Embedded
+from drumline.embedded.jobs import CALL, THREADS_MAX, Embedded
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
@@ -114,16 +114,20 @@ class _NodeTasks:
     async def _run(self, job: Job) -> None:
         answer: Answer
         try:
-            answer = await arun_job(job, self._pool(job.depth) if job.depth else None)
+            answer = await arun_job(job, self._pool(job.depth))
         except BaseException as error:  # a node that raises CancelledError must not leave the caller waiting
             answer = failed(job, error)
         self._add((None, answer))
 
-    def _pool(self, depth: int) -> ThreadPoolExecutor:
-        """Threads for called `@task`s, others at each depth, so that callers cannot take up all of them."""
+    def _pool(self, depth: int) -> ThreadPoolExecutor | None:
+        """Threads for sync code; for called `@task`s others at each depth, so that callers cannot take up all of them."""
+        counts_callers = self._embedded.counts_callers
+        if not depth and not counts_callers:
+            return None  # those of the loop
         threads = self._threads.get(depth)
         if threads is None:
-            threads = self._threads[depth] = ThreadPoolExecutor(thread_name_prefix="drumline-node")
+            size = THREADS_MAX if counts_callers else None
+            threads = self._threads[depth] = ThreadPoolExecutor(size, "drumline-node")
         return threads
 
     async def close(self) -> None:

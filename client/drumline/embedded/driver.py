@@ -18,7 +18,7 @@ from typing import Any
 from drumline.call import Call
 from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.embed import embed
-from drumline.embedded.jobs import CALL, Embedded
+from drumline.embedded.jobs import CALL, THREADS_MAX, Embedded
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
@@ -148,7 +148,8 @@ class _NodeThreads:
         """Threads for nodes; for called `@task`s others at each depth, so that callers cannot take up all of them."""
         threads = self._threads.get(depth)
         if threads is None:
-            threads = self._threads[depth] = ThreadPoolExecutor(self._threads_max, "drumline-node")
+            size = THREADS_MAX if self._embedded.counts_callers else self._threads_max
+            threads = self._threads[depth] = ThreadPoolExecutor(size, "drumline-node")
         return threads
 
     def _run(self, job: Job) -> None:

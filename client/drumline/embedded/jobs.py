@@ -31,6 +31,9 @@ EXECUTOR = "embedded"
 #: in a driver's queue, in place of a task: what comes with it is a `TaskCall`
 CALL = object()
 
+#: of a pool whose tasks are counted elsewhere
+THREADS_MAX = 2**16
+
 #: takes (task, item): one event of a running task
 Put = Callable[[Task, tuple[int, Any, Any]], None]
 
@@ -104,6 +107,14 @@ class Embedded:
         self._closed = True
         if self.calling is not None:
             self.calling.abandon()
+
+    @property
+    def counts_callers(self) -> bool:
+        """Whether tasks run at once up to `max_concurrency`, and callers that wait beyond it.
+
+        Then each task that was sent must have a thread: one that waits for a thread would count as running.
+        """
+        return tasks_exist() and self.run.state.max_open > 0
 
     @property
     def live(self) -> bool:

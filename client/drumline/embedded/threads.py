@@ -107,6 +107,8 @@ class OpenThread:
             if around.parent is None:
                 break
             around = around.parent.scope
+        for depth in range(len(scope.ns) + 1, len(task.around) + 1):  # tasks that have called it
+            parents[joined_ns(task.around[:depth])] = scope.checkpoint
         return JobThread(
             self.run.id, self._store, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
         )
