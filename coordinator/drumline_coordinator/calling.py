@@ -38,9 +38,7 @@ def on_call(machine: Machine, event: TaskCall) -> None:
     if known is not None and (known.status is DONE or known.status in OPEN):
         return  # an attempt before this one has made the call
     name, path = event.node.name, (PUSH, caller.path, event.index, True)
-    machine.emit(
-        TaskCalled(scope.ns, id_, caller.id, name, path, event.args, machine.now_ms, event.call, event.node)
-    )
+    machine.emit(TaskCalled(scope.ns, id_, caller.id, name, path, event.args, machine.now_ms, event.call, event.node))
     task, left = state.tasks[id_], scope.left.get(id_)
     if left is not None and left.call and event.call and left.call != event.call:
         told = _told(left.call, event.call), _told(event.call, left.call)

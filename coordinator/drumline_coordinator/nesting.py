@@ -139,9 +139,7 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
         start_task(machine, scope, rows[0], input)
 
 
-def _open_step(
-    machine: Machine, scope: Scope, rows: list[PlannedTask], step: int, planned: Sequence[Planned]
-) -> None:
+def _open_step(machine: Machine, scope: Scope, rows: list[PlannedTask], step: int, planned: Sequence[Planned]) -> None:
     """Open the first superstep of a graph whose nodes the input triggers itself. None of them is a graph."""
     inputs = [item.input for item in planned]
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs))

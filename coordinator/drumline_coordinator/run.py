@@ -25,8 +25,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator import attempts
-from drumline_coordinator.calling import on_call
 from drumline_coordinator.barrier import settle
+from drumline_coordinator.calling import on_call
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import end_run, enter, take_input

@@ -115,7 +115,8 @@ def injected_parameters(action: Any, *, all_of_them: bool = False) -> tuple[str,
     """Names of the parameters that the engine fills, of `config, writer, store, runtime, previous`.
 
     A parameter counts by name and annotation and must be passable by keyword; the first positional one is the state,
-    unless `all_of_them` count. A `config` annotated as something else than RunnableConfig is left alone, with a UserWarning, as in LangGraph.
+    unless `all_of_them` count. A `config` annotated as something else than RunnableConfig is left alone, with a
+    UserWarning, as in LangGraph.
     """
     try:
         parameters = list(inspect.signature(action).parameters.values())

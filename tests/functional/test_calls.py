@@ -14,9 +14,10 @@ from drumline.checkpoint.memory import InMemorySaver
 from drumline.errors import FeatureNotBuilt, NotDeterministic
 from drumline.func import entrypoint, task
 from drumline.graph import START, StateGraph
+from drumline.graph.call_types import RunConfig
 from drumline.types import Command, RetryPolicy, interrupt
 
-CONFIG: dict[str, Any] = {"configurable": {"thread_id": "1"}}
+CONFIG: RunConfig = {"configurable": {"thread_id": "1"}}
 
 
 @task
@@ -59,7 +60,7 @@ def deep(levels: int) -> int:
 @pytest.mark.parametrize("limit", [None, 1, 3])
 def test_callers_that_wait_leave_room_for_what_they_wait_for(limit: int | None) -> None:
     """More of them wait, at each depth, than there are threads."""
-    config = {"max_concurrency": limit} if limit else {}
+    config: RunConfig = {"max_concurrency": limit} if limit else {}
     assert deep.invoke(2, config) == 800
     assert asyncio.run(deep.ainvoke(2, config)) == 800
 

@@ -410,7 +410,8 @@ def test_streams_are_equal_but_for_their_order(case: Case) -> None:
 def test_breakpoints(where: str) -> None:
     def found(e: Any) -> list[str]:
         graph, inputs = one_call_after_the_other(e)
-        return trace(graph, [inputs[0], None], **{where: ["entry"]})
+        stops: Any = {where: ["entry"]}
+        return trace(graph, [inputs[0], None], **stops)
 
     assert found(DRUMLINE) == found(LANGGRAPH)
 

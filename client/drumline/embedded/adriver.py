@@ -120,7 +120,7 @@ class _NodeTasks:
         self._add((None, answer))
 
     def _pool(self, depth: int) -> ThreadPoolExecutor | None:
-        """Threads for sync code; for called `@task`s others at each depth, so that callers cannot take up all of them."""
+        """Threads for sync code; for called `@task`s others at each depth, so that callers cannot take all of them."""
         counts_callers = self._embedded.counts_callers
         if not depth and not counts_callers:
             return None  # those of the loop

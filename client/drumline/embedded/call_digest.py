@@ -12,9 +12,7 @@ from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.in_order import in_order
 
 
-def digest_of_call(
-    program: Program, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[str, ...]:
+def digest_of_call(program: Program, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
     """The name, and a digest of the arguments. What the codec does not take has none: then the name alone tells."""
     try:
         data = in_order(_codec_of(program).encode([list(args), kwargs]))

@@ -58,9 +58,7 @@ class EmbeddedCalls:
             index = next(self._numbers.setdefault((job.task, job.attempt), count()))
             self._waiting.setdefault(call_id(caller, index, self._run.id), []).append(future)
         call = (node.name,) if job.thread is None else digest_of_call(job.program, node, args, kwargs)
-        self._put(
-            TaskCall(job.shared.run_id, job.task, job.attempt, job.executor, index, node, (args, kwargs), call)
-        )
+        self._put(TaskCall(job.shared.run_id, job.task, job.attempt, job.executor, index, node, (args, kwargs), call))
         return future
 
     # -- the driver's side --------------------------------------------------------------------------

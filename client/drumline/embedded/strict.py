@@ -12,7 +12,7 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.encode_paths import of_answer, of_event
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskCalled, TaskFailed
+from drumline_protocol.facts import Emitted, PlanMade, RunFinished, TaskFailed
 from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.messages import Events, TaskBubbled, TaskCall, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.job import Job, portable_event

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from drumline_graph.types import CachePolicy, Checkpointer, RetryPolicy, TimeoutPolicy
 
 
-class entrypoint(Generic[ContextT]):  # noqa: N801  LangGraph's name
+class entrypoint(Generic[ContextT]):
     """Make a function a graph: `@entrypoint()`, or `@entrypoint(checkpointer=...)`.
 
     Its first parameter is the input. Parameters named `config`, `previous`, `runtime`, `store` and `writer` are filled
-    in; `previous` is what the last run on the thread returned, or saved by `entrypoint.final`. With a checkpointer it can
-    ask by `interrupt()`: the answer is a new run, in which the function runs again from its first line and calls of
+    in; `previous` is what the last run on the thread returned, or saved by `entrypoint.final`. With a checkpointer it
+    can ask by `interrupt()`: the answer is a new run, in which the function runs again from its first line and calls of
     `@task`s that have ended return at once.
     """
 

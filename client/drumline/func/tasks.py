@@ -42,8 +42,8 @@ class TaskFunction(Generic[P, T]):
         context = current.get()
         if context is None:
             raise RuntimeError(
-                f"task {self.__name__!r} was called outside of a run. Call it in an entrypoint, a node or another task; "
-                f"{self.__name__}.func is the plain function."
+                f"task {self.__name__!r} was called outside of a run. Call it in an entrypoint, a node or another "
+                f"task; {self.__name__}.func is the plain function."
             )
         calling = context.job.calling
         if calling is None:

@@ -262,7 +262,18 @@ class OpenTask:
     that only events beyond the first difference had shown. `calls_graphs` tells that its node has called a graph.
     """
 
-    __slots__ = ("_repeat", "_shown", "_told", "calls", "calls_graphs", "graph", "ns", "output", "planned", "taken_back")
+    __slots__ = (
+        "_repeat",
+        "_shown",
+        "_told",
+        "calls",
+        "calls_graphs",
+        "graph",
+        "ns",
+        "output",
+        "planned",
+        "taken_back",
+    )
 
     #: whether it is a called `@task`
     is_call = False
