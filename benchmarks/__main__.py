@@ -22,6 +22,7 @@ WORKLOADS = {
     "w3": "w3_many_runs",
     "w4": "w4_events",
     "w5": "w5_chat",
+    "w5threads": "w5_threads",
     "w6": "w6_tokens",
     "w7": "w7_wide",
     "w8": "w8_takeover",

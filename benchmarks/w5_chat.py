@@ -131,19 +131,19 @@ def _kept(talk: Talk, build: Callable[..., Any], saver_class: Any, size: int) ->
         short = talk.run(build(checkpointer=saver_class()), talk.short, "-")[0]
         saver = saver_class()
         long = talk.run(build(checkpointer=saver), talk.long, "-")[0]
-        kept = sum(map(_bytes_in, (saver.storage, saver.writes, saver.blobs)))
+        kept = sum(map(bytes_in, (saver.storage, saver.writes, saver.blobs)))
         return {**talk.times(short, long), STORED: kept / size}
 
     return sample
 
 
-def _bytes_in(thing: Any) -> int:
+def bytes_in(thing: Any) -> int:
     """Lengths of all bytes inside dicts, lists and tuples."""
     if isinstance(thing, bytes):
         return len(thing)
     if isinstance(thing, dict):
-        return sum(map(_bytes_in, thing.values()))
-    return sum(map(_bytes_in, thing)) if isinstance(thing, (list, tuple)) else 0
+        return sum(map(bytes_in, thing.values()))
+    return sum(map(bytes_in, thing)) if isinstance(thing, (list, tuple)) else 0
 
 
 def _cluster(

@@ -102,8 +102,8 @@ def entry_program(
 ) -> Program:
     """The `Program` of an entrypoint.
 
-    Raises NotImplementedError for a generator, ValueError for a function without parameters, TypeError for a return
-    annotation `entrypoint.final` that does not say both types, and for a `store` that is none.
+    Raises NotImplementedError for a generator, ValueError for a function without parameters, TypeError for a `store`
+    that is none.
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise NotImplementedError("Generators are not supported in the Functional API: write to a stream writer.")
@@ -212,10 +212,5 @@ def _types_of(function: Any) -> tuple[Any, Any, Any]:
         return takes, Any, Any
     if get_origin(returns) is not Final:
         return takes, returns, returns
-    both = get_args(returns)
-    if len(both) != 2:
-        raise TypeError(
-            f"Entrypoint {function.__name__!r}: entrypoint.final takes two types, of what is returned and of what is "
-            "saved: entrypoint.final[int, str]."
-        )
-    return takes, both[0], both[1]
+    value, save = get_args(returns)
+    return takes, value, save

@@ -30,10 +30,16 @@
         ModeNotRecorded         the run does not record that mode     (fault: the caller)
         LangChainMissing        a message that cannot be read here    (fault: the installation)
         RunCancelled            somebody ended the run                (nobody's fault)
+        UnknownThread           there is no thread of that id         (fault: the id)
+        ThreadBusy              another run holds the thread          (fault: the caller)
+        ThreadMoved             somebody else changed the thread      (fault: the caller)
         TaskLost                each worker that began it vanished    (fault: node, or machine)
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
         DamagedRun              what Redis holds of it is not whole   (fault: Redis, or who wrote to it)
         RemoteError             a class that is not known here        (fault: the node)
+      ThreadError               what is kept of a thread
+        ThreadConflict          two runs wrote to it at once          (fault: the caller)
+        ThreadDamaged           rows of it are gone                   (fault: data lost)
 
 Every class can be built again from its `args`, which are plain data: so it crosses the wire and is raised on the client
 as what it was.
@@ -71,8 +77,12 @@ from drumline_protocol.errors_run import (
     RunExpired,
     RunIdTaken,
     TaskLost,
+    ThreadBusy,
+    ThreadMoved,
     UnknownRun,
+    UnknownThread,
 )
+from drumline_protocol.errors_threads import ThreadConflict, ThreadDamaged, ThreadError
 from drumline_protocol.errors_wire import (
     BlobMissing,
     CellMissing,
@@ -113,8 +123,14 @@ __all__ = [
     "RunExpired",
     "RunIdTaken",
     "TaskLost",
+    "ThreadBusy",
+    "ThreadConflict",
+    "ThreadDamaged",
+    "ThreadError",
+    "ThreadMoved",
     "UnknownGraph",
     "UnknownRun",
+    "UnknownThread",
     "ValueMissing",
     "WireError",
     "WriterBlocked",

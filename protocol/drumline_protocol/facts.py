@@ -59,6 +59,8 @@ class GraphEntered:
     metadata: dict[str, Any] | None = None
     tags: tuple[str, ...] = ()
     keys: Any = None
+    #: the task that it is the node of, if `ns` does not end in that: of a graph with one history for all its calls
+    task: str = ""
 
 
 @dataclass(slots=True)
@@ -275,6 +277,17 @@ class InputTaken:
 
 
 @dataclass(slots=True)
+class UpdateBegun:
+    """The state of the graph at `ns` is changed from outside: the next plan has what nodes are made to have written.
+
+    `rest` are the updates of the supersteps behind that one. Nothing else of the graph runs.
+    """
+
+    ns: Namespace
+    rest: Any
+
+
+@dataclass(slots=True)
 class GraphResumed:
     """The graph at `ns` goes on from a checkpoint, behind whatever breakpoint it stood at."""
 
@@ -373,8 +386,8 @@ class GraphKept:
 
     `cells` are the values of its channels, but those that `kept` names: in the cell store (`[version, base, rows,
     bytes, bytes of the value]`), or as the `Named` of a blob. `output` is what the graph would return if that is
-    something else than what its cells hold. `flags` are those of `leaving`, `asks`, `paused` and `now` (there is an
-    output, and the cells hold it) that are set.
+    something else than what its cells hold. `flags` are those of `leaving`, `asks`, `paused`, `resumed` and `now`
+    (there is an output, and the cells hold it) that are set.
     """
 
     ns: Namespace
@@ -391,6 +404,12 @@ class GraphKept:
     stop: int = 0
     #: the id of the checkpoint that the superstep started from, of a graph of a thread
     checkpoint: str = ""
+    #: as in `GraphEntered`
+    task: str = ""
+    #: the `rest` of its `UpdateBegun`; None: it is not updated
+    updates: Any = None
+    #: in a process that has read them: the values of the cells that `kept` names
+    opened: dict[str, Any] | None = None
 
 
 Fact = (
@@ -409,6 +428,7 @@ Fact = (
     | GraphPaused
     | Checkpointed
     | InputTaken
+    | UpdateBegun
     | GraphResumed
     | TaskAnswered
     | GraphExited

@@ -24,6 +24,10 @@ from .rooms import ROOT, module_of, short, sources, tree_of
 #: the faces of drumline that users import: what is in their `__all__`, and the methods of those classes, is for them
 FACES = ("drumline", *(f"drumline.{name}" for name in ("config", "errors", "graph", "graph.state", "messages")))
 FACES += tuple(
+    f"drumline.{name}"
+    for name in ("checkpoint.base", "checkpoint.memory", "checkpoint.sqlite", "checkpoint.sqlite.aio")
+)
+FACES += tuple(
     f"drumline.{name}" for name in ("prebuilt", "prebuilt.interrupt", "runtime", "testing", "tracing", "types")
 )
 FACES += tuple(f"drumline.cache.{name}" for name in ("base", "memory", "redis", "sqlite"))
@@ -54,7 +58,7 @@ CALLED_BY_OTHERS = {
 }
 #: what stands there for what is not built yet, and for tests
 RESERVED = {
-    "partition_of": "the partition of a thread",
+    "ahistory": "of the interface that all stores of threads have",
     "schema_types": "the codec tables of the simulation",
 }
 KINDS = {"class", "function", "method", "property"}

@@ -18,8 +18,11 @@ import typing_extensions
 import drumline
 from drumline.errors import FeatureNotBuilt
 
-#: parts of LangGraph that are no API of graphs: a package of its own, for its server
-APART = {"dev"}
+#: parts of LangGraph that are no API of graphs, or packages of their own beside it: the tests may have them
+APART = [
+    *("dev", "checkpoint.conformance", "checkpoint.postgres", "checkpoint.sqlite.utils"),
+    *("cache.sqlite", "store.postgres", "store.sqlite"),
+]
 
 
 def modules() -> Iterator[str]:
@@ -29,8 +32,10 @@ def modules() -> Iterator[str]:
         for file in root.rglob("*.py"):
             parts = file.relative_to(root).with_suffix("").parts
             parts = parts[:-1] if parts[-1] == "__init__" else parts
-            if parts and parts[0] not in APART and not any(part.startswith("_") for part in parts):
-                found.add(".".join(parts))
+            path = ".".join(parts)
+            apart = any(f"{path}.".startswith(f"{name}.") for name in APART)
+            if parts and not apart and not any(part.startswith("_") for part in parts):
+                found.add(path)
     yield from sorted(found)
 
 

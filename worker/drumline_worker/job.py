@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 from drumline_graph.delta import as_changes
@@ -58,9 +58,9 @@ class Calling(Protocol):
 class JobThread:
     """What a task knows of its run's thread: its code may call graphs, which have their checkpoints there too.
 
-    `store` keeps it (`drumline.threads.store.Threads`). `parents` are the checkpoints that the task's graph and those
-    around it stand at, by namespace. `resumes`: the run goes on from where an earlier one stood. `answers` are those
-    that were given to questions, by their ids.
+    `store` keeps it (`drumline.threads.store.Threads`, of which `threads_for(program)` makes that of another graph).
+    `parents` are the checkpoints that the task's graph and those around it stand at, by namespace. `resumes`: the run
+    goes on from where an earlier one stood. `answers` are those that were given to questions, by their ids.
     """
 
     id: str
@@ -70,6 +70,14 @@ class JobThread:
     parents: dict[str, str]
     resumes: bool
     answers: dict[str, Any]
+    #: ids of checkpoints that the caller of the run has named, by namespace
+    addressed: dict[str, str] = field(default_factory=dict)
+    #: an old checkpoint is run again (`drumline_coordinator.thread_run.Replay`)
+    replay: Any = None
+    #: the question, asked by this task before, that has the only answer that was given
+    single: str | None = None
+    #: on a worker: what graphs that the task's code has called add to the thread
+    rows: Callable[[], list[bytes]] | None = None
 
 
 @dataclass(slots=True)
@@ -109,6 +117,8 @@ class Job:
     store: Any = None
     #: what its questions were answered so far, in their order
     answers: Sequence[Any] = ()
+    #: what its questions took of the answer that was for whoever asks next
+    taken: list[Any] = field(default_factory=list)
     #: the thread that its run is on; None: it is on none
     thread: JobThread | None = None
     #: how many calls of `@task`s lead to it from the task of a node; and through what its own code calls some

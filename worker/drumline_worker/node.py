@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -17,12 +18,13 @@ from typing import Any
 
 from drumline_graph.callables import is_runnable
 from drumline_graph.cancelled import not_cancelled
-from drumline_graph.constants import START
+from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.program import Branch, Node
 from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
+from drumline_protocol.errors import EncodeError
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.capture import emit_messages, identified_messages
 from drumline_worker.context import TaskContext, enter
@@ -138,7 +140,7 @@ def _steps(job: Job) -> Steps:
         writes = with_delta_ids(job.program, job.task, writes)  # now: routers see them too
     else:
         writes = [(channel, value) for channel, value in job.writes]
-        result = job.input if node.name == START else None
+        result = job.input if node.name == START or job.path[0] == INTERRUPT else None  # that of an update
     if node.branches:
         body_writes = list(writes)
         for branch in node.branches:
@@ -162,6 +164,8 @@ def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInte
     """The answer of a job that raised `error`. Never raises: also an exception is user code."""
     try:
         return _answer_of(job, error)
+    except EncodeError as fault:  # of what graphs that it called would leave on the thread
+        return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, fault)
     except BaseException:
         return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
 
@@ -170,13 +174,21 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
-        return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+        asked = TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+        asked.answers = job.taken
+        if job.thread is not None and job.thread.rows is not None:
+            asked.rows = job.thread.rows()
+        return asked
     error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     notes = getattr(error, "__notes__", ())
     if note not in notes:
         error.__notes__ = [*notes, note]  # what `add_note` does, which Python 3.10 has not
-    return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
+    raised = TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
+    if job.thread is not None and job.thread.rows is not None:
+        with suppress(EncodeError):  # they begin anew then: the error is what matters
+            raised.rows = job.thread.rows()
+    return raised
 
 
 # -- calling user code ----------------------------------------------------------------------------

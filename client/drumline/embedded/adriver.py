@@ -24,12 +24,11 @@ from drumline_worker.node import Answer, arun_job, failed
 async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels its async nodes."""
     embedded = embed(program, call, strict=strict, is_async=True)
-    nodes, trace = _NodeTasks(embedded), embedded.trace
+    nodes, trace, thread = _NodeTasks(embedded), embedded.trace, embedded.thread
     try:
         try:
             if trace is not None:
                 await trace.abegin()
-            thread = embedded.thread
             if thread is not None:
                 await thread.aload()
             effects = embedded.start()
@@ -47,7 +46,11 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
                     break
                 effects = await nodes.next_effects(effects)
         finally:
-            await nodes.close()
+            try:
+                await nodes.close()
+            finally:
+                if thread is not None:
+                    await thread.aclose()
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:

@@ -31,12 +31,11 @@ from drumline_worker.node import Answer, arun_job, failed, run_job
 def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
     """Yield the run's items; raise what ended it. Closing early cancels async nodes and waits for sync ones."""
     embedded = embed(program, call, strict=strict)
-    nodes, trace = _NodeThreads(embedded), embedded.trace
+    nodes, trace, thread = _NodeThreads(embedded), embedded.trace, embedded.thread
     try:
         try:
             if trace is not None:
                 trace.begin()
-            thread = embedded.thread
             if thread is not None:
                 thread.load()
             effects = embedded.start()
@@ -53,7 +52,11 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
                     break
                 effects = nodes.next_effects(effects)
         finally:
-            nodes.close()
+            try:
+                nodes.close()
+            finally:
+                if thread is not None:
+                    thread.close()
         if embedded.failure is not None:
             raise embedded.failure
         if trace is not None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from drumline.threads.loading import Loading, arun_loading, load, run_loading
+from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
+from drumline.threads.loading import Loading, aread, arun_loading, load, read, run_loading
+from drumline.threads.opening import thread_run, thread_run_below
+from drumline.threads.store import Threads, threads_of
+from drumline_coordinator.below import standing
+from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
@@ -14,10 +20,6 @@ from drumline_worker.job import JobThread
 
 if TYPE_CHECKING:
     from drumline.call import Call
-    from drumline.threads.store import Threads
-
-#: keys of `configurable` that name a checkpoint
-_PLACE = ("checkpoint_ns", "checkpoint_id", "checkpoint_map", "thread_id")
 
 
 def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread | None:
@@ -25,50 +27,18 @@ def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread
 
     ValueError for a graph with a saver that is called without a thread id.
     """
-    configurable = call.config.get("configurable") or {}
+    ns = joined_ns(base)
     if call.caller is not None:
         above = call.caller.job.thread
         if above is None or program.persists is False:
             return None
-        run = ThreadRun(
-            above.id,
-            resumes=above.resumes,
-            answers=above.answers,
-            parents=dict(above.parents),
-            metadata=_metadata(call),
-            configurable=_shown(configurable, above.id),
-        )
-        return OpenThread(run, above.store, above.durability, load(program, joined_ns(base), {}))
+        run = thread_run_below(above, call)
+        store = threads_of(above.store, program, ns)
+        return OpenThread(run, store, above.durability, load(program, run, ns, call.input))
     if call.saver is None:
         return None
-    thread = configurable.get("thread_id")
-    if thread is None:
-        raise ValueError(
-            "Checkpointer requires one or more of the following 'configurable' keys: thread_id, checkpoint_ns, "
-            f"checkpoint_id. Call graph {program.name!r} with config={{'configurable': {{'thread_id': ...}}}}."
-        )
-    ids = dict(configurable.get("checkpoint_map") or {})
-    if configurable.get("checkpoint_id"):
-        ids.setdefault(configurable.get("checkpoint_ns") or "", configurable["checkpoint_id"])
-    run = ThreadRun(
-        str(thread),
-        is_addressed=bool(ids),
-        is_strict=bool(configurable.get("__pregel_strict_resume")),
-        metadata=_metadata(call),
-        configurable=_shown(configurable, str(thread)),
-    )
-    return OpenThread(run, call.saver, call.durability, load(program, "", ids))
-
-
-def _metadata(call: Call) -> dict[str, Any]:
-    """What checkpoints say of a call: its metadata, without what drumline puts there."""
-    given = call.config.get("metadata") or {}
-    return {k: v for k, v in given.items() if k not in _PLACE and not k.startswith("langgraph_")}
-
-
-def _shown(configurable: Any, thread: str) -> dict[str, Any]:
-    own = {k: v for k, v in configurable.items() if not k.startswith("__") and k not in _PLACE}
-    return {**own, "thread_id": thread}
+    run = thread_run(program, call)
+    return OpenThread(run, threads_of(call.saver, program, ns), call.durability, load(program, run, ns, call.input))
 
 
 class OpenThread:
@@ -79,36 +49,68 @@ class OpenThread:
         self._store = store
         self._durability = durability
         self._loading = loading
-        self._last: dict[str, list[Save]] = {}
+        self._exit = AtExit() if durability == EXIT else None
+        self._background = Background(self._store) if durability == ASYNC and not self._store.is_fast else None
 
     def load(self) -> None:
         """Read what the run begins from."""
-        self.run.saved = run_loading(self._loading, lambda ns, id_: self._store.get(self.run.id, ns, id_))
+        self.run.saved = run_loading(self._loading, lambda asked: read(self._store, self.run.id, asked))
 
     async def aload(self) -> None:
         """The twin of `load`."""
-        self.run.saved = await arun_loading(self._loading, lambda ns, id_: self._store.aget(self.run.id, ns, id_))
+        self.run.saved = await arun_loading(self._loading, lambda asked: aread(self._store, self.run.id, asked))
 
     def keep(self, saves: Sequence[Save]) -> None:
-        """Write what the run adds."""
-        self._store.save(self.run.id, saves)
+        """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""
+        if self._exit is not None:
+            self._store.skip(self.run.id, self._exit.add(saves))
+        elif self._background is not None:
+            self._background.put(self._store.prepare(self.run.id, saves))
+        else:
+            self._store.save(self.run.id, saves)
 
     async def akeep(self, saves: Sequence[Save]) -> None:
         """The twin of `keep`."""
-        await self._store.asave(self.run.id, saves)
+        if self._exit is not None:
+            self._store.skip(self.run.id, self._exit.add(saves))
+        elif self._background is not None:
+            self._background.aput(self._store.prepare(self.run.id, saves))
+        else:
+            await self._store.asave(self.run.id, saves)
+
+    def close(self) -> None:
+        """The run has ended, or nobody reads on: what it did is kept when this returns. Raises what the store does."""
+        if self._exit is not None:
+            kept = self._exit.take()
+            if kept:
+                self._store.save(self.run.id, kept)
+        elif self._background is not None:
+            self._background.wait()
+
+    async def aclose(self) -> None:
+        """The twin of `close`."""
+        if self._exit is not None:
+            kept = self._exit.take()
+            if kept:
+                await asyncio.shield(asyncio.ensure_future(self._store.asave(self.run.id, kept)))
+        elif self._background is not None:
+            await self._background.await_all()
 
     def below(self, task: Task) -> JobThread:
         """What a task's code knows of the thread."""
         scope = task.scope
-        parents = dict(self.run.parents)
-        around = scope
-        while True:
-            parents[joined_ns(around.ns)] = around.checkpoint
-            if around.parent is None:
-                break
-            around = around.parent.scope
+        parents = standing(self.run, scope)
         for depth in range(len(scope.ns) + 1, len(task.around) + 1):  # tasks that have called it
             parents[joined_ns(task.around[:depth])] = scope.checkpoint
         return JobThread(
-            self.run.id, self._store, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
+            self.run.id,
+            self._store,
+            self._durability,
+            scope.checkpoint,
+            parents,
+            scope.resumed,
+            self.run.answers,
+            self.run.addressed,
+            self.run.replay,
+            single_answer(self.run, task.id),
         )

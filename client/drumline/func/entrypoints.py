@@ -54,8 +54,8 @@ class entrypoint(Generic[ContextT]):
     def __call__(self, function: Callable[..., Any]) -> CompiledStateGraph[Any, ContextT, Any, Any]:
         """The graph.
 
-        Raises NotImplementedError for a generator, ValueError for a function without parameters, TypeError for an
-        annotation `entrypoint.final` that does not say both types, and for a store that is none.
+        Raises NotImplementedError for a generator, ValueError for a function without parameters, TypeError for a store
+        that is none.
         """
         checkpointer = self._checkpointer
         program = entry_program(

@@ -1,88 +1,70 @@
-"""What a run must know of its thread before it begins: the root's checkpoint, and those of the graphs in its tasks.
-
-Written as generators that yield what is to be read, so that sync and async callers share them. No IO.
-"""
+"""Drivers of `drumline_coordinator.loading`, sync and async."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, TypeVar
 
-from drumline_coordinator.checkpointing import planned_rows
-from drumline_coordinator.resuming import tasks_behind
-from drumline_graph.program import Program
-from drumline_graph.superstep import State
-from drumline_protocol.checkpoints import Saved, outcomes, split_ns
-from drumline_protocol.facts import PlannedTask
+from drumline_coordinator.loading import Loading, Read, load, open_tasks, program_at, state_of, tasks_of
+from drumline_protocol.checkpoints import Saved
 
+if TYPE_CHECKING:
+    from drumline.threads.store import Threads
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A checkpoint to be read; without an id the newest one of its namespace."""
+__all__ = [
+    "Loading",
+    "Read",
+    "aread",
+    "arun_loading",
+    "load",
+    "open_tasks",
+    "program_at",
+    "read",
+    "run_loading",
+    "state_of",
+    "tasks_of",
+]
 
-    ns: str
-    checkpoint: str = ""
+T = TypeVar("T")
 
-
-Loading = Generator[Read, "Saved | None", dict[str, Saved]]
-
-
-def load(program: Program, ns: str, ids: dict[str, str]) -> Loading:
-    """The checkpoint of a graph and of the graphs in its open tasks, by namespace. `ids` names some of them."""
-    found: dict[str, Saved] = {}
-    saved = yield Read(ns, ids.get(ns, ""))
-    if saved is None:
-        return found
-    found[ns] = saved
-    for task in open_tasks(program, saved):
-        node = program.nodes.get(task.name)
-        if node is not None and node.subprogram is not None and node.subprogram.persists is not False:
-            below = f"{task.name}:{task.id}"
-            found.update((yield from load(node.subprogram, f"{ns}|{below}" if ns else below, ids)))
-    return found
+# -- who reads -------------------------------------------------------------------------------------
 
 
-def open_tasks(program: Program, saved: Saved) -> list[PlannedTask]:
-    """The tasks of the superstep behind a checkpoint that have no result."""
-    done = {task for task, outcome in outcomes(saved.pending).items() if outcome.has_ended}
-    return [task for task in tasks_of(program, saved) if task.id not in done]
-
-
-def tasks_of(program: Program, saved: Saved) -> list[PlannedTask]:
-    """The tasks of the superstep behind a checkpoint, as this graph plans them."""
-    checkpoint = saved.checkpoint
-    step = checkpoint.step + 1
-    planned = tasks_behind(program, state_of(saved), step, step + 1)
-    return planned_rows(program, checkpoint.id, split_ns(checkpoint.ns), planned, step)
-
-
-def state_of(saved: Saved) -> State:
-    """The state of the graph at a checkpoint."""
-    checkpoint = saved.checkpoint
-    seen = {name: dict(versions) for name, versions in checkpoint.seen.items()}
-    return State(dict(checkpoint.cells), dict(checkpoint.versions), seen, max(checkpoint.versions.values(), default=0))
-
-
-def run_loading(loading: Loading, read: Any) -> dict[str, Saved]:
-    """Read what `loading` asks for by `read(ns, checkpoint)`."""
-    answer: Any = None
+def run_loading(loading: Generator[Read, Saved | None, T], reads: Callable[[Read], Saved | None]) -> T:
+    """Read what `loading` asks for, and give what it makes of that."""
+    answer: Saved | None = None
     try:
         while True:
-            asked = loading.send(answer)
-            answer = read(asked.ns, asked.checkpoint)
+            answer = reads(loading.send(answer))
     except StopIteration as stop:
-        result: dict[str, Saved] = stop.value
+        result: T = stop.value
         return result
 
 
-async def arun_loading(loading: Loading, read: Any) -> dict[str, Saved]:
-    """The same with an async `read`."""
-    answer: Any = None
+async def arun_loading(
+    loading: Generator[Read, Saved | None, T], reads: Callable[[Read], Awaitable[Saved | None]]
+) -> T:
+    """The same with an async `reads`."""
+    answer: Saved | None = None
     try:
         while True:
-            asked = loading.send(answer)
-            answer = await read(asked.ns, asked.checkpoint)
+            answer = await reads(loading.send(answer))
     except StopIteration as stop:
-        result: dict[str, Saved] = stop.value
+        result: T = stop.value
         return result
+
+
+def read(store: Threads, thread: str, asked: Read) -> Saved | None:
+    """Read a checkpoint of a thread in a store."""
+    if asked.before:
+        return next(store.history(thread, asked.ns, before=asked.before, limit=1), None)
+    return store.get(thread, asked.ns, asked.checkpoint)
+
+
+async def aread(store: Threads, thread: str, asked: Read) -> Saved | None:
+    """The twin of `read`."""
+    if asked.before:
+        async for saved in store.ahistory(thread, asked.ns, before=asked.before, limit=1):
+            return saved
+        return None
+    return await store.aget(thread, asked.ns, asked.checkpoint)

@@ -1,0 +1,202 @@
+"""Rows of threads in the memory of this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from drumline.threads.rows import (
+    APPENDS,
+    REPLACES,
+    CheckpointRow,
+    Found,
+    Kept,
+    Name,
+    Row,
+    Slot,
+    ValueRow,
+    Wanted,
+    WritesRow,
+    Written,
+    needed,
+)
+from drumline_protocol.errors import ThreadConflict
+
+Place = tuple[str, str]
+
+
+class _Scope:
+    """All rows of one namespace of a thread."""
+
+    __slots__ = ("checkpoints", "newest", "values", "written")
+
+    def __init__(self) -> None:
+        self.checkpoints: dict[str, CheckpointRow] = {}
+        self.values: dict[Name, ValueRow] = {}
+        #: by checkpoint, then by task and index
+        self.written: dict[str, dict[tuple[str, int], Written]] = {}
+        self.newest = ""
+
+
+class MemoryRows:
+    """Keeps rows as long as it lives itself (`drumline.threads.rows.Rows`)."""
+
+    is_fast = True
+    takes_objects = True
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._threads: dict[str, dict[str, _Scope]] = {}
+
+    # -- writing ------------------------------------------------------------------------------------
+
+    def write(self, rows: Sequence[Row]) -> None:
+        with self._lock:
+            self._check(rows)
+            for row in rows:
+                scope = self._threads.setdefault(row.thread, {}).get(row.ns)
+                if scope is None:
+                    scope = self._threads[row.thread][row.ns] = _Scope()
+                if type(row) is CheckpointRow:
+                    scope.checkpoints[row.id] = row
+                    scope.newest = max(scope.newest, row.id)
+                elif type(row) is ValueRow:
+                    scope.values[row.channel, row.made] = row
+                elif type(row) is WritesRow:
+                    _put(scope.written.setdefault(row.checkpoint, {}), row)
+
+    def _check(self, rows: Sequence[Row]) -> None:
+        newest: dict[Place, str] = {}
+        for row in rows:
+            if type(row) is CheckpointRow:
+                place = row.thread, row.ns
+                there = newest.get(place)
+                if there is None:
+                    scope = self._threads.get(row.thread, {}).get(row.ns)
+                    there = "" if scope is None else scope.newest
+                if row.behind is not None and row.behind != there and row.id != there:
+                    raise ThreadConflict(row.thread, row.ns, there, row.behind)
+                newest[place] = max(there, row.id)
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def _scope(self, thread: str, ns: str) -> _Scope | None:
+        return self._threads.get(thread, {}).get(ns)
+
+    def find(self, thread: str, ns: str, checkpoint: str) -> Found | None:
+        with self._lock:
+            scope = self._scope(thread, ns)
+            row = None if scope is None else scope.checkpoints.get(checkpoint or scope.newest)
+            return None if row is None else self.fill(row)
+
+    def page(self, wanted: Wanted, size: int) -> list[CheckpointRow]:
+        with self._lock:
+            found = [
+                row
+                for thread in (self._threads if wanted.thread is None else (wanted.thread,))
+                for ns, scope in self._threads.get(thread, {}).items()
+                if wanted.ns is None or wanted.ns == ns
+                for row in scope.checkpoints.values()
+                if (wanted.checkpoint is None or wanted.checkpoint == row.id)
+                and (wanted.before is None or row.id < wanted.before)
+            ]
+        found.sort(key=lambda row: row.id, reverse=True)
+        return found[:size]
+
+    def fill(self, row: CheckpointRow) -> Found:
+        with self._lock:
+            scope = self._scope(row.thread, row.ns)
+            if scope is None:
+                return Found(row, row.id)
+            values = _stands_on(scope, row)
+            return Found(row, scope.newest, values, list(scope.written.get(row.id, {}).values()))
+
+    # -- threads as a whole -------------------------------------------------------------------------
+
+    def delete(self, thread: str) -> None:
+        with self._lock:
+            self._threads.pop(thread, None)
+
+    def copy(self, source: str, target: str) -> None:
+        with self._lock:
+            for ns, scope in self._threads.get(source, {}).items():
+                copied = self._threads.setdefault(target, {}).setdefault(ns, _Scope())
+                copied.checkpoints.update({id_: replace(row, thread=target) for id_, row in scope.checkpoints.items()})
+                copied.values.update({name: replace(row, thread=target) for name, row in scope.values.items()})
+                copied.written.update({id_: dict(written) for id_, written in scope.written.items()})
+                copied.newest = max(copied.checkpoints, default="")
+
+    def drop(self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = ()) -> None:
+        with self._lock:
+            for thread, scopes in list(self._threads.items()):
+                for ns, scope in list(scopes.items()):
+                    gone = [row.id for row in scope.checkpoints.values() if row.run and row.run in runs]
+                    if thread in but_newest_of:
+                        gone = [id_ for id_ in scope.checkpoints if id_ != scope.newest]
+                    if gone:
+                        _drop(scope, gone)
+                    if not scope.checkpoints:
+                        del scopes[ns]
+                if not scopes:
+                    del self._threads[thread]
+
+    # -- twins --------------------------------------------------------------------------------------
+
+    async def awrite(self, rows: Sequence[Row]) -> None:
+        self.write(rows)
+
+    async def afind(self, thread: str, ns: str, checkpoint: str) -> Found | None:
+        return self.find(thread, ns, checkpoint)
+
+    async def apage(self, wanted: Wanted, size: int) -> list[CheckpointRow]:
+        return self.page(wanted, size)
+
+    async def afill(self, row: CheckpointRow) -> Found:
+        return self.fill(row)
+
+    async def adelete(self, thread: str) -> None:
+        self.delete(thread)
+
+    async def acopy(self, source: str, target: str) -> None:
+        self.copy(source, target)
+
+    async def adrop(self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = ()) -> None:
+        self.drop(runs=runs, but_newest_of=but_newest_of)
+
+
+def _stands_on(scope: _Scope, row: CheckpointRow) -> list[ValueRow]:
+    """The value rows of a checkpoint's cells, as far as they are there."""
+    found: list[ValueRow] = []
+    for channel, cell in row.cells.items():
+        at = cell.made if type(cell) is Kept else ""
+        while at and (value := scope.values.get((channel, at))) is not None:
+            found.append(value)
+            at = value.parent
+    return found
+
+
+def _put(written: dict[tuple[str, int], Written], row: WritesRow) -> None:
+    shift = 0
+    ordinary = any(slot.place >= 0 for slot in row.slots)
+    if row.meets == REPLACES and ordinary:
+        for key in [key for key in written if key[0] == row.task and key[1] >= 0]:
+            del written[key]
+    elif row.meets == APPENDS:
+        shift = 1 + max((index for task, index in written if task == row.task and index >= 0), default=-1)
+    for slot in row.slots:
+        placed = slot if slot.place < 0 else Slot(slot.place + shift, slot.channel, slot.data)
+        key = row.task, placed.place
+        if placed.place < 0 or key not in written:
+            written[key] = Written(row.task, row.path, placed)
+
+
+def _drop(scope: _Scope, gone: Iterable[str]) -> None:
+    for id_ in gone:
+        scope.checkpoints.pop(id_, None)
+        scope.written.pop(id_, None)
+    keep = needed(
+        [row.cells for row in scope.checkpoints.values()], {name: row.parent for name, row in scope.values.items()}
+    )
+    scope.values = {name: row for name, row in scope.values.items() if name in keep}
+    scope.newest = max(scope.checkpoints, default="")
