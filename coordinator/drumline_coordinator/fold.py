@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator.cells import Kept, fold_kept
+from drumline_coordinator.fold_calls import call_ended, called
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import (
     DONE,
@@ -30,8 +31,7 @@ from drumline_coordinator.tasks import (
 )
 from drumline_graph.constants import INTERRUPT, PUSH, START, TASKS
 from drumline_graph.delta import patched
-from drumline_graph.program import Node
-from drumline_graph.superstep import PUSH_TRIGGERS, State, path_key_of
+from drumline_graph.superstep import State, path_key_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
@@ -188,17 +188,6 @@ def _planned(state: RunState, fact: PlanMade) -> None:
     scope.open_tasks = len(fact.tasks)
 
 
-def _called(state: RunState, fact: TaskCalled) -> None:
-    scope, caller = state.scopes[fact.ns], state.tasks[fact.caller]
-    node = fact.node or Node(fact.name, None, triggers=PUSH_TRIGGERS)
-    task = Task(fact.task, fact.name, fact.path, path_key_of(fact.path), PUSH_TRIGGERS, fact.args, node, scope)
-    task.caller, task.call = caller, fact.call
-    caller.calls += 1
-    state.callers += caller.is_sent and caller.calls == 1
-    scope.tasks[task.id] = state.tasks[task.id] = state.ready[task.id] = task
-    scope.open_tasks += 1
-
-
 def _argument(scope: Scope, row: PlannedTask) -> Any:
     """What a task gets beside the state: a PUSH task the argument of its Send, which lies in the state too."""
     sends = scope.state.cells.get(TASKS)
@@ -347,13 +336,8 @@ def _end(state: RunState, id_: str, status: TaskStatus) -> Task:
     task.n += 1  # the answer has a number too
     task.scope.open_tasks -= 1
     if task.caller is not None:
-        _call_ended(state, task.caller)
+        call_ended(state, task.caller)
     return task
-
-
-def _call_ended(state: RunState, caller: Task) -> None:
-    caller.calls -= 1
-    state.callers -= caller.is_sent and not caller.calls
 
 
 def _finished(state: RunState, fact: TaskFinished) -> None:
@@ -435,7 +419,7 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     UpdateBegun: _update_begun,
     GraphResumed: _resumed,
     TaskAnswered: _answered,
-    TaskCalled: _called,
+    TaskCalled: called,
     Emitted: _emitted,
     AttemptRetracted: _retracted,
     TaskParked: _parked,

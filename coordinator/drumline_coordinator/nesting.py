@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-from drumline_coordinator.breakpoints import stops_before
 from drumline_coordinator.cells import kept_below, names_by_value
 from drumline_coordinator.changes import merge, taken_fact
 from drumline_coordinator.checkpointing import (
@@ -20,6 +19,7 @@ from drumline_coordinator.checkpointing import (
     make_checkpoint,
     planned_rows,
 )
+from drumline_coordinator.direct import check_place, open_at_once, stops_at_once
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, go_on, journey, loosen_answer, restore, single_answer
@@ -31,7 +31,6 @@ from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import GraphInterrupt, InvalidUpdateError, NoParentGraph, ParentCommand
 from drumline_graph.functional import begins_at_once
 from drumline_graph.program import Program
-from drumline_graph.superstep import Planned
 from drumline_graph.types import Command
 from drumline_graph.writes import input_writes, joined
 from drumline_protocol.checkpoints import ERROR, INPUT, RESUME, joined_ns, split_ns
@@ -93,6 +92,7 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
 
     Raises what `input_writes` raises for an input that the graph does not take.
     """
+    check_place(machine, program)
     cells = {key: program.channels[key].initial() for key in program.channels if key in program.state_keys}
     found = {key: cell for key, cell in cells.items() if cell is not MISSING}
     machine.emit(GraphEntered(ns, path, found, task=node_task))
@@ -104,7 +104,8 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
         entering_writes(scope, "", input, wire=machine.wire)
         machine.emit(taken_fact(machine, scope, [(program.start.triggers[0], input)], ())[0])
         planned = due(scope, 0)
-        _open_step(machine, scope, planned_rows(program, machine.id, ns, planned, 0), 0, planned)
+        if not open_at_once(machine, scope, planned_rows(program, machine.id, ns, planned, 0), 0, planned):
+            end_graph(machine, scope, Ending.ASKED, [])
         return
     start = program.start
     id_ = task_id(machine.id, ns, 0, start.path_key)
@@ -128,31 +129,20 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
     Raises what `input_writes` raises for an input that the graph does not take.
     """
     start = scope.program.start
+    check_place(machine, scope.program)
     input_writes(scope.program, input)  # refuses it before anything has happened
     dropped = [] if step == _NEW else [(item.name, item.triggers) for item in due(scope, step + 1)]
     fact, updated = taken_fact(machine, scope, [(start.triggers[0], input)], dropped)
     machine.emit(fact)
     planned = due(scope, step + 2)
-    runs = not _stops_at_once(machine, scope, planned)
+    runs = not stops_at_once(machine, scope, planned)
     make_checkpoint(machine, scope, INPUT, step + 1, planned, updated, runs=runs)
     rows = planned_rows(scope.program, scope.checkpoint, scope.ns, planned, step + 2)
     if begins_at_once(scope.program):
-        _open_step(machine, scope, rows, step + 2, planned)
+        if not open_at_once(machine, scope, rows, step + 2, planned):
+            end_graph(machine, scope, Ending.ASKED, [])
     else:
         start_task(machine, scope, rows[0], input)
-
-
-def _stops_at_once(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> bool:
-    return begins_at_once(scope.program) and stops_before(machine, scope, [item.name for item in planned])
-
-
-def _open_step(machine: Machine, scope: Scope, rows: list[PlannedTask], step: int, planned: Sequence[Planned]) -> None:
-    """Open the first superstep of a graph whose nodes the input triggers itself. None of them is a graph."""
-    if _stops_at_once(machine, scope, planned):
-        end_graph(machine, scope, Ending.ASKED, [])
-        return
-    inputs = [item.input for item in planned]
-    machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs))
 
 
 def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> None:

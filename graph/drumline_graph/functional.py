@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -70,6 +70,15 @@ class TaskCode(_Code):
         """The twin of `run`."""
         args, kwargs = context.job.input
         return _task_writes(context, await self.function(*args, **kwargs, **self._injected(context, kwargs)))
+
+    def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by the names of their parameters, as tracers show them."""
+        try:
+            bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
+        except (TypeError, ValueError):  # the call itself will say what is wrong
+            return {"args": list(args), **kwargs}
+        bound.apply_defaults()
+        return dict(bound.arguments)
 
 
 _INJECTED: dict[str, Callable[[Any], Any]] = {
