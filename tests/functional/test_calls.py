@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import wait
 from itertools import count
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -16,6 +16,11 @@ from drumline.graph import START, StateGraph
 from drumline.graph.call_types import RunConfig
 from drumline.testing import local_cluster
 from drumline.types import Command, RetryPolicy, interrupt
+
+
+class State(TypedDict):
+    x: int
+
 
 CONFIG: RunConfig = {"configurable": {"thread_id": "1"}}
 
@@ -104,7 +109,7 @@ def test_a_reader_who_leaves_ends_what_waits() -> None:
         finally:
             ended.set()
 
-    stream = entry.stream(0, stream_mode="tasks")
+    stream: Any = entry.stream(0, stream_mode="tasks")
     next(stream)
     assert next(stream)["name"] == "slow"
     threading.Thread(target=lambda: (begun.wait(1), ended.wait(20), open_gate.set())).start()
@@ -132,7 +137,7 @@ def test_a_call_of_a_run_that_is_over_is_cancelled() -> None:
 
 
 def test_nodes_of_graphs_may_call_tasks() -> None:
-    graph = StateGraph(dict)
+    graph = StateGraph(State)
     graph.add_node("n", lambda state: {"x": add(state["x"]).result()})
     graph.add_edge(START, "n")
     assert graph.compile().invoke({"x": 1}) == {"x": 2}
@@ -232,7 +237,7 @@ def test_a_cluster_refuses_entrypoints_and_tasks() -> None:
     def calls(_state: Any) -> Any:
         return {"x": add(1).result()}
 
-    graph, around = StateGraph(dict), StateGraph(dict)
+    graph, around = StateGraph(State), StateGraph(State)
     graph.add_node("n", calls)
     graph.add_edge(START, "n")
     around.add_node("n", entry)

@@ -14,7 +14,8 @@ class Heard(BaseCallbackHandler):
         self.names: dict[Any, str] = {}
         self.told: list[Any] = []
 
-    def on_chain_start(self, _serialized: Any, inputs: Any, **rest: Any) -> None:
+    def on_chain_start(self, serialized: Any, inputs: Any, **rest: Any) -> None:
+        del serialized
         self.names[rest["run_id"]] = rest["name"]
         self.told.append(("start", rest["name"], inputs, self.names.get(rest["parent_run_id"])))
 

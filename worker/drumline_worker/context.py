@@ -140,7 +140,9 @@ class TaskContext:
         if "messages" in self.job.shared.recorded:
             from drumline_worker.capture import emit_messages, identified_messages
 
-            emit_messages(self.job, identified_messages(self.job, result))
+            found = identified_messages(self.job, result)
+            if found:
+                emit_messages(self.job, found, self.metadata())
 
     def without_tokens(self, callbacks: Any) -> Any:
         """Callbacks for a graph that this task's code calls, without the task's handler of tokens."""
