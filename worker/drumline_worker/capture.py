@@ -23,7 +23,10 @@ def identified_messages(job: Job, result: Any) -> list[Any]:
 
 
 def emit_messages(job: Job, messages: Sequence[Any], metadata: dict[str, Any]) -> None:
-    """Put whole messages on the stream, with the metadata of their task. The view leaves out those that it has shown or that the node was given."""
+    """Put whole messages on the stream, with the metadata of their task.
+
+    The view leaves out those that it has shown or that the node was given.
+    """
     if not messages or not job.is_heard:
         return
     call = ModelCall(job.emit, OUTPUT_CALL, metadata)
