@@ -213,7 +213,7 @@ def lose(machine: Machine, task: Task, reason: str, *, died: bool = False) -> No
 def open_window(machine: Machine) -> None:
     """Send planned tasks: as many as `max_concurrency` and the bound of one commit allow."""
     state, fx = machine.state, machine.fx
-    free = max(0, state.max_open - state.running) if state.max_open else len(state.ready)
+    free = max(0, state.max_open - state.running + state.callers) if state.max_open else len(state.ready)
     fx.dispatch = list(islice(state.ready.values(), min(free, DISPATCH_WINDOW_ENTRIES_MAX)))
     fold_dispatch(state, fx.dispatch)
     fx.more = free > DISPATCH_WINDOW_ENTRIES_MAX and bool(state.ready)

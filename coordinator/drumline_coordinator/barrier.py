@@ -50,7 +50,9 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
         end_update(machine, scope, done)
         return
     if scope.asks:
-        end_graph(machine, scope, Ending.ASKED, [item for task in done for item in task.interrupts])
+        # What a called task asks its caller asks too.
+        asked = {item.id: item for task in done for item in task.interrupts}
+        end_graph(machine, scope, Ending.ASKED, list(asked.values()))
         return
     if scope.leaving:
         end_graph(machine, scope, Ending.BUBBLED, commands_of(done))
@@ -155,6 +157,7 @@ def begin_step(
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
     if found is not None:
+        scope.left = found
         for row in rows:
             task = machine.state.tasks[row.id]
             handler = resume_handler(machine, task, found.get(row.id))

@@ -14,7 +14,16 @@ from drumline_graph.constants import TAG_HIDDEN
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned
 from drumline_protocol.checkpoint_ids import next_checkpoint_id
-from drumline_protocol.checkpoints import NO_WRITES, RESUME, Checkpoint, PendingWrite, Saved, TaskWrites, joined_ns
+from drumline_protocol.checkpoints import (
+    CALL,
+    NO_WRITES,
+    RESUME,
+    Checkpoint,
+    PendingWrite,
+    Saved,
+    TaskWrites,
+    joined_ns,
+)
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import Checkpointed, PlannedTask, TaskAnswered
 from drumline_protocol.failure import Failure
@@ -143,14 +152,19 @@ def keep_result(machine: Machine, task: Task, writes: Any) -> None:
         return
     if task.scope.updates is not None and not (task.scope.checkpoint and thread.keeps_results and unbox(writes)):
         return
-    keep_writes(machine, task, unbox(writes) or [(NO_WRITES, None)])
+    keep_writes(machine, task, [*(unbox(writes) or [(NO_WRITES, None)]), *call_of(task)])
+
+
+def call_of(task: Task) -> list[tuple[str, Any]]:
+    """Behind what the thread keeps of a called `@task`: which call it was."""
+    return [(CALL, list(task.call))] if task.call else []
 
 
 def late_writes(task: Task, writes: Any) -> TaskWrites:
     """What a task has written that came to its end behind that of its run."""
     scope = task.scope
     found = [(channel, value) for channel, value in unbox(writes)] or [(NO_WRITES, None)]
-    return TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, found, task.path)
+    return TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, [*found, *call_of(task)], task.path)
 
 
 def keep_answers(machine: Machine, task: Task, answers: list[Any]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drumline_coordinator.cells import fold_kept
+from drumline_coordinator.fold_calls import called
 from drumline_coordinator.fold_kept import KEPT_FOLDS
 from drumline_coordinator.fold_tasks import (
     end,
@@ -54,6 +55,7 @@ from drumline_protocol.facts import (
     RoutingStarted,
     RunFinished,
     StepCommitted,
+    TaskCalled,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -109,6 +111,7 @@ def _forget(state: RunState, scope: Scope) -> None:
         if task.child is not None:
             _forget(state, task.child)
         state.running -= task.is_sent
+        state.callers -= task.is_sent and task.calls > 0
         state.parked -= task.status is PARKED
         state.ready.pop(task.id, None)
         del state.tasks[task.id]
@@ -169,6 +172,7 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
     scope.resumed = False
+    scope.left = {}
 
 
 # -- ends ------------------------------------------------------------------------------------------
@@ -236,6 +240,7 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     GraphPaused: _paused,
     PlanMade: _planned,
     StepCommitted: _committed,
+    TaskCalled: called,
     Emitted: fold_emitted,
     AttemptRetracted: fold_retracted,
     TaskRetried: fold_retried,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drumline_coordinator.fold_calls import call_ended
 from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import DELAYED, FAILED, PARKED, PLANNED, RUNNING, Task, TaskStatus
 from drumline_graph.constants import PUSHED
@@ -22,17 +23,28 @@ def fold_dispatch(state: RunState, tasks: Sequence[Task]) -> None:
             task.become(PLANNED)
         task.become(RUNNING)
         ready.pop(task.id, None)
+        if task.calls:
+            state.callers += 1
     state.running += len(tasks)
 
 
 def fold_requeue(state: RunState, tasks: Sequence[Task], *, in_front: bool = False) -> None:
     """These tasks wait for their dispatch: in front of the others, or behind them."""
-    state.running -= sum(task.is_sent for task in tasks)
+    for task in tasks:
+        if task.is_sent:
+            _is_left(state, task)
     state.parked -= sum(task.status is PARKED for task in tasks)
     for task in tasks:
         task.become(PLANNED)
     again = {task.id: task for task in tasks}
     state.ready = {**again, **state.ready} if in_front else {**state.ready, **again}
+
+
+def _is_left(state: RunState, task: Task) -> None:
+    """Nobody is at work on the task any more, nor waits in it for its calls."""
+    state.running -= 1
+    if task.calls:
+        state.callers -= 1
 
 
 def heard_of(state: RunState, id_: str) -> Task:
@@ -65,8 +77,8 @@ def fold_retracted(state: RunState, fact: AttemptRetracted) -> None:
 def fold_retried(state: RunState, fact: TaskRetried) -> None:
     """The node has failed, and is tried again."""
     task = heard_of(state, fact.task)
+    _is_left(state, task)
     task.become(DELAYED)
-    state.running -= 1
     task.attempt = fact.attempt + 1
     task.tries += 1
     task.executor = None
@@ -78,8 +90,8 @@ def fold_retried(state: RunState, fact: TaskRetried) -> None:
 def fold_parked(state: RunState, fact: TaskParked) -> None:
     """Nobody can run the task now."""
     task = heard_of(state, fact.task)
+    _is_left(state, task)
     task.become(PARKED)
-    state.running -= 1
     state.parked += 1
     task.attempt += 1
     task.executor = None
@@ -94,16 +106,21 @@ def end(state: RunState, id_: str, status: TaskStatus) -> Task:
     if task.runs_on_worker:
         if task.status is not RUNNING:
             fold_dispatch(state, [task])
-        state.running -= 1
+        _is_left(state, task)
     task.become(status)
     task.n += 1  # the answer has a number too
     task.scope.open_tasks -= 1
+    if task.caller is not None:
+        call_ended(state, task.caller)
     return task
 
 
 def fold_failed(state: RunState, fact: TaskFailed) -> None:
     """The task has failed for good."""
-    end(state, fact.task, FAILED).writes = []
+    task = state.tasks[fact.task]
+    if task.status is PLANNED and not task.runs_on_worker:  # its graph could not be entered
+        task.become(RUNNING)
+    end(state, fact.task, FAILED).writes = []  # where its graph goes on: with its handler, or with its caller
 
 
 def fold_handled(state: RunState, fact: ErrorHandled) -> None:

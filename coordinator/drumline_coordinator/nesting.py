@@ -11,7 +11,15 @@ from typing import Any
 
 from drumline_coordinator.cells import kept_below, names_by_value
 from drumline_coordinator.changes import merge, taken_fact
-from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
+from drumline_coordinator.checkpointing import (
+    call_of,
+    error_text,
+    keep_result,
+    keep_writes,
+    make_checkpoint,
+    planned_rows,
+)
+from drumline_coordinator.direct import check_place, open_at_once, stops_at_once
 from drumline_coordinator.handlers import begin_handler, catcher_of, what_failed
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
@@ -22,6 +30,7 @@ from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import GraphInterrupt, InvalidUpdateError, NoParentGraph, ParentCommand
+from drumline_graph.functional import begins_at_once
 from drumline_graph.program import Program
 from drumline_graph.types import Command
 from drumline_graph.writes import input_writes, joined
@@ -84,12 +93,20 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
 
     Raises what `input_writes` raises for an input that the graph does not take.
     """
+    check_place(machine, program)
     cells = {key: program.channels[key].initial() for key in program.channels if key in program.state_keys}
     found = {key: cell for key, cell in cells.items() if cell is not MISSING}
     machine.emit(GraphEntered(ns, path, found, task=node_task))
     scope = machine.state.scopes[ns]
     if machine.thread is not None and scope.lasts:
         take_input(machine, scope, input, _NEW)
+        return
+    if begins_at_once(program):
+        entering_writes(scope, "", input, wire=machine.wire)
+        machine.emit(taken_fact(machine, scope, [(program.start.triggers[0], input)], ())[0])
+        planned = due(scope, 0)
+        if not open_at_once(machine, scope, planned_rows(program, machine.id, ns, planned, 0), 0, planned):
+            end_graph(machine, scope, Ending.ASKED, [])
         return
     start = program.start
     id_ = task_id(machine.id, ns, 0, start.path_key)
@@ -113,14 +130,20 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
     Raises what `input_writes` raises for an input that the graph does not take.
     """
     start = scope.program.start
+    check_place(machine, scope.program)
     input_writes(scope.program, input)  # refuses it before anything has happened
     dropped = [] if step == _NEW else [(item.name, item.triggers) for item in due(scope, step + 1)]
     fact, updated = taken_fact(machine, scope, [(start.triggers[0], input)], dropped)
     machine.emit(fact)
     planned = due(scope, step + 2)
-    make_checkpoint(machine, scope, INPUT, step + 1, planned, updated, runs=True)
+    runs = not stops_at_once(machine, scope, planned)
+    make_checkpoint(machine, scope, INPUT, step + 1, planned, updated, runs=runs)
     rows = planned_rows(scope.program, scope.checkpoint, scope.ns, planned, step + 2)
-    start_task(machine, scope, rows[0], input)
+    if begins_at_once(scope.program):
+        if not open_at_once(machine, scope, rows, step + 2, planned):
+            end_graph(machine, scope, Ending.ASKED, [])
+    else:
+        start_task(machine, scope, rows[0], input)
 
 
 def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> None:
@@ -324,14 +347,16 @@ def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
     scope = task.scope
     machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
     if machine.thread is not None and (asked := unbox(interrupts)):  # none: a graph in it has stopped at a breakpoint
-        keep_writes(machine, task, [(INTERRUPT, asked)])
+        keep_writes(machine, task, [(INTERRUPT, asked), *call_of(task)])
     machine.note_end(scope)
 
 
 def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -> None:
     """The task has a command for the graph around its own, which is left once its siblings have ended."""
     scope = task.scope
-    if place_of(machine.state, scope) is Place.ROOT:
+    if task.caller is not None:
+        fail_task(machine, task, ParentCommand(command))
+    elif place_of(machine.state, scope) is Place.ROOT:
         fail_task(machine, task, NoParentGraph(command, task.name))
     elif waits_to_leave(scope, task):
         finish(machine, task, [(LEAVE, command)], executor)
@@ -341,8 +366,17 @@ def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -
 
 
 def fail_task(machine: Machine, task: Task, error: Any) -> None:
-    """The task, the tasks above it, and the run have failed; or all up to a node that has an error handler."""
+    """The task, the tasks above it, and the run have failed; or all up to a node that has an error handler.
+
+    Of a called `@task`: that alone, its caller is told.
+    """
     error = not_cancelled(error, task.name)
+    if task.caller is not None:
+        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms))
+        if machine.thread is not None:
+            keep_writes(machine, task, [*what_failed(task, error_text(error), handled=False), *call_of(task)])
+        machine.note_end(task.scope)
+        return
     catcher = catcher_of(task, error)
     current: Task | None = task
     while current is not None:

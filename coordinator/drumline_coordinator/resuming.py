@@ -14,6 +14,7 @@ from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.constants import INTERRUPT, PUSH, START
 from drumline_graph.errors import EmptyInputError, InvalidUpdateError, UnknownInterruptError
+from drumline_graph.functional import begins_at_once
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_graph.types import Command
@@ -275,6 +276,8 @@ def tasks_behind(
     start = program.start
     channel = start.triggers[0]
     planned = plan(program, state, updated, step=step, stop=stop)
+    if begins_at_once(program):
+        return planned
     if state.versions.get(channel, 0) > state.seen.get(START, {}).get(channel, 0) and channel in state.cells:
         sends = sum(item.path[0] == PUSH for item in planned)
         planned.insert(sends, Planned(START, start.path, start.path_key, start.triggers, state.cells[channel]))
@@ -292,7 +295,7 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
         machine.emit(TaskFinished(scope.ns, task.id, task.attempt, "", output, at_ms, cached=True, opened=opened))
         return True
     answers = [] if outcome is None else list(outcome.answers)
-    ns = joined_ns((*scope.ns, f"{task.name}:{task.id}"))
+    ns = joined_ns((*task.around, f"{task.name}:{task.id}"))
     asked = len(answers)
     for id_ in (interrupt_id(ns, asked), interrupt_id(ns, 0)):
         if id_ in thread.answers:

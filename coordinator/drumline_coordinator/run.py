@@ -26,6 +26,7 @@ from typing import Any
 
 from drumline_coordinator import attempts
 from drumline_coordinator.barrier import settle
+from drumline_coordinator.calling import on_call
 from drumline_coordinator.draining import on_drain
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
@@ -48,6 +49,7 @@ from drumline_protocol.messages import (
     RunRequest,
     StopRun,
     TaskBubbled,
+    TaskCall,
     TaskError,
     TaskInterrupt,
     TaskResult,
@@ -157,6 +159,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     TaskError: attempts.on_error,
     TaskBubbled: attempts.on_bubbled,
     TaskInterrupt: attempts.on_interrupt,
+    TaskCall: on_call,
     Refused: attempts.on_refused,
     WorkersChanged: attempts.on_workers,
     TimerDue: attempts.on_timer,

@@ -38,6 +38,7 @@ class RunState:
     """
 
     __slots__ = (
+        "callers",
         "checkpoint",
         "drain",
         "heard",
@@ -79,6 +80,8 @@ class RunState:
         self.ready: dict[str, Task] = {}
         #: tasks that have an entry in a task stream
         self.running = 0
+        #: those of them whose code has called a `@task` that has not ended: they wait for that
+        self.callers = 0
         #: PARKED tasks
         self.parked = 0
         #: (attempt, events heard) of the tasks of the superstep that was committed last
@@ -111,6 +114,9 @@ def troubles(state: RunState) -> list[str]:
     sent = sum(task.is_sent for task in state.tasks.values())
     if state.running != sent:
         found.append(f"running is {state.running}, {sent} tasks are")
+    callers = sum(task.is_sent and task.calls > 0 for task in state.tasks.values())
+    if state.callers != callers:
+        found.append(f"callers is {state.callers}, {callers} tasks are")
     parked = sum(task.status is PARKED for task in state.tasks.values())
     if state.parked != parked:
         found.append(f"parked is {state.parked}, {parked} tasks are")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from operator import attrgetter
 from typing import Any
@@ -12,6 +12,7 @@ from drumline_graph.errors import DrumlineError
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_graph.types import TimeoutPolicy
+from drumline_protocol.checkpoints import Outcome
 from drumline_protocol.limits import DEATHS_IN_COMPANY_MAX
 
 
@@ -68,6 +69,7 @@ OPEN = (PLANNED, RUNNING, PARKED, DELAYED)
 RUN, ROUTE = "run", "route"
 
 
+_NOTHING: Mapping[str, Outcome] = {}
 _by_path_key = attrgetter("path_key")
 
 
@@ -89,7 +91,10 @@ class Task:
     __slots__ = (
         "answers",
         "attempt",
+        "call",
         "called",
+        "caller",
+        "calls",
         "child",
         "deaths",
         "due_ms",
@@ -165,6 +170,11 @@ class Task:
         self.reason = ""
         #: the graph of a subgraph's node, while it is open
         self.child: Scope | None = None
+        #: of a called `@task`: the task whose code calls it, and which call it is (`TaskCalled.call`)
+        self.caller: Task | None = None
+        self.call: tuple[str, ...] = ()
+        #: how many of its own calls have not ended
+        self.calls = 0
 
     def written_to(self, channel: str) -> list[Any]:
         """What it has written to a channel."""
@@ -178,6 +188,12 @@ class Task:
         self.story += status.letter
 
     @property
+    def around(self) -> tuple[str, ...]:
+        """The namespace that it runs in: that of its graph, and the tasks that have called it."""
+        caller = self.caller
+        return self.scope.ns if caller is None else (*caller.around, f"{caller.name}:{caller.id}")
+
+    @property
     def is_push(self) -> bool:
         """Whether a `Send` made this task, so that `input` is the Send's argument."""
         return bool(self.path[0] == PUSH)
@@ -185,7 +201,7 @@ class Task:
     @property
     def sent_timeout(self) -> TimeoutPolicy | None:
         """The time limits that the `Send` of this task has asked for."""
-        if self.path[0] != PUSH or self.failed:
+        if self.path[0] != PUSH or self.failed or self.caller is not None:
             return None
         timeout: TimeoutPolicy | None = self.scope.state.cells[TASKS][self.path[1]].timeout
         return timeout
@@ -222,6 +238,7 @@ class Scope:
         "kept",
         "lasts",
         "leaving",
+        "left",
         "ns",
         "open_tasks",
         "output",
@@ -250,6 +267,8 @@ class Scope:
         self.checkpoint = ""
         #: its open superstep is one that an earlier run had begun
         self.resumed = False
+        #: what that run has left of its tasks, by their ids: those that are called later take it up then
+        self.left: Mapping[str, Outcome] = _NOTHING
         #: whether a thread keeps it
         self.lasts: bool = program.persists is not False and (parent is None or parent.scope.lasts)
         #: the tasks of the open superstep, in planning order, and how many of them have not ended

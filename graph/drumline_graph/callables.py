@@ -111,17 +111,18 @@ def is_async_callable(action: Any) -> bool:
     )
 
 
-def injected_parameters(action: Any) -> tuple[str, ...]:
+def injected_parameters(action: Any, *, all_of_them: bool = False) -> tuple[str, ...]:
     """Names of the parameters that the engine fills, of `config, writer, store, runtime, previous, error`.
 
-    A parameter counts by name and annotation and must be passable by keyword; the first positional one is the state. A
-    `config` annotated as something else than RunnableConfig is left alone, with a UserWarning, as in LangGraph.
+    A parameter counts by name and annotation and must be passable by keyword; the first positional one is the state,
+    unless `all_of_them` count. A `config` annotated as something else than RunnableConfig is left alone, with a
+    UserWarning, as in LangGraph.
     """
     try:
         parameters = list(inspect.signature(action).parameters.values())
     except (TypeError, ValueError):
         return ()
-    if parameters and parameters[0].kind in _BY_POSITION:
+    if parameters and parameters[0].kind in _BY_POSITION and not all_of_them:
         parameters = parameters[1:]
     hints = _hints_of(action)
     found = []

@@ -26,6 +26,9 @@ ROOT: Final = sys.intern("__root__")
 RETURN: Final = sys.intern("__return__")
 """Channel that stands for what a subgraph returned, until its node's writers have seen it."""
 
+PREVIOUS: Final = "__previous__"
+"""Channel that holds what an entrypoint saved for its next run on the thread."""
+
 INTERRUPT: Final = "__interrupt__"
 """Key under which interrupts appear in `values` and `updates`."""
 

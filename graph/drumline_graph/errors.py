@@ -157,6 +157,25 @@ class GraphInterrupt(GraphBubbleUp):
         super().__init__(interrupts)
 
 
+class NotDeterministic(DrumlineError, RuntimeError):
+    """An entrypoint that a thread resumed called another `@task`, or with other arguments, than in its earlier run.
+
+    An entrypoint runs again from its first line, and gets the results of calls that have ended, in their order. What it
+    calls may depend on its input, on results of tasks and on answers, and on nothing else. Move clocks, random numbers
+    and requests into a `@task`. If its code was changed since, give the thread a new input.
+    """
+
+    def __init__(self, entry: str, index: int, was: str, now: str) -> None:
+        super().__init__(
+            f"{entry!r} is not deterministic at its call {index + 1}: the earlier run of the thread called {was}, "
+            f"this one calls {now}. Move what differs between runs into a @task, or give the thread a new input."
+        )
+        self.entry, self.index, self.was, self.now = entry, index, was, now
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.entry, self.index, self.was, self.now)
+
+
 class NodeInterrupt(GraphInterrupt):
     """A node asked for an interrupt by raising; deprecated by LangGraph in favour of `interrupt()`."""
 

@@ -25,7 +25,9 @@ NULL_TASK = "00000000-0000-0000-0000-000000000000"
 #: channels of pending writes that tell what became of a task. The newest write of a task to one of them holds.
 ERROR, RESUME, NO_WRITES = "__error__", "__resume__", "__no_writes__"
 ERROR_SOURCE = "__error_source_node__"
-CONTROL = frozenset((ERROR, ERROR_SOURCE, INTERRUPT, RESUME))
+#: of a called `@task`, behind what it wrote: which call it was (`TaskCalled.call`)
+CALL = "__call__"
+CONTROL = frozenset((ERROR, ERROR_SOURCE, INTERRUPT, RESUME, CALL))
 
 #: (task id, channel, value)
 PendingWrite = tuple[str, str, Any]
@@ -92,6 +94,8 @@ class Outcome:
     error: Any = None
     #: the task's own node, if an error handler has got its error
     source: str = ""
+    #: of a called `@task`: which call it was
+    call: tuple[str, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -121,6 +125,8 @@ def outcomes(pending: Iterable[PendingWrite]) -> dict[str, Outcome]:
             outcome.error = value
         elif channel == ERROR_SOURCE:
             outcome.source = str(value)
+        elif channel == CALL:
+            outcome.call = tuple(value)
         else:
             outcome.output.append((channel, value))
     return found

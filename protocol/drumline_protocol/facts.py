@@ -178,6 +178,26 @@ class TaskLeft:
 
 
 @dataclass(slots=True)
+class TaskCalled:
+    """The code of task `caller` calls a `@task`: one more task of the open superstep of the graph at `ns`.
+
+    `path` ends with the number of the call among those of its caller. `args` are the arguments by position and by name.
+    `call` tells one call from another when the caller runs again: the name, and a digest of the arguments.
+    """
+
+    ns: Namespace
+    task: str
+    caller: str
+    name: str
+    path: tuple[Any, ...]
+    args: Any
+    at_ms: float
+    call: tuple[str, ...] = ()
+    #: embedded only: the node that it runs as
+    node: Any = None
+
+
+@dataclass(slots=True)
 class AttemptRetracted:
     """Attempt `attempt` is void; the task runs again as the next one. What it emitted was not its result's.
 
@@ -376,6 +396,7 @@ Fact = (
     | DrainRequested
     | TaskInterrupted
     | TaskLeft
+    | TaskCalled
     | AttemptRetracted
     | TaskRetried
     | TaskParked

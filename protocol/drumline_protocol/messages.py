@@ -202,6 +202,24 @@ class TaskInterrupt:
 
 
 @dataclass(slots=True)
+class TaskCall:
+    """The code of a task calls a `@task`. Embedded only, so far: no wire has it.
+
+    `index` is the number of the call among those of its caller, `node` what it runs as, `args` are the arguments by
+    position and by name. `call` tells one call from another when the caller runs again.
+    """
+
+    run: str
+    task: str
+    attempt: int
+    executor: str
+    index: int
+    node: Any
+    args: Any
+    call: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
 class Refused:
     """This worker cannot run the task (it lacks the graph, or this version of it, or holds another suspect): nothing
     was run. `values_gone`: the cell store lacks what the task's message names.

@@ -80,6 +80,7 @@ _CODES: dict[int, type] = {
     26: f.TaskRetried,
     27: f.ErrorHandled,
     28: f.DrainRequested,
+    29: f.TaskCalled,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,
@@ -122,6 +123,7 @@ _OUTS: dict[Any, Convert | None] = {
     (c.Checkpoint, "updated"): lambda names: None if names is None else list(names),
     (c.TaskWrites, "ns"): None,
     (f.InputTaken, "dropped"): dropped_out,
+    (f.TaskCalled, "call"): list,
     "stops_before": list,
     "stops_after": list,
     "noticed": list,
@@ -134,6 +136,7 @@ _OUTS: dict[Any, Convert | None] = {
 _LOCAL = {
     (f.PlanMade, "inputs"),
     (f.PlanMade, "given"),
+    (f.TaskCalled, "node"),
     (f.StepCommitted, "cells"),
     (f.InputTaken, "cells"),
     (f.GraphKept, "opened"),

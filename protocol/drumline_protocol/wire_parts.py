@@ -168,6 +168,11 @@ def task_path(value: Any) -> tuple[Any, ...]:
     raise Misshapen("must be the path of a task")
 
 
+def call_path(value: Any) -> tuple[Any, ...]:
+    """The path of a called task, with that of its caller in it."""
+    return tuple([call_path(part) if type(part) is list else part for part in task_path(value)])
+
+
 def keys(value: Any) -> Any:
     """One key of the state, or several."""
     if type(value) is str or (type(value) in (list, tuple) and all(type(each) is str for each in value)):

@@ -38,6 +38,7 @@ _PLACES = {
         "CachePolicy",
     ),
     "config": ("get_stream_writer", "get_config"),
+    "func": ("entrypoint", "task"),
     "runtime": ("Runtime", "RunControl", "get_runtime"),
     "checkpoint.memory": ("InMemorySaver",),
     "cache.memory": ("InMemoryCache",),

@@ -22,12 +22,13 @@ def identified_messages(job: Job, result: Any) -> list[Any]:
     return found
 
 
-def emit_messages(job: Job, messages: Sequence[Any]) -> None:
-    """Put whole messages on the stream. The view leaves out those that it has shown or that the node was given."""
+def emit_messages(job: Job, messages: Sequence[Any], metadata: dict[str, Any]) -> None:
+    """Put whole messages on the stream, with the metadata of their task.
+
+    The view leaves out those that it has shown or that the node was given.
+    """
     if not messages or not job.is_heard:
         return
-    from drumline_worker.context import TaskContext
-
-    call = ModelCall(job.emit, OUTPUT_CALL, TaskContext(job).metadata())
+    call = ModelCall(job.emit, OUTPUT_CALL, metadata)
     for message in messages:
         call.put(OUTPUT, message)

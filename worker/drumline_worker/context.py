@@ -14,6 +14,7 @@ from functools import cache
 from itertools import count
 from typing import Any
 
+from drumline_graph.constants import PREVIOUS
 from drumline_graph.loaded import loaded
 from drumline_graph.types import StreamWriter
 from drumline_protocol import running
@@ -104,6 +105,7 @@ class TaskContext:
                 context=job.context,
                 store=job.store,
                 stream_writer=self.writer,
+                previous=job.cells.get(PREVIOUS),
                 execution_info=ExecutionInfo(
                     checkpoint_id="" if job.thread is None else job.thread.checkpoint,
                     checkpoint_ns=self.checkpoint_ns,
@@ -134,6 +136,15 @@ class TaskContext:
             path=job.path,
             ns=(*job.ns, f"{job.node.name}:{job.task}"),
         )
+
+    def show_returned(self, result: Any) -> None:
+        """Put messages in what the task's code returned on the stream, if somebody asked for them."""
+        if "messages" in self.job.shared.recorded:
+            from drumline_worker.capture import emit_messages, identified_messages
+
+            found = identified_messages(self.job, result)
+            if found:
+                emit_messages(self.job, found, self.metadata())
 
     def without_tokens(self, callbacks: Any) -> Any:
         """Callbacks for a graph that this task's code calls, without the task's handler of tokens."""
@@ -180,7 +191,7 @@ class TaskContext:
             job = self.job
             handler = tokens.TokenHandler(
                 job.emit if job.is_heard else unheard,
-                ns=job.ns,
+                ns=job.graph_ns,
                 subgraphs=job.shared.subgraphs,
                 task=job.task,
                 metadata=config["metadata"],

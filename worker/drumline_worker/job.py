@@ -56,6 +56,14 @@ class Fate(Protocol):
         ...
 
 
+class Calling(Protocol):
+    """Through what the code of tasks calls `@task`s."""
+
+    def call(self, job: Job, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A future of the result: asyncio's on a running loop, else one of `concurrent.futures`."""
+        ...
+
+
 @dataclass(slots=True)
 class JobThread:
     """What a task knows of its run's thread: its code may call graphs, which have their checkpoints there too.
@@ -138,13 +146,21 @@ class Job:
     called: count[int] = field(default_factory=count)
     #: the thread that its run is on; None: it is on none
     thread: JobThread | None = None
+    #: how many calls of `@task`s lead to it from the task of a node; and through what its own code calls some
+    depth: int = 0
+    calling: Calling | None = None
     #: which of its values have names (`drumline_worker.origins.Origins`); None if none has
     origins: Any = None
 
     @property
     def is_heard(self) -> bool:
         """Whether somebody asked for live events of this task's graph: those of subgraphs are often left out."""
-        return self.ns == self.root_ns or self.shared.subgraphs
+        return self.shared.subgraphs or len(self.ns) - self.depth == len(self.root_ns)
+
+    @property
+    def graph_ns(self) -> tuple[str, ...]:
+        """The namespace of its graph; `ns` of a called `@task` is longer by its callers."""
+        return self.ns[: len(self.ns) - self.depth]
 
     @property
     def needs_loop(self) -> bool:

@@ -165,7 +165,7 @@ def _steps(job: Job) -> Steps:
             view = router_input(job.program, branch, job.cells, body_writes, result, step=job.step, stop=job.stop)
             writes.extend(route_writes(job.program, branch, (yield branch, view)))
     if messages:
-        emit_messages(job, messages)
+        emit_messages(job, messages, TaskContext(job).metadata())
     return writes
 
 

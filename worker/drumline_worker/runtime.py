@@ -124,7 +124,8 @@ class Runtime(Generic[ContextT]):
     """The run as a node sees it: `context` given by the caller, `store`, `stream_writer`, `execution_info`.
 
     `store` is that of `compile(store=)` or of the cluster. `server_info` tells of the server that started the run, if
-    one did. `previous` and `control` are None until the parts behind them are built.
+    one did. `previous` is what an entrypoint saved in its last run on the thread. `control` is None until the part
+    behind it is built.
     """
 
     context: ContextT = None  # type: ignore[assignment]

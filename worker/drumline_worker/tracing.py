@@ -19,6 +19,7 @@ from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from langchain_core.tracers.langchain import LangChainTracer
 
 from drumline_graph.constants import START
+from drumline_graph.functional import EntryCode, TaskCode
 from drumline_graph.program import Branch
 from drumline_protocol.trace_ids import graph_trace_id, task_trace_id, trace_order
 from drumline_worker.context import TaskContext, enter
@@ -78,8 +79,11 @@ class RunTracing:
     def _task(self, context: TaskContext, kind: Any) -> TaskTracing:
         job = context.job
         tags = [*(job.shared.config.get("tags") or ()), *job.node.tags]
-        manager = self.child(kind, job.ns, f"graph:step:{job.step}", tags, context.metadata())
-        self._introduce(manager.handlers, job.ns, manager.parent_run_id)
+        manager = self.child(kind, job.graph_ns, f"graph:step:{job.step}", tags, context.metadata())
+        if job.depth:  # a called `@task` runs below its caller, which handlers know
+            manager.parent_run_id = task_trace_id(self.root, job.ns[-1].rpartition(":")[2], 1)
+        else:
+            self._introduce(manager.handlers, job.ns, manager.parent_run_id)
         return TaskTracing(self, context, manager)
 
     # -- LangSmith's tracers know only those parents that they have seen -------------------------------
@@ -122,12 +126,17 @@ class TaskTracing:
         self._context = context
         self._run: Any = None
         self._result: Any = None
-        self._parent = manager.parent_run_id
+        self._parent = None if job.depth else manager.parent_run_id
         self.manager = manager
         self.callbacks: BaseCallbackManager = manager
         self.input = dict(job.writes or ()) if job.node.name == START else job.input
         routing = job.phase != "run" and job.node.subprogram is not None
-        self.is_told = not routing and not (job.node.makes_writes and job.phase == "run")
+        action = job.node.action
+        #: of a function that makes its writes itself: what it returned is in the first of them
+        self._unwraps = job.node.makes_writes and isinstance(action, (EntryCode, TaskCode))
+        if isinstance(action, TaskCode):
+            self.input = action.named(*job.input)
+        self.is_told = not routing and not (job.node.makes_writes and job.phase == "run" and not self._unwraps)
         self.id = task_trace_id(tracing.root, job.task, 1 if routing else job.attempt)
         #: what LangGraph's runner is to call the node's run
         self.run_id = None if self.is_told or routing else self.id
@@ -187,7 +196,7 @@ class TaskTracing:
     def returned(self, result: Any) -> None:
         """The node's body returned. That of START is the engine's, and means nothing."""
         if self._context.job.node.name != START:
-            self._result = result
+            self._result = result[0][1] if self._unwraps else result
 
     def router(self, branch: Branch, value: Any) -> RouterTracing:
         """The run of a router is about to begin."""

@@ -6,12 +6,14 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 from drumline.call import Call
+from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.embed import embed
-from drumline.embedded.jobs import Embedded
+from drumline.embedded.jobs import CALL, THREADS_MAX, Embedded
 from drumline.embedded.timers import Timers
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
@@ -68,11 +70,13 @@ class _NodeTasks:
         self._embedded = embedded
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._things: deque[tuple[Task | None, Any]] = deque()
+        self._things: deque[tuple[Any, Any]] = deque()
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._timers = Timers(embedded.run.id)
         self._process = forks()
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        embedded.calling = EmbeddedCalls(embedded.run, lambda call: self._hand((CALL, call)))
 
     async def next_effects(self, effects: Effects) -> Effects:
         """Start what is to be started, then take in the next answer or burst of events."""
@@ -98,6 +102,8 @@ class _NodeTasks:
         task_, thing = things.popleft()
         if task_ is None:
             return embedded.handle(thing)
+        if task_ is CALL:
+            return embedded.take_call(thing)
         items = [thing]
         while things and things[0][0] is task_:
             items.append(things.popleft()[1])
@@ -114,12 +120,15 @@ class _NodeTasks:
         return False
 
     def _put(self, task: Task, item: tuple[int, Any, Any]) -> None:
-        if threading.get_ident() == self._thread:
-            self._add((task, item))
-        else:
-            self._loop.call_soon_threadsafe(self._add, (task, item))
+        self._hand((task, item))
 
-    def _add(self, thing: tuple[Task | None, Any]) -> None:
+    def _hand(self, thing: tuple[Any, Any]) -> None:
+        if threading.get_ident() == self._thread:
+            self._add(thing)
+        else:
+            self._loop.call_soon_threadsafe(self._add, thing)
+
+    def _add(self, thing: tuple[Any, Any]) -> None:
         self._things.append(thing)
         self._wake.set()
 
@@ -131,10 +140,21 @@ class _NodeTasks:
     async def _run(self, job: Job) -> None:
         answer: Answer
         try:
-            answer = await arun_job(job)
+            answer = await arun_job(job, self._pool(job.depth))
         except BaseException as error:  # a node that raises CancelledError must not leave the caller waiting
             answer = failed(job, error)
         self._add((None, answer))
+
+    def _pool(self, depth: int) -> ThreadPoolExecutor | None:
+        """Threads for sync code; for called `@task`s others at each depth, so that callers cannot take all of them."""
+        counts_callers = self._embedded.counts_callers
+        if not depth and not counts_callers:
+            return None  # those of the loop
+        threads = self._threads.get(depth)
+        if threads is None:
+            size = THREADS_MAX if counts_callers else None
+            threads = self._threads[depth] = ThreadPoolExecutor(size, "drumline-node")
+        return threads
 
     async def close(self) -> None:
         """Cancel what still runs, and wait until it has ended."""
@@ -146,3 +166,5 @@ class _NodeTasks:
             task.cancel()
         if running:
             await asyncio.gather(*running, return_exceptions=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)

@@ -18,8 +18,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from drumline.call import Call
+from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.embed import embed
-from drumline.embedded.jobs import Embedded
+from drumline.embedded.jobs import CALL, THREADS_MAX, Embedded
 from drumline.embedded.timers import Timers
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
@@ -78,16 +79,17 @@ class _NodeThreads:
     def __init__(self, embedded: Embedded) -> None:
         self._embedded = embedded
         self._live = embedded.live
-        self._queue: SimpleQueue[tuple[Task | None, Any]] = SimpleQueue()
-        self._seen: deque[tuple[Task | None, Any]] = deque()
+        self._queue: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
+        self._seen: deque[tuple[Any, Any]] = deque()
         self._open = 0
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: dict[int, ThreadPoolExecutor] = {}
         self._threads_max = embedded.run.state.max_open or min(32, (os.cpu_count() or 1) + 4)
         self._sync: dict[Future[None], None] = {}
         self._loop: LoopThread | None = None
         self._timers = Timers(embedded.run.id)
         self._async: set[asyncio.Task[None]] = set()
         self._process = forks()
+        embedded.calling = EmbeddedCalls(embedded.run, lambda call: self._queue.put((CALL, call)))
 
     def next_effects(self, effects: Effects) -> Effects:
         """Start what is to be started, then take in the next answer or burst of events."""
@@ -118,6 +120,8 @@ class _NodeThreads:
         if task_ is None:
             self._open -= 1
             return embedded.handle(thing)
+        if task_ is CALL:
+            return embedded.take_call(thing)
         items = [thing]
         while True:
             following = self._peek()
@@ -149,10 +153,10 @@ class _NodeThreads:
             if item[0] is None:
                 yield item[1]
 
-    def _take(self) -> tuple[Task | None, Any]:
+    def _take(self) -> tuple[Any, Any]:
         return self._seen.popleft() if self._seen else self._queue.get()
 
-    def _peek(self) -> tuple[Task | None, Any] | None:
+    def _peek(self) -> tuple[Any, Any] | None:
         if not self._seen:
             if self._queue.empty():
                 return None
@@ -164,9 +168,9 @@ class _NodeThreads:
         if job.needs_loop:
             if self._loop is None:
                 self._loop = shared_loop()
-            self._loop.submit(self._arun(job, self._pool())).add_done_callback(partial(self._loop_ended, job))
+            self._loop.submit(self._arun(job, self._pool(job.depth))).add_done_callback(partial(self._loop_ended, job))
             return
-        future = self._pool().submit(self._run, job)
+        future = self._pool(job.depth).submit(self._run, job)
         self._sync[future] = None
         future.add_done_callback(lambda ended: self._sync.pop(ended, None))
 
@@ -175,10 +179,13 @@ class _NodeThreads:
         if not future.cancelled() and (error := future.exception()) is not None:
             self._queue.put((None, failed(job, error)))
 
-    def _pool(self) -> ThreadPoolExecutor:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._threads_max, "drumline-node")
-        return self._threads
+    def _pool(self, depth: int = 0) -> ThreadPoolExecutor:
+        """Threads for nodes; for called `@task`s others at each depth, so that callers cannot take up all of them."""
+        threads = self._threads.get(depth)
+        if threads is None:
+            size = THREADS_MAX if self._embedded.counts_callers else self._threads_max
+            threads = self._threads[depth] = ThreadPoolExecutor(size, "drumline-node")
+        return threads
 
     def _run(self, job: Job) -> None:
         answer: Answer
@@ -208,7 +215,7 @@ class _NodeThreads:
                 "this stream's nodes were running when the process forked; they run in the parent only. "
                 "Read the stream there, or call the graph again in the child"
             )
-        self._threads = self._loop = None
+        self._threads, self._loop = {}, None
         self._queue = SimpleQueue()
         self._process = forks()
 
@@ -220,10 +227,11 @@ class _NodeThreads:
         loop = self._loop
         if loop is not None and self._open and loop.is_alive and not loop.is_current:
             loop.submit(self._cancel()).result()
-        if self._threads is not None:
+        if self._threads:
             for future in list(self._sync)[self._threads_max :]:
                 future.cancel()
-            self._threads.shutdown(wait=True)
+            for threads in self._threads.values():
+                threads.shutdown(wait=True)
 
     async def _cancel(self) -> None:
         running = list(self._async)

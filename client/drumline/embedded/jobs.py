@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.strict import StrictWire
 from drumline.views import View
 from drumline_coordinator.checkpointing import late_writes
@@ -17,13 +18,14 @@ from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.constants import PUSH
 from drumline_graph.errors import NodeError
+from drumline_graph.functional import tasks_exist
 from drumline_graph.program import Node
 from drumline_graph.warnings import RunWarning
 from drumline_protocol.checkpoints import Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.graph_codecs import table_of
-from drumline_protocol.messages import Events, RunRequest, TaskResult
+from drumline_protocol.messages import Events, RunRequest, TaskCall, TaskResult
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Fate, Job
 from drumline_worker.runtime import RunControl
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
 
 #: name of the one executor of an embedded run
 EXECUTOR = "embedded"
+
+#: in a driver's queue, in place of a task: what comes with it is a `TaskCall`
+CALL = object()
+
+#: of a pool whose tasks are counted elsewhere
+THREADS_MAX = 2**16
 
 #: takes (task, item): one event of a running task
 Put = Callable[[Task, tuple[int, Any, Any]], None]
@@ -80,6 +88,8 @@ class Embedded:
         #: the thread that the run is on, if it is on one
         self.thread = thread
         self._closed = False
+        #: calls of `@task`s; the driver makes it
+        self.calling: EmbeddedCalls | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -108,12 +118,22 @@ class Embedded:
     def close(self) -> None:
         """Nobody reads on: what still runs is for nothing."""
         self._closed = True
+        if self.calling is not None:
+            self.calling.abandon()
+
+    @property
+    def counts_callers(self) -> bool:
+        """Whether tasks run at once up to `max_concurrency`, and callers that wait beyond it.
+
+        Then each task that was sent must have a thread: one that waits for a thread would count as running.
+        """
+        return tasks_exist() and self.run.state.max_open > 0
 
     @property
     def live(self) -> bool:
         """Whether somebody waits for events while a task runs, so that it must not run on the caller's thread."""
         shared = self.run.shared
-        if self.run.program.eager:
+        if self.run.program.eager or tasks_exist():
             return True
         return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.recorded)
 
@@ -139,8 +159,17 @@ class Embedded:
                 found.append(late_writes(task, answer.writes))
         return found
 
+    def take_call(self, call: TaskCall) -> Effects:
+        """The effects of a call of a `@task`."""
+        effects = self.handle(call)
+        assert self.calling is not None
+        self.calling.answer_known(call)
+        return effects
+
     def items(self, facts: Sequence[Fact]) -> list[Any]:
-        """What facts add to the stream. Remembers how the run ended."""
+        """What facts add to the stream. Remembers how the run ended, and answers calls of `@task`s."""
+        if self.calling is not None:
+            self.calling.settle(facts)
         forward, trace = self._forward, self.trace
         for fact in facts:
             if trace is not None:
@@ -161,6 +190,10 @@ class Embedded:
     def job(self, task: Task, put: Put) -> Job:
         """The job that runs one attempt of a task; its events go to `put`."""
         scope = task.scope
+        depth, around = 0, scope.ns
+        if task.caller is not None:
+            around = task.around
+            depth = len(around) - len(scope.ns)
 
         def emit(kind: int, payload: Any, header: Any) -> None:
             put(task, (kind, payload, header))
@@ -169,7 +202,7 @@ class Embedded:
             scope.program,
             task.node,
             self.run.shared,
-            scope.ns,
+            around,
             task.id,
             task.attempt,
             scope.step,
@@ -199,6 +232,8 @@ class Embedded:
             codec=None if task.node.cache is None else self._codec,
             thread=None if self.thread is None else self.thread.below(task),
             store=self._store,
+            depth=depth,
+            calling=self.calling,
         )
         return job if self._strict is None else self._strict.job(job, task)
 

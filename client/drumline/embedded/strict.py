@@ -14,7 +14,7 @@ from drumline_protocol.encode_paths import of_answer, of_event
 from drumline_protocol.errors import EncodeError
 from drumline_protocol.facts import Emitted, ErrorHandled, PlanMade, RunFinished, TaskFailed, TaskRetried
 from drumline_protocol.graph_codecs import table_of
-from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult, TimerDue
+from drumline_protocol.messages import Events, TaskBubbled, TaskCall, TaskError, TaskInterrupt, TaskResult, TimerDue
 from drumline_worker.job import Job, portable_event
 
 
@@ -61,7 +61,9 @@ class StrictWire:
         if isinstance(event, (Events, TaskError, TimerDue)):
             return event
         try:
-            if isinstance(event, TaskResult):
+            if isinstance(event, TaskCall):
+                event.args = self.pass_through([list(event.args[0]), event.args[1]], "arguments")
+            elif isinstance(event, TaskResult):
                 identify_writes(event.task, event.writes)
                 writes = [list(pair) for pair in event.writes]
                 event.writes = self.codec.box(writes)

@@ -100,6 +100,8 @@ class OpenThread:
         """What a task's code knows of the thread."""
         scope = task.scope
         parents = standing(self.run, scope)
+        for depth in range(len(scope.ns) + 1, len(task.around) + 1):  # tasks that have called it
+            parents[joined_ns(task.around[:depth])] = scope.checkpoint
         return JobThread(
             self.run.id,
             self._store,

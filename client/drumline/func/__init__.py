@@ -1,11 +1,6 @@
-"""LangGraph's `langgraph.func`: the functional API, which drumline runs through its adapter only."""
+"""The functional API (LangGraph's `langgraph.func`): workflows as functions, with steps whose results are kept."""
 
-from drumline._unbuilt import unbuilt
+from drumline.func.entrypoints import entrypoint
+from drumline.func.tasks import task
 
-__getattr__ = unbuilt(
-    __name__,
-    "The functional API",
-    "entrypoint",
-    "task",
-    advice="Write it with langgraph.func and run it with drumline.langgraph.adapt(entrypoint).",
-)
+__all__ = ("entrypoint", "task")

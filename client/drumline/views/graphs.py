@@ -268,10 +268,26 @@ class OpenTask:
     that only events beyond the first difference had shown. `calls_graphs` tells that its node has called a graph.
     """
 
-    __slots__ = ("_repeat", "_shown", "_told", "calls", "calls_graphs", "graph", "output", "planned", "taken_back")
+    __slots__ = (
+        "_repeat",
+        "_shown",
+        "_told",
+        "calls",
+        "calls_graphs",
+        "graph",
+        "ns",
+        "output",
+        "planned",
+        "taken_back",
+    )
+
+    #: whether it is a called `@task`
+    is_call = False
 
     def __init__(self, graph: GraphView, planned: PlannedTask) -> None:
         self.graph = graph
+        #: the namespace of its custom events
+        self.ns = graph.ns
         self.planned = planned
         self.output: Any = None
         self.calls: dict[int, dict[str, Any]] = {}

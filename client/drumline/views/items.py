@@ -43,9 +43,11 @@ class Items:
     def emit_values(self, ns: Namespace, values: Any, interrupts: tuple[Any, ...] = (), attempt: int = 1) -> None:
         """A `values` item. v1 shows interrupts among the keys (alone, where there are no keys), v2 beside the data."""
         graph = self.graphs.get(ns)
+        if interrupts and not isinstance(values, dict):
+            values = {}  # as LangGraph: it looks for keys to show them among
         if self._version != "v2":
             if interrupts:
-                values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}
+                values = {**values, INTERRUPT: interrupts}
         elif self._coerce is not None and graph is not None and not graph.called:
             values = self._coerce(graph.path, values)
         self.emit(ns, "values", values, attempt, interrupts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from drumline.views.called import CalledTask, given_to
 from drumline.views.graphs import GraphView, Mappers, OpenTask
 from drumline.views.items import Items
 from drumline.views.payloads import (
@@ -20,7 +21,7 @@ from drumline.views.payloads import (
 )
 from drumline.views.seen import SeenMessages, check_readable
 from drumline.views.threads import ThreadFacts
-from drumline_graph.constants import INTERRUPT, PUSHED
+from drumline_graph.constants import INTERRUPT, PUSHED, RETURN
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
@@ -39,6 +40,7 @@ from drumline_protocol.facts import (
     PlannedTask,
     RunStarted,
     StepCommitted,
+    TaskCalled,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -137,6 +139,7 @@ class View(Items):
             GraphExited: self._on_graph_exited,
             TaskLeft: self._on_task_left,
             PlanMade: self._on_plan,
+            TaskCalled: self._on_called,
             Emitted: self._on_emitted,
             AttemptRetracted: self._on_retracted,
             TaskInterrupted: self._on_interrupted,
@@ -234,13 +237,27 @@ class View(Items):
             if self._tasks or self._debug:
                 self.task_event(fact.ns, fact.step, fact.at_ms, "task", start_payload(graph, task, input))
 
+    def _on_called(self, fact: TaskCalled) -> None:
+        caller = self._open.get(fact.caller)
+        if caller is None:
+            return
+        graph = caller.graph
+        task = self._open[fact.task] = CalledTask(graph, fact, caller)
+        graph.tasks.append(fact.task)
+        if graph.shown and self.shows_arguments:
+            if self._messages is not None:
+                self._messages.add_input(fact.args)
+            if self._tasks or self._debug:
+                payload = start_payload(graph, task.planned, given_to(fact))
+                self.task_event(fact.ns, graph.step, fact.at_ms, "task", payload)
+
     # -- events of tasks ----------------------------------------------------------------------------
 
     def _on_emitted(self, fact: Emitted) -> None:
         task = self._open.get(fact.task)
         if task is None:
             return
-        ns = task.graph.ns
+        ns = task.ns
         shown = task.graph.shown or self._surfacing
         out = self._out
         for raw in fact.items:
@@ -327,7 +344,7 @@ class View(Items):
         if type(fact.writes) is list and leaves(fact.writes):
             task.graph.leaving = True
             return
-        if self.folds_cells:
+        if self.folds_cells and not task.is_call:
             task.graph.note_finished(task.planned, fact.writes, arguments=self.shows_arguments)
         if task.planned.hidden or not task.graph.shown:
             return
@@ -337,13 +354,14 @@ class View(Items):
         if not (self._updates or self._tasks or self._debug):
             return
         writes = unbox(fact.writes)
-        if self._updates:
-            update = {name: updates_of(writes, graph.keys)}
+        if self._updates and not (task.is_call and fact.cached):
+            update = {name: updates_of(writes, RETURN if task.is_call else graph.keys)}
             if fact.cached:
                 update["__metadata__"] = {"cached": True}
             self.emit(fact.ns, "updates", update, fact.attempt)
         if (self._tasks or self._debug) and not fact.cached:
-            payload = result_payload(fact.task, name, result_of(writes, graph.sketch.stream_keys))
+            keys = RETURN if task.is_call else graph.sketch.stream_keys
+            payload = result_payload(fact.task, name, result_of(writes, keys))
             self.task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
 
     def _show_output(self, task: OpenTask, attempt: int) -> None:
@@ -363,7 +381,7 @@ class View(Items):
 
     def _on_interrupted(self, fact: TaskInterrupted) -> None:
         task = self._open.get(fact.task)
-        if task is None or task.planned.hidden or not task.graph.shown:
+        if task is None or task.planned.hidden or not task.graph.shown or task.is_call:  # its caller asks too
             return
         graph, interrupts = task.graph, tuple(unbox(fact.interrupts))
         if not interrupts:  # a graph in it has stopped at a breakpoint

@@ -1,0 +1,128 @@
+"""Calls of `@task`s in an embedded run: from the caller's thread or coroutine to the driver, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from itertools import count
+from typing import Any, TypeVar
+
+from drumline.embedded.call_digest import digest_of_call
+from drumline_coordinator.calling import call_id
+from drumline_coordinator.run import Run
+from drumline_coordinator.tasks import DONE
+from drumline_graph.constants import RETURN
+from drumline_graph.errors import GraphInterrupt
+from drumline_graph.program import Node
+from drumline_protocol.codec import unbox
+from drumline_protocol.facts import RunFinished, TaskFailed, TaskFinished, TaskInterrupted
+from drumline_protocol.messages import TaskCall
+from drumline_worker.job import Job
+
+T = TypeVar("T")
+
+
+class TaskFuture(Future[T]):
+    """The result of a `@task` that sync code has called. Async code may await it too."""
+
+    def __await__(self) -> Any:
+        return asyncio.wrap_future(self).__await__()
+
+
+class EmbeddedCalls:
+    """The calls of one run that wait for their results (`drumline_worker.job.Calling`).
+
+    `put` hands a call to the driver, from any thread. The driver's thread does all the rest.
+    """
+
+    def __init__(self, run: Run, put: Callable[[TaskCall], None]) -> None:
+        self._run = run
+        self._put = put
+        self._lock = threading.Lock()
+        self._numbers: dict[tuple[str, int], count[int]] = {}
+        self._waiting: dict[str, list[Any]] = {}
+        self._over = False
+
+    # -- the caller's side --------------------------------------------------------------------------
+
+    def call(self, job: Job, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A future of the result: asyncio's on a running loop, else one of `concurrent.futures`."""
+        future = _future_here()
+        caller = self._run.state.tasks.get(job.task)
+        with self._lock:
+            if self._over or caller is None:
+                future.cancel()
+                return future
+            index = next(self._numbers.setdefault((job.task, job.attempt), count()))
+            self._waiting.setdefault(call_id(caller, index, self._run.id), []).append(future)
+        call = (node.name,) if job.thread is None else digest_of_call(job.program, node, args, kwargs)
+        self._put(TaskCall(job.shared.run_id, job.task, job.attempt, job.executor, index, node, (args, kwargs), call))
+        return future
+
+    # -- the driver's side --------------------------------------------------------------------------
+
+    def answer_known(self, event: TaskCall) -> None:
+        """Answer a call that an earlier attempt of its caller has made, and that has ended."""
+        caller = self._run.state.tasks.get(event.task)
+        known = None if caller is None else self._run.state.tasks.get(call_id(caller, event.index, self._run.id))
+        if known is not None and known.status is DONE:
+            self._give(known.id, _returned(known.writes), None)
+
+    def settle(self, facts: Sequence[Any]) -> None:
+        """Answer the calls that have ended by these facts, which the thread of the run has kept by now."""
+        if not self._waiting:
+            return
+        for fact in facts:
+            kind = type(fact)
+            if kind is TaskFinished and fact.task in self._waiting:
+                self._give(fact.task, _returned(unbox(fact.writes)), None)
+            elif kind is TaskFailed:
+                self._give(fact.task, None, fact.error)
+            elif kind is TaskInterrupted:
+                self._give(fact.task, None, GraphInterrupt(tuple(unbox(fact.interrupts))))
+            elif kind is RunFinished:
+                self.abandon()
+
+    def _give(self, task: str, result: Any, error: BaseException | None) -> None:
+        with self._lock:
+            futures = self._waiting.pop(task, ())
+        for future in futures:
+            if isinstance(future, asyncio.Future):
+                future.get_loop().call_soon_threadsafe(_resolve, future, result, error)
+            else:
+                _resolve(future, result, error)
+
+    def abandon(self) -> None:
+        """Nobody will answer any more: whoever waits is told."""
+        with self._lock:
+            self._over = True
+            futures = [future for waiting in self._waiting.values() for future in waiting]
+            self._waiting.clear()
+        for future in futures:
+            if isinstance(future, asyncio.Future):
+                if not future.get_loop().is_closed():
+                    future.get_loop().call_soon_threadsafe(future.cancel)
+            else:
+                future.cancel()
+
+
+def _future_here() -> Any:
+    try:
+        return asyncio.get_running_loop().create_future()
+    except RuntimeError:
+        return TaskFuture()
+
+
+def _returned(writes: Any) -> Any:
+    return next((value for channel, value in writes if channel == RETURN), None)
+
+
+def _resolve(future: Any, result: Any, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

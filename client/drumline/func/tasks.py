@@ -1,0 +1,105 @@
+"""`task`: a function whose calls are tasks of the superstep that they are made in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from typing_extensions import ParamSpec
+
+from drumline_graph.errors import FeatureNotBuilt
+from drumline_graph.functional import call_node, name_of_task, note_task
+from drumline_graph.options import refuse_unbuilt, refuse_unknown, renamed
+from drumline_protocol.running import current
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from drumline.embedded.calling import TaskFuture
+    from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class TaskFunction(Generic[P, T]):
+    """What `task` makes of a function. A call gives a future at once, and the task runs beside its caller."""
+
+    def __init__(self, function: Callable[P, Awaitable[T]] | Callable[P, T], name: str | None) -> None:
+        #: LangGraph's name for it
+        self.func = function
+        functools.update_wrapper(self, function)
+        self.__name__ = name_of_task(function, name)
+        self._node = call_node(self.__name__, function)
+        note_task()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[T]:
+        """Have the task run. `.result()` of the future waits for it, in async code `await` does.
+
+        RuntimeError outside of an entrypoint, node or task; FeatureNotBuilt on a cluster.
+        """
+        context = current.get()
+        if context is None:
+            raise RuntimeError(
+                f"task {self.__name__!r} was called outside of a run. Call it in an entrypoint, a node or another "
+                f"task; {self.__name__}.func is the plain function."
+            )
+        calling = context.job.calling
+        if calling is None:
+            raise FeatureNotBuilt(
+                "Calling a @task on a cluster",
+                f"task {self.__name__!r}, in node {context.job.node.name!r}",
+                "Run that graph in the process of its caller.",
+            )
+        future: TaskFuture[T] = calling.call(context.job, self._node, args, kwargs)
+        return future
+
+    def __repr__(self) -> str:
+        return f"<task {self.__name__!r}>"
+
+
+@overload
+def task(
+    function: None = None,
+    *,
+    name: str | None = None,
+    retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+    cache_policy: CachePolicy[Any] | None = None,
+    timeout: float | timedelta | TimeoutPolicy | None = None,
+) -> Callable[[Callable[P, Awaitable[T]] | Callable[P, T]], TaskFunction[P, T]]: ...
+
+
+@overload
+def task(function: Callable[P, Awaitable[T]]) -> TaskFunction[P, T]: ...
+
+
+@overload
+def task(function: Callable[P, T]) -> TaskFunction[P, T]: ...
+
+
+def task(
+    function: Any = None,
+    *,
+    name: str | None = None,
+    retry_policy: Any = None,
+    cache_policy: Any = None,
+    timeout: Any = None,
+    **kwargs: Any,
+) -> Any:
+    """Make a function a task: `@task`, or `@task(name="...")`.
+
+    A call of it in an entrypoint, a node or another task gives a future, and the function runs beside its caller. On a
+    thread the result is kept: a caller that runs again, after a question or a crash, gets it without another run.
+    Parameters named `config`, `writer`, `store`, `runtime` and `previous` are filled in. FeatureNotBuilt for policies
+    that are not built yet.
+    """
+    retry_policy = renamed(kwargs, "retry", "retry_policy", retry_policy)
+    refuse_unknown("task()", kwargs)
+    where = "a @task" if name is None else f"task {name!r}"
+    refuse_unbuilt(where, retry_policy=retry_policy, cache_policy=cache_policy, timeout=timeout)
+
+    def decorate(given: Any) -> Any:
+        return TaskFunction(given, name)
+
+    return decorate if function is None else decorate(function)

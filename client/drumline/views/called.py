@@ -1,0 +1,27 @@
+"""What a view knows of a called `@task`. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drumline.views.graphs import GraphView, OpenTask
+from drumline_graph.constants import PUSH
+from drumline_protocol.facts import PlannedTask, TaskCalled
+
+
+class CalledTask(OpenTask):
+    """A called `@task`, of the open superstep of its caller's graph. Custom events of it lie below its caller."""
+
+    __slots__ = ()
+
+    is_call = True
+
+    def __init__(self, graph: GraphView, fact: TaskCalled, caller: OpenTask) -> None:
+        super().__init__(graph, PlannedTask(fact.task, fact.name, fact.path, (PUSH,)))
+        self.ns = (*caller.ns, f"{caller.planned.name}:{caller.planned.id}")
+
+
+def given_to(fact: TaskCalled) -> Any:
+    """The arguments of a call, as LangGraph shows them: those by position as a tuple, those by name as a dict."""
+    args, kwargs = fact.args
+    return tuple(args), kwargs

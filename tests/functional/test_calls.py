@@ -1,0 +1,267 @@
+"""What LangGraph's functional API is no oracle for: concurrency, resumed callers that differ, what is refused."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import wait
+from itertools import count
+from typing import Any, TypedDict
+
+import pytest
+
+from drumline.checkpoint.memory import InMemorySaver
+from drumline.errors import FeatureNotBuilt, NotDeterministic
+from drumline.func import entrypoint, task
+from drumline.graph import START, StateGraph
+from drumline.graph.call_types import RunConfig
+from drumline.testing import local_cluster
+from drumline.types import Command, RetryPolicy, interrupt
+
+
+class State(TypedDict):
+    x: int
+
+
+CONFIG: RunConfig = {"configurable": {"thread_id": "1"}}
+
+
+@task
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+# -- concurrency -----------------------------------------------------------------------------------
+
+
+def test_tasks_run_beside_each_other() -> None:
+    barrier = threading.Barrier(3, timeout=20)
+
+    @task
+    def meet() -> int:
+        return barrier.wait()
+
+    @entrypoint()
+    def entry(_x: int) -> list[int]:
+        return sorted(future.result() for future in [meet(), meet(), meet()])
+
+    assert entry.invoke(0) == [0, 1, 2]
+
+
+@task
+def down(levels: int) -> int:
+    return 0 if not levels else 1 + down(levels - 1).result()
+
+
+@task
+def wide(levels: int) -> int:
+    return sum(future.result() for future in [down(levels) for _ in range(20)])
+
+
+@entrypoint()
+def deep(levels: int) -> int:
+    return sum(future.result() for future in [wide(levels) for _ in range(20)])
+
+
+@pytest.mark.parametrize("limit", [None, 1, 3])
+def test_callers_that_wait_leave_room_for_what_they_wait_for(limit: int | None) -> None:
+    """More of them wait, at each depth, than there are threads."""
+    config: RunConfig = {"max_concurrency": limit} if limit else {}
+    assert deep.invoke(2, config) == 800
+    assert asyncio.run(deep.ainvoke(2, config)) == 800
+
+
+def test_futures_can_be_waited_for_in_any_way() -> None:
+    @entrypoint()
+    def entry(x: int) -> Any:
+        futures = [add(x), add(x, b=2)]
+        done, _ = wait(futures, timeout=20)
+        return len(done), futures[0].done(), [future.result() for future in futures]
+
+    assert entry.invoke(1) == (2, True, [2, 3])
+
+
+def test_sync_futures_may_be_awaited_elsewhere() -> None:
+    @entrypoint()
+    def entry(x: int) -> Any:
+        future = add(x)
+
+        async def get() -> int:
+            return await future
+
+        return asyncio.run(get())
+
+    assert entry.invoke(1) == 2
+
+
+def test_a_reader_who_leaves_ends_what_waits() -> None:
+    begun, ended, open_gate = threading.Event(), threading.Event(), threading.Event()
+
+    @task
+    def slow() -> None:
+        begun.set()
+        open_gate.wait(20)
+
+    @entrypoint()
+    def entry(_x: int) -> None:
+        future = slow()
+        try:
+            future.result()
+        finally:
+            ended.set()
+
+    stream: Any = entry.stream(0, stream_mode="tasks")
+    next(stream)
+    assert next(stream)["name"] == "slow"
+    threading.Thread(target=lambda: (begun.wait(1), ended.wait(20), open_gate.set())).start()
+    stream.close()
+    assert ended.is_set()
+
+
+def test_a_call_of_a_run_that_is_over_is_cancelled() -> None:
+    kept: list[Any] = []
+    go = threading.Event()
+
+    @entrypoint()
+    def entry(_x: int) -> None:
+        from contextvars import copy_context
+
+        context = copy_context()
+        thread = threading.Thread(target=lambda: (go.wait(20), kept.append(context.run(add, 1))))
+        thread.start()
+        kept.append(thread)
+
+    entry.invoke(0)
+    go.set()
+    kept[0].join(20)
+    assert kept[1].cancelled()
+
+
+def test_nodes_of_graphs_may_call_tasks() -> None:
+    graph = StateGraph(State)
+    graph.add_node("n", lambda state: {"x": add(state["x"]).result()})
+    graph.add_edge(START, "n")
+    assert graph.compile().invoke({"x": 1}) == {"x": 2}
+
+
+# -- what is kept ----------------------------------------------------------------------------------
+
+
+def test_results_survive_what_ends_the_run() -> None:
+    ran: list[int] = []
+    tries = count()
+
+    @task
+    def note(x: int) -> int:
+        ran.append(x)
+        return x
+
+    @entrypoint(checkpointer=InMemorySaver())
+    def entry(x: int) -> list[int]:
+        results = [note(x).result(), note(x + 1).result()]
+        if not next(tries):
+            raise SystemExit("the process ends")
+        return [*results, note(x + 2).result()]
+
+    with pytest.raises(SystemExit):
+        entry.invoke(1, CONFIG)
+    assert entry.invoke(None, CONFIG) == [1, 2, 3]
+    assert ran == [1, 2, 3]
+
+
+def resumed(first: Callable[[], Any], then: Callable[[], Any]) -> Any:
+    """The outcome of an entrypoint that calls `first` in its first run, and `then` in the one that goes on."""
+    calls = iter([first, then])
+
+    @entrypoint(checkpointer=InMemorySaver())
+    def entry(_x: int) -> Any:
+        return [add(0).result(), next(calls)(), interrupt("q")]
+
+    entry.invoke(0, CONFIG)
+    return entry.invoke(Command(resume="A"), CONFIG)
+
+
+@task
+def other(a: int) -> int:
+    return a
+
+
+def test_another_task_at_resume_is_told() -> None:
+    with pytest.raises(NotDeterministic, match=r"'entry' is not deterministic at its call 2.*'add'.*'other'") as caught:
+        resumed(lambda: add(1).result(), lambda: other(1).result())
+    assert (caught.value.entry, caught.value.index) == ("entry", 1)
+
+
+def test_other_arguments_at_resume_are_told() -> None:
+    with pytest.raises(NotDeterministic, match=r"at its call 2: .*'add' with arguments of digest"):
+        resumed(lambda: add(1).result(), lambda: add(2).result())
+
+
+def test_the_order_of_keys_is_no_difference() -> None:
+    @task
+    def take(value: Any) -> Any:
+        return value
+
+    assert resumed(lambda: take({"a": 1, "b": 2}).result(), lambda: take({"b": 2, "a": 1}).result())
+
+
+def test_arguments_that_cannot_be_encoded_are_told_apart_by_name_alone() -> None:
+    @task
+    def call(function: Callable[[], int]) -> int:
+        return function()
+
+    assert resumed(lambda: call(lambda: 1).result(), lambda: call(lambda: 2).result()) == [1, 1, "A"]
+
+
+# -- what is refused -------------------------------------------------------------------------------
+
+
+def test_outside_of_a_run() -> None:
+    with pytest.raises(RuntimeError, match=r"task 'add' was called outside of a run.*add\.func"):
+        add(1)
+    assert add.func(1) == 2
+
+
+def test_policies_are_refused_by_name() -> None:
+    for option in ({"retry_policy": RetryPolicy()}, {"timeout": 1.0}, {"cache_policy": object()}):
+        with pytest.raises(FeatureNotBuilt):
+            task(**option)(lambda: None)  # type: ignore[call-overload]
+        with pytest.raises(FeatureNotBuilt):
+            entrypoint(**option)
+
+
+def test_a_cluster_refuses_entrypoints_and_tasks() -> None:
+    @entrypoint()
+    def entry(x: int) -> int:
+        return x
+
+    def calls(_state: Any) -> Any:
+        return {"x": add(1).result()}
+
+    graph, around = StateGraph(State), StateGraph(State)
+    graph.add_node("n", calls)
+    graph.add_edge(START, "n")
+    around.add_node("n", entry)
+    around.add_edge(START, "n")
+    graphs = {"entry": entry, "graph": graph.compile(), "around": around.compile()}
+    with local_cluster(graphs) as cluster:
+        with pytest.raises(FeatureNotBuilt, match="functional API on a cluster"):
+            entry.on(cluster, "entry").invoke(1)
+        for name, text in (("graph", "task 'add'"), ("around", "entrypoint 'entry'")):
+            with pytest.raises(FeatureNotBuilt, match=text):
+                cluster.graph(name).invoke({"x": 0})
+
+
+def test_what_is_no_entrypoint() -> None:
+    def generator(_x: int) -> Any:
+        yield 1
+
+    async def agenerator(_x: int) -> Any:
+        yield 1
+
+    def nothing() -> None: ...
+
+    for function in (generator, agenerator):
+        with pytest.raises(NotImplementedError, match="Generators"):
+            entrypoint()(function)
+    with pytest.raises(ValueError, match="at least one parameter"):
+        entrypoint()(nothing)
