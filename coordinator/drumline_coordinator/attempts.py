@@ -12,11 +12,13 @@ from itertools import islice
 from typing import Any
 
 from drumline_coordinator.called import keep_called
-from drumline_coordinator.checkpointing import keep_answers
+from drumline_coordinator.checkpointing import keep_answers, keep_writes
 from drumline_coordinator.fold_tasks import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
+from drumline_coordinator.nesting import bubble, fail_task
+from drumline_coordinator.task_ends import finish, interrupt
 from drumline_coordinator.tasks import DELAYED, PARKED, Task
+from drumline_protocol.checkpoints import CALLS_FROM
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import BlobMissing, TaskLost
 from drumline_protocol.facts import AttemptRetracted, Emitted, TaskParked, TaskRetried
@@ -129,6 +131,8 @@ def on_error(machine: Machine, event: TaskError) -> None:
     due_ms = machine.now_ms + event.retry_ms
     machine.emit(TaskRetried(task.scope.ns, task.id, task.attempt, event.error, due_ms, event.called))
     machine.fx.timers = [*machine.fx.timers, (due_ms, task.id, task.attempt)]
+    if task.calls_from and machine.thread is not None:
+        keep_writes(machine, task, [(CALLS_FROM, task.calls_from)])
 
 
 def on_timer(machine: Machine, event: TimerDue) -> None:

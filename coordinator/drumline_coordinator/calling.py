@@ -27,6 +27,15 @@ def call_id(caller: Task, index: int, base: str) -> str:
     return task_id(scope.checkpoint or base, scope.ns, scope.step, path_key_of(path))
 
 
+def first_call(caller: Task) -> int:
+    """The number of the first call of the open attempt of a task.
+
+    Each try has calls of its own, as in LangGraph. A caller that a thread resumes goes on with those of its last try.
+    """
+    left = caller.scope.left.get(caller.id)
+    return caller.calls_from or (0 if left is None else left.calls_from)
+
+
 def on_call(machine: Machine, event: TaskCall) -> None:
     """One more task of the open superstep, unless the caller has made the call before."""
     caller = sent_attempt(machine, event)

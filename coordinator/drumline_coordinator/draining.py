@@ -6,8 +6,8 @@ It ends as "paused", with a `GraphDrained` for its readers. On a thread it goes 
 from __future__ import annotations
 
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import end_run
 from drumline_coordinator.state import RunStatus
+from drumline_coordinator.task_ends import end_run
 from drumline_coordinator.tasks import DELAYED, PARKED, Scope
 from drumline_graph.errors import GraphDrained
 from drumline_protocol.facts import DrainRequested

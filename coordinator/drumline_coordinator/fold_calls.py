@@ -16,6 +16,7 @@ def called(state: RunState, fact: TaskCalled) -> None:
     task = Task(fact.task, fact.name, fact.path, path_key_of(fact.path), PUSH_TRIGGERS, fact.args, node, scope)
     task.caller, task.call = caller, fact.call
     caller.calls += 1
+    caller.calls_made = max(caller.calls_made, fact.path[2] + 1)
     state.callers += caller.is_sent and caller.calls == 1
     scope.tasks[task.id] = state.tasks[task.id] = state.ready[task.id] = task
     scope.open_tasks += 1

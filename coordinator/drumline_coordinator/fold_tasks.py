@@ -85,6 +85,7 @@ def fold_retried(state: RunState, fact: TaskRetried) -> None:
     task.n = 0
     task.due_ms = fact.due_ms
     task.called = fact.called
+    task.calls_from = task.calls_made
 
 
 def fold_parked(state: RunState, fact: TaskParked) -> None:

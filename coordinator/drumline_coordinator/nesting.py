@@ -14,7 +14,6 @@ from drumline_coordinator.changes import merge, taken_fact
 from drumline_coordinator.checkpointing import (
     call_of,
     error_text,
-    keep_result,
     keep_writes,
     make_checkpoint,
     planned_rows,
@@ -25,17 +24,17 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, go_on, journey, loosen_answer, restore, single_answer
 from drumline_coordinator.state import RunState, RunStatus
-from drumline_coordinator.tasks import DELAYED, DONE, Scope, Task
+from drumline_coordinator.task_ends import end_run, finish, interrupt, withdraw
+from drumline_coordinator.tasks import DONE, Scope, Task
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
-from drumline_graph.constants import INTERRUPT, START
+from drumline_graph.constants import START
 from drumline_graph.errors import GraphInterrupt, InvalidUpdateError, NoParentGraph, ParentCommand
 from drumline_graph.functional import begins_at_once
 from drumline_graph.program import Program
 from drumline_graph.types import Command
 from drumline_graph.writes import input_writes, joined
 from drumline_protocol.checkpoints import INPUT, RESUME, joined_ns, split_ns
-from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     GraphEntered,
     GraphExited,
@@ -43,10 +42,7 @@ from drumline_protocol.facts import (
     PlanMade,
     PlannedTask,
     RoutingStarted,
-    RunFinished,
     TaskFailed,
-    TaskFinished,
-    TaskInterrupted,
     TaskLeft,
 )
 from drumline_protocol.graph_paths import child_path, thread_ns
@@ -288,7 +284,7 @@ ENDS: dict[tuple[Ending, Place], Callable[[Machine, Scope, Any], None]] = {
 
 def _leave(machine: Machine, scope: Scope) -> None:
     """Forget a subgraph and everything below it; what of it still runs is cancelled."""
-    _withdraw(machine, _tasks_below(scope))
+    withdraw(machine, _tasks_below(scope))
     machine.fx.dropped += kept_below(scope)
     machine.emit(GraphExited(scope.ns))
 
@@ -298,16 +294,6 @@ def _tasks_below(scope: Scope) -> Iterator[Task]:
         yield task
         if task.child is not None:
             yield from _tasks_below(task.child)
-
-
-def _withdraw(machine: Machine, tasks: Iterator[Task]) -> None:
-    fx = machine.fx
-    for task in tasks:
-        if task.is_sent:
-            fx.withdrawn.append((task.id, task.attempt))
-            fx.cancelled.append(task.id)
-        elif task.status is DELAYED:
-            fx.timers_dropped = [*fx.timers_dropped, (task.id, task.attempt)]
 
 
 def _resolve(machine: Machine, task: Task, result: Any, names: Mapping[int, Named]) -> None:
@@ -329,26 +315,6 @@ def _resolve(machine: Machine, task: Task, result: Any, names: Mapping[int, Name
 
 
 # -- how a task ends -------------------------------------------------------------------------------
-
-
-def finish(
-    machine: Machine, task: Task, writes: Any, executor: str = "", opened: Any = None, cached: bool = False
-) -> None:
-    """The task has its result. `opened` are its writes with large values in their places."""
-    scope = task.scope
-    machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms, cached, opened))
-    if machine.thread is not None:
-        keep_result(machine, task, writes)
-    machine.note_end(scope)
-
-
-def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
-    """The task waits for an answer; its siblings go on."""
-    scope = task.scope
-    machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
-    if machine.thread is not None and (asked := unbox(interrupts)):  # none: a graph in it has stopped at a breakpoint
-        keep_writes(machine, task, [(INTERRUPT, asked), *call_of(task)])
-    machine.note_end(scope)
 
 
 def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -> None:
@@ -391,15 +357,3 @@ def fail_task(machine: Machine, task: Task, error: Any) -> None:
             _leave(machine, scope)
         current = scope.parent
     end_run(machine, RunStatus.FAILED, error)
-
-
-def end_run(machine: Machine, status: RunStatus, error: Any = None, control: BaseException | None = None) -> None:
-    """The last fact of the run. What still runs is cancelled. `control` is what a called graph has for its caller."""
-    state = machine.state
-    if not state.is_open:
-        return
-    if status is RunStatus.FAILED:
-        error = not_cancelled(error, machine.program.name, "a reducer or schema of graph")
-    _withdraw(machine, iter(state.tasks.values()))
-    machine.fx.finished = True
-    machine.emit(RunFinished(status.value, error, machine.now_ms, control))

@@ -30,10 +30,11 @@ from drumline_coordinator.calling import on_call
 from drumline_coordinator.draining import on_drain
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import end_run, enter, take_input
+from drumline_coordinator.nesting import enter, take_input
 from drumline_coordinator.resuming import begin, check_place
 from drumline_coordinator.sketch import sketch_program
 from drumline_coordinator.state import RUN_OPEN, RunStatus
+from drumline_coordinator.task_ends import end_run
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.updating import begin_update
 from drumline_graph.types import StateUpdates

@@ -95,6 +95,8 @@ class Task:
         "called",
         "caller",
         "calls",
+        "calls_from",
+        "calls_made",
         "child",
         "deaths",
         "due_ms",
@@ -175,6 +177,8 @@ class Task:
         self.call: tuple[str, ...] = ()
         #: how many of its own calls have not ended
         self.calls = 0
+        #: the number of the next call, and that of the first one of this try; 0: of its first try
+        self.calls_made = self.calls_from = 0
 
     def written_to(self, channel: str) -> list[Any]:
         """What it has written to a channel."""

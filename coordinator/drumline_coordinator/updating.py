@@ -13,10 +13,11 @@ from typing import Any
 from drumline_coordinator.changes import Given, given_fact, step_fact
 from drumline_coordinator.checkpointing import make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import end_run, finish, start_writes
+from drumline_coordinator.nesting import start_writes
 from drumline_coordinator.passing import returning_writes
 from drumline_coordinator.resuming import due, restore
 from drumline_coordinator.state import RunStatus
+from drumline_coordinator.task_ends import end_run, finish
 from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.constants import END, INTERRUPT, START
 from drumline_graph.errors import InvalidUpdateError

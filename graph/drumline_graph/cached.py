@@ -6,13 +6,21 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from types import CodeType
 
+from drumline_graph.functional import TaskCode
 from drumline_graph.node_code import functions_of
 from drumline_graph.program import Node, Program
 
 
 def namespace_of(program: Program, node: Node) -> tuple[str, ...]:
-    """Where the results of a node lie."""
+    """Where the results of a node lie; those of a `@task` lie in one place, whoever calls it."""
+    if isinstance(node.action, TaskCode):
+        return namespace_of_task(node)
     return ("drumline:writes", program.name, program.version or "", node.name, _identity(node))
+
+
+def namespace_of_task(node: Node) -> tuple[str, ...]:
+    """Where the results of calls of a `@task` lie."""
+    return ("drumline:writes", "", "", node.name, _identity(node))
 
 
 def _identity(node: Node) -> str:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from drumline_graph.callables import injected_parameters, is_async_callable
 from drumline_graph.channels import EphemeralValue, LastValue
-from drumline_graph.compile import checked_store
+from drumline_graph.compile import checked_cache, checked_store
 from drumline_graph.constants import DEFAULT_NAME, END, PREVIOUS, PULL, PUSH, RETURN, START, TAG_HIDDEN
+from drumline_graph.control import TimeoutPolicy
 from drumline_graph.node_code import graph_called_by
+from drumline_graph.node_policies import check_timeout
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import PUSH_TRIGGERS, path_key_of
 
@@ -31,6 +33,18 @@ class Final(Generic[R, S]):
 
     value: R
     save: S
+
+
+@dataclass(slots=True, frozen=True)
+class CallPolicies:
+    """How failures of an entrypoint, or of calls of a `@task`, are met, and where their results are cached."""
+
+    retry: tuple[Any, ...] = ()
+    timeout: TimeoutPolicy | None = None
+    cache: Any = None
+
+
+_NO_POLICIES = CallPolicies()
 
 
 class _Code:
@@ -106,19 +120,23 @@ def entry_program(
     *,
     context_schema: Any = None,
     store: Any = None,
+    cache: Any = None,
+    policies: CallPolicies | None = None,
     persists: bool | None = None,
     version: str | None = None,
 ) -> Program:
     """The `Program` of an entrypoint.
 
-    Raises NotImplementedError for a generator, ValueError for a function without parameters, TypeError for a `store`
-    that is none.
+    Raises NotImplementedError for a generator, ValueError for a function without parameters or a sync one with a time
+    limit, TypeError for a `store` or `cache` that is none.
     """
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise NotImplementedError("Generators are not supported in the Functional API: write to a stream writer.")
     name: str = function.__name__
     takes, returns, saves = _types_of(function)
     is_async = is_async_callable(function)
+    policies = policies or _NO_POLICIES
+    check_timeout(f"Entrypoint {name!r}", is_async, policies.timeout)
     path = (PULL, name)
     node = Node(
         name=name,
@@ -132,6 +150,9 @@ def entry_program(
         path=path,
         path_key=path_key_of(path),
         called=graph_called_by(function),
+        retry=policies.retry,
+        timeout=policies.timeout,
+        cache=policies.cache,
     )
     start_path = (PULL, START)
     return Program(
@@ -151,6 +172,7 @@ def entry_program(
         input_reader=lambda value: [(START, value)],
         version=version,
         store=checked_store(store),
+        cache=checked_cache(cache),
         persists=persists,
         code=(function,),
     )
@@ -169,9 +191,10 @@ def is_call(path: Any) -> bool:
     return len(path) == 4 and path[0] == PUSH and path[-1] is True
 
 
-def call_node(name: str, function: Any) -> Node:
-    """The node that calls of a `@task` run as."""
+def call_node(name: str, function: Any, policies: CallPolicies) -> Node:
+    """The node that calls of a `@task` run as. ValueError for a sync function with a time limit."""
     is_async = is_async_callable(function)
+    check_timeout(f"Task {name!r}", is_async, policies.timeout)
     return Node(
         name=name,
         action=TaskCode(function, injected_parameters(function, all_of_them=True)),
@@ -180,7 +203,21 @@ def call_node(name: str, function: Any) -> Node:
         has_sync=not is_async,
         has_async=is_async,
         makes_writes=True,
+        retry=policies.retry,
+        timeout=policies.timeout,
+        cache=policies.cache,
     )
+
+
+def node_of_call(program: Program, node: Node) -> Node:
+    """The node that a call runs as: retries and cache of an entrypoint hold for calls that have none of their own."""
+    if not begins_at_once(program):
+        return node
+    (entry,) = program.nodes.values()
+    retry, cache = node.retry or entry.retry, node.cache or entry.cache
+    if retry is node.retry and cache is node.cache:
+        return node
+    return replace(node, retry=retry, cache=cache)
 
 
 _exist = False

@@ -49,7 +49,7 @@ def nodes_and_policies(
         policies[name] = Policies(defaults.retry, defaults.timeout, handles=True)
     for name, found in policies.items():
         if found.timeout is not None:
-            _check_timeout(nodes[name], found.timeout)
+            check_timeout(f"Node {name!r}", nodes[name].capabilities.has_async, found.timeout)
     return nodes, policies
 
 
@@ -64,11 +64,12 @@ def _add_handler(nodes: dict[str, NodeSpec], name: str, handler: Any, input_sche
     nodes[name] = NodeSpec(name, handler, action, capabilities, input_schema)
 
 
-def _check_timeout(spec: NodeSpec, timeout: TimeoutPolicy) -> None:
-    if not spec.capabilities.has_async and not timeout.sync:
+def check_timeout(what: str, has_async: bool, timeout: TimeoutPolicy | None) -> None:
+    """GraphDefinitionError for sync code with a time limit that cannot be kept."""
+    if timeout is not None and not has_async and not timeout.sync:
         raise GraphDefinitionError(
-            f"Node {spec.name!r} has a timeout and is sync: no thread can be stopped, so a timeout is not supported "
-            "there. Make the node async, or, for a graph that runs on a cluster only, give "
+            f"{what} has a timeout and is sync: no thread can be stopped, so a timeout is not supported "
+            "there. Make it async, or, for a graph that runs on a cluster only, give "
             "TimeoutPolicy(run_timeout=..., sync=True): see docs/failures.md for what that can do."
         )
 

@@ -27,7 +27,9 @@ ERROR, RESUME, NO_WRITES = "__error__", "__resume__", "__no_writes__"
 ERROR_SOURCE = "__error_source_node__"
 #: of a called `@task`, behind what it wrote: which call it was (`TaskCalled.call`)
 CALL = "__call__"
-CONTROL = frozenset((ERROR, ERROR_SOURCE, INTERRUPT, RESUME, CALL))
+#: of a task that is tried again: the number of the first call of its next try (`TaskCalled.path`)
+CALLS_FROM = "__calls_from__"
+CONTROL = frozenset((ERROR, ERROR_SOURCE, INTERRUPT, RESUME, CALL, CALLS_FROM))
 
 #: (task id, channel, value)
 PendingWrite = tuple[str, str, Any]
@@ -94,6 +96,8 @@ class Outcome:
     error: Any = None
     #: the task's own node, if an error handler has got its error
     source: str = ""
+    #: the number of the first call of a `@task` that its last try has made
+    calls_from: int = 0
     #: of a called `@task`: which call it was
     call: tuple[str, ...] = ()
 
@@ -125,6 +129,8 @@ def outcomes(pending: Iterable[PendingWrite]) -> dict[str, Outcome]:
             outcome.error = value
         elif channel == ERROR_SOURCE:
             outcome.source = str(value)
+        elif channel == CALLS_FROM:
+            outcome.calls_from = int(value)
         elif channel == CALL:
             outcome.call = tuple(value)
         else:

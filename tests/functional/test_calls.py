@@ -15,7 +15,7 @@ from drumline.func import entrypoint, task
 from drumline.graph import START, StateGraph
 from drumline.graph.call_types import RunConfig
 from drumline.testing import local_cluster
-from drumline.types import Command, RetryPolicy, interrupt
+from drumline.types import Command, interrupt
 
 
 class State(TypedDict):
@@ -219,14 +219,6 @@ def test_outside_of_a_run() -> None:
     with pytest.raises(RuntimeError, match=r"task 'add' was called outside of a run.*add\.func"):
         add(1)
     assert add.func(1) == 2
-
-
-def test_policies_are_refused_by_name() -> None:
-    for option in ({"retry_policy": RetryPolicy()}, {"timeout": 1.0}, {"cache_policy": object()}):
-        with pytest.raises(FeatureNotBuilt):
-            task(**option)(lambda: None)  # type: ignore[call-overload]
-        with pytest.raises(FeatureNotBuilt):
-            entrypoint(**option)
 
 
 def test_a_cluster_refuses_entrypoints_and_tasks() -> None:

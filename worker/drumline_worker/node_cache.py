@@ -41,7 +41,7 @@ def key_of(job: Job) -> FullKey | None:
             _warn(namespace, error)
             return None
     else:
-        key = policy.key_func(job.input)
+        key = policy.key_func(*job.input[0], **job.input[1]) if job.depth else policy.key_func(job.input)
     return namespace, blake2b(key.encode() if isinstance(key, str) else key, digest_size=16).hexdigest()
 
 
@@ -108,11 +108,16 @@ def _warn(namespace: tuple[str, ...], error: EncodeError) -> None:
     if namespace not in _told:
         _told.add(namespace)
         warnings.warn(
-            f"results of node {namespace[3]!r} of graph {namespace[1]!r} are not cached: {error} Give CachePolicy a "
-            "key_func, or let the node take and return what can be written.",
+            f"results of {_called(namespace)} are not cached: {error} Give CachePolicy a key_func, or let it take and "
+            "return what can be written.",
             RunWarning,
             stacklevel=2,
         )
+
+
+def _called(namespace: tuple[str, ...]) -> str:
+    graph, node = namespace[1], namespace[3]
+    return f"node {node!r} of graph {graph!r}" if graph else f"task {node!r}"
 
 
 def _failed(error: Exception) -> None:

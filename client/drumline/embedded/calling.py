@@ -10,11 +10,12 @@ from itertools import count
 from typing import Any, TypeVar
 
 from drumline.embedded.call_digest import digest_of_call
-from drumline_coordinator.calling import call_id
+from drumline_coordinator.calling import call_id, first_call
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import DONE
 from drumline_graph.constants import RETURN
 from drumline_graph.errors import GraphInterrupt
+from drumline_graph.functional import node_of_call
 from drumline_graph.program import Node
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import RunFinished, TaskFailed, TaskFinished, TaskInterrupted
@@ -55,8 +56,14 @@ class EmbeddedCalls:
             if self._over or caller is None:
                 future.cancel()
                 return future
-            index = next(self._numbers.setdefault((job.task, job.attempt), count()))
+            numbers = self._numbers.get((job.task, job.attempt))
+            if numbers is None:
+                numbers = self._numbers[job.task, job.attempt] = count(first_call(caller))
+            index = next(numbers)
             self._waiting.setdefault(call_id(caller, index, self._run.id), []).append(future)
+        if job.limit is not None and job.limit.hears_all:
+            job.limit.touch()
+        node = node_of_call(job.program, node)
         call = (node.name,) if job.thread is None else digest_of_call(job.program, node, args, kwargs)
         self._put(TaskCall(job.shared.run_id, job.task, job.attempt, job.executor, index, node, (args, kwargs), call))
         return future

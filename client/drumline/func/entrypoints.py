@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from drumline.graph.compiled import CompiledStateGraph
 from drumline_graph.builder import ContextT
-from drumline_graph.errors import FeatureNotBuilt
-from drumline_graph.functional import Final, entry_program
-from drumline_graph.options import refuse_unbuilt, refuse_unknown, renamed
+from drumline_graph.control import TimeoutPolicy
+from drumline_graph.functional import CallPolicies, Final, entry_program
+from drumline_graph.options import refuse_unknown, renamed
+from drumline_graph.tries import policies_of
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from drumline_graph.types import CachePolicy, Checkpointer, RetryPolicy, TimeoutPolicy
+    from drumline_graph.types import CachePolicy, Checkpointer, RetryPolicy
 
 
 class entrypoint(Generic[ContextT]):
@@ -24,7 +25,8 @@ class entrypoint(Generic[ContextT]):
     Its first parameter is the input. Parameters named `config`, `previous`, `runtime`, `store` and `writer` are filled
     in; `previous` is what the last run on the thread returned, or saved by `entrypoint.final`. With a checkpointer it
     can ask by `interrupt()`: the answer is a new run, in which the function runs again from its first line and calls of
-    `@task`s that have ended return at once.
+    `@task`s that have ended return at once. `retry_policy` and `cache_policy` hold for itself and for calls of tasks that
+    have none of their own, `timeout` for itself alone.
     """
 
     final = Final
@@ -40,13 +42,12 @@ class entrypoint(Generic[ContextT]):
         timeout: float | timedelta | TimeoutPolicy | None = None,
         **kwargs: Any,
     ) -> None:
-        """FeatureNotBuilt for policies that are not built yet."""
+        """ValueError for a time limit that is not positive, TypeError for an unknown keyword."""
         context_schema = renamed(kwargs, "config_schema", "context_schema", context_schema)
         retry_policy = renamed(kwargs, "retry", "retry_policy", retry_policy)
         refuse_unknown("entrypoint()", kwargs)
-        refuse_unbuilt("an entrypoint", retry_policy=retry_policy, cache_policy=cache_policy, timeout=timeout)
-        if cache is not None:
-            raise FeatureNotBuilt("Caching node results", "entrypoint(cache=)")
+        self._policies = CallPolicies(policies_of(retry_policy), TimeoutPolicy.coerce(timeout), cache_policy)
+        self._cache = cache
         self._checkpointer = checkpointer
         self._store = store
         self._context_schema = context_schema
@@ -54,14 +55,16 @@ class entrypoint(Generic[ContextT]):
     def __call__(self, function: Callable[..., Any]) -> CompiledStateGraph[Any, ContextT, Any, Any]:
         """The graph.
 
-        Raises NotImplementedError for a generator, ValueError for a function without parameters, TypeError for a store
-        that is none.
+        Raises NotImplementedError for a generator, ValueError for a function without parameters or a sync one with a
+        time limit, TypeError for a store or a cache that is none.
         """
         checkpointer = self._checkpointer
         program = entry_program(
             function,
             context_schema=self._context_schema,
             store=self._store,
+            cache=self._cache,
+            policies=self._policies,
             persists=checkpointer if isinstance(checkpointer, bool) else None,
             version=os.environ.get("DRUMLINE_VERSION") or None,
         )

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from typing_extensions import ParamSpec
 
+from drumline_graph.cached import namespace_of_task
+from drumline_graph.control import TimeoutPolicy
 from drumline_graph.errors import FeatureNotBuilt
-from drumline_graph.functional import call_node, name_of_task, note_task
-from drumline_graph.options import refuse_unbuilt, refuse_unknown, renamed
+from drumline_graph.functional import CallPolicies, call_node, name_of_task, note_task
+from drumline_graph.options import refuse_unknown, renamed
+from drumline_graph.tries import policies_of
 from drumline_protocol.running import current
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from drumline.embedded.calling import TaskFuture
-    from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy
+    from drumline_graph.types import CachePolicy, RetryPolicy
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,12 +29,14 @@ T = TypeVar("T")
 class TaskFunction(Generic[P, T]):
     """What `task` makes of a function. A call gives a future at once, and the task runs beside its caller."""
 
-    def __init__(self, function: Callable[P, Awaitable[T]] | Callable[P, T], name: str | None) -> None:
+    def __init__(
+        self, function: Callable[P, Awaitable[T]] | Callable[P, T], name: str | None, policies: CallPolicies
+    ) -> None:
         #: LangGraph's name for it
         self.func = function
         functools.update_wrapper(self, function)
         self.__name__ = name_of_task(function, name)
-        self._node = call_node(self.__name__, function)
+        self._node = call_node(self.__name__, function, policies)
         note_task()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[T]:
@@ -54,6 +59,14 @@ class TaskFunction(Generic[P, T]):
             )
         future: TaskFuture[T] = calling.call(context.job, self._node, args, kwargs)
         return future
+
+    def clear_cache(self, cache: Any) -> None:
+        """Forget the results of calls that lie in `cache`."""
+        cache.clear([namespace_of_task(self._node)])
+
+    async def aclear_cache(self, cache: Any) -> None:
+        """The twin of `clear_cache` for an event loop."""
+        await cache.aclear([namespace_of_task(self._node)])
 
     def __repr__(self) -> str:
         return f"<task {self.__name__!r}>"
@@ -91,15 +104,14 @@ def task(
 
     A call of it in an entrypoint, a node or another task gives a future, and the function runs beside its caller. On a
     thread the result is kept: a caller that runs again, after a question or a crash, gets it without another run.
-    Parameters named `config`, `writer`, `store`, `runtime` and `previous` are filled in. FeatureNotBuilt for policies
-    that are not built yet.
+    Parameters named `config`, `writer`, `store`, `runtime` and `previous` are filled in. The policies are those of a
+    node; a cache is that of the entrypoint or graph around it. ValueError for a time limit of sync code.
     """
     retry_policy = renamed(kwargs, "retry", "retry_policy", retry_policy)
     refuse_unknown("task()", kwargs)
-    where = "a @task" if name is None else f"task {name!r}"
-    refuse_unbuilt(where, retry_policy=retry_policy, cache_policy=cache_policy, timeout=timeout)
+    policies = CallPolicies(policies_of(retry_policy), TimeoutPolicy.coerce(timeout), cache_policy)
 
     def decorate(given: Any) -> Any:
-        return TaskFunction(given, name)
+        return TaskFunction(given, name, policies)
 
     return decorate if function is None else decorate(function)

@@ -33,6 +33,7 @@ from drumline_graph.superstep import path_key_of
 from drumline_protocol.cells import NO_PARENT, CellRow, branch_of, decode_change, patched
 from drumline_protocol.checkpoints import (
     CALL,
+    CALLS_FROM,
     CONTROL,
     ERROR,
     ERROR_SOURCE,
@@ -53,7 +54,7 @@ from drumline_protocol.ids import task_id
 INLINE_BYTES_MAX = 96
 
 #: the places of what became of a task: below those of what it wrote (LangGraph's `WRITES_IDX_MAP`)
-CONTROL_INDEX = {ERROR: -1, "__scheduled__": -2, INTERRUPT: -3, RESUME: -4, ERROR_SOURCE: -5, CALL: -6}
+CONTROL_INDEX = {ERROR: -1, "__scheduled__": -2, INTERRUPT: -3, RESUME: -4, ERROR_SOURCE: -5, CALL: -6, CALLS_FROM: -7}
 
 #: writes what has no class of the user's: facts and metadata
 PLAIN = Codec()

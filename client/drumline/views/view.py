@@ -10,25 +10,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from drumline.views.called import CalledTask, given_to
+from drumline.views.events import Errors, TaskEvents
 from drumline.views.graphs import GraphView, Mappers, OpenTask
-from drumline.views.items import Items
 from drumline.views.payloads import (
     error_payload,
     interrupt_payload,
     result_payload,
     start_payload,
-    with_errors,
 )
-from drumline.views.seen import SeenMessages, check_readable
+from drumline.views.seen import SeenMessages
 from drumline.views.threads import ThreadFacts
 from drumline_graph.constants import INTERRUPT, PUSHED, RETURN
 from drumline_graph.writes import result_of, updates_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
-    CUSTOM,
-    MESSAGE,
-    NESTED,
-    STREAMED,
     AttemptRetracted,
     Emitted,
     ErrorHandled,
@@ -49,13 +44,11 @@ from drumline_protocol.facts import (
 from drumline_protocol.failure import Failure, rebuild
 from drumline_protocol.graph_paths import task_of
 from drumline_protocol.leaving import leaves
-from drumline_protocol.message_kinds import GIVEN
 
 Namespace = tuple[str, ...]
-Errors = Mapping[str, type[BaseException]] | Iterable[type[BaseException]]
 
 
-class View(Items):
+class View(TaskEvents):
     """Folds the facts of one run, in order, into stream items.
 
     `modes` and `printed` are stream modes; `output_keys` narrows the root graph's keys (`outputs`: to those of its
@@ -251,84 +244,7 @@ class View(Items):
                 payload = start_payload(graph, task.planned, given_to(fact))
                 self.task_event(fact.ns, graph.step, fact.at_ms, "task", payload)
 
-    # -- events of tasks ----------------------------------------------------------------------------
-
-    def _on_emitted(self, fact: Emitted) -> None:
-        task = self._open.get(fact.task)
-        if task is None:
-            return
-        ns = task.ns
-        shown = task.graph.shown or self._surfacing
-        out = self._out
-        for raw in fact.items:
-            if type(raw) is bytes:
-                if task.repeats(raw):
-                    if task.calls_graphs:
-                        self._fold_silently(raw)
-                    continue
-                if task.taken_back and self._messages is not None:
-                    self._messages.forget(task.taken_back)
-                    task.taken_back = []
-                assert self._decode_item is not None
-                kind, payload, header = self._decode_item(raw)
-            else:
-                kind, payload, header = raw
-            if kind == CUSTOM:
-                if self._custom and shown:
-                    self.emit(ns, "custom", payload, fact.attempt)
-            elif kind == MESSAGE:
-                if self._messages is not None:
-                    self._on_message(task, self._messages, payload, header, fact.attempt)
-            elif kind == STREAMED:
-                self._pass_on(task, payload, header, fact.attempt)
-            else:
-                task.calls_graphs = True
-                out.extend(self.fold(payload))
-                self._out = out
-
-    def _fold_silently(self, raw: bytes) -> None:
-        """A fact of a called graph that was told already: that graph begins anew with it, though nothing is shown."""
-        assert self._decode_item is not None
-        kind, payload, _header = self._decode_item(raw)
-        if kind == NESTED:
-            out = self._out
-            self.fold(payload)
-            self._out = out
-
-    def _on_message(
-        self, task: OpenTask, seen: SeenMessages, payload: Any, header: dict[str, Any], attempt: int
-    ) -> None:
-        ns = header.get("ns")
-        shown = task.graph.shown if ns is None else self._subgraphs
-        if header["kind"] == GIVEN:
-            if shown:
-                seen.add_ids(header["ids"])
-            return
-        message, metadata = payload
-        if metadata is not None:
-            task.calls[header["call"]] = metadata
-        known = seen.knows(header["id"])
-        if shown and seen.is_new(header):
-            if not known:
-                task.note_shown(header["id"])
-            check_readable(message)
-            item = (message, dict(task.calls[header["call"]]))
-            self.emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
-
-    def _pass_on(self, task: OpenTask, item: Any, header: Any, attempt: int) -> None:
-        """An item of another engine's stream, made inside of a task; a header says that it is of the task's graph."""
-        ns, mode, payload = tuple(item[0]), item[1], item[2]
-        if not (task.graph.shown if header or ns == task.graph.ns else self._subgraphs):
-            return
-        if mode == "values":
-            interrupts = payload.get(INTERRUPT, ()) if isinstance(payload, dict) else ()
-            values = {k: v for k, v in payload.items() if k != INTERRUPT} if interrupts else payload
-            root = self.root
-            if self._outputs and root is not None and ns == root.ns:
-                values = root.narrowed(values)
-            self.emit_values(ns, values, interrupts, attempt)
-        else:
-            self.emit(ns, mode, with_errors(mode, payload, self._errors), attempt)
+    # -- ends of tasks ------------------------------------------------------------------------------
 
     def _on_retracted(self, fact: AttemptRetracted) -> None:
         task = self._open.get(fact.task)
@@ -354,7 +270,7 @@ class View(Items):
         if not (self._updates or self._tasks or self._debug):
             return
         writes = unbox(fact.writes)
-        if self._updates and not (task.is_call and fact.cached):
+        if self._updates and not (task.is_call and fact.cached and not fact.executor):  # of an earlier run
             update = {name: updates_of(writes, RETURN if task.is_call else graph.keys)}
             if fact.cached:
                 update["__metadata__"] = {"cached": True}
@@ -363,14 +279,6 @@ class View(Items):
             keys = RETURN if task.is_call else graph.sketch.stream_keys
             payload = result_payload(fact.task, name, result_of(writes, keys))
             self.task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
-
-    def _show_output(self, task: OpenTask, attempt: int) -> None:
-        """A subgraph's messages as its node's own, unless they were shown as the subgraph's."""
-        assert self._messages is not None
-        metadata = None
-        for message in self._messages.new_in(task.output, task.planned.id):
-            metadata = metadata or task.graph.metadata_of_output(task.planned)
-            self.emit(task.graph.ns, "messages", (message, metadata), attempt)
 
     def _on_failed(self, fact: TaskFailed) -> None:
         task = self._open.get(fact.task)
