@@ -19,33 +19,16 @@ from itertools import count
 from typing import Any
 
 from langgraph._internal import _constants as keys
-from langgraph._internal._scratchpad import PregelScratchpad
 from langgraph.pregel._call import get_runnable_for_task
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
 from langgraph.types import PregelExecutableTask
 
+from drumline.langgraph.asking import new_scratchpad
 from drumline_protocol.facts import STREAMED
 from drumline_worker.job import Job
 
 Future = Any
 _PUSH_TRIGGER = (keys.PUSH,)
-
-
-def new_scratchpad(job: Job) -> Any:
-    """What LangGraph's code counts in while a task runs. Nothing is resumed, so there are no answers to interrupts."""
-
-    def no_answer(_consume: bool = False) -> Any:
-        return None
-
-    return PregelScratchpad(
-        step=job.step,
-        stop=job.stop,
-        call_counter=count().__next__,
-        interrupt_counter=count().__next__,
-        get_null_resume=no_answer,
-        resume=[],
-        subgraph_counter=count().__next__,
-    )
 
 
 class _Places:
@@ -172,7 +155,7 @@ class Calls:
             keys.CONFIG_KEY_TASK_ID: id_,
             keys.CONFIG_KEY_SEND: writes.extend,
             keys.CONFIG_KEY_CHECKPOINT_NS: ns,
-            keys.CONFIG_KEY_SCRATCHPAD: new_scratchpad(job),
+            keys.CONFIG_KEY_SCRATCHPAD: new_scratchpad(job, ns, is_call=True),
         }
         configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, self._graph, ns, path)
         retries = retry_policy or self._graph.retry_policy or ()

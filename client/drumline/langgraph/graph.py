@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from drumline.call import Call
 from drumline.graph.compiled import CompiledStateGraph
 from drumline.langgraph.versions import check_version
-from drumline_graph.errors import FeatureNotBuilt
 
 
 def is_langgraph(value: Any) -> bool:
@@ -43,7 +42,13 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
     def __init__(self, graph: Any, program: Any, *, strict_wire: bool | None) -> None:
         if strict_wire is None:
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
-        super().__init__(program, debug=bool(graph.debug), strict_wire=strict_wire, config=graph.config)
+        super().__init__(
+            program,
+            debug=bool(graph.debug),
+            strict_wire=strict_wire,
+            config=graph.config,
+            checkpointer=graph.checkpointer or None,
+        )
         self.langgraph = graph
         self.stream_mode = graph.stream_mode
 
@@ -94,8 +99,6 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """The call, with what is LangGraph's in its input as drumline's."""
         from drumline.langgraph.values import our_value
 
-        if getattr(input, "resume", None) is not None:
-            raise FeatureNotBuilt("Answering interrupts (Command(resume=...))", f"calling graph {self.name!r}")
         if isinstance(input, dict):
             input = {key: our_value(value) for key, value in input.items()}
         input = our_value(input)

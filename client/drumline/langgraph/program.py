@@ -63,6 +63,9 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         part_schemas=tuple(spec.input_schema for spec in (*builder.nodes.values(), *branches)),
         code=(*(spec.runnable for spec in builder.nodes.values()), *(branch.path for branch in branches)),
         version=version,
+        stops_before=_stops(graph.interrupt_before_nodes),
+        stops_after=_stops(graph.interrupt_after_nodes),
+        persists=graph.checkpointer if isinstance(graph.checkpointer, bool) else None,
         store=graph.store,
         types=answer_types(graph),
         raised_as=of_both,
@@ -79,13 +82,8 @@ def is_plannable(graph: Any) -> bool:
 def check_options(graph: Any) -> None:
     """What was given to `compile()` and is not built: refused, not ignored."""
     where = f"LangGraph graph {graph.get_name()!r}"
-    if graph.checkpointer not in (None, False):
-        refuse("Persistence (compile(checkpointer=...))", where, "compile it without a checkpointer")
     if graph.cache is not None:
         refuse("Caching of node results (compile(cache=...))", where)
-    for when in ("interrupt_before", "interrupt_after"):
-        if getattr(graph, f"{when}_nodes", None):
-            refuse(f"Static breakpoints (compile({when}=...))", where)
     if graph.step_timeout is not None:
         refuse("A timeout of supersteps (step_timeout)", where)
 
@@ -168,6 +166,11 @@ def _read_keys(graph: Any, name: str) -> tuple[str, ...]:
     for branch in builder.branches.get(name, {}).values():
         keys.update(dict.fromkeys(builder.schemas[branch.input_schema or own]))
     return tuple(key for key in keys if key in builder.channels)
+
+
+def _stops(names: Any) -> tuple[str, ...]:
+    """Nodes that a run stops at; `"*"`: all."""
+    return tuple(plain_name(name) for name in ([names] if isinstance(names, str) else names))
 
 
 def _plain_keys(builder: Any, schema: Any) -> list[str] | str:

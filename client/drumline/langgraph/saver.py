@@ -50,6 +50,16 @@ class FollowedThreads:
         self._read: list[Saved] = []
         self._takes_path = "task_path" in signature(saver.put_writes).parameters
 
+    @property
+    def saver(self) -> Any:
+        """The saver."""
+        return self._saver
+
+    @property
+    def names(self) -> Names:
+        """Which of LangGraph's names mean the same as drumline's."""
+        return self._names
+
     def threads_for(self, program: Program, base: str) -> FollowedThreads:
         """The same threads for another graph: one that a node of this run calls."""
         return FollowedThreads(self._saver, program, base, self._names)

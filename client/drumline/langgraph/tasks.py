@@ -18,8 +18,9 @@ from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import ExecutionInfo, RunControl, Runtime
 from langgraph.types import PregelExecutableTask
 
+from drumline.langgraph.asking import new_scratchpad, our_question_id, thread_keys
 from drumline.langgraph.bodies import limit_tools, process_of
-from drumline.langgraph.calls import Calls, new_scratchpad
+from drumline.langgraph.calls import Calls
 from drumline.langgraph.capabilities import capabilities_of
 from drumline.langgraph.listening import listening
 from drumline.langgraph.names import plain_channels, plain_write
@@ -78,7 +79,7 @@ class LangGraphNode:
                 for number, writer in enumerate(task.writers):
                     writer.invoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
-            raise _ours(signal) from None
+            raise _ours(context, signal) from None
         return self._writes(context.job, task)
 
     async def arun(self, context: TaskContext) -> Writes:
@@ -94,7 +95,7 @@ class LangGraphNode:
                 for number, writer in enumerate(task.writers):
                     await writer.ainvoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
-            raise _ours(signal) from None
+            raise _ours(context, signal) from None
         return self._writes(context.job, task)
 
     def _writes(self, job: Job, task: PregelExecutableTask) -> Writes:
@@ -152,8 +153,10 @@ class LangGraphStart(LangGraphNode):
         return values.get("__root__") if "__root__" in self._keys else values
 
 
-def _ours(signal: Exception) -> Exception:
-    return our_interrupt(signal) if isinstance(signal, GraphInterrupt) else our_parent_command(signal)
+def _ours(context: TaskContext, signal: Exception) -> Exception:
+    if not isinstance(signal, GraphInterrupt):
+        return our_parent_command(signal)
+    return our_interrupt(signal, lambda id_: our_question_id(context.job, context.checkpoint_ns, id_))
 
 
 def _ambient(config: Any) -> Any:
@@ -172,14 +175,13 @@ def _placed(context: TaskContext, config: Any, number: int) -> Any:
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
     """The `RunnableConfig` of a task, with all that LangGraph's code looks up in it."""
     job = context.job
-    scratchpad = new_scratchpad(job)
+    scratchpad = new_scratchpad(job, context.checkpoint_ns)
     configurable: dict[str, Any] = {
         **context.config["configurable"],
         keys.CONFIG_KEY_TASK_ID: job.task,
         keys.CONFIG_KEY_SEND: writes.extend,
         keys.CONFIG_KEY_READ: reader(job, scratchpad, writes),
-        keys.CONFIG_KEY_CHECKPOINTER: None,
-        keys.CONFIG_KEY_CHECKPOINT_MAP: {},
+        **thread_keys(job),
         keys.CONFIG_KEY_CHECKPOINT_ID: None,
         keys.CONFIG_KEY_CHECKPOINT_NS: context.checkpoint_ns,
         keys.CONFIG_KEY_SCRATCHPAD: scratchpad,

@@ -1,0 +1,71 @@
+"""Questions and answers in a task of a LangGraph graph, and what its code finds of the thread that its run is on."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from langgraph._internal import _constants as keys
+from langgraph._internal._scratchpad import PregelScratchpad
+
+from drumline.langgraph.their_ids import their_interrupt_id
+from drumline.langgraph.thread_saver import saver_of
+from drumline_protocol.checkpoint_ids import interrupt_id
+from drumline_worker.job import Job
+
+_DURABILITY = getattr(keys, "CONFIG_KEY_DURABILITY", "__pregel_durability")
+
+
+def new_scratchpad(job: Job, ns: str, *, is_call: bool = False) -> Any:
+    """What LangGraph's code counts in while the task at `ns` runs, with the answers to its questions so far.
+
+    `is_call`: it is no task of the run's plan, but a `@task` that the job's code calls.
+    """
+
+    def no_answer(_consume: bool = False) -> Any:
+        return None
+
+    return PregelScratchpad(
+        step=job.step,
+        stop=job.stop,
+        call_counter=count().__next__,
+        interrupt_counter=count().__next__,
+        get_null_resume=no_answer,
+        resume=_answers_to_call(job, ns) if is_call else list(job.answers),
+        subgraph_counter=count().__next__,
+    )
+
+
+def _answers_to_call(job: Job, ns: str) -> list[Any]:
+    given = {} if job.thread is None else job.thread.answers
+    first = their_interrupt_id(ns, 0)
+    return [given[first]] if first in given else []
+
+
+def thread_keys(job: Job) -> dict[str, Any]:
+    """What LangGraph's code looks up in a task's config to find its thread. Graphs that it calls go on there."""
+    thread = job.thread
+    if thread is None:
+        return {keys.CONFIG_KEY_CHECKPOINTER: None, keys.CONFIG_KEY_CHECKPOINT_MAP: {}}
+    answers = {id_: answer for id_, answer in thread.answers.items() if id_}  # "": for the next question of a plan
+    return {
+        keys.CONFIG_KEY_THREAD_ID: thread.id,
+        keys.CONFIG_KEY_CHECKPOINTER: saver_of(thread),
+        keys.CONFIG_KEY_CHECKPOINT_MAP: dict(thread.parents),
+        keys.CONFIG_KEY_RESUMING: thread.resumes,
+        keys.CONFIG_KEY_RESUME_MAP: answers or None,
+        _DURABILITY: thread.durability,
+    }
+
+
+def our_question_id(job: Job, ns: str, id_: str) -> str:
+    """The run machine's id of a question, if it is one of the task at `ns`; another one as it is.
+
+    The machine knows the questions of its tasks by ids of its own making. Those of graphs and `@task`s that a task's
+    code calls keep LangGraph's, under which LangGraph's code will look for the answers.
+    """
+    if job.thread is not None:
+        for number in range(len(job.answers) + 1):
+            if id_ == their_interrupt_id(ns, number):
+                return interrupt_id(ns, len(job.answers))
+    return id_
