@@ -104,22 +104,32 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         input = our_value(input)
         if self.program.eager:
             input = self._packed(input, asked)
-        return super().prepare_call(input, config, **asked)
+        call = super().prepare_call(input, config, **asked)
+        if self.program.eager:  # LangGraph's own loop keeps its thread
+            call.saver = None
+        return call
+
+    @property
+    def _keeps(self) -> bool:
+        return bool(self.langgraph.checkpointer)
 
     def _packed(self, input: Any, asked: dict[str, Any]) -> Any:
-        """The input of a graph that runs as one task, with the keys that LangGraph is to show."""
-        from drumline.langgraph.inline import INPUT, KEYS
+        """The input of a graph that runs as one task, with what LangGraph's `stream` is to be asked beside it."""
+        from drumline.langgraph.inline import INPUT, OPTIONS
 
-        keys = asked.get("output_keys")
-        if keys is None:
-            return input
-        known = self.langgraph.channels
+        options = {name: asked.pop(name) for name in _OPTIONS if asked.get(name) is not None}
+        known, keys = self.langgraph.channels, options.get("output_keys", ())
         for key in (keys,) if isinstance(keys, str) else keys:
             if key not in known:
                 raise ValueError(
                     f"Key {key!r} of output_keys is not in channels of graph {self.name!r}: {', '.join(sorted(known))}"
                 )
-        asked["output_keys"] = None
-        if input is None:
-            return None
-        return {INPUT: input, KEYS: keys if isinstance(keys, str) else list(keys)}
+        if self._keeps:
+            return {INPUT: input, OPTIONS: options}
+        if input is None or not options:
+            return input
+        return {INPUT: input, OPTIONS: options}
+
+
+#: arguments of a call that are LangGraph's business in a graph that runs as one task
+_OPTIONS = ("output_keys", "durability", "interrupt_before", "interrupt_after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
@@ -93,13 +94,14 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
     if getattr(compiled, "error_handler_node", None) or getattr(compiled, "is_error_handler", False):
         refuse("Error handlers (error_handler=)", f"node {name!r} of LangGraph graph {graph.get_name()!r}")
     action = LangGraphNode(graph, name)
-    child = compiled.bound if _is_planned_child(compiled) else None
+    action.program = program_of(compiled.bound) if _is_planned_child(compiled) else None
+    called = compiled.subgraphs[0] if compiled.subgraphs and action.program is None else None
     path = (PULL, name)
     keys = compiled.channels
     return Node(
         name=name,
         action=action,
-        subprogram=None if child is None else program_of(child),
+        subprogram=action.program,
         triggers=tuple(str(renamed.get(trigger, trigger)) for trigger in compiled.triggers),
         input_keys=keys if isinstance(keys, str) else list(keys),
         mapper=compiled.mapper,
@@ -115,7 +117,25 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
         path_key=path_key_of(path),
         managed_keys=tuple(key for key in keys if key in graph.builder.managed),
         ends=spec.ends,
+        called=None if called is None else CalledGraph(called),
     )
+
+
+class CalledGraph:
+    """A graph that LangGraph's own loop runs inside of a node. A thread's readers see it as drumline's.
+
+    Its program is made when it is asked for: a graph may call itself.
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+
+    @cached_property
+    def program(self) -> Program:
+        """The program of it. FeatureNotBuilt for what drumline cannot run."""
+        from drumline.langgraph.inline import inline_program_of
+
+        return (program_of if is_plannable(self._graph) else inline_program_of)(self._graph)
 
 
 def _is_planned_child(compiled: Any) -> bool:

@@ -29,8 +29,10 @@ from drumline.langgraph.values import our_interrupt, our_parent_command, our_val
 from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
 from drumline_graph.errors import RouteError
 from drumline_graph.message_ids import messages_in_fields
+from drumline_graph.program import Program
 from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
+from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
 from drumline_worker.tokens import graph_ns
@@ -51,6 +53,8 @@ class LangGraphNode:
     def __init__(self, graph: Any, name: str) -> None:
         self._graph = graph
         self._name = name
+        #: that of the graph that the node is, if drumline plans that
+        self.program: Program | None = None
         self._node = graph.nodes[name]
         self._process = process_of(self._node)
         self._renamed = plain_channels(graph.nodes)
@@ -261,9 +265,25 @@ def _forward(job: Job) -> Callable[[tuple[tuple[str, ...], str, Any]], None]:
             for message in messages_in_fields(part):
                 if not message.id:
                     message.id = str(uuid.uuid5(uuid.UUID(job.task), f"told {next(numbers)}"))
+        if mode == "checkpoints" or (mode == "debug" and payload["type"] == "checkpoint"):
+            payload = _without_own_keys(payload)
         emit(STREAMED, (tuple(ns), mode, our_payload(payload)), None)
 
     return forward
+
+
+def _without_own_keys(payload: Any) -> Any:
+    """An item of `checkpoints` or `debug` whose configs do not show what drumline keeps in those of tasks."""
+    if "payload" in payload:
+        return {**payload, "payload": _without_own_keys(payload["payload"])}
+    return {key: _shown(value) if key in ("config", "parent_config") else value for key, value in payload.items()}
+
+
+def _shown(config: Any) -> Any:
+    if not config:
+        return config
+    own = {key: value for key, value in config["configurable"].items() if key not in (TASK_KEY, CONTEXT_KEY)}
+    return {**config, "configurable": own}
 
 
 def _results_in(mode: str, payload: Any) -> list[Any]:
