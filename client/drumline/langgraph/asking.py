@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -16,11 +17,8 @@ from drumline_worker.job import Job
 _DURABILITY = getattr(keys, "CONFIG_KEY_DURABILITY", "__pregel_durability")
 
 
-def new_scratchpad(job: Job, ns: str, *, is_call: bool = False) -> Any:
-    """What LangGraph's code counts in while the task at `ns` runs, with the answers to its questions so far.
-
-    `is_call`: it is no task of the run's plan, but a `@task` that the job's code calls.
-    """
+def new_scratchpad(job: Job, answers: Sequence[Any]) -> Any:
+    """What LangGraph's code counts in while a task runs, with the answers to its questions so far."""
 
     def no_answer(_consume: bool = False) -> Any:
         return None
@@ -31,15 +29,19 @@ def new_scratchpad(job: Job, ns: str, *, is_call: bool = False) -> Any:
         call_counter=count().__next__,
         interrupt_counter=count().__next__,
         get_null_resume=no_answer,
-        resume=_answers_to_call(job, ns) if is_call else list(job.answers),
+        resume=list(answers),
         subgraph_counter=count().__next__,
     )
 
 
-def _answers_to_call(job: Job, ns: str) -> list[Any]:
+def answers_to_call(job: Job, ns: str, known: Sequence[Any]) -> list[Any]:
+    """The answers to a `@task` that the job's code calls: those that are `known`, and the one of this run."""
     given = {} if job.thread is None else job.thread.answers
-    first = their_interrupt_id(ns, 0)
-    return [given[first]] if first in given else []
+    for number in (len(known), 0):  # LangGraph's older versions gave all questions of a task the first id
+        id_ = their_interrupt_id(ns, number)
+        if id_ in given:
+            return [*known, given[id_]]
+    return list(known)
 
 
 def thread_keys(job: Job) -> dict[str, Any]:

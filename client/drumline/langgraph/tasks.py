@@ -22,6 +22,7 @@ from drumline.langgraph.asking import new_scratchpad, our_question_id, thread_ke
 from drumline.langgraph.bodies import limit_tools, process_of
 from drumline.langgraph.calls import Calls
 from drumline.langgraph.capabilities import capabilities_of
+from drumline.langgraph.kept_calls import KeptCalls
 from drumline.langgraph.listening import listening
 from drumline.langgraph.names import plain_channels, plain_write
 from drumline.langgraph.reading import reader, state_reader
@@ -93,6 +94,7 @@ class LangGraphNode:
         try:
             if context.job.phase == "run":
                 limit_tools(task.config)
+                await task.config["configurable"][keys.CONFIG_KEY_CALL].aload()
                 await arun_with_retry(task, None)
             else:
                 config = _tail_config(task)
@@ -179,7 +181,7 @@ def _placed(context: TaskContext, config: Any, number: int) -> Any:
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
     """The `RunnableConfig` of a task, with all that LangGraph's code looks up in it."""
     job = context.job
-    scratchpad = new_scratchpad(job, context.checkpoint_ns)
+    scratchpad = new_scratchpad(job, job.answers)
     configurable: dict[str, Any] = {
         **context.config["configurable"],
         keys.CONFIG_KEY_TASK_ID: job.task,
@@ -198,7 +200,7 @@ def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple
     config = {**context.config, "run_name": name, "configurable": configurable}
     if "messages" in job.shared.recorded:
         config["callbacks"] = listening(config["callbacks"], context)
-    configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, graph)
+    configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, graph, KeptCalls(job))
     return config
 
 
