@@ -33,7 +33,7 @@ from drumline_graph.schema import Schema
 from drumline_graph.specs import BranchSpec, GraphSpecs, NodeSpec
 from drumline_graph.superstep import path_key_of
 from drumline_graph.texts import is_encodable
-from drumline_graph.types import Send, ensure_valid_checkpointer
+from drumline_graph.types import Send
 from drumline_graph.validate import validate
 from drumline_graph.writes import input_reader_of
 
@@ -47,7 +47,8 @@ def check_compile_options(
     transformers: Any = None,
 ) -> None:
     """Raise FeatureNotBuilt for options of `compile()` that drumline cannot honour yet."""
-    ensure_valid_checkpointer(checkpointer)
+    if checkpointer not in (None, False):
+        raise FeatureNotBuilt("Persistence", "checkpointer=")
     if cache is not None:
         raise FeatureNotBuilt("Caching node results", "compile(cache=)")
     if interrupt_before:

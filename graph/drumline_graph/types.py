@@ -9,7 +9,6 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from drumline_graph.cache_keys import default_cache_key
 from drumline_graph.control import Command, Interrupt, Overwrite, Send, TimeoutPolicy
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.retrying import default_retry_on
 from drumline_graph.stream_types import (
     CheckpointPayload,
@@ -39,7 +38,9 @@ Durability = Literal["sync", "async", "exit"]
 """When state is stored: before the next superstep, beside it, or only at the end of the run."""
 
 Checkpointer = Any
-"""None, a bool, or a checkpoint saver. Only None and False are built so far."""
+"""None, a bool, or a checkpoint saver: drumline's, or one with LangGraph's interface."""
+
+_OF_A_SAVER = ("get_tuple", "list", "put", "put_writes")
 
 
 class RetryPolicy(NamedTuple):
@@ -135,10 +136,16 @@ class StateSnapshot(NamedTuple):
 
 
 def ensure_valid_checkpointer(checkpointer: Checkpointer) -> Checkpointer:
-    """The checkpointer if drumline can honour it (None or False); raises FeatureNotBuilt otherwise."""
-    if checkpointer is None or checkpointer is False:
+    """The checkpointer: None, a bool, or an object with the methods of a saver. TypeError for anything else."""
+    if checkpointer is None or isinstance(checkpointer, bool):
         return checkpointer
-    raise FeatureNotBuilt("Persistence", "checkpointer=")
+    if not isinstance(checkpointer, type) and all(callable(getattr(checkpointer, name, None)) for name in _OF_A_SAVER):
+        return checkpointer
+    raise TypeError(
+        "Invalid checkpointer provided. Expected an instance of `BaseCheckpointSaver`, `True`, `False`, or `None`. "
+        f"Received {type(checkpointer).__name__}. Pass a saver of drumline.checkpoint, or one with LangGraph's "
+        f"methods ({', '.join(_OF_A_SAVER)})."
+    )
 
 
 __all__ = [

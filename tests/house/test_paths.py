@@ -19,8 +19,10 @@ import drumline
 from drumline.errors import FeatureNotBuilt
 
 #: parts of LangGraph that are no API of graphs, or packages of their own beside it: the tests may have them
-APART = ("dev", "checkpoint.conformance", "checkpoint.postgres", "store.postgres", "store.sqlite", "cache.sqlite")
-APART += ("checkpoint.sqlite.utils",)
+APART = [
+    *("dev", "checkpoint.conformance", "checkpoint.postgres", "checkpoint.sqlite.utils"),
+    *("cache.sqlite", "store.postgres", "store.sqlite"),
+]
 
 
 def modules() -> Iterator[str]:

@@ -25,6 +25,7 @@ class State(TypedDict, total=False):
 
 
 def chain(*nodes: Callable[[State], Any]) -> Any:
+    """Nodes one after the other."""
     builder = StateGraph(State)
     before = START
     for node in nodes:
@@ -137,7 +138,7 @@ def test_exit_keeps_what_a_failed_run_has_done(saver: Any, kind: Any) -> None:
 
 def test_exit_keeps_questions_of_graphs_within(saver: Any) -> None:
     outer = StateGraph(State).add_node("child", chain(a, ask).compile()).add_edge(START, "child")
-    graph = outer.compile(checkpointer=saver)
+    graph: Any = outer.compile(checkpointer=saver)
     graph.invoke({"log": []}, CONFIG, durability="exit")
     everywhere = [
         found.config["configurable"]["checkpoint_ns"] for found in saver.list({"configurable": {"thread_id": "1"}})
@@ -149,7 +150,7 @@ def test_exit_keeps_questions_of_graphs_within(saver: Any) -> None:
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-def test_closing_a_stream_keeps_what_was_done(saver: Any, durability: str) -> None:
+def test_closing_a_stream_keeps_what_was_done(saver: Any, durability: Any) -> None:
     graph = chain(a, b, c).compile(checkpointer=saver)
     stream = graph.stream({"log": []}, CONFIG, durability=durability, stream_mode="updates")
     assert [next(stream), next(stream)] == [{"a": {"log": ["a"]}}, {"b": {"log": ["b"]}}]
@@ -164,7 +165,7 @@ def test_closing_a_stream_keeps_what_was_done(saver: Any, durability: str) -> No
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "async sqlite", "aiosqlite"])
-def test_async_runs(kind: str, durability: str) -> None:
+def test_async_runs(kind: str, durability: Any) -> None:
     async def main() -> None:
         if kind == "memory":
             await talk(InMemorySaver())

@@ -118,8 +118,12 @@ def test_drumlines_saver_refuses_what_it_cannot_keep_for_langgraph() -> None:
 
 def test_what_is_no_saver_is_refused() -> None:
     make, inputs = SCRIPTS["deferred"]
+    with pytest.raises(TypeError, match=r"Invalid checkpointer provided.*Received object"):
+        make(OURS).compile(checkpointer=object())
+    graph = make(OURS).compile()
+    graph.checkpointer = object()
     with pytest.raises(TypeError, match="no saver: object"):
-        make(OURS).compile(checkpointer=object()).invoke(inputs(OURS)[0], CONFIG)
+        graph.invoke(inputs(OURS)[0], CONFIG)
 
 
 # -- other savers of LangGraph ----------------------------------------------------------------------

@@ -361,7 +361,7 @@ def test_two_graphs_of_one_name_share_a_saver(kind: str) -> None:
     with saver_of(kind) as saver:
         other = graph_of(lambda _: {"log": ["x"]}, saver)
         things = StateGraph(Things).add_node("step", lambda _: {"thing": Thing(2), "pad": "y" * BIG})
-        graph = things.add_edge(START, "step").compile(checkpointer=saver)
+        graph: Any = things.add_edge(START, "step").compile(checkpointer=saver)
         assert graph.name == other.name
         graph.invoke({"thing": Thing(1), "pad": ""}, at("things"))
         other.invoke({"log": []}, at("other"))
@@ -379,7 +379,7 @@ def test_results_of_an_earlier_run_are_stored_as_deltas(kind: str) -> None:
             return {"log": [interrupt("?")]}
 
         builder = StateGraph(Chat).add_node("ask", ask).add_node("beside", lambda _: {"log": ["b" * BIG]})
-        graph = builder.add_edge(START, "ask").add_edge(START, "beside").compile(checkpointer=saver)
+        graph: Any = builder.add_edge(START, "ask").add_edge(START, "beside").compile(checkpointer=saver)
         spy = Spy(saver)
         for turn in range(20):
             graph.invoke({"log": []}, at())

@@ -11,7 +11,7 @@ from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.builder import StateGraph as Builder
 from drumline_graph.compile import compile_program
 from drumline_graph.errors import FeatureNotBuilt
-from drumline_graph.types import All, Checkpointer
+from drumline_graph.types import All, Checkpointer, ensure_valid_checkpointer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,8 +80,8 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
         with the methods of `BaseStore`, LangGraph's own ones too. `strict_wire` (default: the environment's
         `DRUMLINE_STRICT_WIRE`) sends every value of embedded runs through the wire codec, to find early what a cluster
         would refuse. `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's
-        fingerprint. Raises GraphDefinitionError (a ValueError) for a graph that cannot run, TypeError for a store that
-        is none, FeatureNotBuilt for parts of LangGraph's interface that are not built yet.
+        fingerprint. Raises GraphDefinitionError (a ValueError) for a graph that cannot run, TypeError for a store or
+        a checkpointer that is none, FeatureNotBuilt for parts of LangGraph's interface that are not built yet.
         """
         refused = {
             "cache": cache,
@@ -90,6 +90,7 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
         for feature, value in refused.items():
             if value:
                 raise FeatureNotBuilt(f"compile({feature}=...)")
+        ensure_valid_checkpointer(checkpointer)
         if strict_wire is None:
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
         program = compile_program(
