@@ -14,7 +14,7 @@ from drumline.call_config import Config, call_config, config_elsewhere, is_of_ta
 from drumline.reading import Reading, parse_reading
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
-from drumline_graph.types import Command, Send
+from drumline_graph.types import Command, Send, StateUpdates
 from drumline_graph.warnings import DrumlineWarning, tell
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _check_keys(program: Program, output_keys: str | Sequence[str]) -> None:
 
 def portable_input(program: Program, value: Any) -> Any:
     """A graph's input as it may cross a wire: an instance of a schema class becomes a dict of the keys it sets."""
-    if value is None or program.is_root or isinstance(value, (dict, list, tuple, Command, Send)):
+    if value is None or program.is_root or isinstance(value, (dict, list, tuple, Command, Send, StateUpdates)):
         return value
     writes = program.input_reader(value)
     return value if writes is None else dict(writes)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from drumline_coordinator.checkpointing import keep_answers
 from drumline_coordinator.fold import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import bubble, fail_task, finish, interrupt
@@ -135,6 +136,8 @@ def on_interrupt(machine: Machine, event: TaskInterrupt) -> None:
     """The node asks the caller."""
     task = _answered(machine, event)
     if task is not None:
+        if event.answers:
+            keep_answers(machine, task, [*task.answers, *event.answers])
         interrupt(machine, task, event.interrupts)
 
 

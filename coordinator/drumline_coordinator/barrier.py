@@ -10,17 +10,19 @@ from drumline_coordinator.changes import step_fact
 from drumline_coordinator.checkpointing import make_checkpoint, planned_rows, tell
 from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import Ending, end_graph, enter_child, start_task
+from drumline_coordinator.nesting import Ending, end_graph, enter_child, run_start, start_writes
 from drumline_coordinator.passing import commands_of
 from drumline_coordinator.resuming import due, take_up
 from drumline_coordinator.state import RUN_OPEN
 from drumline_coordinator.tasks import PLANNED, Scope, Task
 from drumline_coordinator.thread_run import GoingOn
+from drumline_coordinator.updating import end_update
 from drumline_graph.constants import START
 from drumline_graph.errors import GraphRecursionError
 from drumline_graph.message_ids import messages_in_fields
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.checkpoints import FORK, LOOP, Outcome, outcomes
 from drumline_protocol.facts import GraphResumed, PlanMade, PlannedTask
 
@@ -42,6 +44,9 @@ def settle(machine: Machine) -> None:
 
 
 def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
+    if scope.updates is not None:
+        end_update(machine, scope, done)
+        return
     if scope.asks:
         end_graph(machine, scope, Ending.ASKED, [item for task in done for item in task.interrupts])
         return
@@ -74,6 +79,8 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
 def _next_on_thread(machine: Machine, scope: Scope, updated: set[str], done: Sequence[Task]) -> list[Planned]:
     """The next superstep of a graph of a thread; the state in front of it is a checkpoint."""
     step = scope.step + 1
+    if scope.parent is None and not machine.state.root_ns and machine.thread is not None:
+        machine.thread.answers.pop(NEXT, None)  # it was for the superstep that the run went on with
     planned: list[Planned] = []
     runs = False
     try:
@@ -114,7 +121,7 @@ def _go_on(machine: Machine, going: GoingOn) -> None:
     scope, pending = going.scope, going.pending
     try:
         machine.emit(GraphResumed(scope.ns, machine.now_ms))
-        planned = due(scope, scope.step + 1 + going.forks)
+        planned = due(scope, scope.step + 1 + going.forks, going.updated)
         runs = bool(planned) and scope.step + going.forks < scope.stop
         if going.forks:
             make_checkpoint(machine, scope, FORK, scope.step + 1, planned, None, runs=runs, pending=pending)
@@ -137,19 +144,23 @@ def begin_step(
     step = scope.step + 1
     rows = planned_rows(scope.program, scope.checkpoint or machine.id, scope.ns, planned, step)
     inputs = [item.input for item in planned]
-    if planned[0].name == START:
-        start_task(machine, scope, rows[0], inputs[0])
-        return
+    for row, input in zip(rows, inputs, strict=True):
+        if row.name == START:
+            row.arg = start_writes(machine, scope, row, input)
     noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
     if found is not None:
         for row in rows:
             take_up(machine, machine.state.tasks[row.id], found.get(row.id))
-    for task in [task for task in scope.tasks.values() if task.node.subprogram is not None]:
-        if machine.state.is_open and task.status is PLANNED:
+    for task in list(scope.tasks.values()):
+        if task.status is not PLANNED or not machine.state.is_open:
+            continue
+        if task.name == START:
+            run_start(machine, task)
+        elif task.node.subprogram is not None:
             enter_child(machine, task)
-    if found is not None:
+    if found is not None and not any(scope is over for over, _ in machine.due):
         machine.note_end(scope)
 
 

@@ -46,8 +46,8 @@ def step_fact(machine: Machine, scope: Scope, done: Sequence[Task]) -> tuple[App
 
 
 @dataclass(slots=True)
-class _Given:
-    """Writes that no task of the superstep has made, or a task that will not run any more."""
+class Given:
+    """Writes that no task of the superstep has made, or a task that does not run now, with what it has written."""
 
     name: str
     triggers: tuple[str, ...]
@@ -62,7 +62,13 @@ def taken_fact(
 
     Raises what a reducer raises, and EncodeError.
     """
-    given = [_Given("input", (), writes), *(_Given(name, triggers, ()) for name, triggers in dropped)]
+    return given_fact(
+        machine, scope, [Given("input", (), writes), *(Given(name, triggers, ()) for name, triggers in dropped)]
+    )
+
+
+def given_fact(machine: Machine, scope: Scope, given: Sequence[Given]) -> tuple[InputTaken, set[str]]:
+    """The same for any writes; those that have triggers are tasks that do not run any more."""
     applied = apply(scope.program, scope.state, given)
     if machine.wire:
         changes, kept = _as_data(scope, applied.changes, given), {}
@@ -72,7 +78,8 @@ def taken_fact(
             machine.fx.rows += keeping.rows
     else:
         changes, kept = as_changes(applied.changes), {}
-    fact = InputTaken(scope.ns, changes, tuple(dropped), machine.now_ms, kept, applied.changes)
+    dropped = tuple((each.name, each.triggers) for each in given if each.triggers)
+    fact = InputTaken(scope.ns, changes, dropped, machine.now_ms, kept, applied.changes)
     return fact, applied.updated
 
 

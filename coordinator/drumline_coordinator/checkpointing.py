@@ -13,9 +13,9 @@ from drumline_graph.constants import TAG_HIDDEN
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned
 from drumline_protocol.checkpoint_ids import next_checkpoint_id
-from drumline_protocol.checkpoints import NO_WRITES, Checkpoint, PendingWrite, TaskWrites, joined_ns
+from drumline_protocol.checkpoints import NO_WRITES, RESUME, Checkpoint, PendingWrite, Saved, TaskWrites, joined_ns
 from drumline_protocol.codec import unbox
-from drumline_protocol.facts import Checkpointed, PlannedTask
+from drumline_protocol.facts import Checkpointed, PlannedTask, TaskAnswered
 from drumline_protocol.failure import Failure
 from drumline_protocol.ids import task_id
 
@@ -48,8 +48,12 @@ def make_checkpoint(
     *,
     runs: bool,
     pending: Sequence[PendingWrite] = (),
+    parent: str | None = None,
 ) -> None:
-    """The state of a graph becomes a checkpoint of the thread. `planned` is what follows it; `runs`: right now."""
+    """The state of a graph becomes a checkpoint of the thread. `planned` is what follows it; `runs`: right now.
+
+    `parent` is another checkpoint than the one that the graph stands at.
+    """
     thread, state = machine.thread, scope.state
     assert thread is not None
     id_ = next_checkpoint_id(machine.state.checkpoint, machine.now_ms, machine.id)
@@ -58,7 +62,7 @@ def make_checkpoint(
     checkpoint = Checkpoint(
         id_,
         joined_ns(scope.ns),
-        scope.checkpoint,
+        scope.checkpoint if parent is None else parent,
         source,
         step,
         machine.now_ms,
@@ -71,6 +75,8 @@ def make_checkpoint(
         thread.metadata,
     )
     machine.fx.saves.append(checkpoint)
+    if scope.program.persists is True:  # its next call goes on from here
+        thread.saved[checkpoint.ns] = Saved(checkpoint, [])
     tell(machine, scope, checkpoint, pending, runs=runs, is_new=True)
 
 
@@ -125,8 +131,24 @@ def keep_writes(machine: Machine, task: Task, writes: Any) -> None:
 
 
 def keep_result(machine: Machine, task: Task, writes: Any) -> None:
-    """The thread keeps the result of a task: also one that has written nothing has ended."""
+    """The thread keeps the result of a task: also one that has written nothing has ended.
+
+    What a checkpoint has of a task already stays, and so does a checkpoint that others follow, if it is updated.
+    """
+    thread = machine.thread
+    assert thread is not None
+    if task.id in thread.settled:
+        return
+    if task.scope.updates is not None and not (task.scope.checkpoint and thread.keeps_results and unbox(writes)):
+        return
     keep_writes(machine, task, unbox(writes) or [(NO_WRITES, None)])
+
+
+def keep_answers(machine: Machine, task: Task, answers: list[Any]) -> None:
+    """The questions of a task have these answers from now on, in their order; the thread keeps them."""
+    machine.emit(TaskAnswered(task.scope.ns, task.id, answers))
+    if machine.thread is not None:
+        keep_writes(machine, task, [(RESUME, answers)])
 
 
 def error_text(error: Any) -> str:

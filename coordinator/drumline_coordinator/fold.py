@@ -56,7 +56,9 @@ from drumline_protocol.facts import (
     TaskKept,
     TaskLeft,
     TaskParked,
+    UpdateBegun,
 )
+from drumline_protocol.graph_paths import task_of
 from drumline_protocol.leaving import leaves
 from drumline_protocol.named import Named
 from drumline_protocol.step_changes import decoded_changes
@@ -81,18 +83,13 @@ def _entered(state: RunState, fact: GraphEntered) -> None:
     if ns == state.root_ns:
         scope = state.root = Scope(state.program, ns, fact.path, state.limit, None)
     else:
-        parent = state.tasks[task_of(ns)]
+        parent = state.tasks[task_of(ns, fact.task)]
         program = parent.node.subprogram
         assert program is not None
         parent.become(RUNNING)
         scope = parent.child = Scope(program, ns, fact.path, state.limit, parent)
     scope.state.cells.update(fact.cells)  # an outline of a graph does not know them
     state.scopes[ns] = scope
-
-
-def task_of(ns: tuple[str, ...]) -> str:
-    """The id of the task whose subgraph has the namespace `ns`."""
-    return ns[-1].rpartition(":")[2]
 
 
 def _exited(state: RunState, fact: GraphExited) -> None:
@@ -122,7 +119,7 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     """A graph of a head: all at once what its facts had made of it."""
     ns, parent = fact.ns, None
     if ns != state.root_ns:
-        parent = state.tasks[task_of(ns)]
+        parent = state.tasks[task_of(ns, fact.task)]
     program = state.program if parent is None else parent.node.subprogram
     assert program is not None
     scope = Scope(program, ns, fact.path, state.limit, parent)
@@ -135,11 +132,13 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     state.scopes[ns] = scope
     seen = {name: dict(versions) for name, versions in fact.seen.items()}
     scope.state = State(dict(fact.cells), dict(fact.versions), seen, max(fact.versions.values(), default=0))
+    state.version = max(state.version, scope.state.top)  # numbers of one graph go on rising from run to run
     scope.kept = {key: Kept(*how) if type(how) is list else how for key, how in fact.kept.items()}
     state.version = max(state.version, scope.state.top)  # numbers of one graph go on rising from run to run
     state.checkpoint = max(state.checkpoint, fact.checkpoint)
     scope.step, scope.checkpoint = fact.step, fact.checkpoint
     scope.stop = fact.stop or scope.stop
+    scope.updates = fact.updates
     scope.leaving, scope.asks, scope.paused = (name in fact.flags for name in ("leaving", "asks", "paused"))
     scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
     for row in fact.tasks:
@@ -171,16 +170,16 @@ def _planned(state: RunState, fact: PlanMade) -> None:
     scope.step = fact.step
     nodes, inputs = scope.program.nodes, fact.inputs
     for index, row in enumerate(fact.tasks):
-        is_start = row.name == START
-        node = scope.program.start if is_start else nodes[row.name]
+        has_run = row.name == START or scope.updates is not None  # all but its routers
+        node = scope.program.start if row.name == START else nodes[row.name]
         input = _argument(scope, row) if inputs is None else inputs[index]
         key = node.path_key if row.path == node.path else path_key_of(row.path)
         task = Task(row.id, row.name, row.path, key, row.triggers, input, node, scope)
-        if is_start:
+        if has_run:
             task.phase = ROUTE
             task.writes = row.arg
         scope.tasks[row.id] = state.tasks[row.id] = task
-        if is_start or node.subprogram is None:
+        if has_run or node.subprogram is None:
             state.ready[row.id] = task
     scope.open_tasks = len(fact.tasks)
 
@@ -238,6 +237,10 @@ def _checkpointed(state: RunState, fact: Checkpointed) -> None:
     scope = state.scopes[fact.ns]
     scope.checkpoint, scope.step = fact.id, fact.step
     state.checkpoint = max(state.checkpoint, fact.id)
+
+
+def _update_begun(state: RunState, fact: UpdateBegun) -> None:
+    state.scopes[fact.ns].updates = fact.rest
 
 
 def _resumed(state: RunState, fact: GraphResumed) -> None:
@@ -399,6 +402,7 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     StepCommitted: _committed,
     InputTaken: _taken,
     Checkpointed: _checkpointed,
+    UpdateBegun: _update_begun,
     GraphResumed: _resumed,
     TaskAnswered: _answered,
     Emitted: _emitted,

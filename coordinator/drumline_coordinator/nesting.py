@@ -14,18 +14,17 @@ from drumline_coordinator.changes import merge, taken_fact
 from drumline_coordinator.checkpointing import error_text, keep_result, keep_writes, make_checkpoint, planned_rows
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
-from drumline_coordinator.resuming import due, restore
+from drumline_coordinator.resuming import due, go_on, journey, loosen_answer, restore, single_answer
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import DONE, Scope, Task
-from drumline_coordinator.thread_run import GoingOn
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import INTERRUPT, START
-from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
+from drumline_graph.errors import GraphInterrupt, InvalidUpdateError, NoParentGraph, ParentCommand
 from drumline_graph.program import Program
 from drumline_graph.types import Command
 from drumline_graph.writes import input_writes, joined
-from drumline_protocol.checkpoints import ERROR, INPUT, joined_ns
+from drumline_protocol.checkpoints import ERROR, INPUT, RESUME, joined_ns, split_ns
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     GraphEntered,
@@ -40,7 +39,7 @@ from drumline_protocol.facts import (
     TaskInterrupted,
     TaskLeft,
 )
-from drumline_protocol.graph_paths import child_path
+from drumline_protocol.graph_paths import child_path, thread_ns
 from drumline_protocol.ids import task_id
 from drumline_protocol.leaving import LEAVE
 from drumline_protocol.named import Named
@@ -79,13 +78,14 @@ def place_of(state: RunState, scope: Scope) -> Place:
 # -- in --------------------------------------------------------------------------------------------
 
 
-def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, input: Any) -> None:
+def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, input: Any, node_task: str = "") -> None:
     """Step 0 of a graph: its input's writes, and START's edges, which need no worker unless START has routers.
 
     Raises what `input_writes` raises for an input that the graph does not take.
     """
     cells = {key: program.channels[key].initial() for key in program.channels if key in program.state_keys}
-    machine.emit(GraphEntered(ns, path, {key: cell for key, cell in cells.items() if cell is not MISSING}))
+    found = {key: cell for key, cell in cells.items() if cell is not MISSING}
+    machine.emit(GraphEntered(ns, path, found, task=node_task))
     scope = machine.state.scopes[ns]
     if machine.thread is not None and scope.lasts:
         take_input(machine, scope, input, _NEW)
@@ -124,11 +124,20 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
 
 def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> None:
     """Open the superstep of START, of a graph of a thread."""
-    start = scope.program.start
-    row.arg = [*entering_writes(scope, row.id, input, wire=machine.wire), *start.edges]
+    row.arg = start_writes(machine, scope, row, input)
     machine.emit(PlanMade(scope.ns, scope.step + 1, scope.stop, [row], machine.now_ms, [input]))
-    if not (start.branches or start.makes_writes):
-        finish(machine, machine.state.tasks[row.id], row.arg)
+    run_start(machine, machine.state.tasks[row.id])
+
+
+def start_writes(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> list[tuple[str, Any]]:
+    """What START writes before its routers run. Raises what `input_writes` raises."""
+    return [*entering_writes(scope, row.id, input, wire=machine.wire), *scope.program.start.edges]
+
+
+def run_start(machine: Machine, task: Task) -> None:
+    """START has its result, unless it has routers: those run on a worker."""
+    if not (task.node.branches or task.node.makes_writes):
+        finish(machine, task, task.writes)
 
 
 def enter_child(machine: Machine, task: Task) -> None:
@@ -141,16 +150,38 @@ def enter_child(machine: Machine, task: Task) -> None:
     try:
         ns = (*scope.ns, f"{task.name}:{task.id}")
         path = child_path(scope.path, task.name)
-        saved = None if machine.thread is None else machine.thread.saved.pop(joined_ns(ns), None)
-        if saved is None:
+        if machine.thread is None:
             enter(machine, program, ns, path, task.input)
         else:
-            machine.going_on.append(GoingOn(restore(machine, ns, path, saved), saved, saved.pending))
+            _enter_on_thread(machine, program, task, ns, path)
     except BaseException as error:
         if task.child is not None:
             end_graph(machine, task.child, Ending.FAILED, error)
         else:
             fail_task(machine, task, error)
+
+
+def _enter_on_thread(machine: Machine, program: Program, task: Task, ns: tuple[str, ...], path: str) -> None:
+    thread, scope, is_one = machine.thread, task.scope, program.persists is True
+    assert thread is not None
+    if is_one and scope.lasts:
+        ns = split_ns(thread_ns(joined_ns(ns)))
+        if ns in machine.state.scopes:
+            raise InvalidUpdateError(
+                f"Node {task.name!r} of {scope.name} runs twice in one superstep, but its graph has one history for "
+                "all its calls (checkpointer=True). Compile it without, or send to it in supersteps of their own."
+            )
+    key = joined_ns(ns)
+    saved = thread.saved.get(key) if is_one else thread.saved.pop(key, None)
+    if saved is None:
+        enter(machine, program, ns, path, task.input, task.id)
+        return
+    way = journey(thread, key, saved, task.input, scope.resumed)
+    pending = [write for write in saved.pending if not (way.travels and write[1] == RESUME)]
+    child = restore(machine, ns, path, saved, task.id)
+    loosen_answer(thread, single_answer(thread, task.id), () if way.forks else pending)
+    if not go_on(machine, child, saved, pending, way):
+        take_input(machine, child, task.input, saved.checkpoint.step)
 
 
 # -- out -------------------------------------------------------------------------------------------
@@ -311,7 +342,7 @@ def fail_task(machine: Machine, task: Task, error: Any) -> None:
     while current is not None:
         scope = current.scope
         machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms))
-        if machine.thread is not None:
+        if machine.thread is not None and scope.updates is None:
             keep_writes(machine, current, [(ERROR, error_text(error))])
         current = scope.parent
     end_run(machine, RunStatus.FAILED, error)

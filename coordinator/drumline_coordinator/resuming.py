@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from drumline_coordinator.changes import taken_fact
-from drumline_coordinator.checkpointing import keep_writes
+from drumline_coordinator.checkpointing import keep_answers
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
-from drumline_coordinator.thread_run import GoingOn
-from drumline_graph.constants import INTERRUPT, START
+from drumline_coordinator.thread_run import GoingOn, ThreadRun
+from drumline_graph.constants import INTERRUPT, PUSH, START
 from drumline_graph.errors import EmptyInputError, UnknownInterruptError
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_graph.types import Command
 from drumline_graph.writes import command_writes
-from drumline_protocol.checkpoint_ids import interrupt_id
+from drumline_protocol.checkpoint_ids import NEXT, interrupt_id
 from drumline_protocol.checkpoints import (
     FORK,
     NULL_TASK,
@@ -36,16 +37,14 @@ from drumline_protocol.facts import GraphKept, RunKept, TaskAnswered, TaskFinish
 #: what a mapping of answers has for keys; any other value is one answer
 _ID = re.compile(r"[0-9a-f]{32}")
 
-#: under this name `ThreadRun.answers` has an answer that is for whichever question is asked next
-NEXT = ""
 
-
-def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved) -> Scope:
-    """The graph as it stands at a checkpoint, with no task yet."""
-    checkpoint, state = saved.checkpoint, machine.state
+def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved, task: str = "") -> Scope:
+    """The graph as it stands at a checkpoint, with no task yet. `task` is the one whose node it is."""
+    checkpoint, state, thread = saved.checkpoint, machine.state, machine.thread
+    newest = checkpoint.id if thread is None else max(checkpoint.id, thread.newest)
     top = max(checkpoint.versions.values(), default=0)
     if scope_ns == state.root_ns:
-        machine.emit(RunKept(top, (), {}, 0, checkpoint.id))
+        machine.emit(RunKept(top, (), {}, 0, newest))
     step = checkpoint.step
     machine.emit(
         GraphKept(
@@ -61,9 +60,62 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
             [],
             step + state.limit + 2,
             checkpoint.id,
+            task,
         )
     )
     return state.scopes[scope_ns]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What it means for a graph that it is run at a checkpoint.
+
+    It `resumes`, or takes a new input. It `travels` to a checkpoint that the caller has named, not to answer there;
+    if the thread has gone on since, that is `superseded`. It `forks`: a branch of its own begins. It `replays`: tasks
+    that have ended run again. Graphs below find their checkpoints older than `bound`, if there is one.
+    """
+
+    resumes: bool
+    travels: bool = False
+    superseded: bool = False
+    forks: bool = False
+    bound: str = ""
+
+    @property
+    def replays(self) -> bool:
+        """Whether tasks run again that have ended."""
+        return self.travels or self.superseded
+
+
+def journey(thread: ThreadRun, ns: str, saved: Saved, input: Any, resumes: bool | None) -> Journey:
+    """How the graph at `ns` goes on from `saved`. `resumes` is what the graph around it does; None: the input tells."""
+    checkpoint = saved.checkpoint
+    command = input if isinstance(input, Command) else None
+    is_named, is_below = ns in thread.addressed, bool(ns)
+    if is_below and thread.replay is not None and not is_named:
+        resumes, is_addressed = None, True
+    else:
+        is_addressed = is_named
+    if resumes is None:
+        is_same_run = not is_below and _is_same_run(thread, saved)
+        goes_on = input is None or command is not None or is_same_run
+    else:
+        goes_on = resumes
+    goes_on = goes_on and bool(checkpoint.versions)
+    answers = command is not None and command.resume is not None
+    travels = is_addressed and ((is_below and is_named) or not (answers or bool(resumes)))
+    superseded = is_named and not saved.is_head
+    branched = checkpoint.source in (UPDATE, FORK)
+    bound = ""
+    if goes_on and travels and not is_below:
+        bound = (branched and checkpoint.parent) or checkpoint.id
+    return Journey(goes_on, travels, superseded, goes_on and travels and (not branched or superseded), bound)
+
+
+def _is_same_run(thread: ThreadRun, saved: Saved) -> bool:
+    """Whether the caller names the run that made the checkpoint, by `run_id` in the metadata of its config."""
+    of_checkpoint = saved.checkpoint.metadata.get("run_id")
+    return of_checkpoint is not None and thread.metadata.get("run_id") == of_checkpoint
 
 
 def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
@@ -75,29 +127,49 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     """
     thread = machine.thread
     assert thread is not None
-    command = input if isinstance(input, Command) else None
-    resumes = thread.resumes if thread.resumes is not None else input is None or command is not None
-    answers = command is not None and command.resume is not None
-    travels = thread.is_addressed and not answers
-    superseded = thread.is_addressed and not saved.is_head
-    pending = [write for write in saved.pending if not (travels and write[1] == RESUME)]
+    ns = joined_ns(machine.state.root_ns)
+    way = journey(thread, ns, saved, input, thread.resumes)
+    pending = [write for write in saved.pending if not (way.travels and write[1] == RESUME)]
     scope = restore(machine, machine.state.root_ns, "", saved)
-    forks = resumes and travels and (saved.checkpoint.source not in (UPDATE, FORK) or superseded)
     carried: list[tuple[str, Any]] = []
-    if command is not None:
-        carried = _said(machine, command, pending, is_strict=thread.is_strict and not superseded)
-        if carried and not forks:
-            writes = TaskWrites(joined_ns(scope.ns), scope.checkpoint, NULL_TASK, carried)
-            machine.fx.saves.append(writes)
+    if ns:
+        loosen_answer(thread, thread.single, () if way.forks else pending)
+    if isinstance(input, Command):
+        carried = _said(machine, input, pending, is_strict=thread.is_strict and not ns and not way.superseded)
+        if carried and not way.forks:
+            machine.fx.saves.append(TaskWrites(ns, scope.checkpoint, NULL_TASK, carried))
+    return scope if not go_on(machine, scope, saved, pending, way, carried) else None
+
+
+def go_on(
+    machine: Machine,
+    scope: Scope,
+    saved: Saved,
+    pending: Sequence[PendingWrite],
+    way: Journey,
+    carried: Sequence[tuple[str, Any]] = (),
+) -> bool:
+    """A restored graph takes what was written from outside, and goes on; False if it is to take a new input first."""
+    thread = machine.thread
+    assert thread is not None
+    found = outcomes(pending)
+    thread.asked |= {id_: {question.id for question in outcome.interrupts} for id_, outcome in found.items()}
     given = [*null_writes(pending), *carried]
+    updated = None if saved.checkpoint.updated is None else set(saved.checkpoint.updated)
     if given:
-        machine.emit(taken_fact(machine, scope, given, ())[0])
-    if not resumes:
-        return scope
-    if forks:
+        fact, changed = taken_fact(machine, scope, given, ())
+        machine.emit(fact)
+        updated = None if updated is None else updated | changed
+    if not way.resumes:
+        return False
+    if way.forks:
         pending = [write for write in pending if write[1] != INTERRUPT and write[0] != NULL_TASK]
-    machine.going_on.append(GoingOn(scope, saved, pending, forks=forks, replays=travels or superseded))
-    return None
+    elif way.replays:
+        thread.settled |= {id_ for id_, outcome in found.items() if outcome.has_ended}
+    machine.going_on.append(
+        GoingOn(scope, saved, pending, forks=way.forks, replays=way.replays, updated=updated or None)
+    )
+    return True
 
 
 def _said(
@@ -109,15 +181,22 @@ def _said(
     if resume is not None:
         waiting = {question.id for outcome in outcomes(pending).values() for question in outcome.open_interrupts}
         thread.answers = _answers(resume, sorted(waiting), is_strict=is_strict)
+        if waiting and not is_map_of_answers(resume):
+            thread.single = next(iter(thread.answers))
     writes = command_writes(machine.program, command)
     if not writes and resume is None:
         raise EmptyInputError("Received an empty Command: give it resume=, update= or goto=.")
     return writes
 
 
+def is_map_of_answers(resume: Any) -> bool:
+    """Whether these are answers by the ids of their questions. Any other value is one answer."""
+    return isinstance(resume, dict) and all(isinstance(key, str) and _ID.fullmatch(key) for key in resume)
+
+
 def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[str, Any]:
     """Answers by the ids of their questions."""
-    if isinstance(resume, dict) and all(isinstance(key, str) and _ID.fullmatch(key) for key in resume):
+    if is_map_of_answers(resume):
         if is_strict and not resume:
             raise UnknownInterruptError(
                 "The mapping of answers names no question.", reason="empty_map", pending_ids=waiting
@@ -143,18 +222,41 @@ def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[st
     return {waiting[0] if waiting else NEXT: resume}
 
 
-def due(scope: Scope, step: int) -> list[Planned]:
-    """The tasks of the superstep behind where a graph stands."""
-    return tasks_behind(scope.program, scope.state, step, scope.stop)
+def single_answer(thread: ThreadRun, task: str) -> str | None:
+    """The question that has the only answer that was given, if it was asked somewhere in this task."""
+    asked = thread.single
+    return asked if asked in thread.answers and asked in thread.asked.get(task, ()) else None
 
 
-def tasks_behind(program: Program, state: State, step: int, stop: int) -> list[Planned]:
-    """The tasks of superstep `step`: START, if the input was not taken yet, or what follows. Raises as `plan`."""
+def loosen_answer(thread: ThreadRun, asked: str | None, pending: Sequence[PendingWrite]) -> None:
+    """If nobody in the graph of a task waits any more for the answer to `asked`, whoever asks next gets it.
+
+    So it is where the graph was updated since it asked, or stands at another checkpoint: its questions have other ids.
+    """
+    if asked is None or asked not in thread.answers:
+        return
+    waiting = {question.id for outcome in outcomes(pending).values() for question in outcome.open_interrupts}
+    if asked not in waiting:
+        thread.answers[NEXT] = thread.answers.pop(asked)
+        thread.single = NEXT
+
+
+def due(scope: Scope, step: int, updated: set[str] | None = None) -> list[Planned]:
+    """The tasks of the superstep behind where a graph stands. `updated` is as for `plan`."""
+    return tasks_behind(scope.program, scope.state, step, scope.stop, updated)
+
+
+def tasks_behind(
+    program: Program, state: State, step: int, stop: int, updated: set[str] | None = None
+) -> list[Planned]:
+    """The tasks of superstep `step`, START among them if there is an input that it has not taken. Raises as `plan`."""
     start = program.start
     channel = start.triggers[0]
+    planned = plan(program, state, updated, step=step, stop=stop)
     if state.versions.get(channel, 0) > state.seen.get(START, {}).get(channel, 0) and channel in state.cells:
-        return [Planned(START, start.path, start.path_key, start.triggers, state.cells[channel])]
-    return plan(program, state, None, step=step, stop=stop)
+        sends = sum(item.path[0] == PUSH for item in planned)
+        planned.insert(sends, Planned(START, start.path, start.path_key, start.triggers, state.cells[channel]))
+    return planned
 
 
 def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
@@ -173,10 +275,11 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
             answers.append(thread.answers[id_])
             break
     else:
-        if NEXT in thread.answers and task.node.subprogram is None:
+        # in this process whoever asks takes it (`interrupt`); elsewhere it must be somebody's beforehand
+        if machine.codec is not None and NEXT in thread.answers and task.node.subprogram is None:
             answers.append(thread.answers.pop(NEXT))
-    if answers:
-        machine.emit(TaskAnswered(scope.ns, task.id, answers))
     if len(answers) > asked:
-        keep_writes(machine, task, [(RESUME, answers)])
+        keep_answers(machine, task, answers)
+    elif answers:
+        machine.emit(TaskAnswered(scope.ns, task.id, answers))
     return False

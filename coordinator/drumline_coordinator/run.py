@@ -33,6 +33,8 @@ from drumline_coordinator.resuming import begin
 from drumline_coordinator.sketch import sketch_program
 from drumline_coordinator.state import RUN_OPEN, RunStatus
 from drumline_coordinator.tasks import Task
+from drumline_coordinator.updating import begin_update
+from drumline_graph.types import StateUpdates
 from drumline_protocol.checkpoints import joined_ns
 from drumline_protocol.errors import RunCancelled
 from drumline_protocol.facts import RunStarted
@@ -117,6 +119,9 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
     )
     thread, root_ns = machine.thread, machine.state.root_ns
     saved = None if thread is None else thread.saved.pop(joined_ns(root_ns), None)
+    if isinstance(request.input, StateUpdates):
+        begin_update(machine, saved, request.input)
+        return
     if saved is None:
         enter(machine, machine.program, root_ns, "", request.input)
         return

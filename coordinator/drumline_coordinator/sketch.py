@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drumline_graph.constants import START
+from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Node, Program
 from drumline_graph.weakly import once_per_object
 from drumline_protocol.facts import NodeSketch, Sketch
@@ -61,7 +62,7 @@ def _walk(program: Program, path: str, into: dict[str, Sketch]) -> None:
                 pool=node.pool,
                 metadata=node.metadata,
                 tags=node.tags,
-                has_graph=node.subprogram is not None or node.called is not None,
+                has_graph=graph_within(node) is not None,
             )
             for node in program.nodes.values()
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from operator import attrgetter
 from typing import Any
@@ -205,6 +206,7 @@ class Scope:
         "step",
         "stop",
         "tasks",
+        "updates",
     )
 
     def __init__(self, program: Program, ns: tuple[str, ...], path: str, stop: int, parent: Task | None) -> None:
@@ -230,6 +232,8 @@ class Scope:
         self.asks = False
         #: all tasks have ended, some of them with a question
         self.paused = False
+        #: its state is changed from outside: the updates behind those of the open superstep; None: it runs
+        self.updates: Sequence[Any] | None = None
         #: how large cells are kept (`cells.Kept`, or the `Named` of a blob), by channel
         self.kept: dict[str, Any] = {}
         #: what the graph returns if it ended now: read whenever an output key was written

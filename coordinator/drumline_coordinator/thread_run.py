@@ -11,23 +11,51 @@ from drumline_protocol.checkpoints import PendingWrite, Saved
 
 
 @dataclass(slots=True)
+class Replay:
+    """An old checkpoint is run again: each graph below finds the newest of its own that is older than `bound`, once."""
+
+    bound: str
+    visited: set[str] = field(default_factory=set)
+
+    def is_first(self, ns: str) -> bool:
+        """Whether the graph at `ns` looks for its checkpoint for the first time; whatever task it is in."""
+        place = ns.rpartition(":")[0] or ns
+        if place in self.visited:
+            return False
+        self.visited.add(place)
+        return True
+
+
+@dataclass(slots=True)
 class ThreadRun:
     """The thread of a run, as the run finds it.
 
-    `saved` has the checkpoint that each graph goes on from, by the graph's namespace in the thread: the root's, and
-    those of the graphs in its open tasks. `is_addressed`: the caller has named the root's. `resumes` tells a graph that
-    a node calls whether its caller's run goes on; None: the input tells. `answers` are those to questions, by their
-    ids; that under "" is for the next question that is asked. `is_strict`: an answer to a question that does not wait
-    is refused. `parents` are the checkpoints that the graphs around a called graph stand at, by namespace.
+    `saved` has the checkpoint that each graph goes on from, by the graph's namespace in the thread: the root's, those
+    of the graphs in its open tasks, and those of graphs with one history for all their calls. `addressed` are ids of
+    checkpoints that the caller has named, by namespace. `replay`: an old checkpoint is run again. `resumes` tells a
+    graph that a node calls whether its caller's run goes on; None: the input tells. `answers` are those to questions,
+    by their ids; that under "" is for the next question that is asked. `is_strict`: an answer to a question that does
+    not wait is refused. `parents` are the checkpoints that the graphs around a called graph stand at, by namespace.
     """
 
     id: str
     saved: dict[str, Saved] = field(default_factory=dict)
-    is_addressed: bool = False
+    addressed: dict[str, str] = field(default_factory=dict)
+    replay: Replay | None = None
+    #: the id of the newest checkpoint of the graph that the run is of
+    newest: str = ""
     resumes: bool | None = None
     answers: dict[str, Any] = field(default_factory=dict)
     is_strict: bool = False
     parents: dict[str, str] = field(default_factory=dict)
+    #: the question that was given the only answer, if it is known
+    single: str | None = None
+    #: the questions that tasks had asked when they were taken up
+    asked: dict[str, set[str]] = field(default_factory=dict)
+    #: tasks whose results the checkpoint has that the run began from: those stay as they are
+    settled: set[str] = field(default_factory=set)
+    #: whether what nodes are said to have returned becomes their tasks' results (`updating`)
+    keeps_results: bool = True
     #: what checkpoints say of the run that made them
     metadata: dict[str, Any] = field(default_factory=dict)
     #: what configs of checkpoints repeat of the run's own
@@ -46,3 +74,5 @@ class GoingOn:
     pending: Sequence[PendingWrite]
     forks: bool = False
     replays: bool = False
+    #: the channels that may trigger its next tasks; None: any
+    updated: set[str] | None = None

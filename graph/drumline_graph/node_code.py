@@ -70,12 +70,15 @@ def _behind(item: Any) -> Iterable[Any]:
 def graph_called_by(action: Any) -> Any:
     """The compiled graph that an action's functions name, as LangGraph finds it: the first one. None if there is none.
 
-    A graph that is defined behind them, or that they reach in another way, is not found.
+    One without checkpoints (`checkpointer=False`) is passed over. A graph that is defined behind them, or that they
+    reach in another way, is not found.
     """
     for function in functions_of(action):
         for value in _named_in(function):
-            if hasattr(value, "program") and hasattr(value, "get_subgraphs"):
-                return value
+            graph = getattr(value, "__self__", value)
+            program = getattr(graph, "program", None) if hasattr(graph, "get_subgraphs") else None
+            if program is not None and program.persists is not False:
+                return graph
     return None
 
 

@@ -180,7 +180,7 @@ def plan(program: Program, state: State, updated: set[str] | None, *, step: int,
         for index, send in enumerate(sends):
             tasks.append(_push(program, index, send))
     if updated is None:
-        candidates: Iterable[str] = sorted(nodes)
+        candidates: Iterable[str] = program.nodes
     else:
         triggered = program.trigger_to_nodes
         names: list[str] = []
@@ -273,11 +273,16 @@ def apply(program: Program, state: State, done: Sequence[Done]) -> Applied:
             updated.add(name)
     if is_superstep:
         _expire(program, cells, changes, updated)
-        if program.finishing and updated.isdisjoint(program.trigger_to_nodes):
+        if program.finishing and updated.isdisjoint(program.trigger_to_nodes) and not _begins(program, updated):
             _finish(program, cells, changes, updated)
     if len(written) > 1:
         written.sort()
     return Applied(changes, updated, tuple(written))
+
+
+def _begins(program: Program, updated: set[str]) -> bool:
+    """Whether START runs next: the graph of a thread was given an input."""
+    return not updated.isdisjoint(program.start.triggers)
 
 
 def _consume(program: Program, cells: dict[str, Any], changes: dict[str, Any], triggers: Sequence[str]) -> None:

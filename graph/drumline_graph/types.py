@@ -91,6 +91,14 @@ class StateUpdate(NamedTuple):
     task_id: str | None = None
 
 
+@dataclass(frozen=True)
+class StateUpdates:
+    """Updates of the state of the graph at `ns` on a thread, one list for each superstep: what `update_state` sends."""
+
+    ns: str
+    supersteps: list[list[StateUpdate]]
+
+
 class PregelTask(NamedTuple):
     """A task as a state snapshot shows it."""
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+#: among answers by the ids of their questions: the one for whichever question is asked next
+NEXT = ""
+
 #: 100 ns steps between the beginning of the UUID's clock (1582-10-15) and that of Unix
 _EPOCH = 0x01B2_1DD2_1381_4000
 _TIME_BITS = 60

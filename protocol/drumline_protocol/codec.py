@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from drumline_graph.message_types import Message, MessageChunk
-from drumline_graph.types import Command, Interrupt, Overwrite, Send, TimeoutPolicy
+from drumline_graph.types import Command, Interrupt, Overwrite, Send, StateUpdate, StateUpdates, TimeoutPolicy
 from drumline_protocol.codec_builtin import (
     BOXED,
     DUMPERS,
@@ -72,7 +72,7 @@ _unset = object()
 def _drumline_types() -> TypeTable:
     """Drumline's own types, under tags that do not depend on where they are defined."""
     send = attribute_type(Send, "drumline:Send", dict.fromkeys(("node", "arg", "timeout")))
-    own = (Command, Interrupt, Overwrite, TimeoutPolicy, Failure, Message, MessageChunk)
+    own = (Command, Interrupt, Overwrite, StateUpdate, StateUpdates, TimeoutPolicy, Failure, Message, MessageChunk)
     found = [structure(cls, f"drumline:{cls.__name__}") for cls in own]
     return TypeTable([send, *(wire_type for wire_type in found if wire_type is not None)])
 

@@ -59,6 +59,8 @@ class GraphEntered:
     metadata: dict[str, Any] | None = None
     tags: tuple[str, ...] = ()
     keys: Any = None
+    #: the task that it is the node of, if `ns` does not end in that: of a graph with one history for all its calls
+    task: str = ""
 
 
 @dataclass(slots=True)
@@ -255,6 +257,17 @@ class InputTaken:
 
 
 @dataclass(slots=True)
+class UpdateBegun:
+    """The state of the graph at `ns` is changed from outside: the next plan has what nodes are made to have written.
+
+    `rest` are the updates of the supersteps behind that one. Nothing else of the graph runs.
+    """
+
+    ns: Namespace
+    rest: Any
+
+
+@dataclass(slots=True)
 class GraphResumed:
     """The graph at `ns` goes on from a checkpoint, behind whatever breakpoint it stood at."""
 
@@ -371,6 +384,10 @@ class GraphKept:
     stop: int = 0
     #: the id of the checkpoint that the superstep started from, of a graph of a thread
     checkpoint: str = ""
+    #: as in `GraphEntered`
+    task: str = ""
+    #: the `rest` of its `UpdateBegun`; None: it is not updated
+    updates: Any = None
 
 
 Fact = (
@@ -388,6 +405,7 @@ Fact = (
     | GraphPaused
     | Checkpointed
     | InputTaken
+    | UpdateBegun
     | GraphResumed
     | TaskAnswered
     | GraphExited

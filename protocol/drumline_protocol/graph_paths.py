@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def child_path(path: str, node: str) -> str:
     """The path of the subgraph at `node` of the graph at `path` (`""` is the root)."""
     return f"{path}|{node}" if path else node
+
+
+def thread_ns(ns: str, *, stable: bool = True) -> str:
+    """The namespace under which a thread keeps the graph at `ns`.
+
+    `stable`: one for all calls of a graph that has one history (`checkpointer=True`), without the ids of the tasks.
+    """
+    return "|".join(part.partition(":")[0] for part in ns.split("|")) if stable and ns else ns
+
+
+def task_of(ns: Sequence[str], task: str = "") -> str:
+    """The id of the task whose graph has the namespace `ns`; `task` is what its `GraphEntered` says of that."""
+    return task or ns[-1].rpartition(":")[2]

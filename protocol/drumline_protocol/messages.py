@@ -128,7 +128,10 @@ class TaskBubbled:
 
 @dataclass(slots=True)
 class TaskInterrupt:
-    """A task called `interrupt()`. `interrupts` is a list of `Interrupt`s, boxed on a wire."""
+    """A task called `interrupt()`. `interrupts` is a list of `Interrupt`s, boxed on a wire.
+
+    `answers`: what its earlier questions took of an answer that was for whoever asks next.
+    """
 
     run: str
     task: str
@@ -137,6 +140,7 @@ class TaskInterrupt:
     interrupts: Any
     token: str = ""
     events: int = -1
+    answers: list[Any] = field(default_factory=list)
 
 
 @dataclass(slots=True)

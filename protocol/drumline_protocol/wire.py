@@ -68,6 +68,7 @@ _CODES: dict[int, type] = {
     20: f.InputTaken,
     21: f.GraphResumed,
     22: f.TaskAnswered,
+    25: f.UpdateBegun,
     32: m.RunRequest,
     33: m.CancelRun,
     34: m.Events,

@@ -6,8 +6,10 @@ from typing import Any
 
 from drumline_graph.errors import GraphInterrupt
 from drumline_graph.types import Interrupt
-from drumline_protocol.checkpoint_ids import interrupt_id
+from drumline_protocol.checkpoint_ids import NEXT, interrupt_id
 from drumline_worker.context import current_task
+
+_NONE = object()
 
 
 def interrupt(value: Any, *, response_schema: dict[str, Any] | type | None = None) -> Any:
@@ -27,8 +29,14 @@ def interrupt(value: Any, *, response_schema: dict[str, Any] | type | None = Non
         from pydantic import TypeAdapter
 
         adapter = TypeAdapter(response_schema)
-    if number < len(job.answers):
-        answer = job.answers[number]
+    answers = [*job.answers, *job.taken]
+    if number == len(answers) and job.thread is not None:
+        loose = job.thread.answers.pop(NEXT, _NONE)
+        if loose is not _NONE:
+            job.taken.append(loose)
+            answers.append(loose)
+    if number < len(answers):
+        answer = answers[number]
         return answer if adapter is None else adapter.validate_python(answer)
     schema = response_schema if adapter is None else adapter.json_schema()
     raise GraphInterrupt((Interrupt(value, interrupt_id(context.checkpoint_ns, number), response_schema=schema),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 from drumline_graph.delta import as_changes
@@ -62,6 +62,12 @@ class JobThread:
     parents: dict[str, str]
     resumes: bool
     answers: dict[str, Any]
+    #: ids of checkpoints that the caller of the run has named, by namespace
+    addressed: dict[str, str] = field(default_factory=dict)
+    #: an old checkpoint is run again (`drumline_coordinator.thread_run.Replay`)
+    replay: Any = None
+    #: the question, asked by this task before, that has the only answer that was given
+    single: str | None = None
 
 
 @dataclass(slots=True)
@@ -101,6 +107,8 @@ class Job:
     store: Any = None
     #: what its questions were answered so far, in their order
     answers: Sequence[Any] = ()
+    #: what its questions took of the answer that was for whoever asks next
+    taken: list[Any] = field(default_factory=list)
     #: the thread that its run is on; None: it is on none
     thread: JobThread | None = None
     #: which of its values have names (`drumline_worker.origins.Origins`); None if none has

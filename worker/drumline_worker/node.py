@@ -17,7 +17,7 @@ from typing import Any
 
 from drumline_graph.callables import is_runnable
 from drumline_graph.cancelled import not_cancelled
-from drumline_graph.constants import START
+from drumline_graph.constants import INTERRUPT, START
 from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.program import Branch, Node
@@ -138,7 +138,7 @@ def _steps(job: Job) -> Steps:
         writes = with_delta_ids(job.program, job.task, writes)  # now: routers see them too
     else:
         writes = [(channel, value) for channel, value in job.writes]
-        result = job.input if node.name == START else None
+        result = job.input if node.name == START or job.path[0] == INTERRUPT else None  # that of an update
     if node.branches:
         body_writes = list(writes)
         for branch in node.branches:
@@ -170,7 +170,9 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
-        return TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+        return TaskInterrupt(
+            job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]), answers=job.taken
+        )
     error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     notes = getattr(error, "__notes__", ())

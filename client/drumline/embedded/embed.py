@@ -15,6 +15,9 @@ from drumline.reading import view_of
 from drumline.tracing.begin import embedded_trace
 from drumline_coordinator.run import Run
 from drumline_graph.program import Program
+from drumline_graph.types import StateUpdates
+from drumline_protocol.checkpoints import joined_ns, split_ns
+from drumline_protocol.graph_paths import thread_ns
 from drumline_protocol.messages import RunRequest, RunShared
 from drumline_protocol.new_ids import new_run_id
 from drumline_worker.context import current
@@ -43,7 +46,11 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         if hot:
             recorded = tuple(dict.fromkeys((*recorded, *job.shared.recorded)))
         context = job.context if context is None else context
+        if program.persists is True and job.thread is not None:  # one history for all its calls
+            root_ns = split_ns(thread_ns(joined_ns(root_ns)))
         store = job.store  # of the whole run, as in LangGraph: also if it has none
+    elif isinstance(call.input, StateUpdates):
+        root_ns = split_ns(call.input.ns)
     shared = RunShared(
         run_id=str(call.config.get("run_id") or new_run_id()),
         graph=program.name,

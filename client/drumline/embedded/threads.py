@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from drumline.checkpoint.base.types import get_checkpoint_metadata
 from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
-from drumline.threads.loading import Loading, arun_loading, load, run_loading
+from drumline.threads.loading import Loading, aread, arun_loading, load, read, run_loading
+from drumline.threads.opening import thread_run, thread_run_below
 from drumline.threads.store import Threads, threads_of
+from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
@@ -19,60 +20,24 @@ from drumline_worker.job import JobThread
 if TYPE_CHECKING:
     from drumline.call import Call
 
-#: keys of `configurable` that name a checkpoint
-_PLACE = ("checkpoint_ns", "checkpoint_id", "checkpoint_map", "thread_id")
-
 
 def thread_of(program: Program, call: Call, base: tuple[str, ...]) -> OpenThread | None:
     """The thread of a call's run; None if nothing keeps one.
 
     ValueError for a graph with a saver that is called without a thread id.
     """
-    configurable = call.config.get("configurable") or {}
+    ns = joined_ns(base)
     if call.caller is not None:
         above = call.caller.job.thread
         if above is None or program.persists is False:
             return None
-        run = ThreadRun(
-            above.id,
-            resumes=above.resumes,
-            answers=above.answers,
-            parents=dict(above.parents),
-            metadata=_metadata(call),
-            configurable=_shown(configurable, above.id),
-        )
-        ns = joined_ns(base)
-        return OpenThread(run, threads_of(above.store, program, ns), above.durability, load(program, ns, {}))
+        run = thread_run_below(above, call)
+        store = threads_of(above.store, program, ns)
+        return OpenThread(run, store, above.durability, load(program, run, ns, call.input))
     if call.saver is None:
         return None
-    thread = configurable.get("thread_id")
-    if thread is None:
-        raise ValueError(
-            "Checkpointer requires one or more of the following 'configurable' keys: thread_id, checkpoint_ns, "
-            f"checkpoint_id. Call graph {program.name!r} with config={{'configurable': {{'thread_id': ...}}}}."
-        )
-    ids = dict(configurable.get("checkpoint_map") or {})
-    if configurable.get("checkpoint_id"):
-        ids.setdefault(configurable.get("checkpoint_ns") or "", configurable["checkpoint_id"])
-    run = ThreadRun(
-        str(thread),
-        is_addressed=bool(ids),
-        is_strict=bool(configurable.get("__pregel_strict_resume")),
-        metadata=_metadata(call),
-        configurable=_shown(configurable, str(thread)),
-    )
-    return OpenThread(run, threads_of(call.saver, program), call.durability, load(program, "", ids))
-
-
-def _metadata(call: Call) -> dict[str, Any]:
-    """What checkpoints say of the run: what LangGraph's savers take of a config."""
-    found: dict[str, Any] = get_checkpoint_metadata(call.config, {})
-    return found
-
-
-def _shown(configurable: Any, thread: str) -> dict[str, Any]:
-    own = {k: v for k, v in configurable.items() if not k.startswith("__") and k not in _PLACE}
-    return {**own, "thread_id": thread}
+    run = thread_run(program, call)
+    return OpenThread(run, threads_of(call.saver, program, ns), call.durability, load(program, run, ns, call.input))
 
 
 class OpenThread:
@@ -88,11 +53,11 @@ class OpenThread:
 
     def load(self) -> None:
         """Read what the run begins from."""
-        self.run.saved = run_loading(self._loading, lambda ns, id_: self._store.get(self.run.id, ns, id_))
+        self.run.saved = run_loading(self._loading, lambda asked: read(self._store, self.run.id, asked))
 
     async def aload(self) -> None:
         """The twin of `load`."""
-        self.run.saved = await arun_loading(self._loading, lambda ns, id_: self._store.aget(self.run.id, ns, id_))
+        self.run.saved = await arun_loading(self._loading, lambda asked: aread(self._store, self.run.id, asked))
 
     def keep(self, saves: Sequence[Save]) -> None:
         """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""
@@ -141,5 +106,14 @@ class OpenThread:
                 break
             around = around.parent.scope
         return JobThread(
-            self.run.id, self._store, self._durability, scope.checkpoint, parents, scope.resumed, self.run.answers
+            self.run.id,
+            self._store,
+            self._durability,
+            scope.checkpoint,
+            parents,
+            scope.resumed,
+            self.run.answers,
+            self.run.addressed,
+            self.run.replay,
+            single_answer(self.run, task.id),
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.call import STREAM_MODE, Call, Callee, parse_call
 from drumline.graph.calls import CompiledCalls
+from drumline.graph.state_api import StateApi
 from drumline.graph.surface import Surface
 from drumline.runnable.schemas import model_of
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from drumline.cluster import Cluster, ClusterGraph
 
 
-class CompiledStateGraph(Surface, CompiledCalls[StateT, ContextT, InputT, OutputT]):
+class CompiledStateGraph(Surface, StateApi, CompiledCalls[StateT, ContextT, InputT, OutputT]):
     """A graph that can be run: `stream`, `astream`, `invoke`, `ainvoke`, `batch`, `abatch`.
 
     It runs inside this process, unless it was bound to a cluster with `on()` or the environment names a broker
@@ -149,7 +150,10 @@ class CompiledStateGraph(Surface, CompiledCalls[StateT, ContextT, InputT, Output
             elsewhere=elsewhere,
             saver=self.checkpointer if self.checkpointer is not True else None,
         )
-        return parse_call(callee, input, config, **asked)
+        call = parse_call(callee, input, config, **asked)
+        if self.checkpointer is True and call.caller is None:
+            raise RuntimeError("checkpointer=True cannot be used for root graphs.")
+        return call
 
     def _where(self) -> ClusterGraph[StateT, ContextT, InputT, OutputT] | None:
         """The cluster that this call goes to: bound with `on()`, or named by the environment outside of any node."""

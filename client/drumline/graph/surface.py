@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.errors import FeatureNotBuilt
+from drumline_graph.graphs_within import graphs_within
 from drumline_graph.program import Program
 from drumline_graph.warnings import LangGraphDeprecatedSinceV10, tell
 
@@ -135,21 +136,21 @@ class Surface:
     # -- graphs within ------------------------------------------------------------------------------
 
     def get_subgraphs(self, *, namespace: str | None = None, recurse: bool = False) -> Iterator[tuple[str, Any]]:
-        """Graphs that are nodes of this one, as (name, graph); with `recurse` those within, as `"outer|inner"`.
+        """Graphs within this one, as (name of the node, graph); with `recurse` those within, as `"outer|inner"`.
 
-        With a namespace only the graph at it. A graph that a node's function calls counts, if its code names it.
+        They are its nodes, and those that its nodes' functions name (`drumline_graph.graphs_within`). With a namespace
+        only the graph at it.
         """
-        for node in self.program.nodes.values():
-            graph = node.action if node.subprogram is not None else node.called
-            if graph is None:
+        for name, graph in graphs_within(self.program).items():
+            if namespace is not None and namespace != name and not namespace.startswith(f"{name}|"):
                 continue
-            if namespace is None or namespace == node.name:
-                yield node.name, graph
+            if namespace is None or namespace == name:
+                yield name, graph
             below = getattr(graph, "get_subgraphs", None)
-            if recurse and below is not None:
-                for name, graph in below(recurse=True):
-                    if namespace is None or namespace == f"{node.name}|{name}":
-                        yield f"{node.name}|{name}", graph
+            if recurse and below is not None and namespace != name:
+                inner = None if namespace is None else namespace[len(name) + 1 :]
+                for name_below, graph_below in below(namespace=inner, recurse=True):
+                    yield f"{name}|{name_below}", graph_below
 
     async def aget_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
@@ -162,46 +163,6 @@ class Surface:
 
     def _refuse(self, feature: str, method: str) -> Any:
         raise FeatureNotBuilt(feature, f"{method}() of graph {self.program.name!r}")
-
-    def get_state(self, config: Any, *, subgraphs: bool = False) -> Any:
-        """FeatureNotBuilt: state is not kept after a run yet."""
-        del config, subgraphs
-        self._refuse("Persistence", "get_state")
-
-    async def aget_state(self, config: Any, *, subgraphs: bool = False) -> Any:
-        """FeatureNotBuilt, as `get_state`."""
-        del config, subgraphs
-        self._refuse("Persistence", "aget_state")
-
-    def get_state_history(self, config: Any, *, filter: Any = None, before: Any = None, limit: Any = None) -> Any:
-        """FeatureNotBuilt, as `get_state`."""
-        del config, filter, before, limit
-        self._refuse("Persistence", "get_state_history")
-
-    def aget_state_history(self, config: Any, *, filter: Any = None, before: Any = None, limit: Any = None) -> Any:
-        """FeatureNotBuilt, as `get_state`."""
-        del config, filter, before, limit
-        self._refuse("Persistence", "aget_state_history")
-
-    def update_state(self, config: Any, values: Any, as_node: Any = None, task_id: Any = None) -> Any:
-        """FeatureNotBuilt, as `get_state`."""
-        del config, values, as_node, task_id
-        self._refuse("Persistence", "update_state")
-
-    async def aupdate_state(self, config: Any, values: Any, as_node: Any = None, task_id: Any = None) -> Any:
-        """FeatureNotBuilt, as `get_state`."""
-        del config, values, as_node, task_id
-        self._refuse("Persistence", "aupdate_state")
-
-    def bulk_update_state(self, config: Any, supersteps: Any) -> Any:
-        """FeatureNotBuilt, as `get_state`."""
-        del config, supersteps
-        self._refuse("Persistence", "bulk_update_state")
-
-    async def abulk_update_state(self, config: Any, supersteps: Any) -> Any:
-        """FeatureNotBuilt, as `get_state`."""
-        del config, supersteps
-        self._refuse("Persistence", "abulk_update_state")
 
     def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
         """FeatureNotBuilt: results of nodes are not cached yet."""

@@ -32,7 +32,7 @@ from drumline_protocol.facts import (
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, Known, rebuild
-from drumline_protocol.graph_paths import child_path
+from drumline_protocol.graph_paths import child_path, task_of
 from drumline_protocol.trace_ids import graph_trace_id, task_trace_id
 
 Namespace = tuple[str, ...]
@@ -167,8 +167,10 @@ class Follower:
             return
         if fact.sketches is not None:
             return  # a graph that a node called tells of itself
-        graph = self._graphs[fact.ns] = GraphView.below(fact, self._graphs[fact.ns[:-1]], shown=True)
-        task = self._tasks[fact.ns[-1].rpartition(":")[2]]
+        graph = self._graphs[fact.ns] = GraphView.below(
+            fact, self._tasks[task_of(fact.ns, fact.task)].graph, shown=True
+        )
+        task = self._tasks[task_of(fact.ns, fact.task)]
         self._begin(task)
         run = self._runs[fact.ns] = graph_trace_id(self._root, fact.ns[len(self._root_ns) :])
         metadata = {"checkpoint_ns": "|".join(fact.ns), **task.graph.metadata_of(task.planned)}

@@ -49,6 +49,7 @@ class GraphView:
         "sketches",
         "step",
         "tags",
+        "task",
         "tasks",
     )
 
@@ -66,6 +67,7 @@ class GraphView:
     ) -> None:
         self.ns = entered.ns
         self.path = entered.path
+        self.task = entered.task
         self.sketches = sketches
         self.sketch = sketch = sketches[entered.path]
         self.metadata = metadata
@@ -94,7 +96,7 @@ class GraphView:
     @classmethod
     def below(cls, entered: GraphEntered, parent: GraphView, *, shown: bool) -> GraphView:
         """The graph that is a node of `parent`."""
-        node = parent.sketch.nodes.get(entered.ns[-1].rpartition(":")[0])
+        node = parent.sketch.nodes.get(entered.ns[-1].partition(":")[0])
         return cls(
             entered,
             parent.sketches,

@@ -49,7 +49,7 @@ class ThreadFacts:
     def _on_kept(self, fact: GraphKept) -> None:
         """A graph goes on from a checkpoint."""
         view = self._view
-        view.enter(GraphEntered(fact.ns, fact.path, fact.cells))
+        view.enter(GraphEntered(fact.ns, fact.path, fact.cells, task=fact.task))
         view.graphs[fact.ns].step = fact.step
 
     def _on_taken(self, fact: InputTaken) -> None:
@@ -92,11 +92,12 @@ def checkpoint_payload(
 ) -> dict[str, Any]:
     """The payload of mode `checkpoints` (docs/semantics.md §1.7). `configurable` is that of the run."""
     ns = joined_ns(fact.ns)
+    above = {key: value for key, value in configurable.items() if key != "checkpoint_map"}
     metadata = {"source": fact.source, "step": fact.step, "parents": fact.parents, **fact.metadata}
     found = outcomes(unbox(fact.pending))
     return {
         "config": _config(configurable, ns, fact.id, fact.parents),
-        "parent_config": _config(configurable, ns, fact.parent, fact.parents) if fact.parent else None,
+        "parent_config": _config(above, ns, fact.parent, fact.parents) if fact.parent else None,
         "values": graph.whole_values(),
         "metadata": metadata,
         "next": [task.name for task in tasks],

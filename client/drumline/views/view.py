@@ -44,6 +44,7 @@ from drumline_protocol.facts import (
     TaskLeft,
 )
 from drumline_protocol.failure import Failure, rebuild
+from drumline_protocol.graph_paths import task_of
 from drumline_protocol.leaving import leaves
 from drumline_protocol.message_kinds import GIVEN
 
@@ -176,7 +177,8 @@ class View:
                 whole=not self._outputs,
             )
         elif fact.sketches is None:
-            graph = GraphView.below(fact, self.graphs[ns[:-1]], shown=self._subgraphs)
+            parent = self._open[fact.task].graph if fact.task else self.graphs[ns[:-1]]
+            graph = GraphView.below(fact, parent, shown=self._subgraphs)
         else:
             sketches, metadata = unbox(fact.sketches), fact.metadata or {}
             graph = GraphView(fact, sketches, metadata, fact.tags, keys=fact.keys, called=True, shown=self._subgraphs)
@@ -186,7 +188,7 @@ class View:
         graph = self.graphs.pop(fact.ns, None)
         if graph is not None:
             self._close_tasks(graph)
-            task = self._open.get(fact.ns[-1].rpartition(":")[2]) if graph.path else None
+            task = self._open.get(task_of(fact.ns, graph.task)) if graph.path else None
             if task is not None and not graph.leaving:
                 task.output = graph.output
 
