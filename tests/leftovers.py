@@ -16,10 +16,12 @@ from drumline_protocol.limits import LOG_TTL_S
 #: keys of the cluster itself, of a partition itself, of the store and of a cache, that stay
 _STAYS = {"meta", "ctl", "workers", "coordinators", "graphs", "lease", "dead", "failed", "store", "cache"}
 #: streams in which an entry is something that is still to be done
-_TO_DO = {"inbox", "requests", "tasks"}
+_TO_DO = {"inbox", "requests", "tasks", "queue"}
 #: what fields of a run record begin with that name a task's entry, the digest of its token
 _SLOTS = ("t:", "k:")
-_KINDS = _STAYS | _TO_DO | {"open", "waiting", "timers", "run", "thread", "log", "cells", "blob"}
+#: keys of threads, which stay until those are deleted
+_OF_THREADS = {"thread", "threads", "history", "values", "runs"}
+_KINDS = _STAYS | _TO_DO | {"open", "waiting", "timers", "run", "thread", "log", "cells", "blob"} | _OF_THREADS
 
 
 def leftovers(raw: Callable[..., Any], prefix: str, *, ignore: Callable[[str], bool] = lambda _key: False) -> list[str]:
@@ -41,8 +43,6 @@ def leftovers(raw: Callable[..., Any], prefix: str, *, ignore: Callable[[str], b
         run = key.replace(":log:", ":run:", 1)
         if statuses.get(run, {}).get("status") != "open" and raw("TTL", key) < 0:
             found.append(f"{key}: the log of a run that is not open stays for ever")
-    for key in by_kind.get("thread", []):
-        found.append(f"{key}: no run has a thread yet")
     still_open = [run for _, run in opened] or [key for key, record in statuses.items() if record["status"] == "open"]
     return found if still_open else [*found, *_of_no_run(raw, by_kind)]
 
@@ -76,14 +76,23 @@ def _of_no_run(raw: Any, by_kind: dict[str, list[str]]) -> Iterable[str]:
             length = sum(1 for _, fields in rows if fields[0] != b"r" or fields[1])
             if length:
                 yield f"{key}: {length} entries, and no run is open"
+    named = {word for key in by_kind.get("values", []) for word in _of_thread(key, _words(raw("HKEYS", key)))}
     for kind in ("cells", "blob"):
         for key in by_kind.get(kind, []):
-            if not 0 <= raw("TTL", key) <= LOG_TTL_S:
+            if key not in named and not 0 <= raw("TTL", key) <= LOG_TTL_S:
                 yield f"{key}: a large value of a run that is not open stays longer than the log that names it"
     for key in by_kind.get("waiting", []):
         yield f"{key}: {raw('SCARD', key)} runs wait, and no run is open"
     for key in by_kind.get("timers", []):
         yield f"{key}: {raw('ZCARD', key)} timers, and no run is open"
+
+
+def _of_thread(key: str, names: Iterable[str]) -> Iterable[str]:
+    """The keys of the cells and blobs that the values of a thread name."""
+    tag, thread = key.split("values:", 1)
+    owner = thread.replace("%", "%25").replace(":", "%3A")
+    for name in names:
+        yield f"{tag}cells:%t{owner}:{name[2:]}" if name.startswith("c:") else f"{tag}blob:{name[2:]}"
 
 
 def _pending(group: list[Any]) -> int:

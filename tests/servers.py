@@ -196,8 +196,8 @@ def expected_key(key: str, prefix: str) -> bool:
     """Whether `keys.py` documents a key of that form."""
     p = re.escape(prefix)
     whole = rf"{p}:(meta|ctl|workers|coordinators|graphs|tasks:.+)"
-    kinds = "requests|inbox|dead|failed|lease|open|waiting|timers|ctl"
-    partition = rf"\{{{p}:\d+\}}:({kinds}|(run|thread|log|cells|blob|tasks):.+)"
+    kinds = "requests|inbox|dead|failed|lease|open|waiting|timers|ctl|threads|queue"
+    partition = rf"\{{{p}:\d+\}}:({kinds}|(run|thread|history|values|runs|log|cells|blob|tasks):.+)"
     store = rf"\{{{p}:store\}}:(next|ttl|(under|order|items|vectors):.*)"
     cache = rf"\{{{p}:cache\}}:(spaces|(values|keys):.*)"
     return re.fullmatch(f"{whole}|{partition}|{store}|{cache}", key, re.DOTALL) is not None

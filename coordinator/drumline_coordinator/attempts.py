@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from drumline_coordinator.called import keep_called
 from drumline_coordinator.checkpointing import keep_answers
 from drumline_coordinator.fold import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
@@ -119,6 +120,7 @@ def on_error(machine: Machine, event: TaskError) -> None:
     """The node, or a router of it, has raised."""
     task = _answered(machine, event)
     if task is not None:
+        keep_called(machine, task, event.rows)
         fail_task(machine, task, event.error)
 
 
@@ -136,6 +138,7 @@ def on_interrupt(machine: Machine, event: TaskInterrupt) -> None:
     """The node asks the caller."""
     task = _answered(machine, event)
     if task is not None:
+        keep_called(machine, task, event.rows)
         if event.answers:
             keep_answers(machine, task, [*task.answers, *event.answers])
         interrupt(machine, task, event.interrupts)

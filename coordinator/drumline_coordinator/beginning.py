@@ -5,6 +5,7 @@ from __future__ import annotations
 from drumline_coordinator.dispatch import Dispatcher
 from drumline_coordinator.opened import OpenRun
 from drumline_coordinator.run import Run
+from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -13,7 +14,13 @@ from drumline_transport.broker import FieldValue
 
 
 def begin_run(
-    partition: int, graph: str, program: Program, codec: Codec, request: RunRequest, now_ms: float
+    partition: int,
+    graph: str,
+    program: Program,
+    codec: Codec,
+    request: RunRequest,
+    now_ms: float,
+    thread: ThreadRun | None = None,
 ) -> tuple[OpenRun, dict[str, FieldValue]]:
     """The open run of a request, not started yet, and what its record says from the first commit on.
 
@@ -30,13 +37,18 @@ def begin_run(
         request.subgraphs,
         request.is_async,
         names=True,
+        stops_before=tuple(request.stops_before),
+        stops_after=tuple(request.stops_after),
+        thread="" if thread is None else thread.id,
     )
     box = codec.box(wire.to_row(shared))
-    run = Run(program, shared, wire=True, codec=codec)
+    run = Run(program, shared, wire=True, codec=codec, thread=thread)
     record: dict[str, FieldValue] = {
         "shared": box.data,
         "graph": graph,
         "status": "open",
         "created_ms": int(now_ms),
     }
+    if thread is not None:
+        record["thread"] = thread.id
     return OpenRun(run, 0, Dispatcher(codec, box)), record

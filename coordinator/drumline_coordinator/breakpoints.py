@@ -14,6 +14,8 @@ ALL = "*"
 
 def stops_before(machine: Machine, scope: Scope, names: Iterable[str]) -> bool:
     """Whether a graph stops before the superstep in which these nodes run."""
+    if machine.stopping and scope.parent is None:
+        return True
     points = (scope.parent is None and machine.shared.stops_before) or scope.program.stops_before
     return bool(points) and _is_one(scope, points, names) and _has_changed(scope)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drumline_coordinator.cells import Kept
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import ThreadRun
@@ -73,6 +74,7 @@ def make_checkpoint(
         rows,
         parents,
         thread.metadata,
+        kept={name: list(how) if type(how) is Kept else how for name, how in scope.kept.items()},
     )
     machine.fx.saves.append(checkpoint)
     if scope.program.persists is True:  # its next call goes on from here

@@ -11,7 +11,7 @@ from drumline_graph.constants import START
 from drumline_protocol import wire
 from drumline_protocol.cells import CellAt, cell_name
 from drumline_protocol.codec import Boxed, Codec
-from drumline_protocol.messages import TaskMessage
+from drumline_protocol.messages import TaskMessage, TaskThread
 
 
 class Dispatcher:
@@ -24,8 +24,11 @@ class Dispatcher:
         self.codec = codec
         self._shared = shared
 
-    def message(self, task: Task, token: str = "") -> bytes:
-        """The encoded message of a task's current attempt. `token` is what its executor must show with all it says."""
+    def message(self, task: Task, token: str = "", below: TaskThread | None = None) -> bytes:
+        """The encoded message of a task's current attempt. `token` is what its executor must show with all it says.
+
+        `below` says where it stands on the run's thread.
+        """
         cells, named = _cells(task)
         message = TaskMessage(
             shared=self._shared,
@@ -44,6 +47,8 @@ class Dispatcher:
             token=token,
             alone=task.is_suspect,
             named=named,
+            answers=task.answers,
+            below=below,
         )
         return wire.encode(self.codec, message)
 

@@ -131,8 +131,8 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
             parent.become(RUNNING)
     state.scopes[ns] = scope
     seen = {name: dict(versions) for name, versions in fact.seen.items()}
-    scope.state = State(dict(fact.cells), dict(fact.versions), seen, max(fact.versions.values(), default=0))
-    state.version = max(state.version, scope.state.top)  # numbers of one graph go on rising from run to run
+    cells = {**fact.cells, **(fact.opened or {})}
+    scope.state = State(cells, dict(fact.versions), seen, max(fact.versions.values(), default=0))
     scope.kept = {key: Kept(*how) if type(how) is list else how for key, how in fact.kept.items()}
     state.version = max(state.version, scope.state.top)  # numbers of one graph go on rising from run to run
     state.checkpoint = max(state.checkpoint, fact.checkpoint)
@@ -140,6 +140,7 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     scope.stop = fact.stop or scope.stop
     scope.updates = fact.updates
     scope.leaving, scope.asks, scope.paused = (name in fact.flags for name in ("leaving", "asks", "paused"))
+    scope.resumed = "resumed" in fact.flags
     scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
     for row in fact.tasks:
         _task_kept(state, scope, row)
@@ -359,6 +360,9 @@ def _left_its_graph(state: RunState, fact: TaskLeft) -> None:
 
 
 def _failed(state: RunState, fact: TaskFailed) -> None:
+    task = state.tasks[fact.task]
+    if task.status is PLANNED and not task.runs_on_worker:  # its graph could not be entered
+        task.become(RUNNING)
     _end(state, fact.task, FAILED)
 
 

@@ -18,7 +18,9 @@ from drumline_protocol.facts import Fact, GraphKept, RunKept, RunStarted, TaskKe
 def head_facts(started: RunStarted, state: RunState, log_bytes: int, since: str = "") -> list[Fact]:
     """The state of an open run as facts. `since` is the log entry behind which the events of its open tasks lie."""
     heard = {id_: list(heard) for id_, heard in state.heard.items()}
-    facts: list[Fact] = [started, RunKept(state.version, tuple(sorted(state.noticed)), heard, log_bytes, since)]
+    noticed = tuple(sorted(state.noticed))
+    kept = RunKept(state.version, noticed, heard, log_bytes, since=since, checkpoint=state.checkpoint)
+    facts: list[Fact] = [started, kept]
     if state.root is not None:
         facts += map(_graph, _scopes(state.root))
     return facts
@@ -34,7 +36,7 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
 def _graph(scope: Scope) -> GraphKept:
     state, kept = scope.state, scope.kept
     cells = {key: cell for key, cell in state.cells.items() if key not in kept}
-    flags = [name for name in ("leaving", "asks", "paused") if getattr(scope, name)]
+    flags = [name for name in ("leaving", "asks", "paused", "resumed") if getattr(scope, name)]
     now = not scope.keeps_output or _is_now(scope)
     return GraphKept(
         scope.ns,
@@ -47,6 +49,8 @@ def _graph(scope: Scope) -> GraphKept:
         None if now else scope.output,
         (*flags, *(("now",) if now and scope.output is not None else ())),
         [_task(task) for task in scope.tasks.values()],
+        scope.stop,
+        scope.checkpoint,
     )
 
 
@@ -76,6 +80,7 @@ def _task(task: Task) -> TaskKept:
         task.writes and [[channel, names.get(id(value), value)] for channel, value in task.writes],
         list(task.interrupts),
         task.reason,
+        task.answers,
     )
 
 

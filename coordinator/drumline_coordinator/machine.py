@@ -34,6 +34,7 @@ class Machine:
         "program",
         "shared",
         "state",
+        "stopping",
         "thread",
         "wire",
     )
@@ -56,6 +57,8 @@ class Machine:
         self.codec = codec
         #: the thread that the run is on, if it is on one
         self.thread = thread
+        #: it is to stop when the superstep of its root graph is over
+        self.stopping = False
         self.state = RunState(program, root_ns=ns, wire=wire, config=shared.config)
         self.late = LateEvents()
         #: graphs whose superstep is over, with the tasks whose writes it commits

@@ -51,7 +51,7 @@ def open_facts(codec: Codec, facts: list[Fact], read: Read) -> None:
     wanted: list[tuple[int, list[Named], Any]] = []
     for index, fact in enumerate(facts):
         if type(fact) is TaskFinished:
-            if type(fact.writes) is Boxed and may_name(fact.writes.data):
+            if type(fact.writes) is not Boxed or may_name(fact.writes.data):
                 writes = decode_writes(fact.writes)
                 stay = _arguments(writes, {})
                 wanted.append((index, _without(names_in(writes), stay), {name.blob: name for name in stay}))

@@ -16,17 +16,19 @@ from drumline_coordinator.heads import bases_in
 from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import OPEN
+from drumline_coordinator.thread_loading import ThreadLoader, load_head, place_again
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
-from drumline_protocol.cells import CellRow
 from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
 from drumline_protocol.facts import Fact, PlanMade, RunKept, RunStarted
 from drumline_protocol.heads import entry_numbers, open_head, trimmed_to
 from drumline_protocol.ids import token_digest
+from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import IDLE_RUN_MS, INBOX_BATCH_ENTRIES_MAX
 from drumline_protocol.messages import AttemptLost
-from drumline_transport.broker import CellRead, LogEntry
+from drumline_protocol.threads import ThreadHead
+from drumline_transport.broker import LogEntry
 from drumline_transport.errors import ServerError
 
 #: what `OpenRuns.record` returns for a key that is no hash
@@ -39,18 +41,16 @@ _DIGITS_MAX = 18
 OVER_MAX = 2 * INBOX_BATCH_ENTRIES_MAX
 
 
-class Loader(Protocol):
+class Loader(ThreadLoader, Protocol):
     """What a partition reads when an event is for a run that it does not have in memory."""
+
+    partitions: int
 
     def load_run(self, p: int, run_id: str) -> dict[str, bytes]: ...
 
     def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]: ...
 
     def waiting_runs(self, p: int) -> list[str]: ...
-
-    def read_values(
-        self, p: int, cells: list[CellRead], blobs: list[str]
-    ) -> tuple[list[list[CellRow]], list[bytes | None]]: ...
 
 
 @dataclass(slots=True)
@@ -84,6 +84,12 @@ class OpenRun:
     doubted: bool = False
     #: effects that the commit being made must hold
     effects: list[Effects] = field(default_factory=list)
+    #: the head of the thread that it holds, as of the commit being made; None: it is on none
+    thread: ThreadHead | None = None
+    #: the head was written since the run is in memory
+    told_thread: bool = False
+    #: nothing of what it has added to its thread is to stay
+    takes_back: bool = False
 
     def events_lie_behind(self) -> str:
         """The log entry behind which all events of tasks that are open now lie; "" if they have none."""
@@ -118,6 +124,8 @@ class Ruin:
     last: int = 0
     attempts: list[str] = field(default_factory=list)
     readable: bool = True
+    #: the thread that it held; "" if none
+    thread: str = ""
 
 
 class OpenRuns:
@@ -202,6 +210,7 @@ class OpenRuns:
             error,
             attempts=sorted({name[2:] for name in record if name.startswith("t:")}.union(sent)),
             readable=record is not UNREADABLE,
+            thread=record.get("thread", b"").decode("utf-8", "replace"),
         )
         try:
             entries = self._loader.load_log(self._partition, run_id)
@@ -246,7 +255,6 @@ class OpenRuns:
         head, at = record.get("head", b""), record.get("head_at", b"-").decode("ascii", "replace")
         facts: list[Fact] = wire.decode_facts(codec, head) if head else []
         last, size = (last_fact_of(at) if head else 0), 0
-        open_head(codec, run_id, facts, lambda cells: self._loader.read_values(self._partition, cells, [])[0])
         bases = bases_in(facts)
         behind = next((fact.since for fact in facts[:2] if type(fact) is RunKept), "") or (at if head else "0-0")
         planned: dict[tuple[str, ...], str] = {}
@@ -262,11 +270,20 @@ class OpenRuns:
             size += len(entry.data)
         if not facts:
             raise DamagedRun(run_id, "its log is gone")
+        owner = owner_of_run(run_id, shared.thread)
+        open_head(codec, owner, facts, lambda cells: self._loader.read_values(self._partition, cells, [])[0])
         before = log_bytes_of(facts[:2])
         started = facts[0] if type(facts[0]) is RunStarted else None
         named.open_facts(codec, facts, self._read_blobs)
         attempts = {name[2:] for name in record if name.startswith("t:")}
-        run = recover(program, shared, facts, attempts, codec)
+        thread = head_ = None
+        if shared.thread:
+            head_ = load_head(self._loader, codec, self._partition, shared.thread)
+            if head_.run != run_id:
+                raise DamagedRun(run_id, f"its thread {shared.thread!r} is gone, or held by run {head_.run!r}")
+            answers = codec.decode(record["answers"]) if "answers" in record else {}
+            thread = place_again(self._loader, codec, self._partition, head_, shared.config, answers)
+        run = recover(program, shared, facts, attempts, codec, thread)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
         bounded = recovered(codec, run_id, record, last)
@@ -283,6 +300,7 @@ class OpenRuns:
             head_bytes=len(head),
             head_bases=bounded.bases(bases),
             waits=None,
+            thread=head_,
         )
 
     def read_named(self, open_run: OpenRun, message: Any) -> None:

@@ -14,16 +14,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from drumline_coordinator.apps import Apps
-from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
-from drumline_coordinator.opened import UNREADABLE, Loader, OpenRun, OpenRuns, Ruin
+from drumline_coordinator.ends import Ends
+from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.staging import Stage
+from drumline_coordinator.thread_desk import ThreadDesk
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import (
-    DamagedRun,
     DecodeError,
     InvalidRequest,
     NoBroker,
@@ -33,7 +33,6 @@ from drumline_protocol.errors import (
     RunCancelled,
     WireError,
 )
-from drumline_protocol.facts import RunFinished
 from drumline_protocol.limits import (
     ACCEPT_TIMEOUT_MS,
     DISPATCH_WINDOW_ENTRIES_MAX,
@@ -46,6 +45,7 @@ from drumline_protocol.messages import (
     AttemptLost,
     CancelRun,
     DeleteRun,
+    DeleteThread,
     Events,
     Refused,
     RunDamaged,
@@ -54,6 +54,7 @@ from drumline_protocol.messages import (
     TaskError,
     TaskInterrupt,
     TaskResult,
+    ThreadSaves,
     WorkersChanged,
 )
 from drumline_protocol.new_ids import new_token
@@ -70,10 +71,10 @@ REFUSALS_AT_ONCE = 3
 _OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, AttemptLost)
 
 #: Messages that clients may send. Clients can read run records, and so the proofs of keepers.
-_OF_CLIENTS = (RunRequest, CancelRun, DeleteRun)
+_OF_CLIENTS = (RunRequest, CancelRun, DeleteRun, ThreadSaves, DeleteThread)
 
 
-class Partition:
+class Partition(Ends):
     """The runs of one partition, as long as this process holds its lease."""
 
     def __init__(
@@ -99,6 +100,7 @@ class Partition:
         self._codec = apps.codec
         self._loader = loader
         self._runs = OpenRuns(loader, apps, lease.partition)
+        self._threads = ThreadDesk(loader, apps.codec, lease.partition, lease.epoch)
         self._holders = holders
         self._retry_later = retry_later
         self._token = token
@@ -113,22 +115,31 @@ class Partition:
     @property
     def has_more(self) -> bool:
         """Whether something waits for the next commit, so that `handle(())` should be called again."""
-        return bool(self._runs.more or self._epilogue)
+        self._threads.settle(self.answered)
+        return bool(self._runs.more or self._epilogue or self._threads.has_due)
+
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether what comes next waits for the broker's answer to a commit."""
+        return self._threads.awaits_reply
 
     def handle(self, entries: Sequence[InboxEntry], now_ms: float) -> Commit | None:
         """The commit that follows from a batch of the inbox; None if there is nothing to commit. Raises NoBroker."""
-        self._begin(now_ms)
+        self._turn(now_ms)
         epilogue, self._epilogue = self._epilogue, {}
         for run_id, error in epilogue.items():
             self._reject(run_id, "", error)
         self._open_windows()
+        self._threads.settle(self.answered)
+        self._threads.read_queue()
+        begun = self._begin_waiting()
         told = [(entry, self._decode(entry)) for entry in entries]
         given_up = {message.run for _, message in told if isinstance(message, CancelRun)}
         for entry, message in told:
             self.position = entry.behind(self.position)
             if message is not None:
                 self._guarded(entry, message, given_up)
-        if not entries and not self._touched and not epilogue:
+        if not (entries or self._touched or epilogue or begun):
             return None
         return self._close_commit()
 
@@ -151,7 +162,7 @@ class Partition:
 
     def poison(self, entry: InboxEntry, tries: int, now_ms: float) -> Commit:
         """Answer an entry that has brought coordinators down: set it aside unread, and end its run as it stands."""
-        self._begin(now_ms)
+        self._turn(now_ms)
         self.position = entry.behind(self.position)
         self._set_aside(entry, f"it has brought its coordinator down {tries} times")
         if entry.run:
@@ -219,6 +230,10 @@ class Partition:
             self._delete(message.run)
         elif isinstance(message, RunDamaged):
             self._on_damaged(message)
+        elif isinstance(message, (ThreadSaves, DeleteThread)):
+            self._from_outside(message)
+        elif isinstance(message, CancelRun) and self._threads.waits(message.run):
+            self._leave_queue(message.run, RunCancelled(message.run, message.reason))
         else:
             if self._apps.apart and (found := self._find(message.run)):
                 message = self._apps.as_of(found.run.shared.graph, message, entry.data)
@@ -260,7 +275,7 @@ class Partition:
 
     def _accept(self, entry: InboxEntry, request: RunRequest, given_up: set[str]) -> None:
         run_id = request.run_id
-        if self._runs.is_known(run_id, self.answered):
+        if self._runs.is_known(run_id, self.answered) or self._threads.waits(run_id):
             return  # it was sent twice; else its sender sees by the run's first fact that the id is taken
         try:
             check_request(request)
@@ -281,76 +296,11 @@ class Partition:
             status = "cancelled" if isinstance(error, RunCancelled) else "failed"
             self._reject(run_id, request.graph, error, request, status)
             return
-        open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms)
-        self._runs.begin(run_id, open_run)
-        self._stage.commit.opened.append(run_id)
-        self._stage.commit.fields.append((run_id, record))
-        log.info("run %s of graph %s begins", run_id, name)
-        self._add_effects(open_run, open_run.run.start(request, self._now_ms))
-
-    def _reject(
-        self, run_id: str, graph: str, error: BaseException, request: RunRequest | None = None, status: str = "failed"
-    ) -> None:
-        end = RunFinished(status, error, self._now_ms)
-        if request is None:
-            self._stage.reject(run_id, graph, end)
-        else:
-            told = {"metadata": request.config.get("metadata"), "tags": request.config.get("tags")}
-            self._stage.reject(run_id, graph, end, request.recorded, digest=request.digest, **told)
-        self._forget(run_id)
-
-    def _delete(self, run_id: str) -> None:
-        open_run = self._find(run_id)
-        attempts = [] if open_run is None else list(open_run.digests)
-        self._forget(run_id, deleted=True)
-        self._stage.delete(run_id, attempts)
-
-    def _on_damaged(self, message: RunDamaged) -> None:
-        """Somebody deleted keys of an open run. Delete the rest of it, and tell whoever waits for it."""
-        run_id = message.run
-        if run_id in self._runs.over:
-            return
-        if self._runs.record(run_id):
-            if self._runs.is_damaged(run_id):  # a worker may say it of any run
-                self._end_unread(run_id, DamagedRun(run_id, message.reason))
-        else:
-            log.error("run %s is forgotten: %s", run_id, message.reason)
-            self._delete(run_id)
-
-    def _end_unread(self, run_id: str, error: Exception) -> None:
-        """End a run, open or not begun, without recovering it."""
-        if run_id in self._runs.over:
-            return
-        record = self._runs.record(run_id)
-        if record and record is not UNREADABLE and record.get("status", b"open") != b"open":
-            return
-        ruin = self._runs.ruin(run_id, error)
-        if not record and ruin.readable:
-            self._reject(run_id, "", error)
-        else:
-            self._end_ruin(ruin)
-
-    def _end_ruin(self, ruin: Ruin) -> None:
-        log.error("run %s cannot go on: %s", ruin.run_id, ruin.error)
-        self._forget(ruin.run_id)
-        self._stage.ruin(ruin)
-        if not ruin.readable:
-            self._epilogue[ruin.run_id] = ruin.error
-
-    def _find(self, run_id: str) -> OpenRun | None:
-        found = self._runs.find(run_id)
-        if isinstance(found, Ruin):
-            self._end_ruin(found)
-            return None
-        return found
-
-    def _forget(self, run_id: str, *, deleted: bool = False) -> None:
-        self._runs.forget(run_id, 0 if deleted else self.number + 1)
-        self._touched.pop(run_id, None)
+        self._begin(name, program, codec, request, entry.data)
 
     # -- the commit ---------------------------------------------------------------------------------
 
-    def _begin(self, now_ms: float) -> None:
+    def _turn(self, now_ms: float) -> None:
         self._now_ms = now_ms
         self._touched = {}
         self._stage = self._new_stage()
@@ -387,14 +337,3 @@ class Partition:
             self._forget(run_id)
         elif any(fx.more for fx in effects):
             self._runs.more[run_id] = open_run
-
-    def _end_unwritten(self, open_run: OpenRun, facts: Sequence[Any], error: BaseException) -> None:
-        """End a run with an error in place of what cannot be written. Its memory is ahead of its log, so it goes."""
-        run = open_run.run
-        self._forget(run.id)
-        if open_run.last:
-            self._stage.ruin(Ruin(run.id, run.shared.graph, error, open_run.last, list(open_run.digests)))
-            return
-        end, first = RunFinished("failed", error, self._now_ms), facts[0]
-        told = {"metadata": first.metadata, "tags": first.tags, "digest": first.digest}
-        self._stage.reject(run.id, run.shared.graph, end, first.recorded, **told)

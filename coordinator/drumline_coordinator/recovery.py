@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from drumline_coordinator.fold import fold, fold_dispatch, fold_requeue
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import OPEN, PLANNED
+from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact
@@ -24,13 +25,18 @@ def attempt_key(task: str, attempt: int) -> str:
 
 
 def recover(
-    program: Program, shared: RunShared, facts: Iterable[Fact], attempts: Collection[str], codec: Codec | None = None
+    program: Program,
+    shared: RunShared,
+    facts: Iterable[Fact],
+    attempts: Collection[str],
+    codec: Codec | None = None,
+    thread: ThreadRun | None = None,
 ) -> Run:
     """The machine as it was after the last of `facts`. `attempts` are the keys of those that have a stream entry.
 
-    `codec` writes for the cell store, if there is one.
+    `codec` writes for the cell store, if there is one. `thread` is what the run knows of the thread that it is on.
     """
-    run = Run(program, shared, wire=True, codec=codec)
+    run = Run(program, shared, wire=True, codec=codec, thread=thread)
     state = run.state
     for fact in facts:
         fold(state, fact)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.constants import INTERRUPT, PUSH, START
-from drumline_graph.errors import EmptyInputError, UnknownInterruptError
+from drumline_graph.errors import EmptyInputError, InvalidUpdateError, UnknownInterruptError
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_graph.types import Command
@@ -33,6 +33,7 @@ from drumline_protocol.checkpoints import (
     outcomes,
 )
 from drumline_protocol.facts import GraphKept, RunKept, TaskAnswered, TaskFinished
+from drumline_protocol.named import names_in, resolve
 
 #: what a mapping of answers has for keys; any other value is one answer
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -41,26 +42,29 @@ _ID = re.compile(r"[0-9a-f]{32}")
 def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved, task: str = "") -> Scope:
     """The graph as it stands at a checkpoint, with no task yet. `task` is the one whose node it is."""
     checkpoint, state, thread = saved.checkpoint, machine.state, machine.thread
-    newest = checkpoint.id if thread is None else max(checkpoint.id, thread.newest)
+    newest = checkpoint.id if thread is None else max(checkpoint.id, thread.newest, thread.last)
     top = max(checkpoint.versions.values(), default=0)
     if scope_ns == state.root_ns:
-        machine.emit(RunKept(top, (), {}, 0, newest))
+        version = top if thread is None else max(top, thread.version)
+        machine.emit(RunKept(version, (), {}, 0, checkpoint=newest))
+    kept = checkpoint.kept
     step = checkpoint.step
     machine.emit(
         GraphKept(
             scope_ns,
             path,
             step,
-            dict(checkpoint.cells),
-            {},
+            {name: cell for name, cell in checkpoint.cells.items() if name not in kept},
+            kept,
             checkpoint.versions,
             checkpoint.seen,
             None,
-            ("now",),
+            () if scope_ns == state.root_ns else ("now",),
             [],
             step + state.limit + 2,
             checkpoint.id,
-            task,
+            task=task,
+            opened={name: checkpoint.cells[name] for name in kept if name in checkpoint.cells},
         )
     )
     return state.scopes[scope_ns]
@@ -116,6 +120,16 @@ def _is_same_run(thread: ThreadRun, saved: Saved) -> bool:
     """Whether the caller names the run that made the checkpoint, by `run_id` in the metadata of its config."""
     of_checkpoint = saved.checkpoint.metadata.get("run_id")
     return of_checkpoint is not None and thread.metadata.get("run_id") == of_checkpoint
+
+
+def check_place(thread: ThreadRun, ns: str) -> None:
+    """InvalidUpdateError if a checkpoint was named that is not there: nothing can be made of it."""
+    named = thread.addressed.get(ns)
+    if named:
+        raise InvalidUpdateError(
+            f"Thread {thread.id!r} has no checkpoint {named!r}{f' at {ns!r}' if ns else ''}."
+            " Take the config of a snapshot."
+        )
 
 
 def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
@@ -180,7 +194,7 @@ def _said(
     assert thread is not None
     if resume is not None:
         waiting = {question.id for outcome in outcomes(pending).values() for question in outcome.open_interrupts}
-        thread.answers = _answers(resume, sorted(waiting), is_strict=is_strict)
+        thread.answers = _answers(thread, resume, sorted(waiting), is_strict=is_strict)
         if waiting and not is_map_of_answers(resume):
             thread.single = next(iter(thread.answers))
     writes = command_writes(machine.program, command)
@@ -194,7 +208,7 @@ def is_map_of_answers(resume: Any) -> bool:
     return isinstance(resume, dict) and all(isinstance(key, str) and _ID.fullmatch(key) for key in resume)
 
 
-def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[str, Any]:
+def _answers(thread: ThreadRun, resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[str, Any]:
     """Answers by the ids of their questions."""
     if is_map_of_answers(resume):
         if is_strict and not resume:
@@ -204,7 +218,7 @@ def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[st
         unknown = sorted(resume.keys() - set(waiting))
         if is_strict and unknown:
             raise UnknownInterruptError(
-                f"No question {unknown[0]} waits for an answer: it is unknown, or was answered already. "
+                f"No question {unknown[0]} waits for an answer: {_why_not(thread, unknown[0])}. "
                 f"Waiting: {', '.join(waiting) or 'none'}.",
                 reason="not_pending",
                 interrupt_ids=unknown,
@@ -219,6 +233,9 @@ def _answers(resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[st
         if is_strict:
             raise UnknownInterruptError(text, reason="ambiguous", pending_ids=waiting)
         raise RuntimeError(text)
+    if is_strict and not waiting:
+        why = f"; run {thread.former} had the thread last" if thread.former else ""
+        raise UnknownInterruptError(f"No question waits for an answer{why}.", reason="not_pending")
     return {waiting[0] if waiting else NEXT: resume}
 
 
@@ -226,6 +243,11 @@ def single_answer(thread: ThreadRun, task: str) -> str | None:
     """The question that has the only answer that was given, if it was asked somewhere in this task."""
     asked = thread.single
     return asked if asked in thread.answers and asked in thread.asked.get(task, ()) else None
+
+
+def _why_not(thread: ThreadRun, question: str) -> str:
+    run = thread.answered.get(question)
+    return "it is unknown, or was answered already" if run is None else f"it was answered already, by run {run}"
 
 
 def loosen_answer(thread: ThreadRun, asked: str | None, pending: Sequence[PendingWrite]) -> None:
@@ -262,11 +284,13 @@ def tasks_behind(
 def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
     """What an earlier run has left of a task. True if that is its result: then it does not run."""
     scope = task.scope
-    if outcome is not None and outcome.has_ended:
-        machine.emit(TaskFinished(scope.ns, task.id, task.attempt, "", outcome.output, machine.now_ms, cached=True))
-        return True
     thread = machine.thread
     assert thread is not None
+    if outcome is not None and outcome.has_ended:
+        output, at_ms = outcome.output, machine.now_ms
+        opened = _opened(output, thread.values) if thread.values else None
+        machine.emit(TaskFinished(scope.ns, task.id, task.attempt, "", output, at_ms, cached=True, opened=opened))
+        return True
     answers = [] if outcome is None else list(outcome.answers)
     ns = joined_ns((*scope.ns, f"{task.name}:{task.id}"))
     asked = len(answers)
@@ -283,3 +307,11 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
     elif answers:
         machine.emit(TaskAnswered(scope.ns, task.id, answers))
     return False
+
+
+def _opened(output: list[tuple[str, Any]], values: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
+    """A result with the large values that were read for it; None if it names none."""
+    names = names_in(output)
+    if not names:
+        return None
+    return resolve(output, {name.blob: values.get(name.blob, name) for name in names})

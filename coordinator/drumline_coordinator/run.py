@@ -29,7 +29,7 @@ from drumline_coordinator.barrier import settle
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import end_run, enter, take_input
-from drumline_coordinator.resuming import begin
+from drumline_coordinator.resuming import begin, check_place
 from drumline_coordinator.sketch import sketch_program
 from drumline_coordinator.state import RUN_OPEN, RunStatus
 from drumline_coordinator.tasks import Task
@@ -37,13 +37,14 @@ from drumline_coordinator.updating import begin_update
 from drumline_graph.types import StateUpdates
 from drumline_protocol.checkpoints import joined_ns
 from drumline_protocol.errors import RunCancelled
-from drumline_protocol.facts import RunStarted
+from drumline_protocol.facts import RunKept, RunStarted
 from drumline_protocol.messages import (
     AttemptLost,
     CancelRun,
     Events,
     Refused,
     RunRequest,
+    StopRun,
     TaskBubbled,
     TaskError,
     TaskInterrupt,
@@ -119,10 +120,14 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
     )
     thread, root_ns = machine.thread, machine.state.root_ns
     saved = None if thread is None else thread.saved.pop(joined_ns(root_ns), None)
+    if saved is None and thread is not None and request.input is not None:
+        check_place(thread, joined_ns(root_ns))
     if isinstance(request.input, StateUpdates):
         begin_update(machine, saved, request.input)
         return
     if saved is None:
+        if thread is not None and thread.last:  # all that it had is gone: its numbers and ids are not used again
+            machine.emit(RunKept(thread.version, (), {}, 0, checkpoint=thread.last))
         enter(machine, machine.program, root_ns, "", request.input)
         return
     scope = begin(machine, saved, request.input)
@@ -132,6 +137,10 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
 
 def _on_cancel(machine: Machine, event: CancelRun) -> None:
     end_run(machine, RunStatus.CANCELLED, RunCancelled(machine.id, event.reason))
+
+
+def _on_stop(machine: Machine, _event: StopRun) -> None:
+    machine.stopping = True
 
 
 def _on_nothing(_machine: Machine, _event: None) -> None:
@@ -149,5 +158,6 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     WorkersChanged: attempts.on_workers,
     AttemptLost: attempts.on_lost,
     CancelRun: _on_cancel,
+    StopRun: _on_stop,
     type(None): _on_nothing,
 }

@@ -132,8 +132,9 @@ class Coordinator:
                 self._handle(partition, batch)
             else:
                 partition.rest(self._now_ms())
-        full = self._broker.outstanding > COMMITS_OUTSTANDING_MAX
-        self._hear_replies(READ_BLOCK_MS if full else 0)
+        waits = self._broker.outstanding > COMMITS_OUTSTANDING_MAX
+        waits = waits or any(partition.awaits_reply for partition in self._partitions.values())
+        self._hear_replies(READ_BLOCK_MS if waits else 0)
         return True
 
     def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from drumline_coordinator.below import task_thread
 from drumline_coordinator.cells import bases_named
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
@@ -17,12 +18,14 @@ from drumline_coordinator.heads import bases_in, head_facts
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
+from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head, put_rows
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_derived import Derived
 from drumline_protocol.facts import Fact, PlanMade, RunFinished, RunStarted, TaskFailed, fact_count
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
+from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.limits import (
     DISPATCH_WINDOW_BYTES_MAX,
     DISPATCH_WINDOW_ENTRIES_MAX,
@@ -32,11 +35,23 @@ from drumline_protocol.limits import (
     RUN_LOG_BYTES_MAX,
 )
 from drumline_protocol.messages import Cancel, TaskResult
-from drumline_transport.broker import INBOX, CellAppend, Commit, Heard, InboxEntry, LogAppend, TaskAppend
+from drumline_protocol.threads import ThreadHead
+from drumline_transport.broker import (
+    INBOX,
+    CellAppend,
+    Commit,
+    FieldValue,
+    Heard,
+    InboxEntry,
+    LogAppend,
+    TaskAppend,
+)
 from drumline_transport.dead import DeadEntry, FailedRun
 
 log = logging.getLogger("drumline.coordinator")
 
+#: what a run that is on no thread adds to one
+NOTHING_ADDED = Added([], "")
 #: Less of what an entry tells is sent again as it is.
 HEARD_BYTES_MIN = 128
 
@@ -79,6 +94,9 @@ class Stage:
         messages = self._messages(open_run, effects)
         appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         added = sum(len(append.data) for append in appended)
+        thread, rows = open_run.thread, NOTHING_ADDED
+        if thread is not None and not open_run.takes_back:
+            rows = added_by(open_run.dispatcher.codec, thread, open_run.run.shared.fingerprint, effects)
         for fact in facts:
             if type(fact) is PlanMade:
                 open_run.planned[fact.ns] = f"{self.commit.epoch}-{open_run.last}"
@@ -93,6 +111,8 @@ class Stage:
             self._note_waiting(open_run)
         if not appended:
             return False
+        if thread is not None:
+            self._put_thread(open_run, thread, rows, facts[-1])
         self.commit.logs.extend(appended)
         open_run.last = appended[-1].last
         open_run.bounded.note_named(open_run.last, (blob for fx in effects for blob in fx.named))
@@ -116,7 +136,7 @@ class Stage:
                     open_run.run.postpone(fx, fx.dispatch[index:])
                     break
                 token = self._new_token()
-                data = open_run.dispatcher.message(task, token)
+                data = open_run.dispatcher.message(task, token, task_thread(open_run.run, task))
                 messages.append((task, token, data))
                 entries -= 1
                 size -= len(data)
@@ -150,6 +170,11 @@ class Stage:
         task has ended: it goes with the next versions that go.
         """
         commit, run_id, bases = self.commit, open_run.run.id, open_run.head_bases
+        if open_run.thread is not None:  # checkpoints name what it keeps: nothing goes
+            owner = owner_of_thread(open_run.thread.id)
+            commit.cells += [CellAppend(owner, x.cell, x.version, x.parent, x.data, run_id) for x in fx.rows]
+            commit.blobs_kept.extend((owner, blob) for blob in fx.named)
+            return
         for row in fx.rows:
             commit.cells.append(CellAppend(run_id, row.cell, row.version, row.parent, row.data))
             if row.trims and row.cell not in bases:
@@ -185,9 +210,12 @@ class Stage:
         cut = open_run.bounded.mark(run_id, facts, data, at, open_run.last, self._log_bytes_max)
         if cut is not None:
             commit.fields.append((run_id, dict(cut.fields)))
-            commit.blobs_dropped.extend((run_id, blob) for blob in cut.blobs)
             if cut.upto:
                 commit.logs_trimmed.append((run_id, cut.upto))
+        if open_run.thread is not None:  # checkpoints name what it keeps
+            return
+        if cut is not None:
+            commit.blobs_dropped.extend((run_id, blob) for blob in cut.blobs)
         former, open_run.head_bases = open_run.head_bases, open_run.bounded.bases(bases_in(facts))
         for cell, base in open_run.head_bases.items():
             if former.get(cell, base) < base:
@@ -195,6 +223,17 @@ class Stage:
         gone = [cell for cell in open_run.dropped if cell not in open_run.head_bases]
         commit.cells_dropped.extend((run_id, cell) for cell in gone)
         open_run.dropped = [cell for cell in open_run.dropped if cell in open_run.head_bases]
+
+    def _put_thread(self, open_run: OpenRun, thread: ThreadHead, rows: Added, last: Fact) -> None:
+        state, before = open_run.run.state, (thread.row, thread.version, thread.status, thread.run)
+        if rows is not NOTHING_ADDED:
+            put_rows(self.commit, thread, rows)
+        thread.last, thread.version = max(thread.last, state.checkpoint), max(thread.version, state.version)
+        if isinstance(last, RunFinished):
+            put_end(self.commit, thread, last, self._now_ms, takes_back=open_run.takes_back)
+        if not open_run.told_thread or before != (thread.row, thread.version, thread.status, thread.run):
+            open_run.told_thread = True
+            put_head(self.commit, self._codec, thread, self._now_ms)
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""
@@ -219,6 +258,18 @@ class Stage:
             digest=told.get("digest", ""),
         )
         self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
+        self._ended(run_id, graph, end, 2)
+
+    def wait(self, started: RunStarted, thread: str) -> None:
+        """A run that waits for its thread: it has a record, and the first fact of its log."""
+        self.commit.logs.extend(self._entries(started.run_id, 1, [started], self._codec))
+        record: dict[str, FieldValue] = {"graph": started.graph, "status": "queued", "thread": thread}
+        record["created_ms"] = int(self._now_ms)
+        self.commit.fields.append((started.run_id, record))
+
+    def end_waiting(self, run_id: str, graph: str, end: RunFinished) -> None:
+        """A run that has waited ends without having begun."""
+        self.commit.logs.extend(self._entries(run_id, 2, [end], self._codec))
         self._ended(run_id, graph, end, 2)
 
     def ruin(self, ruin: Ruin) -> None:

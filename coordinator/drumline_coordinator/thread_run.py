@@ -60,6 +60,16 @@ class ThreadRun:
     metadata: dict[str, Any] = field(default_factory=dict)
     #: what configs of checkpoints repeat of the run's own
     configurable: dict[str, Any] = field(default_factory=dict)
+    #: on a cluster: the newest checkpoint of the whole thread, and the number of its last change of a cell
+    last: str = ""
+    version: int = 0
+    #: large values that results of earlier runs name, by the ids of their blobs
+    values: dict[str, Any] = field(default_factory=dict)
+    #: rows that graphs which the code of a task called have left, by the task's id
+    called: dict[str, list[bytes]] = field(default_factory=dict)
+    #: which run has answered which question, and the one that had the thread last: for who answers too late
+    answered: dict[str, str] = field(default_factory=dict)
+    former: str = ""
 
 
 @dataclass(slots=True)

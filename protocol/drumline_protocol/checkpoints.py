@@ -50,10 +50,12 @@ class Checkpoint:
     versions: dict[str, int]
     seen: dict[str, dict[str, int]]
     updated: tuple[str, ...] | None = None
-    tasks: Sequence[PlannedTask] = ()
+    tasks: list[PlannedTask] = field(default_factory=list)
     parents: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    #: how large cells are kept, as in `GraphKept`; a stored row leaves them out of `cells`
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -30,6 +30,9 @@
         ModeNotRecorded         the run does not record that mode     (fault: the caller)
         LangChainMissing        a message that cannot be read here    (fault: the installation)
         RunCancelled            somebody ended the run                (nobody's fault)
+        UnknownThread           there is no thread of that id         (fault: the id)
+        ThreadBusy              another run holds the thread          (fault: the caller)
+        ThreadMoved             somebody else changed the thread      (fault: the caller)
         TaskLost                each worker that began it vanished    (fault: node, or machine)
         PoisonedRun             the run kills its coordinator         (fault: drumline; report it)
         DamagedRun              what Redis holds of it is not whole   (fault: Redis, or who wrote to it)
@@ -74,7 +77,10 @@ from drumline_protocol.errors_run import (
     RunExpired,
     RunIdTaken,
     TaskLost,
+    ThreadBusy,
+    ThreadMoved,
     UnknownRun,
+    UnknownThread,
 )
 from drumline_protocol.errors_threads import ThreadConflict, ThreadDamaged, ThreadError
 from drumline_protocol.errors_wire import (
@@ -117,11 +123,14 @@ __all__ = [
     "RunExpired",
     "RunIdTaken",
     "TaskLost",
+    "ThreadBusy",
     "ThreadConflict",
     "ThreadDamaged",
     "ThreadError",
+    "ThreadMoved",
     "UnknownGraph",
     "UnknownRun",
+    "UnknownThread",
     "ValueMissing",
     "WireError",
     "WriterBlocked",

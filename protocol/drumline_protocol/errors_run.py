@@ -194,6 +194,55 @@ class RunCancelled(RunError):
         return f"run {self.run_id!r} was cancelled" + (f": {self.reason}" if self.reason else "")
 
 
+class UnknownThread(RunError):
+    """There is no thread of that id in this cluster: no run was ever on it, or it was deleted."""
+
+    def __init__(self, thread: str) -> None:
+        super().__init__(thread)
+        self.thread = thread
+
+    def __str__(self) -> str:
+        return f"there is no thread {self.thread!r}"
+
+
+class ThreadBusy(RunError):
+    """Another run holds the thread, and the caller asked for `multitask_strategy="reject"` or a change from outside.
+
+    `run` is its id: wait for it with `cluster.result(run)`, end it with `cluster.cancel(run)`, or let the new run wait
+    for it (`enqueue`), stop it (`interrupt`) or take back what it did (`rollback`).
+    """
+
+    def __init__(self, thread: str, run: str) -> None:
+        super().__init__(thread, run)
+        self.thread = thread
+        self.run = run
+
+    def __str__(self) -> str:
+        return (
+            f"thread {self.thread!r} is busy with run {self.run!r}: wait for it, cancel it, or pass "
+            "multitask_strategy='enqueue', 'interrupt' or 'rollback'"
+        )
+
+
+class ThreadMoved(RunError):
+    """A thread was to be changed from outside, and stands at another checkpoint than the change was made for.
+
+    Somebody else was faster: read the state again, and make the change again.
+    """
+
+    def __init__(self, thread: str, head: str, expected: str) -> None:
+        super().__init__(thread, head, expected)
+        self.thread = thread
+        self.head = head
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return (
+            f"thread {self.thread!r} stands at checkpoint {self.head or 'none'}, not at {self.expected or 'none'}: "
+            "read its state again, and make the change again"
+        )
+
+
 class TaskLost(RunError):
     """No worker that began this task came to an answer, so it was not given out again.
 

@@ -366,8 +366,8 @@ class GraphKept:
 
     `cells` are the values of its channels, but those that `kept` names: in the cell store (`[version, base, rows,
     bytes, bytes of the value]`), or as the `Named` of a blob. `output` is what the graph would return if that is
-    something else than what its cells hold. `flags` are those of `leaving`, `asks`, `paused` and `now` (there is an
-    output, and the cells hold it) that are set.
+    something else than what its cells hold. `flags` are those of `leaving`, `asks`, `paused`, `resumed` and `now`
+    (there is an output, and the cells hold it) that are set.
     """
 
     ns: Namespace
@@ -388,6 +388,8 @@ class GraphKept:
     task: str = ""
     #: the `rest` of its `UpdateBegun`; None: it is not updated
     updates: Any = None
+    #: in a process that has read them: the values of the cells that `kept` names
+    opened: dict[str, Any] | None = None
 
 
 Fact = (

@@ -62,15 +62,15 @@ def entry_numbers(id_: str) -> tuple[int, int]:
     return 0, 0
 
 
-def open_head(codec: Codec, run_id: str, facts: Sequence[Fact], read: ReadCells) -> None:
-    """Put the cells that lie in the cell store into the facts of a head. CellMissing, DecodeError."""
+def open_head(codec: Codec, owner: str, facts: Sequence[Fact], read: ReadCells) -> None:
+    """Put the cells that lie in the cell store into `GraphKept` facts. `owner` has them. CellMissing, DecodeError."""
     wanted: list[tuple[GraphKept, str, int, CellAsked]] = []
     for fact in facts:
         if type(fact) is GraphKept:
             for channel, how in fact.kept.items():
                 if type(how) is list:
                     version, base = how[0], how[1]
-                    wanted.append((fact, channel, version, (run_id, cell_name(fact.ns, channel), base - 1, version)))
+                    wanted.append((fact, channel, version, (owner, cell_name(fact.ns, channel), base - 1, version)))
     if not wanted:
         return
     found = read([cell for *_, cell in wanted])

@@ -19,6 +19,9 @@ ENTRY_BYTES_MAX = 16 * 1024 * 1024
 #: and messages name its version: most steps change a little of it, and a worker that has seen it reads just that.
 CELL_INLINE_BYTES_MAX = 2 * 1024
 
+#: Checkpoints of graphs that the code of one task calls, which travel with its question and come back with its answer.
+CARRIED_BYTES_MAX = 4 * 1024 * 1024
+
 #: A value of a result, or the argument of a Send, that takes more than this is put under a name of its own. A name
 #: costs a key of Redis, about 200 bytes, and a read by everybody who needs the value, which takes about as long as
 #: copying 64 KiB does; and a value that stays is written up to four times (result, fact, plan, task).

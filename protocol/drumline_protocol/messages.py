@@ -6,6 +6,8 @@ message         from -> to              meaning
 RunRequest      client -> coordinator   start this run
 CancelRun       client -> coordinator   end this run now
 DeleteRun       client -> coordinator   end this run now, and keep nothing of it
+ThreadSaves     client -> coordinator   add this to a thread
+DeleteThread    client -> coordinator   keep nothing of a thread
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
@@ -53,6 +55,11 @@ class RunRequest:
     fingerprint: str | None = None
     is_async: bool = False
     digest: str = ""
+    #: what to do if the run's thread is busy (`multitask.STRATEGIES`); "": as the cluster does by itself
+    strategy: str = ""
+    #: nodes that the run stops in front of, and behind
+    stops_before: tuple[str, ...] = ()
+    stops_after: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,6 +75,35 @@ class DeleteRun:
     """End a run now, if it has not ended, and keep nothing of it: no record, no log, no value."""
 
     run: str
+
+
+@dataclass(slots=True)
+class StopRun:
+    """In the coordinator: end a run on a thread when its superstep is over, and keep what it has done."""
+
+    run: str
+
+
+@dataclass(slots=True)
+class ThreadSaves:
+    """What somebody outside of any run adds to a thread whose head is the checkpoint `head` ("": it has none).
+
+    `rows` are encoded `Checkpoint`s and `TaskWrites`. `run` names the answer: a log of that id tells how it ended.
+    """
+
+    run: str
+    thread: str
+    head: str
+    rows: list[bytes]
+    graph: str = ""
+
+
+@dataclass(slots=True)
+class DeleteThread:
+    """Keep nothing of a thread, nor of its runs; one that is open ends. `run` names the answer, as in `ThreadSaves`."""
+
+    run: str
+    thread: str
 
 
 @dataclass(slots=True)
@@ -109,6 +145,8 @@ class TaskError:
     error: Any
     token: str = ""
     events: int = -1
+    #: what graphs that its code has called add to the run's thread, as `ThreadSaves.rows`
+    rows: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -141,6 +179,8 @@ class TaskInterrupt:
     token: str = ""
     events: int = -1
     answers: list[Any] = field(default_factory=list)
+    #: as in `TaskError`
+    rows: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -209,6 +249,8 @@ class RunShared:
     #: nodes that the run's graph stops in front of, and behind, in place of those that it was compiled with
     stops_before: tuple[str, ...] = ()
     stops_after: tuple[str, ...] = ()
+    #: the thread that the run is on, which owns its cells; "": it is on none
+    thread: str = ""
 
 
 @dataclass(slots=True)
@@ -238,6 +280,25 @@ class TaskMessage:
     token: str = ""
     alone: bool = False
     named: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    #: what the task's questions were answered so far, in their order
+    answers: list[Any] = field(default_factory=list)
+    #: of a run on a thread: what graphs that the task's code calls must know
+    below: TaskThread | None = None
+
+
+@dataclass(slots=True)
+class TaskThread:
+    """Where a task stands on its run's thread (`drumline_worker.job.JobThread`).
+
+    `parents` has the checkpoints of the graphs around the task, by namespace. `answers` are those that this run was
+    given, by question. `rows` are what graphs that the task's code called in an earlier run have added.
+    """
+
+    checkpoint: str
+    parents: dict[str, str]
+    resumes: bool
+    answers: dict[str, Any]
+    rows: list[bytes]
 
 
 @dataclass(slots=True)
@@ -252,6 +313,8 @@ Message = (
     RunRequest
     | CancelRun
     | DeleteRun
+    | ThreadSaves
+    | DeleteThread
     | Events
     | TaskResult
     | TaskError

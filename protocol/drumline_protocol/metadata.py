@@ -10,8 +10,8 @@ from typing import Any
 #: keys of `configurable` that are found in `metadata` too, as in LangGraph
 _COPIED = ("thread_id", "checkpoint_id", "checkpoint_ns", "task_id", "run_id", "assistant_id", "graph_id")
 
-#: keys that `tasks` items leave out, because they say what the item itself says
-_NOT_SHOWN = frozenset(
+#: keys that say where a task stands: `tasks` items and checkpoints leave them out
+OF_A_TASK = frozenset(
     {
         "thread_id",
         "checkpoint_id",
@@ -62,7 +62,21 @@ def task_metadata(
 
 def shown_metadata(metadata: Mapping[str, Any], tags: Sequence[str]) -> dict[str, Any]:
     """What a `tasks` item shows of a task's metadata and tags; empty if there is nothing to show."""
-    shown = {key: value for key, value in metadata.items() if key not in _NOT_SHOWN}
+    shown = {key: value for key, value in metadata.items() if key not in OF_A_TASK}
     if tags:
         shown["tags"] = list(tags)
+    return shown
+
+
+def checkpoint_metadata(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a checkpoint with those of the run's config: texts, numbers and truths that are not private."""
+    shown = {key: value.replace("\0", "") if isinstance(value, str) else value for key, value in metadata.items()}
+    for more in (config.get("metadata"), config.get("configurable")):
+        for key, value in (more or {}).items():
+            if key in shown or key in OF_A_TASK or key.startswith("__"):
+                continue
+            if isinstance(value, str):
+                shown[key] = value.replace("\0", "")
+            elif isinstance(value, (int, bool, float)):
+                shown[key] = value
     return shown

@@ -16,26 +16,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
-from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
 from zlib import crc32
 
 from drumline_graph.types import Command, Interrupt
+from drumline_protocol import checkpoints as c
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError, EncodeError, ProtocolTooNew
 from drumline_protocol.limits import NAME_CHARS_MAX
-from drumline_protocol.wire_shapes import (
-    Misshapen,
-    anything,
-    command_in,
-    interrupts_in,
-    name,
-    shape_of,
-    writes_in,
+from drumline_protocol.wire_opened import command_in, interrupts_in, writes_in
+from drumline_protocol.wire_outs import (
+    below_out,
+    changes_out,
+    dropped_out,
+    kept_tasks_out,
+    named_out,
+    optional_tasks_out,
+    pending_out,
+    sketches_out,
+    tasks_out,
+    writes_out,
 )
+from drumline_protocol.wire_parts import Misshapen, anything, name
+from drumline_protocol.wire_shapes import shape_of
 
 #: the newest version that this drumline reads and writes; a change that old readers cannot skip raises it
 VERSION = 1
@@ -68,6 +74,8 @@ _CODES: dict[int, type] = {
     20: f.InputTaken,
     21: f.GraphResumed,
     22: f.TaskAnswered,
+    23: c.Checkpoint,
+    24: c.TaskWrites,
     25: f.UpdateBegun,
     32: m.RunRequest,
     33: m.CancelRun,
@@ -84,64 +92,12 @@ _CODES: dict[int, type] = {
     44: m.TaskInterrupt,
     45: m.DeleteRun,
     46: m.RunDamaged,
+    47: m.ThreadSaves,
+    48: m.DeleteThread,
 }
 
 Convert = Callable[[Any], Any]
 T = TypeVar("T")
-
-
-def _tasks_out(tasks: Sequence[f.PlannedTask]) -> list[Any]:
-    return [[t.id, t.name, list(t.path), list(t.triggers), t.arg, t.hidden] for t in tasks]
-
-
-def _optional_tasks_out(tasks: Sequence[f.PlannedTask] | None) -> list[Any] | None:
-    return None if tasks is None else _tasks_out(tasks)
-
-
-def _pending_out(pending: Sequence[Any]) -> list[Any]:
-    return [list(write) for write in pending]
-
-
-def _dropped_out(dropped: Sequence[tuple[str, tuple[str, ...]]]) -> list[Any]:
-    return [[name, list(triggers)] for name, triggers in dropped]
-
-
-def _kept_tasks_out(tasks: Sequence[f.TaskKept]) -> list[Any]:
-    return [[list(v) if type(v) is tuple else v for v in map(partial(getattr, t), _KEPT_TASK)] for t in tasks]
-
-
-_KEPT_TASK = tuple(x.name for x in fields(f.TaskKept))
-
-
-def sketches_out(sketches: Any) -> Any:
-    """Sketches as plain lists; what is encoded already passes."""
-    if not isinstance(sketches, dict):
-        return sketches
-    return {
-        path: [
-            s.name,
-            s.stream_keys,
-            s.output_keys,
-            {
-                name: [n.reads, list(n.triggers), n.pool, n.metadata, list(n.tags), n.has_graph]
-                for name, n in s.nodes.items()
-            },
-            s.managed,
-        ]
-        for path, s in sketches.items()
-    }
-
-
-def _writes_out(writes: Any) -> Any:
-    return [list(pair) for pair in writes] if type(writes) is list else writes
-
-
-def _changes_out(changes: dict[str, Any]) -> dict[str, Any]:
-    return {channel: list(change) for channel, change in changes.items()}
-
-
-def _named_out(named: dict[str, Any]) -> dict[str, Any]:
-    return {channel: list(at) for channel, at in named.items()} if named else named
 
 
 #: fields that are not plain data: how they go out (`wire_shapes` says how they come in)
@@ -149,19 +105,24 @@ _OUTS: dict[Any, Convert | None] = {
     **dict.fromkeys(("ns", "recorded", "tags", "written", "triggers", "path"), list),
     (f.GraphEntered, "path"): None,
     (f.GraphKept, "path"): None,
-    "changes": _changes_out,
+    "changes": changes_out,
     "sketches": sketches_out,
-    "writes": _writes_out,
-    (f.PlanMade, "tasks"): _tasks_out,
-    (f.GraphKept, "tasks"): _kept_tasks_out,
-    (f.Checkpointed, "tasks"): _optional_tasks_out,
-    (f.Checkpointed, "pending"): _pending_out,
-    (f.InputTaken, "dropped"): _dropped_out,
+    "writes": writes_out,
+    (f.PlanMade, "tasks"): tasks_out,
+    (f.GraphKept, "tasks"): kept_tasks_out,
+    (f.Checkpointed, "tasks"): optional_tasks_out,
+    (f.Checkpointed, "pending"): pending_out,
+    (c.Checkpoint, "ns"): None,
+    (c.Checkpoint, "tasks"): tasks_out,
+    (c.Checkpoint, "updated"): lambda names: None if names is None else list(names),
+    (c.TaskWrites, "ns"): None,
+    (f.InputTaken, "dropped"): dropped_out,
     "stops_before": list,
     "stops_after": list,
     "noticed": list,
     "flags": list,
-    "named": _named_out,
+    "named": named_out,
+    "below": below_out,
     (m.Cancel, "tasks"): list,
 }
 #: fields that stay in the process
@@ -170,6 +131,7 @@ _LOCAL = {
     (f.PlanMade, "given"),
     (f.StepCommitted, "cells"),
     (f.InputTaken, "cells"),
+    (f.GraphKept, "opened"),
     (f.TaskFinished, "opened"),
     (f.RunFinished, "control"),
     (m.TaskResult, "values"),

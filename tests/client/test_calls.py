@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.inside import Inside
 
 from drumline import AsyncRunStream, Cluster, ClusterGraph, RunStream
 from drumline.call import Callee, parse_call
+from drumline.cluster.threads import ThreadsOfCluster
 from drumline.errors import NoCoordinator
 from drumline.graph.state import CompiledStateGraph
 from drumline_graph.errors import FeatureNotBuilt
@@ -59,8 +61,6 @@ CALLS: dict[str, Callable[..., Any]] = {
         ({"print_mode": "vales"}, ValueError, "unknown stream mode 'vales'"),
         ({"version": "v3"}, ValueError, "unknown stream version 'v3'"),
         ({"config": {"recursion_limit": 0}}, ValueError, "recursion_limit must be at least 1"),
-        ({"interrupt_before": ["says"]}, FeatureNotBuilt, "interrupt_before="),
-        ({"interrupt_after": "*"}, FeatureNotBuilt, "interrupt_after="),
         ({"control": object()}, FeatureNotBuilt, "control="),
         ({"streem_mode": "values"}, TypeError, "streem_mode"),
     ],
@@ -80,10 +80,14 @@ def test_keys_of_a_graph_at_hand(faces: Faces, face: str) -> None:
         faces[face].stream({"n": 1}, output_keys=["nonsense"])
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_durability_says_nothing(faces: Faces, face: str) -> None:
+def test_durability_says_nothing_without_a_checkpointer(faces: Faces) -> None:
+    """On a cluster each thread lasts, whatever its graph was compiled with."""
     with pytest.warns(DrumlineWarning, match="durability= has no effect"):
-        faces[face].stream({"n": 1}, durability="exit")
+        faces["embedded"].stream({"n": 1}, durability="exit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for face in set(FACES) - {"embedded"}:
+            faces[face].stream({"n": 1}, durability="exit").close()
 
 
 @pytest.mark.parametrize("face", ["bound", "by name", "with graph"])
@@ -127,11 +131,15 @@ def test_a_graph_on_a_cluster_takes_what_a_compiled_one_takes(name: str) -> None
     ours, theirs = parameters(getattr(ClusterGraph, name)), parameters(getattr(CompiledStateGraph, name))
     if "stream" in name:
         assert ours.pop("on_close") == (inspect.Parameter.KEYWORD_ONLY, "cancel")
+        assert ours.pop("multitask_strategy") == (inspect.Parameter.KEYWORD_ONLY, None)
         assert not any(kind is inspect.Parameter.VAR_KEYWORD for kind, _ in ours.values()), "keywords are spelled out"
     assert ours == theirs
 
 
-@pytest.mark.parametrize("cls", [Cluster, ClusterGraph, RunStream, AsyncRunStream, CompiledStateGraph])
+TWINS = [Cluster, ClusterGraph, ThreadsOfCluster, RunStream, AsyncRunStream, CompiledStateGraph]
+
+
+@pytest.mark.parametrize("cls", TWINS)
 def test_what_waits_has_an_async_twin(cls: type) -> None:
     """A coroutine or an async stream `aname` for each `name`, with the same parameters, and the other way round."""
     names = {name for name in dir(cls) if not name.startswith("_") and callable(getattr(cls, name, None))}
@@ -147,6 +155,7 @@ _SCHEMAS = {"get_input_schema", "get_output_schema", "get_input_jsonschema", "ge
 LONELY: dict[type, set[str]] = {
     Cluster: {"graph", "broker"},
     ClusterGraph: {"with_config", "get_name", *_SCHEMAS},
+    ThreadsOfCluster: set(),
     RunStream: {"close"},
     AsyncRunStream: {"aclose"},
     CompiledStateGraph: {*_LOOKS, *_SCHEMAS, "get_context_jsonschema", "get_config_jsonschema"},

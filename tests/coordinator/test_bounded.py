@@ -63,7 +63,7 @@ def join(
         modes,
         start=start,
         gap=late.gap,
-        read_blobs=lambda blobs: seat.broker.read_values(0, [], blobs)[1],
+        read_values=lambda cells, blobs: seat.broker.read_values(0, cells, blobs),
     )
     return reader, late.enter(reader)
 

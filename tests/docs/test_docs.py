@@ -11,7 +11,7 @@ import pytest
 
 from drumline.cli.main import parser as command_line
 from drumline_protocol import codec_builtin, codec_derived, facts, keys, limits, messages, wire
-from drumline_protocol.keys import Keys
+from drumline_protocol.keys import Keys, owner_of_thread
 from drumline_transport.local_server import find_server
 
 from .pages import Block, blocks_of, plain, write_outputs
@@ -100,6 +100,8 @@ def test_keys_in_the_table_are_made_by_the_code() -> None:
         *(made.requests(3), made.dead(3), made.failed(3)),
         *(made.inbox(3), made.lease(3), made.open(3), made.timers(3), made.run(3, "<run id>")),
         *(made.thread(3, "<id>"), made.log(3, "<run id>"), made.blob(3, "<blob id>"), made.tasks("<pool>", 3)),
+        *(made.history(3, "<id>"), made.values(3, "<id>"), made.runs(3, "<id>"), made.threads(3), made.queue(3)),
+        made.cells(3, owner_of_thread("<t>"), "<c>"),
         *(made.waiting(3), made.cells(3, "<r>", "<c>"), made.ctl(3)),
     }
 

@@ -29,7 +29,9 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is dict:
         return type(value) is dict and all(fits(k, args[0]) and fits(v, args[1]) for k, v in value.items())
     if origin is tuple:
-        return type(value) is tuple and all(fits(each, args[0]) for each in value)
+        if args[-1] is Ellipsis:
+            return type(value) is tuple and all(fits(each, args[0]) for each in value)
+        return type(value) is tuple and len(value) == len(args) and all(map(fits, value, args))
     if args:  # a union
         return any(fits(value, each) for each in args)
     if hint is float:

@@ -7,6 +7,7 @@ from typing import Any
 from tests.protocol.samples import CODEC, Frozen, Point
 
 from drumline_graph.types import Command, Interrupt, Send
+from drumline_protocol import checkpoints as c
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol import wire
@@ -45,6 +46,9 @@ INBOX: list[Any] = [
     m.AttemptLost(RUN, "", 0, "no task of the run is in a stream"),
     m.WorkersChanged(3),
     m.RunDamaged(RUN, "its log is gone"),
+    m.ThreadSaves(RUN, "thread", "", [b"row"], "g"),
+    m.DeleteThread(RUN, "thread"),
+    m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0, [b"row"]),
 ]
 TASKS: list[Any] = [
     m.TaskMessage(
@@ -54,6 +58,10 @@ TASKS: list[Any] = [
     m.TaskMessage(
         CODEC.box(wire.to_row(SHARED)), NS, "b", TASK, 2, 3, 25, ("__pregel_push", 0, False), (), "route",
         {}, {"n": 1}, [list(pair) for pair in WRITES],
+    ),
+    m.TaskMessage(
+        CODEC.box(wire.to_row(SHARED)), NS, "a", TASK, 1, 1, 25, ("__pregel_pull", "a"), (), "run", {},
+        answers=["yes"], below=m.TaskThread("c1", {"": "c0"}, True, {"q": "yes"}, [b"row"]),
     ),
 ]  # fmt: skip
 CTL: list[Any] = [m.Cancel(RUN, (TASK,)), m.Cancel(RUN)]
@@ -120,4 +128,14 @@ ITEMS: list[tuple[int, Any, Any]] = [
     (f.STREAMED, (NS, "values", {"text": "x"}), None),
     *[(f.NESTED, fact, None) for fact in FACTS],
 ]
-EVERYTHING = [*INBOX, *TASKS, *CTL, *SHAREDS, *FACTS]
+#: rows of a thread's history
+ROWS: list[Any] = [
+    c.Checkpoint(
+        "c1", "", "c0", "loop", 2, 4.0, {"text": "x"}, {"text": 3}, {"a": {"text": 2}}, ("text",), PLANNED,
+        {"": "c0"}, {"user": "u"}, "fp", {"docs": [3, 1, 2, 300, 400]},
+    ),
+    c.TaskWrites(
+        "", "c1", TASK, [("text", "x"), ("__interrupt__", [Interrupt("sure?", "id")])], ("__pregel_pull", "a")
+    ),
+]  # fmt: skip
+EVERYTHING = [*ROWS, *INBOX, *TASKS, *CTL, *SHAREDS, *FACTS]

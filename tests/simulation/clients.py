@@ -140,7 +140,7 @@ class SimClient:
             self.run.modes,
             start=start,
             asked=self.asked,
-            read_blobs=lambda blobs: self.broker.read_values(self.run.partition, [], blobs)[1],
+            read_values=lambda cells, blobs: self.broker.read_values(self.run.partition, cells, blobs),
         )
 
 

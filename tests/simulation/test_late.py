@@ -140,7 +140,7 @@ def reader_of(
         client.codec,
         modes,
         start=start,
-        read_blobs=lambda blobs: client.broker.read_values(run.partition, [], blobs)[1],
+        read_values=lambda cells, blobs: client.broker.read_values(run.partition, cells, blobs),
     )
 
 

@@ -284,7 +284,6 @@ def metadata_and_names(t: Thread) -> None:
     unknown = {"configurable": {"thread_id": "1", "checkpoint_id": "1f000000-0000-6000-8000-000000000000"}}
     t.state(unknown)
     t.run(None, unknown)
-    t.update({"log": ["x"]}, "a", unknown)
 
 
 def an_unkeyed_state(t: Thread) -> None:

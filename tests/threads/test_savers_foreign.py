@@ -184,3 +184,38 @@ def test_postgres() -> None:
                 with saver_class.from_conn_string(address) as saver:
                     assert mixed + run(second, "questions", saver, range(at, 4), durability="sync") == expected
                     saver.delete_thread("1")
+
+
+# -- savers that people derive from drumline's ------------------------------------------------------
+
+
+class Noting(InMemorySaver):
+    """Notes what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[Any] = []
+
+    def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
+        self.steps.append(metadata["step"])
+        return super().put(config, checkpoint, metadata, new_versions)
+
+
+class Faulty(InMemorySaver):
+    def put_writes(self, *_: Any, **__: Any) -> None:
+        raise OSError("no writes today")
+
+
+def test_methods_of_subclasses_are_called() -> None:
+    theirs, noting = TheirMemory(), Noting()
+    expected = run(THEIRS, "nested", theirs, durability="sync")
+    assert run(OURS, "nested", noting, durability="sync") == expected
+    assert noting.steps == [found["metadata"]["step"] for found in contents(theirs)]
+    assert contents(noting) == contents(theirs)
+    with pytest.raises(OSError, match="no writes today"):
+        run(OURS, "deferred", Faulty())
+
+
+def test_the_codec_as_a_serializer() -> None:
+    kind, data = InMemorySaver().serde.dumps_typed({"a": (1, {2})})
+    assert InMemorySaver().serde.loads_typed((kind, data)) == {"a": (1, {2})}

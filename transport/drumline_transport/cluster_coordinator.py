@@ -22,7 +22,9 @@ from drumline_transport.broker import (
     StaleTask,
 )
 from drumline_transport.cluster_parts import ClusterParts, Part, by_partition, named_record, sweep_parts
+from drumline_transport.entries import HistoryRow, QueueRow
 from drumline_transport.rows import inbox_entry
+from drumline_transport.thread_verbs import PAGE_MAX
 from drumline_transport.watches import SlotReader
 
 
@@ -113,6 +115,27 @@ class ClusterCoordinator(ClusterParts):
 
     def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
         return self.part(p).load_log(p, run_id, after)
+
+    def load_thread(self, p: int, thread: str) -> dict[str, bytes]:
+        return self.part(p).load_thread(p, thread)
+
+    def read_history(
+        self,
+        p: int,
+        thread: str,
+        oldest: str = "-",
+        newest: str = "+",
+        count: int = PAGE_MAX,
+        *,
+        backwards: bool = False,
+    ) -> list[HistoryRow]:
+        return self.part(p).read_history(p, thread, oldest, newest, count=count, backwards=backwards)
+
+    def read_queue(self, p: int, after: str = "-", count: int = PAGE_MAX) -> list[QueueRow]:
+        return self.part(p).read_queue(p, after, count)
+
+    def list_threads(self, p: int, start: int, count: int) -> list[tuple[str, int]]:
+        return self.part(p).list_threads(p, start, count)
 
     def open_runs(self, p: int) -> list[str]:
         return self.part(p).open_runs(p)

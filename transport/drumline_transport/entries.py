@@ -184,6 +184,32 @@ class CellAppend:
     version: int
     parent: int
     data: bytes
+    #: the run whose log may tell of it, if `run_id` is a thread (`keys.owner_of_thread`)
+    told_in: str = ""
+
+
+@dataclass(slots=True)
+class HistoryRow:
+    """A row of a thread's history. Its `id` is that of a stream entry: the time in the id of the newest checkpoint, and
+    a number. `kind` is "c" for a checkpoint of the graph at `ns`, "w" for what a task behind `checkpoint` has written.
+    """
+
+    id: str
+    kind: str
+    ns: str
+    checkpoint: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class QueueRow:
+    """A run request that waits for its thread. `strategy` says what is done about the run in its way."""
+
+    id: str
+    thread: str
+    run_id: str
+    strategy: str
+    data: bytes
 
 
 @dataclass(slots=True)
@@ -234,6 +260,20 @@ class Commit:
     deleted: list[str] = field(default_factory=list)
     dead: list[DeadEntry] = field(default_factory=list)
     failed: list[FailedRun] = field(default_factory=list)
+    #: `(thread, row)`, ascending for each thread
+    history: list[tuple[str, HistoryRow]] = field(default_factory=list)
+    #: requests that wait from now on, ascending, and the ids of those that wait no more
+    queued: list[QueueRow] = field(default_factory=list)
+    unqueued: list[str] = field(default_factory=list)
+    #: `(thread, ms at which it changed, fields to set in its head)`
+    threads: list[tuple[str, int, dict[str, FieldValue]]] = field(default_factory=list)
+    #: `(thread, run id, ms at which it ended, or 0: it has not)`; runs that ended before the record of a run expires
+    #: are forgotten with it
+    thread_runs: list[tuple[str, str, int]] = field(default_factory=list)
+    #: `(thread, id of a row)`: the rows of its history behind that vanish, also those that this commit adds
+    history_cut: list[tuple[str, str]] = field(default_factory=list)
+    #: threads of which nothing is to stay: head, history, cells, blobs, runs with their logs
+    threads_deleted: list[str] = field(default_factory=list)
     #: changes nothing: what lies in the inbox need not be sent again to become part of a log
     heard: list[Heard] = field(default_factory=list)
 

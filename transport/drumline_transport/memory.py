@@ -40,12 +40,13 @@ from drumline_transport.memory_streams import (
     format_id,
     parse_id,
 )
+from drumline_transport.memory_threads import MemoryThreads
 from drumline_transport.memory_values import MemoryValues
 
 __all__ = ["MemoryAsyncLogReader", "MemoryBroker", "MemoryLogReader", "MemoryServer"]
 
 
-class MemoryBroker(MemoryValues, MemoryKeeper, MemoryDead):
+class MemoryBroker(MemoryThreads, MemoryValues, MemoryKeeper, MemoryDead):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:

@@ -15,6 +15,7 @@ from drumline_transport.broker import (
     Position,
 )
 from drumline_transport.dead import DeadEntry, FailedRun
+from drumline_transport.entries import HistoryRow, QueueRow
 from drumline_transport.memory_streams import (
     ZERO,
     Stream,
@@ -22,6 +23,7 @@ from drumline_transport.memory_streams import (
     format_id,
     parse_id,
 )
+from drumline_transport.memory_threads import append_entries, refuse_entries, to_bytes, write_threads
 from drumline_transport.memory_values import append_cells, delete_values, expire_values, refuse_cells, write_values
 
 T = TypeVar("T")
@@ -60,6 +62,14 @@ class Partition:
     cells: dict[tuple[str, str], Stream[tuple[int, bytes]]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
+    #: heads of threads, their histories, the names of their cells and blobs, their runs by when they ended
+    threads: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    histories: dict[str, Stream[HistoryRow]] = field(default_factory=dict)
+    values: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    thread_runs: dict[str, dict[str, float]] = field(default_factory=dict)
+    #: when each thread changed
+    changed: dict[str, int] = field(default_factory=dict)
+    queue: Stream[QueueRow] = field(default_factory=Stream)
     #: `(kind, id) -> ms` at which a run record, log, cell or blob vanishes
     expiry: dict[tuple[str, Any], int] = field(default_factory=dict)
 
@@ -129,7 +139,7 @@ class MemoryServer:
         elif commit.number != lease.commit + 1:
             detail = f"the last commit is {lease.commit}, so {commit.number} cannot be next"
         else:
-            detail = self._refuse_logs(part, commit) or refuse_cells(part, commit)
+            detail = self._refuse_logs(part, commit) or refuse_cells(part, commit) or refuse_entries(part, commit)
         if detail:
             return CommitReply(commit.partition, commit.number, "diverged", detail)
         lease.commit, lease.position = commit.number, commit.position
@@ -156,6 +166,7 @@ class MemoryServer:
             stream = part.logs.setdefault(log.run_id, Stream())
             stream.append((commit.epoch, log.last), (log.first, log.data))
         append_cells(part, commit)
+        append_entries(part, commit)
         for task in commit.tasks:
             tasks = self.pool(task.pool).stream
             entry_id = tasks.next_id(self.now_ms)
@@ -166,7 +177,7 @@ class MemoryServer:
         for run_id, values in commit.fields:
             if values:
                 record = part.runs.setdefault(run_id, {})
-                record.update({name: _to_bytes(value) for name, value in values.items()})
+                record.update({name: to_bytes(value) for name, value in values.items()})
         for run_id, attempt in commit.settled:
             self._forget_attempt(part, run_id, attempt)
         for run_id, attempt in commit.withdrawn:
@@ -204,6 +215,7 @@ class MemoryServer:
                 part.expiry.pop((kind, run_id), None)
         self._note(part.dead, [entry.as_kept() for entry in commit.dead], DEAD_ENTRIES_MAX)
         self._note(part.failed, commit.failed, FAILED_RUNS_MAX)
+        write_threads(part, commit)
 
     def _note(self, stream: Stream[T], rows: list[T], length_max: int) -> None:
         for row in rows:
@@ -224,7 +236,3 @@ class MemoryServer:
         if not record:
             del part.runs[run_id]
         return value
-
-
-def _to_bytes(value: str | bytes | int) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from drumline_protocol.cells import CellRow
+from drumline_protocol.keys import thread_of_owner
 from drumline_protocol.limits import BLOB_UNNAMED_TTL_S
 from drumline_transport.entries import CellRead, Commit
 from drumline_transport.memory_streams import Stream
@@ -37,17 +38,17 @@ def append_cells(part: Partition, commit: Commit) -> None:
         if not new.parent and stream.last >= (new.version, 0):  # left by a run whose record was deleted by hand
             stream = part.cells[new.run_id, new.cell] = Stream()
         stream.append((new.version, 0), (new.parent, new.data))
-        part.runs.setdefault(new.run_id, {})["c:" + new.cell] = b""
+        record_of(part, new.run_id)["c:" + new.cell] = b""
 
 
 def write_values(part: Partition, commit: Commit, now_ms: int) -> None:
     """What else a commit does with cells and blobs."""
     for blob in commit.blobs:
         put_blob(part, blob.blob_id, blob.data, now_ms, blob.ttl_s)
-        part.runs.setdefault(blob.run_id, {})["b:" + blob.blob_id] = b""
+        record_of(part, blob.run_id)["b:" + blob.blob_id] = b""
     for run_id, blob_id in commit.blobs_kept:
         part.expiry.pop(("blob", blob_id), None)
-        part.runs.setdefault(run_id, {})["b:" + blob_id] = b""
+        record_of(part, run_id)["b:" + blob_id] = b""
     for run_id, cell, lowest in commit.cells_trimmed:
         stream = part.cells.get((run_id, cell))
         if stream is not None:
@@ -70,8 +71,10 @@ def expire_values(part: Partition, run_id: str, until_ms: int) -> None:
 
 
 def delete_values(part: Partition, run_id: str) -> None:
-    """All that the record of a run names vanishes."""
-    for name in [name for name in part.runs.get(run_id, {}) if name.startswith(("c:", "b:"))]:
+    """All that the record of a run, or the values of a thread, name vanishes."""
+    thread = thread_of_owner(run_id)
+    record = part.runs.get(run_id, {}) if thread is None else part.values.get(thread, {})
+    for name in [name for name in record if name.startswith(("c:", "b:"))]:
         _drop(part, run_id, name)
 
 
@@ -91,11 +94,19 @@ def _drop(part: Partition, run_id: str, name: str) -> None:
     else:
         part.blobs.pop(name[2:], None)
         part.expiry.pop(("blob", name[2:]), None)
-    record = part.runs.get(run_id)
+    thread = thread_of_owner(run_id)
+    records, key = (part.runs, run_id) if thread is None else (part.values, thread)
+    record = records.get(key)
     if record is not None:
         record.pop(name, None)
         if not record:
-            del part.runs[run_id]
+            del records[key]
+
+
+def record_of(part: Partition, owner: str) -> dict[str, bytes]:
+    """What names the cells and blobs of their owner: a run's record, or the values of a thread."""
+    thread = thread_of_owner(owner)
+    return part.runs.setdefault(owner, {}) if thread is None else part.values.setdefault(thread, {})
 
 
 class MemoryValues(_Double):

@@ -10,6 +10,7 @@ from typing import Protocol
 from drumline_protocol.cells import CellRow
 from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.entries import CellRead, Kind, LogEntry
+from drumline_transport.thread_verbs import ThreadVerbs
 
 
 class LogReader(Protocol):
@@ -94,8 +95,8 @@ class LookVerbs(Protocol):
         ...
 
 
-class RunVerbs(Protocol):
-    """Look at what is kept of one run."""
+class RunVerbs(ThreadVerbs, Protocol):
+    """Look at what is kept of one run, or of a thread."""
 
     def load_run(self, p: int, run_id: str) -> dict[str, bytes]:
         """The record of a run; empty when there is none.

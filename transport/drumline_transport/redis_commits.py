@@ -35,6 +35,7 @@ from drumline_transport.line import load_script
 from drumline_transport.log_words import log_words, task_words
 from drumline_transport.rows import dead_words
 from drumline_transport.scripts import COMMIT
+from drumline_transport.thread_words import entry_words, thread_words
 from drumline_transport.value_words import cell_words, value_words
 
 #: Words of one HSET inside the commit script (Lua's `unpack` fails at several thousand).
@@ -65,8 +66,8 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     epoch, number = commit.epoch, commit.number
     if commit.logs:
         add(log_words(commit, keys, key))
-    if commit.cells:
-        add(cell_words(commit, keys, key))
+    add(cell_words(commit, keys, key) if commit.cells else ())
+    add(entry_words(commit, keys, key) if commit.history or commit.queued else ())
     if commit.tasks:
         add(task_words(commit, keys, key))
     for run_id, values in commit.fields:
@@ -102,6 +103,7 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     for failed in commit.failed:
         words = ["r", failed.run_id, "g", failed.graph, "t", failed.at_ms, "e", failed.error]
         add(("N", key(keys.failed(p), "x"), FAILED_RUNS_MAX, len(words), *words))
+    add(thread_words(commit, keys, key))
     inbox, requests = commit.position
     keep = (lowest_to_keep(inbox), lowest_to_keep(requests)) if trim else ("", "")
     head = (commit.nonce, epoch, number - 1, number, inbox, keep[0], requests, keep[1], keys.tasks(""))

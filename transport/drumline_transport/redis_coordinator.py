@@ -30,7 +30,8 @@ from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.redis_commits import CommitQueue
-from drumline_transport.redis_core import GROUP, RedisCore, _milliseconds, _pairs
+from drumline_transport.redis_core import GROUP, _milliseconds, _pairs
+from drumline_transport.redis_threads import RedisThreads
 from drumline_transport.rows import data_of, inbox_entry, log_entries
 from drumline_transport.scripts import ACQUIRE, DUE, NOTE_TRY, PUBLISH, RELEASE, RENEW_LEASE, RENEW_REQUESTS
 
@@ -38,7 +39,7 @@ from drumline_transport.scripts import ACQUIRE, DUE, NOTE_TRY, PUBLISH, RELEASE,
 _LOG_PAGE = 500
 
 
-class RedisCoordinator(RedisCore):
+class RedisCoordinator(RedisThreads):
     """`CoordinatorVerbs` on Redis, but for the commits."""
 
     def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from drumline_protocol.cells import CellRow
 from drumline_transport.broker import Delivery, InboxEntry, LogEntry, Source
 from drumline_transport.dead import DeadEntry, FailedRun
+from drumline_transport.entries import HistoryRow, QueueRow
 from drumline_transport.errors import ServerError
 
 if TYPE_CHECKING:
@@ -68,6 +69,29 @@ def cell_rows(rows: Reply) -> list[CellRow]:
         if rest == b"0" and len(values) == 4 and values[0] == b"p" and values[1].isdigit() and values[2] == b"d":
             found.append(CellRow(int(version), int(values[1]), values[3]))
     return found
+
+
+def history_rows(rows: Reply) -> list[HistoryRow]:
+    """Rows of a history from `[[id, [b"k", kind, b"n", ns, b"i", checkpoint, b"d", data]], ...]`."""
+    found = [(row_id.decode(), fields(values)) for row_id, values in rows]
+    return [
+        HistoryRow(
+            id_, text(row.get(b"k", b"")), text(row.get(b"n", b"")), text(row.get(b"i", b"")), row.get(b"d", b"")
+        )
+        for id_, row in found
+    ]
+
+
+def queue_rows(rows: Reply) -> list[QueueRow]:
+    """Requests that wait, from `[[id, [b"t", thread, b"r", run id, b"s", strategy, b"d", data]], ...]`."""
+    found = [(row_id.decode(), fields(values)) for row_id, values in rows]
+    return [
+        QueueRow(id_, _word(row, b"t"), _word(row, b"r"), _word(row, b"s"), row.get(b"d", b"")) for id_, row in found
+    ]
+
+
+def _word(row: dict[bytes, bytes], name: bytes) -> str:
+    return text(row.get(name, b""))
 
 
 def dead_words(entry: DeadEntry) -> list[Argument]:

@@ -33,7 +33,7 @@ def cell_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
                 f"{cell.run_id!r}, with parent {cell.parent}, does not come behind version {last.get(owner, 0)}"
             )
         last[owner] = cell.version
-        k, run = key(keys.cells(p, *owner), "x"), key(keys.run(p, cell.run_id), "h")
+        k, run = key(keys.cells(p, *owner), "x"), key(keys.record(p, cell.run_id), "h")
         head, part = _shared_with_log(commit, cell)
         words += ("A", k, run, cell.cell, f"{cell.version}-0", cell.parent, head, *part)
     return words
@@ -48,7 +48,7 @@ def _shared_with_log(commit: Commit, cell: CellAppend) -> tuple[bytes, tuple[int
     data = cell.data
     if len(data) >= _SHARED_BYTES_MIN:
         for number, log in enumerate(commit.logs, 1):
-            if log.run_id == cell.run_id:
+            if log.run_id == (cell.told_in or cell.run_id):
                 for head in range(_HEAD_BYTES_MAX):
                     at = log.data.find(data[head:])
                     if at >= 0:
@@ -64,16 +64,22 @@ def value_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
     p = commit.partition
     words: list[Argument] = []
     for blob in commit.blobs:
-        k, run = key(keys.blob(p, blob.blob_id), "-"), key(keys.run(p, blob.run_id), "h")
+        k, run = key(keys.blob(p, blob.blob_id), "-"), key(keys.record(p, blob.run_id), "h")
         words += ("B", k, run, blob.blob_id, int(blob.ttl_s), blob.data)
     for run_id, blob_id in commit.blobs_kept:
-        words += ("G", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), blob_id)
+        words += ("G", key(keys.blob(p, blob_id), "-"), key(keys.record(p, run_id), "h"), blob_id)
     for run_id, cell, lowest in commit.cells_trimmed:
-        words += ("K", key(keys.cells(p, run_id, cell), "x"), key(keys.run(p, run_id), "h"), cell, f"{int(lowest)}-0")
+        words += (
+            "K",
+            key(keys.cells(p, run_id, cell), "x"),
+            key(keys.record(p, run_id), "h"),
+            cell,
+            f"{int(lowest)}-0",
+        )
     for run_id, cell in commit.cells_dropped:
-        words += ("V", key(keys.cells(p, run_id, cell), "-"), key(keys.run(p, run_id), "h"), f"c:{cell}")
+        words += ("V", key(keys.cells(p, run_id, cell), "-"), key(keys.record(p, run_id), "h"), f"c:{cell}")
     for run_id, blob_id in commit.blobs_dropped:
-        words += ("V", key(keys.blob(p, blob_id), "-"), key(keys.run(p, run_id), "h"), f"b:{blob_id}")
+        words += ("V", key(keys.blob(p, blob_id), "-"), key(keys.record(p, run_id), "h"), f"b:{blob_id}")
     for run_id, upto in commit.logs_trimmed:
         epoch, _, last = upto.partition("-")
         words += ("X", key(keys.log(p, run_id), "l"), f"{epoch}-{int(last) + 1}")

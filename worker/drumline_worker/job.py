@@ -68,6 +68,8 @@ class JobThread:
     replay: Any = None
     #: the question, asked by this task before, that has the only answer that was given
     single: str | None = None
+    #: on a worker: what graphs that the task's code has called add to the thread
+    rows: Callable[[], list[bytes]] | None = None
 
 
 @dataclass(slots=True)

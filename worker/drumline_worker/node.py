@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.program import Branch, Node
 from drumline_graph.routing import router_input
 from drumline_graph.writes import result_writes, route_writes
+from drumline_protocol.errors import EncodeError
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.capture import emit_messages, identified_messages
 from drumline_worker.context import TaskContext, enter
@@ -162,6 +164,8 @@ def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInte
     """The answer of a job that raised `error`. Never raises: also an exception is user code."""
     try:
         return _answer_of(job, error)
+    except EncodeError as fault:  # of what graphs that it called would leave on the thread
+        return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, fault)
     except BaseException:
         return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
 
@@ -170,15 +174,21 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
         return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
     if isinstance(error, GraphInterrupt):
-        return TaskInterrupt(
-            job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]), answers=job.taken
-        )
+        asked = TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
+        asked.answers = job.taken
+        if job.thread is not None and job.thread.rows is not None:
+            asked.rows = job.thread.rows()
+        return asked
     error = not_cancelled(error, job.node.name)
     note = f"During task with name '{job.node.name}' and id '{job.task}'"
     notes = getattr(error, "__notes__", ())
     if note not in notes:
         error.__notes__ = [*notes, note]  # what `add_note` does, which Python 3.10 has not
-    return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
+    raised = TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
+    if job.thread is not None and job.thread.rows is not None:
+        with suppress(EncodeError):  # they begin anew then: the error is what matters
+            raised.rows = job.thread.rows()
+    return raised
 
 
 # -- calling user code ----------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.messages import RunShared, TaskMessage
+from drumline_worker.carried import CarriedThread
 from drumline_worker.handlers import run_tracing
-from drumline_worker.job import Emit, Job
+from drumline_worker.job import Emit, Job, JobThread
 from drumline_worker.values import Inputs, Values
 
 #: runs whose common part is kept decoded
@@ -137,8 +138,26 @@ class Registry:
             executor=executor,
             above=above,
             tracing=known.tracing,
+            answers=message.answers,
+            thread=self._thread(shared, message),
             store=self._stores.get(shared.graph),
             origins=inputs.origins,
+        )
+
+    def _thread(self, shared: RunShared, message: TaskMessage) -> JobThread | None:
+        below = message.below
+        if below is None:
+            return None
+        carried = CarriedThread(self.codec_of(shared.graph), below.rows)
+        return JobThread(
+            shared.thread,
+            carried,
+            "sync",
+            below.checkpoint,
+            below.parents,
+            below.resumes,
+            below.answers,
+            rows=carried.rows,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:

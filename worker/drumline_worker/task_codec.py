@@ -6,6 +6,7 @@ The service and the simulator both work through this class.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from drumline_graph.message_ids import identify_update, identify_writes
@@ -146,7 +147,7 @@ class TaskCodec:
                 check_entry(box.data, "interrupts", answer.interrupts, f"what node {execution.node!r} asked")
                 answer.interrupts = box
             else:
-                return self._encode_failure(execution, answer.events, describe(answer.error, codec))
+                return self._encode_failure(execution, answer.events, describe(answer.error, codec), answer.rows)
             return wire.encode(codec, answer)
         except BaseException as error:  # also from an encoder that the user registered
             return self._encode_failure(execution, answer.events, self._explain(execution, answer, error, codec))
@@ -161,17 +162,24 @@ class TaskCodec:
         box, execution.blobs = self._results.boxed(codec, found, execution.run, execution.node)
         return box
 
-    def _encode_failure(self, execution: Execution, events: int, failure: Failure) -> bytes:
+    def _encode_failure(self, execution: Execution, events: int, failure: Failure, rows: Sequence[bytes] = ()) -> bytes:
         failure.place = place_of(execution.node, execution.executor)
         if not execution.cancelled:  # who cancelled it has logged that
             tell_failure(execution, failure)
         error = TaskError(
-            execution.run, execution.task, execution.attempt, execution.executor, failure, execution.token, events
+            execution.run,
+            execution.task,
+            execution.attempt,
+            execution.executor,
+            failure,
+            execution.token,
+            events,
+            list(rows),
         )
         try:
             return wire.encode(self._codec, error)
         except BaseException:  # an encoder worked once and not twice: send the exception without its arguments
-            failure.args = None
+            failure.args, error.rows = None, []
             return wire.encode(self._codec, error)
 
     def _explain(self, execution: Execution, answer: Answer, error: BaseException, codec: Codec) -> Failure:

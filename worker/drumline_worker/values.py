@@ -13,6 +13,7 @@ from drumline_protocol.cells import CellAt, CellRow, patched
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_derived import Derived, open_derived
 from drumline_protocol.errors import CellMissing
+from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import CACHE_BYTES_MAX
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_protocol.named import Named, names_in, names_of, resolve
@@ -87,13 +88,11 @@ class Values:
         derived = arg if type(arg) is Derived else None
         if not (names or message.named or message.blobs or derived):
             return Inputs(dict(cells), arg, writes)
-        place = shared.partition, shared.graph
-        versions = {
-            channel: self._wanted((*place, shared.run_id, at[0]), CellAt(*at)) for channel, at in message.named.items()
-        }
+        place, owner = (shared.partition, shared.graph), owner_of_run(shared.run_id, shared.thread)
+        versions = {channel: self._wanted((*place, owner, at[0]), CellAt(*at)) for channel, at in message.named.items()}
         made_of: dict[CellAt, _Wanted] = {}
         if derived is not None:
-            made_of = {at: self._wanted((*place, shared.run_id, at.cell), at) for at in derived.cells}
+            made_of = {at: self._wanted((*place, owner, at.cell), at) for at in derived.cells}
             for wanted in made_of.values():
                 wanted.is_origin = True
         blobs = {name.blob: self._wanted((*place, name.blob), _BLOB, name.blob) for name in names}
@@ -176,9 +175,8 @@ class Values:
         """Read what these lack."""
         cells = [each for each in wanted if not each.blob]
         blobs = [each for each in wanted if each.blob]
-        found, data = self._read(
-            shared.partition, [each.read(shared.run_id) for each in cells], [each.blob for each in blobs]
-        )
+        owner = owner_of_run(shared.run_id, shared.thread)
+        found, data = self._read(shared.partition, [each.read(owner) for each in cells], [each.blob for each in blobs])
         rows: dict[_Wanted, Sequence[CellRow]] = dict(zip(cells, found, strict=True))
         for each, value in zip(blobs, data, strict=True):
             if value is None:

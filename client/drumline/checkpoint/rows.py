@@ -13,6 +13,7 @@ from drumline.threads.encoding import Encoder
 from drumline.threads.keeping import KeptThreads, codec_of, metadata_shown
 from drumline.threads.loading import program_at
 from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
+from drumline.threads.store import Threads, followed
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.loaded import loaded
 from drumline_graph.program import Program
@@ -41,10 +42,17 @@ class RowSaver(BaseCheckpointSaver[int]):
         #: graphs whose runs have used this saver: their classes are known when it is asked by hand
         self._programs: weakref.WeakSet[Program] = weakref.WeakSet()
 
-    def threads_for(self, program: Program, base: str = "") -> KeptThreads:
-        """The threads as a run of a graph sees them."""
+    def threads_for(self, program: Program, base: str = "") -> Threads:
+        """The threads as a run of a graph sees them. A subclass that has methods of its own is asked by these."""
         self._programs.add(program)
+        if any(getattr(type(self), name) is not getattr(RowSaver, name) for name in _METHODS):
+            return followed(self, program, base)
         return KeptThreads(self, program, base)
+
+    @property
+    def serde(self) -> CodecSerializer:
+        """The codec, as LangGraph's serializers are called."""
+        return CodecSerializer()
 
     def _encoder(self, program: Program | None = None) -> Encoder:
         _know_langgraph()
@@ -54,7 +62,7 @@ class RowSaver(BaseCheckpointSaver[int]):
         """A checkpoint with the classes of its graph: the very one, or another version of it, if one is here."""
         fingerprint, _, name = found.row.graph.partition(" ")
         programs = [program for program in self._programs if program.name == name]
-        programs.sort(key=lambda program: program.fingerprint != fingerprint)
+        programs.sort(key=lambda program: not program.fingerprint.startswith(fingerprint))
         if not programs:
             return tuple_of(self._encoder(), found, None)
         return tuple_of(self._encoder(programs[0]), found, program_at(programs[0], "", found.row.ns))
@@ -173,8 +181,25 @@ class RowSaver(BaseCheckpointSaver[int]):
             await self.rows.adrop(but_newest_of=[str(thread) for thread in thread_ids])
 
 
+#: what LangGraph's own runner calls of a saver
+_METHODS = ("get_tuple", "list", "put", "put_writes", "get_next_version", "aget_tuple", "alist", "aput", "aput_writes")
+
 #: for rows of graphs that are not there
 _general = Codec()
+
+
+class CodecSerializer:
+    """Drumline's codec with the methods of LangGraph's serializers."""
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """EncodeError for what the codec does not take."""
+        _know_langgraph()
+        return "drumline", _general.encode(obj)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """DecodeError for what it did not write."""
+        _know_langgraph()
+        return _general.decode(data[1])
 
 
 def _know_langgraph() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drumline.cluster.opening import Opening
     from drumline.graph.call_types import ClusterOptions, OtherMode, RunConfig
     from drumline_graph.types import All, Command, Durability, GraphOutput, StreamMode, StreamPart
+    from drumline_protocol.threads import Strategy
 
 
 class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
@@ -73,12 +74,16 @@ class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
         debug: bool | None = None,
         version: str = "v1",
         on_close: str = "cancel",
+        multitask_strategy: Strategy | None = None,
     ) -> RunStream[Any]:
         """Run the graph on the cluster and yield what happens: arguments and items of a compiled graph's `stream`.
 
-        `on_close="continue"` lets the run go on when the stream is closed early. The stream has `.run_id` and
-        `.position`. Raises what the run raised; NoCoordinator if nobody accepts the run within 10 s; UnknownGraph,
-        GraphMismatch, EncodeError, NoBroker.
+        `on_close="continue"` lets the run go on when the stream is closed early. `multitask_strategy` says what is done
+        if another run holds the thread: `reject` this one (ThreadBusy), let it wait (`enqueue`, the default),
+        `interrupt` the other one when its superstep is over, or `rollback` what it did. An answer to a question does
+        not wait unless it is told to: the first one wins, the others raise UnknownInterruptError. The stream has
+        `.run_id` and `.position`. Raises what the run raised; NoCoordinator if nobody accepts the run within 10 s;
+        UnknownGraph, GraphMismatch, EncodeError, NoBroker.
         """
         return self._open(
             input,
@@ -96,6 +101,7 @@ class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
             debug=debug,
             version=version,
             on_close=on_close,
+            multitask_strategy=multitask_strategy,
         ).stream(self._link)
 
     @overload
@@ -139,6 +145,7 @@ class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
         debug: bool | None = None,
         version: str = "v1",
         on_close: str = "cancel",
+        multitask_strategy: Strategy | None = None,
     ) -> AsyncRunStream[Any]:
         """The twin of `stream` for an event loop."""
         return self._open(
@@ -157,6 +164,7 @@ class ClusterCalls(RemoteFace[StateT, ContextT, InputT, OutputT]):
             debug=debug,
             version=version,
             on_close=on_close,
+            multitask_strategy=multitask_strategy,
         ).astream(self._link)
 
     @overload

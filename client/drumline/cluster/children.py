@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from drumline.call_config import is_of_task
-from drumline.cluster.link import Link
+from drumline.cluster.link import Link, thread_id_in
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError, UnknownRun
 from drumline_protocol.ids import derive_run_id, home_of
@@ -62,7 +62,8 @@ def travelling(config: Mapping[str, Any], caller: TaskContext | None) -> dict[st
     """What of a config goes to another process: all that its user wrote, and nothing of what engines keep in it.
 
     For a call out of a node, drumline's or LangGraph's, that also leaves out where the node stands. The id of the
-    node's run is not the new one's: it becomes `metadata["parent_run_id"]`.
+    node's run is not the new one's: it becomes `metadata["parent_run_id"]`. Nor is its thread: the node's
+    run holds that.
     """
     inside = caller is not None or is_of_task(config)
     left_out = _OF_A_TASK if inside else frozenset()
@@ -76,6 +77,8 @@ def travelling(config: Mapping[str, Any], caller: TaskContext | None) -> dict[st
     out["metadata"] = {k: v for k, v in metadata if k not in left_out and not str(k).startswith(_INTERNAL)}
     if caller is not None:
         parent = caller.job.shared.run_id
+        if caller.job.shared.thread and thread_id_in(out) == caller.job.shared.thread:
+            del out["configurable"]["thread_id"]  # the node's run holds it: the new one would wait for ever
         out["metadata"]["parent_run_id"] = parent
         if str(out.get("run_id")) == parent:
             del out["run_id"]
@@ -101,11 +104,5 @@ def child_run_id(caller: TaskContext, request: RunRequest, codec: Codec) -> str 
     if context.cluster_calls is None:
         context.cluster_calls = {}
     number = next(context.cluster_calls.setdefault(key, count()))
-    thread = thread_in(request.config)
+    thread = thread_id_in(request.config)
     return derive_run_id(job.shared.run_id, f"{job.task} {number} {key}", None if thread is None else home_of(thread))
-
-
-def thread_in(config: Mapping[str, Any]) -> str | None:
-    """The thread that a config names, if it does: its runs share a partition."""
-    thread = (config.get("configurable") or {}).get("thread_id")
-    return None if thread is None else str(thread)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from drumline.cluster.remote import ClusterGraph
+    from drumline.cluster.threads import ThreadsOfCluster
     from drumline.graph.state import CompiledStateGraph
     from drumline.store.base import BaseStore
     from drumline.store.redis import RedisStore
@@ -95,6 +96,7 @@ class Cluster:
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
         version: Literal["v1"] = "v1",
+        thread_id: str | None = None,
     ) -> RunStream[Any]: ...
 
     @overload
@@ -107,6 +109,7 @@ class Cluster:
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
         version: Literal["v2"],
+        thread_id: str | None = None,
     ) -> RunStream[StreamPart[Any, Any]]: ...
 
     def join(
@@ -118,14 +121,16 @@ class Cluster:
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
         version: str = "v1",
+        thread_id: str | None = None,
     ) -> RunStream[Any]:
         """Read a run's stream, while it runs or later, from the beginning or behind a position of an earlier stream.
 
-        Any number of readers may. Closing it does not touch the run. UnknownRun (at the first item), ModeNotRecorded,
+        Any number of readers may. Closing it does not touch the run. A run on a thread whose id is the caller's own is
+        found with its `thread_id`, here and in the methods below. UnknownRun (at the first item), ModeNotRecorded,
         InvalidPosition.
         """
         reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
-        return Opening(run_id, reading, after=after).stream(self.link)
+        return Opening(run_id, reading, after=after, thread=thread_id).stream(self.link)
 
     @overload
     def ajoin(
@@ -137,6 +142,7 @@ class Cluster:
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
         version: Literal["v1"] = "v1",
+        thread_id: str | None = None,
     ) -> AsyncRunStream[Any]: ...
 
     @overload
@@ -149,6 +155,7 @@ class Cluster:
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
         version: Literal["v2"],
+        thread_id: str | None = None,
     ) -> AsyncRunStream[StreamPart[Any, Any]]: ...
 
     def ajoin(
@@ -160,57 +167,79 @@ class Cluster:
         subgraphs: bool = False,
         output_keys: str | Sequence[str] | None = None,
         version: str = "v1",
+        thread_id: str | None = None,
     ) -> AsyncRunStream[Any]:
         """The twin of `join` for an event loop: `async for item in cluster.ajoin(run_id)`."""
         reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
-        return Opening(run_id, reading, after=after).astream(self.link)
+        return Opening(run_id, reading, after=after, thread=thread_id).astream(self.link)
 
-    def result(self, run_id: str) -> Any:
+    def result(self, run_id: str, *, thread_id: str | None = None) -> Any:
         """Wait for the run's end and return its output, as `invoke` does; raises what the run raised."""
-        return result_of(OUTPUT, Opening(run_id, OUTPUT, newest=True).stream(self.link))
+        return result_of(OUTPUT, Opening(run_id, OUTPUT, newest=True, thread=thread_id).stream(self.link))
 
-    async def aresult(self, run_id: str) -> Any:
+    async def aresult(self, run_id: str, *, thread_id: str | None = None) -> Any:
         """The twin of `result` for an event loop."""
-        return await aresult_of(OUTPUT, Opening(run_id, OUTPUT, newest=True).astream(self.link))
+        return await aresult_of(OUTPUT, Opening(run_id, OUTPUT, newest=True, thread=thread_id).astream(self.link))
 
-    def cancel(self, run_id: str, reason: str = "") -> None:
+    def cancel(self, run_id: str, reason: str = "", *, thread_id: str | None = None) -> None:
         """End a run: no new task starts, running async nodes are cancelled, readers get `RunCancelled`.
 
         A run that has ended already is left as it is. UnknownRun if there is none.
         """
-        self.link.record(run_id)
-        self.link.cancel(run_id, reason)
+        self.link.record(run_id, thread_id)
+        self.link.cancel(run_id, reason, thread_id)
 
-    async def acancel(self, run_id: str, reason: str = "") -> None:
+    async def acancel(self, run_id: str, reason: str = "", *, thread_id: str | None = None) -> None:
         """The twin of `cancel` for an event loop."""
-        await _in_thread(self.cancel, run_id, reason)
+        await _in_thread(self.cancel, run_id, reason, thread_id=thread_id)
 
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: str, *, thread_id: str | None = None) -> None:
         """Delete a run: its record, its log and the values of both. One that has not ended is cancelled first.
 
         Returns when they are gone. UnknownRun if there is none; NotDeleted if no coordinator does it within 10 s.
         """
-        self.link.delete(run_id)
+        self.link.delete(run_id, thread_id)
 
-    async def adelete(self, run_id: str) -> None:
+    async def adelete(self, run_id: str, *, thread_id: str | None = None) -> None:
         """The twin of `delete` for an event loop."""
-        await _in_thread(self.delete, run_id)
+        await _in_thread(self.delete, run_id, thread_id=thread_id)
 
-    def status(self, run_id: str) -> dict[str, Any]:
+    def status(self, run_id: str, *, thread_id: str | None = None) -> dict[str, Any]:
         """What is known of a run, without waiting.
 
-        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`. The status is "open", "done", "failed", "cancelled"
-        or "paused". Each open task is `{"id", "node", "ns", "pool", "attempt", "state", "reason"}`, its state
-        "dispatched", "planned" or "parked".
+        `{"run_id", "graph", "status", "created_ms", "open_tasks"}`. The status is "queued" (it waits for its thread),
+        "open", "done", "failed", "cancelled" or "paused". Each open task is
+        `{"id", "node", "ns", "pool", "attempt", "state", "reason"}`, its state "dispatched", "planned" or "parked".
         """
         with late_import():  # it folds the run's facts: readers of streams do not need that
             from drumline.cluster.status import run_status
 
-        return run_status(self.link, run_id)
+        return run_status(self.link, run_id, thread_id)
 
-    async def astatus(self, run_id: str) -> dict[str, Any]:
+    async def astatus(self, run_id: str, *, thread_id: str | None = None) -> dict[str, Any]:
         """The twin of `status` for an event loop."""
-        return await _in_thread(self.status, run_id)
+        return await _in_thread(self.status, run_id, thread_id=thread_id)
+
+    # -- threads -------------------------------------------------------------------------------------
+
+    @property
+    def threads(self) -> ThreadsOfCluster:
+        """The threads of the cluster: `get`, `list`, `search`, `copy`, `delete`."""
+        from drumline.cluster.threads import ThreadsOfCluster
+
+        return ThreadsOfCluster(self.link)
+
+    def interrupts(self, *, graph: str | None = None, older_than: float | None = None) -> list[dict[str, Any]]:
+        """Questions that wait for an answer, in all threads of the cluster; the oldest first.
+
+        `{"thread_id", "graph", "run_id", "since_ms", "interrupt"}` each; `older_than` leaves out those that wait for
+        less than so many seconds. Answer one with `Command(resume={interrupt.id: answer})` on its thread.
+        """
+        return self.threads.interrupts(graph=graph, older_than=older_than)
+
+    async def ainterrupts(self, *, graph: str | None = None, older_than: float | None = None) -> list[dict[str, Any]]:
+        """The twin of `interrupts` for an event loop."""
+        return await _in_thread(self.interrupts, graph=graph, older_than=older_than)
 
     @property
     def store(self) -> Any:

@@ -20,9 +20,10 @@ class Idle:
     run still exists: a reader must not wait for ever on keys that somebody deleted.
     """
 
-    def __init__(self, link: Link, run_id: str) -> None:
+    def __init__(self, link: Link, run_id: str, thread: str | None = None) -> None:
         self._link = link
         self._run_id = run_id
+        self._thread = thread
         self._calls = 0
 
     def __call__(self) -> None:
@@ -30,14 +31,14 @@ class Idle:
         if self._calls == 1:
             self._warn_of_missing_workers()
         elif self._calls % CHECK_EVERY == 0:
-            self._link.check_readable(self._run_id)
+            self._link.check_readable(self._run_id, self._thread)
 
     def _warn_of_missing_workers(self) -> None:
         with late_import():
             from drumline.cluster.status import run_status
 
         try:
-            status = run_status(self._link, self._run_id)
+            status = run_status(self._link, self._run_id, self._thread)
         except UnknownRun:  # it was there: somebody reads its log
             raise RunExpired(self._run_id) from None
         for absent in missing_workers(self._link, status["graph"], status["open_tasks"]):

@@ -16,7 +16,7 @@ from drumline.views.head import events_lie_behind, needs_all_facts, shown_at, te
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError, LogGap, LogTrimmed, ValueMissing
-from drumline_protocol.heads import MARKS, Head, entry_numbers, heads_in, open_head, trimmed_to
+from drumline_protocol.heads import MARKS, Head, entry_numbers, heads_in, trimmed_to
 
 if TYPE_CHECKING:
     from drumline_transport.broker import ClientVerbs, LogEntry
@@ -42,10 +42,12 @@ class LateStart:
     newest: bool = False
     #: the run's record, as it was read to make sure that the run exists
     record: Mapping[str, bytes] = field(default_factory=dict)
+    #: the run's thread, if the run's id is its caller's own
+    thread: str | None = None
 
     def look(self) -> None:
         """Read the run's record. UnknownRun."""
-        self.record = self.link.record(self.run_id)
+        self.record = self.link.record(self.run_id, self.thread)
 
     def enter(self, reader: RunReader) -> list[tuple[Any, Position]]:
         """Begin `reader` at a head if one serves, or leave it before the first fact.
@@ -54,7 +56,7 @@ class LateStart:
         what `RunReader.begin_at` raises.
         """
         if self.newest and not self.record:  # it was asked for under an id that may be taken
-            self.record = self.link.broker().load_run(self.link.partition(self.run_id), self.run_id)
+            self.record = self.link.broker().load_run(self.link.partition(self.run_id, self.thread), self.run_id)
         for _ in range(_TRIES):
             head = self._choose(reader)
             if head is None:
@@ -67,7 +69,7 @@ class LateStart:
 
     def gap(self, wanted: int, found: int) -> BaseException:
         """What to raise for facts that are not there: `LogTrimmed`, or `LogGap` if they are lost."""
-        record = self.link.record(self.run_id)
+        record = self.link.record(self.run_id, self.thread)
         marks, trimmed = heads_in(record, MARKS), trimmed_to(record)
         if not marks or trimmed < wanted:
             return LogGap(self.run_id, wanted, found)
@@ -88,12 +90,11 @@ class LateStart:
     # -- what it holds ------------------------------------------------------------------------------
 
     def _begin(self, reader: RunReader, head: Head) -> list[tuple[Any, Position]]:
-        broker, p = self.link.broker(), self.link.partition(self.run_id)
+        broker, p = self.link.broker(), self.link.partition(self.run_id, self.thread)
         facts = wire.decode_facts(self.codec, head.data)
         if self.newest and not tells_output(facts, reader.view):
             return []
         if reader.view.folds_cells:
-            open_head(self.codec, self.run_id, facts, lambda cells: broker.read_values(p, cells, [])[0])
             facts = reader.resolved(facts)
         since = events_lie_behind(facts)
         events, partial = ([], False) if since is None else self._events(broker, p, since, head)

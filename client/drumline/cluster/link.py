@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.attendance import GRACE_MS, is_in_vain, is_over
 from drumline.cluster.leaving import Canceller
@@ -15,11 +15,12 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import EncodeError, NoCluster, NoCoordinator, NotDeleted, RunExpired, UnknownRun
-from drumline_protocol.facts import RunStarted
+from drumline_protocol.facts import RunFinished, RunStarted
+from drumline_protocol.failure import rebuild
 from drumline_protocol.graph_codecs import table_of
-from drumline_protocol.ids import partition_of_run
+from drumline_protocol.ids import partition_of, partition_of_run
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
-from drumline_protocol.messages import CancelRun, DeleteRun, RunRequest
+from drumline_protocol.messages import CancelRun, DeleteRun, DeleteThread, RunRequest, ThreadSaves
 from drumline_protocol.request_digest import Asked, digest_of
 from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
@@ -103,14 +104,15 @@ class Link:
 
     # -- runs -----------------------------------------------------------------------------------------
 
-    def partition(self, run_id: str) -> int:
-        """Where a run lives. InvalidRequest for an id that no run can have."""
+    def partition(self, run_id: str, thread: str | None = None) -> int:
+        """Where a run lives: with its thread, if it is on one. InvalidRequest for an id that no run can have."""
         check_run_id(run_id)
-        return partition_of_run(run_id, self.broker().partitions)
+        partitions = self.broker().partitions
+        return partition_of_run(run_id, partitions) if thread is None else partition_of(thread, partitions)
 
-    def record(self, run_id: str) -> dict[str, bytes]:
+    def record(self, run_id: str, thread: str | None = None) -> dict[str, bytes]:
         """The record of a run. UnknownRun if there is none."""
-        record = self.broker().load_run(self.partition(run_id), run_id)
+        record = self.broker().load_run(self.partition(run_id, thread), run_id)
         if not record:
             raise UnknownRun(run_id)
         return record
@@ -135,28 +137,29 @@ class Link:
                 except EncodeError as error:
                     raise error.at(f"a run of graph {request.graph!r}") from None
             raise
-        self._ask(request.run_id, data)
+        self._ask(request.run_id, data, thread_id_in(request.config))
         return digest
 
-    def _ask(self, run_id: str, data: bytes) -> None:
-        self.broker().submit(self.partition(run_id), run_id, data)
+    def _ask(self, run_id: str, data: bytes, thread: str | None) -> None:
+        self.broker().submit(self.partition(run_id, thread), run_id, data)
 
-    def _ask_by(self, run_id: str, message: CancelRun | DeleteRun) -> None:
+    def ask_by(self, run_id: str, message: Any, thread: str | None = None) -> None:
+        """Send a message that is answered, if at all, under the id of a run."""
         codec = self.codec(None)
         codec.version = self.broker().protocol
-        self._ask(run_id, wire.encode(codec, message))
+        self._ask(run_id, wire.encode(codec, message), thread)
 
-    def cancel(self, run_id: str, reason: str) -> None:
+    def cancel(self, run_id: str, reason: str, thread: str | None = None) -> None:
         """Ask for the end of a run, accepted or not."""
-        self._ask_by(run_id, CancelRun(run_id, reason))
+        self.ask_by(run_id, CancelRun(run_id, reason), thread)
 
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: str, thread: str | None = None) -> None:
         """Ask for a run to be deleted and wait until nothing is left of it. UnknownRun, NotDeleted."""
         from drumline_transport.backoff import Pause
 
-        self.record(run_id)
-        partition, broker = self.partition(run_id), self.broker()
-        self._ask_by(run_id, DeleteRun(run_id))
+        self.record(run_id, thread)
+        partition, broker = self.partition(run_id, thread), self.broker()
+        self.ask_by(run_id, DeleteRun(run_id), thread)
         closed, pause, deadline = self._closed, Pause(), time.monotonic() + DELETE_TIMEOUT_MS / 1000
         log = broker.log_reader(partition, run_id)
         try:
@@ -168,19 +171,19 @@ class Link:
         finally:
             log.close()
 
-    def await_accepted(self, run_id: str, asked: Asked) -> None:
+    def await_accepted(self, run_id: str, asked: Asked, thread: str | None = None) -> None:
         """Wait for the first fact of a run, and see that the run is the one that was `asked` for.
 
         NoCoordinator, after which the run is cancelled should it ever begin; RunIdTaken.
         """
-        log = self.broker().log_reader(self.partition(run_id), run_id)
+        log = self.broker().log_reader(self.partition(run_id, thread), run_id)
         try:
             began, in_vain = time.monotonic(), False
             while not (entries := log.read("0-0", 1, min(ACCEPT_TIMEOUT_MS, GRACE_MS))):
                 waited_s = time.monotonic() - began
                 in_vain = is_in_vain(self, waited_s * 1000)
                 if in_vain or waited_s * 1000 >= ACCEPT_TIMEOUT_MS:
-                    self.cancel(run_id, "nobody accepted it in time")
+                    self.cancel(run_id, "nobody accepted it in time", thread)
                     raise NoCoordinator(round(waited_s, 1), None, 0 if in_vain else None)
         finally:
             log.close()
@@ -188,12 +191,42 @@ class Link:
         if isinstance(fact, RunStarted):
             asked.check(run_id, fact.graph, fact.fingerprint, fact.digest)
 
-    def check_readable(self, run_id: str) -> None:
+    def ask_thread(self, message: ThreadSaves | DeleteThread) -> None:
+        """Ask for a change of a thread that is no run, and wait until it is made. Raises why it was not.
+
+        NoCoordinator if nobody answers: then it may still be made.
+        """
+        self.await_cluster()
+        thread, run_id = message.thread, message.run
+        log = self.broker().log_reader(self.partition(run_id, thread), run_id)
+        try:
+            self.ask_by(run_id, message, thread)
+            began = time.monotonic()
+            while True:
+                entries = log.read("0-0", 2, min(ACCEPT_TIMEOUT_MS, GRACE_MS))
+                for fact in (fact for entry in entries for fact in wire.decode_facts(self.codec(None), entry.data)):
+                    if isinstance(fact, RunFinished):
+                        if fact.error is not None:
+                            raise rebuild(fact.error, self.errors)
+                        return
+                waited_s = time.monotonic() - began
+                if waited_s * 1000 >= ACCEPT_TIMEOUT_MS:
+                    raise NoCoordinator(round(waited_s, 1))
+        finally:
+            log.close()
+
+    def check_readable(self, run_id: str, thread: str | None = None) -> None:
         """RunExpired if the broker holds the run, or its log, no more."""
-        partition = self.partition(run_id)
+        partition = self.partition(run_id, thread)
         log = self.broker().log_reader(partition, run_id)
         try:
             if not log.exists() or not self.broker().load_run(partition, run_id):
                 raise RunExpired(run_id)
         finally:
             log.close()
+
+
+def thread_id_in(config: Mapping[str, Any]) -> str | None:
+    """The thread that a config names, if it does: its runs share a partition."""
+    thread = (config.get("configurable") or {}).get("thread_id")
+    return None if thread is None else str(thread)

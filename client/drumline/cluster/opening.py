@@ -47,6 +47,8 @@ class Opening:
     caller: Caller | None = None
     #: what callback handlers hear; None if there are none
     trace: RunTrace | None = None
+    #: the thread of the run, for a caller's own run id
+    thread: str | None = None
     #: whether a run of this id may be there already, though this asks for one
     may_be_there: bool = False
     #: nothing but the run's output is wanted: begin at its newest head
@@ -63,7 +65,7 @@ class Opening:
         stream: RunStream[Any] = kind(
             self.run_id,
             self._reader(link),
-            lambda: link.broker().log_reader(link.partition(self.run_id), self.run_id),
+            lambda: link.broker().log_reader(link.partition(self.run_id, self.thread), self.run_id),
             **self._rest(link),
         )
         return stream
@@ -74,7 +76,7 @@ class Opening:
         stream: AsyncRunStream[Any] = kind(
             self.run_id,
             self._reader(link),
-            lambda: link.broker().alog_reader(link.partition(self.run_id), self.run_id),
+            lambda: link.broker().alog_reader(link.partition(self.run_id, self.thread), self.run_id),
             **self._rest(link),
         )
         return stream
@@ -92,7 +94,7 @@ class Opening:
             "late": late if self._may_begin_late else None,
             "cancel": self.cancel,
             "withdraw": self.withdraw,
-            "idle": Idle(link, self.run_id),
+            "idle": Idle(link, self.run_id, self.thread),
             "canceller": link.canceller,
             "caller": self.caller,
             "in_vain": partial(is_in_vain, link),
@@ -106,7 +108,7 @@ class Opening:
 
     def _late(self, link: Link) -> LateStart:
         start = parse_position(self.after, self.run_id)
-        return LateStart(link, self.run_id, link.codec(self.program), start, self.newest)
+        return LateStart(link, self.run_id, link.codec(self.program), start, self.newest, thread=self.thread)
 
     def _reader(self, link: Link) -> RunReader:
         program, codec = self.program, link.codec(self.program)
@@ -132,7 +134,9 @@ class Opening:
             raised_as=None if program is None else explained(program),
             asked=self.asked,
             gap=self._late(link).gap,
-            read_blobs=lambda blobs: link.broker().read_values(link.partition(self.run_id), [], blobs)[1],
+            read_values=lambda cells, blobs: link.broker().read_values(
+                link.partition(self.run_id, self.thread), cells, blobs
+            ),
         )
 
 

@@ -13,9 +13,19 @@ from drumline_graph.warnings import RunWarning
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
-from drumline_protocol.facts import AttemptRetracted, Noticed, RunFinished, RunStarted, TaskParked, fact_count
+from drumline_protocol.facts import (
+    AttemptRetracted,
+    GraphKept,
+    Noticed,
+    RunFinished,
+    RunStarted,
+    TaskParked,
+    fact_count,
+)
 from drumline_protocol.failure import Known, rebuild
 from drumline_protocol.heads import Head
+from drumline_protocol.history import ReadValues, kept_cells
+from drumline_protocol.keys import owner_of_run
 from drumline_protocol.named import arguments_in, may_name, names_in, resolve
 from drumline_protocol.request_digest import Asked
 from drumline_transport.broker import LogEntry
@@ -25,6 +35,9 @@ _position = tuple.__new__
 
 #: modes whose events exist only if the run was started with them
 _RECORDED = frozenset({"custom", "messages"})
+
+#: the entries up to this fact tell from where a run goes on
+_KEPT_FIRST = 2
 
 
 class RunReader:
@@ -45,7 +58,7 @@ class RunReader:
         start: Position = BEGINNING,
         raised_as: Callable[[BaseException], BaseException] | None = None,
         asked: Asked | None = None,
-        read_blobs: Callable[[list[str]], list[bytes | None]] | None = None,
+        read_values: ReadValues | None = None,
         gap: Callable[[int, int], BaseException] | None = None,
     ) -> None:
         self._run_id = run_id
@@ -57,7 +70,9 @@ class RunReader:
         self._start = start
         self._raised_as = raised_as
         self._asked = asked
-        self._read_blobs = read_blobs
+        self._read_values = read_values
+        #: the thread of the run; "" if it is on none
+        self._thread = ""
         self._gap = gap
         #: open tasks of which the view does not know all events, because part of the log is trimmed
         self._cut: set[str] | None = None
@@ -95,10 +110,13 @@ class RunReader:
 
     def names_values(self, entry: LogEntry) -> bool:
         """Whether something must be read before the view can take in this entry (`fetch`)."""
-        return entry.id not in self._fetched and (
-            (self._read_blobs is not None and self._view.shows_values and may_name(entry.data))
-            or (self._gap is not None and entry.first > self._next)
-        )
+        if entry.id in self._fetched:
+            return False
+        if self._gap is not None and entry.first > self._next:
+            return True
+        if self._read_values is None or not self._view.shows_values:
+            return False
+        return may_name(entry.data) or (entry.first <= _KEPT_FIRST and b"thread_id" in entry.data)
 
     def fetch(self, entry: LogEntry) -> None:
         """Read the large values that the facts of an entry name. DecodeError, BlobMissing, NoBroker, LogTrimmed."""
@@ -108,17 +126,28 @@ class RunReader:
 
     def resolved(self, facts: Sequence[Any]) -> list[Any]:
         """The facts with the large values that they name, as far as the view shows them. BlobMissing, NoBroker."""
-        assert self._read_blobs is not None
+        assert self._read_values is not None
         kept = {} if self._view.shows_arguments else {name.blob: name for name in arguments_in(facts)}
         blobs = list(dict.fromkeys(name.blob for fact in facts for name in names_in(fact) if name.blob not in kept))
-        found = zip(blobs, self._read_blobs(blobs), strict=True)
+        found = zip(blobs, self._read_values([], blobs)[1], strict=True)
         values = {blob: self._codec.decode(data) for blob, data in found if data is not None}
+        for fact in facts:
+            self._open_kept(fact)
         return [resolve(fact, values | kept) for fact in facts]
 
     def _gap_before(self, entry: LogEntry) -> BaseException:
         if self._gap is None or entry.first < self._next:
             return LogGap(self._run_id, self._next, entry.first)
         return self._gap(self._next, entry.first)
+
+    def _open_kept(self, fact: Any) -> None:
+        """Read the cells that a graph has which goes on from a checkpoint. DecodeError, CellMissing, NoBroker."""
+        if type(fact) is RunStarted:
+            self._thread = str(fact.thread.get("thread_id", ""))
+        elif type(fact) is GraphKept and fact.opened is None and self._view.folds_cells and self._read_values:
+            owner = owner_of_run(self._run_id, self._thread)
+            fact.opened = kept_cells(self._codec, owner, fact, self._read_values)
+            fact.cells.update(fact.opened)
 
     def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
         """Items of these entries, each with the position behind it.
@@ -135,6 +164,7 @@ class RunReader:
                 self.fetch(entry)
             facts = self._fetched.pop(entry.id, None)
             for fact in wire.decode_facts(self._codec, entry.data) if facts is None else facts:
+                self._open_kept(fact)
                 self._next += fact_count(fact)
                 items = self._fold(fact)
                 if items:

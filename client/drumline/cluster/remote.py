@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.call import Call, Callee, parse_call, portable_input
 from drumline.call_config import is_of_task
 from drumline.cluster.calls import ClusterCalls
-from drumline.cluster.children import Caller, child_run_id, thread_in, travelling
+from drumline.cluster.children import Caller, child_run_id, travelling
+from drumline.cluster.link import thread_id_in
 from drumline.cluster.opening import KnownErrors, Opening
+from drumline.cluster.states import ClusterStates
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.reading import mappers_of
 from drumline.tracing.begin import cluster_trace
@@ -19,16 +21,18 @@ from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.request_digest import Asked
+from drumline_protocol.threads import STRATEGIES
 from drumline_protocol.trace_ids import TRACE, root_trace_id
 
 if TYPE_CHECKING:
     from drumline.cluster.cluster import Cluster
     from drumline.graph.call_types import RunConfig
     from drumline.graph.state import CompiledStateGraph
-    from drumline_graph.types import Command
+    from drumline_graph.types import All, Command
+    from drumline_protocol.threads import Strategy
 
 
-class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
+class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT]):
     """A graph that a cluster serves as `name`. Get one from `Cluster.graph(name)`."""
 
     def __init__(
@@ -53,26 +57,40 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
         config: RunConfig | None = None,
         *,
         context: ContextT | None = None,
+        interrupt_before: All | Sequence[str] | None = None,
+        interrupt_after: All | Sequence[str] | None = None,
+        multitask_strategy: Strategy | None = None,
     ) -> str:
         """Start a run that records everything and return its id; read it with `join`, wait with `result`.
 
         Returns when a coordinator has accepted the run: from then on it is never lost. NoCoordinator if nobody does
-        within 10 s. An input that the graph refuses is accepted and fails: `result` raises why.
+        within 10 s. An input that the graph refuses is accepted and fails: `result` raises why. On a thread that is
+        busy the run is accepted, and waits (`multitask_strategy`, as in `stream`).
         """
-        return self._start(input, config, context, is_async=False)
+        stops = {"interrupt_before": interrupt_before, "interrupt_after": interrupt_after}
+        return self._start(input, config, context, multitask_strategy, is_async=False, **stops)
 
-    def _start(self, input: Any, config: Mapping[str, Any] | None, context: Any, *, is_async: bool) -> str:
-        call = self._parse(input, config, context=context, stream_mode=MODES, subgraphs=True)
+    def _start(
+        self,
+        input: Any,
+        config: Mapping[str, Any] | None,
+        context: Any,
+        strategy: str | None,
+        *,
+        is_async: bool,
+        **stops: Any,
+    ) -> str:
+        call = self._parse(input, config, context=context, stream_mode=MODES, subgraphs=True, **stops)
         if call.config.get("callbacks") and call.caller is None and not is_of_task(config):
             warnings.warn(
                 "config['callbacks'] hear nothing of a run that is started: they hear what `stream` or `invoke` reads",
                 RuntimeWarning,
                 stacklevel=3,
             )
-        request = self._request(call, is_async=is_async)
+        request = self._request(call, strategy, is_async=is_async)
         asked = Asked(request.graph, request.fingerprint)
         asked.digest = self._link.submit(request, self._link.codec(self._program))
-        self._link.await_accepted(request.run_id, asked)
+        self._link.await_accepted(request.run_id, asked, thread_id_in(request.config))
         return request.run_id
 
     async def astart(
@@ -81,6 +99,9 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
         config: RunConfig | None = None,
         *,
         context: ContextT | None = None,
+        interrupt_before: All | Sequence[str] | None = None,
+        interrupt_after: All | Sequence[str] | None = None,
+        multitask_strategy: Strategy | None = None,
     ) -> str:
         """The twin of `start` for an event loop.
 
@@ -92,7 +113,8 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
         left = False
 
         def start() -> str:
-            started.append(self._start(input, config, context, is_async=True))
+            stops = {"interrupt_before": interrupt_before, "interrupt_after": interrupt_after}
+            started.append(self._start(input, config, context, multitask_strategy, is_async=True, **stops))
             if left:
                 self._unstart(started[0])
             return started[0]
@@ -123,7 +145,8 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
     def _parse(self, input: Any, config: Mapping[str, Any] | None, **asked: Any) -> Call:
         """The call as the graph understands it, if this process holds it."""
         if self._graph is not None:
-            return self._graph.prepare_call(input, config, bound=self.config, elsewhere=True, **asked)
+            call: Call = self._graph.prepare_call(input, config, bound=self.config, elsewhere=True, **asked)
+            return call
         return parse_call(Callee(self.name, config=self.config, elsewhere=True), input, config, **asked)
 
     def _as_result(self, output: Any) -> Any:
@@ -136,15 +159,17 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
         *,
         is_async: bool,
         on_close: str = "cancel",
+        multitask_strategy: str | None = None,
         **asked: Any,
     ) -> Opening:
-        return self._opening(self._parse(input, config, **asked), on_close, is_async=is_async)
+        return self._opening(self._parse(input, config, **asked), on_close, multitask_strategy, is_async=is_async)
 
-    def _opening(self, call: Call, on_close: str, *, is_async: bool) -> Opening:
+    def _opening(self, call: Call, on_close: str, strategy: str | None = None, *, is_async: bool) -> Opening:
         if on_close not in ("cancel", "continue"):
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
         link, program = self._link, self._program
-        request = self._request(call, is_async=is_async)
+        request = self._request(call, strategy, is_async=is_async)
+        thread = thread_id_in(request.config)
         caller = None if call.caller is None else Caller(call.caller, link)
         run_id, asked = request.run_id, Asked(request.graph, request.fingerprint)
         trace = cluster_trace(
@@ -163,22 +188,23 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
             asked.digest = link.submit(request, link.codec(program))
 
         def cancel() -> None:
-            link.cancel(run_id, "its stream was closed")
+            link.cancel(run_id, "its stream was closed", thread)
 
         return Opening(
             run_id,
             call.reading,
             begin=begin,
-            withdraw=lambda: link.cancel(run_id, "nobody accepted it in time"),
+            withdraw=lambda: link.cancel(run_id, "nobody accepted it in time", thread),
             cancel=None if on_close == "continue" else cancel if caller is None else caller.cancels(cancel),
             program=program,
             trace=trace,
             asked=asked,
             caller=caller,
+            thread=thread,
             may_be_there=bool(call.config.get("run_id")) or caller is not None,
         )
 
-    def _request(self, call: Call, *, is_async: bool) -> RunRequest:
+    def _request(self, call: Call, strategy: str | None = None, *, is_async: bool) -> RunRequest:
         """The request that starts a run. Callbacks stay behind: they are objects of this process."""
         config = travelling(call.config, call.caller)
         request = RunRequest(
@@ -191,10 +217,15 @@ class ClusterGraph(ClusterCalls[StateT, ContextT, InputT, OutputT]):
             subgraphs=call.reading.subgraphs,
             fingerprint=None if self._program is None else self._program.fingerprint,
             is_async=is_async,
+            strategy=strategy or "",
+            stops_before=call.stops_before,
+            stops_after=call.stops_after,
         )
+        if strategy and strategy not in STRATEGIES:
+            raise ValueError(f"multitask_strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
         if not request.run_id:
             known = None
             if call.caller is not None:
                 known = child_run_id(call.caller, request, self._link.codec(self._program))
-            request.run_id = known or new_run_id(thread_in(request.config))
+            request.run_id = known or new_run_id(thread_id_in(request.config))
         return request

@@ -19,14 +19,14 @@ from drumline_protocol.facts import RunStarted, StepCommitted
 _STAMP_DIGITS_MAX = 15
 
 
-def run_status(link: Link, run_id: str) -> dict[str, Any]:
+def run_status(link: Link, run_id: str, thread: str | None = None) -> dict[str, Any]:
     """The dict that `Cluster.status` returns. UnknownRun."""
-    record = link.record(run_id)
+    record = link.record(run_id, thread)
     status, graph = (record.get(name, b"").decode("utf-8", "replace") for name in ("status", "graph"))
     created = record.get("created_ms", b"")
     tasks: list[Task] = []
     if status == "open":
-        tasks = _open_tasks(link, run_id, record)
+        tasks = _open_tasks(link, run_id, thread, record)
     return {
         "run_id": run_id,
         "graph": graph,
@@ -36,10 +36,10 @@ def run_status(link: Link, run_id: str) -> dict[str, Any]:
     }
 
 
-def _open_tasks(link: Link, run_id: str, record: Mapping[str, bytes]) -> list[Task]:
+def _open_tasks(link: Link, run_id: str, thread: str | None, record: Mapping[str, bytes]) -> list[Task]:
     """The tasks that the run's head, and the facts behind it, leave open; of a damaged log those that can be told."""
     state: RunState | None = None
-    broker, p, codec = link.broker(), link.partition(run_id), link.codec(None)
+    broker, p, codec = link.broker(), link.partition(run_id, thread), link.codec(None)
     try:
         facts = wire.decode_facts(codec, record["head"]) if "head" in record else []
         log = broker.load_log(p, run_id, record.get("head_at", b"-").decode())

@@ -10,6 +10,7 @@ from drumline.embedded.durability import ASYNC, EXIT, AtExit, Background
 from drumline.threads.loading import Loading, aread, arun_loading, load, read, run_loading
 from drumline.threads.opening import thread_run, thread_run_below
 from drumline.threads.store import Threads, threads_of
+from drumline_coordinator.below import standing
 from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_run import ThreadRun
@@ -98,13 +99,7 @@ class OpenThread:
     def below(self, task: Task) -> JobThread:
         """What a task's code knows of the thread."""
         scope = task.scope
-        parents = dict(self.run.parents)
-        around = scope
-        while True:
-            parents[joined_ns(around.ns)] = around.checkpoint
-            if around.parent is None:
-                break
-            around = around.parent.scope
+        parents = standing(self.run, scope)
         return JobThread(
             self.run.id,
             self._store,

@@ -11,6 +11,7 @@ from drumline_graph.builder import ContextT
 
 if TYPE_CHECKING:
     from drumline_graph.types import All, Durability, StreamMode
+    from drumline_protocol.threads import Strategy
 
 
 OtherMode = Literal["updates", "checkpoints", "tasks", "debug", "messages", "custom"]
@@ -50,6 +51,7 @@ class ClusterOptions(Options, total=False):
     """The same on a cluster."""
 
     on_close: OnClose
+    multitask_strategy: Strategy | None
 
 
 class BatchOptions(Options, Generic[ContextT], total=False):

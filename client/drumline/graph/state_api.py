@@ -6,20 +6,18 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.call_config import merge_configs
-from drumline.threads.loading import aread, arun_loading, read, run_loading
+from drumline.threads.loading import Read, aread, arun_loading, read, run_loading
 from drumline.threads.snapshots import snapshot
-from drumline.threads.states import Showing, graph_at, names_of, places_below, show
-from drumline.threads.store import threads_of
+from drumline.threads.states import graph_at, names_of, places_below, show
+from drumline.threads.store import Threads, threads_of
 from drumline.threads.updates import checked, place_of_update
+from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
 from drumline_graph.types import StateSnapshot, StateUpdate, StateUpdates
 from drumline_protocol.checkpoints import Saved
 from drumline_protocol.graph_paths import thread_ns
 from drumline_protocol.running import CONTEXT_KEY
 from drumline_transport.after_fork import late_import
-
-if TYPE_CHECKING:
-    from drumline.threads.store import Threads
 
 #: keys of `configurable` that name a checkpoint
 _PLACE = frozenset({"thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map"})
@@ -52,15 +50,15 @@ class StateApi:
         `subgraphs`: the graphs in its tasks are shown as snapshots too, not only as configs. A thread that is not known
         has no values, nothing to do and no metadata.
         """
-        graph, showing, thread = self._showing(config, subgraphs=subgraphs)
-        store = graph._store(config)
-        return run_loading(showing, lambda asked: read(store, thread, asked))
+        saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        showing = show(graph.program, thread, ns, id_, config, subgraphs=subgraphs)
+        return run_loading(showing, lambda asked: read(_threads(saver, asked), thread, asked))
 
     async def aget_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
         """The twin of `get_state`."""
-        graph, showing, thread = self._showing(config, subgraphs=subgraphs)
-        store = graph._store(config)
-        return await arun_loading(showing, lambda asked: aread(store, thread, asked))
+        saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        showing = show(graph.program, thread, ns, id_, config, subgraphs=subgraphs)
+        return await arun_loading(showing, lambda asked: aread(_threads(saver, asked), thread, asked))
 
     def get_state_history(
         self,
@@ -74,8 +72,8 @@ class StateApi:
 
         `filter` is on their metadata, `before` a config that names a checkpoint: only older ones come.
         """
-        store = self._store(config)
-        graph, thread, ns, id_ = self._place(config)
+        saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        store = threads_of(saver, graph.program, ns)
         if id_:
             saved = store.get(thread, ns, id_)
             found: Iterator[Saved] = iter([saved] if saved is not None and _fits(saved, filter, before, limit) else [])
@@ -93,8 +91,8 @@ class StateApi:
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
         """The twin of `get_state_history`."""
-        store = self._store(config)
-        graph, thread, ns, id_ = self._place(config)
+        saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        store = threads_of(saver, graph.program, ns)
         if id_:
             saved = await store.aget(thread, ns, id_)
             found = [saved] if saved is not None and _fits(saved, filter, before, limit) else []
@@ -155,20 +153,19 @@ class StateApi:
 
     # -- what a config means ------------------------------------------------------------------------
 
-    def _store(self, config: Mapping[str, Any]) -> Threads:
+    def _saver(self, config: Mapping[str, Any]) -> Any:
         """What keeps the threads. In a node that hands its config on: what its run has."""
         context = (config.get("configurable") or {}).get(CONTEXT_KEY)
         if context is not None and context.job.thread is not None:
-            store: Threads = context.job.thread.store
-            return store
+            return context.job.thread.store
         if self.checkpointer is True:
             raise RuntimeError("checkpointer=True cannot be used for root graphs.")
         remote = self._where()
         if remote is not None:
-            return remote.threads  # type: ignore[no-any-return]
+            return remote.thread_store
         if self.checkpointer is None:
             raise ValueError("No checkpointer set")
-        return threads_of(self.checkpointer, self.program)
+        return self.checkpointer
 
     def _place(self, config: Mapping[str, Any]) -> tuple[Any, str, str, str]:
         """The graph that a config means, its thread, its namespace there, and the checkpoint's id, if it names one."""
@@ -183,16 +180,14 @@ class StateApi:
         stable = graph is not self and graph.program.persists is True
         return graph, str(thread), thread_ns(ns, stable=stable), configurable.get("checkpoint_id") or ""
 
-    def _showing(self, config: Mapping[str, Any], *, subgraphs: bool) -> tuple[Any, Showing, str]:
-        graph, thread, ns, id_ = self._place(config)
-        return self, show(graph.program, thread, ns, id_, config, subgraphs=subgraphs), thread
-
     def _updating(
         self, config: Mapping[str, Any], supersteps: Sequence[Sequence[StateUpdate]]
     ) -> tuple[Any, dict[str, Any], StateUpdates]:
-        self._store(config)
+        self._saver(config)
         updates = checked(supersteps)
         graph, thread, ns, id_ = self._place(config)
+        if ns and self._where() is not None:
+            raise FeatureNotBuilt("Updates of a graph within", f"on a cluster, of {self.program.name!r} at {ns!r}")
         if ns and graph is self:
             raise ValueError(f"Subgraph {'|'.join(names_of(ns))} not found")
         merged = merge_configs(self.config, config)
@@ -203,8 +198,13 @@ class StateApi:
     def _update_call(self, config: Mapping[str, Any], updates: StateUpdates) -> Any:
         remote = self._where()
         call = self.prepare_call(updates, config, elsewhere=remote is not None, stream_mode="checkpoints")
-        call.saver, call.caller = self._store(config), None
+        call.saver, call.caller = self._saver(config), None
         return call
+
+
+def _threads(saver: Any, asked: Read) -> Threads:
+    assert asked.program is not None
+    return threads_of(saver, asked.program, asked.ns)
 
 
 def _id_in(config: Mapping[str, Any] | None) -> str:

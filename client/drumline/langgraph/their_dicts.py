@@ -208,7 +208,7 @@ def saved_of(
             if node != _INPUT
         },
         None if updated is None else tuple(updated),
-        (),
+        [],
         {names.our_ns(of): id_ for of, id_ in (metadata.get("parents") or {}).items()},
         {key: value for key, value in metadata.items() if key not in own},
     )

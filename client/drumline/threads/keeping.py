@@ -15,6 +15,9 @@ from drumline_protocol.checkpoints import Checkpoint, Save, Saved
 from drumline_protocol.codec import Codec
 from drumline_protocol.graph_codecs import table_of
 
+#: characters of a fingerprint that tell graphs of one name apart
+_PRINT = 12
+
 #: checkpoint rows that are read at once
 _PAGE = 32
 
@@ -43,7 +46,7 @@ class KeptThreads:
         self._rows = rows = saver.rows
         self._program = program
         self._base = base
-        self._graph = f"{program.fingerprint} {program.name}"
+        self._graph = f"{program.fingerprint[:_PRINT]} {program.name}"
         #: the same over LangGraph's interface, if it was LangGraph that wrote the thread
         self._theirs: Threads | None = None
         self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)
@@ -74,13 +77,13 @@ class KeptThreads:
         found = self._rows.find(thread, ns, checkpoint)
         if self._is_theirs(found):
             return self._over_langgraph().get(thread, ns, checkpoint)
-        return self._taken(thread, ns, found)
+        return self._taken(thread, ns, checkpoint, found)
 
     async def aget(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
         found = await self._rows.afind(thread, ns, checkpoint)
         if self._is_theirs(found):
             return await self._over_langgraph().aget(thread, ns, checkpoint)
-        return self._taken(thread, ns, found)
+        return self._taken(thread, ns, checkpoint, found)
 
     def _is_theirs(self, found: Found | None) -> bool:
         return self._theirs is not None or (found is not None and found.row.is_theirs)
@@ -90,9 +93,9 @@ class KeptThreads:
             self._theirs = followed(self._saver, self._program, self._base)
         return self._theirs
 
-    def _taken(self, thread: str, ns: str, found: Found | None) -> Saved | None:
-        if found is None:
-            self._standing[thread, ns] = Standing(newest="")
+    def _taken(self, thread: str, ns: str, checkpoint: str, found: Found | None) -> Saved | None:
+        if found is None:  # whether other checkpoints are there is known only if none was named
+            self._standing[thread, ns] = Standing(newest=None if checkpoint else "")
             return None
         saved = saved_of(self._encoder, self._at(ns), found)
         self._standing[thread, ns] = Standing.at(found, saved)

@@ -64,7 +64,7 @@ Cell = Kept | Data
 
 @dataclass(slots=True)
 class CheckpointRow:
-    """One checkpoint. `graph` is the fingerprint and the name of the graph that ran as a whole, with a space between.
+    """One checkpoint. `graph` has the beginning of the fingerprint and the name of the graph that ran as a whole.
 
     `run` is the run id in its metadata, `facts` and `metadata` are encoded.
     """

@@ -24,7 +24,7 @@ def show(program: Program, thread: str, ns: str, id_: str, config: Any, *, subgr
 
     `config` is shown of a thread without checkpoints; `subgraphs`: with the states of the graphs in tasks.
     """
-    saved = yield Read(ns, id_)
+    saved = yield Read(ns, id_, program=program)
     if saved is None:
         return no_snapshot(config)
     below = places_below(program, thread, saved)

@@ -11,13 +11,14 @@
 -- ARGV[7]  position in the requests    ARGV[8]  lowest id of the requests to keep, or "" to keep all
 -- ARGV[9]  what the keys of task streams begin with (for W: the record itself names the pool)
 -- ARGV[10] expected type of KEYS[4..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
--- ARGV[11..] operations, L and I first, then A; <k> is an index into KEYS:
+-- ARGV[11..] operations, L and I first, then A, then E; <k> is an index into KEYS:
 --   L <k log> <id> <first> <data>                  append to a run log
 --   I <k log> <id> <first> <tail> <n> (<data> <entry> <from> <to>) x n  the same; its data is put together: n times what
 --                                                  is sent and behind it the bytes from..to of an inbox entry, then tail
 --   A <k cell> <k run> <cell> <id> <parent> <data> <log> <from> <to>  append a version of a cell; name the cell in the
 --                                                  run record. Behind its data come the bytes from..to of what the
 --                                                  operation L or I of that number appends; log 0: none
+--   E <k stream> <id> <n> <name> <value> ...       append an entry of n words: to the history of a thread, or the queue
 --   T <k tasks> <k run> <attempt> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
 --                                                  its token in the run record
 --   U <k tasks> <k run> <attempt> <pool> <digest> <data> <log> <from> <to> <tail>  the same, with bytes of a log's data
@@ -38,6 +39,10 @@
 --   V <k cell or blob> <k run> <name>              drop a cell or a value, and its name in the run record
 --   X <k log> <lowest id>                          trim a run log
 --   N <k stream> <length> <n> <name> <value> ...   add a note of n words to a stream that keeps about that many
+--   Q <k stream> <id>                              delete an entry
+--   H <k stream> <id>                              delete all entries behind that one
+--   J <k runs> <run id> <when it ended> <ms>       note a run of a thread, and forget those that ended before that
+--   D <k threads> <thread> <k thread> <k history> <k values> <k runs>  a thread of which nothing is to stay
 --   R <k open> <run id> <k run> <k log>            a run of which nothing is to stay: with all that its record names
 --
 -- Returns 1 applied; 0 already applied; a text: diverged, and why. An error reply (OOM, MISCONF, READONLY ...)
@@ -131,14 +136,22 @@ while ARGV[i] == 'A' do
   end
   i = i + 10
 end
+while ARGV[i] == 'E' do
+  local key = KEYS[tonumber(ARGV[i + 1])]
+  local later = call('XRANGE', key, ARGV[i + 2], '+', 'COUNT', 1)
+  if later[1] then
+    return key .. ' already holds ' .. later[1][1] .. ', so ' .. ARGV[i + 2] .. ' cannot be appended'
+  end
+  i = i + 4 + tonumber(ARGV[i + 3])
+end
 
 -- All keys of the partition begin with this: so does what a run record names.
 local tag = string.sub(KEYS[1], 1, -#'lease' - 1)
 
--- The keys of the cells and values that the record of a run names.
-local function values_of(record, run_id)
+-- The keys of the cells and values that the record of a run names (mark ''), or the values of a thread (mark '%t').
+local function values_of(record, id, mark)
   local found = {}
-  local owner = string.gsub(string.gsub(run_id, '%%', '%%25'), ':', '%%3A')
+  local owner = mark .. string.gsub(string.gsub(id, '%%', '%%25'), ':', '%%3A')
   for _, name in ipairs(call('HKEYS', record)) do
     local kind, rest = string.sub(name, 1, 2), string.sub(name, 3)
     if kind == 'c:' then
@@ -180,6 +193,18 @@ while i <= count do
     end
     call('HSET', KEYS[tonumber(ARGV[i + 2])], 'c:' .. ARGV[i + 3], '')
     i = i + 10
+  elseif op == 'E' then
+    local n = tonumber(ARGV[i + 3])
+    local added = pcall_('XADD', key, ARGV[i + 2], unpack(ARGV, i + 4, i + 3 + n)) -- n is bounded by the caller
+    if type(added) == 'table' and added.err then -- somebody has written into it, and taken that out again
+      local rows = call('XRANGE', key, '-', '+')
+      call('DEL', key) -- the only way back to lower ids that every server knows
+      for _, row in ipairs(rows) do
+        call('XADD', key, row[1], unpack(row[2]))
+      end
+      call('XADD', key, ARGV[i + 2], unpack(ARGV, i + 4, i + 3 + n))
+    end
+    i = i + 4 + n
   elseif op == 'T' or op == 'U' then
     local data = ARGV[i + 6]
     if op == 'U' then
@@ -218,7 +243,7 @@ while i <= count do
     call('SREM', key, ARGV[i + 2])
     pcall_('SREM', tag .. 'waiting', ARGV[i + 2])
     if ARGV[i + 5] ~= '0' then
-      for _, value in ipairs(values_of(KEYS[tonumber(ARGV[i + 3])], ARGV[i + 2])) do
+      for _, value in ipairs(values_of(KEYS[tonumber(ARGV[i + 3])], ARGV[i + 2], '')) do
         call('EXPIRE', value, ARGV[i + 5])
       end
       call('EXPIRE', KEYS[tonumber(ARGV[i + 3])], ARGV[i + 5])
@@ -264,10 +289,41 @@ while i <= count do
     local n = tonumber(ARGV[i + 3])
     call('XADD', key, 'MAXLEN', '~', ARGV[i + 2], '*', unpack(ARGV, i + 4, i + 3 + n)) -- n is bounded by the caller
     i = i + 4 + n
+  elseif op == 'Q' then
+    call('XDEL', key, ARGV[i + 2])
+    i = i + 3
+  elseif op == 'H' then
+    local rows
+    repeat
+      rows = call('XRANGE', key, '(' .. ARGV[i + 2], '+', 'COUNT', 100)
+      for _, row in ipairs(rows) do
+        call('XDEL', key, row[1])
+      end
+    until #rows == 0
+    i = i + 3
+  elseif op == 'J' then
+    call('ZADD', key, ARGV[i + 3], ARGV[i + 2])
+    call('ZREMRANGEBYSCORE', key, '-inf', ARGV[i + 4])
+    i = i + 5
+  elseif op == 'D' then
+    local thread, runs = ARGV[i + 2], KEYS[tonumber(ARGV[i + 6])]
+    for _, run in ipairs(call('ZRANGE', runs, 0, -1)) do
+      call('DEL', tag .. 'run:' .. run, tag .. 'log:' .. run)
+      pcall_('SREM', tag .. 'open', run)
+      pcall_('SREM', tag .. 'waiting', run)
+    end
+    for _, value in ipairs(values_of(KEYS[tonumber(ARGV[i + 5])], thread, '%t')) do
+      call('DEL', value)
+    end
+    for at = 3, 6 do
+      call('DEL', KEYS[tonumber(ARGV[i + at])])
+    end
+    call('ZREM', key, thread)
+    i = i + 7
   else -- R
     call('SREM', key, ARGV[i + 2])
     pcall_('SREM', tag .. 'waiting', ARGV[i + 2])
-    for _, value in ipairs(values_of(KEYS[tonumber(ARGV[i + 3])], ARGV[i + 2])) do
+    for _, value in ipairs(values_of(KEYS[tonumber(ARGV[i + 3])], ARGV[i + 2], '')) do
       call('DEL', value)
     end
     call('DEL', KEYS[tonumber(ARGV[i + 3])], KEYS[tonumber(ARGV[i + 4])])

@@ -12,6 +12,7 @@ from drumline.checkpoint.base.id import uuid6
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.errors import EmptyChannelError
 from drumline_protocol.checkpoints import ERROR, RESUME
+from drumline_protocol.metadata import OF_A_TASK, checkpoint_metadata
 
 #: (task id, channel, value)
 PendingWrite = tuple[str, str, Any]
@@ -25,19 +26,7 @@ LATEST_VERSION = 2
 WRITES_IDX_MAP = {ERROR: -1, "__scheduled__": -2, INTERRUPT: -3, RESUME: -4}
 
 #: keys of a config that name a place in a thread, or a task: no metadata of a checkpoint
-EXCLUDED_METADATA_KEYS = frozenset(
-    {
-        "thread_id",
-        "checkpoint_id",
-        "checkpoint_ns",
-        "checkpoint_map",
-        "langgraph_step",
-        "langgraph_node",
-        "langgraph_triggers",
-        "langgraph_path",
-        "langgraph_checkpoint_ns",
-    }
-)
+EXCLUDED_METADATA_KEYS = OF_A_TASK
 
 
 class CheckpointMetadata(TypedDict, total=False):
@@ -155,16 +144,7 @@ def get_checkpoint_id(config: Any) -> str | None:
 
 def get_checkpoint_metadata(config: Any, metadata: Any) -> Any:
     """The metadata of a checkpoint with those of the run's config: texts, numbers and truths that are not private."""
-    shown = {key: value.replace("\0", "") if isinstance(value, str) else value for key, value in metadata.items()}
-    for more in (config.get("metadata"), config.get("configurable")):
-        for key, value in (more or {}).items():
-            if key in shown or key in EXCLUDED_METADATA_KEYS or key.startswith("__"):
-                continue
-            if isinstance(value, str):
-                shown[key] = value.replace("\0", "")
-            elif isinstance(value, (int, bool, float)):
-                shown[key] = value
-    return shown
+    return checkpoint_metadata(config, metadata)
 
 
 def get_serializable_checkpoint_metadata(config: Any, metadata: Any) -> Any:

@@ -35,11 +35,11 @@ class SimLink(Link):
     def await_cluster(self) -> None:
         """It is there."""
 
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: str, thread: str | None = None) -> None:
         """Ask for a run to be deleted and let the cluster work until nothing is left of it. UnknownRun."""
-        self.record(run_id)
-        self._ask_by(run_id, DeleteRun(run_id))
-        part = self._driver.engine.server.partitions[self.partition(run_id)]
+        self.record(run_id, thread)
+        self.ask_by(run_id, DeleteRun(run_id), thread)
+        part = self._driver.engine.server.partitions[self.partition(run_id, thread)]
         self._driver.until(lambda: run_id not in part.runs and run_id not in part.logs, f"the end of run {run_id}")
 
     def close(self) -> None:

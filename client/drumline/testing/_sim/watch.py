@@ -20,6 +20,7 @@ from drumline_coordinator.named import open_facts
 from drumline_coordinator.recovery import recover
 from drumline_coordinator.state import troubles
 from drumline_coordinator.tasks import OPEN, Task
+from drumline_coordinator.thread_run import ThreadRun
 from drumline_protocol import wire
 from drumline_protocol.cells import assemble
 from drumline_protocol.codec import Boxed, Codec, unbox
@@ -41,6 +42,7 @@ from drumline_protocol.facts import (
     fact_count,
 )
 from drumline_protocol.heads import open_head
+from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX
 from drumline_transport.broker import Commit, CommitReply
 from drumline_transport.memory import MemoryBroker
@@ -205,13 +207,15 @@ class Watch:
         demand(attempts == sent, f"run {run_id} names the attempts {attempts}, not {sent}")
         codec = self._codec_of(run_id, commit.partition)
         shared = wire.from_row(unbox(Boxed(record["shared"], codec)))
+        thread = ThreadRun(shared.thread) if shared.thread else None
         broker = MemoryBroker(self.server)
         ways = list(self._ways(run_id, record, codec).items())
         while ways:
             how, facts = ways.pop()
-            open_head(codec, run_id, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
+            owner = owner_of_run(run_id, shared.thread)
+            open_head(codec, owner, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
             open_facts(codec, facts, lambda ids: broker.read_values(commit.partition, [], ids)[1])
-            run = recover(self.apps.programs[shared.graph], shared, facts, attempts, codec)
+            run = recover(self.apps.programs[shared.graph], shared, facts, attempts, codec, thread)
             text = "\n  ".join([*differences(expected, image(run), codec), *troubles(run.state)])
             demand(
                 not text,

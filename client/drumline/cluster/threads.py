@@ -1,0 +1,185 @@
+"""`Cluster.threads` and `Cluster.interrupts`: which threads a cluster has, and what waits in them for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from heapq import merge
+from typing import Any, TypeVar
+
+from drumline.cluster.link import Link
+from drumline.cluster.thread_store import ClusterThreads
+from drumline_protocol.checkpoints import outcomes
+from drumline_protocol.errors import UnknownThread
+from drumline_protocol.history import History, save_in
+from drumline_protocol.messages import DeleteThread
+from drumline_protocol.new_ids import new_run_id
+from drumline_protocol.threads import PAUSED, ThreadHead
+
+T = TypeVar("T")
+
+#: threads of a partition that one look brings
+_PAGE = 100
+
+
+#: what is told of several threads, or of what waits in them
+Rows = list[dict[str, Any]]
+
+
+class ThreadsOfCluster:
+    """The threads of a cluster. Get it as `cluster.threads`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._store = ClusterThreads(link)
+
+    def get(self, thread_id: str) -> dict[str, Any]:
+        """What is known of a thread. UnknownThread.
+
+        `{"thread_id", "status", "graph", "run_id", "queued", "checkpoint_id", "metadata", "created_ms", "updated_ms"}`:
+        the status is "idle", "busy", "paused" (a question or a breakpoint) or "failed"; `run_id` is the run that holds
+        it or held it last, `queued` are those that wait for it, in order.
+        """
+        head = self._store.head(thread_id)
+        if head is None:
+            raise UnknownThread(thread_id)
+        return self._told(head)
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        graph: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = 100,
+        offset: int = 0,
+    ) -> Rows:
+        """Threads, as `get` tells of them, those that changed last first: of that status and graph, whose metadata has
+        these items.
+        """
+        found: list[dict[str, Any]] = []
+        for head in self._heads(status, graph, metadata):
+            if offset > 0:
+                offset -= 1
+                continue
+            if limit is not None and len(found) >= limit:
+                break
+            found.append(self._told(head))
+        return found
+
+    def search(self, **given: Any) -> Rows:
+        """The same as `list`, as LangGraph's SDK names it."""
+        return self.list(**given)
+
+    def delete(self, thread_id: str) -> None:
+        """Delete a thread, and all that was kept of it and of its runs; an open one ends. Returns when it is gone.
+
+        A thread that is not there is as good as deleted.
+        """
+        self._link.ask_thread(DeleteThread(new_run_id(thread_id), thread_id))
+
+    def copy(self, thread_id: str, to: str) -> None:
+        """Copy the history of a thread to a new one. UnknownThread, ThreadMoved if `to` has a history."""
+        head = self._store.head(thread_id)
+        if head is None:
+            raise UnknownThread(thread_id)
+        rows = self._store.rows(thread_id)
+        p, broker, codec = self._store.partition(thread_id), self._link.broker(), self._link.codec(None)
+        history = History(
+            codec, thread_id, rows, lambda cells, blobs: broker.read_values(p, cells, blobs), resolves=True
+        )
+        saves = []
+        for row in rows:
+            save = save_in(codec, row.data)
+            saves.append(history.whole(save))
+        ClusterThreads(self._link, head.graph).save(to, saves, head="")
+
+    async def aget(self, thread_id: str) -> dict[str, Any]:
+        """The twin of `get` for an event loop."""
+        return await _in_thread(self.get, thread_id)
+
+    async def alist(
+        self,
+        *,
+        status: str | None = None,
+        graph: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        limit: int | None = 100,
+        offset: int = 0,
+    ) -> Rows:
+        """The twin of `list` for an event loop."""
+        return await _in_thread(self.list, status=status, graph=graph, metadata=metadata, limit=limit, offset=offset)
+
+    async def asearch(self, **given: Any) -> Rows:
+        """The twin of `search` for an event loop."""
+        return await _in_thread(self.list, **given)
+
+    async def adelete(self, thread_id: str) -> None:
+        """The twin of `delete` for an event loop."""
+        await _in_thread(self.delete, thread_id)
+
+    async def acopy(self, thread_id: str, to: str) -> None:
+        """The twin of `copy` for an event loop."""
+        await _in_thread(self.copy, thread_id, to)
+
+    async def ainterrupts(self, *, graph: str | None = None, older_than: float | None = None) -> Rows:
+        """The twin of `interrupts` for an event loop."""
+        return await _in_thread(self.interrupts, graph=graph, older_than=older_than)
+
+    def interrupts(self, *, graph: str | None = None, older_than: float | None = None) -> Rows:
+        """Questions that wait for an answer, in all threads; the oldest first.
+
+        `{"thread_id", "graph", "run_id", "since_ms", "interrupt"}` each. `older_than`: those that have waited for so
+        many seconds.
+        """
+        found: list[dict[str, Any]] = []
+        before = None if older_than is None else time.time() * 1000 - older_than * 1000
+        for head in self._heads(PAUSED, graph, None):
+            if before is not None and head.updated_ms > before:
+                continue
+            saved = self._store.get(head.id, "")
+            for outcome in outcomes(() if saved is None else saved.pending).values():
+                for question in outcome.open_interrupts:
+                    told = {"thread_id": head.id, "graph": head.graph, "run_id": head.run, "since_ms": head.updated_ms}
+                    found.append({**told, "interrupt": question})
+        return sorted(found, key=lambda row: row["since_ms"])
+
+    def _heads(self, status: str | None, graph: str | None, metadata: Mapping[str, Any] | None) -> Iterator[ThreadHead]:
+        wanted = dict(metadata or {})
+        partitions = [self._names(p) for p in range(self._link.broker().partitions)]
+        for _, thread in merge(*partitions, key=lambda row: -row[0]):
+            head = self._store.head(thread)
+            if head is None or (status is not None and head.status != status):
+                continue
+            if (graph is None or head.graph == graph) and wanted.items() <= head.metadata.items():
+                yield head
+
+    def _names(self, p: int) -> Iterator[tuple[int, str]]:
+        start = 0
+        while rows := self._link.broker().list_threads(p, start, _PAGE):
+            yield from ((at_ms, thread) for thread, at_ms in rows)
+            start += len(rows)
+
+    def _told(self, head: ThreadHead) -> dict[str, Any]:
+        waiting, after = [], "-"
+        p = self._store.partition(head.id)
+        while rows := self._link.broker().read_queue(p, after):
+            waiting += [row.run_id for row in rows if row.thread == head.id]
+            after = rows[-1].id
+        return {
+            "thread_id": head.id,
+            "status": head.status,
+            "graph": head.graph,
+            "run_id": head.run,
+            "queued": waiting,
+            "checkpoint_id": head.head,
+            "metadata": head.metadata,
+            "created_ms": head.created_ms,
+            "updated_ms": head.updated_ms,
+        }
+
+
+async def _in_thread(call: Callable[..., T], *args: Any, **given: Any) -> T:
+    import asyncio  # only callers that have a loop pay for it
+
+    return await asyncio.to_thread(call, *args, **given)

@@ -1,0 +1,30 @@
+"""What a task is told of its run's thread: its code may call graphs, which have their checkpoints there too. Pure."""
+
+from __future__ import annotations
+
+from drumline_coordinator.machine import Machine
+from drumline_coordinator.tasks import Scope, Task
+from drumline_coordinator.thread_run import ThreadRun
+from drumline_protocol.checkpoints import joined_ns
+from drumline_protocol.messages import TaskThread
+
+
+def standing(thread: ThreadRun, scope: Scope) -> dict[str, str]:
+    """The checkpoints that a graph and those around it stand at, by namespace."""
+    parents = dict(thread.parents)
+    around = scope
+    while True:
+        parents[joined_ns(around.ns)] = around.checkpoint
+        if around.parent is None:
+            return parents
+        around = around.parent.scope
+
+
+def task_thread(machine: Machine, task: Task) -> TaskThread | None:
+    """What the message of a task says of the thread; None for a run that is on none."""
+    thread = machine.thread
+    if thread is None:
+        return None
+    scope = task.scope
+    rows = thread.called.get(task.id, [])
+    return TaskThread(scope.checkpoint, standing(thread, scope), scope.resumed, thread.answers, rows)

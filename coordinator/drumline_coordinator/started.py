@@ -1,0 +1,27 @@
+"""The first fact of a run that waits for its thread. Pure."""
+
+from __future__ import annotations
+
+from drumline_coordinator.sketch import sketch_program
+from drumline_coordinator.thread_config import configurable_shown
+from drumline_graph.program import Program
+from drumline_protocol.facts import RunStarted
+from drumline_protocol.messages import RunRequest
+from drumline_protocol.metadata import run_metadata
+
+
+def started_fact(graph: str, program: Program, request: RunRequest, now_ms: float, thread: str) -> RunStarted:
+    """What `Run.start` tells first, told before the run begins: so its client knows that it is accepted."""
+    return RunStarted(
+        request.run_id,
+        graph,
+        program.fingerprint,
+        tuple(request.recorded),
+        sketch_program(program),
+        run_metadata(request.config),
+        tuple(request.config.get("tags") or ()),
+        now_ms,
+        request.subgraphs,
+        request.digest,
+        configurable_shown(request.config.get("configurable") or {}, thread),
+    )

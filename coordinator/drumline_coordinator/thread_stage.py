@@ -1,0 +1,72 @@
+"""Threads in a commit: what a run adds to the history of its thread, and what the thread's head says then. No IO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from drumline_coordinator.effects import Effects
+from drumline_protocol.checkpoints import Checkpoint, Save
+from drumline_protocol.codec import Codec
+from drumline_protocol.facts import RunFinished
+from drumline_protocol.history import CHECKPOINT, WRITES, next_row, row_data
+from drumline_protocol.threads import ThreadHead, head_fields
+from drumline_transport.broker import Commit, HistoryRow
+
+
+class Added(NamedTuple):
+    """Rows, and the newest checkpoint of the root graph behind them."""
+
+    rows: list[HistoryRow]
+    head: str
+
+
+def added_by(codec: Codec, head: ThreadHead, fingerprint: str, effects: Sequence[Effects]) -> Added:
+    """What effects add to a thread. Changes nothing. EncodeError, or whatever an encoder of the user raises."""
+    return rows_of(codec, head, [_signed(save, fingerprint) for fx in effects for save in fx.saves])
+
+
+def _signed(save: Save, fingerprint: str) -> Save:
+    return replace(save, fingerprint=fingerprint) if isinstance(save, Checkpoint) else save
+
+
+def rows_of(codec: Codec, head: ThreadHead, saves: Sequence[Save]) -> Added:
+    """The rows of these saves. What no checkpoint is there for is left out: a graph that does not last made it."""
+    rows: list[HistoryRow] = []
+    at, newest = head.row, head.head
+    for save in saves:
+        is_checkpoint = isinstance(save, Checkpoint)
+        checkpoint = save.id if isinstance(save, Checkpoint) else save.checkpoint
+        if not checkpoint:
+            continue
+        at = next_row(at, save)
+        kind = CHECKPOINT if is_checkpoint else WRITES
+        rows.append(HistoryRow(at, kind, save.ns, checkpoint, row_data(codec, save)))
+        if is_checkpoint and not save.ns:
+            newest = max(newest, checkpoint)
+    return Added(rows, newest)
+
+
+def put_rows(commit: Commit, head: ThreadHead, added: Added) -> None:
+    """Append the rows."""
+    commit.history.extend((head.id, row) for row in added.rows)
+    if added.rows:
+        head.row = added.rows[-1].id
+    head.head = added.head
+
+
+def put_head(commit: Commit, codec: Codec, head: ThreadHead, now_ms: float) -> None:
+    """Write what the head says now."""
+    head.updated_ms = int(now_ms)
+    commit.threads.append((head.id, head.updated_ms, head_fields(codec, head)))
+
+
+def put_end(commit: Commit, head: ThreadHead, end: RunFinished, now_ms: float, *, takes_back: bool) -> None:
+    """The run of the thread has ended. `takes_back`: nothing of what it has added is to stay."""
+    commit.thread_runs.append((head.id, head.run, int(now_ms)))
+    if takes_back:
+        commit.history_cut.append((head.id, head.base_row))
+        head.take_back()
+    else:
+        head.end(end.status)

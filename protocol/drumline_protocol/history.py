@@ -1,0 +1,236 @@
+"""A thread's history, from the rows that a broker holds to checkpoints, and back. Pure but for the reader it is given.
+
+A row holds one `Checkpoint` or one `TaskWrites`. Rows lie in the order in which they were committed, so what belongs to
+a checkpoint lies behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from drumline_graph.channels.base import MISSING
+from drumline_graph.constants import TASKS
+from drumline_graph.delta import Change
+from drumline_graph.types import Send
+from drumline_protocol import wire
+from drumline_protocol.cells import CellRow, assemble, cell_name, patched
+from drumline_protocol.checkpoint_ids import checkpoint_time
+from drumline_protocol.checkpoints import Checkpoint, PendingWrite, Save, Saved, TaskWrites, merged, split_ns
+from drumline_protocol.codec import Codec
+from drumline_protocol.codec_derived import CellAt, Derived, open_derived
+from drumline_protocol.errors import BlobMissing, DecodeError
+from drumline_protocol.facts import GraphKept
+from drumline_protocol.keys import owner_of_thread
+from drumline_protocol.named import Named, names_in, names_of, resolve
+
+#: kinds of rows
+CHECKPOINT, WRITES = "c", "w"
+
+#: reads cells and blobs, as `read_values` of a broker does for one partition
+ReadValues = Callable[[list[tuple[str, str, int, int]], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]
+
+
+class Row(Protocol):
+    """A row as the broker gives it (`drumline_transport.entries.HistoryRow`)."""
+
+    id: str
+    kind: str
+    ns: str
+    checkpoint: str
+    data: bytes
+
+
+def row_data(codec: Codec, save: Save) -> bytes:
+    """A checkpoint, or what a task has written, as the data of a row. EncodeError."""
+    if isinstance(save, Checkpoint) and save.kept:
+        save = replace(save, cells={name: cell for name, cell in save.cells.items() if name not in save.kept})
+    return wire.encode(codec, save)
+
+
+def save_in(codec: Codec, data: bytes) -> Save:
+    """What a row holds. DecodeError."""
+    found = wire.decode(codec, data)
+    if isinstance(found, (Checkpoint, TaskWrites)):
+        return found
+    raise DecodeError(f"the history of a thread holds a {type(found).__name__}", len(data))
+
+
+def first_row_of(checkpoint: str) -> str:
+    """The id of the row of a checkpoint that a coordinator made."""
+    return f"{checkpoint_time(checkpoint)}-0"
+
+
+def next_row(last: str, save: Save) -> str:
+    """The id of the row behind `last`."""
+    ms, _, number = last.partition("-")
+    time = checkpoint_time(save.id) if isinstance(save, Checkpoint) else 0
+    return f"{time}-0" if time > int(ms) else f"{ms}-{int(number) + 1}"
+
+
+class History:
+    """Checkpoints out of rows, in their order. What is read of a checkpoint is decoded when somebody asks for it.
+
+    `values` has the large values that pending writes name, by the ids of their blobs, once they were read. With
+    `resolves` they stand in their places; else only in those of cells, for a coordinator passes names on.
+    """
+
+    def __init__(
+        self, codec: Codec, thread: str, rows: Sequence[Row], read: ReadValues, *, resolves: bool = False
+    ) -> None:
+        self._codec = codec
+        self._owner = owner_of_thread(thread)
+        self._read = read
+        self._resolves = resolves
+        self.values: dict[str, Any] = {}
+        #: checkpoints by namespace, and the writes behind each
+        self._rows: dict[str, dict[str, Row]] = {}
+        self._writes: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            if row.kind == CHECKPOINT:
+                self._rows.setdefault(row.ns, {})[row.checkpoint] = row
+            else:
+                self._writes.setdefault((row.ns, row.checkpoint), []).append(row)
+
+    def get(self, ns: str, checkpoint: str = "", before: str = "") -> Saved | None:
+        """A checkpoint with its pending writes; without an id the newest one (older than `before`). None if the rows do
+        not have it.
+
+        DecodeError, CellMissing, BlobMissing, and whatever reading raises.
+        """
+        rows = self._rows.get(ns)
+        if not rows:
+            return None
+        newest = max(rows)
+        wanted = checkpoint or (max((id_ for id_ in rows if id_ < before), default="") if before else newest)
+        row = rows.get(wanted)
+        if row is None:
+            return None
+        found = save_in(self._codec, row.data)
+        if not isinstance(found, Checkpoint):
+            raise DecodeError("a row of a thread's history is of another kind than it says", len(row.data))
+        self._open(found)
+        return Saved(found, self._pending(ns, found.id), row.checkpoint == newest)
+
+    def whole(self, save: Save) -> Save:
+        """What a row holds, with all values in their places, so that it may stand in another thread."""
+        if isinstance(save, Checkpoint):
+            self._open(save)
+            save.kept = {}
+            return save
+        save.writes = self._whole_writes(save.writes)
+        return save
+
+    def called(self, tasks: Collection[str], known: Collection[str]) -> dict[str, list[bytes]]:
+        """The data of the rows of graphs that the code of these tasks has called, in order, by the task.
+
+        `known` are the namespaces of other graphs.
+        """
+        found: dict[str, list[Row]] = {}
+        for ns, rows in (*((ns, rows.values()) for ns, rows in self._rows.items()), *self._rows_of_writes()):
+            if ns not in known:
+                for part in ns.split("|"):
+                    task = part.rpartition(":")[2]
+                    if task in tasks:
+                        found.setdefault(task, []).extend(rows)
+        return {task: [row.data for row in sorted(rows, key=_place)] for task, rows in found.items()}
+
+    def called_by_all(self) -> dict[str, list[bytes]]:
+        """The same for the tasks of all namespaces."""
+        spaces = {*self._rows, *(ns for ns, _ in self._writes)}
+        return self.called({part.rpartition(":")[2] for ns in spaces for part in ns.split("|") if part}, ())
+
+    def _rows_of_writes(self) -> Iterator[tuple[str, Iterable[Row]]]:
+        for (ns, _), rows in self._writes.items():
+            yield ns, rows
+
+    def _pending(self, ns: str, checkpoint: str) -> list[PendingWrite]:
+        pending: list[PendingWrite] = []
+        for row in self._writes.get((ns, checkpoint), ()):
+            saved = save_in(self._codec, row.data)
+            if not isinstance(saved, TaskWrites):
+                raise DecodeError("a row of a thread's history is of another kind than it says", len(row.data))
+            if self._resolves:
+                saved = replace(saved, writes=self._whole_writes(saved.writes))
+            else:
+                self._fetch(_without_arguments(saved.writes, names_in(saved.writes)))
+            pending = merged(pending, saved)
+        return pending
+
+    def _whole_writes(self, writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """Writes with all values in their places."""
+        whole = [(channel, self._whole_send(value) if channel == TASKS else value) for channel, value in writes]
+        self._fetch(names_in(whole))
+        return resolve(whole, self.values)
+
+    def _fetch(self, names: Iterable[Named]) -> None:
+        ids = list({name.blob: None for name in names if name.blob not in self.values})
+        if ids:
+            _, found = self._read([], ids)
+            for blob, data in zip(ids, found, strict=True):
+                if data is None:
+                    raise BlobMissing(blob, 0)
+                self.values[blob] = self._codec.decode(data)
+
+    def _open(self, checkpoint: Checkpoint) -> None:
+        """Put the cells that lie elsewhere into a checkpoint."""
+        if checkpoint.kept:
+            checkpoint.cells.update(kept_cells(self._codec, self._owner, checkpoint, self._read))
+        sends = checkpoint.cells.get(TASKS)
+        if self._resolves and sends:
+            checkpoint.cells[TASKS] = [self._whole_send(send) for send in sends]
+
+    def _whole_send(self, send: Any) -> Any:
+        """A Send with its argument, whatever that is made of."""
+        if type(send) is not Send or type(send.arg) not in (Named, Derived):
+            return send
+        self._fetch(names_of(send.arg))
+        [(_, found)] = resolve([(TASKS, send)], self.values)
+        arg = self._made(found.arg) if type(found.arg) is Derived else found.arg
+        return Send(send.node, arg, timeout=send.timeout)
+
+    def _made(self, arg: Derived) -> Any:
+        wanted = [(self._owner, at.cell, at.base - 1, at.version) for at in arg.cells]
+        rows, _ = self._read(wanted, [])
+        cells = {at: assemble(self._codec, found, at.version) for at, found in zip(arg.cells, rows, strict=True)}
+
+        def fill(number: int, change: Change | None) -> Any:
+            origin = arg.origins[number]
+            found = cells[origin] if type(origin) is CellAt else origin
+            return found if change is None else patched(found, [change])
+
+        return open_derived(arg, fill)
+
+
+def kept_cells(codec: Codec, owner: str, graph: GraphKept | Checkpoint, read: ReadValues) -> dict[str, Any]:
+    """The cells of a graph that lie in the cell store, or as blobs. DecodeError, CellMissing, BlobMissing."""
+    ns = split_ns(graph.ns) if isinstance(graph, Checkpoint) else graph.ns
+    cells = {name: how for name, how in graph.kept.items() if type(how) is list}
+    blobs = {name: how.blob for name, how in graph.kept.items() if type(how) is Named}
+    if not (cells or blobs):
+        return {}
+    wanted = [(owner, cell_name(ns, name), how[1] - 1, how[0]) for name, how in cells.items()]
+    rows, data = read(wanted, list(blobs.values()))
+    opened: dict[str, Any] = {}
+    for (name, how), found in zip(cells.items(), rows, strict=True):
+        value = assemble(codec, found, how[0])
+        if value is not MISSING:
+            opened[name] = value
+    for (name, blob), each in zip(blobs.items(), data, strict=True):
+        if each is None:
+            raise BlobMissing(blob, 0)
+        opened[name] = codec.decode(each)
+    return opened
+
+
+def _without_arguments(writes: Sequence[tuple[str, Any]], names: Sequence[Named]) -> list[Named]:
+    """The names that stand for something else than the argument of a Send."""
+    arguments = [value.arg for channel, value in writes if channel == TASKS and type(value) is Send]
+    stay = {name.blob for arg in arguments for name in names_of(arg)}
+    return [name for name in names if name.blob not in stay]
+
+
+def _place(row: Row) -> tuple[int, int]:
+    ms, _, number = row.id.partition("-")
+    return int(ms), int(number)
