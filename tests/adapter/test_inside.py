@@ -23,7 +23,7 @@ from tests.inside import Inside
 from typing_extensions import TypedDict
 
 from drumline import Cluster
-from drumline.errors import FeatureNotBuilt, GraphRecursionError, InvalidUpdateError, RouteError
+from drumline.errors import GraphRecursionError, InvalidUpdateError, RouteError
 from drumline.langgraph import adapt
 from drumline.types import Interrupt as OurInterrupt
 from drumline_transport.local_server import LocalServer, find_server
@@ -252,8 +252,6 @@ def test_a_client_that_holds_the_graph_calls_it_as_if_bound(cluster: Cluster) ->
     assert held("hand").invoke("x", output_keys="b") == "xx"
     assert list(held("hand").stream("x")) == list(THEIRS["hand"].stream("x"))
     assert list(held("flow").stream(3)) == list(THEIRS["flow"].stream(3))
-    with pytest.raises(FeatureNotBuilt):
-        held("asks_twice").start(Command(resume=1))
 
 
 def test_members_of_an_enum_are_names(cluster: Cluster) -> None:

@@ -11,7 +11,7 @@ from langgraph._internal._scratchpad import PregelScratchpad
 
 from drumline.langgraph.their_ids import their_interrupt_id
 from drumline.langgraph.thread_saver import saver_of
-from drumline_protocol.checkpoint_ids import interrupt_id
+from drumline_protocol.checkpoint_ids import NEXT, interrupt_id
 from drumline_worker.job import Job
 
 _DURABILITY = getattr(keys, "CONFIG_KEY_DURABILITY", "__pregel_durability")
@@ -20,15 +20,18 @@ _DURABILITY = getattr(keys, "CONFIG_KEY_DURABILITY", "__pregel_durability")
 def new_scratchpad(job: Job, answers: Sequence[Any]) -> Any:
     """What LangGraph's code counts in while a task runs, with the answers to its questions so far."""
 
-    def no_answer(_consume: bool = False) -> Any:
-        return None
+    given = {} if job.thread is None else job.thread.answers
+
+    def next_answer(consume: bool = False) -> Any:
+        """The answer that is for whichever question is asked next, also one of a graph that the code calls."""
+        return given.pop(NEXT, None) if consume else given.get(NEXT)
 
     return PregelScratchpad(
         step=job.step,
         stop=job.stop,
         call_counter=count().__next__,
         interrupt_counter=count().__next__,
-        get_null_resume=no_answer,
+        get_null_resume=next_answer,
         resume=list(answers),
         subgraph_counter=count().__next__,
     )
@@ -49,7 +52,7 @@ def thread_keys(job: Job) -> dict[str, Any]:
     thread = job.thread
     if thread is None:
         return {keys.CONFIG_KEY_CHECKPOINTER: None, keys.CONFIG_KEY_CHECKPOINT_MAP: {}}
-    answers = {id_: answer for id_, answer in thread.answers.items() if id_}  # "": for the next question of a plan
+    answers = {id_: answer for id_, answer in thread.answers.items() if id_ != NEXT}
     return {
         keys.CONFIG_KEY_THREAD_ID: thread.id,
         keys.CONFIG_KEY_CHECKPOINTER: saver_of(thread),
@@ -60,6 +63,11 @@ def thread_keys(job: Job) -> dict[str, Any]:
     }
 
 
+def note_answers(job: Job, scratchpad: Any) -> None:
+    """The task has taken answers that nobody knew to be for it: from now on they are its own."""
+    job.taken[:] = scratchpad.resume[len(job.answers) :]
+
+
 def our_question_id(job: Job, ns: str, id_: str) -> str:
     """The run machine's id of a question, if it is one of the task at `ns`; another one as it is.
 
@@ -67,7 +75,7 @@ def our_question_id(job: Job, ns: str, id_: str) -> str:
     code calls keep LangGraph's, under which LangGraph's code will look for the answers.
     """
     if job.thread is not None:
-        for number in range(len(job.answers) + 1):
-            if id_ == their_interrupt_id(ns, number):
-                return interrupt_id(ns, len(job.answers))
+        had = len(job.answers) + len(job.taken)
+        if id_ in (their_interrupt_id(ns, had), their_interrupt_id(ns, 0)):  # LangGraph's older versions: always that
+            return interrupt_id(ns, had)
     return id_

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from drumline.call import Call
@@ -20,8 +20,8 @@ def adapt(graph: Any, *, strict_wire: bool | None = None) -> AdaptedGraph:
     """A graph that LangGraph compiled, to be run by drumline: embedded, or on a cluster with `.on(cluster)`.
 
     `graph` stays as it is. `strict_wire` is that of drumline's `compile()`. Raises UnsupportedLangGraph for a version
-    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (a checkpointer,
-    breakpoints, error handlers, a cache), TypeError for something that is no graph of LangGraph.
+    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (error handlers, a
+    cache), TypeError for something that is no graph of LangGraph.
     """
     check_version()
     if not is_langgraph(graph):
@@ -89,6 +89,11 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         def invoke(self, *args: Any, **kwargs: Any) -> Any: ...
         async def ainvoke(self, *args: Any, **kwargs: Any) -> Any: ...
 
+    def get_subgraphs(self, *, namespace: str | None = None, recurse: bool = False) -> Iterator[tuple[str, Any]]:
+        """LangGraph's own graphs within."""
+        subgraphs: Iterator[tuple[str, Any]] = self.langgraph.get_subgraphs(namespace=namespace, recurse=recurse)
+        return subgraphs
+
     def as_result(self, output: Any) -> Any:
         """What LangGraph's `invoke` returns."""
         from drumline.langgraph.values import their_output
@@ -105,6 +110,11 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         if self.program.eager:
             input = self._packed(input, asked)
         call = super().prepare_call(input, config, **asked)
+        answers = getattr(input, "resume", None) is not None
+        if answers and call.saver is None and call.caller is None and not asked.get("elsewhere"):
+            raise RuntimeError(
+                f"Cannot use Command(resume=...) without checkpointer: compile graph {self.name!r} with one."
+            )
         if self.program.eager:  # LangGraph's own loop keeps its thread
             call.saver = None
         return call

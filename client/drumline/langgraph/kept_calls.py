@@ -22,15 +22,11 @@ class KeptCalls:
     """
 
     def __init__(self, job: Job) -> None:
-        self._thread = thread = job.thread
-        self._found: dict[str, Outcome] | None = None
-        if thread is None:
-            self._found = {}
-            return
-        self._saver = saver_of(thread)
-        self._place = config_at(thread.id, joined_ns(job.ns), thread.checkpoint)
-        if not thread.resumes:
-            self._found = {}
+        thread = job.thread
+        self._saver: Any = None if thread is None else saver_of(thread)
+        self._place = {} if thread is None else config_at(thread.id, joined_ns(job.ns), thread.checkpoint)
+        resumes = thread is not None and self._saver is not None and thread.resumes
+        self._found: dict[str, Outcome] | None = None if resumes else {}
 
     def of(self, id_: str) -> Outcome:
         """What an earlier run has left of a call."""
@@ -49,12 +45,12 @@ class KeptCalls:
 
     def keep(self, id_: str, writes: Sequence[tuple[str, Any]], path: str) -> None:
         """Keep the result of a call, or the answers that it has had."""
-        if self._thread is not None and (kept := _kept(writes)):
+        if self._saver is not None and (kept := _kept(writes)):
             self._saver.put_writes(self._place, kept, id_, path)
 
     async def akeep(self, id_: str, writes: Sequence[tuple[str, Any]], path: str) -> None:
         """The twin of `keep`."""
-        if self._thread is not None and (kept := _kept(writes)):
+        if self._saver is not None and (kept := _kept(writes)):
             await _acall(self._saver, "put_writes", self._place, kept, id_, path)
 
 

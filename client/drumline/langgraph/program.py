@@ -127,6 +127,9 @@ class CalledGraph:
     Its program is made when it is asked for: a graph may call itself.
     """
 
+    #: as `LangGraphNode.strict_wire`
+    strict_wire = False
+
     def __init__(self, graph: Any) -> None:
         self._graph = graph
 

@@ -18,7 +18,7 @@ from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import ExecutionInfo, RunControl, Runtime
 from langgraph.types import PregelExecutableTask
 
-from drumline.langgraph.asking import new_scratchpad, our_question_id, thread_keys
+from drumline.langgraph.asking import new_scratchpad, note_answers, our_question_id, thread_keys
 from drumline.langgraph.bodies import limit_tools, process_of
 from drumline.langgraph.calls import Calls
 from drumline.langgraph.capabilities import capabilities_of
@@ -56,6 +56,8 @@ class LangGraphNode:
         self._name = name
         #: that of the graph that the node is, if drumline plans that
         self.program: Program | None = None
+        #: runs of that graph alone, which update it from outside, take its values as they are
+        self.strict_wire = False
         self._node = graph.nodes[name]
         self._process = process_of(self._node)
         self._renamed = plain_channels(graph.nodes)
@@ -84,7 +86,7 @@ class LangGraphNode:
                 for number, writer in enumerate(task.writers):
                     writer.invoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
-            raise _ours(context, signal) from None
+            raise _ours(context, task, signal) from None
         return self._writes(context.job, task)
 
     async def arun(self, context: TaskContext) -> Writes:
@@ -101,7 +103,7 @@ class LangGraphNode:
                 for number, writer in enumerate(task.writers):
                     await writer.ainvoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
-            raise _ours(context, signal) from None
+            raise _ours(context, task, signal) from None
         return self._writes(context.job, task)
 
     def _writes(self, job: Job, task: PregelExecutableTask) -> Writes:
@@ -159,7 +161,8 @@ class LangGraphStart(LangGraphNode):
         return values.get("__root__") if "__root__" in self._keys else values
 
 
-def _ours(context: TaskContext, signal: Exception) -> Exception:
+def _ours(context: TaskContext, task: PregelExecutableTask, signal: Exception) -> Exception:
+    note_answers(context.job, task.config["configurable"][keys.CONFIG_KEY_SCRATCHPAD])
     if not isinstance(signal, GraphInterrupt):
         return our_parent_command(signal)
     return our_interrupt(signal, lambda id_: our_question_id(context.job, context.checkpoint_ns, id_))

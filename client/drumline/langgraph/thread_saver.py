@@ -12,8 +12,13 @@ from drumline_worker.job import JobThread
 
 
 def saver_of(thread: JobThread) -> Any:
-    """What LangGraph's loop keeps a called graph with: where the thread of the run is kept."""
+    """What LangGraph's loop keeps a called graph with: where the thread of the run is kept.
+
+    None on a worker, which writes no thread: there a graph that a node's code calls starts over.
+    """
     store = thread.store
+    if not hasattr(store, "saver"):
+        return None
     names = getattr(store, "names", None)
     return store.saver if names is None else RenamingSaver(store.saver, names)
 

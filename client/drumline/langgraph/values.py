@@ -72,7 +72,7 @@ def _is_pair(item: Any) -> bool:
     return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
 
 
-def our_interrupt(error: Any, our_id: Callable[[str], str]) -> GraphInterrupt:
+def our_interrupt(error: Any, our_id: Callable[[str], str] = str) -> GraphInterrupt:
     """LangGraph's `GraphInterrupt` as drumline's, whose questions have the ids that `our_id` makes of LangGraph's."""
     interrupts: Sequence[Any] = error.args[0] if error.args else ()
     return GraphInterrupt(tuple(_our_question(item, our_id(item.id)) for item in interrupts))
