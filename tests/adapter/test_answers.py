@@ -46,7 +46,7 @@ def calls(made: list[Any]) -> tuple[Any, list[Any]]:
 
     builder: Any = StateGraph(Log)
     graph = builder.add_node("node", node).add_edge(START, "node").compile(TheirSaver(), name="calls")
-    return graph, [{"log": []}, *map(lambda answer: Command(resume=answer), (5, 7, 8)), {"log": ["again"]}]
+    return graph, [{"log": []}, *(Command(resume=answer) for answer in (5, 7, 8)), {"log": ["again"]}]
 
 
 def functional(made: list[Any]) -> tuple[Any, list[Any]]:

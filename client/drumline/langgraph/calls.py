@@ -29,6 +29,7 @@ from drumline.langgraph.kept_calls import KeptCalls, result_of_call
 from drumline_graph.channels.base import MISSING
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.facts import STREAMED
+from drumline_protocol.metadata import shown_metadata
 from drumline_worker.job import Job
 
 Future = Any
@@ -101,7 +102,10 @@ class Calls:
         Awaitable where an event loop runs, else with `.result()`.
         """
         task = self._task(func, input, retry_policy, callbacks, timeout)
-        self._tell("tasks", {"id": task.id, "name": task.name, "input": input, "triggers": _PUSH_TRIGGER})
+        begun = {"id": task.id, "name": task.name, "input": input, "triggers": _PUSH_TRIGGER}
+        if metadata := shown_metadata(self._config["metadata"], self._config.get("tags") or ()):
+            begun["metadata"] = metadata
+        self._tell("tasks", begun)
         result = result_of_call(self._kept.of(task.id))
         try:
             loop = asyncio.get_running_loop()
