@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drumline_coordinator.machine import Machine
+from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_protocol.checkpoints import joined_ns
@@ -27,4 +28,5 @@ def task_thread(machine: Machine, task: Task) -> TaskThread | None:
         return None
     scope = task.scope
     rows = thread.called.get(task.id, [])
-    return TaskThread(scope.checkpoint, standing(thread, scope), scope.resumed, thread.answers, rows)
+    parents, single = standing(thread, scope), single_answer(thread, task.id)
+    return TaskThread(scope.checkpoint, parents, scope.resumed, thread.answers, rows, thread.addressed, single)

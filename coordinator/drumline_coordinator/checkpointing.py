@@ -121,7 +121,7 @@ def parents_of(thread: ThreadRun, scope: Scope) -> dict[str, str]:
 def tracked(program: Program, cells: Mapping[str, Any]) -> dict[str, Any]:
     """The cells that a checkpoint keeps: all but those of `UntrackedValue` channels."""
     channels = program.channels
-    return {name: cell for name, cell in cells.items() if not isinstance(channels[name], UntrackedValue)}
+    return {name: cell for name, cell in cells.items() if not isinstance(channels.get(name), UntrackedValue)}
 
 
 def keep_writes(machine: Machine, task: Task, writes: Any) -> None:

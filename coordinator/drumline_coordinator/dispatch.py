@@ -24,6 +24,11 @@ class Dispatcher:
         self.codec = codec
         self._shared = shared
 
+    @property
+    def shared(self) -> bytes:
+        """What all messages have in common, as the run's record holds it too."""
+        return self._shared.data
+
     def message(self, task: Task, token: str = "", below: TaskThread | None = None) -> bytes:
         """The encoded message of a task's current attempt. `token` is what its executor must show with all it says.
 

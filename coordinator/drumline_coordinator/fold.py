@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drumline_coordinator.cells import Kept, fold_kept
+from drumline_coordinator.cells import fold_kept
+from drumline_coordinator.fold_kept import KEPT_FOLDS
+from drumline_coordinator.fold_threads import THREAD_FOLDS
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.tasks import (
     DONE,
     FAILED,
     INTERRUPTED,
-    OPEN,
     PARKED,
     PLANNED,
     ROUTE,
@@ -28,35 +29,27 @@ from drumline_coordinator.tasks import (
     Task,
     TaskStatus,
 )
-from drumline_graph.constants import INTERRUPT, PUSH, START, TASKS
+from drumline_graph.constants import PUSH, START, TASKS
 from drumline_graph.delta import patched
-from drumline_graph.superstep import State, path_key_of
+from drumline_graph.superstep import path_key_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
-    Checkpointed,
     Emitted,
     GraphEntered,
     GraphExited,
-    GraphKept,
     GraphPaused,
-    GraphResumed,
-    InputTaken,
     Noticed,
     PlanMade,
     PlannedTask,
     RoutingStarted,
     RunFinished,
-    RunKept,
     StepCommitted,
-    TaskAnswered,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
-    TaskKept,
     TaskLeft,
     TaskParked,
-    UpdateBegun,
 )
 from drumline_protocol.graph_paths import task_of
 from drumline_protocol.leaving import leaves
@@ -115,54 +108,6 @@ def _paused(state: RunState, fact: GraphPaused) -> None:
     state.scopes[fact.ns].paused = True
 
 
-def _graph_kept(state: RunState, fact: GraphKept) -> None:
-    """A graph of a head: all at once what its facts had made of it."""
-    ns, parent = fact.ns, None
-    if ns != state.root_ns:
-        parent = state.tasks[task_of(ns, fact.task)]
-    program = state.program if parent is None else parent.node.subprogram
-    assert program is not None
-    scope = Scope(program, ns, fact.path, state.limit, parent)
-    if parent is None:
-        state.root = scope
-    else:
-        parent.child = scope
-        if parent.status is PLANNED and parent.phase != ROUTE:  # its graph goes on from a checkpoint
-            parent.become(RUNNING)
-    state.scopes[ns] = scope
-    seen = {name: dict(versions) for name, versions in fact.seen.items()}
-    cells = {**fact.cells, **(fact.opened or {})}
-    scope.state = State(cells, dict(fact.versions), seen, max(fact.versions.values(), default=0))
-    scope.kept = {key: Kept(*how) if type(how) is list else how for key, how in fact.kept.items()}
-    state.version = max(state.version, scope.state.top)  # numbers of one graph go on rising from run to run
-    state.checkpoint = max(state.checkpoint, fact.checkpoint)
-    scope.step, scope.checkpoint = fact.step, fact.checkpoint
-    scope.stop = fact.stop or scope.stop
-    scope.updates = fact.updates
-    scope.leaving, scope.asks, scope.paused = (name in fact.flags for name in ("leaving", "asks", "paused"))
-    scope.resumed = "resumed" in fact.flags
-    scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
-    for row in fact.tasks:
-        _task_kept(state, scope, row)
-    scope.open_tasks = sum(task.status in OPEN for task in scope.tasks.values())
-
-
-def _task_kept(state: RunState, scope: Scope, row: TaskKept) -> None:
-    node = scope.program.start if row.name == START else scope.program.nodes[row.name]
-    key = node.path_key if row.path == node.path else path_key_of(row.path)
-    task = Task(row.id, row.name, row.path, key, row.triggers, row.input, node, scope)
-    task.status, task.story, task.phase = TaskStatus(row.story[-1:]), row.story, row.phase
-    task.attempt, task.lost, task.deaths = row.attempt, row.lost, row.deaths
-    task.executor, task.n, task.reason = row.executor or None, row.n, row.reason
-    task.writes = None if row.writes is None else [(channel, value) for channel, value in row.writes]
-    task.interrupts, task.answers = row.interrupts, row.answers
-    scope.tasks[task.id] = state.tasks[task.id] = task
-    state.running += task.is_sent
-    state.parked += task.status is PARKED
-    if task.status is PLANNED and task.runs_on_worker:
-        state.ready[task.id] = task
-
-
 # -- supersteps ------------------------------------------------------------------------------------
 
 
@@ -213,45 +158,6 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
     scope.resumed = False
-
-
-def _taken(state: RunState, fact: InputTaken) -> None:
-    scope = state.scopes[fact.ns]
-    changed = fact.cells
-    if changed is None:
-        changed = patched(scope.state.cells, decoded_changes(fact.changes, _nothing))
-    if changed:
-        state.version += 1
-    scope.state.advance(scope.program, changed, fact.dropped, state.version)
-    if fact.kept or scope.kept:
-        fold_kept(scope, state.version, fact.changes, fact.kept)
-
-
-def _nothing(_channel: str) -> list[Any]:
-    return []
-
-
-# -- checkpoints -----------------------------------------------------------------------------------
-
-
-def _checkpointed(state: RunState, fact: Checkpointed) -> None:
-    scope = state.scopes[fact.ns]
-    scope.checkpoint, scope.step = fact.id, fact.step
-    state.checkpoint = max(state.checkpoint, fact.id)
-
-
-def _update_begun(state: RunState, fact: UpdateBegun) -> None:
-    state.scopes[fact.ns].updates = fact.rest
-
-
-def _resumed(state: RunState, fact: GraphResumed) -> None:
-    scope = state.scopes[fact.ns]
-    scope.resumed = True
-    scope.state.seen[INTERRUPT] = dict(scope.state.versions)
-
-
-def _answered(state: RunState, fact: TaskAnswered) -> None:
-    state.tasks[fact.task].answers = list(unbox(fact.answers))
 
 
 # -- attempts --------------------------------------------------------------------------------------
@@ -382,13 +288,6 @@ def _writes(state: RunState, writes: Any) -> Any:
 # -- the run ---------------------------------------------------------------------------------------
 
 
-def _run_kept(state: RunState, fact: RunKept) -> None:
-    state.version = fact.version
-    state.checkpoint = fact.checkpoint
-    state.noticed = set(fact.noticed)
-    state.heard = {id_: (attempt, n) for id_, (attempt, n) in fact.heard.items()}
-
-
 def _noticed(state: RunState, fact: Noticed) -> None:
     state.noticed.add(fact.key)
 
@@ -404,11 +303,6 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     GraphPaused: _paused,
     PlanMade: _planned,
     StepCommitted: _committed,
-    InputTaken: _taken,
-    Checkpointed: _checkpointed,
-    UpdateBegun: _update_begun,
-    GraphResumed: _resumed,
-    TaskAnswered: _answered,
     Emitted: _emitted,
     AttemptRetracted: _retracted,
     TaskParked: _parked,
@@ -419,6 +313,6 @@ FOLDS: dict[type, Callable[[RunState, Any], None]] = {
     RoutingStarted: _routing_started,
     Noticed: _noticed,
     RunFinished: _over,
-    RunKept: _run_kept,
-    GraphKept: _graph_kept,
+    **KEPT_FOLDS,
+    **THREAD_FOLDS,
 }

@@ -13,6 +13,7 @@ from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import Scope, Task
 from drumline_protocol.cells import cell_name
 from drumline_protocol.facts import Fact, GraphKept, RunKept, RunStarted, TaskKept
+from drumline_protocol.heads import versions_named
 
 
 def head_facts(started: RunStarted, state: RunState, log_bytes: int, since: str = "") -> list[Fact]:
@@ -85,11 +86,14 @@ def _task(task: Task) -> TaskKept:
 
 
 def bases_in(facts: Sequence[Fact]) -> dict[str, int]:
-    """The cells of the cell store that a head names, each with the version of its base."""
-    return {
-        cell_name(fact.ns, channel): how[1]
-        for fact in facts
-        if type(fact) is GraphKept
-        for channel, how in fact.kept.items()
-        if type(how) is list
-    }
+    """The cells of the cell store that a head names, each with the lowest base that a reader of the head needs.
+
+    That is the base of the newest version, or of an older one that the argument of a Send is made of.
+    """
+    bases: dict[str, int] = {}
+    for fact in facts:
+        if type(fact) is GraphKept:
+            named = [(cell_name(fact.ns, key), how[1]) for key, how in fact.kept.items() if type(how) is list]
+            for cell, base in (*named, *((at.cell, at.base) for at in versions_named(fact))):
+                bases[cell] = min(base, bases.get(cell, base))
+    return bases

@@ -98,16 +98,19 @@ def histories(program: Program, ns: str) -> Iterator[str]:
             yield from histories(inner, below)
 
 
-def program_at(program: Program, base: str, ns: str) -> Program:
+def program_at(program: Program, base: str, ns: str) -> Program | None:
     """The graph whose checkpoints have the namespace `ns`, within that of `program`, which is `base`.
 
-    Where a part names no graph within that is known (a call's number), the one around it.
+    None for a graph that is not known: one that a node's code calls, and that does not show there.
     """
     for part in split_ns(ns)[len(split_ns(base)) :]:
+        if part.isdecimal():  # the number of a call
+            continue
         node = program.nodes.get(part.partition(":")[0])
         inner = None if node is None else graph_within(node)
-        if inner is not None:
-            program = getattr(inner, "program", inner)
+        if inner is None:
+            return None
+        program = getattr(inner, "program", inner)
     return program
 
 

@@ -143,11 +143,11 @@ class Stage:
         return messages
 
     def _send(self, open_run: OpenRun, messages: Sequence[tuple[Task, str, bytes]]) -> None:
-        run_id, commit = open_run.run.id, self.commit
+        run_id, commit, shared = open_run.run.id, self.commit, open_run.dispatcher.shared
         for task, token, data in messages:
             key, digest = attempt_key(task.id, task.attempt), token_digest(token)
             open_run.digests[key] = digest
-            commit.tasks.append(TaskAppend(run_id, key, task.node.pool, data, digest, _part_of(task)))
+            commit.tasks.append(TaskAppend(run_id, key, task.node.pool, data, digest, _part_of(task), shared))
             self.entries_left -= 1
             self._bytes_left -= len(data)
 

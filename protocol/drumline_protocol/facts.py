@@ -13,11 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from drumline_protocol.kept_facts import GraphKept as GraphKept
+from drumline_protocol.kept_facts import Namespace as Namespace
+from drumline_protocol.kept_facts import RunKept as RunKept
+from drumline_protocol.kept_facts import TaskKept as TaskKept
+
 #: kinds of an item in `Emitted.items`: a custom event, a message, a fact of a graph that a node called, and an item
 #: `(ns, mode, payload)` of a stream that another engine made (with a header: it belongs to its task's own graph)
 CUSTOM, MESSAGE, NESTED, STREAMED = 0, 1, 2, 3
-
-Namespace = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -320,76 +323,6 @@ class RunFinished:
     at_ms: float
     #: embedded only: that question or command, as the exception that the node's code is to see
     control: BaseException | None = None
-
-
-@dataclass(slots=True)
-class RunKept:
-    """In a head: what is known of a run beside its graphs. `log_bytes` is what its log takes up to here.
-
-    `since` is the id of a log entry: all events of the tasks that are open now lie behind it. Empty: they have none.
-    """
-
-    version: int
-    noticed: tuple[str, ...]
-    heard: dict[str, Any]
-    log_bytes: int
-    since: str = ""
-    #: the id of the newest checkpoint that the run has made, or began from
-    checkpoint: str = ""
-
-
-@dataclass(slots=True)
-class TaskKept:
-    """A task of the open superstep in a `GraphKept`. `story` has the letter of each status that it has had."""
-
-    id: str
-    name: str
-    path: tuple[Any, ...]
-    triggers: tuple[str, ...]
-    input: Any
-    phase: str
-    story: str
-    attempt: int
-    lost: int
-    deaths: int
-    executor: str
-    n: int
-    writes: Any
-    interrupts: Any
-    reason: str
-    answers: list[Any] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class GraphKept:
-    """In a head: one open graph as it stands; parents come before the graphs in their nodes.
-
-    `cells` are the values of its channels, but those that `kept` names: in the cell store (`[version, base, rows,
-    bytes, bytes of the value]`), or as the `Named` of a blob. `output` is what the graph would return if that is
-    something else than what its cells hold. `flags` are those of `leaving`, `asks`, `paused`, `resumed` and `now`
-    (there is an output, and the cells hold it) that are set.
-    """
-
-    ns: Namespace
-    path: str
-    step: int
-    cells: dict[str, Any]
-    kept: dict[str, Any]
-    versions: dict[str, Any]
-    seen: dict[str, Any]
-    output: Any
-    flags: tuple[str, ...]
-    tasks: list[TaskKept]
-    #: its step limit; 0: that of the run
-    stop: int = 0
-    #: the id of the checkpoint that the superstep started from, of a graph of a thread
-    checkpoint: str = ""
-    #: as in `GraphEntered`
-    task: str = ""
-    #: the `rest` of its `UpdateBegun`; None: it is not updated
-    updates: Any = None
-    #: in a process that has read them: the values of the cells that `kept` names
-    opened: dict[str, Any] | None = None
 
 
 Fact = (

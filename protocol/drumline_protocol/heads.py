@@ -8,11 +8,14 @@ once the log is longer than its bound: what is left of it begins at the older on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from drumline_graph.channels.base import MISSING
-from drumline_protocol.cells import CellRow, assemble, cell_name
+from drumline_graph.constants import TASKS
+from drumline_graph.types import Send
+from drumline_protocol.cells import CellAt, CellRow, assemble, cell_name
 from drumline_protocol.codec import Codec
+from drumline_protocol.codec_derived import Derived
 from drumline_protocol.facts import Fact, GraphKept
 
 #: owner, cell, and the versions to read: behind the first number up to the second one
@@ -62,19 +65,43 @@ def entry_numbers(id_: str) -> tuple[int, int]:
     return 0, 0
 
 
-def open_head(codec: Codec, owner: str, facts: Sequence[Fact], read: ReadCells) -> None:
-    """Put the cells that lie in the cell store into `GraphKept` facts. `owner` has them. CellMissing, DecodeError."""
+def open_head(
+    codec: Codec, owner: str, facts: Sequence[Fact], read: ReadCells, *, arguments: bool = False
+) -> dict[CellAt, Any]:
+    """Put the cells of `owner` that lie in the cell store into `GraphKept` facts. CellMissing, DecodeError.
+
+    With `arguments`, returns the older versions of cells too that arguments of Sends in the head are made of. A version
+    that is the newest one is left out: it is what the cell holds.
+    """
     wanted: list[tuple[GraphKept, str, int, CellAsked]] = []
+    older: dict[CellAt, CellAsked] = {}
     for fact in facts:
         if type(fact) is GraphKept:
+            newest = {}
             for channel, how in fact.kept.items():
                 if type(how) is list:
                     version, base = how[0], how[1]
+                    newest[cell_name(fact.ns, channel)] = version
                     wanted.append((fact, channel, version, (owner, cell_name(fact.ns, channel), base - 1, version)))
-    if not wanted:
-        return
-    found = read([cell for *_, cell in wanted])
-    for (fact, channel, version, _), rows in zip(wanted, found, strict=True):
+            if arguments:
+                named = (at for at in versions_named(fact) if newest.get(at.cell) != at.version)
+                older.update((at, (owner, at.cell, at.base - 1, at.version)) for at in named)
+    if not wanted and not older:
+        return {}
+    found = read([*(cell for *_, cell in wanted), *older.values()])
+    for (fact, channel, version, _), rows in zip(wanted, found, strict=False):
         value = assemble(codec, rows, version)
         if value is not MISSING:
             fact.cells[channel] = value
+    return {at: assemble(codec, rows, at.version) for at, rows in zip(older, found[len(wanted) :], strict=True)}
+
+
+def versions_named(graph: GraphKept) -> list[CellAt]:
+    """The versions of cells that arguments in a graph of a head are made of: what its tasks got, and what they sent."""
+    sent = (
+        value.arg
+        for row in graph.tasks
+        for channel, value in row.writes or ()
+        if channel == TASKS and type(value) is Send
+    )
+    return [at for arg in (*(row.input for row in graph.tasks), *sent) if type(arg) is Derived for at in arg.cells]

@@ -291,7 +291,8 @@ class TaskThread:
     """Where a task stands on its run's thread (`drumline_worker.job.JobThread`).
 
     `parents` has the checkpoints of the graphs around the task, by namespace. `answers` are those that this run was
-    given, by question. `rows` are what graphs that the task's code called in an earlier run have added.
+    given, by question. `rows` are what graphs that the task's code called in an earlier run have added. `addressed`
+    are the checkpoints that the run's caller has named, `single` is the question that has the only answer.
     """
 
     checkpoint: str
@@ -299,6 +300,8 @@ class TaskThread:
     resumes: bool
     answers: dict[str, Any]
     rows: list[bytes]
+    addressed: dict[str, str] = field(default_factory=dict)
+    single: str | None = None
 
 
 @dataclass(slots=True)

@@ -20,9 +20,11 @@ from drumline.errors import LogTrimmed
 from drumline.views import View
 from drumline_graph.builder import StateGraph
 from drumline_graph.compile import compile_program
+from drumline_graph.constants import INTERRUPT
+from drumline_graph.types import Interrupt
 from drumline_protocol import wire
 from drumline_protocol.heads import MARKS, heads_in, trimmed_to
-from drumline_protocol.messages import TaskMessage
+from drumline_protocol.messages import TaskInterrupt, TaskMessage
 from drumline_protocol.named import move_out
 
 BOUND = 100_000
@@ -104,6 +106,31 @@ def test_a_run_of_any_length_goes_on_and_holds_no_more_than_its_bound() -> None:
     reader, items = join(seat, BEGINNING, "values", newest=True)
     items += rest(seat, reader)
     assert items[-1][0] == ("values", {"l": ["i", "x", "x"]}) and reader.ended
+
+
+def test_a_head_tells_what_the_one_task_asks_that_asks() -> None:
+    # Given a run of two tasks: one of them asks, the other emits so much that a head is written
+    seat = Seat({"g": graph((START, "a"), (START, "b"))}, log_bytes_max=BOUND)
+    asking, talking = seat.start()
+    questions = (Interrupt("go on?", id="i1"),)
+    seat.say(TaskInterrupt("r1", asking.task, asking.attempt, "w1", seat.codec.box([*questions]), asking.token, 0))
+    seat.settle()
+    asked = len(seat.facts())
+    said = talk(seat, talking, 10_000)
+    # When somebody wants the output who comes now
+    reader, items = join(seat, BEGINNING, "values", newest=True)
+    assert heads_in(seat.broker.load_run(0, "r1"))[0].fact > asked, "the head was written behind the question"
+    # Then it is told the question, and the state in which it was asked
+    assert [item for item, _ in items] == [
+        ("values", {"l": ["i"]}),
+        ("values", {"l": ["i"], INTERRUPT: questions}),
+    ]
+    seat.say(seat.result(talking, events=said))
+    seat.settle()
+    assert [item for item, _ in rest(seat, reader)] == [("values", {"l": ["i", "x"]})] and reader.ended
+    whole, _ = join(seat, BEGINNING, "values")
+    with pytest.raises(LogTrimmed):
+        rest(seat, whole)
 
 
 def test_a_reader_is_told_what_is_left_and_can_go_on_there() -> None:

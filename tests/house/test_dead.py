@@ -58,7 +58,6 @@ CALLED_BY_OTHERS = {
 }
 #: what stands there for what is not built yet, and for tests
 RESERVED = {
-    "ahistory": "of the interface that all stores of threads have",
     "schema_types": "the codec tables of the simulation",
 }
 KINDS = {"class", "function", "method", "property"}

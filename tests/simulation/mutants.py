@@ -10,7 +10,7 @@ from typing import Any
 
 from drumline.testing._sim.network import SimServer
 from drumline.views.graphs import OpenTask
-from drumline_coordinator import attempts, cells, opened, recovery, run, staging
+from drumline_coordinator import attempts, cells, heads, opened, recovery, run, staging
 from drumline_coordinator.cells import NewVersion
 from drumline_coordinator.fold import fold
 from drumline_coordinator.keeper import Keeper
@@ -223,9 +223,11 @@ def base_dropped_too_early() -> AbstractContextManager[None]:
     return patched(cells, "NewVersion", row)
 
 
-def trimmed_under_arguments() -> AbstractContextManager[None]:
-    """A version goes with the next base, though the argument of a Send is made of it."""
-    return patched(staging, "bases_named", lambda _tasks: {})
+@contextmanager
+def trimmed_under_arguments() -> Iterator[None]:
+    """A version goes with the next base, though the argument of a Send is made of it: tasks and heads do not say so."""
+    with patched(staging, "bases_named", lambda _tasks: {}), patched(heads, "versions_named", lambda _graph: []):
+        yield
 
 
 def argument_of_another_version() -> AbstractContextManager[None]:

@@ -85,7 +85,7 @@ class OldLink:
     def broker(self) -> Any:
         return self._taken.values
 
-    def partition(self, _run_id: str) -> int:
+    def partition(self, _run_id: str, _thread: str = "") -> int:
         return self._partition
 
     def record(self, _run_id: str) -> dict[str, bytes]:

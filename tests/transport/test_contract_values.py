@@ -346,3 +346,29 @@ def test_a_log_is_not_made_of_an_entry_that_is_gone(backend: Any, broker: Any) -
     [reply] = settle(broker, commit)
     assert (reply.status, heard.id in reply.detail) == ("diverged", True)
     assert broker.load_log(0, "r") == [] and rows(broker) == []
+
+
+def test_what_all_tasks_of_a_run_have_in_common_is_taken_from_its_record(backend: Any, broker: Any) -> None:
+    lease = lease_of(broker)
+    common, argument = b"$3\r\ncommon\xff" * 20, bytes(range(256))
+    [heard] = told(broker, argument)
+    fields = [("r", {"shared": common, "status": "open"})]
+    first = TaskAppend("r", "t:1", "default", b"one " + common + b" more", "digest", b"", common)
+    assert statuses(settle(broker, commit_of(lease, 1, fields=fields, tasks=[first]))) == [(1, "applied")]
+    second = TaskAppend("r", "t:2", "default", common + b" two", "digest", b"in no log", common)
+    third = TaskAppend("r", "t:3", "default", b"3" + common + b"<" + argument + b">", "digest", argument, common)
+    other = TaskAppend("r", "t:4", "default", b"of another kind", "digest", b"", common)
+    commit = commit_of(
+        lease, 2, logs=[log("r", 1, 1, b"[" + argument + b"]")], tasks=[second, third, other], heard=[heard]
+    )
+    assert statuses(settle(broker, commit)) == [(2, "applied")]
+    tasks = [first, second, third, other]
+    assert [found.data for found in broker.take(["default"], "w", 9, 0)] == [task.data for task in tasks]
+    if backend.name != "memory":
+        packed = pack_commit(commit, broker._keys)
+        assert packed.count(common) == packed.count(argument) == 0
+        # And nothing is done if the record is gone
+        backend.raw("DEL", broker._keys.run(0, "r"))
+        [reply] = settle(broker, commit_of(lease, 3, logs=[log("r", 2, 2)], tasks=[second]))
+        assert (reply.status, "in common" in reply.detail) == ("diverged", True)
+        assert len(broker.load_log(0, "r")) == 1

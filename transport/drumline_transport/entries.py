@@ -150,7 +150,7 @@ class TaskAppend:
 
     The run record keeps its stream id under `attempt` (`<task>:<attempt>`) until the attempt is settled or withdrawn.
     Beside it stands `digest`, by which the coordinator knows the holder of the entry. `part` of
-    its data may stand in the run's log too.
+    its data may stand in the run's log too, and `shared` in its record.
     """
 
     run_id: str
@@ -159,6 +159,7 @@ class TaskAppend:
     data: bytes
     digest: str = ""
     part: bytes = b""
+    shared: bytes = b""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """Logs and tasks in a commit: the words of its script for them. Pure.
 
 Nothing is sent that the server has. What a worker has told lies in the inbox until the commit that answers it, so a log
-entry is put together of that. What lies in such an entry need not be sent again for the task that gets it.
+entry is put together of that. What lies in such an entry need not be sent again for the task that gets it. What all
+tasks of a run have in common stands in its record.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 #: What was heard and does not stand in a log, before the search is given up: of dropped answers nothing is told.
 _MISSES_MAX = 8
+
+#: The field of a run's record that holds what all messages of its tasks have in common.
+SHARED = "shared"
 
 #: the index of a key among those of the script, given its name and the letter of its type
 Index = Callable[[str, str], int]
@@ -70,26 +74,34 @@ def task_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
     """The tasks that the commit sends out."""
     p = commit.partition
     words: list[Argument] = []
+    new = {run_id for run_id, fields in commit.fields if SHARED in fields}  # their records do not hold it yet
     for task in commit.tasks:
         k, run = key(keys.tasks(task.pool), "x"), key(keys.run(p, task.run_id), "h")
-        shared = _shared_with_log(commit, task) if task.part else None
-        if shared is None:
-            words += ("T", k, run, task.attempt, task.pool, task.digest, task.data)
+        found = task.data.find(task.shared) if task.shared and task.run_id not in new else -1
+        at: Argument = "" if found < 0 else found
+        data = task.data if found < 0 else task.data[:found] + task.data[found + len(task.shared) :]
+        part = _shared_with_log(commit, task, data, found) if task.part else None
+        if part is None:
+            words += ("T", k, run, task.attempt, task.pool, task.digest, at, data)
         else:
-            words += ("U", k, run, task.attempt, task.pool, task.digest, *shared)
+            words += ("U", k, run, task.attempt, task.pool, task.digest, at, *part)
     return words
 
 
-def _shared_with_log(commit: Commit, task: TaskAppend) -> tuple[bytes, int, int, int, bytes] | None:
-    """What stands before the part of a task's data that a log of its run holds too, where that stands (in which log
+def _shared_with_log(
+    commit: Commit, task: TaskAppend, data: bytes, least: int
+) -> tuple[bytes, int, int, int, bytes] | None:
+    """What stands before the part of `data` that a log of the task's run holds too, where that stands (in which log
     entry of the commit, from where to where), and what stands behind it. None if no log holds it.
+
+    The part begins at `least` or behind that.
     """
-    at = task.data.find(task.part)
+    at = data.find(task.part, max(0, least))
     if at >= 0:
         end = at + len(task.part)
         for number, log in enumerate(commit.logs, 1):
             if log.run_id == task.run_id:
                 found = log.data.find(task.part)
                 if found >= 0:
-                    return task.data[:at], number, found + 1, found + len(task.part), task.data[end:]
+                    return data[:at], number, found + 1, found + len(task.part), data[end:]
     return None

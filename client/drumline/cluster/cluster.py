@@ -208,8 +208,8 @@ class Cluster:
         """What is known of a run, without waiting.
 
         `{"run_id", "graph", "status", "created_ms", "open_tasks"}`. The status is "queued" (it waits for its thread),
-        "open", "done", "failed", "cancelled" or "paused". Each open task is
-        `{"id", "node", "ns", "pool", "attempt", "state", "reason"}`, its state "dispatched", "planned" or "parked".
+        "open", "done", "failed", "cancelled" or "paused". An open task is a dict too: its "id", "node", "ns", "pool",
+        "attempt", "state" ("dispatched", "planned" or "parked") and "reason".
         """
         with late_import():  # it folds the run's facts: readers of streams do not need that
             from drumline.cluster.status import run_status

@@ -5,7 +5,7 @@ Folding the log from its first fact gives the same items, but costs as much as t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,12 @@ from drumline.cluster.position import Position, position_text, run_tag
 from drumline.cluster.reader import RunReader
 from drumline.views.head import events_lie_behind, needs_all_facts, shown_at, tells_output
 from drumline_protocol import wire
+from drumline_protocol.cells import CellAt
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError, LogGap, LogTrimmed, ValueMissing
-from drumline_protocol.heads import MARKS, Head, entry_numbers, heads_in, trimmed_to
+from drumline_protocol.facts import GraphKept, RunStarted
+from drumline_protocol.heads import MARKS, Head, entry_numbers, heads_in, open_head, trimmed_to
+from drumline_protocol.keys import owner_of_run
 
 if TYPE_CHECKING:
     from drumline_transport.broker import ClientVerbs, LogEntry
@@ -94,11 +97,22 @@ class LateStart:
         facts = wire.decode_facts(self.codec, head.data)
         if self.newest and not tells_output(facts, reader.view):
             return []
+        older: dict[CellAt, Any] = {}
         if reader.view.folds_cells:
+            older = open_head(
+                self.codec,
+                owner_of_run(self.run_id, _thread_in(facts)),
+                facts,
+                lambda cells: broker.read_values(p, cells, [])[0],
+                arguments=reader.view.shows_arguments,
+            )
+            for fact in facts:
+                if type(fact) is GraphKept:
+                    fact.opened = {}  # its cells are there
             facts = reader.resolved(facts)
         since = events_lie_behind(facts)
         events, partial = ([], False) if since is None else self._events(broker, p, since, head)
-        reader.begin_at(head, facts, events, partial=partial)
+        reader.begin_at(head, facts, older, events, partial=partial)
         if not self.newest:
             return []
         return [(item, Position(head.fact, 0, head.epoch, True)) for item in shown_at(reader.view, facts)]
@@ -134,3 +148,9 @@ def _serves(head: Head, start: Position) -> bool:
 
 def _last(entry: LogEntry) -> int:
     return entry_numbers(entry.id)[1]
+
+
+def _thread_in(facts: Sequence[Any]) -> str:
+    """The thread of the run that a head is of; empty for a run on none."""
+    thread = next((fact.thread for fact in facts if type(fact) is RunStarted), {})
+    return str(thread.get("thread_id", ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
@@ -11,6 +11,7 @@ from drumline.views import View
 from drumline.views.head import begin_at, forget_events, open_tasks_in, prime
 from drumline_graph.warnings import RunWarning
 from drumline_protocol import wire
+from drumline_protocol.cells import CellAt
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
 from drumline_protocol.facts import (
@@ -93,16 +94,24 @@ class RunReader:
         """Whether a coordinator has begun the run."""
         return self._next > 1
 
-    def begin_at(self, head: Head, facts: Sequence[Any], events: Sequence[Any], *, partial: bool = False) -> None:
+    def begin_at(
+        self,
+        head: Head,
+        facts: Sequence[Any],
+        older: Mapping[CellAt, Any],
+        events: Sequence[Any],
+        *,
+        partial: bool = False,
+    ) -> None:
         """Begin behind a head in place of the first fact. `facts` are the head's, with the values that it names.
 
-        `events` are what the tasks that are open there had emitted; `partial`: some of it is trimmed. ModeNotRecorded,
-        RunIdTaken.
+        `older` are the other versions of cells that arguments in it are made of. `events` are what the tasks that are
+        open there had emitted; `partial`: some of it is trimmed. ModeNotRecorded, RunIdTaken.
         """
         for fact in facts:
             if type(fact) is RunStarted:
                 self._check_started(fact)
-        begin_at(self._view, facts)
+        begin_at(self._view, facts, older)
         if partial:
             self._cut = open_tasks_in(facts)
         self._guarded(lambda: prime(self._view, facts, events))

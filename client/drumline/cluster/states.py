@@ -41,46 +41,46 @@ class ClusterStates:
         return bound
 
     def get_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
-        """As `CompiledStateGraph.get_state`."""
+        """As `get_state` of a compiled graph."""
         found: StateSnapshot = self._bound.get_state(config, subgraphs=subgraphs)
         return found
 
     async def aget_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
-        """As `CompiledStateGraph.aget_state`."""
+        """As `aget_state` of a compiled graph."""
         found: StateSnapshot = await self._bound.aget_state(config, subgraphs=subgraphs)
         return found
 
     def get_state_history(self, config: Mapping[str, Any], **which: Any) -> Iterator[StateSnapshot]:
-        """As `CompiledStateGraph.get_state_history`."""
+        """As `get_state_history` of a compiled graph."""
         yield from self._bound.get_state_history(config, **which)
 
     async def aget_state_history(self, config: Mapping[str, Any], **which: Any) -> AsyncIterator[StateSnapshot]:
-        """As `CompiledStateGraph.aget_state_history`."""
+        """As `aget_state_history` of a compiled graph."""
         async for found in self._bound.aget_state_history(config, **which):
             yield found
 
     def update_state(
         self, config: Mapping[str, Any], values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> dict[str, Any]:
-        """As `CompiledStateGraph.update_state`."""
+        """As `update_state` of a compiled graph."""
         return self.bulk_update_state(config, [[StateUpdate(values, as_node, task_id)]])
 
     async def aupdate_state(
         self, config: Mapping[str, Any], values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> dict[str, Any]:
-        """As `CompiledStateGraph.aupdate_state`."""
+        """As `aupdate_state` of a compiled graph."""
         return await self.abulk_update_state(config, [[StateUpdate(values, as_node, task_id)]])
 
     def bulk_update_state(
         self, config: Mapping[str, Any], supersteps: Sequence[Sequence[StateUpdate]]
     ) -> dict[str, Any]:
-        """As `CompiledStateGraph.bulk_update_state`."""
+        """As `bulk_update_state` of a compiled graph."""
         found: dict[str, Any] = self._bound.bulk_update_state(config, supersteps)
         return found
 
     async def abulk_update_state(
         self, config: Mapping[str, Any], supersteps: Sequence[Sequence[StateUpdate]]
     ) -> dict[str, Any]:
-        """As `CompiledStateGraph.abulk_update_state`."""
+        """As `abulk_update_state` of a compiled graph."""
         found: dict[str, Any] = await self._bound.abulk_update_state(config, supersteps)
         return found

@@ -67,7 +67,7 @@ class FollowedThreads:
         return FollowedThreads(self._saver, program, base, self._names)
 
     def _at(self, ns: str) -> Program:
-        return program_at(self._program, self._base, ns)
+        return program_at(self._program, self._base, ns) or self._program
 
     # -- reading ------------------------------------------------------------------------------------
 

@@ -239,8 +239,8 @@ def encode_metadata(metadata: Mapping[str, Any]) -> bytes:
 # -- and back -----------------------------------------------------------------------------------------
 
 
-def checkpoint_of(encoder: Encoder, program: Program, found: Found) -> Checkpoint:
-    """The checkpoint of a row that drumline has written, as this version of the graph sees it.
+def checkpoint_of(encoder: Encoder, program: Program | None, found: Found) -> Checkpoint:
+    """The checkpoint of a row that drumline has written, as this version of the graph sees it (None: as it was).
 
     DecodeError for values that cannot be read, ThreadDamaged for rows that are gone.
     """
@@ -248,6 +248,9 @@ def checkpoint_of(encoder: Encoder, program: Program, found: Found) -> Checkpoin
     facts = PLAIN.decode(row.facts)
     step: int = facts["step"]
     ns = split_ns(row.ns)
+    cells = cells_of(encoder, found)
+    if program is not None:
+        cells = taken_cells(cells, facts["versions"], program)
     tasks = [
         PlannedTask(task_id(row.id, ns, step + 1, path_key_of(path)), name, tuple(path), tuple(triggers), None, hidden)
         for name, path, triggers, hidden in facts.get("tasks", ())
@@ -259,7 +262,7 @@ def checkpoint_of(encoder: Encoder, program: Program, found: Found) -> Checkpoin
         facts["source"],
         step,
         facts["at"],
-        taken_cells(cells_of(encoder, found), facts["versions"], program),
+        cells,
         facts["versions"],
         facts["seen"],
         tuple(facts["updated"]) if "updated" in facts else None,
@@ -270,7 +273,7 @@ def checkpoint_of(encoder: Encoder, program: Program, found: Found) -> Checkpoin
     )
 
 
-def saved_of(encoder: Encoder, program: Program, found: Found) -> Saved:
+def saved_of(encoder: Encoder, program: Program | None, found: Found) -> Saved:
     """A checkpoint with its pending writes."""
     return Saved(
         checkpoint_of(encoder, program, found), pending_of(encoder, found.written), found.row.id == found.newest

@@ -63,7 +63,7 @@ class KeptThreads:
             return threads_of(self._theirs, program, base)
         return KeptThreads(self._saver, program, base)
 
-    def _at(self, ns: str) -> Program:
+    def _at(self, ns: str) -> Program | None:
         return program_at(self._program, self._base, ns)
 
     @property
@@ -160,7 +160,7 @@ class KeptThreads:
                 standing = self._standing[place] = Standing()
             if type(each) is Checkpoint:
                 new, self._standing[place] = checkpoint_rows(
-                    self._encoder, self._at(each.ns), thread, each, standing, self._graph
+                    self._encoder, self._at(each.ns) or self._program, thread, each, standing, self._graph
                 )
                 rows += new
             else:

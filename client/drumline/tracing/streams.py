@@ -22,7 +22,7 @@ class Overheard:
         self._trace = trace
 
     #: a trace tells of all that nodes get and write
-    shows_values = shows_arguments = True
+    shows_values = shows_arguments = folds_cells = True
 
     def fold(self, fact: Any) -> list[Any]:
         """The items of the view."""

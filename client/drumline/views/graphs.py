@@ -115,6 +115,10 @@ class GraphView:
         self._finished.clear()
         self._made_of, self._named = self._named, {}
 
+    def note_made_of(self, older: dict[CellAt, Any]) -> None:
+        """The arguments of the open superstep's tasks are made of these versions, which the cells do not hold now."""
+        self._made_of = older
+
     def note_finished(self, task: PlannedTask, writes: Any, *, arguments: bool = True) -> None:
         """Keep what a task wrote until its superstep is over: the changes may refer to it.
 

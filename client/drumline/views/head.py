@@ -8,12 +8,14 @@ whole log: a view of `messages` begins at a head only if the rest is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from drumline.views.graphs import GraphView, OpenTask
 from drumline.views.view import View
 from drumline_graph.constants import START, TAG_HIDDEN
+from drumline_protocol.cells import CellAt
 from drumline_protocol.facts import (
     AttemptRetracted,
     Emitted,
@@ -24,6 +26,7 @@ from drumline_protocol.facts import (
     RunKept,
     TaskKept,
 )
+from drumline_protocol.heads import versions_named
 
 #: the last letter of the story of a task that has its result, and of one that asks
 _DONE, _ASKS = "D", "I"
@@ -36,27 +39,31 @@ def needs_all_facts(view: View) -> bool:
     return view._messages is not None
 
 
-def begin_at(view: View, facts: Sequence[Fact]) -> None:
-    """Fold the facts of a head, whose values were read, into a view that is new."""
+def begin_at(view: View, facts: Sequence[Fact], older: Mapping[CellAt, Any] = MappingProxyType({})) -> None:
+    """Fold the facts of a head, whose values were read, into a view that is new.
+
+    `older` are the versions of cells, other than the newest ones, that arguments in the head are made of.
+    """
     for fact in facts:
         if type(fact) is GraphKept:
-            _enter(view, fact)
+            _enter(view, fact, older)
         else:
             view.fold(fact)
 
 
-def _enter(view: View, fact: GraphKept) -> None:
+def _enter(view: View, fact: GraphKept, older: Mapping[CellAt, Any]) -> None:
     view.fold(GraphEntered(fact.ns, fact.path, fact.cells))
     graph = view.graphs[fact.ns]
     graph.step = fact.step
     graph.leaving = "leaving" in fact.flags
     graph.output = graph.returned() if "now" in fact.flags else fact.output
+    graph.note_made_of({at: older[at] for at in versions_named(fact) if at in older})
     for row in fact.tasks:
         planned = PlannedTask(row.id, row.name, row.path, row.triggers, None, _is_hidden(graph, row))
         view._open[row.id] = OpenTask(graph, planned)
         graph.tasks.append(row.id)
         if view.folds_cells and row.story[-1:] == _DONE:
-            graph.note_finished(planned, row.writes or [])
+            graph.note_finished(planned, row.writes or [], arguments=view.shows_arguments)
     if view._messages is not None:
         view._messages.add_input(fact.cells)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from drumline.views.graphs import GraphView
 from drumline.views.payloads import debug_payload
@@ -23,14 +23,26 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.step_changes import decoded_changes
 
-if TYPE_CHECKING:
-    from drumline.views.view import View
+
+class Shows(Protocol):
+    """What of a view it takes."""
+
+    graphs: dict[tuple[str, ...], GraphView]
+    root_ns: tuple[str, ...]
+    folds_cells: bool
+    shows_checkpoints: bool
+
+    @property
+    def thread(self) -> Mapping[str, Any]: ...
+    def enter(self, fact: GraphEntered) -> None: ...
+    def emit_values(self, ns: tuple[str, ...], values: Any) -> None: ...
+    def emit(self, ns: tuple[str, ...], mode: str, payload: Any) -> None: ...
 
 
 class ThreadFacts:
     """Handlers of the facts that only runs on threads have. It belongs to one view, and writes into that."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Shows) -> None:
         self._view = view
         #: checkpoints of which the plan is still to come, by namespace
         self._waiting: dict[tuple[str, ...], Checkpointed] = {}

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from drumline.views.graphs import GraphView, Mappers, OpenTask
+from drumline.views.items import Items
 from drumline.views.payloads import (
-    debug_payload,
     error_payload,
     interrupt_payload,
     result_payload,
@@ -19,7 +19,6 @@ from drumline.views.payloads import (
     with_errors,
 )
 from drumline.views.seen import SeenMessages, check_readable
-from drumline.views.shapes import print_item, shape_of
 from drumline.views.threads import ThreadFacts
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.writes import result_of, updates_of
@@ -52,7 +51,7 @@ Namespace = tuple[str, ...]
 Errors = Mapping[str, type[BaseException]] | Iterable[type[BaseException]]
 
 
-class View:
+class View(Items):
     """Folds the facts of one run, in order, into stream items.
 
     `modes` and `printed` are stream modes; `output_keys` narrows the root graph's keys (`outputs`: to those of its
@@ -82,32 +81,30 @@ class View:
         errors: Errors = (),
         shown_as: Callable[[Any], Any] | None = None,
     ) -> None:
+        super().__init__(
+            modes,
+            listed=listed,
+            subgraphs=subgraphs,
+            version=version,
+            printed=printed,
+            coerce=coerce,
+            shown_as=shown_as,
+        )
         wanted = {*modes, *printed}
-        self._yielded = frozenset(modes)
-        self._printed = frozenset(printed)
-        self._subgraphs = subgraphs
         self._surfacing = surfacing
         self._output_keys = output_keys
         self._outputs = outputs
-        self._version = version
         self.root_ns = root_ns
-        self._coerce = coerce if version == "v2" else None
         self._decode_item = decode_item
         self._mappers = mappers
         self._errors = errors
-        self._shown_as = shown_as
-        self._shape = shape_of(listed=listed, subgraphs=subgraphs, version=version)
         self._values = "values" in wanted
         self._updates = "updates" in wanted
         self._custom = "custom" in wanted
-        self._tasks = "tasks" in wanted
-        self._debug = "debug" in wanted
         self.shows_checkpoints = not wanted.isdisjoint(("checkpoints", "debug"))
         self._messages = SeenMessages() if "messages" in wanted else None
         self._started: RunStarted | None = None
-        self.graphs: dict[Namespace, GraphView] = {}
         self._open: dict[str, OpenTask] = {}
-        self._out: list[Any] = []
         self._thread = ThreadFacts(self)
         self._handlers = self._choose_handlers()
 
@@ -227,7 +224,7 @@ class View:
                 else:
                     self._messages.add_input(input)
             if self._tasks or self._debug:
-                self._task_event(fact.ns, fact.step, fact.at_ms, "task", start_payload(graph, task, input))
+                self.task_event(fact.ns, fact.step, fact.at_ms, "task", start_payload(graph, task, input))
 
     # -- events of tasks ----------------------------------------------------------------------------
 
@@ -339,7 +336,7 @@ class View:
             self.emit(fact.ns, "updates", update, fact.attempt)
         if (self._tasks or self._debug) and not fact.cached:
             payload = result_payload(fact.task, name, result_of(writes, graph.sketch.stream_keys))
-            self._task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
+            self.task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
 
     def _show_output(self, task: OpenTask, attempt: int) -> None:
         """A subgraph's messages as its node's own, unless they were shown as the subgraph's."""
@@ -354,7 +351,7 @@ class View:
         if task is not None and task.graph.shown and not task.planned.hidden:
             error = rebuild(fact.error, self._errors) if type(fact.error) is Failure else fact.error
             payload = error_payload(fact.task, task.planned.name, error)
-            self._task_event(fact.ns, task.graph.step, fact.at_ms, "task_result", payload)
+            self.task_event(fact.ns, task.graph.step, fact.at_ms, "task_result", payload)
 
     def _on_interrupted(self, fact: TaskInterrupted) -> None:
         task = self._open.get(fact.task)
@@ -369,7 +366,7 @@ class View:
             self.emit_values(fact.ns, graph.values(), interrupts, fact.attempt)
         if self._tasks or self._debug:
             payload = interrupt_payload(fact.task, task.planned.name, interrupts)
-            self._task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
+            self.task_event(fact.ns, graph.step, fact.at_ms, "task_result", payload)
 
     # -- the barrier --------------------------------------------------------------------------------
 
@@ -391,35 +388,3 @@ class View:
     def thread(self) -> Mapping[str, Any]:
         """The `configurable` of a run on a thread, which configs of its checkpoints repeat."""
         return {} if self._started is None else self._started.thread
-
-    # -- items --------------------------------------------------------------------------------------
-
-    def emit_values(self, ns: Namespace, values: Any, interrupts: tuple[Any, ...] = (), attempt: int = 1) -> None:
-        """A `values` item. v1 shows interrupts among the keys (alone, where there are no keys), v2 beside the data."""
-        graph = self.graphs.get(ns)
-        if self._version != "v2":
-            if interrupts:
-                values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}
-        elif self._coerce is not None and graph is not None and not graph.called:
-            values = self._coerce(graph.path, values)
-        self.emit(ns, "values", values, attempt, interrupts)
-
-    def _task_event(self, ns: Namespace, step: int, at_ms: float, kind: str, payload: Any) -> None:
-        if self._tasks:
-            self.emit(ns, "tasks", payload)
-        if self._debug:
-            self.emit(ns, "debug", debug_payload(step, at_ms, kind, payload))
-
-    def emit(self, ns: Namespace, mode: str, payload: Any, attempt: int = 1, interrupts: tuple[Any, ...] = ()) -> None:
-        if self._shown_as is not None and mode not in ("custom", "messages"):
-            payload, interrupts = self._shown_as(payload), self._shown_as(interrupts)
-        if mode in self._printed:
-            print_item(ns if self._subgraphs else (), mode, payload)
-        if mode in self._yielded:
-            item = self._shape(ns, mode, payload)
-            if self._version == "v2":
-                if mode == "values":
-                    item["interrupts"] = interrupts
-                if attempt > 1:
-                    item["attempt"] = attempt
-            self._out.append(item)

@@ -11,7 +11,7 @@
 -- ARGV[7]  position in the requests    ARGV[8]  lowest id of the requests to keep, or "" to keep all
 -- ARGV[9]  what the keys of task streams begin with (for W: the record itself names the pool)
 -- ARGV[10] expected type of KEYS[4..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
--- ARGV[11..] operations, L and I first, then A, then E; <k> is an index into KEYS:
+-- ARGV[11..] operations, L and I first, then A, then E, then T and U; <k> is an index into KEYS:
 --   L <k log> <id> <first> <data>                  append to a run log
 --   I <k log> <id> <first> <tail> <n> (<data> <entry> <from> <to>) x n  the same; its data is put together: n times what
 --                                                  is sent and behind it the bytes from..to of an inbox entry, then tail
@@ -19,10 +19,11 @@
 --                                                  run record. Behind its data come the bytes from..to of what the
 --                                                  operation L or I of that number appends; log 0: none
 --   E <k stream> <id> <n> <name> <value> ...       append an entry of n words: to the history of a thread, or the queue
---   T <k tasks> <k run> <attempt> <pool> <digest> <data>  append a task; remember "<pool> <entry id>" and the digest of
---                                                  its token in the run record
---   U <k tasks> <k run> <attempt> <pool> <digest> <data> <log> <from> <to> <tail>  the same, with bytes of a log's data
---                                                  between data and tail
+--   T <k tasks> <k run> <attempt> <pool> <digest> <at> <data>  append a task; remember "<pool> <entry id>" and the
+--                                                  digest of its token in the run record. What the record has as
+--                                                  `shared` goes behind that many bytes of data; at "": nowhere
+--   U <k tasks> <k run> <attempt> <pool> <digest> <at> <data> <log> <from> <to> <tail>  the same, with bytes of a log's
+--                                                  data between data and tail
 --   F <k run> <n> <name> <value> ...               set fields of a run record: n words, an even number
 --   S <k run> <attempt>                            forget an attempt
 --   W <k run> <attempt>                            forget an attempt, and delete its entry, delivered or not
@@ -144,6 +145,17 @@ while ARGV[i] == 'E' do
   end
   i = i + 4 + tonumber(ARGV[i + 3])
 end
+local shared = {} -- what the tasks of a run have in common, by the index of its record
+while ARGV[i] == 'T' or ARGV[i] == 'U' do
+  local k = tonumber(ARGV[i + 2])
+  if ARGV[i + 6] ~= '' and not shared[k] then
+    shared[k] = call('HGET', KEYS[k], 'shared')
+    if not shared[k] then
+      return 'the record ' .. KEYS[k] .. ' lacks what its tasks have in common'
+    end
+  end
+  i = i + (ARGV[i] == 'T' and 8 or 12)
+end
 
 -- All keys of the partition begin with this: so does what a run record names.
 local tag = string.sub(KEYS[1], 1, -#'lease' - 1)
@@ -206,15 +218,19 @@ while i <= count do
     end
     i = i + 4 + n
   elseif op == 'T' or op == 'U' then
-    local data = ARGV[i + 6]
+    local data = ARGV[i + 7]
+    if ARGV[i + 6] ~= '' then
+      local at = tonumber(ARGV[i + 6])
+      data = string.sub(data, 1, at) .. shared[tonumber(ARGV[i + 2])] .. string.sub(data, at + 1)
+    end
     if op == 'U' then
-      local part = string.sub(logs[tonumber(ARGV[i + 7])], tonumber(ARGV[i + 8]), tonumber(ARGV[i + 9]))
-      data = data .. part .. ARGV[i + 10]
+      local part = string.sub(logs[tonumber(ARGV[i + 8])], tonumber(ARGV[i + 9]), tonumber(ARGV[i + 10]))
+      data = data .. part .. ARGV[i + 11]
     end
     local id = call('XADD', key, '*', 'd', data)
     local attempt = ARGV[i + 3]
     call('HSET', KEYS[tonumber(ARGV[i + 2])], 't:' .. attempt, ARGV[i + 4] .. ' ' .. id, 'k:' .. attempt, ARGV[i + 5])
-    i = i + (op == 'T' and 7 or 11)
+    i = i + (op == 'T' and 8 or 12)
   elseif op == 'F' then
     local n = tonumber(ARGV[i + 2])
     call('HSET', key, unpack(ARGV, i + 3, i + 2 + n)) -- n is bounded by the caller

@@ -213,7 +213,13 @@ class Watch:
         while ways:
             how, facts = ways.pop()
             owner = owner_of_run(run_id, shared.thread)
-            open_head(codec, owner, facts, lambda cells: broker.read_values(commit.partition, cells, [])[0])
+            open_head(
+                codec,
+                owner,
+                facts,
+                lambda cells: broker.read_values(commit.partition, cells, [])[0],
+                arguments=True,
+            )
             open_facts(codec, facts, lambda ids: broker.read_values(commit.partition, [], ids)[1])
             run = recover(self.apps.programs[shared.graph], shared, facts, attempts, codec, thread)
             text = "\n  ".join([*differences(expected, image(run), codec), *troubles(run.state)])
