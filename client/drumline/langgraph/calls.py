@@ -102,7 +102,7 @@ class Calls:
         Awaitable where an event loop runs, else with `.result()`.
         """
         task = self._task(func, input, retry_policy, callbacks, timeout)
-        begun = {"id": task.id, "name": task.name, "input": input, "triggers": _PUSH_TRIGGER}
+        begun: dict[str, Any] = {"id": task.id, "name": task.name, "input": input, "triggers": _PUSH_TRIGGER}
         if metadata := shown_metadata(self._config["metadata"], self._config.get("tags") or ()):
             begun["metadata"] = metadata
         self._tell("tasks", begun)

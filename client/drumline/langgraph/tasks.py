@@ -96,7 +96,7 @@ class LangGraphNode:
         try:
             if context.job.phase == "run":
                 limit_tools(task.config)
-                await task.config["configurable"][keys.CONFIG_KEY_CALL].aload()
+                await _own(task)[keys.CONFIG_KEY_CALL].aload()
                 await arun_with_retry(task, None)
             else:
                 config = _tail_config(task)
@@ -162,10 +162,16 @@ class LangGraphStart(LangGraphNode):
 
 
 def _ours(context: TaskContext, task: PregelExecutableTask, signal: Exception) -> Exception:
-    note_answers(context.job, task.config["configurable"][keys.CONFIG_KEY_SCRATCHPAD])
+    note_answers(context.job, _own(task)[keys.CONFIG_KEY_SCRATCHPAD])
     if not isinstance(signal, GraphInterrupt):
         return our_parent_command(signal)
     return our_interrupt(signal, lambda id_: our_question_id(context.job, context.checkpoint_ns, id_))
+
+
+def _own(task: PregelExecutableTask) -> Any:
+    """What LangGraph's code looks up in a task's config."""
+    config: Any = task.config
+    return config["configurable"]
 
 
 def _ambient(config: Any) -> Any:
