@@ -117,7 +117,7 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
         path_key=path_key_of(path),
         managed_keys=tuple(key for key in keys if key in graph.builder.managed),
         ends=spec.ends,
-        called=None if called is None else CalledGraph(called),
+        called=CalledGraph(called) if is_plannable(called) else None,
     )
 
 
@@ -136,9 +136,7 @@ class CalledGraph:
     @cached_property
     def program(self) -> Program:
         """The program of it. FeatureNotBuilt for what drumline cannot run."""
-        from drumline.langgraph.inline import inline_program_of
-
-        return (program_of if is_plannable(self._graph) else inline_program_of)(self._graph)
+        return program_of(self._graph)
 
 
 def _is_planned_child(compiled: Any) -> bool:
