@@ -53,10 +53,9 @@ def test_errors_are_not_kept(other: Engine) -> None:
 
 
 def test_a_cache_is_cleared(other: Engine) -> None:
-
     def story(e: Engine) -> Any:
         ran: list[Any] = []
-        graph = build(e, ran=ran)
+        graph = e.runnable(build(e, ran=ran))
         graph.invoke(SAME[0])
         graph.clear_cache(["z"])
         graph.invoke(SAME[0])
@@ -69,7 +68,8 @@ def test_a_cache_is_cleared(other: Engine) -> None:
     assert same_outcome(story, other) == "3"
 
     def without(e: Engine) -> Any:
-        return e.StateGraph(Log).add_node("n", says("n")).add_edge(e.START, "n").compile().clear_cache()
+        graph = e.StateGraph(Log).add_node("n", says("n")).add_edge(e.START, "n").compile()
+        return e.runnable(graph).clear_cache()
 
     assert "ValueError" in same_outcome(without, other, words=False)
 

@@ -39,9 +39,8 @@ def test_a_node_asks(other: Engine, at: str, use_async: bool) -> None:
 
 
 def test_the_caller_asks_and_goes_on_later(other: Engine) -> None:
-
     def story(e: Engine) -> Any:
-        graph = build(e, at="none", checkpointer=e.InMemorySaver())
+        graph = e.runnable(build(e, at="none", checkpointer=e.InMemorySaver()))
         control = e.RunControl()
         found = []
         try:
@@ -57,12 +56,11 @@ def test_the_caller_asks_and_goes_on_later(other: Engine) -> None:
 
 
 def test_a_run_that_was_asked_before_does_nothing(other: Engine) -> None:
-
     def story(e: Engine) -> Any:
         control = e.RunControl()
         control.request_drain()
         try:
-            return build(e, at="none").invoke(EMPTY, control=control)
+            return e.runnable(build(e, at="none")).invoke(EMPTY, control=control)
         except e.GraphDrained as drained:
             return drained.reason
 

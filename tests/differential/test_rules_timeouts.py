@@ -125,7 +125,7 @@ def test_defaults_hold_for_nodes_and_their_handlers(other: Engine) -> None:
     builder.add_node("n", stuck(), error_handler=stuck())
     builder.add_edge(other.START, "n")
     with pytest.raises(other.NodeTimeoutError, match="__error_handler__n"):
-        asyncio.run(builder.compile().ainvoke(EMPTY))
+        asyncio.run(other.runnable(builder.compile()).ainvoke(EMPTY))
 
 
 @pytest.mark.parametrize("given", ["sync", "zero", "negative", "idle"])
