@@ -52,12 +52,14 @@ class StateApi:
         """
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
         showing = show(graph.program, thread, ns, id_, config, subgraphs=subgraphs)
+        saver = threads_of(saver, graph.program, ns)  # what is read of a graph may name what is read of those within
         return run_loading(showing, lambda asked: read(_threads(saver, asked), thread, asked))
 
     async def aget_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
         """The twin of `get_state`."""
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
         showing = show(graph.program, thread, ns, id_, config, subgraphs=subgraphs)
+        saver = threads_of(saver, graph.program, ns)
         return await arun_loading(showing, lambda asked: aread(_threads(saver, asked), thread, asked))
 
     def get_state_history(
