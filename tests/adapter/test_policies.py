@@ -3,6 +3,7 @@
 import asyncio
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -189,16 +190,28 @@ async def _stuck(_: Any) -> Any:
     await asyncio.Event().wait()
 
 
+def _nothing(_: Any) -> Any:
+    return {}
+
+
+def _goes(to: Any, _: Any) -> Any:
+    return Command(goto=to)
+
+
+def _routes(to: Any, _: Any) -> Any:
+    return [to]
+
+
 def test_a_send_has_a_time_limit() -> None:
     """Of a router and of a command."""
     limit = TimeoutPolicy(run_timeout=0.02)
     for by_router in (True, False):
         send = Send("n", EMPTY, timeout=limit)
         builder: Any = StateGraph(Log).add_node("n", _stuck)  # type: ignore[type-var]
-        builder.add_node("a", (lambda _: {}) if by_router else (lambda _, to=send: Command(goto=to)))
+        builder.add_node("a", _nothing if by_router else partial(_goes, send))
         builder.add_edge(START, "a")
         if by_router:
-            builder.add_conditional_edges("a", lambda _, to=send: [to], ["n"])
+            builder.add_conditional_edges("a", partial(_routes, send), ["n"])
         with pytest.raises(NodeTimeoutError) as caught:
             asyncio.run(adapt(builder.compile()).ainvoke(EMPTY))
         assert (caught.value.node, caught.value.kind, caught.value.timeout) == ("n", "run", 0.02)
