@@ -18,6 +18,7 @@ from tests.threads.traces import plain
 from typing_extensions import TypedDict
 
 from drumline.langgraph import adapt
+from drumline.testing import SimCluster, local_cluster
 
 SOON = RetryPolicy(initial_interval=0.001, jitter=False, retry_on=ConnectionError)
 CONFIG: Any = {"configurable": {"thread_id": "1"}}
@@ -305,3 +306,58 @@ def test_the_cache_of_a_functional_graph_is_cleared() -> None:
     asyncio.run(graph.aclear_cache())
     assert graph.invoke(1) == 1
     assert made == [1, 1, 1]
+
+
+# -- on a cluster ----------------------------------------------------------------------------------
+
+
+class _Away(Exception):
+    """An error of the user's own."""
+
+
+def test_policies_on_a_cluster_in_virtual_time() -> None:
+    """A retry that waits outlives its coordinator; the handler gets the error by its class; a result is found again."""
+    ran: list[str] = []
+
+    def flaky(_: Any, runtime: Runtime) -> Any:
+        assert runtime.execution_info is not None
+        ran.append(f"try {runtime.execution_info.node_attempt}")
+        if runtime.execution_info.node_attempt < 3:
+            raise ConnectionError
+        return {"log": ["flaky"]}
+
+    def fails(_: Any) -> Any:
+        raise _Away("for good")
+
+    def handler(_: Any, error: NodeError) -> Any:
+        return Command(update={"log": [(error.node, type(error.error).__name__, str(error.error))]}, goto="kept")
+
+    def kept(_: Any) -> Any:
+        ran.append("kept")
+        return {"log": ["kept"]}
+
+    builder: Any = StateGraph(Log)
+    builder.add_node("flaky", flaky, retry_policy=RetryPolicy(initial_interval=30.0, jitter=False))
+    builder.add_node("fails", fails, error_handler=handler)
+    builder.add_node("kept", kept, cache_policy=CachePolicy(key_func=lambda _: "one"))
+    graph = builder.add_edge(START, "flaky").add_edge("flaky", "fails").compile(cache=InMemoryCache())
+    expected = ["flaky", ("fails", "_Away", "for good"), "kept"]
+    with SimCluster({"g": adapt(graph)}) as cluster:
+        run_id = cluster.graph("g").start(EMPTY)
+        cluster.advance(10)
+        assert ran == ["try 1"]
+        cluster.kill(cluster.coordinators[0], restart_after=1.0)
+        assert cluster.result(run_id)["log"] == expected
+        assert ran == ["try 1", "try 2", "try 3", "kept"] and cluster.now >= 90
+        assert cluster.result(cluster.graph("g").start(EMPTY))["log"] == expected
+        assert ran[4:] == ["try 1", "try 2", "try 3"]
+
+
+def test_a_time_limit_of_a_send_on_a_cluster() -> None:
+    send = Send("n", EMPTY, timeout=TimeoutPolicy(run_timeout=0.05))
+    builder: Any = StateGraph(Log).add_node("n", _stuck)  # type: ignore[type-var]
+    builder.add_node("a", partial(_goes, send)).add_edge(START, "a")
+    graph = adapt(builder.compile())
+    with local_cluster({"g": graph}) as cluster, pytest.raises(NodeTimeoutError) as caught:
+        graph.on(cluster, "g").invoke(EMPTY)
+    assert caught.value.node == "n"
