@@ -13,10 +13,12 @@ from typing import Any
 
 from drumline_coordinator.called import keep_called
 from drumline_coordinator.checkpointing import keep_answers, keep_writes
+from drumline_coordinator.effects import STEP
 from drumline_coordinator.fold_tasks import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import bubble, fail_task
+from drumline_coordinator.nesting import Ending, bubble, end_graph, fail_task
 from drumline_coordinator.state import RunStatus
+from drumline_coordinator.step_limits import broken_limit
 from drumline_coordinator.task_ends import end_run, finish, interrupt
 from drumline_coordinator.tasks import DELAYED, PARKED, Task
 from drumline_graph.errors import GraphDrained
@@ -141,9 +143,15 @@ def on_error(machine: Machine, event: TaskError) -> None:
 
 
 def on_timer(machine: Machine, event: TimerDue) -> None:
-    """A task has waited long enough."""
+    """A task has waited long enough, or a superstep has lasted too long."""
     task = machine.state.tasks.get(event.task)
-    if task is not None and task.status is DELAYED and task.attempt == event.attempt:
+    if task is None:
+        return
+    if event.attempt == STEP:
+        error = broken_limit(task.scope)
+        if error is not None:
+            end_graph(machine, task.scope, Ending.FAILED, error)
+    elif task.status is DELAYED and task.attempt == event.attempt:
         fold_requeue(machine.state, [task])
 
 

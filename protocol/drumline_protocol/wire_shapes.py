@@ -133,6 +133,7 @@ FIELDS: dict[Any, Shape] = {
     **dict.fromkeys(("run", "run_id", "task", "executor"), name),
     (m.AttemptLost, "task"): name_or_none,  # none, with attempt 0: its run shall be looked at
     (m.AttemptLost, "attempt"): number(0),
+    (m.TimerDue, "attempt"): number(0),
     (f.Emitted, "executor"): text,  # empty for a graph that a node called
     (f.TaskFinished, "executor"): text,
     "graph": name,

@@ -133,7 +133,7 @@ class Embedded:
     def live(self) -> bool:
         """Whether somebody waits for events while a task runs, so that it must not run on the caller's thread."""
         shared = self.run.shared
-        if self.run.program.eager or tasks_exist():
+        if self.run.program.eager or tasks_exist() or self.run.program.limits_steps:
             return True
         return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.recorded)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from drumline.call import node_names
 from drumline_graph.cached import namespace_of
 from drumline_graph.compile import checked_cache
 from drumline_graph.errors import FeatureNotBuilt
@@ -37,6 +38,10 @@ class Refused:
             raise FeatureNotBuilt(self._feature, f"{self._name} of graph {graph.name!r}")
 
 
+def _stops(names: tuple[str, ...]) -> str | list[str]:
+    return "*" if names == ("*",) else list(names)
+
+
 class Surface:
     """Attributes and methods of LangGraph's `CompiledStateGraph` that need no run; a part of drumline's."""
 
@@ -50,9 +55,42 @@ class Surface:
 
     #: accepted, and without effect: items are yielded as soon as they are there
     stream_eager: bool = False
-    step_timeout = Refused("A time limit of supersteps (step_timeout)")
     retry_policy = Refused("Retrying nodes", ())
     cache_policy = Refused("Caching the results of all nodes at once")
+
+    @property
+    def interrupt_before_nodes(self) -> str | list[str]:
+        """Nodes that runs stop in front of; `"*"`: all. Setting it gives this graph others."""
+        return _stops(self.program.stops_before)
+
+    @interrupt_before_nodes.setter
+    def interrupt_before_nodes(self, names: str | Sequence[str] | None) -> None:
+        self.program = replace(self.program, stops_before=node_names(names))
+
+    @property
+    def interrupt_after_nodes(self) -> str | list[str]:
+        """Nodes that runs stop behind, as `interrupt_before_nodes`."""
+        return _stops(self.program.stops_after)
+
+    @interrupt_after_nodes.setter
+    def interrupt_after_nodes(self, names: str | Sequence[str] | None) -> None:
+        self.program = replace(self.program, stops_after=node_names(names))
+
+    @property
+    def step_timeout(self) -> float | None:
+        """How many seconds a superstep may last; None: as long as it takes. Set it before the graph becomes a node.
+
+        A run that takes longer fails with `StepTimeoutError`, a TimeoutError as in LangGraph.
+        """
+        return self.program.step_timeout
+
+    @step_timeout.setter
+    def step_timeout(self, seconds: float | None) -> None:
+        if seconds is not None and seconds <= 0:
+            raise ValueError(
+                f"step_timeout of graph {self.program.name!r} must be more than 0 seconds, got {seconds!r}."
+            )
+        self.program = replace(self.program, step_timeout=seconds)
 
     @property
     def cache(self) -> Any:
