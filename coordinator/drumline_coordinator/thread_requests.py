@@ -16,7 +16,7 @@ from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.outside import keep_large
 from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
-from drumline_coordinator.thread_config import metadata_kept, thread_id_of
+from drumline_coordinator.thread_config import metadata_kept, thread_of_request
 from drumline_coordinator.thread_desk import ThreadDesk
 from drumline_coordinator.thread_loading import place_of_run
 from drumline_coordinator.thread_stage import put_head, put_rows, rows_of
@@ -82,7 +82,7 @@ class ThreadRequests:
 
     def _begin(self, name: str, program: Program, codec: Codec, request: RunRequest, data: bytes) -> None:
         """A request that was checked: its run begins, waits, or is refused. `data` is the request as it came."""
-        thread = thread_id_of(request.config)
+        thread = thread_of_request(request)
         if thread is None:
             self._open(name, program, codec, request, None)
             return
@@ -212,7 +212,7 @@ class ThreadRequests:
 
     def _begin_row(self, row: QueueRow) -> None:
         request = wire.decode(self._codec, row.data)
-        if not isinstance(request, RunRequest) or thread_id_of(request.config) != row.thread:
+        if not isinstance(request, RunRequest) or thread_of_request(request) != row.thread:
             raise DecodeError("what waits for a thread is no request of a run on it", len(row.data))
         name = self._apps.served_name(request.graph, request.fingerprint)
         program, codec = self._apps.find(name), self._apps.codec_of(name)

@@ -60,6 +60,8 @@ class RunRequest:
     #: nodes that the run stops in front of, and behind
     stops_before: tuple[str, ...] = ()
     stops_after: tuple[str, ...] = ()
+    #: the run whose node asks and waits: it holds the thread that `config` names, so this one is on none
+    within: str = ""
 
 
 @dataclass(slots=True)

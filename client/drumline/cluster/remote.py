@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from drumline.call import Call, Callee, parse_call, portable_input
 from drumline.call_config import is_of_task
 from drumline.cluster.calls import ClusterCalls
-from drumline.cluster.children import Caller, child_run_id, travelling
-from drumline.cluster.link import thread_id_in
+from drumline.cluster.children import Caller, child_run_id, holder_of_thread, travelling
+from drumline.cluster.link import thread_held
 from drumline.cluster.opening import KnownErrors, Opening
 from drumline.cluster.states import ClusterStates
 from drumline.cluster.stream import AsyncRunStream, RunStream
@@ -90,7 +90,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
         request = self._request(call, strategy, is_async=is_async)
         asked = Asked(request.graph, request.fingerprint)
         asked.digest = self._link.submit(request, self._link.codec(self._program))
-        self._link.await_accepted(request.run_id, asked, thread_id_in(request.config))
+        self._link.await_accepted(request.run_id, asked, thread_held(request))
         return request.run_id
 
     async def astart(
@@ -169,7 +169,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
         link, program = self._link, self._program
         request = self._request(call, strategy, is_async=is_async)
-        thread = thread_id_in(request.config)
+        thread = thread_held(request)
         caller = None if call.caller is None else Caller(call.caller, link)
         run_id, asked = request.run_id, Asked(request.graph, request.fingerprint)
         trace = cluster_trace(
@@ -220,6 +220,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             strategy=strategy or "",
             stops_before=call.stops_before,
             stops_after=call.stops_after,
+            within="" if strategy or call.caller is None else holder_of_thread(call.caller, config),
         )
         if strategy and strategy not in STRATEGIES:
             raise ValueError(f"multitask_strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
@@ -227,5 +228,5 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             known = None
             if call.caller is not None:
                 known = child_run_id(call.caller, request, self._link.codec(self._program))
-            request.run_id = known or new_run_id(thread_id_in(request.config))
+            request.run_id = known or new_run_id(thread_held(request))
         return request
