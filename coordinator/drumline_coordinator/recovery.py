@@ -36,7 +36,7 @@ def recover(
 
     `codec` writes for the cell store, if there is one. `thread` is what the run knows of the thread that it is on.
     """
-    run = Run(program, shared, wire=True, codec=codec, thread=thread)
+    run = Run(graph_at(program, shared.ns), shared, ns=shared.ns, wire=True, codec=codec, thread=thread)
     state = run.state
     for fact in facts:
         fold(state, fact)

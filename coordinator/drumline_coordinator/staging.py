@@ -232,7 +232,8 @@ class Stage:
             put_rows(self.commit, thread, rows)
         thread.last, thread.version = max(thread.last, state.checkpoint), max(thread.version, state.version)
         if isinstance(last, RunFinished):
-            put_end(self.commit, thread, last, self._now_ms, takes_back=open_run.takes_back)
+            is_root = not state.root_ns
+            put_end(self.commit, thread, last, self._now_ms, takes_back=open_run.takes_back, is_root=is_root)
         if not open_run.told_thread or before != (thread.row, thread.version, thread.status, thread.run):
             open_run.told_thread = True
             put_head(self.commit, self._codec, thread, self._now_ms)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from drumline_coordinator.loading import Loading, histories, load
+from drumline_coordinator.loading import Loading, graph_at, histories, load
 from drumline_coordinator.thread_config import thread_run_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.cells import CellRow
-from drumline_protocol.checkpoints import Saved, outcomes
+from drumline_protocol.checkpoints import Saved, joined_ns, outcomes
 from drumline_protocol.codec import Codec
 from drumline_protocol.history import History, first_row_of
 from drumline_protocol.threads import ThreadHead, head_in
@@ -69,19 +69,21 @@ def place_of_run(
     program: Program,
     config: Mapping[str, Any],
     input: Any,
+    root: tuple[str, ...] = (),
 ) -> ThreadRun:
-    """What a run that begins on the thread must know of it.
+    """What a run that begins on the thread must know of it. `root` is the namespace of its graph within `program`.
 
     DecodeError, CellMissing and BlobMissing for a damaged thread, NoBroker, and whatever planning raises.
     """
-    run = thread_run_of(head.id, config, is_strict=True)
+    run = thread_run_of(head.id, config, is_strict=True, updates=bool(root))
     run.last, run.version, run.answered, run.former = head.last, head.version, head.answered, head.run
     places = [*run.addressed.values(), *([head.head] if head.head else [])]
     if not places:
         return run
-    goes_back = bool(run.addressed) or any(histories(program, ""))  # graphs below may stand anywhere
+    ns, program = joined_ns(root), graph_at(program, root)
+    goes_back = bool(run.addressed or root) or any(histories(program, ns))  # graphs below may stand anywhere
     history = load_history(loader, codec, p, head.id, "-" if goes_back else first_row_of(min(places)))
-    run.saved = _loaded(load(program, run, "", input), history)
+    run.saved = _loaded(load(program, run, ns, input), history)
     run.values = history.values
     asking = {
         task

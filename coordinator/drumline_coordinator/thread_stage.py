@@ -62,11 +62,13 @@ def put_head(commit: Commit, codec: Codec, head: ThreadHead, now_ms: float) -> N
     commit.threads.append((head.id, head.updated_ms, head_fields(codec, head)))
 
 
-def put_end(commit: Commit, head: ThreadHead, end: RunFinished, now_ms: float, *, takes_back: bool) -> None:
+def put_end(
+    commit: Commit, head: ThreadHead, end: RunFinished, now_ms: float, *, takes_back: bool, is_root: bool
+) -> None:
     """The run of the thread has ended. `takes_back`: nothing of what it has added is to stay."""
     commit.thread_runs.append((head.id, head.run, int(now_ms)))
     if takes_back:
         commit.history_cut.append((head.id, head.base_row))
         head.take_back()
     else:
-        head.end(end.status)
+        head.end(end.status, is_root=is_root)

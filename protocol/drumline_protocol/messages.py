@@ -253,6 +253,8 @@ class RunShared:
     stops_after: tuple[str, ...] = ()
     #: the thread that the run is on, which owns its cells; "": it is on none
     thread: str = ""
+    #: the namespace of the graph that is run: one within `graph`, if its state is changed from outside
+    ns: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -58,9 +58,12 @@ class ThreadHead:
         self.created_ms = self.created_ms or at_ms
         self.metadata = {**self.metadata, **metadata}
 
-    def end(self, status: str) -> None:
-        """The run of the thread has ended with that status. One that has changed nothing leaves it as it was."""
-        if self.row == self.base_row:
+    def end(self, status: str, *, is_root: bool = True) -> None:
+        """The run of the thread has ended with that status. One that has changed nothing leaves it as it was.
+
+        So does one that is not of the root graph: it has changed the state of a graph within, which waits as before.
+        """
+        if not is_root or self.row == self.base_row:
             self.status, self.run = self.base_status, self.base_run
         else:
             self.status = {"paused": PAUSED, "failed": FAILED}.get(status, IDLE)

@@ -18,6 +18,7 @@ from drumline.reading import mappers_of
 from drumline.tracing.begin import cluster_trace
 from drumline.views import MODES
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
+from drumline_graph.types import StateUpdates
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.request_digest import Asked
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from drumline.cluster.cluster import Cluster
     from drumline.graph.call_types import RunConfig
     from drumline.graph.state import CompiledStateGraph
+    from drumline_graph.program import Program
     from drumline_graph.types import All, Command
     from drumline_protocol.threads import Strategy
 
@@ -197,6 +199,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             withdraw=lambda: link.cancel(run_id, "nobody accepted it in time", thread),
             cancel=None if on_close == "continue" else cancel if caller is None else caller.cancels(cancel),
             program=program,
+            shown=None if program is None else _graph_updated(program, call.input),
             trace=trace,
             asked=asked,
             caller=caller,
@@ -230,3 +233,12 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
                 known = child_run_id(call.caller, request, self._link.codec(self._program))
             request.run_id = known or new_run_id(thread_held(request))
         return request
+
+
+def _graph_updated(program: Program, input: Any) -> Program | None:
+    """The graph within whose state the input changes; None for any other input."""
+    if not isinstance(input, StateUpdates) or not input.ns:
+        return None
+    from drumline.threads.loading import program_at
+
+    return program_at(program, "", input.ns)
