@@ -86,6 +86,8 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
         lose(machine, task, f"events {task.n + 1} to {event.events} of it were lost on their way")
         return None
     machine.fx.settled.append((task.id, task.attempt))
+    if machine.thread is not None and machine.thread.lent:
+        machine.thread.settle_lent(task.id, took=not isinstance(event, Refused) and event.took)
     return task
 
 
@@ -194,6 +196,8 @@ def open_window(machine: Machine) -> None:
     free = max(0, state.max_open - state.running) if state.max_open else len(state.ready)
     fx.dispatch = list(islice(state.ready.values(), min(free, DISPATCH_WINDOW_ENTRIES_MAX)))
     fold_dispatch(state, fx.dispatch)
+    if fx.dispatch and machine.thread is not None and machine.codec is not None:
+        machine.thread.lend(fx.dispatch[0].id)
     fx.more = free > DISPATCH_WINDOW_ENTRIES_MAX and bool(state.ready)
 
 

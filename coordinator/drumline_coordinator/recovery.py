@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from drumline_coordinator.fold import fold, fold_dispatch, fold_requeue
+from drumline_coordinator.loading import graph_at
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import OPEN, PLANNED
 from drumline_coordinator.thread_run import ThreadRun

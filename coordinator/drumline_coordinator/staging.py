@@ -109,6 +109,8 @@ class Stage:
         self._carry_out(open_run, effects)
         if open_run.run.state.is_open:
             self._note_waiting(open_run)
+        if thread is not None:
+            self._put_loose(open_run)
         if not appended:
             return False
         if thread is not None:
@@ -237,6 +239,14 @@ class Stage:
         if not open_run.told_thread or before != (thread.row, thread.version, thread.status, thread.run):
             open_run.told_thread = True
             put_head(self.commit, self._codec, thread, self._now_ms)
+
+    def _put_loose(self, open_run: OpenRun) -> None:
+        """Tell the record whether the answer for whoever asks next is still there, and who has it."""
+        thread = open_run.run.thread
+        if thread is not None and thread.loose != open_run.loose:
+            open_run.loose = thread.loose
+            answers = open_run.dispatcher.codec.encode(thread.answers)
+            self.commit.fields.append((open_run.run.id, {"answers": answers, "lent": thread.lent}))
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""

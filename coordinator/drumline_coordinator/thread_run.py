@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drumline_coordinator.tasks import Scope
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.checkpoints import PendingWrite, Saved
 
 
@@ -48,6 +49,8 @@ class ThreadRun:
     answers: dict[str, Any] = field(default_factory=dict)
     is_strict: bool = False
     parents: dict[str, str] = field(default_factory=dict)
+    #: on a cluster: the task that has the answer for whoever asks next, until it says whether it took it
+    lent: str = ""
     #: the question that was given the only answer, if it is known
     single: str | None = None
     #: the questions that tasks had asked when they were taken up
@@ -70,6 +73,26 @@ class ThreadRun:
     #: which run has answered which question, and the one that had the thread last: for who answers too late
     answered: dict[str, str] = field(default_factory=dict)
     former: str = ""
+
+    @property
+    def loose(self) -> tuple[bool, str]:
+        """Whether an answer is there for whoever asks next, and which task has it."""
+        return NEXT in self.answers, self.lent
+
+    def lend(self, task: str) -> None:
+        """The answer for whoever asks next goes to this task, if it is there and nobody has it: it answers once.
+
+        In one process whoever asks takes it (`interrupt`); elsewhere it must be somebody's beforehand.
+        """
+        if NEXT in self.answers and not self.lent:
+            self.lent = task
+
+    def settle_lent(self, task: str, *, took: bool) -> None:
+        """The task has ended, or asks: it took the answer that it was lent, or the next one gets it."""
+        if self.lent == task:
+            self.lent = ""
+            if took:
+                self.answers.pop(NEXT, None)
 
 
 @dataclass(slots=True)

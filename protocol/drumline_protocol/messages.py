@@ -132,6 +132,8 @@ class TaskResult:
     writes: Any
     token: str = ""
     events: int = -1
+    #: it took the answer that was for whoever asks next
+    took: bool = False
     #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
     values: dict[str, Any] | None = None
 
@@ -149,6 +151,8 @@ class TaskError:
     events: int = -1
     #: what graphs that its code has called add to the run's thread, as `ThreadSaves.rows`
     rows: list[bytes] = field(default_factory=list)
+    #: as in `TaskResult`
+    took: bool = False
 
 
 @dataclass(slots=True)
@@ -163,6 +167,7 @@ class TaskBubbled:
     token: str = ""
     events: int = -1
     #: as in `TaskResult`
+    took: bool = False
     values: dict[str, Any] | None = None
 
 
@@ -183,6 +188,8 @@ class TaskInterrupt:
     answers: list[Any] = field(default_factory=list)
     #: as in `TaskError`
     rows: list[bytes] = field(default_factory=list)
+    #: as in `TaskResult`
+    took: bool = False
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from drumline_graph.delta import as_changes
 from drumline_graph.program import Node, Program
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
 from drumline_protocol.facts import STREAMED, PlanMade, PlannedTask, StepCommitted, TaskFailed
@@ -70,6 +71,13 @@ class JobThread:
     single: str | None = None
     #: on a worker: what graphs that the task's code has called add to the thread
     rows: Callable[[], list[bytes]] | None = None
+    #: on a worker: `answers` came with one for whoever asks next
+    lent: bool = False
+
+    @property
+    def took(self) -> bool:
+        """Whether the task, or a graph that it called, has taken the answer that it was lent."""
+        return self.lent and NEXT not in self.answers
 
 
 @dataclass(slots=True)

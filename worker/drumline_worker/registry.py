@@ -13,6 +13,7 @@ from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_protocol import wire
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.graph_codecs import GraphCodecs
@@ -161,6 +162,7 @@ class Registry:
             addressed=below.addressed,
             single=below.single,
             rows=carried.rows,
+            lent=NEXT in below.answers,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:
