@@ -96,6 +96,7 @@ def on_result(machine: Machine, event: TaskResult) -> None:
     opened = None if event.values is None else _opened(machine, event, decode_writes, event.writes)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
+        keep_called(machine, task, event.rows)
         if event.values is not None:
             machine.fx.named += event.values
         finish(machine, task, event.writes, event.executor, opened)
@@ -131,6 +132,7 @@ def on_bubbled(machine: Machine, event: TaskBubbled) -> None:
     opened = None if event.values is None else _opened(machine, event, decode_command, event.command)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
+        keep_called(machine, task, event.rows)
         if opened is None:
             opened = decode_command(event.command) if machine.wire else unbox(event.command)
         bubble(machine, task, replace(opened, graph=None), event.executor)  # the command has arrived

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from drumline_coordinator.loading import Loading, graph_at, histories, load
+from drumline_coordinator.loading import Loading, graph_at, load
 from drumline_coordinator.thread_config import thread_run_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.cells import CellRow
 from drumline_protocol.checkpoints import Saved, joined_ns, outcomes
 from drumline_protocol.codec import Codec
-from drumline_protocol.history import History, first_row_of
+from drumline_protocol.history import History, first_row_of, place_of_row
+from drumline_protocol.limits import CARRIED_BYTES_MAX
 from drumline_protocol.threads import ThreadHead, head_in
 from drumline_transport.broker import CellRead, HistoryRow, QueueRow
 from drumline_transport.thread_verbs import PAGE_MAX
@@ -77,22 +78,26 @@ def place_of_run(
     """
     run = thread_run_of(head.id, config, is_strict=True, updates=bool(root))
     run.last, run.version, run.answered, run.former = head.last, head.version, head.answered, head.run
-    places = [*run.addressed.values(), *([head.head] if head.head else [])]
-    if not places:
+    goes_back = bool(run.addressed or root)  # graphs below may stand anywhere
+    if not (goes_back or head.head):
         return run
-    ns, program = joined_ns(root), graph_at(program, root)
-    goes_back = bool(run.addressed or root) or any(histories(program, ns))  # graphs below may stand anywhere
-    history = load_history(loader, codec, p, head.id, "-" if goes_back else first_row_of(min(places)))
-    run.saved = _loaded(load(program, run, ns, input), history)
+    history = load_history(loader, codec, p, head.id, "-" if goes_back else _oldest(head.head, head.called))
+    run.saved = _loaded(load(graph_at(program, root), run, joined_ns(root), input), history)
     run.values = history.values
-    asking = {
-        task
-        for saved in run.saved.values()
-        for task, outcome in outcomes(saved.pending).items()
-        if not outcome.has_ended
-    }
-    run.called = history.called(asking, run.saved.keys())
+    tasks, bytes_max = (None, CARRIED_BYTES_MAX) if run.travels else (_asking(run.saved.values()), 0)
+    run.called = history.called(tasks, run.saved.keys(), bytes_max)
+    run.called_one = history.called_one(run.saved.keys(), bytes_max)
     return run
+
+
+def _oldest(checkpoint: str, called: Mapping[str, str]) -> str:
+    """The first row that a run needs which begins at this checkpoint of its root."""
+    return min([first_row_of(checkpoint), *called.values()], key=place_of_row)
+
+
+def _asking(found: Iterable[Saved]) -> set[str]:
+    """The tasks behind these checkpoints that have begun and have no result."""
+    return {task for saved in found for task, outcome in outcomes(saved.pending).items() if not outcome.has_ended}
 
 
 def _loaded(loading: Loading, history: History) -> dict[str, Saved]:
@@ -113,7 +118,11 @@ def place_again(
     """What a run that was begun by an owner before must know of its thread."""
     run = thread_run_of(head.id, config, is_strict=True)
     run.last, run.version, run.answers = head.last, head.version, answers
-    if answers and head.base_head:
-        history = load_history(loader, codec, p, head.id, first_row_of(head.base_head))
-        run.called = history.called_by_all()
+    if head.base_head:
+        oldest = _oldest(head.base_head, head.base_called)
+        if answers or head.called:
+            history = load_history(loader, codec, p, head.id, oldest)
+            run.called, run.called_one = history.called(None, ()), history.called_one(())
+    elif head.called:
+        run.called_one = load_history(loader, codec, p, head.id).called_one(())
     return run

@@ -9,22 +9,7 @@ from typing import Any
 from drumline_coordinator.tasks import Scope
 from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.checkpoints import PendingWrite, Saved
-
-
-@dataclass(slots=True)
-class Replay:
-    """An old checkpoint is run again: each graph below finds the newest of its own that is older than `bound`, once."""
-
-    bound: str
-    visited: set[str] = field(default_factory=set)
-
-    def is_first(self, ns: str) -> bool:
-        """Whether the graph at `ns` looks for its checkpoint for the first time; whatever task it is in."""
-        place = ns.rpartition(":")[0] or ns
-        if place in self.visited:
-            return False
-        self.visited.add(place)
-        return True
+from drumline_protocol.replay import Replay
 
 
 @dataclass(slots=True)
@@ -70,9 +55,16 @@ class ThreadRun:
     values: dict[str, Any] = field(default_factory=dict)
     #: rows that graphs which the code of a task called have left, by the task's id
     called: dict[str, list[bytes]] = field(default_factory=dict)
+    #: the same of graphs with one history for all their calls, by namespace, and of graphs below those
+    called_one: dict[str, list[bytes]] = field(default_factory=dict)
     #: which run has answered which question, and the one that had the thread last: for who answers too late
     answered: dict[str, str] = field(default_factory=dict)
     former: str = ""
+
+    @property
+    def travels(self) -> bool:
+        """Whether older checkpoints than the newest one of a graph may be asked for."""
+        return bool(self.addressed) or self.replay is not None
 
     @property
     def loose(self) -> tuple[bool, str]:

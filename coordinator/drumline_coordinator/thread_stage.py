@@ -10,6 +10,7 @@ from drumline_coordinator.effects import Effects
 from drumline_protocol.checkpoints import Checkpoint, Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import RunFinished
+from drumline_protocol.graph_paths import has_one_history
 from drumline_protocol.history import CHECKPOINT, WRITES, next_row, row_data
 from drumline_protocol.threads import ThreadHead, head_fields
 from drumline_transport.broker import Commit, HistoryRow
@@ -54,6 +55,7 @@ def put_rows(commit: Commit, head: ThreadHead, added: Added) -> None:
     if added.rows:
         head.row = added.rows[-1].id
     head.head = added.head
+    head.called.update((row.ns, row.id) for row in added.rows if row.kind == CHECKPOINT and has_one_history(row.ns))
 
 
 def put_head(commit: Commit, codec: Codec, head: ThreadHead, now_ms: float) -> None:

@@ -134,6 +134,8 @@ class TaskResult:
     events: int = -1
     #: it took the answer that was for whoever asks next
     took: bool = False
+    #: as in `TaskError`
+    rows: list[bytes] = field(default_factory=list)
     #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
     values: dict[str, Any] | None = None
 
@@ -168,6 +170,7 @@ class TaskBubbled:
     events: int = -1
     #: as in `TaskResult`
     took: bool = False
+    rows: list[bytes] = field(default_factory=list)
     values: dict[str, Any] | None = None
 
 
@@ -313,6 +316,7 @@ class TaskThread:
     rows: list[bytes]
     addressed: dict[str, str] = field(default_factory=dict)
     single: str | None = None
+    bound: str = ""
 
 
 @dataclass(slots=True)

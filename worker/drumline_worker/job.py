@@ -65,12 +65,12 @@ class JobThread:
     answers: dict[str, Any]
     #: ids of checkpoints that the caller of the run has named, by namespace
     addressed: dict[str, str] = field(default_factory=dict)
-    #: an old checkpoint is run again (`drumline_coordinator.thread_run.Replay`)
+    #: an old checkpoint is run again (`drumline_protocol.replay.Replay`)
     replay: Any = None
     #: the question, asked by this task before, that has the only answer that was given
     single: str | None = None
-    #: on a worker: what graphs that the task's code has called add to the thread
-    rows: Callable[[], list[bytes]] | None = None
+    #: on a worker: what graphs that the task's code has called add to the thread (`CarriedThread.rows`)
+    rows: Callable[..., list[bytes]] | None = None
     #: on a worker: `answers` came with one for whoever asks next
     lent: bool = False
 

@@ -157,7 +157,10 @@ def _calling(node: Node, runnable: Any) -> Node:
 
 
 def _done(job: Job, writes: Writes) -> TaskResult:
-    return TaskResult(job.shared.run_id, job.task, job.attempt, job.executor, writes, took=_took(job))
+    done = TaskResult(job.shared.run_id, job.task, job.attempt, job.executor, writes, took=_took(job))
+    if job.thread is not None and job.thread.rows is not None:
+        done.rows = job.thread.rows(ended=True)
+    return done
 
 
 def _took(job: Job) -> bool:
@@ -176,7 +179,10 @@ def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInte
 
 def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInterrupt:
     if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
-        return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0], took=_took(job))
+        bubbled = TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0], took=_took(job))
+        if job.thread is not None and job.thread.rows is not None:
+            bubbled.rows = job.thread.rows(ended=True)
+        return bubbled
     if isinstance(error, GraphInterrupt):
         asked = TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
         asked.answers, asked.took = job.taken, _took(job)

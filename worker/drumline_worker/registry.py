@@ -18,6 +18,7 @@ from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.messages import RunShared, TaskMessage
+from drumline_protocol.replay import Replay
 from drumline_worker.carried import CarriedThread
 from drumline_worker.handlers import run_tracing
 from drumline_worker.job import Emit, Job, JobThread
@@ -163,6 +164,7 @@ class Registry:
             single=below.single,
             rows=carried.rows,
             lent=NEXT in below.answers,
+            replay=Replay(below.bound) if below.bound else None,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:
