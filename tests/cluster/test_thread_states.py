@@ -73,7 +73,8 @@ def check(cluster: Cluster, build: Any, script: Any, **options: Any) -> None:
         script(there)
     finally:
         cluster.threads.delete("1")
-    assert there.lines == here.lines, "\n".join(unified_diff(here.lines, there.lines, "here", "there", lineterm="", n=1))
+    differing = unified_diff(here.lines, there.lines, "here", "there", lineterm="", n=1)
+    assert there.lines == here.lines, "\n".join(differing)
 
 
 @pytest.mark.parametrize(("build", "script"), CASES, ids=lambda case: case.__name__)
