@@ -24,7 +24,8 @@ AROUND = (
 )
 CALLING = (graphs.calls, graphs.calls_twice, graphs.calls_one_history)
 QUIET = (graphs.calls_one_history_twice, graphs.calls_without_history)
-SERVED = {build.__name__: build(DRUMLINE) for build in (*ALONE, *AROUND, *CALLING, *QUIET)}
+SERVED = {build.__name__: build(DRUMLINE) for build in (*ALONE, *AROUND, *CALLING, *QUIET, *graphs.ASKING)}
+SERVED["calls_async"] = graphs.calls_async(DRUMLINE)
 SCRIPTS = [
     scripts.looking,
     scripts.parts_of_the_history,
@@ -46,6 +47,7 @@ CASES = [
     *((build, script) for build in (*ALONE, graphs.child) for script in SCRIPTS),
     (graphs.fan, scripts.updates_while_it_asks),
     *((build, script) for build in (*AROUND, *CALLING) for script in (*WITHIN, scripts.answers_by_id)),
+    *((build, scripts.answers_one_by_one) for build in (*AROUND, *CALLING, *graphs.ASKING)),
     *((build, script) for build in QUIET for script in (scripts.looking, scripts.histories_of_their_own)),
     *((build, script) for build in (*CALLING, *QUIET) for script in (scripts.replays, scripts.forks)),
 ]
@@ -86,3 +88,8 @@ def test_as_embedded(cluster: Cluster, build: Any, script: Any) -> None:
 @pytest.mark.parametrize("build", [graphs.child, graphs.calls], ids=lambda build: build.__name__)
 def test_async_twins(cluster: Cluster, build: Any, script: Any) -> None:
     check(cluster, build, script, is_async=True)
+
+
+@pytest.mark.parametrize("build", [graphs.calls_async, *graphs.ASKING], ids=lambda build: build.__name__)
+def test_questions_of_called_graphs_async(cluster: Cluster, build: Any) -> None:
+    check(cluster, build, scripts.answers_one_by_one, is_async=True)
