@@ -11,7 +11,7 @@ from typing import Any
 
 from drumline_coordinator.checkpointing import planned_rows
 from drumline_coordinator.resuming import Journey, journey, tasks_behind
-from drumline_coordinator.thread_run import Replay, ThreadRun
+from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
@@ -19,6 +19,7 @@ from drumline_protocol.checkpoints import Saved, joined_ns, outcomes, split_ns
 from drumline_protocol.errors import InvalidRequest
 from drumline_protocol.facts import PlannedTask
 from drumline_protocol.graph_paths import thread_ns
+from drumline_protocol.replay import Replay
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,9 +283,7 @@ class OpenRuns:
             head_ = load_head(self._loader, codec, self._partition, shared.thread)
             if head_.run != run_id:
                 raise DamagedRun(run_id, f"its thread {shared.thread!r} is gone, or held by run {head_.run!r}")
-            answers = codec.decode(record["answers"]) if "answers" in record else {}
-            thread = place_again(self._loader, codec, self._partition, head_, shared.config, answers)
-            thread.lent = record.get("lent", b"").decode("utf-8", "replace")
+            thread = place_again(self._loader, codec, self._partition, head_, program, shared, record)
         run = recover(program, shared, facts, attempts, codec, thread)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}

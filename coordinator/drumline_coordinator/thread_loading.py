@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from drumline_coordinator.loading import Loading, graph_at, load
+from drumline_coordinator.loading import Loading, graph_at, histories, load
 from drumline_coordinator.thread_config import thread_run_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
@@ -14,6 +14,7 @@ from drumline_protocol.checkpoints import Saved, joined_ns, outcomes
 from drumline_protocol.codec import Codec
 from drumline_protocol.history import History, first_row_of, place_of_row
 from drumline_protocol.limits import CARRIED_BYTES_MAX
+from drumline_protocol.messages import RunShared
 from drumline_protocol.threads import ThreadHead, head_in
 from drumline_transport.broker import CellRead, HistoryRow, QueueRow
 from drumline_transport.thread_verbs import PAGE_MAX
@@ -48,12 +49,19 @@ def load_head(loader: ThreadLoader, codec: Codec, p: int, thread: str) -> Thread
 
 
 def load_history(
-    loader: ThreadLoader, codec: Codec, p: int, thread: str, oldest: str = "-", *, resolves: bool = False
+    loader: ThreadLoader,
+    codec: Codec,
+    p: int,
+    thread: str,
+    oldest: str = "-",
+    newest: str = "+",
+    *,
+    resolves: bool = False,
 ) -> History:
     """The history of a thread from the row `oldest` on. NoBroker."""
     rows: list[HistoryRow] = []
     while True:
-        page = loader.read_history(p, thread, oldest)
+        page = loader.read_history(p, thread, oldest, newest)
         rows += page
         if len(page) < PAGE_MAX:
             return History(
@@ -113,16 +121,33 @@ def _loaded(loading: Loading, history: History) -> dict[str, Saved]:
 
 
 def place_again(
-    loader: ThreadLoader, codec: Codec, p: int, head: ThreadHead, config: Mapping[str, Any], answers: dict[str, Any]
+    loader: ThreadLoader,
+    codec: Codec,
+    p: int,
+    head: ThreadHead,
+    program: Program,
+    shared: RunShared,
+    record: Mapping[str, bytes],
 ) -> ThreadRun:
-    """What a run that was begun by an owner before must know of its thread."""
-    run = thread_run_of(head.id, config, is_strict=True)
-    run.last, run.version, run.answers = head.last, head.version, answers
-    if head.base_head:
-        oldest = _oldest(head.base_head, head.base_called)
-        if answers or head.called:
-            history = load_history(loader, codec, p, head.id, oldest)
-            run.called, run.called_one = history.called(None, ()), history.called_one(())
-    elif head.called:
-        run.called_one = load_history(loader, codec, p, head.id).called_one(())
+    """What a run that was begun by an owner before must know of its thread. `record` is the run's.
+
+    However long the run is, no more is read than what stood there before it, and the newest of the graphs with one
+    history. DecodeError, CellMissing, BlobMissing, NoBroker.
+    """
+    run = thread_run_of(head.id, shared.config, is_strict=True, updates=bool(shared.ns))
+    run.last, run.version = head.last, head.version
+    run.answers = codec.decode(record["answers"]) if "answers" in record else {}
+    run.lent = record.get("lent", b"").decode("utf-8", "replace")
+    if "called" in record and head.base_head:
+        oldest, newest = _oldest(head.base_head, head.base_called), head.base_row
+        run.called = load_history(loader, codec, p, head.id, oldest, newest).called(
+            None, (), CARRIED_BYTES_MAX if run.addressed else 0
+        )
+    if head.called:
+        history = load_history(loader, codec, p, head.id, min(head.called.values(), key=place_of_row))
+        for ns in histories(graph_at(program, shared.ns), joined_ns(shared.ns)):
+            saved = history.get(ns)
+            if saved is not None:
+                run.saved[ns] = saved
+        run.called_one = history.called_one(run.saved.keys())
     return run

@@ -164,6 +164,8 @@ class ThreadRequests:
         if thread is not None and head is not None and thread.answers:
             head.note_answers(thread.answers, run_id)
             record["answers"] = codec.encode(thread.answers)
+        if thread is not None and thread.called:
+            record["called"] = "1"
         self._stage.commit.fields.append((run_id, record))
         if row is not None:
             open_run.last = 1
