@@ -18,6 +18,7 @@ from drumline_coordinator.heads import bases_in, head_facts
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
+from drumline_coordinator.thread_loading import answers_kept
 from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head, put_rows
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
@@ -245,8 +246,7 @@ class Stage:
         thread = open_run.run.thread
         if thread is not None and thread.loose != open_run.loose:
             open_run.loose = thread.loose
-            answers = open_run.dispatcher.codec.encode(thread.answers)
-            self.commit.fields.append((open_run.run.id, {"answers": answers, "lent": thread.lent}))
+            self.commit.fields.append((open_run.run.id, answers_kept(open_run.dispatcher.codec, thread)))
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""

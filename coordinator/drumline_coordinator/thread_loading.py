@@ -16,7 +16,7 @@ from drumline_protocol.history import History, first_row_of, place_of_row
 from drumline_protocol.limits import CARRIED_BYTES_MAX
 from drumline_protocol.messages import RunShared
 from drumline_protocol.threads import ThreadHead, head_in
-from drumline_transport.broker import CellRead, HistoryRow, QueueRow
+from drumline_transport.broker import CellRead, FieldValue, HistoryRow, QueueRow
 from drumline_transport.thread_verbs import PAGE_MAX
 
 
@@ -120,6 +120,12 @@ def _loaded(loading: Loading, history: History) -> dict[str, Saved]:
         return found
 
 
+def answers_kept(codec: Codec, thread: ThreadRun) -> dict[str, FieldValue]:
+    """The fields of a run's record that say what `place_again` must know of the answers that the run was given."""
+    asked = {task: sorted(questions) for task, questions in thread.asked.items()}
+    return {"answers": codec.encode([thread.answers, thread.lent, thread.single, asked])}
+
+
 def place_again(
     loader: ThreadLoader,
     codec: Codec,
@@ -136,8 +142,9 @@ def place_again(
     """
     run = thread_run_of(head.id, shared.config, is_strict=True, updates=bool(shared.ns))
     run.last, run.version = head.last, head.version
-    run.answers = codec.decode(record["answers"]) if "answers" in record else {}
-    run.lent = record.get("lent", b"").decode("utf-8", "replace")
+    if "answers" in record:
+        run.answers, run.lent, run.single, asked = codec.decode(record["answers"])
+        run.asked = {task: set(questions) for task, questions in asked.items()}
     if "called" in record and head.base_head:
         oldest, newest = _oldest(head.base_head, head.base_called), head.base_row
         run.called = load_history(loader, codec, p, head.id, oldest, newest).called(

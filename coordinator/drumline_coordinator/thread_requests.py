@@ -19,7 +19,7 @@ from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, root_of, thread_of_request
 from drumline_coordinator.thread_desk import ThreadDesk
-from drumline_coordinator.thread_loading import place_of_run
+from drumline_coordinator.thread_loading import answers_kept, place_of_run
 from drumline_coordinator.thread_stage import put_head, put_rows, rows_of
 from drumline_graph.errors import DrumlineError, UnknownInterruptError
 from drumline_graph.program import Program
@@ -163,7 +163,7 @@ class ThreadRequests:
         fx = open_run.run.start(request, self._now_ms)
         if thread is not None and head is not None and thread.answers:
             head.note_answers(thread.answers, run_id)
-            record["answers"] = codec.encode(thread.answers)
+            record.update(answers_kept(codec, thread))
         if thread is not None and thread.called:
             record["called"] = "1"
         self._stage.commit.fields.append((run_id, record))

@@ -46,23 +46,21 @@ class CarriedThread:
         self._lock = threading.Lock()
 
     def rows(self, *, ended: bool = False) -> list[bytes]:
-        """What is to go back, at most `CARRIED_BYTES_MAX`: all that was added, or the newest checkpoint of each graph.
+        """What is to go back: all that was added, or, if that is more than `CARRIED_BYTES_MAX`, the newest checkpoints.
 
-        EncodeError for what cannot. `ended`: the task has its result, so what does not fit is left out, but for graphs
-        with one history for all their calls: the next call goes on from there.
+        EncodeError if those cannot, or if more than the bound would travel with the task when it runs again. `ended`:
+        it has its result, and runs no more. Then only graphs with one history for all their calls count, for the next
+        call goes on from there, and what cannot go back of others is left out.
         """
+        if not self._added:
+            return []
         with self._lock:
             added = list(self._added)
-        newest = _newest(added)
-        for some in (added, newest):
-            if not any(isinstance(row.data, EncodeError) for row in some) and _size(some) <= CARRIED_BYTES_MAX:
-                return [row.data for row in some if isinstance(row.data, bytes)]
-        if ended:
-            newest = [row for row in newest if has_one_history(row.ns)]
-        for row in newest:
-            if isinstance(row.data, EncodeError):
-                raise row.data
-        size = _size(newest)
+            size = sum(
+                len(row)
+                for ns, kept in self._read().items()
+                for row in (kept[max(kept)] if kept and (not ended or has_one_history(ns)) else ())
+            )
         if size > CARRIED_BYTES_MAX:
             raise EncodeError(
                 "checkpoints",
@@ -70,7 +68,12 @@ class CarriedThread:
                 f"the states of graphs that the node calls take {size} bytes; the limit is {CARRIED_BYTES_MAX}. Make a "
                 "graph that asks a node of its caller, or keep less in its state",
             )
-        return [row.data for row in newest if isinstance(row.data, bytes)]
+        newest = _newest(added)
+        needed = [row for row in newest if not ended or has_one_history(row.ns)]
+        for row in needed:
+            if isinstance(row.data, EncodeError):
+                raise row.data
+        return next(_data(some) for some in (added, newest, needed) if some is needed or _fit(some))
 
     def get(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:  # noqa: ARG002 - it is of one thread
         """A checkpoint of a graph; without an id the newest one. None if it is not here."""
@@ -198,5 +201,10 @@ def _newest(rows: Sequence[Prepared]) -> list[Prepared]:
     return [row for row in rows if newest.get(row.ns, row.checkpoint) == row.checkpoint]
 
 
-def _size(rows: Sequence[Prepared]) -> int:
-    return sum(len(row.data) for row in rows if isinstance(row.data, bytes))
+def _fit(rows: Sequence[Prepared]) -> bool:
+    """Whether all of these may go back."""
+    return all(isinstance(row.data, bytes) for row in rows) and sum(map(len, _data(rows))) <= CARRIED_BYTES_MAX
+
+
+def _data(rows: Sequence[Prepared]) -> list[bytes]:
+    return [row.data for row in rows if isinstance(row.data, bytes)]
