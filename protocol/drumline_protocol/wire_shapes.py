@@ -100,7 +100,7 @@ def kept_tasks(value: Any) -> list[f.TaskKept]:
     return list(tuple_of(kept_task)(value))
 
 
-task_thread = row(m.TaskThread, text, dict_of(text), flag, dict_of(), bursts, dict_of(text), optional(text))
+task_thread = row(m.TaskThread, text, dict_of(text), flag, dict_of(), bursts, dict_of(text), optional(text), text)
 
 
 def kept_cell(value: Any) -> Any:

@@ -75,6 +75,20 @@ def a_question_of_a_node_that_is_tried_again() -> tuple[Any, list[Any], list[Any
     return graph, [EMPTY, Command(resume="so"), Command(resume="done")], tries
 
 
+def an_answer_before_its_question() -> tuple[Any, list[Any], list[Any]]:
+    """It is for whoever asks next, and stays that node's."""
+    tries: list[Any] = []
+
+    def node(_: Any) -> Any:
+        tries.append(interrupt("why?"))
+        if len(tries) < 3:
+            raise ConnectionError
+        return {"log": [tries[-1]]}
+
+    graph = one(node, retry_policy=SOON, compiled={"checkpointer": InMemorySaver(), "interrupt_before": ["n"]})
+    return graph, [EMPTY, Command(resume="so")], tries
+
+
 def calls_of_a_node_that_is_tried_again() -> tuple[Any, list[Any], list[Any]]:
     made: list[Any] = []
 
@@ -165,6 +179,7 @@ def a_functional_graph() -> tuple[Any, list[Any], list[Any]]:
 
 SYNC: list[Case] = [
     a_question_of_a_node_that_is_tried_again,
+    an_answer_before_its_question,
     calls_of_a_node_that_is_tried_again,
     cached_calls,
     a_policy_of_the_graph,

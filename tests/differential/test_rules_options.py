@@ -186,6 +186,27 @@ def test_defaults_are_no_request() -> None:
     assert graph.invoke(INPUT) == {"n": 1, "log": ["count"]}
 
 
+def saver_of(e: Engine) -> Any:
+    return importlib.import_module(f"{'langgraph' if e is LANGGRAPH else 'drumline'}.checkpoint.memory").InMemorySaver()
+
+
+@pytest.mark.parametrize(
+    "points", [{"before": ["count"]}, {"after": "*"}, {"before": "*", "after": ["count"]}, {}], ids=str
+)
+def test_attributes_of_threads_may_be_set(points: dict[str, Any]) -> None:
+    def told(e: Engine) -> Any:
+        graph, config = graph_of(e), {"configurable": {"thread_id": "t"}}
+        assert graph.checkpointer is None
+        graph.checkpointer = saver_of(e)
+        for side, names in points.items():
+            setattr(graph, f"interrupt_{side}_nodes", names)
+        first, then = list(graph.stream(INPUT, config, stream_mode="updates")), graph.get_state(config).next
+        again = list(graph.stream(None, config, stream_mode="updates")) if then else []
+        return first, then, again, len(list(graph.get_state_history(config)))
+
+    assert told(DRUMLINE) == told(LANGGRAPH)
+
+
 # -- accepted and without effect ----------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from drumline.call import node_names
 from drumline_graph.cached import namespace_of
 from drumline_graph.compile import checked_cache
 from drumline_graph.errors import FeatureNotBuilt
@@ -38,10 +37,6 @@ class Refused:
             raise FeatureNotBuilt(self._feature, f"{self._name} of graph {graph.name!r}")
 
 
-def _stops(names: tuple[str, ...]) -> str | list[str]:
-    return "*" if names == ("*",) else list(names)
-
-
 class Surface:
     """Attributes and methods of LangGraph's `CompiledStateGraph` that need no run; a part of drumline's."""
 
@@ -57,24 +52,6 @@ class Surface:
     stream_eager: bool = False
     retry_policy = Refused("Retrying nodes", ())
     cache_policy = Refused("Caching the results of all nodes at once")
-
-    @property
-    def interrupt_before_nodes(self) -> str | list[str]:
-        """Nodes that runs stop in front of; `"*"`: all. Setting it gives this graph others."""
-        return _stops(self.program.stops_before)
-
-    @interrupt_before_nodes.setter
-    def interrupt_before_nodes(self, names: str | Sequence[str] | None) -> None:
-        self.program = replace(self.program, stops_before=node_names(names))
-
-    @property
-    def interrupt_after_nodes(self) -> str | list[str]:
-        """Nodes that runs stop behind, as `interrupt_before_nodes`."""
-        return _stops(self.program.stops_after)
-
-    @interrupt_after_nodes.setter
-    def interrupt_after_nodes(self, names: str | Sequence[str] | None) -> None:
-        self.program = replace(self.program, stops_after=node_names(names))
 
     @property
     def step_timeout(self) -> float | None:
