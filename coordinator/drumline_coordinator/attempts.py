@@ -103,7 +103,8 @@ def on_result(machine: Machine, event: TaskResult) -> None:
     opened = None if event.values is None else _opened(machine, event, decode_writes, event.writes)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
-        keep_called(machine, task, event.rows)
+        if event.rows:
+            keep_called(machine, task, event.rows)
         if event.values is not None:
             machine.fx.named += event.values
         finish(machine, task, event.writes, event.executor, opened, event.cached)

@@ -50,7 +50,9 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
     if scope.updates is not None:
         end_update(machine, scope, done)
         return
-    end_limit(machine, scope)
+    program = scope.program
+    if program.step_timeout is not None:
+        end_limit(machine, scope)
     if scope.asks:
         # What a called task asks its caller asks too.
         asked = {item.id: item for task in done for item in task.interrupts}
@@ -72,14 +74,21 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
             planned = _next_on_thread(machine, scope, applied.updated, done)
         else:
             planned = _next_step(machine, scope, scope.state, applied.updated)
-    if stops_after(machine, scope, [task.name for task in done]):
-        end_graph(machine, scope, Ending.ASKED, [])
-    elif not planned:
-        _return(machine, scope)
-    elif stops_before(machine, scope, [item.name for item in planned]):
-        end_graph(machine, scope, Ending.ASKED, [])
-    elif not drains(machine, scope):
+    may_pause = program.stops_before or program.stops_after or machine.may_pause or machine.state.drain
+    if (may_pause or (machine.control and machine.control.drain_reason)) and _pauses(machine, scope, done, planned):
+        return
+    if planned:
         begin_step(machine, scope, planned)
+    else:
+        _return(machine, scope)
+
+
+def _pauses(machine: Machine, scope: Scope, done: Sequence[Task], planned: Sequence[Planned]) -> bool:
+    """Whether the run stops between what is done and what is planned. Then it has."""
+    if stops_after(machine, scope, done) or (planned and stops_before(machine, scope, planned)):
+        end_graph(machine, scope, Ending.ASKED, [])
+        return True
+    return bool(planned) and drains(machine, scope)
 
 
 def _next_on_thread(machine: Machine, scope: Scope, updated: set[str], done: Sequence[Task]) -> list[Planned]:
@@ -94,8 +103,8 @@ def _next_on_thread(machine: Machine, scope: Scope, updated: set[str], done: Seq
         runs = (
             bool(planned)
             and step <= scope.stop
-            and not stops_after(machine, scope, [task.name for task in done])
-            and not stops_before(machine, scope, [item.name for item in planned])
+            and not stops_after(machine, scope, done)
+            and not stops_before(machine, scope, planned)
         )
     finally:  # also if the plan fails: what was done stays
         make_checkpoint(machine, scope, LOOP, scope.step, planned, updated, runs=runs)
@@ -152,13 +161,15 @@ def begin_step(
     step = scope.step + 1
     rows = planned_rows(scope.program, scope.checkpoint or machine.id, scope.ns, planned, step)
     inputs = [item.input for item in planned]
-    for row, input in zip(rows, inputs, strict=True):
-        if row.name == START:
-            row.arg = start_writes(machine, scope, row, input)
+    if machine.thread is not None:  # elsewhere START is no planned task
+        for row, input in zip(rows, inputs, strict=True):
+            if row.name == START:
+                row.arg = start_writes(machine, scope, row, input)
     noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
-    begin_limit(machine, scope)
+    if scope.program.step_timeout is not None:
+        begin_limit(machine, scope)
     if found is not None:
         scope.left = found
         for row in rows:
@@ -167,12 +178,9 @@ def begin_step(
             task = task if handler is None else handler
             take_up(machine, task, found.get(task.id))
     for task in list(scope.tasks.values()):
-        if task.status is not PLANNED or not machine.state.is_open:
-            continue
-        if task.name == START:
-            run_start(machine, task)
-        elif task.node.subprogram is not None:
-            enter_child(machine, task)
+        is_graph = task.node.subprogram is not None
+        if (is_graph or task.name == START) and task.status is PLANNED and machine.state.is_open:
+            enter_child(machine, task) if is_graph else run_start(machine, task)
     if found is not None and not any(scope is over for over, _ in machine.due):
         machine.note_end(scope)
 

@@ -34,18 +34,14 @@ def planned_rows(
     program: Program, base: str, ns: tuple[str, ...], planned: Sequence[Planned], step: int
 ) -> list[PlannedTask]:
     """What facts say of the planned tasks of a superstep that starts from `base`."""
-    nodes = program.nodes
-    return [
-        PlannedTask(
-            task_id(base, ns, step, item.path_key),
-            item.name,
-            item.path,
-            item.triggers,
-            None,
-            item.name not in nodes or TAG_HIDDEN in nodes[item.name].tags,
+    nodes, rows = program.nodes, []
+    for item in planned:  # each task of each step comes by here
+        node = nodes.get(item.name)
+        hidden = node is None or TAG_HIDDEN in node.tags
+        rows.append(
+            PlannedTask(task_id(base, ns, step, item.path_key), item.name, item.path, item.triggers, None, hidden)
         )
-        for item in planned
-    ]
+    return rows
 
 
 def make_checkpoint(

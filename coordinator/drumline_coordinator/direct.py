@@ -27,7 +27,7 @@ def check_place(machine: Machine, program: Program) -> None:
 
 def stops_at_once(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> bool:
     """Whether it stops at a breakpoint before anything has run."""
-    return begins_at_once(scope.program) and stops_before(machine, scope, [item.name for item in planned])
+    return begins_at_once(scope.program) and stops_before(machine, scope, planned)
 
 
 def open_at_once(

@@ -53,7 +53,7 @@ class Dispatcher:
             token=token,
             alone=task.is_suspect,
             named=named,
-            answers=task.answers,
+            answers=list(task.answers),
             below=below,
             tries=task.tries,
             first_ms=task.first_ms,

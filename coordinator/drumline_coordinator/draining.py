@@ -27,7 +27,7 @@ def drains(machine: Machine, scope: Scope) -> bool:
 
     A graph within another one stops only if nothing else of the run is at work, whose results would be lost.
     """
-    reason = machine.state.drain or (machine.drain() if machine.drain is not None else None)
+    reason = machine.state.drain or (machine.control.drain_reason if machine.control is not None else None)
     if reason is None or reason == "":
         return False
     state = machine.state

@@ -102,12 +102,14 @@ def fold_parked(state: RunState, fact: TaskParked) -> None:
 
 
 def end(state: RunState, id_: str, status: TaskStatus) -> Task:
-    """The task has come to its end. What `heard_of` says of its entry is said here again, without a call more."""
+    """The task has come to its end. What `heard_of` and `_is_left` say is said here again, without calls."""
     task = state.tasks[id_]
     if task.runs_on_worker:
         if task.status is not RUNNING:
             fold_dispatch(state, [task])
-        _is_left(state, task)
+        state.running -= 1
+        if task.calls:
+            state.callers -= 1
     task.become(status)
     task.n += 1  # the answer has a number too
     task.scope.open_tasks -= 1

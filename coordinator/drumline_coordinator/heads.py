@@ -83,7 +83,7 @@ def _task(task: Task) -> TaskKept:
         task.writes and [[channel, names.get(id(value), value)] for channel, value in task.writes],
         list(task.interrupts),
         task.reason,
-        task.answers,
+        list(task.answers),
         task.tries,
         task.first_ms,
         task.due_ms,

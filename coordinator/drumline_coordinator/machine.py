@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.fold import FOLDS
@@ -17,6 +17,13 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.messages import RunShared
 
 
+class Control(Protocol):
+    """A `RunControl`, as the machine sees it."""
+
+    @property
+    def drain_reason(self) -> str | None: ...
+
+
 class Machine:
     """One run: its state, what its tasks share, and the effects of the event that is handled just now.
 
@@ -25,12 +32,13 @@ class Machine:
 
     __slots__ = (
         "codec",
-        "drain",
+        "control",
         "due",
         "fx",
         "going_on",
         "id",
         "late",
+        "may_pause",
         "now_ms",
         "program",
         "shared",
@@ -60,9 +68,11 @@ class Machine:
         self.thread = thread
         #: it is to stop when the superstep of its root graph is over
         self.stopping = False
+        #: something may stop it between two supersteps, beside breakpoints of its graphs and `RunState.drain`
+        self.may_pause = bool(shared.stops_before or shared.stops_after)
         self.state = RunState(program, root_ns=ns, wire=wire, config=shared.config)
-        #: says why the run is to stop at the end of its open superstep; None, and what it gives None: it is not
-        self.drain: Callable[[], str | None] | None = None
+        #: in the process of its caller: says whether the run is to stop at the end of its open superstep, and why
+        self.control: Control | None = None
         self.late = LateEvents()
         #: graphs whose superstep is over, with the tasks whose writes it commits
         self.due: deque[tuple[Scope, Sequence[Task]]] = deque()

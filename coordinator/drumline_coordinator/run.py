@@ -147,7 +147,7 @@ def _on_cancel(machine: Machine, event: CancelRun) -> None:
 
 
 def _on_stop(machine: Machine, _event: StopRun) -> None:
-    machine.stopping = True
+    machine.stopping = machine.may_pause = True
 
 
 def _on_nothing(_machine: Machine, _event: None) -> None:

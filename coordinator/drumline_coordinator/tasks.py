@@ -81,33 +81,52 @@ class ImpossibleTransition(DrumlineError):
         super().__init__(f"{task!r} cannot become {status.name}; its story: {story}")
 
 
-class Task:
+class Unusual:
+    """What most tasks never have. They find it here, so that not each of them pays for it."""
+
+    #: how often its node was tried; attempts that were lost with their workers do not count
+    tries: int = 1
+    #: when its node is tried again; 0: never
+    due_ms: float = 0.0
+    #: of an error handler: the node that failed, and its error
+    failed: str = ""
+    error: Any = None
+    #: how many graphs its tries have called
+    called: int = 0
+    #: attempts that were retracted, and those of them whose worker vanished with them
+    lost: int = 0
+    deaths: int = 0
+    #: the `Interrupt`s of an INTERRUPTED task
+    interrupts: Any = ()
+    #: what its questions have been answered so far, in their order
+    answers: Sequence[Any] = ()
+    #: why its last attempt was retracted, or what keeps it waiting
+    reason: str = ""
+    #: the graph of a subgraph's node, while it is open
+    child: Scope | None = None
+    #: of a called `@task`: the task whose code calls it, and which call it is (`TaskCalled.call`)
+    caller: Task | None = None
+    call: tuple[str, ...] = ()
+    #: how many of its own calls have not ended
+    calls: int = 0
+    #: the number of the next call, and that of the first one of this try; 0: of its first try
+    calls_made: int = 0
+    calls_from: int = 0
+
+
+class Task(Unusual):
     """One task of the open superstep of a scope.
 
-    `n` counts the events heard of the current attempt. `interrupts` are the `Interrupt`s of an INTERRUPTED task.
+    `n` counts the events heard of the current attempt.
     `story` has the letter of each status that the task has had.
     """
 
     __slots__ = (
-        "answers",
         "attempt",
-        "call",
-        "called",
-        "caller",
-        "calls",
-        "calls_from",
-        "calls_made",
-        "child",
-        "deaths",
-        "due_ms",
-        "error",
         "executor",
-        "failed",
         "first_ms",
         "id",
         "input",
-        "interrupts",
-        "lost",
         "n",
         "name",
         "names",
@@ -115,11 +134,9 @@ class Task:
         "path",
         "path_key",
         "phase",
-        "reason",
         "scope",
         "status",
         "story",
-        "tries",
         "triggers",
         "writes",
     )
@@ -147,38 +164,13 @@ class Task:
         self.story = "P"
         self.phase = RUN
         self.attempt = 1
-        #: how often its node was tried; attempts that were lost with their workers do not count
-        self.tries = 1
-        #: when its node is tried again, and when it was tried first; 0: never
-        self.due_ms = 0.0
-        #: of an error handler: the node that failed, and its error
-        self.failed = ""
-        self.error: Any = None
-        #: how many graphs its tries have called
-        self.called = 0
+        #: when its node was tried first; 0: never
         self.first_ms = 0.0
-        #: attempts that were retracted, and those of them whose worker vanished with them
-        self.lost = 0
-        self.deaths = 0
         self.executor: str | None = None
         self.n = 0
         self.writes: Any = None
         #: names of those of its writes that lie elsewhere, by the identity of the value that was read
         self.names: dict[int, Any] | None = None
-        self.interrupts: Any = ()
-        #: what its questions have been answered so far, in their order
-        self.answers: list[Any] = []
-        #: why its last attempt was retracted, or what keeps it waiting
-        self.reason = ""
-        #: the graph of a subgraph's node, while it is open
-        self.child: Scope | None = None
-        #: of a called `@task`: the task whose code calls it, and which call it is (`TaskCalled.call`)
-        self.caller: Task | None = None
-        self.call: tuple[str, ...] = ()
-        #: how many of its own calls have not ended
-        self.calls = 0
-        #: the number of the next call, and that of the first one of this try; 0: of its first try
-        self.calls_made = self.calls_from = 0
 
     def written_to(self, channel: str) -> list[Any]:
         """What it has written to a channel."""

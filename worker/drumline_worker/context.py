@@ -58,7 +58,7 @@ class TaskContext:
         self.job = job
         self.writer: StreamWriter = make_writer(job)
         #: numbers the graphs that this task's code calls
-        self.calls = job.called
+        job.calls = self.calls = count(job.called)
         #: numbers the runs that this task's code starts on a cluster, by what they ask for; None before the first
         self.cluster_calls: dict[str, count[int]] | None = None
         #: numbers the calls of models, LangChain's and others
@@ -113,7 +113,7 @@ class TaskContext:
                     thread_id=None if thread is None else str(thread),
                     run_id=shared.run_id,
                     node_attempt=job.tries,
-                    node_first_attempt_time=job.first_time or time.time(),
+                    node_first_attempt_time=job.first_ms / 1000 or time.time(),
                 ),
                 server_info=server_info_of(configurable),
                 control=job.control,

@@ -33,7 +33,7 @@ def interrupt(value: Any, *, response_schema: dict[str, Any] | type | None = Non
     if number == len(answers) and job.thread is not None:
         loose = job.thread.answers.pop(NEXT, _NONE)
         if loose is not _NONE:
-            job.taken.append(loose)
+            job.taken = [*job.taken, loose]
             answers.append(loose)
     if number < len(answers):
         answer = answers[number]

@@ -98,8 +98,32 @@ class JobThread:
         return self.lent and NEXT not in self.answers
 
 
+class Unusual:
+    """What most jobs never have. They find it here, so that not each of them pays for it."""
+
+    #: its time limits, if it has some, and what keeps them while it runs (`drumline_worker.time_limits.TimeLimit`)
+    timeout: TimeoutPolicy | None = None
+    limit: Any = None
+    #: if its node has a `CachePolicy`: the codec of the graph's values
+    codec: Codec | None = None
+    #: of an error handler: what failed (`NodeError`)
+    failed: Any = None
+    #: what its questions were answered so far, in their order
+    answers: Sequence[Any] = ()
+    #: what its questions took of the answer that was for whoever asks next
+    taken: Sequence[Any] = ()
+    #: how often its node was tried, this time included
+    tries: int = 1
+    #: how many graphs the code of its node has called in tries before this one
+    called: int = 0
+    #: the thread that its run is on; None: it is on none
+    thread: JobThread | None = None
+    #: how many calls of `@task`s lead to it from the task of a node
+    depth: int = 0
+
+
 @dataclass(slots=True)
-class Job:
+class Job(Unusual):
     """One attempt of one task.
 
     `input` is what the node gets (a PULL task's mapped state, or a Send's argument). `cells` are the raw cells that
@@ -131,32 +155,18 @@ class Job:
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
-    #: its time limits, if it has some, and what keeps them while it runs (`drumline_worker.time_limits.TimeLimit`)
-    timeout: TimeoutPolicy | None = None
-    limit: Any = None
     #: the `RunControl` of its run; None: another process has that
     control: Any = None
-    #: where results of nodes may lie; None: nowhere. If its node has a `CachePolicy`, the codec of the graph's values
+    #: where results of nodes may lie; None: nowhere
     cache: Any = None
-    codec: Codec | None = None
-    #: of an error handler: what failed (`NodeError`)
-    failed: Any = None
     #: the store of the run; None if there is none
     store: Any = None
-    #: what its questions were answered so far, in their order
-    answers: Sequence[Any] = ()
-    #: what its questions took of the answer that was for whoever asks next
-    taken: list[Any] = field(default_factory=list)
-    #: how often its node was tried, this time included, and when it was tried first (Unix time in seconds; 0: now)
-    tries: int = 1
-    first_time: float = 0.0
-    #: numbers the graphs that its node's code calls: from the second on, the number is part of the namespace
-    called: count[int] = field(default_factory=count)
-    #: the thread that its run is on; None: it is on none
-    thread: JobThread | None = None
-    #: how many calls of `@task`s lead to it from the task of a node; and through what its own code calls some
-    depth: int = 0
+    #: through what its code calls `@task`s; None: it cannot
     calling: Calling | None = None
+    #: when its node was tried first (Unix time in ms; 0: now)
+    first_ms: float = 0.0
+    #: numbers the graphs that its code calls, once it runs: from the second on, the number is part of the namespace
+    calls: count[int] | None = None
     #: which of its values have names (`drumline_worker.origins.Origins`); None if none has
     origins: Any = None
 

@@ -39,7 +39,7 @@ Steps = Generator[tuple[Node | Branch, Any], Any, Writes]
 def run_job(job: Job) -> Answer:
     """Run a job whose code is all sync, on this thread, in a context of its own."""
     context = copy_context()
-    if not has_policies(job):
+    if job.timeout is None and job.node.cache is None:
         return context.run(_run_here, job)
     try:
         answer: Answer = run(job, lambda: context.run(_run_here, job))
@@ -175,9 +175,11 @@ def _calling(node: Node, runnable: Any) -> Node:
 
 
 def _done(job: Job, writes: Writes) -> TaskResult:
-    done = TaskResult(job.shared.run_id, job.task, job.attempt, job.executor, writes, took=_took(job))
-    if job.thread is not None and job.thread.rows is not None:
-        done.rows = job.thread.rows(ended=True)
+    done = TaskResult(job.shared.run_id, job.task, job.attempt, job.executor, writes)
+    if job.thread is not None:
+        done.took = job.thread.took
+        if job.thread.rows is not None:
+            done.rows = job.thread.rows(ended=True)
     return done
 
 
@@ -203,7 +205,7 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
         return bubbled
     if isinstance(error, GraphInterrupt):
         asked = TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
-        asked.answers, asked.took = job.taken, _took(job)
+        asked.answers, asked.took = list(job.taken), _took(job)
         if job.thread is not None and job.thread.rows is not None:
             asked.rows = job.thread.rows()
         return asked
@@ -218,7 +220,8 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
         error, delay_ms = broken, -1.0
     raised = TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error, took=_took(job))
     if delay_ms >= 0:
-        raised.retry_ms, raised.called, raised.answers = delay_ms, next(job.called), job.taken
+        raised.retry_ms, raised.answers = delay_ms, list(job.taken)
+        raised.called = job.called if job.calls is None else next(job.calls)
     if job.thread is not None and job.thread.rows is not None:
         with suppress(EncodeError):  # they begin anew then: the error is what matters
             raised.rows = job.thread.rows()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from itertools import count
 from typing import Any
 
 from drumline_graph.constants import START
@@ -20,7 +19,7 @@ from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.failure import rebuild
 from drumline_protocol.graph_codecs import GraphCodecs
-from drumline_protocol.messages import RunShared, TaskMessage
+from drumline_protocol.messages import RunShared, TaskMessage, TaskThread
 from drumline_protocol.replay import Replay
 from drumline_worker.carried import CarriedThread
 from drumline_worker.handlers import run_tracing
@@ -124,7 +123,7 @@ class Registry:
         if known.tracing is _UNBUILT:
             known.tracing = run_tracing(shared)
         inputs = values.inputs(self.codec_of(shared.graph), shared, message, program.nodes)
-        return Job(
+        job = Job(
             program=program,
             node=node,
             shared=shared,
@@ -144,23 +143,24 @@ class Registry:
             executor=executor,
             above=above,
             tracing=known.tracing,
-            answers=message.answers,
-            thread=self._thread(shared, message),
-            store=self._stores.get(shared.graph),
-            origins=inputs.origins,
-            tries=message.tries,
-            first_time=message.first_ms / 1000,
-            called=count(message.called),
-            failed=_what_failed(program, message),
-            timeout=message.timeout or node.timeout,
             cache=program.cache or self.programs[shared.graph].cache,
-            codec=None if node.cache is None else self.codec_of(shared.graph),
+            store=self._stores.get(shared.graph),
+            first_ms=message.first_ms,
+            origins=inputs.origins,
         )
+        if message.below is not None:
+            job.answers, job.thread = message.answers, self._thread(shared, message.below)
+        if message.tries > 1:
+            job.tries, job.called = message.tries, message.called
+        if message.failed:
+            job.failed = _what_failed(program, message)
+        if message.timeout is not None or node.timeout is not None:
+            job.timeout = message.timeout or node.timeout
+        if node.cache is not None:
+            job.codec = self.codec_of(shared.graph)
+        return job
 
-    def _thread(self, shared: RunShared, message: TaskMessage) -> JobThread | None:
-        below = message.below
-        if below is None:
-            return None
+    def _thread(self, shared: RunShared, below: TaskThread) -> JobThread:
         carried = CarriedThread(self.codec_of(shared.graph), below.rows)
         return JobThread(
             shared.thread,

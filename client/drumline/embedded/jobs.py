@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from drumline.embedded.calling import EmbeddedCalls
@@ -78,7 +77,7 @@ class Embedded:
         self._context = context
         self._store = store
         self._control = control
-        run.drain = None if control is None else lambda: control.drain_reason
+        run.control = control
         self._cache = run.program.cache or (None if caller is None else caller.job.cache)
         self._strict = strict
         self._forward = forward
@@ -191,10 +190,6 @@ class Embedded:
     def job(self, task: Task, put: Put) -> Job:
         """The job that runs one attempt of a task; its events go to `put`."""
         scope = task.scope
-        depth, around = 0, scope.ns
-        if task.caller is not None:
-            around = task.around
-            depth = len(around) - len(scope.ns)
 
         def emit(kind: int, payload: Any, header: Any) -> None:
             put(task, (kind, payload, header))
@@ -203,7 +198,7 @@ class Embedded:
             scope.program,
             task.node,
             self.run.shared,
-            around,
+            scope.ns,
             task.id,
             task.attempt,
             scope.step,
@@ -222,21 +217,33 @@ class Embedded:
             None,  # pushed
             self,
             None if self.trace is None else self.trace.tracing,
-            answers=task.answers,
-            tries=task.tries,
-            first_time=task.first_ms / 1000,
-            called=count(task.called),
-            failed=NodeError(task.failed, task.error) if task.failed else None,
-            timeout=(task.sent_timeout if task.path[0] == PUSH else None) or task.node.timeout,
-            cache=scope.program.cache or self._cache,
-            control=self._control,
-            codec=None if task.node.cache is None else self._codec,
-            thread=None if self.thread is None else self.thread.below(task),
-            store=self._store,
-            depth=depth,
-            calling=self.calling,
+            self._control,
+            scope.program.cache or self._cache,
+            self._store,
+            self.calling,
+            task.first_ms,
         )
+        if self.thread is not None:
+            job.answers, job.thread = task.answers, self.thread.below(task)
+        node = task.node
+        if node.timeout is not None or node.cache is not None or task.path[0] == PUSH or task.failed or task.tries > 1:
+            self._add_unusual(job, task)
         return job if self._strict is None else self._strict.job(job, task)
+
+    def _add_unusual(self, job: Job, task: Task) -> None:
+        """What a job of a policy, a `Send`, an error handler or a call has beside what all have."""
+        if task.caller is not None:
+            job.ns = task.around
+            job.depth = len(job.ns) - len(task.scope.ns)
+        if task.failed:
+            job.failed = NodeError(task.failed, task.error)
+        if task.tries > 1:
+            job.tries, job.called = task.tries, task.called
+        timeout = task.sent_timeout or task.node.timeout
+        if timeout is not None:
+            job.timeout = timeout
+        if task.node.cache is not None:
+            job.codec = self._codec
 
     @cached_property
     def _codec(self) -> Codec:

@@ -68,7 +68,7 @@ def thread_keys(job: Job) -> dict[str, Any]:
 
 def note_answers(job: Job, scratchpad: Any) -> None:
     """The task has taken answers that nobody knew to be for it: from now on they are its own."""
-    job.taken[:] = scratchpad.resume[len(job.answers) :]
+    job.taken = scratchpad.resume[len(job.answers) :]
 
 
 def our_question_id(job: Job, ns: str, id_: str) -> str:

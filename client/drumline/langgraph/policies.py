@@ -68,8 +68,8 @@ class Try:
     def _told(self, config: Any) -> Any:
         job, configurable = self._job, config["configurable"]
         told: dict[str, Any] = {"node_attempt": job.tries}
-        if job.first_time:
-            told["node_first_attempt_time"] = job.first_time
+        if job.first_ms:
+            told["node_first_attempt_time"] = job.first_ms / 1000
         own = {keys.CONFIG_KEY_RUNTIME: configurable[keys.CONFIG_KEY_RUNTIME].patch_execution_info(**told)}
         if job.tries > 1:  # graphs that its code calls go on where they were
             own[keys.CONFIG_KEY_RESUMING] = True

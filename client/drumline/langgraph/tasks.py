@@ -203,7 +203,7 @@ def _placed(context: TaskContext, config: Any, number: int) -> Any:
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
     """The `RunnableConfig` of a task, with all that LangGraph's code looks up in it."""
     job = context.job
-    scratchpad = new_scratchpad(job, job.answers, job.called)
+    scratchpad = new_scratchpad(job, job.answers, context.calls)
     configurable: dict[str, Any] = {
         **context.config["configurable"],
         keys.CONFIG_KEY_TASK_ID: job.task,
