@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from drumline_coordinator.breakpoints import stops_after, stops_before
@@ -29,6 +30,8 @@ from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.checkpoints import FORK, LOOP, Outcome, outcomes
 from drumline_protocol.facts import GraphResumed, PlanMade, PlannedTask
 
+_input_of = attrgetter("input")
+
 
 def settle(machine: Machine) -> None:
     """Commit every step that is due, and whatever becomes due by that."""
@@ -50,8 +53,7 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
     if scope.updates is not None:
         end_update(machine, scope, done)
         return
-    program = scope.program
-    if program.step_timeout is not None:
+    if scope.guarded:
         end_limit(machine, scope)
     if scope.asks:
         # What a called task asks its caller asks too.
@@ -74,8 +76,9 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
             planned = _next_on_thread(machine, scope, applied.updated, done)
         else:
             planned = _next_step(machine, scope, scope.state, applied.updated)
-    may_pause = program.stops_before or program.stops_after or machine.may_pause or machine.state.drain
-    if (may_pause or (machine.control and machine.control.drain_reason)) and _pauses(machine, scope, done, planned):
+    control = machine.control
+    may_pause = scope.guarded or machine.may_pause or machine.state.drain or (control and control.drain_reason)
+    if may_pause and _pauses(machine, scope, done, planned):
         return
     if planned:
         begin_step(machine, scope, planned)
@@ -160,7 +163,7 @@ def begin_step(
     """Open a superstep. `found` tells what an earlier run has left of its tasks; None: it is a new one."""
     step = scope.step + 1
     rows = planned_rows(scope.program, scope.checkpoint or machine.id, scope.ns, planned, step)
-    inputs = [item.input for item in planned]
+    inputs = list(map(_input_of, planned))
     if machine.thread is not None:  # elsewhere START is no planned task
         for row, input in zip(rows, inputs, strict=True):
             if row.name == START:
@@ -168,7 +171,7 @@ def begin_step(
     noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
-    if scope.program.step_timeout is not None:
+    if scope.guarded:
         begin_limit(machine, scope)
     if found is not None:
         scope.left = found

@@ -18,7 +18,7 @@ def keep_called(machine: Machine, task: Task, rows: Sequence[bytes]) -> None:
     if not rows or machine.thread is None or machine.codec is None:
         return
     ns, called_one, travels = _ns_of(task), machine.thread.called_one, machine.thread.travels
-    one = thread_ns(ns)
+    one, saves = thread_ns(ns), []
     for data in rows:
         save = save_in(machine.codec, data)
         if is_below(save.ns, one):
@@ -27,7 +27,8 @@ def keep_called(machine: Machine, task: Task, rows: Sequence[bytes]) -> None:
             called_one.setdefault(save.ns, []).append(data)
         elif not is_below(save.ns, ns):
             raise DecodeError(f"task {task.id} speaks for the graph at {save.ns!r}", len(data))
-        machine.fx.saves.append(save)
+        saves.append(save)
+    machine.save(*saves)
 
 
 def rows_for(thread: ThreadRun, task: Task) -> list[bytes]:

@@ -81,7 +81,7 @@ def make_checkpoint(
         thread.metadata,
         kept={name: list(how) if type(how) is Kept else how for name, how in scope.kept.items()},
     )
-    machine.fx.saves.append(checkpoint)
+    machine.save(checkpoint)
     if scope.program.persists is True:  # its next call goes on from here
         thread.saved[checkpoint.ns] = Saved(checkpoint, [])
     tell(machine, scope, checkpoint, pending, runs=runs, is_new=True)
@@ -132,7 +132,7 @@ def tracked(program: Program, cells: Mapping[str, Any]) -> dict[str, Any]:
 def keep_writes(machine: Machine, task: Task, writes: Any) -> None:
     """The thread keeps what a task has written, or what became of it."""
     scope = task.scope
-    machine.fx.saves.append(
+    machine.save(
         TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, [(c, v) for c, v in unbox(writes)], task.path)
     )
 

@@ -35,7 +35,7 @@ class Effects:
     named: list[str]
     timers: Sequence[tuple[float, str, int]]
     timers_dropped: Sequence[tuple[str, int]]
-    saves: list[Save]
+    saves: Sequence[Save]
     finished: bool
     more: bool
 
@@ -43,6 +43,5 @@ class Effects:
         # Each event makes one of these: written out, it takes half the time of default factories.
         self.facts, self.dispatch, self.settled, self.withdrawn = [], [], [], []
         self.cancelled, self.rows, self.dropped, self.named = [], [], [], []
-        self.saves = []
-        self.timers = self.timers_dropped = ()
+        self.timers = self.timers_dropped = self.saves = ()
         self.finished = self.more = False

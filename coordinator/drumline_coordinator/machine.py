@@ -13,6 +13,7 @@ from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.program import Program
+from drumline_protocol.checkpoints import Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.messages import RunShared
 
@@ -87,6 +88,10 @@ class Machine:
         if fold is not None:
             fold(self.state, fact)
         self.fx.facts.append(fact)
+
+    def save(self, *saves: Save) -> None:
+        """What the thread of the run keeps from now on."""
+        self.fx.saves = [*self.fx.saves, *saves]
 
     def note_end(self, scope: Scope) -> None:
         """A task of `scope` has ended: if it was the last one, the superstep is due."""

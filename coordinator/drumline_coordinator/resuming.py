@@ -152,7 +152,7 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     if isinstance(input, Command):
         carried = _said(machine, input, pending, is_strict=thread.is_strict and not ns and not way.superseded)
         if carried and not way.forks:
-            machine.fx.saves.append(TaskWrites(ns, scope.checkpoint, NULL_TASK, carried))
+            machine.save(TaskWrites(ns, scope.checkpoint, NULL_TASK, carried))
     return scope if not go_on(machine, scope, saved, pending, way, carried) else None
 
 

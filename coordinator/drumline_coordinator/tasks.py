@@ -230,6 +230,7 @@ class Scope:
     __slots__ = (
         "asks",
         "checkpoint",
+        "guarded",
         "keeps_output",
         "kept",
         "lasts",
@@ -253,6 +254,8 @@ class Scope:
 
     def __init__(self, program: Program, ns: tuple[str, ...], path: str, stop: int, parent: Task | None) -> None:
         self.program = program
+        #: its graph has breakpoints, or a limit for the time of supersteps
+        self.guarded = bool(program.stops_before or program.stops_after or program.step_timeout is not None)
         self.ns = ns
         self.path = path
         self.stop = stop

@@ -43,7 +43,7 @@ class EmbeddedCalls:
         self._put = put
         self._lock = threading.Lock()
         self._numbers: dict[tuple[str, int], count[int]] = {}
-        self._waiting: dict[str, list[Any]] = {}
+        self.waiting: dict[str, list[Any]] = {}
         self._over = False
 
     # -- the caller's side --------------------------------------------------------------------------
@@ -60,7 +60,7 @@ class EmbeddedCalls:
             if numbers is None:
                 numbers = self._numbers[job.task, job.attempt] = count(first_call(caller))
             index = next(numbers)
-            self._waiting.setdefault(call_id(caller, index, self._run.id), []).append(future)
+            self.waiting.setdefault(call_id(caller, index, self._run.id), []).append(future)
         if job.limit is not None and job.limit.hears_all:
             job.limit.touch()
         node = node_of_call(job.program, node)
@@ -79,11 +79,9 @@ class EmbeddedCalls:
 
     def settle(self, facts: Sequence[Any]) -> None:
         """Answer the calls that have ended by these facts, which the thread of the run has kept by now."""
-        if not self._waiting:
-            return
         for fact in facts:
             kind = type(fact)
-            if kind is TaskFinished and fact.task in self._waiting:
+            if kind is TaskFinished and fact.task in self.waiting:
                 self._give(fact.task, _returned(unbox(fact.writes)), None)
             elif kind is TaskFailed:
                 self._give(fact.task, None, fact.error)
@@ -94,7 +92,7 @@ class EmbeddedCalls:
 
     def _give(self, task: str, result: Any, error: BaseException | None) -> None:
         with self._lock:
-            futures = self._waiting.pop(task, ())
+            futures = self.waiting.pop(task, ())
         for future in futures:
             if isinstance(future, asyncio.Future):
                 future.get_loop().call_soon_threadsafe(_resolve, future, result, error)
@@ -105,8 +103,8 @@ class EmbeddedCalls:
         """Nobody will answer any more: whoever waits is told."""
         with self._lock:
             self._over = True
-            futures = [future for waiting in self._waiting.values() for future in waiting]
-            self._waiting.clear()
+            futures = [future for waiting in self.waiting.values() for future in waiting]
+            self.waiting.clear()
         for future in futures:
             if isinstance(future, asyncio.Future):
                 if not future.get_loop().is_closed():

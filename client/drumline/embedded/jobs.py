@@ -168,7 +168,7 @@ class Embedded:
 
     def items(self, facts: Sequence[Fact]) -> list[Any]:
         """What facts add to the stream. Remembers how the run ended, and answers calls of `@task`s."""
-        if self.calling is not None:
+        if self.calling is not None and self.calling.waiting:
             self.calling.settle(facts)
         forward, trace = self._forward, self.trace
         for fact in facts:
