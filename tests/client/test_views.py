@@ -22,6 +22,7 @@ from drumline_protocol.facts import (
     TaskInterrupted,
     TaskRetried,
 )
+from drumline_protocol.failure import describe
 from drumline_protocol.message_kinds import CHUNK, WHOLE
 from drumline_worker.model_call import ModelCall
 
@@ -83,7 +84,7 @@ def test_a_try_may_say_what_the_one_before_it_said(script: Script) -> None:
     """A retraction takes back what its own try said: that alone is left out when it comes again."""
     start(script, "custom")
     script.write("r", 4, events(script, 1, 2), last=5)
-    script.write("r", 6, TaskRetried((), "says", 1, None, 0.0))
+    script.write("r", 6, TaskRetried((), "says", 1, describe(ValueError("once"), script.codec), 0.0))
     script.write("r", 7, events(script, 1, 2, attempt=2), last=8)
     script.write("r", 9, AttemptRetracted((), "says", 2, "gone"))
     script.write("r", 10, events(script, 1, 2, 3, attempt=3), last=12)
