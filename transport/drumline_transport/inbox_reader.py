@@ -53,13 +53,16 @@ class InboxReader:
         self._splits = True
         #: the line's connection, and the number by which the server knows it
         self._numbered: tuple[Connection | None, int] = (None, 0)
+        #: what waits for both reads, and their connections
+        self._poller = select.poll()
+        self._polled: tuple[Connection | None, Connection | None] = (None, None)
         #: when something was read of a partition, by `time.monotonic`
         self._heard: dict[int, float] = {}
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """The line's connection is the parent's."""
-        self._numbered = (None, 0)
+        """The connections are the parent's."""
+        self._numbered, self._polled = (None, 0), (None, None)
 
     def read(self, after: Mapping[int, Position], count: int, block_ms: int) -> _Rows:
         """`[(stream, rows), ...]` behind these positions. Raises what a `Line` does."""
@@ -67,8 +70,7 @@ class InboxReader:
         if not quiet:
             found = self._read_line(after, count, block_ms)
         elif len(quiet) < len(after):
-            lively = {p: position for p, position in after.items() if p not in quiet}
-            found = self._read_both(lively, quiet, count, block_ms)
+            found = self._read_both(after, quiet, count, block_ms)
         else:
             deadline = time.monotonic() + block_ms / 1000
             wait_for_any([self._standing], deadline)
@@ -127,22 +129,25 @@ class InboxReader:
         return self._line.read_streams(packed, self._sources(), max(0, block_ms)) or []
 
     def _read_both(
-        self, lively: Mapping[int, Position], quiet: Mapping[int, Position], count: int, block_ms: int
+        self, after: Mapping[int, Position], quiet: Mapping[int, Position], count: int, block_ms: int
     ) -> _Rows:
         """One read for what is lively, unless the standing read is answered before."""
-        packed = self._packed(lively, count, block_ms)
+        lively = self._packed({p: position for p, position in after.items() if p not in quiet}, count, block_ms)
         found: _Rows = []
 
         def use(connection: Connection) -> Reply:
-            if found:  # this is said again, on a new connection
+            if found:  # the connection was lost while its read was called off
                 return None
             number = self._number_of(connection)
-            connection.send(packed)
-            ready = self._wait(connection, block_ms)
-            if ready and ready != {connection.fileno()}:
-                found.extend(self._heard_of(quiet))
-                if self._standing.asks is None and connection.fileno() not in ready:
-                    self._call_off(number)
+            if self._standing.asks is None:  # it was lost
+                connection.send(self._packed(after, count, block_ms))
+            else:
+                connection.send(lively)
+                ready = self._wait(connection, block_ms)
+                if ready and ready != [connection.fileno()]:
+                    found.extend(self._heard_of(quiet))
+                    if self._standing.asks is None and connection.fileno() not in ready:
+                        self._call_off(connection, number)
             reply = connection.receive(REPLY_TIMEOUT_S + block_ms / 1000)
             if isinstance(reply, ServerError):
                 raise reply
@@ -151,14 +156,16 @@ class InboxReader:
 
         return [*(self._line.run(use) or ()), *found]
 
-    def _wait(self, connection: Connection, block_ms: int) -> set[int]:
+    def _wait(self, connection: Connection, block_ms: int) -> list[int]:
         """The numbers of the connections with something to read, once one of them has."""
-        poller = select.poll()
-        poller.register(connection.fileno(), select.POLLIN)
         standing = self._standing.connection
-        if standing is not None and standing.fileno() >= 0:
-            poller.register(standing.fileno(), select.POLLIN)
-        return {number for number, _ in poller.poll(block_ms)}
+        if self._polled != (connection, standing):
+            self._polled = connection, standing
+            self._poller = select.poll()
+            for one in (connection, standing):
+                if one is not None and one.fileno() >= 0:
+                    self._poller.register(one.fileno(), select.POLLIN)
+        return [number for number, _ in self._poller.poll(block_ms)]
 
     def _number_of(self, connection: Connection) -> int:
         """The number by which the server knows a connection; 0 if it does not tell."""
@@ -169,19 +176,23 @@ class InboxReader:
             self._numbered = (connection, number)
         return number
 
-    def _call_off(self, number: int) -> None:
+    def _call_off(self, connection: Connection, number: int) -> None:
         """End the line's read now, by a word on the connection of the standing read, which is idle. If that is refused,
-        the read ends by itself, and no read is left standing from then on.
+        the read ends by itself, and no read is left standing from then on. `Lost` if that connection is.
+
+        The word may overtake the read, and is said again then.
         """
         watch = self._standing
         if watch.connection is None:
-            return
+            raise Lost("the connection of the read that stands beside this one is lost")
+        ended: Reply = 0
         try:
-            (reply,) = watch.connection.calls([pack("CLIENT", "UNBLOCK", number)])
+            while number and ended == 0 and connection.fileno() not in self._wait(connection, 0):
+                (ended,) = watch.connection.calls([pack("CLIENT", "UNBLOCK", number)])
         except Lost as lost:
             watch.lose(lost)
-            return
-        self._splits = not isinstance(reply, ServerError)
+            raise
+        self._splits = number != 0 and not isinstance(ended, ServerError)
 
     def _packed(self, after: Mapping[int, Position], count: int, block_ms: int) -> bytes:
         wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
