@@ -12,6 +12,7 @@ from tests.transport.test_real_servers import blocked, clients, meanwhile
 from drumline_protocol.errors import NoBroker
 from drumline_transport import inbox_reader
 from drumline_transport.broker import REQUESTS, START
+from drumline_transport.connection import pack
 from drumline_transport.errors import ServerError
 
 PARTITIONS = 16
@@ -145,7 +146,8 @@ def test_reads_whose_connections_are_lost_are_asked_again(real_backend, follower
     assert follower.read_something() == [(3, b"too")]
 
 
-def test_a_standing_read_that_is_lost_while_it_is_waited_for(real_backend, follower, named):
+@pytest.mark.usefixtures("named")
+def test_a_standing_read_that_is_lost_while_it_is_waited_for(real_backend, follower):
     """It alone: the read of what is lively has another connection."""
     other = real_backend.connect(partitions=PARTITIONS)
     waiting = threading.Thread(target=follower.read)
@@ -161,10 +163,9 @@ def test_a_standing_read_that_is_lost_while_it_is_waited_for(real_backend, follo
 
 def test_who_may_not_call_reads_off_names_all_partitions(real_backend, follower, named, monkeypatch):
     """Permissions of an older cluster: an entry of a quiet partition waits once for the end of a read."""
-    genuine = inbox_reader.pack
 
     def forbidden(*words):
-        return genuine("NO-SUCH-COMMAND") if words[:2] == ("CLIENT", "UNBLOCK") else genuine(*words)
+        return pack("NO-SUCH-COMMAND") if words[:2] == ("CLIENT", "UNBLOCK") else pack(*words)
 
     monkeypatch.setattr(inbox_reader, "pack", forbidden)
     other = real_backend.connect(partitions=PARTITIONS)

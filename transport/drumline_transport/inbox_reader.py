@@ -2,7 +2,7 @@
 
 A read that waits names each stream and the id behind which it reads: some 750 bytes for eight partitions. While one run
 is busy, only its partition has something to read. So one read is left standing for the partitions that are quiet, on a
-connection of its own, and each call of `read` names the others. It waits for both. If the standing read brings something
+connection of its own, and each call of `read` names the others. It waits for both. If the standing read is answered
 first, the other one is called off (`CLIENT UNBLOCK`), so a call leaves nothing behind but the standing read.
 
 If no read can be left standing, each call names all partitions on the `Line`, which mends connections and waits for

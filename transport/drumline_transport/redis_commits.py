@@ -106,8 +106,9 @@ def pack_commit(commit: Commit, keys: Keys, before: Position | None = None) -> b
         words = ["r", failed.run_id, "g", failed.graph, "t", failed.at_ms, "e", failed.error]
         add(("N", key(keys.failed(p), "x"), FAILED_RUNS_MAX, len(words), *words))
     position = [_checked(id_) for id_ in commit.position]
-    moved = [id_ if before is None or id_ != former else "" for id_, former in zip(position, before or position)]
-    return COMMIT.pack(names, [commit.nonce, epoch, number - 1, number, *moved, "".join(types), *ops])
+    if before is not None:
+        position = ["" if id_ == former else id_ for id_, former in zip(position, before, strict=True)]
+    return COMMIT.pack(names, [commit.nonce, epoch, number - 1, number, *position, "".join(types), *ops])
 
 
 def _checked(position: str) -> str:
