@@ -70,7 +70,7 @@ def _merge(forms: message_forms.Forms, history: list[Any], changes: list[Any]) -
     for index in range(len(changes) - 1, -1, -1):
         if is_removal(changes[index]) and id_of(changes[index]) == REMOVE_ALL_MESSAGES:
             return changes[index + 1 :]
-    position = {id_of(message): index for index, message in enumerate(history)}
+    position = dict(zip(map(id_of, history), range(len(history)), strict=True))
     merged, removed = list(history), set()
     for message in changes:
         message_id = id_of(message)

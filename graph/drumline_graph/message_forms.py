@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 REMOVE_ROLE = "remove"
@@ -49,8 +51,17 @@ def langchain_forms() -> Forms:
         message_chunk_to_message,
     )
 
+    id_of = attrgetter("id")
+
+    @lru_cache(maxsize=256)
+    def is_whole(kind: type) -> bool:
+        return issubclass(kind, BaseMessage) and not issubclass(kind, BaseMessageChunk)
+
     def coerce(side: Any) -> list[Any]:
         items = side if isinstance(side, list) else [side]
+        # A history is whole messages with ids. Looking at each of its classes once keeps a long one cheap.
+        if all(map(is_whole, set(map(type, items)))) and None not in map(id_of, items):
+            return list(items)
         messages: list[Any] = []
         for item in items:
             message = item if isinstance(item, BaseMessage) else convert_to_messages([item])[0]
@@ -67,7 +78,7 @@ def langchain_forms() -> Forms:
 
     return Forms(
         coerce,
-        lambda message: message.id,
+        id_of,
         lambda message: isinstance(message, RemoveMessage),
         as_openai,
     )

@@ -62,7 +62,7 @@ def in_child(run: Callable[[], None]) -> None:
 
 
 def lines(broker: RedisBroker) -> list[Any]:
-    return [broker._any, broker._keeper, broker._inbox, broker._take, broker._send, broker._ctl]
+    return [broker._any, broker._keeper, broker._inbox._line, broker._take, broker._send, broker._ctl]
 
 
 def test_every_verb_works_in_child_and_parent(server: Answering, broker: RedisBroker) -> None:

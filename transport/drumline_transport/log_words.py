@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: What was heard and does not stand in a log, before the search is given up: of dropped answers nothing is told.
 _MISSES_MAX = 8
 
+#: Two ids, a number, and short headers.
+_COMMON_END_MAX = 128
+
 #: The field of a run's record that holds what all messages of its tasks have in common.
 SHARED = "shared"
 
@@ -65,9 +68,19 @@ def _of_inbox(log: LogAppend, heard: Sequence[Heard]) -> tuple[list[Argument], b
             continue
         first = one.data.find(one.part)
         if first >= 0:
-            pieces += (log.data[at:found], one.id, first + 1, first + len(one.part))
+            # In front of what was written both name the task and who ran it.
+            same = _common_end(one.data[:first], log.data[at:found])
+            pieces += (log.data[at : found - same], one.id, first + 1 - same, first + len(one.part))
             at = found + len(one.part)
     return pieces, log.data[at:]
+
+
+def _common_end(one: bytes, other: bytes) -> int:
+    """How many bytes at their ends are the same, up to `_COMMON_END_MAX`."""
+    n, most = 0, min(len(one), len(other), _COMMON_END_MAX)
+    while n < most and one[-1 - n] == other[-1 - n]:
+        n += 1
+    return n
 
 
 def task_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:

@@ -16,7 +16,7 @@ from drumline_protocol.keys import Keys
 from drumline_protocol.limits import DEAD_ENTRIES_MAX, FAILED_RUNS_MAX
 from drumline_transport.after_fork import renew_after_fork
 from drumline_transport.backoff import Pause
-from drumline_transport.broker import START_POSITION, Commit, CommitReply, Position
+from drumline_transport.broker import Commit, CommitReply, Position
 from drumline_transport.connection import (
     ELSEWHERE,
     NOTHING,
@@ -46,10 +46,13 @@ CTL_LENGTH_MAX = 10_000
 _LOADS_MAX = 100
 
 
-def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
-    """The commit as one EVALSHA. Raises `ValueError` for what no server could apply."""
+def pack_commit(commit: Commit, keys: Keys, before: Position | None = None) -> bytes:
+    """The commit as one EVALSHA. `before` is the position of the commit before, if that was of the same epoch.
+
+    Raises `ValueError` for what no server could apply.
+    """
     p = commit.partition
-    names = [keys.lease(p), keys.inbox(p), keys.requests(p)]
+    names = [keys.lease(p)]
     index: dict[str, int] = {}
     types: list[str] = []
 
@@ -79,7 +82,7 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
     for run_id, attempt in commit.settled:
         add(("S", key(keys.run(p, run_id), "h"), attempt))
     for run_id, attempt in commit.withdrawn:
-        add(("W", key(keys.run(p, run_id), "h"), attempt))
+        add(("W", key(keys.run(p, run_id), "h"), attempt, keys.tasks("")))
     add(value_words(commit, keys, key))
     for run_id in commit.opened:
         add(("O", key(keys.open(p), "s"), run_id))
@@ -104,20 +107,17 @@ def pack_commit(commit: Commit, keys: Keys, *, trim: bool = True) -> bytes:
         words = ["r", failed.run_id, "g", failed.graph, "t", failed.at_ms, "e", failed.error]
         add(("N", key(keys.failed(p), "x"), FAILED_RUNS_MAX, len(words), *words))
     add(thread_words(commit, keys, key))
-    inbox, requests = commit.position
-    keep = (lowest_to_keep(inbox), lowest_to_keep(requests)) if trim else ("", "")
-    head = (commit.nonce, epoch, number - 1, number, inbox, keep[0], requests, keep[1], keys.tasks(""))
-    return COMMIT.pack(names, [*head, "".join(types), *ops])
+    position = [_checked(id_) for id_ in commit.position]
+    if before is not None:
+        position = ["" if id_ == former else id_ for id_, former in zip(position, before, strict=True)]
+    return COMMIT.pack(names, [commit.nonce, epoch, number - 1, number, *position, "".join(types), *ops])
 
 
-def lowest_to_keep(position: str) -> str:
-    """The id just behind a position: entries below it may go. "" for the start."""
-    if position == START_POSITION:
-        return ""
+def _checked(position: str) -> str:
     ms, dash, seq = position.partition("-")
     if not (dash and ms.isdecimal() and seq.isdecimal()):
         raise ValueError(f"{position!r} is not the id of an inbox entry, like '1718000000000-0'")
-    return f"{ms}-{int(seq) + 1}"
+    return position
 
 
 @dataclass(slots=True)
@@ -140,7 +140,8 @@ class CommitQueue:
         self._again: list[_Sent] = []
         self._held: set[int] = set()
         self._queue: deque[_Sent] = deque()
-        self._trimmed: dict[int, Position] = {}
+        #: epoch and position of the last commit of each partition
+        self._last: dict[int, tuple[int, Position]] = {}
         self._pause = Pause()
         self._retry_at = 0.0
         self._heard_at = 0.0
@@ -153,7 +154,7 @@ class CommitQueue:
     def after_fork(self) -> None:
         """The connection and the commits on their way are those of the parent, which holds the leases too."""
         self._connection = None
-        for waiting in (self._in_flight, self._again, self._queue, self._held, self._trimmed):
+        for waiting in (self._in_flight, self._again, self._queue, self._held, self._last):
             waiting.clear()
         self._pause, self._retry_at, self.stalled = Pause(), 0.0, ""
 
@@ -166,10 +167,10 @@ class CommitQueue:
 
     def send(self, commit: Commit) -> None:
         p = commit.partition
-        trim = self._trimmed.get(p) != commit.position
-        sent = _Sent(p, commit.number, pack_commit(commit, self._keys, trim=trim))
-        self._trimmed[p] = commit.position
-        self._queue.append(sent)
+        epoch, before = self._last.get(p, (0, None))
+        packed = pack_commit(commit, self._keys, before if epoch == commit.epoch else None)
+        self._last[p] = commit.epoch, commit.position
+        self._queue.append(_Sent(p, commit.number, packed))
         self._flush()
 
     def poll(self, block_ms: int) -> list[CommitReply]:

@@ -28,6 +28,7 @@ from drumline_transport.broker import (
 from drumline_transport.connection import Argument, Reply, pack
 from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
+from drumline_transport.inbox_reader import InboxReader
 from drumline_transport.line import Line
 from drumline_transport.redis_commits import CommitQueue
 from drumline_transport.redis_core import GROUP, _milliseconds, _pairs
@@ -53,7 +54,7 @@ class RedisCoordinator(RedisThreads):
 
     def __init__(self, dialer: Dialer, keys: Keys, partitions: int) -> None:
         super().__init__(dialer, keys, partitions)
-        self._inbox = Line(dialer, "inbox")
+        self._inbox = InboxReader(dialer, lambda p: (keys.requests(p), keys.inbox(p)), lambda: self._sources)
         self._commits = CommitQueue(dialer, keys)
 
     @cached_property
@@ -129,15 +130,8 @@ class RedisCoordinator(RedisThreads):
     def read_inbox(self, after: dict[int, Position], count: int, block_ms: int) -> list[InboxEntry]:
         if not after:
             return []
-        wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
-        names = [*map(self._keys.requests, after), *map(self._keys.inbox, after)]
-        ids = [*(position.requests for position in after.values()), *(position.inbox for position in after.values())]
-        packed = pack("XREAD", "COUNT", count, *wait, "STREAMS", *names, *ids)
-        reply = self._inbox.read_streams(packed, self._sources, max(0, block_ms))
-        if reply is None:
-            return []
         entries: list[InboxEntry] = []
-        for key, rows in reply:
+        for key, rows in self._inbox.read(after, count, block_ms):
             p, source = self._sources[key]
             entries += [inbox_entry(p, source, row_id, values) for row_id, values in rows]
         return entries

@@ -114,6 +114,10 @@ class Watch:
         self._pause.reset()
         return self._replies
 
+    def is_overdue(self, now: float) -> bool:
+        """Whether the server should have answered by now (of `time.monotonic`)."""
+        return self.asks is not None and now > self._due
+
     def lose(self, cause: Lost | ServerError) -> None:
         """The connection is of no use, or the server refuses for now."""
         self._hang_up()

@@ -128,7 +128,7 @@ ADAPTER: tuple[Mutation, ...] = (
     Mutation(
         "answers_of_a_failed_try_are_lost",
         "client/drumline/langgraph/asking.py",
-        "    job.taken[:] = scratchpad.resume[len(job.answers) :]\n",
+        "    job.taken = scratchpad.resume[len(job.answers) :]\n",
         "    pass\n",
         "tests/adapter/test_policies.py",
         "An answer that a try took which failed is that node's in the next one.",

@@ -62,7 +62,7 @@ MACHINE: tuple[Mutation, ...] = (
     Mutation(
         "answer_keeps_its_slot",
         "coordinator/drumline_coordinator/fold_tasks.py",
-        "            fold_dispatch(state, [task])\n        _is_left(state, task)\n",
+        "            fold_dispatch(state, [task])\n        state.running -= 1\n",
         "            fold_dispatch(state, [task])\n",
         _MACHINE,
         "A task that has answered frees its place under max_concurrency.",
@@ -166,7 +166,7 @@ MACHINE: tuple[Mutation, ...] = (
     Mutation(
         "step_limit_stays",
         "coordinator/drumline_coordinator/barrier.py",
-        "    end_limit(machine, scope)\n",
+        "    if scope.guarded:\n        end_limit(machine, scope)\n",
         "",
         "tests/differential/test_rules_steps.py",
         "A superstep that ended in time leaves no timer.",

@@ -56,7 +56,7 @@ SCRIPTS: tuple[Mutation, ...] = (
     Mutation(
         "withdrawn_stays",
         "transport/drumline_transport/scripts/commit.lua",
-        "        pcall_('XDEL', ARGV[9] .. pool, id)\n",
+        "        pcall_('XDEL', ARGV[i + 3] .. pool, id)\n",
         "",
         COMMIT,
         "A withdrawn task's entry vanishes.",
@@ -64,7 +64,7 @@ SCRIPTS: tuple[Mutation, ...] = (
     Mutation(
         "withdrawn_stays_pending",
         "transport/drumline_transport/scripts/commit.lua",
-        "        pcall_('XACK', ARGV[9] .. pool, 'workers', id)\n",
+        "        pcall_('XACK', ARGV[i + 3] .. pool, 'workers', id)\n",
         "",
         COMMIT,
         "A withdrawn task is not pending any more.",
@@ -160,7 +160,7 @@ SCRIPTS: tuple[Mutation, ...] = (
     Mutation(
         "inbox_not_trimmed",
         "transport/drumline_transport/scripts/commit.lua",
-        "  pcall_('XTRIM', KEYS[2], 'MINID', ARGV[6])\n",
+        "  pcall_('XTRIM', tag .. 'inbox', 'MINID', behind(ARGV[5]))\n",
         "",
         COMMIT,
         "What was handled leaves the inbox.",
@@ -168,7 +168,7 @@ SCRIPTS: tuple[Mutation, ...] = (
     Mutation(
         "requests_not_trimmed",
         "transport/drumline_transport/scripts/commit.lua",
-        "  pcall_('XTRIM', KEYS[3], 'MINID', ARGV[8])\n",
+        "  pcall_('XTRIM', tag .. 'requests', 'MINID', behind(ARGV[6]))\n",
         "",
         COMMIT,
         "What was handled leaves the requests.",

@@ -151,7 +151,7 @@ TRANSPORT: tuple[Mutation, ...] = (
     ),
     Mutation(
         "position_of_one_stream",
-        "transport/drumline_transport/redis_coordinator.py",
+        "transport/drumline_transport/inbox_reader.py",
         "ids = [*(position.requests for position in after.values()), *(position.inbox for",
         "ids = [*(position.inbox for position in after.values()), *(position.inbox for",
         COMMIT,

@@ -1,17 +1,14 @@
 -- All that a coordinator decided from one batch, in one step: applied as a whole, or nothing is changed.
 --
--- KEYS[1]  lease (hash)
--- KEYS[2]  inbox (stream)
--- KEYS[3]  requests (stream)
--- KEYS[4..] every other key that the operations name, each once
+-- KEYS[1]  lease (hash); the keys of the partition's inbox and requests differ from it in their last word only
+-- KEYS[2..] every other key that the operations name, each once
 --
 -- ARGV[1]  nonce of the owner          ARGV[2]  epoch
 -- ARGV[3]  number of this commit - 1   ARGV[4]  number of this commit
--- ARGV[5]  position in the inbox       ARGV[6]  lowest inbox id to keep, or "" to keep all
--- ARGV[7]  position in the requests    ARGV[8]  lowest id of the requests to keep, or "" to keep all
--- ARGV[9]  what the keys of task streams begin with (for W: the record itself names the pool)
--- ARGV[10] expected type of KEYS[4..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
--- ARGV[11..] operations, L and I first, then A, then E, then T and U; <k> is an index into KEYS:
+-- ARGV[5]  position in the inbox       ARGV[6]  position in the requests; "": as after the commit before. What lies up
+--                                               to a position that is given goes
+-- ARGV[7]  expected type of KEYS[2..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
+-- ARGV[8..] operations, L and I first, then A, then E, then T and U; <k> is an index into KEYS:
 --   L <k log> <id> <first> <data>                  append to a run log
 --   I <k log> <id> <first> <tail> <n> (<data> <entry> <from> <to>) x n  the same; its data is put together: n times what
 --                                                  is sent and behind it the bytes from..to of an inbox entry, then tail
@@ -26,7 +23,8 @@
 --                                                  data between data and tail
 --   F <k run> <n> <name> <value> ...               set fields of a run record: n words, an even number
 --   S <k run> <attempt>                            forget an attempt
---   W <k run> <attempt>                            forget an attempt, and delete its entry, delivered or not
+--   W <k run> <attempt> <tasks>                    forget an attempt, and delete its entry, delivered or not. The record
+--                                                  names the pool; tasks is what the keys of task streams begin with
 --   O <k open> <run id>                            a run opened
 --   P <k waiting> <run id> <1 or 0>                a run has tasks that wait without an entry, or none any more
 --   C <k open> <run id> <k run> <k log> <ttl s>    a run closed: its log, its record and what that names expire; ttl 0:
@@ -74,10 +72,10 @@ if lease[3] ~= ARGV[3] then
 end
 
 -- Look before writing.
-local types, count = ARGV[10], #ARGV
+local types, count = ARGV[7], #ARGV
 local full = { h = 'hash', x = 'stream', s = 'set', z = 'zset' }
-for k = 4, #KEYS do
-  local wanted = full[string.sub(types, k - 3, k - 3)]
+for k = 2, #KEYS do
+  local wanted = full[string.sub(types, k - 1, k - 1)]
   if wanted then
     local found = call('TYPE', KEYS[k]).ok
     if found ~= wanted and found ~= 'none' then
@@ -86,9 +84,12 @@ for k = 4, #KEYS do
   end
 end
 
+-- All keys of the partition begin with this: so does what a run record names.
+local tag = string.sub(KEYS[1], 1, -#'lease' - 1)
+
 -- The data of an inbox entry; '' if it is not there.
 local function heard(id)
-  local entry = pcall_('XRANGE', KEYS[2], id, id)
+  local entry = pcall_('XRANGE', tag .. 'inbox', id, id)
   local words = not entry.err and entry[1] and entry[1][2] or {}
   for w = 1, #words, 2 do
     if words[w] == 'd' then
@@ -98,7 +99,7 @@ local function heard(id)
   return ''
 end
 
-local i = 11
+local i = 8
 local logs = {} -- what is appended to logs
 while ARGV[i] == 'L' or ARGV[i] == 'I' do
   local later = pcall_('XRANGE', KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], '+', 'COUNT', 1)
@@ -157,9 +158,6 @@ while ARGV[i] == 'T' or ARGV[i] == 'U' do
   i = i + (ARGV[i] == 'T' and 8 or 12)
 end
 
--- All keys of the partition begin with this: so does what a run record names.
-local tag = string.sub(KEYS[1], 1, -#'lease' - 1)
-
 -- The keys of the cells and values that the record of a run names (mark ''), or the values of a thread (mark '%t').
 local function values_of(record, id, mark)
   local found = {}
@@ -175,13 +173,25 @@ local function values_of(record, id, mark)
   return found
 end
 
+-- The lowest id behind a position. A number beyond Lua's is left as it is: then the last entry stays until the next one.
+local function behind(position)
+  local ms, seq = string.match(position, '^(%d+)-(%d+)$')
+  return #seq > 15 and position or ms .. '-' .. string.format('%.0f', seq + 1)
+end
+
 -- The first write tells whether the server takes writes now; if it does not, nothing was changed.
-local probe = pcall_('HSET', KEYS[1], 'commit', ARGV[4], 'position', ARGV[5], 'requests', ARGV[7], 'tries', '')
+local probe = pcall_('HSET', KEYS[1], 'commit', ARGV[4], 'tries', '')
 if type(probe) == 'table' and probe.err then
   return probe
 end
+if ARGV[5] ~= '' then
+  call('HSET', KEYS[1], 'position', ARGV[5])
+end
+if ARGV[6] ~= '' then
+  call('HSET', KEYS[1], 'requests', ARGV[6])
+end
 
-i = 11
+i = 8
 local appended = 0
 while i <= count do
   local op = ARGV[i]
@@ -243,12 +253,12 @@ while i <= count do
     if where then
       local pool, id = string.match(where, '^(.*) (%S+)$')
       if pool then
-        pcall_('XACK', ARGV[9] .. pool, 'workers', id)
-        pcall_('XDEL', ARGV[9] .. pool, id)
+        pcall_('XACK', ARGV[i + 3] .. pool, 'workers', id)
+        pcall_('XDEL', ARGV[i + 3] .. pool, id)
       end
       call('HDEL', key, 't:' .. ARGV[i + 2], 'k:' .. ARGV[i + 2])
     end
-    i = i + 3
+    i = i + 4
   elseif op == 'O' then
     call('SADD', key, ARGV[i + 2])
     i = i + 3
@@ -346,10 +356,10 @@ while i <= count do
     i = i + 5
   end
 end
-if ARGV[6] ~= '' then
-  pcall_('XTRIM', KEYS[2], 'MINID', ARGV[6])
+if ARGV[5] ~= '' then
+  pcall_('XTRIM', tag .. 'inbox', 'MINID', behind(ARGV[5]))
 end
-if ARGV[8] ~= '' then
-  pcall_('XTRIM', KEYS[3], 'MINID', ARGV[8])
+if ARGV[6] ~= '' then
+  pcall_('XTRIM', tag .. 'requests', 'MINID', behind(ARGV[6]))
 end
 return 1
