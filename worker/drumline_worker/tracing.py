@@ -23,7 +23,7 @@ from drumline_graph.functional import EntryCode, TaskCode
 from drumline_graph.program import Branch
 from drumline_protocol.trace_ids import graph_trace_id, task_trace_id, trace_order
 from drumline_worker.context import TaskContext, enter
-from drumline_worker.tokens import TokenHandler
+from drumline_worker.task_handler import TaskHandler
 
 Namespace = tuple[str, ...]
 
@@ -269,7 +269,7 @@ def _router_name(path: Any) -> str:
 async def show_chunk(run: Any, value: Any) -> None:
     """Show a run's output to those of its handlers that stream."""
     for handler in run.handlers:
-        if isinstance(handler, _StreamingCallbackHandler) and not isinstance(handler, TokenHandler):
+        if isinstance(handler, _StreamingCallbackHandler) and not isinstance(handler, TaskHandler):
             async for _ in handler.tap_output_aiter(run.run_id, _once(value)):
                 pass
 

@@ -36,7 +36,7 @@ from drumline_protocol.facts import CUSTOM, STREAMED
 from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
-from drumline_worker.tokens import graph_ns
+from drumline_worker.task_handler import graph_ns
 
 Writes = list[tuple[str, Any]]
 
