@@ -16,8 +16,10 @@ from drumline_coordinator.checkpointing import keep_answers, keep_writes
 from drumline_coordinator.fold_tasks import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import bubble, fail_task
-from drumline_coordinator.task_ends import finish, interrupt
+from drumline_coordinator.state import RunStatus
+from drumline_coordinator.task_ends import end_run, finish, interrupt
 from drumline_coordinator.tasks import DELAYED, PARKED, Task
+from drumline_graph.errors import GraphDrained
 from drumline_protocol.checkpoints import CALLS_FROM
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import BlobMissing, TaskLost
@@ -125,6 +127,9 @@ def on_error(machine: Machine, event: TaskError) -> None:
     if task is None:
         return
     keep_called(machine, task, event.rows)
+    if isinstance(event.error, GraphDrained):  # of a graph that its code has called: no failure, the run stops too
+        end_run(machine, RunStatus.PAUSED, event.error)
+        return
     if event.retry_ms < 0:
         fail_task(machine, task, event.error)
         return

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drumline_coordinator.checkpointing import planned_rows
-from drumline_coordinator.resuming import journey, tasks_behind
+from drumline_coordinator.resuming import Journey, journey, tasks_behind
 from drumline_coordinator.thread_run import Replay, ThreadRun
 from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Program
@@ -41,6 +41,7 @@ def load(program: Program, thread: ThreadRun, ns: str, input: Any) -> Loading:
     calls. A run that replays an old checkpoint finds the graphs below as they were then.
     """
     found: dict[str, Saved] = {}
+    way: Journey | None = None
     saved = yield from _read(thread, ns)
     if saved is not None:
         found[ns] = saved
@@ -55,7 +56,7 @@ def load(program: Program, thread: ThreadRun, ns: str, input: Any) -> Loading:
         kept = yield from _read(thread, below)
         if kept is not None:
             found[below] = kept
-    if saved is not None and way.resumes:
+    if saved is not None and way is not None and way.resumes:
         yield from _load_below(program, thread, saved, found, ends=way.replays)
     return found
 

@@ -247,6 +247,7 @@ class NodeTimeoutError(DrumlineError):
     ) -> None:
         limit = idle_timeout if kind == "idle" else run_timeout
         super().__init__(f"Node {node!r} exceeded its {kind} timeout of {limit} s (after {elapsed:.3f} s).")
+        self.timeout = limit
         self.node = node
         self.elapsed = elapsed
         self.kind = kind

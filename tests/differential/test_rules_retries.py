@@ -131,8 +131,6 @@ def test_delays(other: Engine, given: dict[str, Any]) -> None:
 
 
 def test_jitter_adds_up_to_a_second(other: Engine) -> None:
-    if other.adapts:
-        pytest.skip("LangGraph's own runner draws it")
     graph = one(other, fails(other, 9, ConnectionError), other.RetryPolicy(initial_interval=5.0, max_attempts=2))
     with patch("time.sleep") as sleep, patch("random.uniform", return_value=0.25):
         record(graph, EMPTY, ["updates"])

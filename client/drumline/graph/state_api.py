@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.call_config import merge_configs
-from drumline.threads.loading import Read, aread, arun_loading, read, run_loading
-from drumline.threads.snapshots import snapshot
-from drumline.threads.states import graph_at, names_of, places_below, show
-from drumline.threads.store import Threads, threads_of
+from drumline.threads.places import graph_at, names_of
+from drumline.threads.store import threads_of
 from drumline.threads.updates import checked, place_of_update
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
@@ -51,16 +49,16 @@ class StateApi:
         has no values, nothing to do and no metadata.
         """
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
-        showing = show(graph.program, thread, ns, id_, config, subgraphs=subgraphs)
-        saver = threads_of(saver, graph.program, ns)  # what is read of a graph may name what is read of those within
-        return run_loading(showing, lambda asked: read(_threads(saver, asked), thread, asked))
+        with late_import():
+            from drumline.threads.showing import state
+        return state(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs)
 
     async def aget_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
         """The twin of `get_state`."""
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
-        showing = show(graph.program, thread, ns, id_, config, subgraphs=subgraphs)
-        saver = threads_of(saver, graph.program, ns)
-        return await arun_loading(showing, lambda asked: aread(_threads(saver, asked), thread, asked))
+        with late_import():
+            from drumline.threads.showing import astate
+        return await astate(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs)
 
     def get_state_history(
         self,
@@ -75,6 +73,8 @@ class StateApi:
         `filter` is on their metadata, `before` a config that names a checkpoint: only older ones come.
         """
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        with late_import():
+            from drumline.threads.showing import record
         store = threads_of(saver, graph.program, ns)
         if id_:
             saved = store.get(thread, ns, id_)
@@ -82,7 +82,7 @@ class StateApi:
         else:
             found = store.history(thread, ns, before=_id_in(before), limit=limit, metadata=filter)
         for saved in list(found):
-            yield _record(graph.program, thread, saved)
+            yield record(graph.program, thread, saved)
 
     async def aget_state_history(
         self,
@@ -94,6 +94,8 @@ class StateApi:
     ) -> AsyncIterator[StateSnapshot]:
         """The twin of `get_state_history`."""
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        with late_import():
+            from drumline.threads.showing import record
         store = threads_of(saver, graph.program, ns)
         if id_:
             saved = await store.aget(thread, ns, id_)
@@ -102,7 +104,7 @@ class StateApi:
             history = store.ahistory(thread, ns, before=_id_in(before), limit=limit, metadata=filter)
             found = [saved async for saved in history]
         for saved in found:
-            yield _record(graph.program, thread, saved)
+            yield record(graph.program, thread, saved)
 
     # -- changing -----------------------------------------------------------------------------------
 
@@ -204,11 +206,6 @@ class StateApi:
         return call
 
 
-def _threads(saver: Any, asked: Read) -> Threads:
-    assert asked.program is not None
-    return threads_of(saver, asked.program, asked.ns)
-
-
 def _id_in(config: Mapping[str, Any] | None) -> str:
     found: str = ((config or {}).get("configurable") or {}).get("checkpoint_id") or ""
     return found
@@ -225,7 +222,3 @@ def _fits(
         and (not older or saved.checkpoint.id < older)
         and all(shown.get(key) == value for key, value in (metadata or {}).items())
     )
-
-
-def _record(program: Program, thread: str, saved: Saved) -> StateSnapshot:
-    return snapshot(program, thread, saved, live=False, below=places_below(program, thread, saved))
