@@ -293,7 +293,7 @@ def _traced_call(target: Node | Branch, value: Any, context: TaskContext) -> Any
 
 async def _traced_acall(target: Node | Branch, value: Any, context: TaskContext, threads: Executor | None) -> Any:
     if isinstance(target, Node):
-        if target.has_async:
+        if target.has_async or (context.trace.is_streamed and getattr(target.action, "astreams", False)):
             result = await _acall(target, value, context)
         else:
             result = await _thread_call(target, value, context, threads)

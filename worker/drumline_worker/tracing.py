@@ -79,7 +79,8 @@ class RunTracing:
     def _task(self, context: TaskContext, kind: Any) -> TaskTracing:
         job = context.job
         tags = [*(job.shared.config.get("tags") or ()), *job.node.tags]
-        manager = self.child(kind, job.graph_ns, f"graph:step:{job.step}", tags, context.metadata())
+        place = "seq:step:1" if job.depth else f"graph:step:{job.step}"  # a called `@task` is a part of its caller
+        manager = self.child(kind, job.graph_ns, place, tags, context.metadata())
         if job.depth:  # a called `@task` runs below its caller, which handlers know
             manager.parent_run_id = task_trace_id(self.root, job.ns[-1].rpartition(":")[2], 1)
         else:
@@ -144,6 +145,11 @@ class TaskTracing:
             manager.parent_run_id = self.id
         if job.node.name == START:
             self._result = self.input
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether a handler is shown what runs give while they run, as that of `astream_events` is."""
+        return any(map(_streams, self.manager.handlers))
 
     def began(self, run: Any) -> None:
         """The run of the node has begun."""
@@ -232,7 +238,8 @@ class RouterTracing:
     async def abegin(self) -> None:
         """The twin of `begin`."""
         if not hasattr(self._branch.path, "invoke"):
-            self._run = await self._manager.on_chain_start(None, self._value, name=_router_name(self._branch.path))
+            name = _router_name(self._branch.path, unnamed=None)
+            self._run = await self._manager.on_chain_start(None, self._value, name=name)
         self._enter()
 
     def _enter(self) -> None:
@@ -261,17 +268,22 @@ class RouterTracing:
             await self._run.on_chain_error(error)
 
 
-def _router_name(path: Any) -> str:
+def _router_name(path: Any, unnamed: str | None = "RunnableCallable") -> str | None:
+    """What LangGraph calls the run of a router. One without a name has that of its class, in sync runs only."""
     name = getattr(path, "__name__", None)
-    return "RunnableCallable" if name in (None, "<lambda>") else str(name)
+    return unnamed if name in (None, "<lambda>") else str(name)
 
 
 async def show_chunk(run: Any, value: Any) -> None:
     """Show a run's output to those of its handlers that stream."""
     for handler in run.handlers:
-        if isinstance(handler, _StreamingCallbackHandler) and not isinstance(handler, TaskHandler):
+        if _streams(handler):
             async for _ in handler.tap_output_aiter(run.run_id, _once(value)):
                 pass
+
+
+def _streams(handler: Any) -> bool:
+    return isinstance(handler, _StreamingCallbackHandler) and not isinstance(handler, TaskHandler)
 
 
 async def _once(value: Any) -> AsyncIterator[Any]:

@@ -55,6 +55,9 @@ class LangGraphNode:
     that drumline planned: its writers take what that returned.
     """
 
+    #: `arun` does also where all code is sync, and shows to handlers that stream what the node gives
+    astreams = True
+
     def __init__(self, graph: Any, name: str) -> None:
         self._graph = graph
         self._name = name
@@ -103,7 +106,7 @@ class LangGraphNode:
             if context.job.phase == "run":
                 limit_tools(task.config)
                 await _own(task)[keys.CONFIG_KEY_CALL].aload()
-                await arun_with_retry(task, None)
+                await arun_with_retry(task, None, stream=context.trace is not None and context.trace.is_streamed)
             else:
                 config = _tail_config(task)
                 for number, writer in enumerate(task.writers):
