@@ -20,10 +20,11 @@ from langchain_core.tracers.langchain import LangChainTracer
 
 from drumline_graph.constants import START
 from drumline_graph.functional import EntryCode, TaskCode
-from drumline_graph.program import Branch
+from drumline_graph.program import Branch, Node
 from drumline_protocol.trace_ids import graph_trace_id, task_trace_id, trace_order
 from drumline_worker.context import TaskContext, enter
 from drumline_worker.task_handler import TaskHandler
+from drumline_worker.tracing_chains import arun_chain, run_chain, steps_of
 
 Namespace = tuple[str, ...]
 
@@ -204,10 +205,24 @@ class TaskTracing:
         if self._context.job.node.name != START:
             self._result = result[0][1] if self._unwraps else result
 
+    def steps_of(self, node: Node) -> list[Any] | None:
+        """The steps of a node that is a Runnable. None if it is none; what a function returned is run as a whole."""
+        own = node is self._context.job.node and node.is_runnable and not node.makes_writes
+        return steps_of(node.action) if own else None
+
+    def run_chain(self, steps: Sequence[Any], value: Any) -> Any:
+        """Run such a node on this thread."""
+        return run_chain(steps, value, self._context.config)
+
+    async def arun_chain(self, steps: Sequence[Any], value: Any) -> Any:
+        """Run such a node on the running event loop."""
+        return await arun_chain(steps, value, self._context.config, streamed=self.is_streamed)
+
     def router(self, branch: Branch, value: Any) -> RouterTracing:
         """The run of a router is about to begin."""
-        own = copy.copy(self._context)
-        number = self._context.job.node.branches.index(branch) + (2 if self._context.job.node.name == START else 3)
+        own, node = copy.copy(self._context), self._context.job.node
+        before = 1 if node.name == START else 1 + len(self.steps_of(node) or [None])
+        number = before + 1 + node.branches.index(branch)
         return RouterTracing(own, self.place(number), branch, value)
 
     def place(self, number: int) -> Any:
