@@ -131,7 +131,8 @@ def _of_many_runs(bench: Bench) -> list[Table]:
     ]
     if has_postgres():
         beside.append(Contender("LangGraph, PostgresSaver", _talked(theirs, their_postgres, short)))
-    metrics, title = [FIRST, LAST, CPU_FIRST, CPU_LAST, STORED, WRITTEN, STATE], "W5 with a thread, {} runs on it, 1 KB each"
+    metrics = [FIRST, LAST, CPU_FIRST, CPU_LAST, STORED, WRITTEN, STATE]
+    title = "W5 with a thread, {} runs on it, 1 KB each"
     how: dict[str, Any] = {"warm": False, "limit_s": 300}
     return [
         Table("w5 turns", title.format(short), metrics, [*own(short), *beside], 2, bench.budget_s(60), **how),
