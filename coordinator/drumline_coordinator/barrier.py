@@ -16,6 +16,7 @@ from drumline_coordinator.nesting import Ending, end_graph, enter_child, run_sta
 from drumline_coordinator.passing import commands_of
 from drumline_coordinator.resuming import due, take_up
 from drumline_coordinator.state import RUN_OPEN
+from drumline_coordinator.step_limits import begin_limit, end_limit
 from drumline_coordinator.tasks import PLANNED, Scope, Task
 from drumline_coordinator.thread_run import GoingOn
 from drumline_coordinator.updating import end_update
@@ -49,6 +50,7 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
     if scope.updates is not None:
         end_update(machine, scope, done)
         return
+    end_limit(machine, scope)
     if scope.asks:
         # What a called task asks its caller asks too.
         asked = {item.id: item for task in done for item in task.interrupts}
@@ -156,6 +158,7 @@ def begin_step(
     noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
+    begin_limit(machine, scope)
     if found is not None:
         scope.left = found
         for row in rows:

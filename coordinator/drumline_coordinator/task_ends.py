@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from drumline_coordinator.checkpointing import call_of, keep_result, keep_writes
+from drumline_coordinator.effects import STEP
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.state import RunStatus
 from drumline_coordinator.tasks import DELAYED, Task
@@ -44,6 +45,8 @@ def withdraw(machine: Machine, tasks: Iterable[Task]) -> None:
             fx.cancelled.append(task.id)
         elif task.status is DELAYED:
             fx.timers_dropped = [*fx.timers_dropped, (task.id, task.attempt)]
+        if task.scope.program.step_timeout is not None:  # whichever is the first of its superstep
+            fx.timers_dropped = [*fx.timers_dropped, (task.id, STEP)]
 
 
 def end_run(machine: Machine, status: RunStatus, error: Any = None, control: BaseException | None = None) -> None:

@@ -255,6 +255,24 @@ class NodeTimeoutError(DrumlineError):
         self.run_timeout = run_timeout
 
 
+class StepTimeoutError(DrumlineError, TimeoutError):
+    """A superstep lasted longer than the `step_timeout` of its graph.
+
+    Its tasks are cancelled, as far as they can be. Raise the limit, or give the nodes a `timeout=`, so that only those
+    fail which are slow.
+    """
+
+    def __init__(self, graph: str, step: int, limit: float, waits: Sequence[str]) -> None:
+        super().__init__(
+            f"Superstep {step} of {graph} lasted longer than its step_timeout of {limit} s. Nodes that had not ended: "
+            f"{', '.join(map(repr, waits))}."
+        )
+        self.graph, self.step, self.limit, self.waits = graph, step, limit, tuple(waits)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.graph, self.step, self.limit, self.waits)
+
+
 class NodeCancelledError(DrumlineError):
     """A node raised `asyncio.CancelledError`, although nobody had cancelled its run.
 

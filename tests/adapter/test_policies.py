@@ -18,6 +18,7 @@ from tests.threads.traces import plain
 from typing_extensions import TypedDict
 
 from drumline.langgraph import adapt
+from drumline.testing import SimCluster, local_cluster
 
 SOON = RetryPolicy(initial_interval=0.001, jitter=False, retry_on=ConnectionError)
 CONFIG: Any = {"configurable": {"thread_id": "1"}}
@@ -74,6 +75,20 @@ def a_question_of_a_node_that_is_tried_again() -> tuple[Any, list[Any], list[Any
     return graph, [EMPTY, Command(resume="so"), Command(resume="done")], tries
 
 
+def an_answer_before_its_question() -> tuple[Any, list[Any], list[Any]]:
+    """It is for whoever asks next, and stays that node's."""
+    tries: list[Any] = []
+
+    def node(_: Any) -> Any:
+        tries.append(interrupt("why?"))
+        if len(tries) < 3:
+            raise ConnectionError
+        return {"log": [tries[-1]]}
+
+    graph = one(node, retry_policy=SOON, compiled={"checkpointer": InMemorySaver(), "interrupt_before": ["n"]})
+    return graph, [EMPTY, Command(resume="so")], tries
+
+
 def calls_of_a_node_that_is_tried_again() -> tuple[Any, list[Any], list[Any]]:
     made: list[Any] = []
 
@@ -92,6 +107,7 @@ def calls_of_a_node_that_is_tried_again() -> tuple[Any, list[Any], list[Any]]:
 
 
 def cached_calls() -> tuple[Any, list[Any], list[Any]]:
+    """None of them twice in one run: LangGraph caches a result some time after its caller has it."""
     made: list[Any] = []
 
     @task(cache_policy=CachePolicy())
@@ -100,7 +116,7 @@ def cached_calls() -> tuple[Any, list[Any], list[Any]]:
         return x + y
 
     def node(_: Any) -> Any:
-        return {"log": [look(1).result(), look(1).result(), look(1, y=1).result()]}
+        return {"log": [look(1).result(), look(1, y=1).result()]}
 
     return one(node, compiled={"cache": InMemoryCache()}), [EMPTY, EMPTY], made
 
@@ -164,6 +180,7 @@ def a_functional_graph() -> tuple[Any, list[Any], list[Any]]:
 
 SYNC: list[Case] = [
     a_question_of_a_node_that_is_tried_again,
+    an_answer_before_its_question,
     calls_of_a_node_that_is_tried_again,
     cached_calls,
     a_policy_of_the_graph,
@@ -305,3 +322,58 @@ def test_the_cache_of_a_functional_graph_is_cleared() -> None:
     asyncio.run(graph.aclear_cache())
     assert graph.invoke(1) == 1
     assert made == [1, 1, 1]
+
+
+# -- on a cluster ----------------------------------------------------------------------------------
+
+
+class _Away(Exception):
+    """An error of the user's own."""
+
+
+def test_policies_on_a_cluster_in_virtual_time() -> None:
+    """A retry that waits outlives its coordinator; the handler gets the error by its class; a result is found again."""
+    ran: list[str] = []
+
+    def flaky(_: Any, runtime: Runtime) -> Any:
+        assert runtime.execution_info is not None
+        ran.append(f"try {runtime.execution_info.node_attempt}")
+        if runtime.execution_info.node_attempt < 3:
+            raise ConnectionError
+        return {"log": ["flaky"]}
+
+    def fails(_: Any) -> Any:
+        raise _Away("for good")
+
+    def handler(_: Any, error: NodeError) -> Any:
+        return Command(update={"log": [(error.node, type(error.error).__name__, str(error.error))]}, goto="kept")
+
+    def kept(_: Any) -> Any:
+        ran.append("kept")
+        return {"log": ["kept"]}
+
+    builder: Any = StateGraph(Log)
+    builder.add_node("flaky", flaky, retry_policy=RetryPolicy(initial_interval=30.0, jitter=False))
+    builder.add_node("fails", fails, error_handler=handler)
+    builder.add_node("kept", kept, cache_policy=CachePolicy(key_func=lambda _: "one"))
+    graph = builder.add_edge(START, "flaky").add_edge("flaky", "fails").compile(cache=InMemoryCache())
+    expected = ["flaky", ("fails", "_Away", "for good"), "kept"]
+    with SimCluster({"g": adapt(graph)}) as cluster:
+        run_id = cluster.graph("g").start(EMPTY)
+        cluster.advance(10)
+        assert ran == ["try 1"]
+        cluster.kill(cluster.coordinators[0], restart_after=1.0)
+        assert cluster.result(run_id)["log"] == expected
+        assert ran == ["try 1", "try 2", "try 3", "kept"] and cluster.now >= 90
+        assert cluster.result(cluster.graph("g").start(EMPTY))["log"] == expected
+        assert ran[4:] == ["try 1", "try 2", "try 3"]
+
+
+def test_a_time_limit_of_a_send_on_a_cluster() -> None:
+    send = Send("n", EMPTY, timeout=TimeoutPolicy(run_timeout=0.05))
+    builder: Any = StateGraph(Log).add_node("n", _stuck)  # type: ignore[type-var]
+    builder.add_node("a", partial(_goes, send)).add_edge(START, "a")
+    graph = adapt(builder.compile())
+    with local_cluster({"g": graph}) as cluster, pytest.raises(NodeTimeoutError) as caught:
+        graph.on(cluster, "g").invoke(EMPTY)
+    assert caught.value.node == "n"

@@ -9,7 +9,6 @@ from drumline.call_config import merge_configs
 from drumline.threads.places import graph_at, names_of
 from drumline.threads.store import threads_of
 from drumline.threads.updates import checked, place_of_update
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
 from drumline_graph.types import StateSnapshot, StateUpdate, StateUpdates
 from drumline_protocol.checkpoints import Saved
@@ -190,8 +189,6 @@ class StateApi:
         self._saver(config)
         updates = checked(supersteps)
         graph, thread, ns, id_ = self._place(config)
-        if ns and self._where() is not None:
-            raise FeatureNotBuilt("Updates of a graph within", f"on a cluster, of {self.program.name!r} at {ns!r}")
         if ns and graph is self:
             raise ValueError(f"Subgraph {'|'.join(names_of(ns))} not found")
         merged = merge_configs(self.config, config)

@@ -50,9 +50,24 @@ class Surface:
 
     #: accepted, and without effect: items are yielded as soon as they are there
     stream_eager: bool = False
-    step_timeout = Refused("A time limit of supersteps (step_timeout)")
     retry_policy = Refused("Retrying nodes", ())
     cache_policy = Refused("Caching the results of all nodes at once")
+
+    @property
+    def step_timeout(self) -> float | None:
+        """How many seconds a superstep may last; None: as long as it takes. Set it before the graph becomes a node.
+
+        A run that takes longer fails with `StepTimeoutError`, a TimeoutError as in LangGraph.
+        """
+        return self.program.step_timeout
+
+    @step_timeout.setter
+    def step_timeout(self, seconds: float | None) -> None:
+        if seconds is not None and seconds <= 0:
+            raise ValueError(
+                f"step_timeout of graph {self.program.name!r} must be more than 0 seconds, got {seconds!r}."
+            )
+        self.program = replace(self.program, step_timeout=seconds)
 
     @property
     def cache(self) -> Any:

@@ -20,8 +20,8 @@ def adapt(graph: Any, *, strict_wire: bool | None = None) -> AdaptedGraph:
     """A graph that LangGraph compiled, to be run by drumline: embedded, or on a cluster with `.on(cluster)`.
 
     `graph` stays as it is. `strict_wire` is that of drumline's `compile()`. Raises UnsupportedLangGraph for a version
-    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (a `step_timeout`,
-    channels of a user's own class), TypeError for something that is no graph of LangGraph.
+    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (channels of a
+    user's own class), TypeError for something that is no graph of LangGraph.
     """
     check_version()
     if not is_langgraph(graph):

@@ -15,7 +15,7 @@ from drumline.langgraph.names import plain_channels
 from drumline.langgraph.policies import policies_of_node, runs_as_one
 from drumline.langgraph.tasks import LangGraphNode, LangGraphStart
 from drumline.langgraph.values import their_payload
-from drumline.langgraph.versions import check_version, refuse
+from drumline.langgraph.versions import check_version
 from drumline.store.planned import be_known_to_langgraph
 from drumline_graph.callables import plain_name
 from drumline_graph.channels import Topic
@@ -32,7 +32,6 @@ be_known_to_langgraph()
 def program_of(graph: Any, *, version: str | None = None) -> Program:
     """The program of a compiled `StateGraph`. FeatureNotBuilt names what in it drumline cannot run yet."""
     installed = check_version()
-    check_options(graph)
     builder = graph.builder
     managed = {key: manager_of(key, spec) for key, spec in builder.managed.items()}
     renamed = plain_channels(graph.nodes)
@@ -70,6 +69,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         persists=graph.checkpointer if isinstance(graph.checkpointer, bool) else None,
         store=graph.store,
         cache=checked_cache(graph.cache),
+        step_timeout=graph.step_timeout,
         types=answer_types(graph),
         raised_as=of_both,
         shown_as=their_payload,
@@ -80,12 +80,6 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
 def is_plannable(graph: Any) -> bool:
     """Whether drumline can plan this graph: it was compiled from a `StateGraph`, so that its nodes can be tasks."""
     return isinstance(graph, CompiledStateGraph) and hasattr(graph, "builder")
-
-
-def check_options(graph: Any) -> None:
-    """What was given to `compile()` and is not built: refused, not ignored."""
-    if graph.step_timeout is not None:
-        refuse("A timeout of supersteps (step_timeout)", f"LangGraph graph {graph.get_name()!r}")
 
 
 def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:

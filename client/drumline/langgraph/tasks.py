@@ -96,6 +96,9 @@ class LangGraphNode:
                     writer.invoke(task.input, _placed(context, config, number))
         except _SIGNALS as signal:
             raise _ours(context, task, signal) from None
+        except Exception:
+            note_answers(context.job, _own(task)[keys.CONFIG_KEY_SCRATCHPAD])
+            raise
         return self._writes(context.job, task)
 
     async def arun(self, context: TaskContext) -> Writes:
@@ -113,6 +116,9 @@ class LangGraphNode:
                     await writer.ainvoke(task.input, _placed(context, config, number))
         except _SIGNALS as signal:
             raise _ours(context, task, signal) from None
+        except Exception:
+            note_answers(context.job, _own(task)[keys.CONFIG_KEY_SCRATCHPAD])
+            raise
         return self._writes(context.job, task)
 
     def _writes(self, job: Job, task: PregelExecutableTask) -> Writes:

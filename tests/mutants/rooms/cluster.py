@@ -21,7 +21,7 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "refusals_forgotten",
         "client/drumline/call.py",
-        "    if control:\n        raise FeatureNotBuilt",
+        "    if control is not None and callee.elsewhere:\n        raise FeatureNotBuilt",
         "    if False:\n        raise FeatureNotBuilt",
         "tests/client/test_calls.py",
         "Arguments that are not built yet are refused, wherever the run goes.",
@@ -93,7 +93,7 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "start_does_not_wait",
         _CLIENT + "remote.py",
-        "        self._link.await_accepted(request.run_id, asked, thread_id_in(request.config))\n",
+        "        self._link.await_accepted(request.run_id, asked, thread_held(request))\n",
         "",
         _ALL,
         "start() returns when a coordinator has accepted the run.",

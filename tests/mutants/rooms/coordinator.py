@@ -156,7 +156,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     ),
     Mutation(
         "new_owner_forgets_events",
-        "coordinator/drumline_coordinator/fold.py",
+        "coordinator/drumline_coordinator/fold_tasks.py",
         "    task.n = fact.n + len(fact.items)",
         "    task.n = len(fact.items)",
         _PARTITION,
@@ -164,7 +164,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     ),
     Mutation(
         "new_owner_forgets_losses",
-        "coordinator/drumline_coordinator/fold.py",
+        "coordinator/drumline_coordinator/fold_tasks.py",
         "    task.lost += 1\n",
         "",
         _PARTITION,
@@ -172,9 +172,9 @@ COORDINATOR: tuple[Mutation, ...] = (
     ),
     Mutation(
         "new_owner_frees_slots",
-        "coordinator/drumline_coordinator/fold.py",
-        "        ready.pop(task.id, None)\n    state.running += len(tasks)",
-        "        ready.pop(task.id, None)",
+        "coordinator/drumline_coordinator/fold_tasks.py",
+        "    state.running += len(tasks)\n",
+        "",
         _PARTITION,
         "A new owner counts the tasks that are out.",
     ),
