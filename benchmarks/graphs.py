@@ -181,6 +181,16 @@ def chat(lib: Library) -> Any:
     return builder
 
 
+def talk(lib: Library) -> Any:
+    """W5 with a thread: a node that answers half of `TURN_CHARS` to what was said."""
+
+    def reply(state: Chat) -> Any:
+        said = f"{len(state['messages']):06d}".ljust(TURN_CHARS // 2, ".")
+        return {"messages": [{"role": "ai", "content": said}]}
+
+    return lib.StateGraph(Chat).add_node("reply", reply).add_edge(lib.START, "reply")
+
+
 def wide(lib: Library) -> Any:
     """W7: a node behind which `n` Sends leave that carry `size` characters each; a reducer gathers the lengths."""
 
@@ -231,6 +241,7 @@ def build_all(lib: Library) -> dict[str, Any]:
         "burst": burst(lib),
         "paced": paced(lib),
         "chat": chat(lib),
+        "talk": talk(lib),
         "wide": wide(lib),
         "ticks": ticks(lib),
     }

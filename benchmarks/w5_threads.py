@@ -1,74 +1,98 @@
-"""W5 with a thread: the chat of 1 KB per turn, kept by savers of drumline and LangGraph.
+"""W5 with a thread: a talk of 1 KB per turn that is kept, by savers of drumline and LangGraph and on a cluster.
 
-A turn is one superstep, and a checkpoint. Bytes are those of all that a saver holds: what lies in memory, or the file.
-Bytes written are what the process hands to the kernel, SQLite's own log included.
+In the first two tables a talk is one run, whose turns are supersteps. In the others each turn is a run: somebody says
+500 characters, and a node answers 500; that is what agents do with threads.
 """
 
 from __future__ import annotations
 
-import tempfile
+import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import uuid
+from collections.abc import Callable
 from typing import Any
 
-from benchmarks.graphs import chat, drumline, langgraph
+import redis
+
+from benchmarks.graphs import GRAPHS, TURN_CHARS, chat, drumline, langgraph, talk
 from benchmarks.harness import Bench, Contender, Table
+from benchmarks.processes import ClusterProcesses
 from benchmarks.w5_chat import CHAT, Talk, state_bytes
+from benchmarks.w5_savers import (
+    Opens,
+    has_postgres,
+    our_memory,
+    our_sqlite,
+    their_memory,
+    their_postgres,
+    their_sqlite,
+)
 
 STORED, WRITTEN, READ = "stored x state", "written x state", "ms to read the newest"
 _LONG = Talk("w5 long thread", "W5 long thread", "chat", 400, 2000, CHAT.asked)
 
-#: opens a saver; the second function tells how many bytes it holds
-Saver = Callable[[], Any]
+#: turns of a talk, of which each is a run
+TURNS, TURNS_LONG = 400, 2000
+FIRST, LAST, STATE = "ms per turn, first tenth", "ms per turn, last tenth", "ms for get_state"
+#: CPU of this process, which the load of the machine moves less
+CPU_FIRST, CPU_LAST = "CPU ms per turn, first tenth", "CPU ms per turn, last tenth"
+
+Sample = Callable[[], dict[str, float]]
 
 
 def tables(bench: Bench) -> list[Table]:
-    """200 and 400 turns with LangGraph's savers beside drumline's; 400 and 2,000 with those that can."""
+    """Talks that are one run, of 200 and 400 and of 400 and 2,000 steps; talks of 400 and of 2,000 runs."""
+    return [*_of_one_run(bench), *_of_many_runs(bench)]
+
+
+# -- a talk is one run ----------------------------------------------------------------------------
+
+
+def _of_one_run(bench: Bench) -> list[Table]:
     ours, theirs = chat(drumline()).compile, chat(langgraph()).compile
     size = {
-        talk.long: state_bytes(ours().invoke(talk.asked(talk.long), {"recursion_limit": 3 * talk.long}))
-        for talk in (CHAT, _LONG)
+        kind.long: state_bytes(ours().invoke(kind.asked(kind.long), {"recursion_limit": 3 * kind.long}))
+        for kind in (CHAT, _LONG)
     }
     short = [
-        Contender("drumline, InMemorySaver", _kept(CHAT, ours, _our_memory, size)),
-        Contender("drumline, SqliteSaver", _kept(CHAT, ours, _our_sqlite, size)),
-        Contender("drumline, SqliteSaver, durability sync", _kept(CHAT, ours, _our_sqlite, size, "sync")),
-        Contender("drumline, LangGraph's InMemorySaver", _kept(CHAT, ours, _their_memory, size)),
-        Contender("LangGraph, InMemorySaver", _kept(CHAT, theirs, _their_memory, size)),
-        Contender("LangGraph, SqliteSaver", _kept(CHAT, theirs, _their_sqlite, size)),
+        Contender("drumline, InMemorySaver", _kept(CHAT, ours, our_memory, size)),
+        Contender("drumline, SqliteSaver", _kept(CHAT, ours, our_sqlite, size)),
+        Contender("drumline, SqliteSaver, durability sync", _kept(CHAT, ours, our_sqlite, size, "sync")),
+        Contender("drumline, LangGraph's InMemorySaver", _kept(CHAT, ours, their_memory, size)),
+        Contender("LangGraph, InMemorySaver", _kept(CHAT, theirs, their_memory, size)),
+        Contender("LangGraph, SqliteSaver", _kept(CHAT, theirs, their_sqlite, size)),
     ]
+    if has_postgres():
+        short.append(Contender("LangGraph, PostgresSaver", _kept(CHAT, theirs, their_postgres, size)))
     long = [
-        Contender("drumline, InMemorySaver", _kept(_LONG, ours, _our_memory, size)),
-        Contender("drumline, SqliteSaver", _kept(_LONG, ours, _our_sqlite, size)),
+        Contender("drumline, InMemorySaver", _kept(_LONG, ours, our_memory, size)),
+        Contender("drumline, SqliteSaver", _kept(_LONG, ours, our_sqlite, size)),
     ]
-    title = "W5 with a thread, {} and {} turns of 1 KB"
+    title = "W5 with a thread, one run of {} and one of {} turns of 1 KB"
     return [
         Table("w5 thread", title.format(200, 400), _metrics(CHAT), short, bench.rounds(5), bench.budget_s(60)),
         Table("w5 long thread", title.format(400, 2000), _metrics(_LONG), long, bench.rounds(3), bench.budget_s(60)),
     ]
 
 
-def _metrics(talk: Talk) -> list[str]:
-    return [talk.short_ms, talk.long_ms, talk.growth, STORED, WRITTEN, READ]
+def _metrics(kind: Talk) -> list[str]:
+    return [kind.short_ms, kind.long_ms, kind.growth, STORED, WRITTEN, READ]
 
 
 def _kept(
-    talk: Talk, build: Callable[..., Any], opened: Any, sizes: dict[int, int], durability: str | None = None
-) -> Callable[[], dict[str, float]]:
+    kind: Talk, build: Callable[..., Any], opened: Opens, sizes: dict[int, int], durability: str | None = None
+) -> Sample:
     def sample() -> dict[str, float]:
-        with opened() as (saver, _):
-            short, _stream = talk.run(_Durable(build(checkpointer=saver), durability), talk.short, "-")
-        with opened() as (saver, held):
-            before = _bytes_written()
-            long, _stream = talk.run(_Durable(build(checkpointer=saver), durability), talk.long, "-")
-            written = _bytes_written() - before
+        with opened() as found:
+            short, _stream = kind.run(_Durable(build(checkpointer=found.saver), durability), kind.short, "-")
+        with opened() as found:
+            before = found.written() if found.written else 0
+            long, _stream = kind.run(_Durable(build(checkpointer=found.saver), durability), kind.long, "-")
+            written = {WRITTEN: (found.written() - before) / sizes[kind.long]} if found.written else {}
             began = time.perf_counter()
-            saver.get_tuple({"configurable": {"thread_id": "-", "checkpoint_ns": ""}})
+            found.saver.get_tuple({"configurable": {"thread_id": "-", "checkpoint_ns": ""}})
             read = (time.perf_counter() - began) * 1e3
-            size = sizes[talk.long]
-            return {**talk.times(short, long), STORED: held() / size, WRITTEN: written / size, READ: read}
+            return {**kind.times(short, long), STORED: found.held() / sizes[kind.long], **written, READ: read}
 
     return sample
 
@@ -85,75 +109,93 @@ class _Durable:
         return self._graph.stream(*given, **named, **self._named)
 
 
-def _bytes_written() -> int:
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(dict(line.split(": ") for line in lines)["wchar"])
+# -- each turn is a run ---------------------------------------------------------------------------
 
 
-@contextmanager
-def _our_memory() -> Iterator[tuple[Any, Callable[[], int]]]:
-    from drumline.checkpoint.memory import InMemorySaver
-    from drumline.threads.rows import CheckpointRow, ValueRow, WritesRow
+def _of_many_runs(bench: Bench) -> list[Table]:
+    ours, theirs, cluster = talk(drumline()).compile, talk(langgraph()).compile, bench.cluster(workers=1)
+    server: Any = redis.Redis.from_url(bench.server.url, protocol=2)
+    bench.defer(server.close)
+    short, long = (100, 400) if bench.quick else (TURNS, TURNS_LONG)
 
-    saver: Any = InMemorySaver()
-    rows: list[Any] = []
-    write = saver.rows.write
+    def own(turns: int) -> list[Contender]:
+        return [
+            Contender("drumline, InMemorySaver", _talked(ours, our_memory, turns)),
+            Contender("drumline, SqliteSaver", _talked(ours, our_sqlite, turns)),
+            Contender("drumline on a cluster", _talked_there(cluster, server, turns)),
+        ]
 
-    def noted(more: Any) -> None:
-        rows.extend(more)
-        write(more)
-
-    saver.rows.write = noted
-
-    def held() -> int:
-        total = 0
-        for row in rows:
-            if isinstance(row, CheckpointRow):
-                cells = sum(len(cell) if isinstance(cell, bytes) else 60 for cell in row.cells.values())
-                total += len(row.facts) + len(row.metadata) + cells
-            elif isinstance(row, ValueRow):
-                total += len(row.data)
-            elif isinstance(row, WritesRow):
-                total += sum(len(slot.data) for slot in row.slots)
-        return total
-
-    yield saver, held
+    beside = [
+        Contender("LangGraph, InMemorySaver", _talked(theirs, their_memory, short)),
+        Contender("LangGraph, SqliteSaver", _talked(theirs, their_sqlite, short)),
+    ]
+    if has_postgres():
+        beside.append(Contender("LangGraph, PostgresSaver", _talked(theirs, their_postgres, short)))
+    metrics = [FIRST, LAST, CPU_FIRST, CPU_LAST, STORED, WRITTEN, STATE]
+    title = "W5 with a thread, {} runs on it, 1 KB each"
+    how: dict[str, Any] = {"warm": False, "limit_s": 300}
+    return [
+        Table("w5 turns", title.format(short), metrics, [*own(short), *beside], 2, bench.budget_s(60), **how),
+        Table("w5 long turns", title.format(f"{long:,}"), metrics, own(long), 2, bench.budget_s(60), **how),
+    ]
 
 
-@contextmanager
-def _their_memory() -> Iterator[tuple[Any, Callable[[], int]]]:
-    from langgraph.checkpoint.memory import InMemorySaver
-
-    from benchmarks.w5_chat import bytes_in
-
-    saver = InMemorySaver()
-    yield saver, lambda: sum(map(bytes_in, (saver.storage, saver.writes, saver.blobs)))
-
-
-@contextmanager
-def _our_sqlite() -> Iterator[tuple[Any, Callable[[], int]]]:
-    from drumline.checkpoint.sqlite import SqliteSaver
-
-    with _in_a_file(SqliteSaver) as opened:
-        yield opened
-
-
-@contextmanager
-def _their_sqlite() -> Iterator[tuple[Any, Callable[[], int]]]:
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    with _in_a_file(SqliteSaver) as opened:
-        yield opened
+def _talk(graph: Any, turns: int) -> tuple[dict[str, float], dict[str, Any], int]:
+    """Times of a talk, its config, and the size of its last state."""
+    config: dict[str, Any] = {"configurable": {"thread_id": uuid.uuid4().hex}}
+    taken: list[float] = []
+    cpu: list[float] = []
+    state: Any = None
+    for number in range(turns):
+        given = {"messages": [{"role": "user", "content": f"{number:06d}".ljust(TURN_CHARS // 2, ".")}]}
+        began, began_cpu = time.perf_counter(), time.process_time()
+        state = graph.invoke(given, config)
+        taken.append((time.perf_counter() - began) * 1e3)
+        cpu.append((time.process_time() - began_cpu) * 1e3)
+    assert len(state["messages"]) == 2 * turns
+    tenth = turns // 10
+    early, late = slice(tenth // 2, tenth + tenth // 2), slice(turns - tenth, turns)
+    figures = {
+        FIRST: statistics.median(taken[early]),
+        LAST: statistics.median(taken[late]),
+        CPU_FIRST: statistics.median(cpu[early]),
+        CPU_LAST: statistics.median(cpu[late]),
+    }
+    return figures, config, state_bytes(state)
 
 
-@contextmanager
-def _in_a_file(saver_class: Any) -> Iterator[tuple[Any, Callable[[], int]]]:
-    with tempfile.TemporaryDirectory(prefix="drumline-w5-") as folder:
-        path = Path(folder, "threads.sqlite")
-        with saver_class.from_conn_string(str(path)) as saver:
+def _ms_to_get(graph: Any, config: Any, turns: int) -> float:
+    began = time.perf_counter()
+    found = graph.get_state(config)
+    taken = (time.perf_counter() - began) * 1e3
+    assert len(found.values["messages"]) == 2 * turns
+    return taken
 
-            def held() -> int:
-                saver.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                return path.stat().st_size
 
-            yield saver, held
+def _talked(build: Callable[..., Any], opened: Opens, turns: int) -> Sample:
+    def sample() -> dict[str, float]:
+        with opened() as found:
+            graph = build(checkpointer=found.saver)
+            before = found.written() if found.written else 0
+            times, config, size = _talk(graph, turns)
+            written = {WRITTEN: (found.written() - before) / size} if found.written else {}
+            state = _ms_to_get(graph, config, turns)
+            return {**times, STORED: found.held() / size, **written, STATE: state}
+
+    return sample
+
+
+def _talked_there(cluster: ClusterProcesses, server: Any, turns: int) -> Sample:
+    graph = cluster.client.graph("talk", graph=GRAPHS["talk"])
+
+    def sample() -> dict[str, float]:
+        there = set(server.scan_iter(count=1000))
+        before = server.info("stats")["total_net_input_bytes"]
+        times, config, size = _talk(graph, turns)
+        written = server.info("stats")["total_net_input_bytes"] - before
+        left = set(server.scan_iter(count=1000)) - there
+        stored = sum(server.memory_usage(key, samples=0) or 0 for key in left)
+        state = _ms_to_get(graph, config, turns)
+        return {**times, STORED: stored / size, WRITTEN: written / size, STATE: state}
+
+    return sample

@@ -79,11 +79,11 @@ def call_config(base: Config | None, config: Config | None) -> tuple[dict[str, A
         return given, None
     apart = TASK_KEY not in configurable and any(configurable.get(key) not in (None, {}) for key in _OF_A_THREAD)
     merged = merge_configs(_handed_down(caller, apart=apart), given)
-    # The caller's handler of tokens goes where tasks get one of their own, and where nobody is to hear them. Else it
-    # stays: for a run apart it is the only one, and in a graph that nobody asked for it only makes models stream.
+    # The caller's handlers go where tasks get some of their own, and where nobody is to hear them. Else they stay: for
+    # a run apart they are the only ones, and in a graph that nobody asked for it only makes models stream.
     subgraphs = caller.job.shared.subgraphs
     if apart != subgraphs and merged.get("callbacks"):
-        merged["callbacks"] = caller.without_tokens(merged["callbacks"])
+        merged["callbacks"] = caller.without_handlers(merged["callbacks"])
     if not apart and "configurable" in merged:
         own = merged["configurable"].items()
         merged["configurable"] = {key: value for key, value in own if key not in _OF_A_TASK}

@@ -20,7 +20,7 @@ from drumline_graph.control import Interrupt
 StateT = TypeVar("StateT")
 OutputT = TypeVar("OutputT")
 
-StreamMode = Literal["values", "updates", "checkpoints", "tasks", "debug", "messages", "custom"]
+StreamMode = Literal["values", "updates", "checkpoints", "tasks", "debug", "messages", "custom", "tools"]
 """The stream modes of `stream()`; `drumline.graph` documents what each yields."""
 
 StreamWriter = Callable[[Any], None]
@@ -45,6 +45,18 @@ class TaskResultPayload(TypedDict):
     error: Any
     interrupts: list[dict[str, Any]]
     result: dict[str, Any]
+
+
+class ToolPayload(TypedDict):
+    """`tools` event: a tool begins (`input`), says a part of its output, has its output, or has failed."""
+
+    event: Literal["tool-started", "tool-output-delta", "tool-finished", "tool-error"]
+    tool_call_id: str
+    tool_name: NotRequired[str]
+    input: NotRequired[dict[str, Any]]
+    delta: NotRequired[Any]
+    output: NotRequired[Any]
+    message: NotRequired[str]
 
 
 class CheckpointTask(TypedDict):
@@ -127,6 +139,14 @@ class CustomStreamPart(TypedDict):
     data: Any
 
 
+class ToolsStreamPart(TypedDict):
+    """v2 part of mode `tools`. LangGraph yields it too, and its types do not list it."""
+
+    type: Literal["tools"]
+    ns: tuple[str, ...]
+    data: ToolPayload
+
+
 class CheckpointStreamPart(TypedDict, Generic[StateT]):
     """v2 part of mode `checkpoints`."""
 
@@ -159,6 +179,7 @@ StreamPart = Union[  # noqa: UP007 (3.10)
     CustomStreamPart,
     TasksStreamPart,
     DebugStreamPart[StateT],
+    ToolsStreamPart,
 ]
 """Any item of a stream opened with `version="v2"`; tell them apart by `part["type"]`."""
 
@@ -199,6 +220,8 @@ __all__ = [
     "TaskPayload",
     "TaskResultPayload",
     "TasksStreamPart",
+    "ToolPayload",
+    "ToolsStreamPart",
     "UpdatesStreamPart",
     "ValuesStreamPart",
 ]

@@ -25,6 +25,8 @@ from drumline_graph.stream_types import (
     TaskPayload,
     TaskResultPayload,
     TasksStreamPart,
+    ToolPayload,
+    ToolsStreamPart,
     UpdatesStreamPart,
     ValuesStreamPart,
 )
@@ -186,6 +188,8 @@ __all__ = [
     "TaskResultPayload",
     "TasksStreamPart",
     "TimeoutPolicy",
+    "ToolPayload",
+    "ToolsStreamPart",
     "TracePolicy",
     "UpdatesStreamPart",
     "ValuesStreamPart",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from drumline_graph.constants import BRANCH_PREFIX, RETURN, ROOT, START, TASKS
 from drumline_graph.types import Send
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.facts import CUSTOM, MESSAGE
+from drumline_protocol.facts import CUSTOM, MESSAGE, STREAMED
 
 if TYPE_CHECKING:
     from drumline_protocol.codec import Codec
@@ -48,7 +48,11 @@ def root_of_write(channel: Any, value: Any) -> str:
 
 
 #: what lies at which place of the item that a node emits, and what the user calls it
-_EVENT_PARTS = {CUSTOM: (("[1]", "event"),), MESSAGE: (("[1][0]", "message"), ("[1][1]", "metadata"))}
+_EVENT_PARTS = {
+    CUSTOM: (("[1]", "event"),),
+    MESSAGE: (("[1][0]", "message"), ("[1][1]", "metadata")),
+    STREAMED: (("[1][2]", "event"),),
+}
 
 
 def of_event(error: EncodeError, kind: int, node: str) -> EncodeError:

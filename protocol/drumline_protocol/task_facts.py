@@ -8,7 +8,7 @@ from typing import Any
 from drumline_protocol.kept_facts import Namespace
 
 #: kinds of an item in `Emitted.items`: a custom event, a message, a fact of a graph that a node called, and an item
-#: `(ns, mode, payload)` of a stream that another engine made (with a header: it belongs to its task's own graph)
+#: `(ns, mode, payload)`: of a tool, or of a stream that another engine made (with a header: of its task's own graph)
 CUSTOM, MESSAGE, NESTED, STREAMED = 0, 1, 2, 3
 
 

@@ -54,6 +54,9 @@ CALLED_BY_OTHERS = {
     "on_llm_end": "LangChain, of a handler",
     "on_llm_error": "LangChain, of a handler",
     "on_llm_new_token": "LangChain, of a handler",
+    "on_tool_end": "LangChain, of a handler",
+    "on_tool_error": "LangChain, of a handler",
+    "on_tool_start": "LangChain, of a handler",
     "tap_output_iter": "LangChain, of a handler",
 }
 #: what stands there for what is not built yet, and for tests

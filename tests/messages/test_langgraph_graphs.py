@@ -16,7 +16,8 @@ from typing_extensions import TypedDict
 from drumline.langgraph.values import COMMANDS
 from drumline.views.seen import SeenMessages
 from drumline_protocol.message_kinds import GIVEN
-from drumline_worker.tokens import TokenHandler, graph_ns
+from drumline_worker.task_handler import graph_ns
+from drumline_worker.tokens import TokenHandler
 
 QUESTION = {"messages": [HumanMessage("cats", id="q")]}
 joker = Parrot(prefix="joke on", tags=["joke"])

@@ -11,6 +11,7 @@ import threading
 import time
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from itertools import count
 from typing import Any
 
@@ -146,10 +147,10 @@ class TaskContext:
             if found:
                 emit_messages(self.job, found, self.metadata())
 
-    def without_tokens(self, callbacks: Any) -> Any:
-        """Callbacks for a graph that this task's code calls, without the task's handler of tokens."""
-        tokens = tokens_module()
-        return callbacks if tokens is None else tokens.without_handlers(callbacks)
+    def without_handlers(self, callbacks: Any) -> Any:
+        """Callbacks for a graph that this task's code calls, without the task's handlers of models and tools."""
+        handlers = handler_module("task_handler")
+        return callbacks if handlers is None else handlers.without_handlers(callbacks)
 
     def _build_config(self) -> dict[str, Any]:
         job = self.job
@@ -174,30 +175,46 @@ class TaskContext:
                 config["run_id"] = self.trace.run_id
         if "messages" in job.shared.recorded:
             self._listen_to_models(config)
+        if "tools" in job.shared.recorded:
+            self._listen_to_tools(config)
         if job.limit is not None and job.limit.hears_all:
             self._listen_to_life(config)
         return config
 
     def _listen_to_life(self, config: dict[str, Any]) -> None:
         """What LangChain's models and tools below the node tell is a sign of life."""
-        tokens = tokens_module() if loaded("langchain_core.callbacks") is not None else None
+        tokens = handler_module("tokens") if loaded("langchain_core.callbacks") is not None else None
         if tokens is not None:
-            handler = tokens.LifeHandler(self.job.limit.touch)
-            config["callbacks"] = tokens.with_handler(config.get("callbacks"), handler)
+            _add_handler(config, tokens.LifeHandler(self.job.limit.touch))
 
     def _listen_to_models(self, config: dict[str, Any]) -> None:
-        tokens = tokens_module()
+        tokens = handler_module("tokens")
         if tokens is not None:
-            job = self.job
-            handler = tokens.TokenHandler(
-                job.emit if job.is_heard else unheard,
-                ns=job.graph_ns,
-                subgraphs=job.shared.subgraphs,
-                task=job.task,
-                metadata=config["metadata"],
-                numbers=self.model_calls,
-            )
-            config["callbacks"] = tokens.with_handler(config.get("callbacks"), handler)
+            own = self._handler_options(config)
+            _add_handler(config, tokens.TokenHandler(self._heard_emit, numbers=self.model_calls, **own))
+
+    def _listen_to_tools(self, config: dict[str, Any]) -> None:
+        tools = handler_module("tool_events")
+        if tools is not None:
+            _add_handler(config, tools.ToolHandler(self._heard_emit, **self._handler_options(config)))
+
+    def _handler_options(self, config: dict[str, Any]) -> dict[str, Any]:
+        job = self.job
+        return {
+            "ns": job.graph_ns,
+            "subgraphs": job.shared.subgraphs,
+            "task": job.task,
+            "metadata": config["metadata"],
+        }
+
+    @property
+    def _heard_emit(self) -> Any:
+        return self.job.emit if self.job.is_heard else unheard
+
+
+def _add_handler(config: dict[str, Any], handler: Any) -> None:
+    handlers = handler_module("task_handler")
+    config["callbacks"] = handlers.with_handler(config.get("callbacks"), handler)
 
 
 def unheard(_kind: int, _payload: Any, _header: Any) -> None:
@@ -205,13 +222,12 @@ def unheard(_kind: int, _payload: Any, _header: Any) -> None:
 
 
 @cache
-def tokens_module() -> Any:
-    """`drumline_worker.tokens`; None if langchain-core is not installed."""
+def handler_module(name: str) -> Any:
+    """`drumline_worker.tokens`, `.tool_events` or `.task_handler`; None if langchain-core is not installed."""
     try:
-        from drumline_worker import tokens
+        return import_module(f"drumline_worker.{name}")
     except ImportError:
         return None
-    return tokens
 
 
 def make_writer(job: Job) -> StreamWriter:
@@ -237,8 +253,9 @@ def enter(context: TaskContext) -> None:
     loaded LangChain pays nothing.
     """
     current.set(context)
-    if "messages" in context.job.shared.recorded:
-        tokens_module()
+    recorded = context.job.shared.recorded
+    if "messages" in recorded or "tools" in recorded:  # the config must be found, so LangChain must be there
+        handler_module("task_handler")
     langchain = loaded("langchain_core.runnables.config")
     if langchain is not None:
         langchain.var_child_runnable_config.set(LateConfig(context._make_config))

@@ -291,7 +291,8 @@ async def _acall(target: Node | Branch, value: Any, context: TaskContext) -> Any
 
 def _traced_call(target: Node | Branch, value: Any, context: TaskContext) -> Any:
     if isinstance(target, Node):
-        result = _call(target, value, context)
+        steps = context.trace.steps_of(target)
+        result = _call(target, value, context) if steps is None else context.trace.run_chain(steps, value)
         context.trace.returned(result)
         return result
     router = context.trace.router(target, value)
@@ -307,7 +308,10 @@ def _traced_call(target: Node | Branch, value: Any, context: TaskContext) -> Any
 
 async def _traced_acall(target: Node | Branch, value: Any, context: TaskContext, threads: Executor | None) -> Any:
     if isinstance(target, Node):
-        if target.has_async:
+        steps = context.trace.steps_of(target)
+        if steps is not None and (target.has_async or context.trace.is_streamed):
+            result = await context.trace.arun_chain(steps, value)
+        elif target.has_async or (context.trace.is_streamed and getattr(target.action, "astreams", False)):
             result = await _acall(target, value, context)
         else:
             result = await _thread_call(target, value, context, threads)

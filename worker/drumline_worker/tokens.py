@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
-from langchain_core.runnables.config import var_child_runnable_config  # noqa: F401  see context.enter
-from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 from drumline_graph.constants import TAG_HIDDEN, TAG_NOSTREAM
 from drumline_graph.message_ids import identify, messages_in_fields
@@ -22,10 +20,10 @@ from drumline_protocol.facts import MESSAGE
 from drumline_protocol.message_kinds import CHUNK, GIVEN, OUTPUT, WHOLE
 from drumline_worker.job import Emit
 from drumline_worker.model_call import ModelCall
+from drumline_worker.task_handler import TaskHandler
 
 #: tags that LangChain itself gives to the parts of a sequence
 _INTERNAL_TAG = "seq:step"
-_PUSH = "__pregel_push"
 
 
 class LifeHandler(BaseCallbackHandler):
@@ -45,24 +43,13 @@ class LifeHandler(BaseCallbackHandler):
 _EVENTS = [name for name in dir(BaseCallbackHandler) if name.startswith("on_")]
 
 
-class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
+class TokenHandler(TaskHandler):
     """Hears every chat model that runs below the config it is attached to, and emits what the models say.
 
-    One for each attempt of a task. It stands in the config's inheritable callbacks, and it is what makes a model
-    stream although the node called `invoke`.
-
-    `ns` is the namespace of the task's graph: what models in graphs below that say is emitted only if `subgraphs`.
-    `task` is the id of the task (empty: any task of that graph): a model in another one runs in a graph that the task
-    called as a run apart, which counts as below. With `commands` it also hears nodes of LangGraph's own compiled graphs
-    (runs named like `metadata["langgraph_node"]`): it tells the ids of messages that they are given, and emits those
-    that they return, also in commands of these classes. `metadata` stands in for that of a call whose config names no
-    task, because it was replaced. `numbers` numbers the calls.
+    One for each attempt of a task. With `commands` it also hears nodes of LangGraph's own compiled graphs (runs named
+    like `metadata["langgraph_node"]`): it tells the ids of messages that they are given, and emits those that they
+    return, also in commands of these classes. `numbers` numbers the calls.
     """
-
-    # In the caller's thread, else tokens of one model would come out of order.
-    run_inline = True
-    # What cannot be encoded is an error of the node, not a line in a log.
-    raise_error = True
 
     def __init__(
         self,
@@ -75,12 +62,8 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         metadata: Mapping[str, Any] | None = None,
         numbers: Iterator[int] | None = None,
     ) -> None:
-        self._put = emit
-        self._ns = ns
-        self._subgraphs = subgraphs
+        super().__init__(emit, ns=ns, subgraphs=subgraphs, task=task, metadata=metadata)
         self._commands = commands
-        self._task = task
-        self._metadata = metadata or {}
         self._numbers = count(1) if numbers is None else numbers
         #: by LangChain's run id: models that are being called, and nodes that run
         self._calls: dict[uuid.UUID, ModelCall] = {}
@@ -90,17 +73,6 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
     def ignore_chain(self) -> bool:
         """Chains are of interest only for the nodes among them."""
         return not self._commands
-
-    # As other streaming handlers of LangChain: nothing is done to the output of a runnable.
-    def tap_output_aiter(self, run_id: uuid.UUID, output: Any) -> Any:
-        """The output as it is."""
-        del run_id
-        return output
-
-    def tap_output_iter(self, run_id: uuid.UUID, output: Any) -> Any:
-        """The output as it is."""
-        del run_id
-        return output
 
     # -- models ---------------------------------------------------------------------------------------
 
@@ -195,55 +167,15 @@ class TokenHandler(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         self, tags: Sequence[str] | None, metadata: Mapping[str, Any] | None, *, tagged: bool
     ) -> tuple[ModelCall, tuple[str, ...]] | None:
         """The call that a run is on the stream, and its namespace. None if its graph is not listened to."""
-        own = dict(metadata or {})
-        if "langgraph_checkpoint_ns" not in own:
-            own = {**self._metadata, **own}
-        ns = graph_ns(own) if "langgraph_checkpoint_ns" in own else self._ns
-        below = ns != self._ns or self._task not in str(own.get("langgraph_checkpoint_ns", self._task))
-        if below and not self._subgraphs:
+        place = self._place(metadata)
+        if place is None:
             return None
+        own, ns = place
         shown = [tag for tag in tags or () if not tag.startswith(_INTERNAL_TAG)]
         if tagged and shown:
             own["tags"] = shown
         apart = ns if ns != self._ns else None
         return ModelCall(self._put, next(self._numbers), own, tags=shown, ns=apart), ns
-
-
-def graph_ns(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """Namespace of the graph that a run belongs to, by the metadata of its task.
-
-    A task's own segment comes last. A functional `@task` runs in the graph of its caller, but its segment stands below
-    the caller's: such a task is known by its path, which wraps that of its caller.
-    """
-    segments = str(metadata["langgraph_checkpoint_ns"]).split("|")
-    own = 1
-    path: Any = metadata.get("langgraph_path") or ()
-    while len(path) == 4 and path[0] == _PUSH and path[3] is True:
-        own += 1
-        path = path[1]
-    return tuple(segments[:-own])
-
-
-def with_handler(callbacks: Any, handler: BaseCallbackHandler) -> Any:
-    """The callbacks of a config (a list, a manager or None) and this handler, for everything below the config."""
-    if isinstance(callbacks, BaseCallbackManager):
-        manager = callbacks.copy()
-        manager.add_handler(handler, inherit=True)
-        return manager
-    return [*(callbacks or ()), handler]
-
-
-def without_handlers(callbacks: Any) -> Any:
-    """The callbacks without those of a task: for a graph that the task calls, whose tasks have their own."""
-    if isinstance(callbacks, BaseCallbackManager):
-        found = [handler for handler in callbacks.handlers if isinstance(handler, TokenHandler)]
-        if not found:
-            return callbacks
-        manager = callbacks.copy()
-        for handler in found:
-            manager.remove_handler(handler)
-        return manager
-    return [handler for handler in callbacks if not isinstance(handler, TokenHandler)]
 
 
 def _fill_id(message: Any) -> None:

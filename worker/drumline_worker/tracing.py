@@ -20,10 +20,11 @@ from langchain_core.tracers.langchain import LangChainTracer
 
 from drumline_graph.constants import START
 from drumline_graph.functional import EntryCode, TaskCode
-from drumline_graph.program import Branch
+from drumline_graph.program import Branch, Node
 from drumline_protocol.trace_ids import graph_trace_id, task_trace_id, trace_order
 from drumline_worker.context import TaskContext, enter
-from drumline_worker.tokens import TokenHandler
+from drumline_worker.task_handler import TaskHandler
+from drumline_worker.tracing_chains import arun_chain, run_chain, steps_of
 
 Namespace = tuple[str, ...]
 
@@ -79,7 +80,8 @@ class RunTracing:
     def _task(self, context: TaskContext, kind: Any) -> TaskTracing:
         job = context.job
         tags = [*(job.shared.config.get("tags") or ()), *job.node.tags]
-        manager = self.child(kind, job.graph_ns, f"graph:step:{job.step}", tags, context.metadata())
+        place = "seq:step:1" if job.depth else f"graph:step:{job.step}"  # a called `@task` is a part of its caller
+        manager = self.child(kind, job.graph_ns, place, tags, context.metadata())
         if job.depth:  # a called `@task` runs below its caller, which handlers know
             manager.parent_run_id = task_trace_id(self.root, job.ns[-1].rpartition(":")[2], 1)
         else:
@@ -145,6 +147,11 @@ class TaskTracing:
         if job.node.name == START:
             self._result = self.input
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether a handler is shown what runs give while they run, as that of `astream_events` is."""
+        return any(map(_streams, self.manager.handlers))
+
     def began(self, run: Any) -> None:
         """The run of the node has begun."""
         self._run = run
@@ -198,10 +205,24 @@ class TaskTracing:
         if self._context.job.node.name != START:
             self._result = result[0][1] if self._unwraps else result
 
+    def steps_of(self, node: Node) -> list[Any] | None:
+        """The steps of a node that is a Runnable. None if it is none; what a function returned is run as a whole."""
+        own = node is self._context.job.node and node.is_runnable and not node.makes_writes
+        return steps_of(node.action) if own else None
+
+    def run_chain(self, steps: Sequence[Any], value: Any) -> Any:
+        """Run such a node on this thread."""
+        return run_chain(steps, value, self._context.config)
+
+    async def arun_chain(self, steps: Sequence[Any], value: Any) -> Any:
+        """Run such a node on the running event loop."""
+        return await arun_chain(steps, value, self._context.config, streamed=self.is_streamed)
+
     def router(self, branch: Branch, value: Any) -> RouterTracing:
         """The run of a router is about to begin."""
-        own = copy.copy(self._context)
-        number = self._context.job.node.branches.index(branch) + (2 if self._context.job.node.name == START else 3)
+        own, node = copy.copy(self._context), self._context.job.node
+        before = 1 if node.name == START else 1 + len(self.steps_of(node) or [None])
+        number = before + 1 + node.branches.index(branch)
         return RouterTracing(own, self.place(number), branch, value)
 
     def place(self, number: int) -> Any:
@@ -232,7 +253,8 @@ class RouterTracing:
     async def abegin(self) -> None:
         """The twin of `begin`."""
         if not hasattr(self._branch.path, "invoke"):
-            self._run = await self._manager.on_chain_start(None, self._value, name=_router_name(self._branch.path))
+            name = _router_name(self._branch.path, unnamed=None)
+            self._run = await self._manager.on_chain_start(None, self._value, name=name)
         self._enter()
 
     def _enter(self) -> None:
@@ -261,17 +283,22 @@ class RouterTracing:
             await self._run.on_chain_error(error)
 
 
-def _router_name(path: Any) -> str:
+def _router_name(path: Any, unnamed: str | None = "RunnableCallable") -> str | None:
+    """What LangGraph calls the run of a router. One without a name has that of its class, in sync runs only."""
     name = getattr(path, "__name__", None)
-    return "RunnableCallable" if name in (None, "<lambda>") else str(name)
+    return unnamed if name in (None, "<lambda>") else str(name)
 
 
 async def show_chunk(run: Any, value: Any) -> None:
     """Show a run's output to those of its handlers that stream."""
     for handler in run.handlers:
-        if isinstance(handler, _StreamingCallbackHandler) and not isinstance(handler, TokenHandler):
+        if _streams(handler):
             async for _ in handler.tap_output_aiter(run.run_id, _once(value)):
                 pass
+
+
+def _streams(handler: Any) -> bool:
+    return isinstance(handler, _StreamingCallbackHandler) and not isinstance(handler, TaskHandler)
 
 
 async def _once(value: Any) -> AsyncIterator[Any]:

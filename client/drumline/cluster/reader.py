@@ -35,7 +35,7 @@ from drumline_transport.broker import LogEntry
 _position = tuple.__new__
 
 #: modes whose events exist only if the run was started with them
-_RECORDED = frozenset({"custom", "messages"})
+_RECORDED = frozenset({"custom", "messages", "tools"})
 
 #: the entries up to this fact tell from where a run goes on
 _KEPT_FIRST = 2

@@ -255,7 +255,7 @@ class Embedded:
         return Events(self.run.id, task.id, task.attempt, EXECUTOR, task.n, items)
 
 
-_LIVE = frozenset({"custom", "messages"})
+_LIVE = frozenset({"custom", "messages", "tools"})
 
 
 def _nodes_above(scope: Scope) -> tuple[Node, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from drumline_protocol.threads import Strategy
 
 
-OtherMode = Literal["updates", "checkpoints", "tasks", "debug", "messages", "custom"]
+OtherMode = Literal["updates", "checkpoints", "tasks", "debug", "messages", "custom", "tools"]
 """The stream modes but `values`, which is what `invoke` returns the last of."""
 
 OnClose = Literal["cancel", "continue"]

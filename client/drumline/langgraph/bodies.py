@@ -75,6 +75,11 @@ class _JoinsCommands(Runnable[Any, Any]):
         """The same."""
         return _with_one_command(await self._body.ainvoke(input, config, **kwargs))
 
+    async def astream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        """The same of each part, where a body gives its result in parts."""
+        async for part in self._body.astream(input, config, **kwargs):
+            yield _with_one_command(part)
+
 
 def _with_one_command(result: Any) -> Any:
     """A node's result, with its commands for the graph above joined where the first of them stood."""

@@ -10,7 +10,8 @@ from drumline.langgraph.values import COMMANDS
 from drumline_protocol.message_kinds import CHUNK
 from drumline_worker.context import TaskContext, unheard
 from drumline_worker.model_call import ModelCall
-from drumline_worker.tokens import TokenHandler, with_handler, without_handlers
+from drumline_worker.task_handler import with_handler, without_handlers
+from drumline_worker.tokens import TokenHandler
 
 
 # LangGraph's class names a parameter of `on_chain_end` in its own way; LangChain passes it by position.
@@ -46,4 +47,4 @@ class Listener(TokenHandler, StreamMessagesHandler):  # type: ignore[misc]
 
 def listening(callbacks: Any, context: TaskContext) -> Any:
     """The callbacks of a task, with this handler in place of the one that drumline's own nodes have."""
-    return with_handler(without_handlers(callbacks), Listener(context))
+    return with_handler(without_handlers(callbacks, TokenHandler), Listener(context))

@@ -65,6 +65,10 @@ class Try:
         """That of the process."""
         return await self._process.ainvoke(input, self._told(config), **kwargs)
 
+    def astream(self, input: Any, config: Any, **kwargs: Any) -> Any:
+        """That of the process."""
+        return self._process.astream(input, self._told(config), **kwargs)
+
     def _told(self, config: Any) -> Any:
         job, configurable = self._job, config["configurable"]
         told: dict[str, Any] = {"node_attempt": job.tries}

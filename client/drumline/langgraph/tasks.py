@@ -38,7 +38,7 @@ from drumline_protocol.facts import CUSTOM, STREAMED
 from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
-from drumline_worker.tokens import graph_ns
+from drumline_worker.task_handler import graph_ns
 
 Writes = list[tuple[str, Any]]
 
@@ -54,6 +54,9 @@ class LangGraphNode:
     In phase `run` that is the node's body, its writers and its routers. In phase `route` the body has been a subgraph
     that drumline planned: its writers take what that returned.
     """
+
+    #: `arun` does also where all code is sync, and shows to handlers that stream what the node gives
+    astreams = True
 
     def __init__(self, graph: Any, name: str) -> None:
         self._graph = graph
@@ -106,7 +109,7 @@ class LangGraphNode:
             if context.job.phase == "run":
                 limit_tools(task.config)
                 await _own(task)[keys.CONFIG_KEY_CALL].aload()
-                await arun_with_retry(task, None)
+                await arun_with_retry(task, None, stream=context.trace is not None and context.trace.is_streamed)
             else:
                 config = _tail_config(task)
                 for number, writer in enumerate(task.writers):

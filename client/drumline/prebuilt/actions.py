@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import ensure_config
+from langchain_core.runnables.config import (
+    ensure_config,
+    get_async_callback_manager_for_config,
+    get_callback_manager_for_config,
+    patch_config,
+    set_config_context,
+)
+from langchain_core.runnables.utils import coro_with_context
 
 from drumline_graph.callables import injected_parameters
 from drumline_graph.channels.base import MISSING
@@ -77,17 +85,44 @@ class Action(Runnable[Any, Any]):
         """The result of `func`."""
         if self.func is None:
             return wait_for(self.ainvoke(input, config, **kwargs))
-        config = ensure_config(config)
-        result = self.func(input, **self._injected(config), **kwargs)
+        given, config = config, ensure_config(config)
+        call = partial(self.func, input, **self._injected(config), **kwargs)
+        result = self._traced(call, input, given or config) if config.get("callbacks") else call()
         return result.invoke(input, config) if isinstance(result, Runnable) else result
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The result of `afunc`, or of `func` if there is no other."""
         if self.afunc is None:
             return self.invoke(input, config, **kwargs)
-        config = ensure_config(config)
-        result = await self.afunc(input, **self._injected(config), **kwargs)
+        given, config = config, ensure_config(config)
+        call = partial(self.afunc, input, **self._injected(config), **kwargs)
+        result = await (self._atraced(call, input, given or config) if config.get("callbacks") else call())
         return await result.ainvoke(input, config) if isinstance(result, Runnable) else result
+
+    # As LangGraph's: what is called with the injected `config` is a run beside this one, not below it. The config is as
+    # it was given: LangChain's `ensure_config` adds to its metadata.
+
+    def _traced(self, call: Callable[[], Any], input: Any, config: RunnableConfig) -> Any:
+        run = get_callback_manager_for_config(config).on_chain_start(None, input, name=self.name)
+        try:
+            with set_config_context(patch_config(config, callbacks=run.get_child())) as context:
+                result = context.run(call)
+        except BaseException as error:
+            run.on_chain_error(error)
+            raise
+        run.on_chain_end(result)
+        return result
+
+    async def _atraced(self, call: Callable[[], Awaitable[Any]], input: Any, config: RunnableConfig) -> Any:
+        run = await get_async_callback_manager_for_config(config).on_chain_start(None, input, name=self.name)
+        try:
+            with set_config_context(patch_config(config, callbacks=run.get_child())) as context:
+                result = await coro_with_context(cast("Coroutine[Any, Any, Any]", call()), context, create_task=True)
+        except BaseException as error:
+            await run.on_chain_error(error)
+            raise
+        await run.on_chain_end(result)
+        return result
 
     def _injected(self, config: RunnableConfig) -> dict[str, Any]:
         if not self._wants:

@@ -11,6 +11,7 @@ from pydantic_core import core_schema
 from typing_extensions import TypedDict, TypeVar
 
 from drumline_graph.types import StreamWriter
+from drumline_worker.tool_events import writer
 
 StateT = TypeVar("StateT", default=dict[str, Any])
 ContextT = TypeVar("ContextT", default=None)
@@ -70,8 +71,11 @@ class ToolRuntime(Generic[ContextT, StateT], _Injected):  # type: ignore[misc]
         return core_schema.is_instance_schema(cls, serialization=whole)
 
     def emit_output_delta(self, delta: Any) -> None:
-        """Put a part of the tool's output on the stream of mode `tools`.
+        """Put a part of the tool's output on the stream of mode `tools`, as a `tool-output-delta` of its call.
 
-        Drumline has not built that mode, so nobody can ask for it, and nothing happens: as in LangGraph when nobody
-        does. Use `stream_writer` for progress that callers shall see.
+        Nothing happens if nobody asked for that mode, or outside of a tool. On a cluster EncodeError for what cannot
+        cross, and WriterBlocked, as with a stream writer.
         """
+        write = writer.get()
+        if write is not None:
+            write(delta)

@@ -30,7 +30,7 @@ from drumline_graph.constants import INTERRUPT
 from drumline_graph.delta import SET, Change
 from drumline_graph.program import Program
 from drumline_graph.superstep import path_key_of
-from drumline_protocol.cells import NO_PARENT, CellRow, branch_of, decode_change, patched
+from drumline_protocol.cells import decode_change, patched
 from drumline_protocol.checkpoints import (
     CALL,
     CALLS_FROM,
@@ -46,7 +46,7 @@ from drumline_protocol.checkpoints import (
     split_ns,
 )
 from drumline_protocol.codec import Codec
-from drumline_protocol.errors import CellMissing, EncodeError, ThreadDamaged
+from drumline_protocol.errors import EncodeError, ThreadDamaged
 from drumline_protocol.facts import PlannedTask
 from drumline_protocol.ids import task_id
 
@@ -309,20 +309,20 @@ def cells_of(encoder: Encoder, found: Found) -> dict[str, Any]:
 
 
 def _assembled(encoder: Encoder, rows: Sequence[ValueRow], cell: Kept) -> Any:
-    # The cell store counts versions; here checkpoints name them, and their names sort as they were made.
-    order = sorted(rows, key=lambda row: row.made)
-    numbers = {row.made: number for number, row in enumerate(order, 1)}
-    stored = [
-        CellRow(number, numbers[row.parent] if row.parent else NO_PARENT, b"")
-        for number, row in enumerate(order, 1)
-        if not row.parent or row.parent in numbers
-    ]
-    try:
-        base, *deltas = branch_of(stored, numbers.get(cell.made, 0))
-    except CellMissing as missing:
-        raise ThreadDamaged(cell.made) from missing
-    changes = [_change(encoder, order[row.version - 1].data) for row in deltas]
-    return patched(encoder.value(order[base.version - 1].data), changes)
+    """The value of a cell: its base, and the changes from there on.
+
+    Names of versions sort as they were made, so a parent comes before what stands on it: there is no circle.
+    """
+    made = {row.made: row for row in rows}
+    deltas: list[Data] = []
+    row = made.get(cell.made)
+    while row is not None and row.parent:
+        deltas.append(row.data)
+        row = made.get(row.parent) if row.parent < row.made else None
+    if row is None:
+        raise ThreadDamaged(cell.made)
+    deltas.reverse()
+    return patched(encoder.value(row.data), [_change(encoder, data) for data in deltas])
 
 
 def _change(encoder: Encoder, data: Data) -> Change:

@@ -7,6 +7,7 @@ bytes, which sort as their texts do.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -68,6 +69,7 @@ def packed(id_: str) -> str | bytes:
     return id_
 
 
+@lru_cache(maxsize=2**13)  # each run on a thread reads those of all versions of its cells
 def unpacked(stored: Any) -> str:
     """An id that was stored."""
     if isinstance(stored, str):

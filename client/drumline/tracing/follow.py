@@ -20,7 +20,9 @@ from drumline_protocol.facts import (
     AttemptRetracted,
     GraphEntered,
     GraphExited,
+    GraphKept,
     GraphPaused,
+    InputTaken,
     PlanMade,
     PlannedTask,
     RunFinished,
@@ -117,6 +119,8 @@ class Follower:
             RunStarted: self._on_started,
             GraphEntered: self._on_entered,
             GraphExited: self._on_graph_exited,
+            GraphKept: self._on_kept,
+            InputTaken: self._on_taken,
             GraphPaused: self._on_paused,
             PlanMade: self._on_plan,
             StepCommitted: self._on_committed,
@@ -176,6 +180,15 @@ class Follower:
         metadata = {"checkpoint_ns": "|".join(fact.ns), **task.graph.metadata_of(task.planned)}
         name = graph.sketch.name
         self._steps.append(Began(run, name, fact.ns, task.input, "seq:step:1", metadata, node=task.run))
+
+    def _on_kept(self, fact: GraphKept) -> None:
+        """A graph goes on from a checkpoint."""
+        self._on_entered(GraphEntered(fact.ns, fact.path, fact.cells, task=fact.task))
+
+    def _on_taken(self, fact: InputTaken) -> None:
+        graph = self._graphs.get(fact.ns)
+        if graph is not None:
+            graph.take(fact)
 
     def _on_plan(self, fact: PlanMade) -> None:
         graph = self._graphs.get(fact.ns)

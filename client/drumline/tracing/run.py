@@ -16,14 +16,14 @@ from langchain_core.tracers.langchain import LangChainTracer
 from drumline.tracing.follow import Began, Ended, Follower
 from drumline.tracing.lifecycle import interrupt_event, lifecycle_handlers
 from drumline_protocol.metadata import run_metadata
-from drumline_worker.tokens import TokenHandler
+from drumline_worker.task_handler import TaskHandler
 from drumline_worker.tracing import RunTracing, show_chunk
 
 Namespace = tuple[str, ...]
 
 
 def manager_of(config: Mapping[str, Any], *, is_async: bool) -> Any:
-    """The callback manager of a call. None if nobody listens but drumline's own handlers of tokens."""
+    """The callback manager of a call. None if nobody listens but drumline's own handlers of a task."""
     make: Any = get_async_callback_manager_for_config if is_async else get_callback_manager_for_config
     given: dict[str, Any] = {
         "callbacks": config.get("callbacks"),
@@ -32,7 +32,7 @@ def manager_of(config: Mapping[str, Any], *, is_async: bool) -> Any:
         "configurable": config.get("configurable") or {},
     }
     manager = make(given)
-    if all(isinstance(handler, TokenHandler) for handler in manager.handlers):
+    if all(isinstance(handler, TaskHandler) for handler in manager.handlers):
         return None
     if "ls_integration" not in manager.metadata:
         manager.add_metadata({"ls_integration": "langgraph"})

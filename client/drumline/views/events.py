@@ -100,7 +100,7 @@ class TaskEvents(Items):
             self.emit(task.graph.ns if ns is None else tuple(ns), "messages", item, attempt)
 
     def _pass_on(self, task: OpenTask, item: Any, header: Any, attempt: int) -> None:
-        """An item of another engine's stream, made inside of a task; a header says that it is of the task's graph."""
+        """An item made inside of a task: of a tool, of another engine. A header says that it is of the task's graph."""
         ns, mode, payload = tuple(item[0]), item[1], item[2]
         if not (task.graph.shown if header or ns == task.graph.ns else self._subgraphs):
             return

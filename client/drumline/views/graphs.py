@@ -14,7 +14,16 @@ from drumline_graph.types import Send
 from drumline_protocol.cells import CellAt, cell_name
 from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.codec_derived import Derived, may_derive, open_derived
-from drumline_protocol.facts import GraphEntered, GraphPaused, NodeSketch, PlanMade, PlannedTask, Sketch, StepCommitted
+from drumline_protocol.facts import (
+    GraphEntered,
+    GraphPaused,
+    InputTaken,
+    NodeSketch,
+    PlanMade,
+    PlannedTask,
+    Sketch,
+    StepCommitted,
+)
 from drumline_protocol.graph_paths import child_path
 from drumline_protocol.metadata import metadata_below, task_metadata
 from drumline_protocol.step_changes import decoded_changes
@@ -117,6 +126,10 @@ class GraphView:
         store(self.cells, changed)
         self._finished.clear()
         self._made_of, self._named = self._named, {}
+
+    def take(self, fact: InputTaken) -> None:
+        """Fold what comes from outside into the state."""
+        store(self.cells, patched(self.cells, decoded_changes(fact.changes, _nothing)))
 
     def note_made_of(self, older: dict[CellAt, Any]) -> None:
         """The arguments of the open superstep's tasks are made of these versions, which the cells do not hold now."""
@@ -246,6 +259,11 @@ class GraphView:
 
 
 _MANAGED = {manager.__name__: manager for manager in (IsLastStepManager, RemainingStepsManager)}
+
+
+def _nothing(_channel: str) -> list[Any]:
+    """What tasks have written to a channel before any ran."""
+    return []
 
 
 def _key_set(keys: Any) -> frozenset[str]:

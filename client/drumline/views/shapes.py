@@ -8,8 +8,8 @@ from typing import Any
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.types import GraphOutput
 
-#: every stream mode there is; `checkpoints` yields nothing until persistence is built
-MODES = ("values", "updates", "custom", "messages", "debug", "tasks", "checkpoints")
+#: every stream mode there is
+MODES = ("values", "updates", "custom", "messages", "debug", "tasks", "checkpoints", "tools")
 
 Shape = Callable[[tuple[str, ...], str, Any], Any]
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from drumline.views.graphs import GraphView
 from drumline.views.payloads import debug_payload
 from drumline_graph.constants import INTERRUPT
-from drumline_graph.delta import patched, store
 from drumline_graph.writes import result_of
 from drumline_protocol.checkpoints import Outcome, joined_ns, outcomes
 from drumline_protocol.codec import unbox
@@ -21,7 +20,6 @@ from drumline_protocol.facts import (
     InputTaken,
     PlannedTask,
 )
-from drumline_protocol.step_changes import decoded_changes
 
 
 class Shows(Protocol):
@@ -65,8 +63,7 @@ class ThreadFacts:
         view.graphs[fact.ns].step = fact.step
 
     def _on_taken(self, fact: InputTaken) -> None:
-        graph = self._view.graphs[fact.ns]
-        store(graph.cells, patched(graph.cells, decoded_changes(fact.changes, _nothing)))
+        self._view.graphs[fact.ns].take(fact)
 
     def _on_resumed(self, fact: GraphResumed) -> None:
         graph = self._view.graphs[fact.ns]
@@ -148,7 +145,3 @@ def _task(
             }
         }
     return shown
-
-
-def _nothing(_channel: str) -> list[Any]:
-    return []
