@@ -14,7 +14,15 @@ from drumline_graph.constants import TAG_HIDDEN
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned
 from drumline_protocol.checkpoint_ids import next_checkpoint_id
-from drumline_protocol.checkpoints import NO_WRITES, RESUME, Checkpoint, PendingWrite, Saved, TaskWrites, joined_ns
+from drumline_protocol.checkpoints import (
+    NO_WRITES,
+    RESUME,
+    Checkpoint,
+    PendingWrite,
+    Saved,
+    TaskWrites,
+    joined_ns,
+)
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import Checkpointed, PlannedTask, TaskAnswered
 from drumline_protocol.failure import Failure
@@ -74,6 +82,7 @@ def make_checkpoint(
         rows,
         parents,
         thread.metadata,
+        scope.program.fingerprint,
         kept={name: list(how) if type(how) is Kept else how for name, how in scope.kept.items()},
     )
     machine.fx.saves.append(checkpoint)

@@ -147,6 +147,8 @@ class ThreadRequests:
         run_id, thread = request.run_id, None
         if head is not None:
             thread = place_of_run(self._loader, codec, self.index, head, program, request.config, unbox(request.input))
+            for note in thread.notes:
+                log.warning("run %s: %s", run_id, note)
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread)
         self._runs.begin(run_id, open_run)
         if head is not None:

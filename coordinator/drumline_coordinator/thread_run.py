@@ -67,6 +67,8 @@ class ThreadRun:
     values: dict[str, Any] = field(default_factory=dict)
     #: rows that graphs which the code of a task called have left, by the task's id
     called: dict[str, list[bytes]] = field(default_factory=dict)
+    #: what people are to be told of how the run begins
+    notes: list[str] = field(default_factory=list)
     #: which run has answered which question, and the one that had the thread last: for who answers too late
     answered: dict[str, str] = field(default_factory=dict)
     former: str = ""

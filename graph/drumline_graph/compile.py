@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from drumline_graph.callables import capabilities_of
@@ -78,6 +78,7 @@ def compile_program(
     stops_after: tuple[str, ...] = (),
     persists: bool | None = None,
     store: Any = None,
+    migrate: Callable[..., Any] | None = None,
 ) -> Program:
     """The `Program` of a builder: validated, and independent of later changes to the builder.
 
@@ -123,6 +124,7 @@ def compile_program(
         stops_before=stops_before,
         stops_after=stops_after,
         persists=persists,
+        migrate=migrate,
     )
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from heapq import merge
 from typing import Any, TypeVar
 
 from drumline.cluster.link import Link
 from drumline.cluster.thread_store import ClusterThreads
+from drumline.threads.loading import load, read, run_loading
+from drumline_coordinator.thread_run import ThreadRun
+from drumline_graph.program import Program
 from drumline_protocol.checkpoints import outcomes
-from drumline_protocol.errors import UnknownThread
+from drumline_protocol.errors import ThreadMismatch, UnknownThread
 from drumline_protocol.history import History, save_in
 from drumline_protocol.messages import DeleteThread
 from drumline_protocol.new_ids import new_run_id
-from drumline_protocol.threads import PAUSED, ThreadHead
+from drumline_protocol.threads import FAILED, PAUSED, ThreadHead
 
 T = TypeVar("T")
 
@@ -24,6 +28,8 @@ _PAGE = 100
 
 #: what is told of several threads, or of what waits in them
 Rows = list[dict[str, Any]]
+
+Texts = list[str]
 
 
 class ThreadsOfCluster:
@@ -143,6 +149,27 @@ class ThreadsOfCluster:
                     told = {"thread_id": head.id, "graph": head.graph, "run_id": head.run, "since_ms": head.updated_ms}
                     found.append({**told, "interrupt": question})
         return sorted(found, key=lambda row: row["since_ms"])
+
+    def stale(self, graphs: Mapping[str, Any], *, graph: str | None = None) -> Rows:
+        """Threads that wait and that the graphs of today cannot go on with, as `get` tells of them, with
+        `"why": [str]`: what is missing. `graphs`: compiled graphs by the names under which they are served; threads of
+        others are left out.
+        """
+        found: list[dict[str, Any]] = []
+        for head in self._heads(None, graph, None):
+            if head.status in (PAUSED, FAILED) and head.graph in graphs:
+                why = self._mismatch(head, graphs[head.graph].program)
+                if why:
+                    found.append({**self._told(head), "why": why})
+        return found
+
+    def _mismatch(self, head: ThreadHead, program: Program) -> Texts:
+        store = ClusterThreads(self._link, head.graph, program)
+        try:
+            run_loading(load(program, ThreadRun(head.id), "", None), partial(read, store, head.id))
+        except ThreadMismatch as error:
+            return [f"{text} (at {error.ns!r})" if error.ns else text for text in error.differences]
+        return []
 
     def _heads(self, status: str | None, graph: str | None, metadata: Mapping[str, Any] | None) -> Iterator[ThreadHead]:
         wanted = dict(metadata or {})

@@ -11,6 +11,7 @@ from drumline.threads.snapshots import snapshot
 from drumline.threads.states import graph_at, names_of, places_below, show
 from drumline.threads.store import Threads, threads_of
 from drumline.threads.updates import checked, place_of_update
+from drumline_coordinator.code_changes import fitted
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
 from drumline_graph.types import StateSnapshot, StateUpdate, StateUpdates
@@ -226,4 +227,5 @@ def _fits(
 
 
 def _record(program: Program, thread: str, saved: Saved) -> StateSnapshot:
+    saved = fitted(program, saved)
     return snapshot(program, thread, saved, live=False, below=places_below(program, thread, saved))

@@ -41,6 +41,7 @@ from drumline_protocol.checkpoints import (
     PendingWrite,
     Saved,
     TaskWrites,
+    fingerprint_kept,
     split_ns,
 )
 from drumline_protocol.codec import Codec
@@ -219,7 +220,7 @@ def facts_of(checkpoint: Checkpoint) -> dict[str, Any]:
     if checkpoint.tasks:
         facts["tasks"] = [[task.name, task.path, task.triggers, task.hidden] for task in checkpoint.tasks]
     if checkpoint.fingerprint:
-        facts["fingerprint"] = checkpoint.fingerprint
+        facts["fingerprint"] = fingerprint_kept(checkpoint.fingerprint)
     return facts
 
 
@@ -250,7 +251,7 @@ def checkpoint_of(encoder: Encoder, program: Program | None, found: Found) -> Ch
     ns = split_ns(row.ns)
     cells = cells_of(encoder, found)
     if program is not None:
-        cells = taken_cells(cells, facts["versions"], program)
+        cells = taken_cells(cells, facts["versions"], program, facts.get("fingerprint", ""))
     tasks = [
         PlannedTask(task_id(row.id, ns, step + 1, path_key_of(path)), name, tuple(path), tuple(triggers), None, hidden)
         for name, path, triggers, hidden in facts.get("tasks", ())
