@@ -36,6 +36,8 @@ class ThreadLoader(Protocol):
 
     def read_queue(self, p: int, after: str = "-", count: int = PAGE_MAX) -> list[QueueRow]: ...
 
+    def runs_of_thread(self, p: int, thread: str) -> list[tuple[str, int]]: ...
+
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]
     ) -> tuple[list[list[CellRow]], list[bytes | None]]: ...
@@ -50,14 +52,18 @@ def load_history(
     loader: ThreadLoader, codec: Codec, p: int, thread: str, oldest: str = "-", *, resolves: bool = False
 ) -> History:
     """The history of a thread from the row `oldest` on. NoBroker."""
+    rows = rows_of_thread(loader, p, thread, oldest)
+    return History(codec, thread, rows, lambda cells, blobs: loader.read_values(p, cells, blobs), resolves=resolves)
+
+
+def rows_of_thread(loader: ThreadLoader, p: int, thread: str, oldest: str = "-") -> list[HistoryRow]:
+    """The rows of a thread's history from `oldest` on. NoBroker."""
     rows: list[HistoryRow] = []
     while True:
         page = loader.read_history(p, thread, oldest)
         rows += page
         if len(page) < PAGE_MAX:
-            return History(
-                codec, thread, rows, lambda cells, blobs: loader.read_values(p, cells, blobs), resolves=resolves
-            )
+            return rows
         oldest = f"({page[-1].id}"
 
 

@@ -79,6 +79,7 @@ def compile_program(
     persists: bool | None = None,
     store: Any = None,
     migrate: Callable[..., Any] | None = None,
+    retention: Any = None,
 ) -> Program:
     """The `Program` of a builder: validated, and independent of later changes to the builder.
 
@@ -125,6 +126,7 @@ def compile_program(
         stops_after=stops_after,
         persists=persists,
         migrate=migrate,
+        retention=retention,
     )
 
 

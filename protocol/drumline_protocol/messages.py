@@ -8,6 +8,7 @@ CancelRun       client -> coordinator   end this run now
 DeleteRun       client -> coordinator   end this run now, and keep nothing of it
 ThreadSaves     client -> coordinator   add this to a thread
 DeleteThread    client -> coordinator   keep nothing of a thread
+PruneThread     client -> coordinator   drop what is too old or too much of a thread (keepers ask so too)
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
@@ -104,6 +105,21 @@ class DeleteThread:
 
     run: str
     thread: str
+
+
+@dataclass(slots=True)
+class PruneThread:
+    """Drop what of a thread no `Retention` keeps (`retention` is one as a dict); if no checkpoint stays, all of it.
+
+    An empty `retention` means the one that holds for the thread. `own`: from now on it is the thread's own, and nothing
+    goes yet. `run` names the answer, as in `ThreadSaves`; "": nobody waits for one, and a thread that is busy is left
+    alone.
+    """
+
+    run: str
+    thread: str
+    retention: dict[str, Any]
+    own: bool = False
 
 
 @dataclass(slots=True)
@@ -318,6 +334,7 @@ Message = (
     | DeleteRun
     | ThreadSaves
     | DeleteThread
+    | PruneThread
     | Events
     | TaskResult
     | TaskError

@@ -28,7 +28,7 @@ class ThreadHead:
     `head` is the newest checkpoint of its root graph, `last` the newest one of whatever graph, `row` the last row of
     its history, `version` the number of the last change of a cell. `run` is the run that holds the thread, or that held
     it last. `base_*` are what those were before that run began. `answered` says which run has answered which
-    question.
+    question, `retention` what is kept of this thread, if it has rules of its own (`Retention.as_dict`).
     """
 
     id: str
@@ -48,6 +48,7 @@ class ThreadHead:
     base_run: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
+    retention: dict[str, Any] = field(default_factory=dict)
 
     def begin(self, run: str, graph: str, fingerprint: str, at_ms: int, metadata: Mapping[str, Any]) -> None:
         """A run holds the thread from now on."""

@@ -94,6 +94,7 @@ _CODES: dict[int, type] = {
     46: m.RunDamaged,
     47: m.ThreadSaves,
     48: m.DeleteThread,
+    60: m.PruneThread,
 }
 
 Convert = Callable[[Any], Any]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import merge
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from drumline.cluster.link import Link
 from drumline.cluster.thread_store import ClusterThreads
@@ -16,8 +16,9 @@ from drumline_graph.program import Program
 from drumline_protocol.checkpoints import outcomes
 from drumline_protocol.errors import ThreadMismatch, UnknownThread
 from drumline_protocol.history import History, save_in
-from drumline_protocol.messages import DeleteThread
+from drumline_protocol.messages import DeleteThread, PruneThread
 from drumline_protocol.new_ids import new_run_id
+from drumline_protocol.retention import KEEP_LATEST, Retention
 from drumline_protocol.threads import FAILED, PAUSED, ThreadHead
 
 T = TypeVar("T")
@@ -83,6 +84,43 @@ class ThreadsOfCluster:
         A thread that is not there is as good as deleted.
         """
         self._link.ask_thread(DeleteThread(new_run_id(thread_id), thread_id))
+
+    def prune(
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: Literal["keep_latest", "delete"] = "keep_latest",
+        retention: Retention | None = None,
+    ) -> None:
+        """Keep the newest checkpoint of each of these threads, or nothing (`strategy="delete"`), or what `retention`
+        keeps of them. Returns when the rest is gone.
+
+        What stays can be read, forked and gone on from. Logs of runs that began before it go too. A thread that is not
+        there is as good as pruned. ThreadBusy while a run holds a thread, or waits for it: those before it are pruned.
+        """
+        if strategy not in ("keep_latest", "delete"):
+            raise ValueError(f"unknown strategy {strategy!r} of prune: it is 'keep_latest' or 'delete'")
+        rules = (retention or KEEP_LATEST).as_dict()
+        for thread in map(str, thread_ids):
+            if strategy == "delete":
+                self.delete(thread)
+            else:
+                self._link.ask_thread(PruneThread(new_run_id(thread), thread, rules))
+
+    def retain(self, thread_id: str, retention: Retention | None) -> None:
+        """From now on a thread has rules of its own, which coordinators follow in place of its graph's and the
+        cluster's; None: no more. ThreadBusy while a run holds the thread, UnknownThread.
+        """
+        rules = {} if retention is None else retention.as_dict()
+        self._link.ask_thread(PruneThread(new_run_id(thread_id), thread_id, rules, own=True))
+
+    async def aprune(self, thread_ids: Sequence[str], **given: Any) -> None:
+        """The twin of `prune` for an event loop."""
+        await _in_thread(self.prune, thread_ids, **given)
+
+    async def aretain(self, thread_id: str, retention: Retention | None) -> None:
+        """The twin of `retain` for an event loop."""
+        await _in_thread(self.retain, thread_id, retention)
 
     def copy(self, thread_id: str, to: str) -> None:
         """Copy the history of a thread to a new one. UnknownThread, ThreadMoved if `to` has a history."""

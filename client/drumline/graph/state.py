@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from drumline.graph.node_types import NodeInputT, Router, StateNode
     from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+    from drumline_protocol.retention import Retention
 
 
 class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
@@ -74,6 +75,7 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
         transformers: Any = None,
         strict_wire: bool | None = None,
         migrate: Callable[..., Any] | None = None,
+        retention: Retention | None = None,
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Check the graph and make it runnable.
 
@@ -83,9 +85,9 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
         would refuse. `DRUMLINE_VERSION` in the environment is the deployment's version, part of the graph's
         fingerprint. `migrate(values)`, or `migrate(values, fingerprint)`, makes the state of a thread that another
         version of the graph has left into one of this version: a dict by key in, a dict of all keys out; `fingerprint`
-        is the beginning of the other version's ("" if it is not known). Raises GraphDefinitionError (a ValueError) for
-        a graph that cannot run, TypeError for a store or a checkpointer that is none, FeatureNotBuilt for parts of
-        LangGraph's interface that are not built yet.
+        is the beginning of the other version's ("" if it is not known). `retention` says what a cluster keeps of its
+        threads. Raises GraphDefinitionError (a ValueError) for a graph that cannot run, TypeError for a store or a
+        checkpointer that is none, FeatureNotBuilt for parts of LangGraph's interface that are not built yet.
         """
         refused = {
             "cache": cache,
@@ -106,6 +108,7 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
             persists=checkpointer if isinstance(checkpointer, bool) else None,
             store=store,
             migrate=migrate,
+            retention=retention,
         )
         return CompiledStateGraph(
             program, builder=self, debug=debug, strict_wire=strict_wire, checkpointer=checkpointer or None
