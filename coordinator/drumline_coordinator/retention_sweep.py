@@ -16,7 +16,7 @@ from drumline_protocol import wire
 from drumline_protocol.checkpoint_ids import made_ms
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.limits import RETENTION_REST_MS, RETENTION_SWEEP_MS, RETENTION_THREADS_MAX
-from drumline_protocol.messages import PruneThread
+from drumline_protocol.messages import NO_ANSWER, PruneThread
 from drumline_protocol.retention import Retention, retention_in
 from drumline_protocol.threads import BUSY, FAILED, PAUSED, ThreadHead, head_in
 from drumline_transport.errors import ServerError
@@ -97,7 +97,8 @@ class RetentionSweep:
             if len(self._asked) >= _ASKED_MAX:
                 self._asked.clear()
             self._asked[thread] = head.updated_ms
-            self._broker.push_inbox(p, "", wire.encode(self._apps.codec, PruneThread("", thread, {})))
+            asked = wire.encode(self._apps.codec, PruneThread(NO_ANSWER, thread, {}))
+            self._broker.push_inbox(p, NO_ANSWER, asked)
 
     def _may_hold(self, p: int, head: ThreadHead, rules: Retention, now_ms: float) -> bool:
         """Whether a thread may hold what can go: a look that costs little, and is never wrong with a No."""

@@ -14,7 +14,7 @@ from drumline_coordinator.thread_loading import rows_of_thread
 from drumline_coordinator.thread_requests import ThreadRequests
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.errors import InvalidRequest, NoBroker, ThreadBusy, UnknownThread
-from drumline_protocol.messages import DeleteThread, PruneThread
+from drumline_protocol.messages import NO_ANSWER, DeleteThread, PruneThread
 from drumline_protocol.retention import Retention, retention_in
 from drumline_protocol.threads import FAILED, PAUSED, ThreadHead, head_fields
 from drumline_transport.errors import ServerError
@@ -37,7 +37,7 @@ class ThreadPruning(ThreadRequests):
 
     def _on_prune(self, message: PruneThread) -> None:
         """Drop what of a thread may go, or note the rules that it brings. Whoever asked is told what is wrong."""
-        if message.run and self._runs.is_known(message.run, self.answered):
+        if message.run != NO_ANSWER and self._runs.is_known(message.run, self.answered):
             return
         try:
             if self._threads.is_settled(message.thread):
@@ -48,7 +48,7 @@ class ThreadPruning(ThreadRequests):
         except NoBroker:
             raise
         except (DrumlineError, ServerError) as error:
-            if message.run:
+            if message.run != NO_ANSWER:
                 self._reject(message.run, "", error)
             elif not isinstance(error, ThreadBusy):
                 log.warning("thread %s cannot be pruned: %s", message.thread, error)
@@ -73,7 +73,7 @@ class ThreadPruning(ThreadRequests):
             goes = not self._cut(head, retention)
         if goes:
             self._delete_thread(DeleteThread(message.run, thread))
-        elif message.run:
+        elif message.run != NO_ANSWER:
             self._confirm(message.run, head.graph, thread)
 
     def _own(self, head: ThreadHead, given: Retention | None) -> None:

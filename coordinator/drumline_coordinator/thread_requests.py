@@ -36,7 +36,7 @@ from drumline_protocol.errors import (
 from drumline_protocol.facts import RunFinished
 from drumline_protocol.history import save_in
 from drumline_protocol.ids import partition_of
-from drumline_protocol.messages import CancelRun, DeleteThread, RunRequest, StopRun, ThreadSaves
+from drumline_protocol.messages import NO_ANSWER, CancelRun, DeleteThread, RunRequest, StopRun, ThreadSaves
 from drumline_protocol.names import fault_of_name
 from drumline_protocol.threads import BUSY, STRATEGIES, ThreadHead
 from drumline_transport.broker import Lease, QueueRow
@@ -321,7 +321,7 @@ class ThreadRequests:
             self._delete(holder)
         self._stage.commit.threads_deleted.append(thread)
         self._threads.changes(ThreadHead(thread), self.number + 1)
-        if message.run:  # nobody waits for what retention deletes
+        if message.run != NO_ANSWER:  # nobody waits for what retention deletes
             self._confirm(message.run, "", "")
 
     def _confirm(self, run_id: str, graph: str, thread: str) -> None:

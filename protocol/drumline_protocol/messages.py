@@ -107,13 +107,17 @@ class DeleteThread:
     thread: str
 
 
+#: in place of the run that names the answer to a message: nobody waits for one
+NO_ANSWER = "none"
+
+
 @dataclass(slots=True)
 class PruneThread:
     """Drop what of a thread no `Retention` keeps (`retention` is one as a dict); if no checkpoint stays, all of it.
 
     An empty `retention` means the one that holds for the thread. `own`: from now on it is the thread's own, and nothing
-    goes yet. `run` names the answer, as in `ThreadSaves`; "": nobody waits for one, and a thread that is busy is left
-    alone.
+    goes yet. `run` names the answer, as in `ThreadSaves`; `NO_ANSWER`: nobody waits for one, and a thread that is busy
+    is left alone.
     """
 
     run: str

@@ -181,7 +181,6 @@ FIELDS: dict[Any, Shape] = {
     (c.TaskWrites, "ns"): text,
     (c.TaskWrites, "writes"): pairs,
     (m.ThreadSaves, "graph"): text,
-    (m.PruneThread, "run"): text,
     (m.PruneThread, "retention"): dict_of(),
     "below": optional(task_thread),
     "rows": bursts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -181,3 +182,14 @@ def test_a_prune_at_once_after_a_run(cluster: Cluster) -> None:
         turn(graph, "at once", n)
         cluster.threads.prune(["at once"])
         assert len(list(graph.get_state_history(on("at once")))) == 1
+
+
+def test_async_twins(cluster: Cluster) -> None:
+    turn(cluster.graph("whole"), "twins")
+
+    async def prune() -> None:
+        await cluster.threads.aretain("twins", Retention(max_checkpoints=2))
+        await cluster.threads.aprune(["twins"])
+
+    asyncio.run(prune())
+    assert len(list(cluster.graph("whole").get_state_history(on("twins")))) == 1

@@ -16,7 +16,7 @@ from drumline_protocol import wire
 from drumline_protocol.errors import InvalidRequest, ThreadBusy
 from drumline_protocol.failure import rebuild
 from drumline_protocol.limits import RETENTION_REST_MS, RETENTION_SWEEP_MS, RETENTION_THREADS_MAX
-from drumline_protocol.messages import PruneThread
+from drumline_protocol.messages import NO_ANSWER, PruneThread
 from drumline_protocol.retention import Retention
 
 DAY = 86_400
@@ -44,7 +44,7 @@ class Keeper:
         for _ in range(5):
             self.sweep.step([0], self.talk.server.now_ms)
         found = [wire.decode(self.talk.codec, entry.data) for entry in self.talk.entries()[before:]]
-        assert all(isinstance(message, PruneThread) and not message.run for message in found)
+        assert all(isinstance(message, PruneThread) and message.run == NO_ANSWER for message in found)
         self.talk.settle()
         return sorted(message.thread for message in found)
 
@@ -84,7 +84,7 @@ def test_a_thread_that_a_run_holds_or_waits_for_is_left_alone(talk: Talk) -> Non
     talk.whole("r1", "a", "b")
     rows = len(talk.broker.read_history(0, "t"))
     talk.ask("r2", {"l": ["j"]})
-    talk.say(PruneThread("", "t", {"max_checkpoints": 1}))
+    talk.say(PruneThread(NO_ANSWER, "t", {"max_checkpoints": 1}))
     talk.say(PruneThread("answer", "t", {"max_checkpoints": 1}))
     talk.settle()
     assert len(talk.broker.read_history(0, "t")) >= rows

@@ -129,12 +129,17 @@ def _add_coordinator(parser: argparse.ArgumentParser) -> None:
     _add_role(parser)
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
     parser.add_argument("--lease-ms", type=_positive, metavar="MS", help="silence after which another one takes over")
-    _add_run_log_bytes(parser)
+    _add_kept(parser)
 
 
-def _add_run_log_bytes(parser: argparse.ArgumentParser) -> None:
+def _add_kept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run-log-bytes", type=_positive, metavar="N", help="what is kept of a run's log (default: 1 GiB)"
+    )
+    parser.add_argument(
+        "--retention",
+        metavar="RULES",
+        help="what is kept of threads, as in max_age=30d,max_checkpoints=100,keep=interrupted (default: all)",
     )
 
 
@@ -170,7 +175,7 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
     parser.add_argument("--lease-ms", type=_positive, metavar="MS", help="see `drumline coordinator`")
     parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="see `drumline coordinator`")
-    _add_run_log_bytes(parser)
+    _add_kept(parser)
     _add_log_level(parser)
 
 

@@ -22,6 +22,7 @@ from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environ
 from drumline.cli.reaper import Reaper
 from drumline.cli.signals import stop_on_signals
 from drumline.langgraph_json import read_project
+from drumline.retention_text import text_of
 from drumline.settings import Settings, UsageError
 from drumline.up_file import state_file
 from drumline_graph.errors import DrumlineError
@@ -133,6 +134,8 @@ def _children(
     coordinator += [] if args.lease_ms is None else ["--lease-ms", str(args.lease_ms)]
     run_log_bytes = settings.run_log_bytes()
     coordinator += [] if run_log_bytes is None else ["--run-log-bytes", str(run_log_bytes)]
+    retention = settings.retention()
+    coordinator += [] if retention is None else ["--retention", text_of(retention)]
     for pool in settings.pools(["*"]):
         worker += ["--pool", pool]
     worker += [] if args.concurrency is None else ["--concurrency", str(args.concurrency)]
