@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from drumline.cli.thread_words import told_of
 from drumline.settings import Settings, UsageError
 
 #: where `drumline run app.py:graph --thread ID` keeps threads, beside what `drumline up` writes
@@ -52,7 +53,6 @@ def saver_here() -> Iterator[Any]:
 
 def threads_here(count: int) -> list[dict[str, Any]]:
     """The threads of the folder's file, as `threads_of_cluster` tells of them; those that changed last first."""
-    from drumline.cli.ps_threads import told_of
     from drumline.threads.encoding import PLAIN, Encoder, saved_of
     from drumline.threads.rows import Wanted
     from drumline_protocol.codec import Codec

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.cli.kept_here import FILE, threads_here
 from drumline.cli.tables import new_console, span, table
+from drumline.cli.thread_words import told_of
 from drumline.settings import Settings, UsageError
-from drumline_protocol.checkpoints import Saved, outcomes
 from drumline_protocol.presence import printable
 from drumline_protocol.threads import BUSY, FAILED, PAUSED
 
 if TYPE_CHECKING:
     from drumline.cluster import Cluster
-
-#: characters of a question, or an error, that a table shows
-_TOLD_CHARS_MAX = 100
 
 
 def run(args: Namespace) -> int:
@@ -62,27 +59,6 @@ def threads_of_cluster(cluster: Cluster, count: int) -> list[dict[str, Any]]:
             waits = "" if saved is None else told_of(saved)
         found.append(_row(row, waits))
     return found
-
-
-def told_of(saved: Saved) -> str:
-    """What the tasks behind a checkpoint wait for; "" if nothing is open there."""
-    found = outcomes(saved.pending)
-    left = [task for task in saved.checkpoint.tasks if task.id not in found or not found[task.id].has_ended]
-    errors = [f"failed in {task.name}: {found[task.id].error}" for task in left if _of(found, task.id, "error")]
-    asked = [
-        f"{task.name} asks {question.value!r}"
-        for task in left
-        for question in _of(found, task.id, "open_interrupts") or ()
-    ]
-    told = [*errors, *asked] or [f"goes on at {', '.join(sorted({task.name for task in left}))}"] * bool(left)
-    return printable(
-        "; ".join(each if len(each) <= _TOLD_CHARS_MAX else f"{each[:_TOLD_CHARS_MAX]}..." for each in told)
-    )
-
-
-def _of(found: Mapping[str, Any], task: str, what: str) -> Any:
-    outcome = found.get(task)
-    return None if outcome is None else getattr(outcome, what)
 
 
 def _stale(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
