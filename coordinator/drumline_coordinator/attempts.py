@@ -86,6 +86,8 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
         lose(machine, task, f"events {task.n + 1} to {event.events} of it were lost on their way")
         return None
     machine.fx.settled.append((task.id, task.attempt))
+    if machine.thread is not None and machine.thread.lent:
+        machine.thread.settle_lent(task.id, took=not isinstance(event, Refused) and event.took)
     return task
 
 
@@ -94,6 +96,7 @@ def on_result(machine: Machine, event: TaskResult) -> None:
     opened = None if event.values is None else _opened(machine, event, decode_writes, event.writes)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
+        keep_called(machine, task, event.rows)
         if event.values is not None:
             machine.fx.named += event.values
         finish(machine, task, event.writes, event.executor, opened)
@@ -129,6 +132,7 @@ def on_bubbled(machine: Machine, event: TaskBubbled) -> None:
     opened = None if event.values is None else _opened(machine, event, decode_command, event.command)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
+        keep_called(machine, task, event.rows)
         if opened is None:
             opened = decode_command(event.command) if machine.wire else unbox(event.command)
         bubble(machine, task, replace(opened, graph=None), event.executor)  # the command has arrived
@@ -194,6 +198,8 @@ def open_window(machine: Machine) -> None:
     free = max(0, state.max_open - state.running) if state.max_open else len(state.ready)
     fx.dispatch = list(islice(state.ready.values(), min(free, DISPATCH_WINDOW_ENTRIES_MAX)))
     fold_dispatch(state, fx.dispatch)
+    if fx.dispatch and machine.thread is not None and machine.codec is not None:
+        machine.thread.lend(fx.dispatch[0].id)
     fx.more = free > DISPATCH_WINDOW_ENTRIES_MAX and bool(state.ready)
 
 

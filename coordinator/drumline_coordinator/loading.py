@@ -11,15 +11,17 @@ from typing import Any
 
 from drumline_coordinator.checkpointing import planned_rows
 from drumline_coordinator.code_changes import check, fitted
-from drumline_coordinator.resuming import journey, tasks_behind
-from drumline_coordinator.thread_run import Replay, ThreadRun
+from drumline_coordinator.resuming import Journey, journey, tasks_behind
+from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.constants import TASKS
 from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
-from drumline_protocol.checkpoints import Saved, outcomes, split_ns
+from drumline_protocol.checkpoints import Saved, joined_ns, outcomes, split_ns
+from drumline_protocol.errors import InvalidRequest
 from drumline_protocol.facts import PlannedTask
 from drumline_protocol.graph_paths import thread_ns
+from drumline_protocol.replay import Replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ def load(program: Program, thread: ThreadRun, ns: str, input: Any) -> Loading:
     ThreadMismatch if it cannot, and whatever `migrate` raises.
     """
     found: dict[str, Saved] = {}
+    way: Journey | None = None
     saved = yield from _read(program, thread, ns)
     if saved is not None:
         found[ns] = saved
@@ -61,7 +64,7 @@ def load(program: Program, thread: ThreadRun, ns: str, input: Any) -> Loading:
         kept = yield from _read(program_at(program, ns, below) or program, thread, below)
         if kept is not None:
             found[below] = kept
-    if saved is not None and way.resumes:
+    if saved is not None and way is not None and way.resumes:
         yield from _load_below(program, thread, saved, found, ends=way.replays)
     return found
 
@@ -128,6 +131,14 @@ def program_at(program: Program, base: str, ns: str) -> Program | None:
             return None
         program = getattr(inner, "program", inner)
     return program
+
+
+def graph_at(program: Program, ns: tuple[str, ...]) -> Program:
+    """The graph that a run is of, whose root has this namespace. InvalidRequest if `program` has none there."""
+    found = program_at(program, "", joined_ns(ns))
+    if found is None:
+        raise InvalidRequest(f"graph {program.name!r} has no graph within at {joined_ns(ns)!r}")
+    return found
 
 
 def open_tasks(program: Program, saved: Saved) -> list[PlannedTask]:

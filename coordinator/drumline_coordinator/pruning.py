@@ -7,7 +7,7 @@ rows which go have named goes with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from drumline_graph.constants import TASKS
@@ -64,13 +64,25 @@ class Cut:
     blobs_dropped: set[str]
 
 
-def cut_of(codec: Codec, rows: Sequence[HistoryRow], retention: Retention, now_ms: float, *, waits: bool) -> Cut | None:
-    """What goes; None: the whole thread. DecodeError for rows that cannot be read: then nothing is known to be safe."""
+def cut_of(
+    codec: Codec,
+    rows: Sequence[HistoryRow],
+    retention: Retention,
+    now_ms: float,
+    *,
+    waits: bool,
+    named: Collection[str] = (),
+) -> Cut | None:
+    """What goes; None: the whole thread. `named` are ids of rows that stay if anything does.
+
+    DecodeError for rows that cannot be read: then nothing is known to be safe.
+    """
     saves = [(row, save_in(codec, row.data)) for row in rows]
     pieces = _pieces(saves)
     kept = kept_pieces(pieces, retention, now_ms, waits=waits)
     if kept is None:
         return None
+    kept |= {(row.ns, row.checkpoint) for row in rows if row.id in named}
     known = {(piece.ns, piece.id) for piece in pieces}
     stay, go, dropped = _Names(), _Names(), []
     for row, save in saves:

@@ -116,6 +116,7 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
             subgraphs=shared.subgraphs,
             digest=request.digest,
             thread={} if machine.thread is None else machine.thread.configurable,
+            ns=machine.state.root_ns,
         )
     )
     thread, root_ns = machine.thread, machine.state.root_ns

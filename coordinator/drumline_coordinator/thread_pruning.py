@@ -96,7 +96,8 @@ class ThreadPruning(ThreadRequests):
         """Drop what goes; False if nothing stays. DecodeError, NoBroker."""
         rows = rows_of_thread(self._loader, self.index, head.id)
         codec = self._apps.codec_of(head.graph) if head.graph in self._apps.programs else self._codec
-        cut = cut_of(codec, rows, retention, self._now_ms, waits=head.status in (PAUSED, FAILED))
+        waits, named = head.status in (PAUSED, FAILED), set(head.called.values())
+        cut = cut_of(codec, rows, retention, self._now_ms, waits=waits, named=named)
         if cut is None:
             return False
         if cut.rows:

@@ -61,6 +61,8 @@ class RunRequest:
     #: nodes that the run stops in front of, and behind
     stops_before: tuple[str, ...] = ()
     stops_after: tuple[str, ...] = ()
+    #: the run whose node asks and waits: it holds the thread that `config` names, so this one is on none
+    within: str = ""
 
 
 @dataclass(slots=True)
@@ -150,6 +152,10 @@ class TaskResult:
     writes: Any
     token: str = ""
     events: int = -1
+    #: it took the answer that was for whoever asks next
+    took: bool = False
+    #: as in `TaskError`
+    rows: list[bytes] = field(default_factory=list)
     #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
     values: dict[str, Any] | None = None
 
@@ -167,6 +173,8 @@ class TaskError:
     events: int = -1
     #: what graphs that its code has called add to the run's thread, as `ThreadSaves.rows`
     rows: list[bytes] = field(default_factory=list)
+    #: as in `TaskResult`
+    took: bool = False
 
 
 @dataclass(slots=True)
@@ -181,6 +189,8 @@ class TaskBubbled:
     token: str = ""
     events: int = -1
     #: as in `TaskResult`
+    took: bool = False
+    rows: list[bytes] = field(default_factory=list)
     values: dict[str, Any] | None = None
 
 
@@ -201,6 +211,8 @@ class TaskInterrupt:
     answers: list[Any] = field(default_factory=list)
     #: as in `TaskError`
     rows: list[bytes] = field(default_factory=list)
+    #: as in `TaskResult`
+    took: bool = False
 
 
 @dataclass(slots=True)
@@ -271,6 +283,8 @@ class RunShared:
     stops_after: tuple[str, ...] = ()
     #: the thread that the run is on, which owns its cells; "": it is on none
     thread: str = ""
+    #: the namespace of the graph that is run: one within `graph`, if its state is changed from outside
+    ns: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -322,6 +336,7 @@ class TaskThread:
     rows: list[bytes]
     addressed: dict[str, str] = field(default_factory=dict)
     single: str | None = None
+    bound: str = ""
 
 
 @dataclass(slots=True)

@@ -91,7 +91,7 @@ def kept_tasks(value: Any) -> list[f.TaskKept]:
     return list(tuple_of(kept_task)(value))
 
 
-task_thread = row(m.TaskThread, text, dict_of(text), flag, dict_of(), bursts, dict_of(text), optional(text))
+task_thread = row(m.TaskThread, text, dict_of(text), flag, dict_of(), bursts, dict_of(text), optional(text), text)
 
 
 def kept_cell(value: Any) -> Any:
@@ -134,8 +134,8 @@ FIELDS: dict[Any, Shape] = {
     "written": tuple_of(free_text),
     "tags": tuple_of(free_text),
     (f.GraphEntered, "path"): text,
-    (f.GraphEntered, "task"): text,
-    (f.GraphKept, "task"): text,
+    (f.GraphEntered, "task"): name_or_none,
+    (f.GraphKept, "task"): name_or_none,
     (f.GraphKept, "updates"): anything,
     "rest": anything,
     "path": task_path,

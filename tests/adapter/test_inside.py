@@ -23,7 +23,7 @@ from tests.inside import Inside
 from typing_extensions import TypedDict
 
 from drumline import Cluster
-from drumline.errors import FeatureNotBuilt, GraphRecursionError, InvalidUpdateError, RouteError
+from drumline.errors import GraphRecursionError, InvalidUpdateError, RouteError
 from drumline.langgraph import adapt
 from drumline.types import Interrupt as OurInterrupt
 from drumline_transport.local_server import LocalServer, find_server
@@ -230,6 +230,14 @@ def test_questions_come_to_the_caller_as_langgraphs(cluster: Cluster) -> None:
     assert output.interrupts[0] == Interrupt({"first": 1}, id=output.interrupts[0].id)
 
 
+def test_answers_on_a_thread_of_the_cluster(cluster: Cluster) -> None:
+    graph, thread = on(cluster, "asks_twice"), {"configurable": {"thread_id": "answers"}}
+    assert [asked.value for asked in graph.invoke({"log": ["a"]}, thread)["__interrupt__"]] == [{"first": 1}]
+    assert [asked.value for asked in graph.invoke(Command(resume="A"), thread)["__interrupt__"]] == ["second"]
+    assert graph.invoke(Command(resume="B"), thread) == {"log": ["a", "A", "B"]}
+    assert graph.get_state(thread).values == {"log": ["a", "A", "B"]}
+
+
 def test_a_client_without_the_graph_gets_drumlines_classes(cluster: Cluster) -> None:
     state = cluster.graph("asks_twice").invoke({"log": ["a"]})
     assert [(type(asked), asked.value) for asked in state["__interrupt__"]] == [(OurInterrupt, {"first": 1})]
@@ -252,8 +260,6 @@ def test_a_client_that_holds_the_graph_calls_it_as_if_bound(cluster: Cluster) ->
     assert held("hand").invoke("x", output_keys="b") == "xx"
     assert list(held("hand").stream("x")) == list(THEIRS["hand"].stream("x"))
     assert list(held("flow").stream(3)) == list(THEIRS["flow"].stream(3))
-    with pytest.raises(FeatureNotBuilt):
-        held("asks_twice").start(Command(resume=1))
 
 
 def test_members_of_an_enum_are_names(cluster: Cluster) -> None:

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 import pytest
 from langgraph.cache.memory import InMemoryCache
 from langgraph.channels import LastValue
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.func import entrypoint
 from langgraph.graph import START, StateGraph
 from langgraph.managed.base import ManagedValue
 from langgraph.types import Command, Send, TimeoutPolicy
@@ -65,16 +63,13 @@ def handled() -> Any:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: one().compile(InMemorySaver(), name="g"), [r"compile(checkpointer=...)", "without a checkpointer"]),
         (lambda: one().compile(cache=InMemoryCache(), name="g"), ["compile(cache=...)"]),
-        (lambda: one().compile(interrupt_before=["n"], name="g"), ["compile(interrupt_before=...)"]),
-        (lambda: one().compile(interrupt_after="*", name="g"), ["compile(interrupt_after=...)"]),
         (stepped, ["step_timeout"]),
         (handled, ["error_handler=", "node "]),
         (lambda: one(OddState).compile(name="g"), ["Channel class", "Odd", "key 'key'", "langgraph.channels"]),
         (lambda: one(Clocked).compile(name="g"), ["Managed value Clock", "key 'clock'"]),
     ],
-    ids=["checkpointer", "cache", "before", "after", "step-timeout", "error-handler", "channel", "managed"],
+    ids=["cache", "step-timeout", "error-handler", "channel", "managed"],
 )
 def test_a_graph_with_what_is_not_built_is_refused(make: Callable[[], Any], told: list[str]) -> None:
     with pytest.raises(FeatureNotBuilt) as caught:
@@ -86,18 +81,9 @@ def test_a_graph_with_what_is_not_built_is_refused(make: Callable[[], Any], told
 
 def test_a_refused_subgraph_refuses_the_graph() -> None:
     """A subgraph that is a node is planned too."""
-    inner = one().compile(InMemorySaver(), name="inner")
+    inner = one().compile(cache=InMemoryCache(), name="inner")
     with pytest.raises(FeatureNotBuilt, match="LangGraph graph 'inner'"):
         adapt(one(node=inner).compile())
-
-
-def test_a_functional_graph_with_a_checkpointer_is_refused() -> None:
-    @entrypoint(checkpointer=InMemorySaver())
-    def flow(number: int) -> int:
-        return number
-
-    with pytest.raises(FeatureNotBuilt, match=r"checkpointer=\.\.\."):
-        adapt(flow)
 
 
 async def waits(_: Any) -> dict[str, Any]:
@@ -120,12 +106,10 @@ def test_a_timeout_of_a_send_fails_the_task(from_router: bool) -> None:
         adapt(builder.compile()).invoke({"log": []})
 
 
-def test_answers_to_interrupts_are_refused() -> None:
+def test_an_answer_needs_a_checkpointer() -> None:
     graph = adapt(one().compile(name="asked"))
-    with pytest.raises(FeatureNotBuilt, match=r"Command\(resume=\.\.\.\).*'asked'"):
+    with pytest.raises(RuntimeError, match=r"Command\(resume=\.\.\.\) without checkpointer.*'asked'"):
         graph.invoke(Command(resume="yes"))
-    with pytest.raises(FeatureNotBuilt, match=r"Command\(resume=\.\.\.\)"):
-        list(graph.stream(Command(resume={"id": 1})))
 
 
 @pytest.mark.parametrize(

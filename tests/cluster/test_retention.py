@@ -56,9 +56,29 @@ def whole(saver: Any = None) -> Any:
     return graph.compile(name="whole", checkpointer=saver)
 
 
+def counter() -> Any:
+    return StateGraph(State).add_node("count", say).add_edge(START, "count").compile(checkpointer=True)
+
+
+COUNTER = counter()
+
+
+def callers() -> Any:
+    """A node that is a graph with one history for all its calls, and one whose code calls such a graph."""
+
+    def call(_state: State) -> State:
+        return {"said": [len(COUNTER.invoke({"said": ["in"]})["said"])]}
+
+    def look(state: State) -> State:
+        return {"said": [len(state["said"]), interrupt("?")]}
+
+    graph = StateGraph(State).add_node("sub", counter()).add_node(call).add_node(look)
+    return graph.add_edge(START, "sub").add_edge("sub", "call").add_edge("call", "look").compile(name="callers")
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with local_cluster({"whole": whole()}) as made:
+    with local_cluster({"whole": whole(), "callers": callers()}) as made:
         yield made
 
 
@@ -108,6 +128,17 @@ def test_a_pruned_thread_goes_on_as_if_nothing_had_happened(cluster: Cluster, as
     assert left[0] < rows / 4 and left[1] < cells and left[2] <= blobs
     for given in [*inputs[asked % 3 :], *inputs]:
         assert short(graph.invoke(given, on(thread))) == short(twin.invoke(given, on(thread)))
+
+
+def test_graphs_with_one_history_for_all_their_calls_go_on(cluster: Cluster) -> None:
+    graph, thread = cluster.graph("callers"), "callers"
+    twin = callers()
+    twin.checkpointer = InMemorySaver()
+    for n in range(4):
+        for given in ({"said": [n]}, Command(resume=n)):
+            assert short(graph.invoke(given, on(thread))) == short(twin.invoke(given, on(thread)))
+            cluster.threads.prune([thread])
+    assert len(list(graph.get_state_history(on(thread)))) == 1
 
 
 def test_what_stays_can_be_forked(cluster: Cluster) -> None:

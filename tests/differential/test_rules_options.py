@@ -171,11 +171,7 @@ def sends(_: Any) -> Any:
 
 
 REFUSED: dict[str, Callable[[], Any]] = {
-    "compile(checkpointer=True)": lambda: graph_of(checkpointer=True),
-    "compile(checkpointer=)": lambda: graph_of(checkpointer=object()),
     "compile(cache=)": lambda: graph_of(cache=object()),
-    "compile(interrupt_before=)": lambda: graph_of(interrupt_before=["count"]),
-    "compile(interrupt_after=)": lambda: graph_of(interrupt_after="*"),
     "compile(transformers=)": lambda: graph_of(transformers=[object]),
     "add_node(retry_policy=)": lambda: add(retry_policy=RetryPolicy()),
     "add_node(retry_policy=[])": lambda: add(retry_policy=[RetryPolicy(), RetryPolicy()]),
@@ -184,19 +180,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "add_node(timeout=)": lambda: add(timeout=TimeoutPolicy(run_timeout=1.0)),
     "set_node_defaults(retry_policy=)": lambda: StateGraph(State).set_node_defaults(retry_policy=RetryPolicy()),
     "stream(control=)": lambda: list(graph_of().stream(INPUT, control=object())),
-    "invoke(interrupt_before=)": lambda: graph_of().invoke(INPUT, interrupt_before=["count"]),
-    "invoke(interrupt_after=)": lambda: graph_of().invoke(INPUT, interrupt_after="*"),
     "Send(timeout=)": lambda: (
         StateGraph(State).add_node("n", sends).add_node("m", count).add_edge(START, "n").compile().invoke(INPUT)
     ),
     "step_timeout": lambda: set_attribute("step_timeout", 1.0),
     "retry_policy": lambda: set_attribute("retry_policy", [RetryPolicy()]),
     "cache": lambda: set_attribute("cache", object()),
-    "checkpointer": lambda: set_attribute("checkpointer", object()),
-    "interrupt_before_nodes": lambda: set_attribute("interrupt_before_nodes", ["count"]),
-    "get_state()": lambda: graph_of().get_state({}),
-    "update_state()": lambda: graph_of().update_state({}, {"n": 1}),
-    "get_state_history()": lambda: graph_of().get_state_history({}),
     "clear_cache()": lambda: graph_of().clear_cache(),
 }
 
@@ -212,6 +201,27 @@ def test_defaults_are_no_request() -> None:
     for name in ("step_timeout", "cache", "checkpointer", "store", "retry_policy", "interrupt_before_nodes"):
         setattr(graph, name, getattr(graph, name))
     assert graph.invoke(INPUT) == {"n": 1, "log": ["count"]}
+
+
+def saver_of(e: Engine) -> Any:
+    return importlib.import_module(f"{'langgraph' if e is LANGGRAPH else 'drumline'}.checkpoint.memory").InMemorySaver()
+
+
+@pytest.mark.parametrize(
+    "points", [{"before": ["count"]}, {"after": "*"}, {"before": "*", "after": ["count"]}, {}], ids=str
+)
+def test_attributes_of_threads_may_be_set(points: dict[str, Any]) -> None:
+    def told(e: Engine) -> Any:
+        graph, config = graph_of(e), {"configurable": {"thread_id": "t"}}
+        assert graph.checkpointer is None
+        graph.checkpointer = saver_of(e)
+        for side, names in points.items():
+            setattr(graph, f"interrupt_{side}_nodes", names)
+        first, then = list(graph.stream(INPUT, config, stream_mode="updates")), graph.get_state(config).next
+        again = list(graph.stream(None, config, stream_mode="updates")) if then else []
+        return first, then, again, len(list(graph.get_state_history(config)))
+
+    assert told(DRUMLINE) == told(LANGGRAPH)
 
 
 # -- accepted and without effect ----------------------------------------------------------------------

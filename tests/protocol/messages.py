@@ -114,6 +114,7 @@ FACTS: list[Any] = [
     ),
     f.InputTaken((), {"text": ("s", "x")}, (("a", ("branch:to:a",)),), 4.0, {"docs": [1, 1, 2, 3]}),
     f.GraphResumed(NS, 4.0),
+    f.UpdateBegun(NS, [["a", {"text": "x"}]]),
     f.TaskAnswered(NS, TASK, ["yes", 1]),
     f.GraphExited(NS),
     f.RoutingStarted(NS, TASK, [["text", "x"]]),

@@ -1,7 +1,7 @@
 """`@task`s that a LangGraph node calls: they run here and now, in the worker that runs the node.
 
 LangGraph makes each call a task of its own, with events in the stream of the caller's graph. So do we, but for where it
-runs: nothing is planned, nothing is dispatched.
+runs: nothing is planned, nothing is dispatched. On a thread a call that has ended is not made again when the node is.
 """
 
 from __future__ import annotations
@@ -19,33 +19,21 @@ from itertools import count
 from typing import Any
 
 from langgraph._internal import _constants as keys
-from langgraph._internal._scratchpad import PregelScratchpad
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.pregel._call import get_runnable_for_task
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
 from langgraph.types import PregelExecutableTask
 
+from drumline.langgraph.asking import answers_to_call, new_scratchpad
+from drumline.langgraph.kept_calls import KeptCalls, result_of_call
+from drumline_graph.channels.base import MISSING
+from drumline_graph.superstep import path_key_of
 from drumline_protocol.facts import STREAMED
+from drumline_protocol.metadata import shown_metadata
 from drumline_worker.job import Job
 
 Future = Any
 _PUSH_TRIGGER = (keys.PUSH,)
-
-
-def new_scratchpad(job: Job) -> Any:
-    """What LangGraph's code counts in while a task runs. Nothing is resumed, so there are no answers to interrupts."""
-
-    def no_answer(_consume: bool = False) -> Any:
-        return None
-
-    return PregelScratchpad(
-        step=job.step,
-        stop=job.stop,
-        call_counter=count().__next__,
-        interrupt_counter=count().__next__,
-        get_null_resume=no_answer,
-        resume=[],
-        subgraph_counter=count().__next__,
-    )
 
 
 class _Places:
@@ -81,16 +69,23 @@ class Calls:
     they would wait for each other for ever.
     """
 
-    def __init__(self, job: Job, config: dict[str, Any], graph: Any, ns: str = "", path: Any = None) -> None:
+    def __init__(
+        self, job: Job, config: dict[str, Any], graph: Any, kept: KeptCalls, ns: str = "", path: Any = None
+    ) -> None:
         self._job = job
         self._config = config
         self._graph = graph
+        self._kept = kept
         self._ns = ns or config["configurable"][keys.CONFIG_KEY_CHECKPOINT_NS]
         self._path = job.path if path is None else path
         self._numbers = count()
         limit: int | None = config.get("max_concurrency")
         self._places = _Places(limit) if limit else None
         self._turns: Any = asyncio.Semaphore(limit) if limit else nullcontext()
+
+    async def aload(self) -> None:
+        """Read what the thread has of these calls. Code on an event loop must not wait for that later."""
+        await self._kept.aload()
 
     def __call__(
         self,
@@ -107,19 +102,28 @@ class Calls:
         Awaitable where an event loop runs, else with `.result()`.
         """
         task = self._task(func, input, retry_policy, callbacks, timeout)
-        self._tell("tasks", {"id": task.id, "name": task.name, "input": input, "triggers": _PUSH_TRIGGER})
+        begun: dict[str, Any] = {"id": task.id, "name": task.name, "input": input, "triggers": _PUSH_TRIGGER}
+        if metadata := shown_metadata(self._config["metadata"], self._config.get("tags") or ()):
+            begun["metadata"] = metadata
+        self._tell("tasks", begun)
+        result = result_of_call(self._kept.of(task.id))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            return self._in_thread(task)
-        return loop.create_task(self._await(task))
+            return self._in_thread(task) if result is MISSING else _done_with(concurrent.futures.Future(), result)
+        return loop.create_task(self._await(task)) if result is MISSING else _done_with(loop.create_future(), result)
 
     def _in_thread(self, task: PregelExecutableTask) -> Future:
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
 
         def run() -> None:
             try:
-                run_with_retry(task, None)
+                try:
+                    run_with_retry(task, None)
+                except GraphInterrupt:
+                    self._kept.keep(task.id, task.writes, path_key_of(task.path))
+                    raise
+                self._kept.keep(task.id, task.writes, path_key_of(task.path))
             except BaseException as error:
                 self._failed(task, error)
                 future.set_exception(error)
@@ -140,6 +144,10 @@ class Calls:
         try:
             async with self._turns:
                 await arun_with_retry(task, None)
+                await self._kept.akeep(task.id, task.writes, path_key_of(task.path))
+        except GraphInterrupt:
+            await self._kept.akeep(task.id, task.writes, path_key_of(task.path))
+            raise
         except BaseException as error:
             self._failed(task, error)
             raise
@@ -172,9 +180,9 @@ class Calls:
             keys.CONFIG_KEY_TASK_ID: id_,
             keys.CONFIG_KEY_SEND: writes.extend,
             keys.CONFIG_KEY_CHECKPOINT_NS: ns,
-            keys.CONFIG_KEY_SCRATCHPAD: new_scratchpad(job),
+            keys.CONFIG_KEY_SCRATCHPAD: new_scratchpad(job, answers_to_call(job, ns, self._kept.of(id_).answers)),
         }
-        configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, self._graph, ns, path)
+        configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, self._graph, self._kept, ns, path)
         retries = retry_policy or self._graph.retry_policy or ()
         return PregelExecutableTask(
             name, input, runnable, writes, config, _PUSH_TRIGGER, retries, None, id_, path, timeout=timeout
@@ -189,8 +197,6 @@ class Calls:
         return value
 
     def _failed(self, task: PregelExecutableTask, error: BaseException) -> None:
-        from langgraph.errors import GraphBubbleUp
-
         if not isinstance(error, GraphBubbleUp):
             self._tell("tasks", _result(task, error=error))
 
@@ -209,6 +215,11 @@ class Calls:
                 "payload": payload,
             }
             job.emit(STREAMED, (job.ns, "debug", wrapped), None)
+
+
+def _done_with(future: Future, result: Any) -> Future:
+    future.set_result(result)
+    return future
 
 
 def _result(task: PregelExecutableTask, *, result: Any = None, error: Any = None) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from drumline.call import Call
 from drumline.graph.compiled import CompiledStateGraph
 from drumline.langgraph.versions import check_version
-from drumline_graph.errors import FeatureNotBuilt
 
 
 def is_langgraph(value: Any) -> bool:
@@ -21,8 +20,8 @@ def adapt(graph: Any, *, strict_wire: bool | None = None) -> AdaptedGraph:
     """A graph that LangGraph compiled, to be run by drumline: embedded, or on a cluster with `.on(cluster)`.
 
     `graph` stays as it is. `strict_wire` is that of drumline's `compile()`. Raises UnsupportedLangGraph for a version
-    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (a checkpointer,
-    breakpoints, error handlers, a cache), TypeError for something that is no graph of LangGraph.
+    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (error handlers, a
+    cache), TypeError for something that is no graph of LangGraph.
     """
     check_version()
     if not is_langgraph(graph):
@@ -43,7 +42,13 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
     def __init__(self, graph: Any, program: Any, *, strict_wire: bool | None) -> None:
         if strict_wire is None:
             strict_wire = os.environ.get("DRUMLINE_STRICT_WIRE", "") not in ("", "0")
-        super().__init__(program, debug=bool(graph.debug), strict_wire=strict_wire, config=graph.config)
+        super().__init__(
+            program,
+            debug=bool(graph.debug),
+            strict_wire=strict_wire,
+            config=graph.config,
+            checkpointer=graph.checkpointer or None,
+        )
         self.langgraph = graph
         self.stream_mode = graph.stream_mode
 
@@ -84,6 +89,11 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         def invoke(self, *args: Any, **kwargs: Any) -> Any: ...
         async def ainvoke(self, *args: Any, **kwargs: Any) -> Any: ...
 
+    def get_subgraphs(self, *, namespace: str | None = None, recurse: bool = False) -> Iterator[tuple[str, Any]]:
+        """LangGraph's own graphs within."""
+        subgraphs: Iterator[tuple[str, Any]] = self.langgraph.get_subgraphs(namespace=namespace, recurse=recurse)
+        return subgraphs
+
     def as_result(self, output: Any) -> Any:
         """What LangGraph's `invoke` returns."""
         from drumline.langgraph.values import their_output
@@ -94,29 +104,42 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """The call, with what is LangGraph's in its input as drumline's."""
         from drumline.langgraph.values import our_value
 
-        if getattr(input, "resume", None) is not None:
-            raise FeatureNotBuilt("Answering interrupts (Command(resume=...))", f"calling graph {self.name!r}")
         if isinstance(input, dict):
             input = {key: our_value(value) for key, value in input.items()}
         input = our_value(input)
         if self.program.eager:
             input = self._packed(input, asked)
-        return super().prepare_call(input, config, **asked)
+        call = super().prepare_call(input, config, **asked)
+        answers = getattr(input, "resume", None) is not None
+        if answers and call.saver is None and call.caller is None and not asked.get("elsewhere"):
+            raise RuntimeError(
+                f"Cannot use Command(resume=...) without checkpointer: compile graph {self.name!r} with one."
+            )
+        if self.program.eager:  # LangGraph's own loop keeps its thread
+            call.saver = None
+        return call
+
+    @property
+    def _keeps(self) -> bool:
+        return bool(self.langgraph.checkpointer)
 
     def _packed(self, input: Any, asked: dict[str, Any]) -> Any:
-        """The input of a graph that runs as one task, with the keys that LangGraph is to show."""
-        from drumline.langgraph.inline import INPUT, KEYS
+        """The input of a graph that runs as one task, with what LangGraph's `stream` is to be asked beside it."""
+        from drumline.langgraph.inline import INPUT, OPTIONS
 
-        keys = asked.get("output_keys")
-        if keys is None:
-            return input
-        known = self.langgraph.channels
+        options = {name: asked.pop(name) for name in _OPTIONS if asked.get(name) is not None}
+        known, keys = self.langgraph.channels, options.get("output_keys", ())
         for key in (keys,) if isinstance(keys, str) else keys:
             if key not in known:
                 raise ValueError(
                     f"Key {key!r} of output_keys is not in channels of graph {self.name!r}: {', '.join(sorted(known))}"
                 )
-        asked["output_keys"] = None
-        if input is None:
-            return None
-        return {INPUT: input, KEYS: keys if isinstance(keys, str) else list(keys)}
+        if self._keeps:
+            return {INPUT: input, OPTIONS: options}
+        if input is None or not options:
+            return input
+        return {INPUT: input, OPTIONS: options}
+
+
+#: arguments of a call that are LangGraph's business in a graph that runs as one task
+_OPTIONS = ("output_keys", "durability", "interrupt_before", "interrupt_after")

@@ -15,7 +15,7 @@ from drumline.langgraph.capabilities import capabilities_of
 from drumline.langgraph.errors import of_both
 from drumline.langgraph.program import check_options
 from drumline.langgraph.tasks import our_payload
-from drumline.langgraph.values import their_payload
+from drumline.langgraph.values import their_payload, their_value
 from drumline.langgraph.versions import check_version
 from drumline_graph.channels import EphemeralValue, Topic
 from drumline_graph.constants import BRANCH_PREFIX, PULL, START, TAG_HIDDEN, TASKS
@@ -31,8 +31,8 @@ Writes = list[tuple[str, Any]]
 
 #: the one key that the input travels in; it is no key of the state, so nothing of it is shown
 INPUT = "__input__"
-#: beside it: the `output_keys` of the call, if it names any
-KEYS = "__output_keys__"
+#: beside it: arguments of the call that LangGraph's `stream` is to get, if there are any
+OPTIONS = "__options__"
 
 
 def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
@@ -47,7 +47,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         name=name,
         action=action,
         triggers=(trigger,),
-        input_keys=[INPUT, KEYS],
+        input_keys=[INPUT, OPTIONS],
         tags=(TAG_HIDDEN,),
         has_sync=action.has_sync,
         has_async=action.has_async,
@@ -71,7 +71,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
         start=start,
         channels={
             INPUT: EphemeralValue(Any),
-            KEYS: EphemeralValue(Any),
+            OPTIONS: EphemeralValue(Any),
             trigger: EphemeralValue(Any, guard=False),
             START: EphemeralValue(Any),
             TASKS: Topic(Send, accumulate=False),
@@ -97,7 +97,7 @@ def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
 
 def _read_input(value: Any) -> Writes:
     """Any value is an input. One that has crossed a wire is packed already."""
-    if isinstance(value, dict) and INPUT in value and value.keys() <= {INPUT, KEYS}:
+    if isinstance(value, dict) and INPUT in value and value.keys() <= {INPUT, OPTIONS}:
         return list(value.items())
     return [(INPUT, value)]
 
@@ -126,7 +126,8 @@ class InlineGraph:
         """Run the graph on this thread."""
         job = context.job
         var_child_runnable_config.set(None)  # or LangGraph would take the graph for a part of this task's
-        for item in self._on(job).stream(job.input[INPUT], _config(context), **self._options(job)):
+        given = their_value(job.input[INPUT])
+        for item in self._on(job).stream(given, _config(context), **self._options(job)):
             _pass_on(job, item)
         return []
 
@@ -134,7 +135,8 @@ class InlineGraph:
         """Run the graph on the running event loop."""
         job = context.job
         var_child_runnable_config.set(None)
-        async for item in self._on(job).astream(job.input[INPUT], _config(context), **self._options(job)):
+        given = their_value(job.input[INPUT])
+        async for item in self._on(job).astream(given, _config(context), **self._options(job)):
             _pass_on(job, item)
         return []
 
@@ -144,11 +146,9 @@ class InlineGraph:
         return graph if graph.store is job.store else graph.copy({"store": job.store})
 
     def _options(self, job: Job) -> dict[str, Any]:
-        modes = [mode for mode in job.shared.recorded if mode != "checkpoints"]
+        modes = list(job.shared.recorded)
         options = {"context": job.context, "stream_mode": modes, "subgraphs": job.shared.subgraphs}
-        if KEYS in job.input:
-            options["output_keys"] = job.input[KEYS]
-        return options
+        return {**options, **(job.input.get(OPTIONS) or {})}
 
 
 def _config(context: TaskContext) -> dict[str, Any]:

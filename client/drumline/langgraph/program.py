@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
@@ -63,6 +64,9 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         part_schemas=tuple(spec.input_schema for spec in (*builder.nodes.values(), *branches)),
         code=(*(spec.runnable for spec in builder.nodes.values()), *(branch.path for branch in branches)),
         version=version,
+        stops_before=_stops(graph.interrupt_before_nodes),
+        stops_after=_stops(graph.interrupt_after_nodes),
+        persists=graph.checkpointer if isinstance(graph.checkpointer, bool) else None,
         store=graph.store,
         types=answer_types(graph),
         raised_as=of_both,
@@ -79,13 +83,8 @@ def is_plannable(graph: Any) -> bool:
 def check_options(graph: Any) -> None:
     """What was given to `compile()` and is not built: refused, not ignored."""
     where = f"LangGraph graph {graph.get_name()!r}"
-    if graph.checkpointer not in (None, False):
-        refuse("Persistence (compile(checkpointer=...))", where, "compile it without a checkpointer")
     if graph.cache is not None:
         refuse("Caching of node results (compile(cache=...))", where)
-    for when in ("interrupt_before", "interrupt_after"):
-        if getattr(graph, f"{when}_nodes", None):
-            refuse(f"Static breakpoints (compile({when}=...))", where)
     if graph.step_timeout is not None:
         refuse("A timeout of supersteps (step_timeout)", where)
 
@@ -95,13 +94,14 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
     if getattr(compiled, "error_handler_node", None) or getattr(compiled, "is_error_handler", False):
         refuse("Error handlers (error_handler=)", f"node {name!r} of LangGraph graph {graph.get_name()!r}")
     action = LangGraphNode(graph, name)
-    child = compiled.bound if _is_planned_child(compiled) else None
+    action.program = program_of(compiled.bound) if _is_planned_child(compiled) else None
+    called = compiled.subgraphs[0] if compiled.subgraphs and action.program is None else None
     path = (PULL, name)
     keys = compiled.channels
     return Node(
         name=name,
         action=action,
-        subprogram=None if child is None else program_of(child),
+        subprogram=action.program,
         triggers=tuple(str(renamed.get(trigger, trigger)) for trigger in compiled.triggers),
         input_keys=keys if isinstance(keys, str) else list(keys),
         mapper=compiled.mapper,
@@ -117,7 +117,26 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
         path_key=path_key_of(path),
         managed_keys=tuple(key for key in keys if key in graph.builder.managed),
         ends=spec.ends,
+        called=CalledGraph(called) if is_plannable(called) else None,
     )
+
+
+class CalledGraph:
+    """A graph that LangGraph's own loop runs inside of a node. A thread's readers see it as drumline's.
+
+    Its program is made when it is asked for: a graph may call itself.
+    """
+
+    #: as `LangGraphNode.strict_wire`
+    strict_wire = False
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+
+    @cached_property
+    def program(self) -> Program:
+        """The program of it. FeatureNotBuilt for what drumline cannot run."""
+        return program_of(self._graph)
 
 
 def _is_planned_child(compiled: Any) -> bool:
@@ -168,6 +187,11 @@ def _read_keys(graph: Any, name: str) -> tuple[str, ...]:
     for branch in builder.branches.get(name, {}).values():
         keys.update(dict.fromkeys(builder.schemas[branch.input_schema or own]))
     return tuple(key for key in keys if key in builder.channels)
+
+
+def _stops(names: Any) -> tuple[str, ...]:
+    """Nodes that a run stops at; `"*"`: all."""
+    return tuple(plain_name(name) for name in ([names] if isinstance(names, str) else names))
 
 
 def _plain_keys(builder: Any, schema: Any) -> list[str] | str:

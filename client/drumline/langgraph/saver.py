@@ -46,9 +46,21 @@ class FollowedThreads:
         self._base = base
         self._names = Names() if names is None else names
         self._places: dict[tuple[str, str], Place] = {}
+        #: those of checkpoints that were named: the run goes on from them, whatever else it reads there
+        self._named: set[tuple[str, str]] = set()
         #: what was read in this run, whose questions may be those of graphs that are read later
         self._read: list[Saved] = []
         self._takes_path = "task_path" in signature(saver.put_writes).parameters
+
+    @property
+    def saver(self) -> Any:
+        """The saver."""
+        return self._saver
+
+    @property
+    def names(self) -> Names:
+        """Which of LangGraph's names mean the same as drumline's."""
+        return self._names
 
     def threads_for(self, program: Program, base: str) -> FollowedThreads:
         """The same threads for another graph: one that a node of this run calls."""
@@ -63,14 +75,18 @@ class FollowedThreads:
         place = config_at(thread, self._names.their_ns(ns), checkpoint)
         found = yield "get_tuple", (place,), {}
         if found is None:
-            self._places[thread, ns] = Place()
+            self._places.setdefault((thread, ns), Place())
             return None
         newest = found
         if checkpoint:
             newest = yield "get_tuple", (config_at(thread, self._names.their_ns(ns)),), {}
         deltas = yield from self._deltas(found, self._at(ns))
         is_head = newest is None or newest.checkpoint["id"] == found.checkpoint["id"]
-        saved, self._places[thread, ns] = saved_of(self._at(ns), found, ns, deltas, self._names, is_head=is_head)
+        saved, place_found = saved_of(self._at(ns), found, ns, deltas, self._names, is_head=is_head)
+        if checkpoint or (thread, ns) not in self._named:
+            self._places[thread, ns] = place_found
+        if checkpoint:
+            self._named.add((thread, ns))
         for earlier in self._read:
             rename_questions(earlier, self._names)
         self._read.append(saved)

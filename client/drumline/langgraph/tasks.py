@@ -18,9 +18,11 @@ from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import ExecutionInfo, RunControl, Runtime
 from langgraph.types import PregelExecutableTask
 
+from drumline.langgraph.asking import new_scratchpad, note_answers, our_question_id, thread_keys
 from drumline.langgraph.bodies import limit_tools, process_of
-from drumline.langgraph.calls import Calls, new_scratchpad
+from drumline.langgraph.calls import Calls
 from drumline.langgraph.capabilities import capabilities_of
+from drumline.langgraph.kept_calls import KeptCalls
 from drumline.langgraph.listening import listening
 from drumline.langgraph.names import plain_channels, plain_write
 from drumline.langgraph.reading import reader, state_reader
@@ -28,8 +30,10 @@ from drumline.langgraph.values import our_interrupt, our_parent_command, our_val
 from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
 from drumline_graph.errors import RouteError
 from drumline_graph.message_ids import messages_in_fields
+from drumline_graph.program import Program
 from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
+from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Job
 from drumline_worker.tokens import graph_ns
@@ -50,6 +54,10 @@ class LangGraphNode:
     def __init__(self, graph: Any, name: str) -> None:
         self._graph = graph
         self._name = name
+        #: that of the graph that the node is, if drumline plans that
+        self.program: Program | None = None
+        #: runs of that graph alone, which update it from outside, take its values as they are
+        self.strict_wire = False
         self._node = graph.nodes[name]
         self._process = process_of(self._node)
         self._renamed = plain_channels(graph.nodes)
@@ -78,7 +86,7 @@ class LangGraphNode:
                 for number, writer in enumerate(task.writers):
                     writer.invoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
-            raise _ours(signal) from None
+            raise _ours(context, task, signal) from None
         return self._writes(context.job, task)
 
     async def arun(self, context: TaskContext) -> Writes:
@@ -88,13 +96,14 @@ class LangGraphNode:
         try:
             if context.job.phase == "run":
                 limit_tools(task.config)
+                await _own(task)[keys.CONFIG_KEY_CALL].aload()
                 await arun_with_retry(task, None)
             else:
                 config = _tail_config(task)
                 for number, writer in enumerate(task.writers):
                     await writer.ainvoke(task.input, _placed(context, config, number))
         except (GraphInterrupt, ParentCommand) as signal:
-            raise _ours(signal) from None
+            raise _ours(context, task, signal) from None
         return self._writes(context.job, task)
 
     def _writes(self, job: Job, task: PregelExecutableTask) -> Writes:
@@ -152,8 +161,17 @@ class LangGraphStart(LangGraphNode):
         return values.get("__root__") if "__root__" in self._keys else values
 
 
-def _ours(signal: Exception) -> Exception:
-    return our_interrupt(signal) if isinstance(signal, GraphInterrupt) else our_parent_command(signal)
+def _ours(context: TaskContext, task: PregelExecutableTask, signal: Exception) -> Exception:
+    note_answers(context.job, _own(task)[keys.CONFIG_KEY_SCRATCHPAD])
+    if not isinstance(signal, GraphInterrupt):
+        return our_parent_command(signal)
+    return our_interrupt(signal, lambda id_: our_question_id(context.job, context.checkpoint_ns, id_))
+
+
+def _own(task: PregelExecutableTask) -> Any:
+    """What LangGraph's code looks up in a task's config."""
+    config: Any = task.config
+    return config["configurable"]
 
 
 def _ambient(config: Any) -> Any:
@@ -172,14 +190,13 @@ def _placed(context: TaskContext, config: Any, number: int) -> Any:
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
     """The `RunnableConfig` of a task, with all that LangGraph's code looks up in it."""
     job = context.job
-    scratchpad = new_scratchpad(job)
+    scratchpad = new_scratchpad(job, job.answers)
     configurable: dict[str, Any] = {
         **context.config["configurable"],
         keys.CONFIG_KEY_TASK_ID: job.task,
         keys.CONFIG_KEY_SEND: writes.extend,
         keys.CONFIG_KEY_READ: reader(job, scratchpad, writes),
-        keys.CONFIG_KEY_CHECKPOINTER: None,
-        keys.CONFIG_KEY_CHECKPOINT_MAP: {},
+        **thread_keys(job),
         keys.CONFIG_KEY_CHECKPOINT_ID: None,
         keys.CONFIG_KEY_CHECKPOINT_NS: context.checkpoint_ns,
         keys.CONFIG_KEY_SCRATCHPAD: scratchpad,
@@ -192,7 +209,7 @@ def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple
     config = {**context.config, "run_name": name, "configurable": configurable}
     if "messages" in job.shared.recorded:
         config["callbacks"] = listening(config["callbacks"], context)
-    configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, graph)
+    configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, graph, KeptCalls(job))
     return config
 
 
@@ -259,9 +276,25 @@ def _forward(job: Job) -> Callable[[tuple[tuple[str, ...], str, Any]], None]:
             for message in messages_in_fields(part):
                 if not message.id:
                     message.id = str(uuid.uuid5(uuid.UUID(job.task), f"told {next(numbers)}"))
+        if mode == "checkpoints" or (mode == "debug" and payload["type"] == "checkpoint"):
+            payload = _without_own_keys(payload)
         emit(STREAMED, (tuple(ns), mode, our_payload(payload)), None)
 
     return forward
+
+
+def _without_own_keys(payload: Any) -> Any:
+    """An item of `checkpoints` or `debug` whose configs do not show what drumline keeps in those of tasks."""
+    if "payload" in payload:
+        return {**payload, "payload": _without_own_keys(payload["payload"])}
+    return {key: _shown(value) if key in ("config", "parent_config") else value for key, value in payload.items()}
+
+
+def _shown(config: Any) -> Any:
+    if not config:
+        return config
+    own = {key: value for key, value in config["configurable"].items() if key not in (TASK_KEY, CONTEXT_KEY)}
+    return {**config, "configurable": own}
 
 
 def _results_in(mode: str, payload: Any) -> list[Any]:

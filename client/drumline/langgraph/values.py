@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -38,7 +38,7 @@ def our_value(value: Any) -> Any:
     if kind is theirs.Command:
         return our_command(value)
     if kind is theirs.Interrupt:
-        return ours.Interrupt(value.value, value.id, response_schema=getattr(value, "response_schema", None))
+        return _our_question(value, value.id)
     if kind in (list, tuple) and any(type(item) in _CONTROL for item in value):
         return kind(our_value(item) for item in value)
     return value
@@ -72,10 +72,14 @@ def _is_pair(item: Any) -> bool:
     return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
 
 
-def our_interrupt(error: Any) -> GraphInterrupt:
-    """LangGraph's `GraphInterrupt` as drumline's."""
+def our_interrupt(error: Any, our_id: Callable[[str], str] = str) -> GraphInterrupt:
+    """LangGraph's `GraphInterrupt` as drumline's, whose questions have the ids that `our_id` makes of LangGraph's."""
     interrupts: Sequence[Any] = error.args[0] if error.args else ()
-    return GraphInterrupt(tuple(our_value(item) for item in interrupts))
+    return GraphInterrupt(tuple(_our_question(item, our_id(item.id)) for item in interrupts))
+
+
+def _our_question(asked: Any, id_: str) -> ours.Interrupt[Any]:
+    return ours.Interrupt(asked.value, id_, response_schema=getattr(asked, "response_schema", None))
 
 
 def our_parent_command(error: Any) -> ParentCommand:

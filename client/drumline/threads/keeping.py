@@ -49,6 +49,11 @@ class KeptThreads:
         self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)
         self._standing: dict[tuple[str, str], Standing] = {}
 
+    @property
+    def saver(self) -> HoldsRows:
+        """The saver."""
+        return self._saver
+
     def threads_for(self, program: Program, base: str) -> Threads:
         """The same threads for another graph: one that a node of this run calls."""
         if self._theirs is not None:

@@ -158,6 +158,7 @@ class View(Items):
 
     def _on_started(self, fact: RunStarted) -> None:
         self._started = fact
+        self.root_ns = fact.ns
 
     def enter(self, fact: GraphEntered) -> None:
         """A graph begins."""

@@ -45,8 +45,8 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "asked_twice_runs_twice",
         "coordinator/drumline_coordinator/partition.py",
-        "        if self._runs.is_known(run_id, self.answered):\n            return  # it was sent twice",
-        "        if run_id in self._runs.loaded:\n            return  # it was sent twice",
+        "self._runs.is_known(run_id, self.answered) or self._threads.waits(run_id):",
+        "run_id in self._runs.loaded or self._threads.waits(run_id):",
         _PARTITION,
         "A request that comes twice runs once, also when the run is over.",
     ),

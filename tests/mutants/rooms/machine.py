@@ -198,8 +198,8 @@ MACHINE: tuple[Mutation, ...] = (
     Mutation(
         "one_step_less",
         "coordinator/drumline_coordinator/barrier.py",
-        "    if step > scope.stop:",
-        "    if step >= scope.stop:",
+        "    if step > scope.stop:\n        raise _too_many(machine, scope)\n    return plan(",
+        "    if step >= scope.stop:\n        raise _too_many(machine, scope)\n    return plan(",
         _MACHINE,
         "A run may take as many supersteps as its limit says.",
     ),

@@ -41,7 +41,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "attempt_not_marked",
-        "client/drumline/views/view.py",
+        "client/drumline/views/items.py",
         "if attempt > 1:",
         "if attempt > 2:",
         _VIEWS,
@@ -65,7 +65,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "interrupts_replace_values",
-        "client/drumline/views/view.py",
+        "client/drumline/views/items.py",
         "values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}",
         "values = {INTERRUPT: interrupts}",
         "tests/differential/test_rules_interrupts.py",

@@ -1,0 +1,57 @@
+"""LangGraph's graphs on threads: what drumline streams of them, run after run, is what LangGraph streams itself."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.differential.engines import ADAPTED, ADAPTED_STRICT, LANGGRAPH
+from tests.differential.harness import ASYNC_ORACLE
+from tests.threads.test_traces import CASES, Case, a_sibling_keeps_its_result
+from tests.threads.traces import atrace, trace
+
+from drumline.checkpoint.memory import InMemorySaver
+
+Make = Callable[[Case], tuple[Any, list[Any]]]
+
+
+def adapted(case: Case) -> tuple[Any, list[Any]]:
+    graph, inputs = case(LANGGRAPH)
+    return ADAPTED.runnable(graph), inputs
+
+
+def strict(case: Case) -> tuple[Any, list[Any]]:
+    graph, inputs = case(LANGGRAPH)
+    return ADAPTED_STRICT.runnable(graph), inputs
+
+
+def on_our_saver(case: Case) -> tuple[Any, list[Any]]:
+    graph, inputs = case(LANGGRAPH)
+    graph.checkpointer = InMemorySaver()
+    return ADAPTED.runnable(graph), inputs
+
+
+def settled(case: Case, lines: list[str]) -> list[str]:
+    """The lines in an order that nodes which race do not change."""
+    return sorted(lines) if case is a_sibling_keeps_its_result else lines
+
+
+@pytest.mark.parametrize("make", [adapted, strict, on_our_saver], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_streams_are_equal(case: Case, make: Make) -> None:
+    theirs = trace(*case(LANGGRAPH), subgraphs=True)
+    assert settled(case, trace(*make(case), subgraphs=True)) == settled(case, theirs)
+    assert len(theirs) > 3
+
+
+@pytest.mark.skipif(not ASYNC_ORACLE, reason="LangGraph's async runs are no oracle on this Python")
+@pytest.mark.parametrize("make", [adapted, on_our_saver], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_async_streams_are_equal(case: Case, make: Make) -> None:
+    theirs = asyncio.run(atrace(*case(LANGGRAPH), subgraphs=True))
+    assert settled(case, asyncio.run(atrace(*make(case), subgraphs=True))) == settled(case, theirs)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_streams_without_subgraphs_are_equal(case: Case) -> None:
+    assert settled(case, trace(*adapted(case))) == settled(case, trace(*case(LANGGRAPH)))
