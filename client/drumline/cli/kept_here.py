@@ -9,6 +9,7 @@ from typing import Any
 
 from drumline.cli.thread_words import told_of
 from drumline.settings import Settings, UsageError
+from drumline.up_file import own_folder
 
 #: where `drumline run app.py:graph --thread ID` keeps threads, beside what `drumline up` writes
 FILE = Path(".drumline", "threads.db")
@@ -46,7 +47,7 @@ def saver_here() -> Iterator[Any]:
     """The saver of the folder's file, which is made if it is not there."""
     from drumline.checkpoint.sqlite import SqliteSaver
 
-    FILE.parent.mkdir(exist_ok=True)
+    own_folder()
     with SqliteSaver.from_conn_string(str(FILE)) as saver:
         yield saver
 
