@@ -93,7 +93,7 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "start_does_not_wait",
         _CLIENT + "remote.py",
-        "        self._link.await_accepted(request.run_id, asked, thread_id_in(request.config))\n",
+        "        self._link.await_accepted(request.run_id, asked, thread_held(request))\n",
         "",
         _ALL,
         "start() returns when a coordinator has accepted the run.",
