@@ -1,8 +1,8 @@
 """`langgraph.json`: the graphs of a LangGraph project, and what they need around them.
 
 Honoured: `graphs` (a place, or an object with `path`), `env` (a file or an object), `dependencies` as far as they are
-folders, `index` and `ttl` of `store`. LangGraph's tools build an image and a server from the rest: that is told by
-name, once, when it is loaded.
+folders, `index` and `ttl` of `store`, `ttl` of `checkpointer`. LangGraph's tools build an image and a server from the
+rest: that is told by name, once, when it is loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from drumline.retention_text import rules_of_ttl
 from drumline.settings import UsageError
+from drumline_protocol.retention import Retention
 
 log = logging.getLogger("drumline.apps")
 
@@ -26,11 +28,10 @@ FILE = "langgraph.json"
 _FORM = '{"graphs": {"name": "./file.py:graph"}}'
 _IMAGE = "drumline builds no image"
 _SERVER = "drumline runs no HTTP server"
-_LATER = "drumline keeps no threads yet"
+_CODEC = "drumline keeps threads with its own codec, in the cluster's Redis"
 #: keys that change nothing here, and why; what stands for nothing (`[]`, null) is not told
 _PASSED_OVER = {
-    "checkpointer": _LATER,
-    "encryption": _LATER,
+    "encryption": _CODEC,
     "auth": _SERVER,
     "http": _SERVER,
     "webhooks": _SERVER,
@@ -45,7 +46,7 @@ _PASSED_OVER = {
     "keep_pkg_tools": _IMAGE,
     "node_version": "drumline runs Python only",
 }
-_HONOURED = {"$schema", "graphs", "env", "dependencies", "python_version", "store"}
+_HONOURED = {"$schema", "graphs", "env", "dependencies", "python_version", "store", "checkpointer"}
 #: what `store` may hold
 _STORE = ("index", "ttl")
 #: the name in front of a requirement, as in `langchain-openai>=1`
@@ -63,6 +64,9 @@ class Project:
     told: list[str] = field(default_factory=list)
     #: `index` and `ttl` of the cluster's store
     store: dict[str, Any] = field(default_factory=dict)
+    #: what is kept of threads, and milliseconds between two looks at them: of `checkpointer`
+    retention: Retention | None = None
+    retention_sweep_ms: int | None = None
 
     def prepare(self, environment: MutableMapping[str, str] | None = None) -> None:
         """Put `env` into the environment, where what is there already stays, and `dependencies` on the module path."""
@@ -94,6 +98,7 @@ def read_project(folder: Path | None = None) -> Project | None:
     project.env = _env(path, said.get("env"))
     _read_dependencies(project, said.get("dependencies"))
     _read_store(project, said.get("store"))
+    _read_checkpointer(project, said.get("checkpointer"))
     wanted, here = said.get("python_version"), f"{sys.version_info.major}.{sys.version_info.minor}"
     if wanted and str(wanted) != here:
         project.told.append(f"python_version is {wanted}, and this is Python {here}")
@@ -166,6 +171,22 @@ def _read_store(project: Project, store: Any) -> None:
         if key not in _STORE:
             project.told.append(f"store.{key} is not honoured: name a store of your own with --store")
     project.store = {key: dict(store[key]) for key in _STORE if store.get(key)}
+
+
+def _read_checkpointer(project: Project, checkpointer: Any) -> None:
+    """`ttl` of the checkpointer; another key is told."""
+    if not checkpointer:
+        return
+    if not isinstance(checkpointer, Mapping):
+        raise UsageError(f'{project.path}: checkpointer is {checkpointer!r}, and must be {{"ttl": {{...}}}}')
+    for key, value in checkpointer.items():
+        if key != "ttl" and value not in (None, "", [], {}, False):
+            project.told.append(f"checkpointer.{key} is not honoured: {_CODEC}")
+    if checkpointer.get("ttl"):
+        try:
+            project.retention, project.retention_sweep_ms = rules_of_ttl(checkpointer["ttl"])
+        except ValueError as error:
+            raise UsageError(f"{project.path}: checkpointer.ttl: {error}") from None
 
 
 def _installed(requirement: str) -> bool:

@@ -11,6 +11,7 @@
 | tasks at once in a worker | `--concurrency` | `DRUMLINE_CONCURRENCY` | `concurrency = 8` |
 | large values a worker keeps | `--cache-bytes` | `DRUMLINE_CACHE_BYTES` | `cache_bytes = 67108864` |
 | store of the graphs | `--store` | `DRUMLINE_STORE` | `store = "cluster"` |
+| what is kept of threads | `--retention` | `DRUMLINE_RETENTION` | `retention = "max_age=30d"`, else langgraph.json |
 | name of a process | `--name` | `DRUMLINE_NAME` | - |
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
 
@@ -27,15 +28,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from drumline.retention_text import retention_of
 from drumline.up_file import WRITTEN_WITHIN_S, read_state
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.keys import Keys
+from drumline_protocol.retention import Retention
 
 _LIST_OF_TEXT = "a list of strings"
 #: the keys of [tool.drumline]: their types, and how an error names these
 _KEYS: dict[str, tuple[type, str]] = {
     "apps": (list, _LIST_OF_TEXT),
     "broker": (str, "a string"),
+    "retention": (str, "a string"),
     "prefix": (str, "a string"),
     "partitions": (int, "a number"),
     "version": (str, "a string"),
@@ -180,6 +184,16 @@ class Settings:
     def run_log_bytes(self) -> int | None:
         """Bytes that are kept of a run's log; None: the coordinator's default."""
         return self._number("run_log_bytes", "DRUMLINE_RUN_LOG_BYTES")
+
+    def retention(self) -> Retention | None:
+        """What is kept of threads whose graph says nothing; None: nobody says. UsageError."""
+        given = self._given("retention", "DRUMLINE_RETENTION", "retention")
+        if given is None:
+            return None
+        try:
+            return retention_of(given)
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"--retention (DRUMLINE_RETENTION, `retention`): {error}") from None
 
     def _number(self, key: str, variable: str | None) -> int | None:
         value = self._given(key, variable, key)

@@ -68,16 +68,25 @@ def _locked(file: IO[str]) -> bool:
     return False
 
 
+def own_folder(folder: Path | None = None) -> Path:
+    """What drumline keeps in `folder` (default: here) lies in a folder of its own, which is made, and which git passes
+    over.
+    """
+    path = (folder or Path.cwd()) / _PLACE.parent
+    path.mkdir(exist_ok=True)
+    ignore = path / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    return path
+
+
 @contextlib.contextmanager
 def state_file(folder: Path | None = None) -> Iterator[StateFile]:
     """The state file of this process, locked: `write` it once, gone at the end. AlreadyUp if another holds it."""
     import fcntl
 
-    path = (folder or Path.cwd()) / _PLACE
-    path.parent.mkdir(exist_ok=True)
+    path = own_folder(folder) / _PLACE.name
     ignore = path.parent / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
     # the broker's URL may hold a password
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+") as file:
@@ -94,9 +103,10 @@ def state_file(folder: Path | None = None) -> Iterator[StateFile]:
             yield StateFile(file)
         finally:
             path.unlink(missing_ok=True)
-            ignore.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # the user keeps something in it
-                path.parent.rmdir()
+            if set(path.parent.iterdir()) <= {ignore}:  # else something is kept there
+                ignore.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
 
 
 class StateFile:

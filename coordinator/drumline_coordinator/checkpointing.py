@@ -79,6 +79,7 @@ def make_checkpoint(
         rows,
         parents,
         thread.metadata,
+        scope.program.fingerprint,
         kept={name: list(how) if type(how) is Kept else how for name, how in scope.kept.items()},
     )
     machine.save(checkpoint)

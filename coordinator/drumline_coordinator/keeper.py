@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.balance import TURNS_PER_LEASE, Balance, View
+from drumline_coordinator.retention_sweep import RetentionSweep
 from drumline_coordinator.sweep import Sweep
 from drumline_coordinator.troubles import Troubles
 from drumline_graph.errors import DrumlineError
@@ -66,6 +67,7 @@ class Keeper:
         self._troubles = Troubles(log, time.monotonic)
         self._pause = Pause()
         self._sweep = Sweep(broker, apps, settings, self._troubles)
+        self._retention = RetentionSweep(broker, apps, settings, self._troubles)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopped = False
@@ -184,6 +186,7 @@ class Keeper:
             self._step(self._sweep.stale, min(self._settled(), default=0))
             self._step(self._sweep.consumers, look.workers)
         self._step(self._sweep.lost, self._settled())
+        self._step(self._retention.step, self._settled(), look.now_ms)
 
     def _step(self, step: Callable[..., None], *args: Any) -> None:
         """Make a step that is not about leases. Leases are kept also when it fails in a way that nobody expected."""

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from drumline_coordinator.checkpointing import planned_rows
+from drumline_coordinator.code_changes import check, fitted
 from drumline_coordinator.resuming import Journey, journey, tasks_behind
 from drumline_coordinator.thread_run import ThreadRun
+from drumline_graph.constants import TASKS
 from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
@@ -40,11 +42,14 @@ def load(program: Program, thread: ThreadRun, ns: str, input: Any) -> Loading:
     """The checkpoints that a run of the graph at `ns` begins from, by namespace; `thread` is told what else they say.
 
     They are the graph's own, those of the graphs in its open tasks, and those of graphs with one history for all their
-    calls. A run that replays an old checkpoint finds the graphs below as they were then.
+    calls. A run that replays an old checkpoint finds the graphs below as they were then. Those that another version of
+    a graph has made come as this one takes them up: `fitted`.
+
+    ThreadMismatch if it cannot, and whatever `migrate` raises.
     """
     found: dict[str, Saved] = {}
     way: Journey | None = None
-    saved = yield from _read(thread, ns)
+    saved = yield from _read(program, thread, ns)
     if saved is not None:
         found[ns] = saved
         thread.newest = saved.checkpoint.id
@@ -54,8 +59,9 @@ def load(program: Program, thread: ThreadRun, ns: str, input: Any) -> Loading:
         way = journey(thread, ns, saved, input, thread.resumes)
         if way.bound:
             thread.replay = Replay(way.bound)
+        _note(program, thread, saved, resumes=way.resumes)
     for below in histories(program, ns):
-        kept = yield from _read(thread, below)
+        kept = yield from _read(program_at(program, ns, below) or program, thread, below)
         if kept is not None:
             found[below] = kept
     if saved is not None and way is not None and way.resumes:
@@ -76,18 +82,28 @@ def _load_below(
         if inner.persists is True:
             below = found.get(thread_ns(ns))
         else:
-            below = yield from _read(thread, ns)
+            below = yield from _read(inner, thread, ns)
         if below is not None:
             found[below.checkpoint.ns] = below
+            check(inner, below, thread.id, resumes=True)  # the root has told that its code changed
             yield from _load_below(inner, thread, below, found, ends=ends)
 
 
-def _read(thread: ThreadRun, ns: str) -> Generator[Read, Saved | None, Saved | None]:
+def _note(program: Program, thread: ThreadRun, saved: Saved, *, resumes: bool) -> None:
+    """ThreadMismatch if this version of the graph cannot go on; a note if it can, and is not the one that stopped."""
+    note = check(program, saved, thread.id, resumes=resumes)
+    if note:
+        thread.notes.append(note)
+
+
+def _read(program: Program, thread: ThreadRun, ns: str) -> Generator[Read, Saved | None, Saved | None]:
     """The checkpoint of one graph: the one that was named, or the newest, or that in front of what is replayed."""
     named = thread.addressed.get(ns, "")
+    asked = Read(ns, named)
     if not named and ns and thread.replay is not None and thread.replay.is_first(ns):
-        return (yield Read(ns, before=thread.replay.bound))
-    return (yield Read(ns, named))
+        asked = Read(ns, before=thread.replay.bound)
+    saved = yield asked
+    return None if saved is None else fitted(program, saved)
 
 
 def histories(program: Program, ns: str) -> Iterator[str]:
@@ -132,10 +148,12 @@ def open_tasks(program: Program, saved: Saved) -> list[PlannedTask]:
 
 
 def tasks_of(program: Program, saved: Saved) -> list[PlannedTask]:
-    """The tasks of the superstep behind a checkpoint, as this graph plans them."""
-    checkpoint = saved.checkpoint
+    """The tasks of the superstep behind a checkpoint, as this graph plans them: not those of nodes it does not have."""
+    checkpoint, state = saved.checkpoint, state_of(saved)
     step = checkpoint.step + 1
-    planned = tasks_behind(program, state_of(saved), step, step + 2)
+    if TASKS in state.cells:
+        state.cells[TASKS] = [send for send in state.cells[TASKS] if getattr(send, "node", "") in program.nodes]
+    planned = tasks_behind(program, state, step, step + 2)
     return planned_rows(program, checkpoint.id, split_ns(checkpoint.ns), planned, step)
 
 

@@ -48,6 +48,7 @@ from drumline_protocol.messages import (
     DeleteThread,
     DrainRun,
     Events,
+    PruneThread,
     Refused,
     RunDamaged,
     RunRequest,
@@ -60,6 +61,7 @@ from drumline_protocol.messages import (
 )
 from drumline_protocol.new_ids import new_token
 from drumline_protocol.requests import check_request
+from drumline_protocol.retention import Retention
 from drumline_transport.broker import REQUESTS, Commit, InboxEntry, Lease
 
 log = logging.getLogger("drumline.coordinator")
@@ -72,7 +74,7 @@ REFUSALS_AT_ONCE = 3
 _OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, AttemptLost)
 
 #: Messages that clients may send. Clients can read run records, and so the proofs of keepers.
-_OF_CLIENTS = (RunRequest, CancelRun, DrainRun, DeleteRun, ThreadSaves, DeleteThread)
+_OF_CLIENTS = (RunRequest, CancelRun, DrainRun, DeleteRun, ThreadSaves, DeleteThread, PruneThread)
 
 
 class Partition(Ends):
@@ -88,6 +90,7 @@ class Partition(Ends):
         retry_later: Callable[[int], None] = lambda _index: None,
         token: NewToken = new_token,
         log_bytes_max: int = RUN_LOG_BYTES_MAX,
+        retention: Retention | None = None,
     ) -> None:
         self.index = lease.partition
         self.lease = lease
@@ -106,6 +109,7 @@ class Partition(Ends):
         self._retry_later = retry_later
         self._token = token
         self._log_bytes_max = log_bytes_max
+        self._retention = retention
         #: runs whose keys had to be deleted first; the next commit says why they failed
         self._epilogue: dict[str, BaseException] = {}
         self._touched: dict[str, OpenRun] = {}
@@ -135,6 +139,7 @@ class Partition(Ends):
         self._open_windows()
         self._threads.settle(self.answered)
         self._threads.read_queue()
+        pruned = self._prune_postponed()
         begun = self._begin_waiting()
         told = [(entry, self._decode(entry)) for entry in entries]
         given_up = {message.run for _, message in told if isinstance(message, CancelRun)}
@@ -142,7 +147,7 @@ class Partition(Ends):
             self.position = entry.behind(self.position)
             if message is not None:
                 self._guarded(entry, message, given_up)
-        if not (entries or self._touched or epilogue or begun):
+        if not (entries or self._touched or epilogue or begun or pruned):
             return None
         return self._close_commit()
 
@@ -235,6 +240,8 @@ class Partition(Ends):
             self._on_damaged(message)
         elif isinstance(message, (ThreadSaves, DeleteThread)):
             self._from_outside(message)
+        elif isinstance(message, PruneThread):
+            self._on_prune(message)
         elif isinstance(message, CancelRun) and self._threads.waits(message.run):
             self._leave_queue(message.run, RunCancelled(message.run, message.reason))
         else:

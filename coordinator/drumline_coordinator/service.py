@@ -24,9 +24,11 @@ from drumline_protocol.limits import (
     COORDINATOR_LEASE_MS,
     LOST_SWEEP_MS,
     POISON_TRIES_MAX,
+    RETENTION_SWEEP_MS,
     RUN_LOG_BYTES_MAX,
     TASK_LEASE_MS,
 )
+from drumline_protocol.retention import Retention
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import REQUESTS, CommitReply, InboxEntry, Lease, Position
 from drumline_transport.errors import ServerError
@@ -54,6 +56,10 @@ class CoordinatorSettings:
     lost_sweep_ms: int = LOST_SWEEP_MS
     #: bytes of events and state that one run may write
     run_log_bytes: int = RUN_LOG_BYTES_MAX
+    #: what is kept of threads whose graph, and who, says nothing else; None: all
+    retention: Retention | None = None
+    #: how often threads are looked at
+    retention_sweep_ms: int = RETENTION_SWEEP_MS
 
 
 class Coordinator:
@@ -253,6 +259,7 @@ class Coordinator:
                     holders=self.keeper.holders,
                     retry_later=self.keeper.retry_later,
                     log_bytes_max=self._settings.run_log_bytes,
+                    retention=self._settings.retention,
                 )
                 self._fresh.add(index)
                 self._alarms.adopt(index)

@@ -107,7 +107,7 @@ class Stage:
         added = sum(len(append.data) for append in appended)
         thread, rows = open_run.thread, NOTHING_ADDED
         if thread is not None and not open_run.takes_back:
-            rows = added_by(open_run.dispatcher.codec, thread, open_run.run.shared.fingerprint, effects)
+            rows = added_by(open_run.dispatcher.codec, thread, effects)
         for fact in facts:
             if type(fact) is PlanMade:
                 open_run.planned[fact.ns] = f"{self.commit.epoch}-{open_run.last}"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from drumline_coordinator.opened import Loader
 from drumline_coordinator.thread_loading import load_head
 from drumline_protocol.codec import Codec
+from drumline_protocol.messages import PruneThread
 from drumline_protocol.threads import BUSY, ThreadHead
 from drumline_transport.broker import QueueRow
 
@@ -35,6 +36,8 @@ class ThreadDesk:
         #: requests that wait, by their thread, and by their run
         self._waiting: dict[str, deque[QueueRow]] = {}
         self._rows: dict[str, QueueRow] = {}
+        #: what is asked of threads whose end is in a commit on its way
+        self._postponed: list[PruneThread] = []
 
     # -- who holds a thread -------------------------------------------------------------------------
 
@@ -83,6 +86,19 @@ class ThreadDesk:
     def is_settled(self, thread: str) -> bool:
         """Whether the broker holds all that was decided of a thread that no run holds."""
         return thread not in self._ended
+
+    # -- what waits for the broker's answer alone ---------------------------------------------------
+
+    def postpone(self, message: PruneThread) -> None:
+        """Hand this out again once the broker holds all that was decided of its thread."""
+        if message not in self._postponed:
+            self._postponed.append(message)
+
+    def take_postponed(self) -> list[PruneThread]:
+        """What may be done now."""
+        ready = [message for message in self._postponed if self.is_settled(message.thread)]
+        self._postponed = [message for message in self._postponed if message not in ready]
+        return ready
 
     # -- who waits ----------------------------------------------------------------------------------
 
@@ -141,10 +157,14 @@ class ThreadDesk:
 
     @property
     def has_due(self) -> bool:
-        """Whether there is such a request."""
+        """Whether there is such a request, or something postponed may be done."""
+        if any(self.is_settled(message.thread) for message in self._postponed):
+            return True
         return bool(self._waiting) and next(self.due(), None) is not None
 
     @property
     def awaits_reply(self) -> bool:
         """Whether a request waits for nothing but the answer to a commit."""
+        if self._postponed:
+            return True
         return any(thread in self._ended and thread not in self._holders for thread in self._waiting)

@@ -38,6 +38,8 @@ class ThreadLoader(Protocol):
 
     def read_queue(self, p: int, after: str = "-", count: int = PAGE_MAX) -> list[QueueRow]: ...
 
+    def runs_of_thread(self, p: int, thread: str) -> list[tuple[str, int]]: ...
+
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]
     ) -> tuple[list[list[CellRow]], list[bytes | None]]: ...
@@ -59,14 +61,18 @@ def load_history(
     resolves: bool = False,
 ) -> History:
     """The history of a thread from the row `oldest` on. NoBroker."""
+    rows = rows_of_thread(loader, p, thread, oldest, newest)
+    return History(codec, thread, rows, lambda cells, blobs: loader.read_values(p, cells, blobs), resolves=resolves)
+
+
+def rows_of_thread(loader: ThreadLoader, p: int, thread: str, oldest: str = "-", newest: str = "+") -> list[HistoryRow]:
+    """The rows of a thread's history from `oldest` to `newest`. NoBroker."""
     rows: list[HistoryRow] = []
     while True:
         page = loader.read_history(p, thread, oldest, newest)
         rows += page
         if len(page) < PAGE_MAX:
-            return History(
-                codec, thread, rows, lambda cells, blobs: loader.read_values(p, cells, blobs), resolves=resolves
-            )
+            return rows
         oldest = f"({page[-1].id}"
 
 

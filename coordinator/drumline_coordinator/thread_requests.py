@@ -37,7 +37,7 @@ from drumline_protocol.errors import (
 from drumline_protocol.facts import RunFinished
 from drumline_protocol.history import save_in
 from drumline_protocol.ids import partition_of
-from drumline_protocol.messages import CancelRun, DeleteThread, RunRequest, StopRun, ThreadSaves
+from drumline_protocol.messages import NO_ANSWER, CancelRun, DeleteThread, RunRequest, StopRun, ThreadSaves
 from drumline_protocol.names import fault_of_name
 from drumline_protocol.threads import BUSY, STRATEGIES, ThreadHead
 from drumline_transport.broker import Lease, QueueRow
@@ -150,6 +150,8 @@ class ThreadRequests:
         if head is not None:
             given, root = unbox(request.input), root_of(request)
             thread = place_of_run(self._loader, codec, self.index, head, program, request.config, given, root)
+            for note in thread.notes:
+                log.warning("run %s: %s", run_id, note)
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread)
         self._runs.begin(run_id, open_run)
         if head is not None:
@@ -324,7 +326,8 @@ class ThreadRequests:
             self._delete(holder)
         self._stage.commit.threads_deleted.append(thread)
         self._threads.changes(ThreadHead(thread), self.number + 1)
-        self._confirm(message.run, "", "")
+        if message.run != NO_ANSWER:  # nobody waits for what retention deletes
+            self._confirm(message.run, "", "")
 
     def _confirm(self, run_id: str, graph: str, thread: str) -> None:
         """Whoever asked is told: a log of two facts."""

@@ -55,6 +55,8 @@ class ThreadRun:
     values: dict[str, Any] = field(default_factory=dict)
     #: rows that graphs which the code of a task called have left, by the task's id
     called: dict[str, list[bytes]] = field(default_factory=dict)
+    #: what people are to be told of how the run begins
+    notes: list[str] = field(default_factory=list)
     #: the same of graphs with one history for all their calls, by namespace, and of graphs below those
     called_one: dict[str, list[bytes]] = field(default_factory=dict)
     #: which run has answered which question, and the one that had the thread last: for who answers too late

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from drumline_coordinator.effects import Effects
@@ -23,13 +22,9 @@ class Added(NamedTuple):
     head: str
 
 
-def added_by(codec: Codec, head: ThreadHead, fingerprint: str, effects: Sequence[Effects]) -> Added:
+def added_by(codec: Codec, head: ThreadHead, effects: Sequence[Effects]) -> Added:
     """What effects add to a thread. Changes nothing. EncodeError, or whatever an encoder of the user raises."""
-    return rows_of(codec, head, [_signed(save, fingerprint) for fx in effects for save in fx.saves])
-
-
-def _signed(save: Save, fingerprint: str) -> Save:
-    return replace(save, fingerprint=fingerprint) if isinstance(save, Checkpoint) else save
+    return rows_of(codec, head, [save for fx in effects for save in fx.saves])
 
 
 def rows_of(codec: Codec, head: ThreadHead, saves: Sequence[Save]) -> Added:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drumline_graph.callables import capabilities_of
@@ -86,6 +86,8 @@ def compile_program(
     persists: bool | None = None,
     store: Any = None,
     cache: Any = None,
+    migrate: Callable[..., Any] | None = None,
+    retention: Any = None,
 ) -> Program:
     """The `Program` of a builder: validated, and independent of later changes to the builder.
 
@@ -136,6 +138,8 @@ def compile_program(
         stops_before=stops_before,
         stops_after=stops_after,
         persists=persists,
+        migrate=migrate,
+        retention=retention,
     )
 
 

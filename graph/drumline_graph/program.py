@@ -203,6 +203,11 @@ class Program(_Weakly):
     store: Any = None
     """The store that `compile(store=)` was given: of its runs, and of the graphs that its nodes call. No part of the
     fingerprint: each process has its own object."""
+    migrate: Callable[..., Any] | None = None
+    """What `compile(migrate=)` was given: makes the state of a thread that another version of the graph has left into
+    one of this version. No part of the fingerprint."""
+    retention: Any = None
+    """What `compile(retention=)` was given: what of its threads a cluster keeps. No part of the fingerprint."""
     unseen_defaults: Mapping[str, str] = field(default_factory=dict)
     """Keys whose default in the schema no node sees when the input is a dict, each with the reason."""
     volatile: frozenset[str] = field(init=False)

@@ -40,6 +40,11 @@ def checkpoint_time(id_: str) -> int:
         return 0
 
 
+def made_ms(id_: str) -> float:
+    """When a checkpoint was made (Unix time), or a little later, if the clock had gone back; below 0 for other ids."""
+    return (checkpoint_time(id_) - _EPOCH) / 10_000
+
+
 def interrupt_id(ns: str, number: int) -> str:
     """The id of a question: that of the task at `ns` which `number` answers have been given to. 32 hex digits."""
     text = f"{ns}|{number}" if number else ns

@@ -31,6 +31,9 @@ CALL = "__call__"
 CALLS_FROM = "__calls_from__"
 CONTROL = frozenset((ERROR, ERROR_SOURCE, INTERRUPT, RESUME, CALL, CALLS_FROM))
 
+#: digits of a fingerprint that tell versions of one graph apart
+FINGERPRINT_DIGITS = 12
+
 #: (task id, channel, value)
 PendingWrite = tuple[str, str, Any]
 
@@ -42,6 +45,7 @@ class Checkpoint:
     `parent` is the id of the checkpoint that it follows, "" for the first one; `parents` has the ids of those that the
     graphs around it stood at, by namespace. `step` counts from -1, the input. `tasks` are those of the next superstep.
     `updated` names the channels that the last one changed (None: unknown). `metadata` is that of the run's config.
+    `fingerprint` is that of the graph itself, or its beginning ("": unknown).
     """
 
     id: str
@@ -151,6 +155,16 @@ def merged(pending: Iterable[PendingWrite], saved: TaskWrites) -> list[PendingWr
     if any(channel not in CONTROL for _, channel, _ in new) and saved.task != NULL_TASK:
         kept = [write for write in kept if not (write[0] == saved.task and write[1] not in CONTROL)]
     return [*kept, *new]
+
+
+def fingerprint_kept(fingerprint: str) -> str:
+    """What rows keep of the fingerprint of a graph, and people are told."""
+    return fingerprint[:FINGERPRINT_DIGITS]
+
+
+def made_by(kept: str, fingerprint: str) -> bool:
+    """Whether a checkpoint that has `kept` was made by the graph of that fingerprint."""
+    return bool(kept) and fingerprint.startswith(kept)
 
 
 def joined_ns(ns: Sequence[str]) -> str:

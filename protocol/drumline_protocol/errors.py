@@ -18,6 +18,7 @@
         NoWorker                nobody takes tasks: a warning         (fault: the deployment)
         UnknownGraph            no worker holds such a graph          (fault: name or deployment)
         GraphMismatch           workers hold another version of it    (fault: the deployment)
+          ThreadMismatch        a thread was left by another one      (fault: the deployment)
         WriterBlocked           more events than Redis takes          (fault: load)
       RunError                  one run
         InvalidRequest            a run was asked for in a way that cannot be     fault: the client
@@ -58,6 +59,7 @@ from drumline_protocol.errors_cluster import (
     NotDeleted,
     NoWorker,
     PartitionMismatch,
+    ThreadMismatch,
     UnknownGraph,
     WriterBlocked,
     without_password,
@@ -127,6 +129,7 @@ __all__ = [
     "ThreadConflict",
     "ThreadDamaged",
     "ThreadError",
+    "ThreadMismatch",
     "ThreadMoved",
     "UnknownGraph",
     "UnknownRun",

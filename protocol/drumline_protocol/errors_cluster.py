@@ -243,6 +243,44 @@ class GraphMismatch(ClusterError):
 _DIGITS, _DIFFERENCES_MAX = 12, 8
 
 
+class ThreadMismatch(GraphMismatch):
+    """Thread `thread` cannot go on with the graph as it is now: it stands at checkpoint `checkpoint` (in namespace
+    `ns`), which another version of the graph has made. Nothing was changed.
+
+    `differences` names the nodes and fields, one text each: a node that is to run next and is not there any more, a
+    field whose value cannot be read. `held` is the beginning of the fingerprint of the version that made the
+    checkpoint. Give `compile(migrate=...)` for fields; put the node back, or move the thread on with
+    `update_state(config, values, as_node=...)`; a new input begins anew, and passes over what was to run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        wanted: str,
+        held: Sequence[str],
+        thread: str,
+        ns: str,
+        checkpoint: str,
+        differences: Sequence[str],
+    ) -> None:
+        super().__init__(name, wanted, held, None, differences)
+        self.args = (name, wanted, list(held), thread, ns, checkpoint, list(differences))
+        self.thread = thread
+        self.ns = ns
+        self.checkpoint = checkpoint
+
+    def __str__(self) -> str:
+        where = f"thread {self.thread!r}" + (f" (at {self.ns!r})" if self.ns else "")
+        more = len(self.differences) - _DIFFERENCES_MAX
+        told = "; ".join(self.differences[:_DIFFERENCES_MAX]) + (f"; and {more} more" if more > 0 else "")
+        was = next((held for held in self.held if held), "unknown")
+        return (
+            f"{where} cannot go on with graph {self.name!r}: {told}. Checkpoint {self.checkpoint} is of version "
+            f"{was[:_DIGITS]}, the graph is version {self.wanted[:_DIGITS]}. Give compile(migrate=...) for fields, put "
+            "the node back, or move the thread on with update_state(config, values, as_node=...)."
+        )
+
+
 class WriterBlocked(ClusterError):
     """A node emitted events faster than they could be sent, for so long that its writer gave up waiting.
 

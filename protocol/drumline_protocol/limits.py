@@ -229,6 +229,16 @@ DELETE_TIMEOUT_MS = 10_000
 #: How long an open run of which nothing is heard stays in its coordinator's memory. It comes back with what is heard.
 IDLE_RUN_MS = 30_000
 
+#: How often the threads of a partition are looked at for what may go (a setting). Where nothing bounds them, a tenth as
+#: often: a thread may have rules of its own.
+RETENTION_SWEEP_MS = 60_000
+
+#: Threads that one turn of a keeper looks at.
+RETENTION_THREADS_MAX = 50
+
+#: A thread that changed less long ago is not pruned by itself: somebody may still read the log of its last run.
+RETENTION_REST_MS = 60_000
+
 # -- memory ----------------------------------------------------------------------------------------
 
 #: What a worker may have gathered for sending before its writers block.

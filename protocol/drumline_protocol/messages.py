@@ -9,6 +9,7 @@ DrainRun        client -> coordinator   let this run stop at the end of its supe
 DeleteRun       client -> coordinator   end this run now, and keep nothing of it
 ThreadSaves     client -> coordinator   add this to a thread
 DeleteThread    client -> coordinator   keep nothing of a thread
+PruneThread     client -> coordinator   drop what is too old or too much of a thread (keepers ask so too)
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
@@ -37,6 +38,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drumline_graph.types import TimeoutPolicy
+from drumline_protocol.thread_messages import NO_ANSWER as NO_ANSWER
+from drumline_protocol.thread_messages import DeleteThread as DeleteThread
+from drumline_protocol.thread_messages import PruneThread as PruneThread
+from drumline_protocol.thread_messages import ThreadSaves as ThreadSaves
 
 
 @dataclass(slots=True)
@@ -96,28 +101,6 @@ class StopRun:
     """In the coordinator: end a run on a thread when its superstep is over, and keep what it has done."""
 
     run: str
-
-
-@dataclass(slots=True)
-class ThreadSaves:
-    """What somebody outside of any run adds to a thread whose head is the checkpoint `head` ("": it has none).
-
-    `rows` are encoded `Checkpoint`s and `TaskWrites`. `run` names the answer: a log of that id tells how it ended.
-    """
-
-    run: str
-    thread: str
-    head: str
-    rows: list[bytes]
-    graph: str = ""
-
-
-@dataclass(slots=True)
-class DeleteThread:
-    """Keep nothing of a thread, nor of its runs; one that is open ends. `run` names the answer, as in `ThreadSaves`."""
-
-    run: str
-    thread: str
 
 
 @dataclass(slots=True)
@@ -373,6 +356,7 @@ Message = (
     | DeleteRun
     | ThreadSaves
     | DeleteThread
+    | PruneThread
     | Events
     | TaskResult
     | TaskError

@@ -28,7 +28,8 @@ class ThreadHead:
     `head` is the newest checkpoint of its root graph, `last` the newest one of whatever graph, `row` the last row of
     its history, `version` the number of the last change of a cell. `run` is the run that holds the thread, or that held
     it last. `base_*` are what those were before that run began. `answered` says which run has answered which
-    question, `called` in which row the newest checkpoint of each graph lies that has one history for all its calls.
+    question, `called` in which row the newest checkpoint of each graph lies that has one history for all its calls,
+    `retention` what is kept of this thread, if it has rules of its own (`Retention.as_dict`).
     """
 
     id: str
@@ -50,6 +51,7 @@ class ThreadHead:
     answered: dict[str, str] = field(default_factory=dict)
     called: dict[str, str] = field(default_factory=dict)
     base_called: dict[str, str] = field(default_factory=dict)
+    retention: dict[str, Any] = field(default_factory=dict)
 
     def begin(self, run: str, graph: str, fingerprint: str, at_ms: int, metadata: Mapping[str, Any]) -> None:
         """A run holds the thread from now on."""

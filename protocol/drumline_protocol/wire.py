@@ -100,6 +100,7 @@ _CODES: dict[int, type] = {
     48: m.DeleteThread,
     49: m.TimerDue,
     50: m.DrainRun,
+    60: m.PruneThread,
 }
 
 Convert = Callable[[Any], Any]

@@ -202,6 +202,7 @@ FIELDS: dict[Any, Shape] = {
     (c.TaskWrites, "ns"): text,
     (c.TaskWrites, "writes"): pairs,
     (m.ThreadSaves, "graph"): text,
+    (m.PruneThread, "retention"): dict_of(),
     "below": optional(task_thread),
     "rows": bursts,
     (m.Cancel, "tasks"): tuple_of(name),

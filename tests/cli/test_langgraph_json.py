@@ -14,6 +14,7 @@ import pytest
 from drumline.apps import AppFailed, AppNotFound, load_programs
 from drumline.graph.compiled import CompiledStateGraph
 from drumline.langgraph_json import Project, read_project
+from drumline.retention import Retention
 from drumline.settings import UsageError
 
 APP = """
@@ -202,6 +203,29 @@ def test_a_package_that_is_not_installed_is_told(folder: Path) -> None:
     assert "'no-such-package-of-ours[extra]>=1' is not installed here" in line
 
 
+# -- what is kept of threads ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ttl", "rules", "every_ms"),
+    [
+        ({"default_ttl": 60}, Retention(max_age=3600, keep="none"), None),
+        (
+            {"strategy": "keep_latest", "default_ttl": 1.5, "sweep_interval_minutes": 10},
+            Retention(max_age=90, keep="latest"),
+            600_000,
+        ),
+        ({"strategy": "delete", "sweep_interval_minutes": 1}, None, 60_000),
+        ({}, None, None),
+    ],
+)
+def test_the_ttl_of_a_checkpointer(folder: Path, ttl: Any, rules: Retention | None, every_ms: int | None) -> None:
+    write(folder, graphs={"a": "./lg_app.py:graph"}, checkpointer={"ttl": ttl})
+    project = read_project(folder)
+    assert project is not None
+    assert (project.retention, project.retention_sweep_ms, project.told) == (rules, every_ms, [])
+
+
 # -- what is not honoured -----------------------------------------------------------------------------
 
 
@@ -213,7 +237,7 @@ def test_what_is_not_honoured_is_told_once_by_name(folder: Path, caplog: pytest.
         auth={"path": "./auth.py:auth"},
         http={"app": "./web.py:app"},
         dockerfile_lines=["RUN true"],
-        checkpointer={"ttl": {}},
+        checkpointer={"ttl": {}, "serde": {"allowed": []}},
         pip_installer="uv",
         python_version="2.7",
         typo=1,
@@ -225,9 +249,10 @@ def test_what_is_not_honoured_is_told_once_by_name(folder: Path, caplog: pytest.
         load_programs([])
     told = caplog.messages
     assert "langgraph.json: store.path is not honoured: name a store of your own with --store" in told
-    for key in ("auth", "http", "dockerfile_lines", "checkpointer", "pip_installer", "typo"):
+    for key in ("auth", "http", "dockerfile_lines", "pip_installer", "typo"):
         assert [line for line in told if f"'{key}' is not honoured" in line], key
     assert [line for line in told if "python_version is 2.7" in line]
+    assert [line for line in told if line.startswith("langgraph.json: checkpointer.serde is not honoured")]
     assert len(told) == 8, "what stands for nothing is not told, and nothing twice"
 
 
@@ -237,6 +262,10 @@ def test_what_is_not_honoured_is_told_once_by_name(folder: Path, caplog: pytest.
         ({"graphs": {}}, "names no graphs"),
         ({"graphs": []}, "names no graphs"),
         ({"graphs": {"a": {}}}, "graph 'a' is {}"),
+        ({"checkpointer": 3}, "checkpointer is 3"),
+        ({"checkpointer": {"ttl": 3}}, "checkpointer.ttl: it is 3"),
+        ({"checkpointer": {"ttl": {"strategy": "x"}}}, "strategy is 'x', and must be one of delete, keep_latest"),
+        ({"checkpointer": {"ttl": {"default_ttl": 0}}}, "default_ttl is 0, and must be a number of minutes"),
         ({"graphs": {"a": 3}}, "graph 'a' is 3"),
         ({"graphs": {"a": "./agent.ts:graph"}}, "is JavaScript"),
         ({"env": ["A"]}, "env is ['A']"),

@@ -16,6 +16,8 @@ from tests.cli.command import SERVED, Started, drumline, environment
 
 from drumline.cli.dead import shown
 from drumline.cli.main import main
+from drumline.retention import Retention
+from drumline.retention_text import retention_of, text_of
 from drumline.settings import Settings, UsageError
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -272,6 +274,27 @@ def test_the_bound_of_a_log_is_a_setting() -> None:
     assert bound(None) is None
     with pytest.raises(UsageError, match="DRUMLINE_RUN_LOG_BYTES"):
         bound(None, DRUMLINE_RUN_LOG_BYTES="much")
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("max_age=30d", Retention(max_age=30 * 86_400)),
+        ("max_age=1.5h, max_checkpoints=5,keep=interrupted", Retention(5400, 5, keep="interrupted")),
+        ("max_age=90,max_bytes=1000000", Retention(90, max_bytes=1_000_000)),
+    ],
+)
+def test_what_is_kept_of_threads_is_a_setting(text: str, rules: Retention) -> None:
+    assert Settings(Namespace(retention=text), {}).retention() == rules
+    assert Settings(Namespace(retention=None), {"DRUMLINE_RETENTION": text}).retention() == rules
+    assert Settings(Namespace(retention=None), {}).retention() is None
+    assert retention_of(text_of(rules)) == rules
+
+
+@pytest.mark.parametrize("text", ["30d", "age=3", "max_age=3w", "max_age=0", "max_checkpoints=1.5", "keep=some", ","])
+def test_rules_that_are_none_are_wrong_use(text: str) -> None:
+    with pytest.raises(UsageError, match="DRUMLINE_RETENTION"):
+        Settings(Namespace(retention=text), {}).retention()
 
 
 def test_a_run_that_writes_more_than_its_coordinator_keeps(server: LocalServer, tmp_path: Path) -> None:

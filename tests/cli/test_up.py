@@ -211,7 +211,7 @@ def test_a_signal_stops_everything(own_up: Started, tmp_path: Path, number: int)
     assert len(left) >= 5, "reaper, broker, coordinator, two workers"
     assert own_up.end(number) == 0
     assert all_gone(left)
-    assert not (tmp_path / ".drumline").exists()
+    assert sorted(path.name for path in (tmp_path / ".drumline").iterdir()) == [".gitignore", "broker"]
 
 
 def test_a_node_that_never_ends_does_not_keep_up_from_stopping(own_up: Started, tmp_path: Path) -> None:
@@ -238,4 +238,4 @@ def test_up_gives_up_when_the_app_cannot_be_loaded(tmp_path: Path) -> None:
     assert "broken.py" in done.stdout
     assert "ZeroDivisionError" in done.stdout
     assert "importlib" not in done.stdout
-    assert not (tmp_path / ".drumline").exists()
+    assert sorted(path.name for path in (tmp_path / ".drumline").iterdir()) == [".gitignore", "broker"]

@@ -37,6 +37,7 @@ FACES += ("drumline.store.sqlite.aio",)
 GIVEN = (
     ("drumline.cluster.cluster", "Cluster"),
     ("drumline.cluster.remote", "ClusterGraph"),
+    ("drumline.cluster.threads", "ThreadsOfCluster"),
     ("drumline.graph.compiled", "CompiledStateGraph"),
     ("drumline.langgraph.graph", "AdaptedGraph"),
     ("drumline_graph.draw", "DrawableGraph"),

@@ -51,6 +51,7 @@ INBOX: list[Any] = [
     m.RunDamaged(RUN, "its log is gone"),
     m.ThreadSaves(RUN, "thread", "", [b"row"], "g"),
     m.DeleteThread(RUN, "thread"),
+    m.PruneThread(RUN, "thread", {"max_age": 3.5, "keep": "latest"}, own=True),
     m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0, [b"row"]),
 ]
 TASKS: list[Any] = [

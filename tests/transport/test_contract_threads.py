@@ -125,3 +125,32 @@ def test_runs_of_a_thread_are_forgotten_when_they_have_expired(broker: Any) -> N
     settle(broker, commit_of(lease, 2, logs=[log(run, 1, 1) for run in ("old", "open", "new")]))
     settle(broker, commit_of(lease, 3, thread_runs=[("t", "now", later)]), commit_of(lease, 4, threads_deleted=["t"]))
     assert [run for run in ("old", "open", "new") if broker.load_log(0, run)] == ["old"]
+
+
+def test_rows_in_the_middle_of_a_history_are_dropped(broker: Any) -> None:
+    lease = lease_of(broker)
+    settle(broker, commit_of(lease, 1, history=[("t", row(f"5-{n}")) for n in range(1, 6)] + [("u", row("5-2"))]))
+    dropped = [("t", "5-2"), ("t", "5-4"), ("t", "5-5"), ("t", "9-9"), ("nobody", "5-1")]
+    settle(broker, commit_of(lease, 2, history_dropped=dropped))
+    assert ids(broker.read_history(0, "t")) == ["5-1", "5-3"] and ids(broker.read_history(0, "u")) == ["5-2"]
+    settle(broker, commit_of(lease, 3, history=[("t", row("5-6"))]))
+    assert ids(broker.read_history(0, "t")) == ["5-1", "5-3", "5-6"]
+
+
+@pytest.mark.parametrize("thread", THREADS)
+def test_cells_of_a_thread_are_trimmed_and_dropped(broker: Any, thread: str) -> None:
+    lease, owner = lease_of(broker), owner_of_thread(thread)
+    cells = [CellAppend(owner, name, n, 0 if n != 2 else 1, b"%d" % n) for name in ("a", "b") for n in (1, 2, 3)]
+    blobs = [BlobPut(owner, f"x{n}", b"data", 0) for n in (1, 2)]
+    settle(broker, commit_of(lease, 1, cells=cells, blobs=blobs))
+    cut: Any = {"cells_trimmed": [(owner, "a", 3)], "cells_dropped": [(owner, "b")], "blobs_dropped": [(owner, "x1")]}
+    settle(broker, commit_of(lease, 2, **cut))
+    rows, data = broker.read_values(0, [(owner, "a", 0, 9), (owner, "b", 0, 9)], ["x1", "x2"])
+    assert rows == [[CellRow(3, 0, b"3")], []] and data == [None, b"data"]
+
+
+def test_runs_of_a_thread_are_told_with_their_ends(broker: Any) -> None:
+    lease = lease_of(broker)
+    settle(broker, commit_of(lease, 1, thread_runs=[("t", "r1", 0), ("t", "r2", NOW_MS), ("u", "r3", NOW_MS)]))
+    assert sorted(broker.runs_of_thread(0, "t")) == [("r1", 0), ("r2", NOW_MS)]
+    assert broker.runs_of_thread(0, "nobody") == []

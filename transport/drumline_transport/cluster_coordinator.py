@@ -137,6 +137,9 @@ class ClusterCoordinator(ClusterParts):
     def list_threads(self, p: int, start: int, count: int) -> list[tuple[str, int]]:
         return self.part(p).list_threads(p, start, count)
 
+    def runs_of_thread(self, p: int, thread: str) -> list[tuple[str, int]]:
+        return self.part(p).runs_of_thread(p, thread)
+
     def open_runs(self, p: int) -> list[str]:
         return self.part(p).open_runs(p)
 

@@ -273,6 +273,8 @@ class Commit:
     thread_runs: list[tuple[str, str, int]] = field(default_factory=list)
     #: `(thread, id of a row)`: the rows of its history behind that vanish, also those that this commit adds
     history_cut: list[tuple[str, str]] = field(default_factory=list)
+    #: `(thread, id of a row)`: rows of its history that go
+    history_dropped: list[tuple[str, str]] = field(default_factory=list)
     #: threads of which nothing is to stay: head, history, cells, blobs, runs with their logs
     threads_deleted: list[str] = field(default_factory=list)
     #: changes nothing: what lies in the inbox need not be sent again to become part of a log

@@ -59,6 +59,8 @@ def write_threads(part: Partition, commit: Commit) -> None:
         history = part.histories.get(thread, Stream())
         for entry_id, _ in history.after(parse_id(after)):
             history.delete(entry_id)
+    for thread, row in commit.history_dropped:
+        part.histories.get(thread, Stream()).delete(parse_id(row))
     for thread, at_ms, values in commit.threads:
         part.threads.setdefault(thread, {}).update({name: to_bytes(value) for name, value in values.items()})
         part.changed[thread] = at_ms
@@ -116,6 +118,10 @@ class MemoryThreads(_Double):
         changed = self._reach().partition(p).changed
         rows = sorted(changed.items(), key=lambda row: (row[1], row[0]), reverse=True)
         return rows[start : start + count]
+
+    def runs_of_thread(self, p: int, thread: str) -> list[tuple[str, int]]:
+        runs = self._reach().partition(p).thread_runs.get(thread, {})
+        return [(run, 0 if ended == _NEVER else int(ended)) for run, ended in runs.items()]
 
 
 def _within(at: tuple[int, int], oldest: str, newest: str) -> bool:

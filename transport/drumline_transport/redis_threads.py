@@ -37,3 +37,12 @@ class RedisThreads(RedisCore):
         key, end = self._keys.threads(p), start + count - 1
         words = iter(self._any.call("ZREVRANGE", key, start, end, "WITHSCORES"))
         return [(text(name), int(float(score))) for name, score in zip(words, words, strict=True)]
+
+    def runs_of_thread(self, p: int, thread: str) -> list[tuple[str, int]]:
+        words = iter(self._any.call("ZRANGE", self._keys.runs(p, thread), 0, -1, "WITHSCORES"))
+        return [(text(run), _ended(score)) for run, score in zip(words, words, strict=True)]
+
+
+def _ended(score: bytes) -> int:
+    at_ms = float(score)
+    return 0 if at_ms == float("inf") else int(at_ms)

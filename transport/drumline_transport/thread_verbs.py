@@ -42,3 +42,7 @@ class ThreadVerbs(Protocol):
     def list_threads(self, p: int, start: int, count: int) -> list[tuple[str, int]]:
         """`(thread, ms at which it changed)` of up to `count` threads, the newest first, after `start` of them."""
         ...
+
+    def runs_of_thread(self, p: int, thread: str) -> list[tuple[str, int]]:
+        """`(run, ms at which it ended, or 0: it has not)` of the runs of a thread whose records have not expired."""
+        ...

@@ -46,6 +46,8 @@ def thread_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
         words += ("Q", key(keys.queue(p), "x"), id_)
     for thread, after in commit.history_cut:
         words += ("H", key(keys.history(p, thread), "x"), after)
+    for thread, row in commit.history_dropped:
+        words += ("Q", key(keys.history(p, thread), "x"), row)
     for thread, at_ms, fields in commit.threads:
         k = key(keys.thread(p, thread), "h")
         pairs: list[Argument] = [word for pair in fields.items() for word in pair]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,16 +13,20 @@ from drumline.checkpoint.tuples import config_of, place_of, put_rows, put_writes
 from drumline.threads.encoding import Encoder
 from drumline.threads.keeping import KeptThreads, codec_of, metadata_shown
 from drumline.threads.loading import program_at
+from drumline.threads.pruning import is_waiting, places_to_drop
 from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
 from drumline.threads.store import Threads, followed
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.loaded import loaded
 from drumline_graph.program import Program
 from drumline_protocol.codec import Codec
+from drumline_protocol.retention import Retention
 from drumline_transport.after_fork import late_import
 
 #: checkpoint rows that are read at once
 _PAGE = 32
+#: as the size of a page: all of them
+_ALL_ROWS = 1 << 40
 
 
 class RowSaver(BaseCheckpointSaver[int]):
@@ -166,19 +171,69 @@ class RowSaver(BaseCheckpointSaver[int]):
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         await self.rows.acopy(str(source_thread_id), str(target_thread_id))
 
-    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        if _is_delete(strategy):
-            for thread in thread_ids:
-                self.rows.delete(str(thread))
-        else:
-            self.rows.drop(but_newest_of=[str(thread) for thread in thread_ids])
+    def prune(
+        self,
+        thread_ids: Sequence[str] | None = None,
+        *,
+        strategy: str = "keep_latest",
+        retention: Retention | None = None,
+    ) -> None:
+        """Keep the newest checkpoint of each namespace of these threads, or nothing (`strategy="delete"`), or what
+        `retention` keeps. None: all threads. What stays can be read, forked and gone on from.
+        """
+        for thread in self._all_threads() if thread_ids is None else map(str, thread_ids):
+            if _is_delete(strategy):
+                self.rows.delete(thread)
+            elif retention is None:
+                self.rows.drop(but_newest_of=[thread])
+            else:
+                rows = self.rows.page(Wanted(thread), _ALL_ROWS)
+                newest = next((row for row in rows if not row.ns), None)
+                waits = newest is not None and not newest.is_theirs and is_waiting(self.rows.fill(newest))
+                places = places_to_drop(rows, retention, time.time() * 1000, waits=waits)
+                if places is None:
+                    self.rows.delete(thread)
+                elif places:
+                    self.rows.drop(places=places)
 
-    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
-        if _is_delete(strategy):
-            for thread in thread_ids:
-                await self.rows.adelete(str(thread))
-        else:
-            await self.rows.adrop(but_newest_of=[str(thread) for thread in thread_ids])
+    async def aprune(
+        self,
+        thread_ids: Sequence[str] | None = None,
+        *,
+        strategy: str = "keep_latest",
+        retention: Retention | None = None,
+    ) -> None:
+        """The twin of `prune`."""
+        threads = (
+            [thread async for thread in self._aall_threads()] if thread_ids is None else list(map(str, thread_ids))
+        )
+        for thread in threads:
+            if _is_delete(strategy):
+                await self.rows.adelete(thread)
+            elif retention is None:
+                await self.rows.adrop(but_newest_of=[thread])
+            else:
+                rows = await self.rows.apage(Wanted(thread), _ALL_ROWS)
+                newest = next((row for row in rows if not row.ns), None)
+                waits = newest is not None and not newest.is_theirs and is_waiting(await self.rows.afill(newest))
+                places = places_to_drop(rows, retention, time.time() * 1000, waits=waits)
+                if places is None:
+                    await self.rows.adelete(thread)
+                elif places:
+                    await self.rows.adrop(places=places)
+
+    def _all_threads(self) -> Iterator[str]:
+        after = ""
+        while page := self.rows.threads(after, _PAGE):
+            yield from page
+            after = page[-1]
+
+    async def _aall_threads(self) -> AsyncIterator[str]:
+        after = ""
+        while page := await self.rows.athreads(after, _PAGE):
+            for thread in page:
+                yield thread
+            after = page[-1]
 
 
 #: what LangGraph's own runner calls of a saver

@@ -129,12 +129,17 @@ def _add_coordinator(parser: argparse.ArgumentParser) -> None:
     _add_role(parser)
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
     parser.add_argument("--lease-ms", type=_positive, metavar="MS", help="silence after which another one takes over")
-    _add_run_log_bytes(parser)
+    _add_kept(parser)
 
 
-def _add_run_log_bytes(parser: argparse.ArgumentParser) -> None:
+def _add_kept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run-log-bytes", type=_positive, metavar="N", help="what is kept of a run's log (default: 1 GiB)"
+    )
+    parser.add_argument(
+        "--retention",
+        metavar="RULES",
+        help="what is kept of threads, as in max_age=30d,max_checkpoints=100,keep=interrupted (default: all)",
     )
 
 
@@ -165,18 +170,24 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_positive, default=2, metavar="N", help="worker processes (default: 2)")
     _add_cluster(parser)
     parser.add_argument("--port", type=_port, metavar="N", help="of the broker that it starts (default: a free one)")
+    parser.add_argument("--fresh", action="store_true", help="forget the threads and runs that an `up` here has left")
     _add_pools(parser, "'*'")
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
     parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
     parser.add_argument("--lease-ms", type=_positive, metavar="MS", help="see `drumline coordinator`")
     parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="see `drumline coordinator`")
-    _add_run_log_bytes(parser)
+    _add_kept(parser)
     _add_log_level(parser)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("graph", metavar="NAME", help="the graph, as coordinators and workers name it")
-    parser.add_argument("--input", default="{}", metavar="JSON", help="the input: JSON, @file.json, or - for stdin")
+    parser.add_argument(
+        "graph", metavar="NAME", help="the graph, as coordinators and workers name it; or app.py:graph, to run it here"
+    )
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--input", default="{}", metavar="JSON", help="the input: JSON, @file.json, or - for stdin")
+    given.add_argument("--resume", metavar="JSON", help="the answer to what the thread asks, given like --input")
+    parser.add_argument("--thread", metavar="ID", help="the thread to run on, which is kept")
     parser.add_argument(
         "--stream",
         default="updates,custom",
@@ -191,9 +202,19 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", action="store_true", help="show threads: how they stand, and what they wait for")
+    parser.add_argument(
+        "--stale", action="store_true", help="only threads that the graphs of today (--app) cannot go on with"
+    )
+    parser.add_argument("--app", action="append", metavar="APP", help="a graph of today, for --stale")
+    parser.add_argument("--version", metavar="TEXT", help="see `drumline coordinator`, for --stale")
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
     parser.add_argument(
-        "--runs", type=_positive, default=20, metavar="N", help="open and failed runs to show (default: 20)"
+        "--runs",
+        type=_positive,
+        default=20,
+        metavar="N",
+        help="open and failed runs, or threads, to show (default: 20)",
     )
     _add_cluster(parser)
 

@@ -9,14 +9,16 @@ from argparse import Namespace
 from typing import Any
 
 from drumline.cli.survey import survey
+from drumline.cli.tables import new_console, span, table
 from drumline.settings import Settings
-
-#: columns of a line that goes to a pipe: nothing is cut off there
-_PIPE_WIDTH = 240
 
 
 def run(args: Namespace) -> int:
-    """Print the survey: tables, or with `--json` one object (see `survey`)."""
+    """Print the survey: tables, or with `--json` one object (see `survey`); with `--threads` the threads."""
+    if args.threads or args.stale:
+        from drumline.cli import ps_threads
+
+        return ps_threads.run(args)
     from drumline.cluster import Cluster
 
     settings = Settings(args)
@@ -30,11 +32,9 @@ def run(args: Namespace) -> int:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console = new_console()
     console.print(f"[bold]{found['broker']}[/]  prefix {found['prefix']}  {found['partitions']} partitions")
-    _table(
+    table(
         console,
         "coordinators",
         found["coordinators"],
@@ -48,7 +48,7 @@ def _print(found: dict[str, Any]) -> None:
     if found["unowned_partitions"]:
         owned = ", ".join(map(str, found["unowned_partitions"]))
         console.print(f"  [yellow]nobody holds partition {owned}: start a coordinator[/]")
-    _table(
+    table(
         console,
         "workers",
         found["workers"],
@@ -61,7 +61,7 @@ def _print(found: dict[str, Any]) -> None:
             "heard": _heard,
         },
     )
-    _table(
+    table(
         console,
         "pools",
         found["pools"],
@@ -72,26 +72,26 @@ def _print(found: dict[str, Any]) -> None:
             "taken": lambda row: str(row["taken"]),
         },
     )
-    _table(
+    table(
         console,
         "open runs",
         found["runs"],
         {
             "id": lambda row: row["run_id"],
             "graph": lambda row: row["graph"],
-            "age": lambda row: _span(row["age_s"]),
+            "age": lambda row: span(row["age_s"]),
             "open tasks": _tasks,
         },
     )
     if found["failed"]:
-        _table(
+        table(
             console,
             "failed lately",
             found["failed"],
             {
                 "id": lambda row: row["run_id"],
                 "graph": lambda row: row["graph"] or "?",
-                "ago": lambda row: _span(max(0.0, time.time() - row["at_ms"] / 1000)),
+                "ago": lambda row: span(max(0.0, time.time() - row["at_ms"] / 1000)),
                 "error": lambda row: row["error"],
             },
         )
@@ -101,35 +101,13 @@ def _print(found: dict[str, Any]) -> None:
         console.print(f"  {found['open_runs'] - len(found['runs'])} more: --runs N shows more of them")
 
 
-def _table(console: Any, title: str, rows: list[dict[str, Any]], columns: dict[str, Any]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    console.print(f"\n[bold]{title}[/]" + ("" if rows else "  none"))
-    if not rows:
-        return
-    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim", show_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=column in ("name", "id"), overflow="fold")
-    for row in rows:
-        style = "" if row.get("alive", True) else "red"
-        table.add_row(*(Text(str(cell(row)), style=style) for cell in columns.values()))
-    console.print(table)
-
-
 def _names(graphs: list[str]) -> str:
     return ", ".join(graphs[:4]) + (f" and {len(graphs) - 4} more" if len(graphs) > 4 else "")
 
 
 def _heard(row: dict[str, Any]) -> str:
-    told = f"{_span(row['age_ms'] / 1000)} ago"
+    told = f"{span(row['age_ms'] / 1000)} ago"
     return told if row["alive"] else f"{told}: dead?"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _tasks(row: dict[str, Any]) -> str:

@@ -9,17 +9,18 @@ import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from drumline.cli.kept_here import graph_here, names_app
 from drumline.settings import Settings, UsageError
+from drumline_graph.types import Command
 from drumline_protocol.errors import LangChainMissing
 from drumline_protocol.failure import NODE
 
 if TYPE_CHECKING:
-    from drumline.cluster import RunStream
     from drumline.graph.call_types import RunConfig
     from drumline_graph.types import StreamMode
 
@@ -49,13 +50,17 @@ def run(args: Namespace) -> int:
     config = {} if args.config is None else read_json(args.config, "--config")
     if not isinstance(config, dict):
         raise UsageError(f"--config is a JSON object, not {config!r}")
+    if args.thread is not None:
+        configurable = {**(config.get("configurable") or {}), "thread_id": args.thread}
+        config = {**config, "configurable": configurable}
+    if args.resume is not None:
+        if args.thread is None:
+            raise UsageError("--resume answers what a thread asks: name it with --thread")
+        input = Command(resume=read_json(args.resume, "--resume"))
     modes = read_modes(args.stream)
-
-    from drumline.cluster import Cluster
-
     output = _output(args, modes)
-    with Cluster(settings.broker(), prefix=settings.prefix()) as cluster, _plain_warnings(), _terminable():
-        stream = cluster.graph(args.graph).stream(
+    with _graph(args, settings) as graph, _plain_warnings(), _terminable():
+        stream = graph.stream(
             input,
             cast("RunConfig", config),
             context=context,
@@ -63,20 +68,39 @@ def run(args: Namespace) -> int:
             subgraphs=output.needs_subgraphs,
         )
         try:
-            with stream, output:
+            with closing(stream), output:
                 for item in _items(stream):
                     ns, mode, payload = item if output.needs_subgraphs else ((), *item)
                     output.show(ns, mode, payload)
         except (KeyboardInterrupt, _Terminated) as end:
-            _say(f"run {stream.run_id} was cancelled")
+            _say(f"run {_id_of(stream)} was cancelled")
             return INTERRUPTED if isinstance(end, KeyboardInterrupt) else TERMINATED
         except _RunFailed as failure:
-            _say(_told(args.graph, stream, failure.error))
+            _say(_told(args.graph, _id_of(stream), failure.error))
             return FAILED
     return 0
 
 
-def _items(stream: RunStream[Any]) -> Iterator[Any]:
+@contextmanager
+def _graph(args: Namespace, settings: Settings) -> Iterator[Any]:
+    """The graph that is named: one of a cluster, or one of an app, which then runs in this process."""
+    if names_app(args.graph):
+        if args.broker:
+            raise UsageError(f"{args.graph!r} runs in this process: name the graph alone to run it on {args.broker}")
+        with graph_here(args.graph, settings, keeps=args.thread is not None) as graph:
+            yield graph
+        return
+    from drumline.cluster import Cluster
+
+    with Cluster(settings.broker(), prefix=settings.prefix()) as cluster:
+        yield cluster.graph(args.graph)
+
+
+def _id_of(stream: Any) -> str:
+    return str(getattr(stream, "run_id", "of this process"))
+
+
+def _items(stream: Any) -> Iterator[Any]:
     try:
         yield from stream
     except LangChainMissing as error:
@@ -134,7 +158,7 @@ def read_modes(text: str) -> list[StreamMode]:
     return cast("list[StreamMode]", list(modes))
 
 
-def _told(graph: str, stream: RunStream[Any], error: Exception) -> str:
+def _told(graph: str, run_id: str, error: Exception) -> str:
     """The error of a run: the worker's traceback, if there is one, then one line."""
     from drumline_graph.errors import DrumlineError
     from drumline_protocol.errors import ClusterError, RemoteError
@@ -150,7 +174,7 @@ def _told(graph: str, stream: RunStream[Any], error: Exception) -> str:
     where = f" in {places[-1]}" if places else ""
     own = isinstance(error, DrumlineError)
     text = str(error) if own or isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
-    return "\n".join([*once, f"drumline: run {stream.run_id} of graph {graph!r} failed{where}: {text}"])
+    return "\n".join([*once, f"drumline: run {run_id} of graph {graph!r} failed{where}: {text}"])
 
 
 def _user_frames(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from drumline.apps import load_programs
 from drumline.cli.signals import stop_on_signals
 from drumline.cluster.environment import serve_here
+from drumline.langgraph_json import read_project
 from drumline.settings import Settings
 from drumline.store.serving import stores_of
 
@@ -95,6 +96,9 @@ def _coordinate(
 
     chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
     chosen.run_log_bytes = settings.run_log_bytes() or chosen.run_log_bytes
+    project = None if settings.apps() else read_project()
+    chosen.retention = settings.retention() or (None if project is None else project.retention)
+    chosen.retention_sweep_ms = (project and project.retention_sweep_ms) or chosen.retention_sweep_ms
     coordinator = Coordinator(broker, Apps(programs, broker.protocol), name, chosen, on_ready=ready)
     renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
     coordinator.keeper.renewer = renewer

@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environ
 from drumline.cli.reaper import Reaper
 from drumline.cli.signals import stop_on_signals
 from drumline.langgraph_json import read_project
+from drumline.retention_text import text_of
 from drumline.settings import Settings, UsageError
 from drumline.up_file import state_file
 from drumline_graph.errors import DrumlineError
@@ -37,6 +40,10 @@ DRAIN_S = 5.0
 _KILL_AFTER_S = 5.0
 #: how often the broker is looked at
 _BROKER_LOOK_S = 1.0
+
+
+#: where the broker of an `up` keeps its data: threads and open runs outlive the `up`
+BROKER_FOLDER = Path(".drumline", "broker")
 
 
 class NoServer(DrumlineError):
@@ -105,7 +112,10 @@ def _broker(args: Namespace, console: Console, reaper: Reaper) -> Iterator[tuple
     if program is None:
         raise NoServer
     began = time.monotonic()
-    with LocalServer(program, port=args.port) as server:
+    folder = Path.cwd() / BROKER_FOLDER
+    if args.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    with LocalServer(program, port=args.port, directory=folder) as server:
         assert server.pid is not None
         reaper.watch(server.pid)
         _row(console, "broker", server.url, f"{program.name} ready after {time.monotonic() - began:.1f} s")
@@ -133,6 +143,8 @@ def _children(
     coordinator += [] if args.lease_ms is None else ["--lease-ms", str(args.lease_ms)]
     run_log_bytes = settings.run_log_bytes()
     coordinator += [] if run_log_bytes is None else ["--run-log-bytes", str(run_log_bytes)]
+    retention = settings.retention()
+    coordinator += [] if retention is None else ["--retention", text_of(retention)]
     for pool in settings.pools(["*"]):
         worker += ["--pool", pool]
     worker += [] if args.concurrency is None else ["--concurrency", str(args.concurrency)]

@@ -20,7 +20,15 @@ from drumline_protocol.failure import rebuild
 from drumline_protocol.graph_codecs import table_of
 from drumline_protocol.ids import partition_of, partition_of_run
 from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, DELETE_TIMEOUT_MS
-from drumline_protocol.messages import CancelRun, DeleteRun, DeleteThread, DrainRun, RunRequest, ThreadSaves
+from drumline_protocol.messages import (
+    CancelRun,
+    DeleteRun,
+    DeleteThread,
+    DrainRun,
+    PruneThread,
+    RunRequest,
+    ThreadSaves,
+)
 from drumline_protocol.request_digest import Asked, digest_of
 from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
@@ -195,7 +203,7 @@ class Link:
         if isinstance(fact, RunStarted):
             asked.check(run_id, fact.graph, fact.fingerprint, fact.digest)
 
-    def ask_thread(self, message: ThreadSaves | DeleteThread) -> None:
+    def ask_thread(self, message: ThreadSaves | DeleteThread | PruneThread) -> None:
         """Ask for a change of a thread that is no run, and wait until it is made. Raises why it was not.
 
         NoCoordinator if nobody answers: then it may still be made.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from heapq import merge
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from drumline.cluster.link import Link
 from drumline.cluster.thread_store import ClusterThreads
+from drumline.threads.loading import load, read, run_loading
+from drumline_coordinator.thread_run import ThreadRun
+from drumline_graph.program import Program
 from drumline_protocol.checkpoints import outcomes
-from drumline_protocol.errors import UnknownThread
+from drumline_protocol.errors import ThreadMismatch, UnknownThread
 from drumline_protocol.history import History, save_in
-from drumline_protocol.messages import DeleteThread
+from drumline_protocol.messages import DeleteThread, PruneThread
 from drumline_protocol.new_ids import new_run_id
-from drumline_protocol.threads import PAUSED, ThreadHead
+from drumline_protocol.retention import KEEP_LATEST, Retention
+from drumline_protocol.threads import FAILED, PAUSED, ThreadHead
 
 T = TypeVar("T")
 
@@ -24,6 +29,8 @@ _PAGE = 100
 
 #: what is told of several threads, or of what waits in them
 Rows = list[dict[str, Any]]
+
+Texts = list[str]
 
 
 class ThreadsOfCluster:
@@ -77,6 +84,43 @@ class ThreadsOfCluster:
         A thread that is not there is as good as deleted.
         """
         self._link.ask_thread(DeleteThread(new_run_id(thread_id), thread_id))
+
+    def prune(
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: Literal["keep_latest", "delete"] = "keep_latest",
+        retention: Retention | None = None,
+    ) -> None:
+        """Keep the newest checkpoint of each of these threads, or nothing (`strategy="delete"`), or what `retention`
+        keeps of them. Returns when the rest is gone.
+
+        What stays can be read, forked and gone on from. Logs of runs that began before it go too. A thread that is not
+        there is as good as pruned. ThreadBusy while a run holds a thread, or waits for it: those before it are pruned.
+        """
+        if strategy not in ("keep_latest", "delete"):
+            raise ValueError(f"unknown strategy {strategy!r} of prune: it is 'keep_latest' or 'delete'")
+        rules = (retention or KEEP_LATEST).as_dict()
+        for thread in map(str, thread_ids):
+            if strategy == "delete":
+                self.delete(thread)
+            else:
+                self._link.ask_thread(PruneThread(new_run_id(thread), thread, rules))
+
+    def retain(self, thread_id: str, retention: Retention | None) -> None:
+        """From now on a thread has rules of its own, which coordinators follow in place of its graph's and the
+        cluster's; None: no more. ThreadBusy while a run holds the thread, UnknownThread.
+        """
+        rules = {} if retention is None else retention.as_dict()
+        self._link.ask_thread(PruneThread(new_run_id(thread_id), thread_id, rules, own=True))
+
+    async def aprune(self, thread_ids: Sequence[str], **given: Any) -> None:
+        """The twin of `prune` for an event loop."""
+        await _in_thread(self.prune, thread_ids, **given)
+
+    async def aretain(self, thread_id: str, retention: Retention | None) -> None:
+        """The twin of `retain` for an event loop."""
+        await _in_thread(self.retain, thread_id, retention)
 
     def copy(self, thread_id: str, to: str) -> None:
         """Copy the history of a thread to a new one. UnknownThread, ThreadMoved if `to` has a history."""
@@ -143,6 +187,27 @@ class ThreadsOfCluster:
                     told = {"thread_id": head.id, "graph": head.graph, "run_id": head.run, "since_ms": head.updated_ms}
                     found.append({**told, "interrupt": question})
         return sorted(found, key=lambda row: row["since_ms"])
+
+    def stale(self, graphs: Mapping[str, Any], *, graph: str | None = None) -> Rows:
+        """Threads that wait and that the graphs of today cannot go on with, as `get` tells of them, with
+        `"why": [str]`: what is missing. `graphs`: compiled graphs by the names under which they are served; threads of
+        others are left out.
+        """
+        found: list[dict[str, Any]] = []
+        for head in self._heads(None, graph, None):
+            if head.status in (PAUSED, FAILED) and head.graph in graphs:
+                why = self._mismatch(head, graphs[head.graph].program)
+                if why:
+                    found.append({**self._told(head), "why": why})
+        return found
+
+    def _mismatch(self, head: ThreadHead, program: Program) -> Texts:
+        store = ClusterThreads(self._link, head.graph, program)
+        try:
+            run_loading(load(program, ThreadRun(head.id), "", None), partial(read, store, head.id))
+        except ThreadMismatch as error:
+            return [f"{text} (at {error.ns!r})" if error.ns else text for text in error.differences]
+        return []
 
     def _heads(self, status: str | None, graph: str | None, metadata: Mapping[str, Any] | None) -> Iterator[ThreadHead]:
         wanted = dict(metadata or {})

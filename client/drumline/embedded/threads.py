@@ -15,6 +15,7 @@ from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
+from drumline_graph.warnings import RunWarning, tell
 from drumline_protocol.checkpoints import Save, joined_ns
 from drumline_worker.job import JobThread
 
@@ -55,10 +56,16 @@ class OpenThread:
     def load(self) -> None:
         """Read what the run begins from."""
         self.run.saved = run_loading(self._loading, lambda asked: read(self._store, self.run.id, asked))
+        self._tell()
 
     async def aload(self) -> None:
         """The twin of `load`."""
         self.run.saved = await arun_loading(self._loading, lambda asked: aread(self._store, self.run.id, asked))
+        self._tell()
+
+    def _tell(self) -> None:
+        for note in self.run.notes:
+            tell(note, RunWarning)
 
     def keep(self, saves: Sequence[Save]) -> None:
         """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""

@@ -14,13 +14,14 @@ from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.types import All, Checkpointer, ensure_valid_checkpointer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from typing_extensions import Self
 
     from drumline.graph.node_types import NodeInputT, Router, StateNode
     from drumline_graph.types import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+    from drumline_protocol.retention import Retention
 
 
 class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
@@ -73,6 +74,8 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
         name: str | None = None,
         transformers: Any = None,
         strict_wire: bool | None = None,
+        migrate: Callable[..., Any] | None = None,
+        retention: Retention | None = None,
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Check the graph and make it runnable.
 
@@ -80,7 +83,10 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
         what nodes get as `store` and `runtime.store`: any object with the methods of `BaseStore`, LangGraph's own ones
         too. `strict_wire` (default: the environment's `DRUMLINE_STRICT_WIRE`) sends every value of embedded runs
         through the wire codec, to find early what a cluster would refuse. `DRUMLINE_VERSION` in the environment is the
-        deployment's version, part of the graph's fingerprint. Raises GraphDefinitionError (a ValueError) for a graph
+        deployment's version, part of the graph's fingerprint. `migrate(values)`, or `migrate(values, fingerprint)`,
+        makes the state of a thread that another version of the graph has left into one of this version: a dict by key
+        in, a dict of all keys out; `fingerprint` is the beginning of the other version's ("" if it is not known).
+        `retention` says what a cluster keeps of its threads. Raises GraphDefinitionError (a ValueError) for a graph
         that cannot run, TypeError for a store or a checkpointer that is none, FeatureNotBuilt for parts of LangGraph's
         interface that are not built yet.
         """
@@ -102,6 +108,8 @@ class StateGraph(Builder[StateT, ContextT, InputT, OutputT]):
             persists=checkpointer if isinstance(checkpointer, bool) else None,
             store=store,
             cache=cache,
+            migrate=migrate,
+            retention=retention,
         )
         return CompiledStateGraph(
             program, builder=self, debug=debug, strict_wire=strict_wire, checkpointer=checkpointer or None

@@ -35,6 +35,9 @@ except ImportError:  # before delta channels
 #: the version of the form that LangGraph 1.2 writes
 VERSION = 4
 
+#: in the metadata of a graph with `migrate=`: the version of the graph that made a checkpoint
+FINGERPRINT = "drumline_fingerprint"
+
 #: keys of `versions_seen` that name no node
 _INPUT = "__input__"
 
@@ -101,6 +104,8 @@ def put_of(
     }
     parents = {names.their_ns(ns): id_ for ns, id_ in checkpoint.parents.items()}
     metadata = {"source": checkpoint.source, "step": checkpoint.step, "parents": parents}
+    if program.migrate is not None:  # LangGraph has no place for it, so it stands there only where it is needed
+        metadata[FINGERPRINT] = checkpoint.fingerprint
     new = {channel: version for channel, version in versions.items() if place.stored.get(channel) != version}
     place.at, place.stored, place.null = checkpoint.id, versions, []
     return config, put, metadata, new
@@ -192,6 +197,7 @@ def saved_of(
         values[TASKS] = [our_value(item) for item in values[TASKS]]
     parent = (found.parent_config or {}).get("configurable", {}).get("checkpoint_id") or ""
     own = {"source", "step", "parents"}
+    fingerprint = metadata.pop(FINGERPRINT, "")
     updated = checkpoint.get("updated_channels")
     ours = Checkpoint(
         checkpoint["id"],
@@ -200,7 +206,7 @@ def saved_of(
         metadata.get("source", ""),
         metadata.get("step", -1),
         _milliseconds(checkpoint.get("ts")),
-        taken_cells(values, theirs, program),
+        taken_cells(values, theirs, program, fingerprint),
         {channel: numbers[version] for channel, version in theirs.items() if version in numbers},
         {
             node: {channel: numbers[version] for channel, version in of.items() if version in numbers}
@@ -211,6 +217,7 @@ def saved_of(
         [],
         {names.our_ns(of): id_ for of, id_ in (metadata.get("parents") or {}).items()},
         {key: value for key, value in metadata.items() if key not in own},
+        fingerprint,
     )
     saved = Saved(ours, [], is_head)
     ours.tasks = tasks_of(program, saved)

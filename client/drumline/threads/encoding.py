@@ -43,6 +43,7 @@ from drumline_protocol.checkpoints import (
     PendingWrite,
     Saved,
     TaskWrites,
+    fingerprint_kept,
     split_ns,
 )
 from drumline_protocol.codec import Codec
@@ -154,7 +155,7 @@ def checkpoint_rows(
         checkpoint.parent,
         graph,
         str(checkpoint.metadata.get("run_id", "")),
-        encode_facts(facts_of(checkpoint)),
+        encode_facts(facts_of(checkpoint, graph)),
         encode_metadata(checkpoint.metadata),
         cells,
         standing.newest,
@@ -205,8 +206,8 @@ def writes_row(encoder: Encoder, thread: str, saved: TaskWrites) -> WritesRow:
     return WritesRow(thread, saved.ns, saved.checkpoint, saved.task, path, slots, meets)
 
 
-def facts_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a row says of a checkpoint beside its cells."""
+def facts_of(checkpoint: Checkpoint, graph: str) -> dict[str, Any]:
+    """What a row says of a checkpoint beside its cells, and beside the graph that runs as a whole."""
     facts: dict[str, Any] = {
         "source": checkpoint.source,
         "step": checkpoint.step,
@@ -220,9 +221,15 @@ def facts_of(checkpoint: Checkpoint) -> dict[str, Any]:
         facts["updated"] = list(checkpoint.updated)
     if checkpoint.tasks:
         facts["tasks"] = [[task.name, task.path, task.triggers, task.hidden] for task in checkpoint.tasks]
-    if checkpoint.fingerprint:
-        facts["fingerprint"] = checkpoint.fingerprint
+    kept = fingerprint_kept(checkpoint.fingerprint)
+    if kept != _fingerprint_in(graph):  # of a graph within
+        facts["fingerprint"] = kept
     return facts
+
+
+def _fingerprint_in(graph: str) -> str:
+    """What a row's `graph` has of a fingerprint."""
+    return graph.partition(" ")[0]
 
 
 def encode_facts(facts: Mapping[str, Any]) -> bytes:
@@ -252,7 +259,7 @@ def checkpoint_of(encoder: Encoder, program: Program | None, found: Found) -> Ch
     ns = split_ns(row.ns)
     cells = cells_of(encoder, found)
     if program is not None:
-        cells = taken_cells(cells, facts["versions"], program)
+        cells = taken_cells(cells, facts["versions"], program, facts.get("fingerprint", _fingerprint_in(row.graph)))
     tasks = [
         PlannedTask(task_id(row.id, ns, step + 1, path_key_of(path)), name, tuple(path), tuple(triggers), None, hidden)
         for name, path, triggers, hidden in facts.get("tasks", ())
@@ -271,7 +278,7 @@ def checkpoint_of(encoder: Encoder, program: Program | None, found: Found) -> Ch
         tasks,
         facts.get("parents", {}),
         PLAIN.decode(row.metadata),
-        facts.get("fingerprint", ""),
+        facts.get("fingerprint", _fingerprint_in(row.graph)),
     )
 
 

@@ -19,6 +19,7 @@ from drumline_graph.channels import NamedBarrierValue, NamedBarrierValueAfterFin
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import JOIN_PREFIX, TASKS
 from drumline_graph.program import Program
+from drumline_protocol.checkpoints import made_by
 
 
 def shown_values(cells: Mapping[str, Any], versions: Iterable[str], program: Program | None = None) -> dict[str, Any]:
@@ -44,11 +45,17 @@ def _shown_join(cell: Any, finishes: bool) -> Any:
     return set(cell)
 
 
-def taken_cells(values: Mapping[str, Any], versions: Mapping[str, Any], program: Program) -> dict[str, Any]:
+def taken_cells(
+    values: Mapping[str, Any], versions: Mapping[str, Any], program: Program, fingerprint: str = ""
+) -> dict[str, Any]:
     """The cells of a graph out of what a checkpoint holds: channels that it does not have are left out, and those
     that the checkpoint does not know begin as in a new run.
+
+    `fingerprint` is what the checkpoint has of its graph's: of another version `migrate` is to see all channels.
     """
     cells: dict[str, Any] = {}
+    if program.migrate is not None and not made_by(fingerprint, program.fingerprint):
+        cells = {name: value for name, value in values.items() if name not in program.channels}
     for name, spec in program.channels.items():
         value = values.get(name, MISSING)
         if value is MISSING:

@@ -11,12 +11,9 @@ from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
 from drumline.threads.store import Threads, followed, threads_of
 from drumline_graph.program import Program
 from drumline_graph.weakly import once_per_object
-from drumline_protocol.checkpoints import Checkpoint, Save, Saved
+from drumline_protocol.checkpoints import Checkpoint, Save, Saved, fingerprint_kept
 from drumline_protocol.codec import Codec
 from drumline_protocol.graph_codecs import table_of
-
-#: characters of a fingerprint that tell graphs of one name apart
-_PRINT = 12
 
 #: checkpoint rows that are read at once
 _PAGE = 32
@@ -46,7 +43,7 @@ class KeptThreads:
         self._rows = rows = saver.rows
         self._program = program
         self._base = base
-        self._graph = f"{program.fingerprint[:_PRINT]} {program.name}"
+        self._graph = f"{fingerprint_kept(program.fingerprint)} {program.name}"
         #: the same over LangGraph's interface, if it was LangGraph that wrote the thread
         self._theirs: Threads | None = None
         self._encoder = Encoder(codec_of(program), takes_objects=rows.takes_objects)

@@ -13,6 +13,7 @@ from drumline.threads.rows import (
     Found,
     Kept,
     Name,
+    Place,
     Row,
     Slot,
     ValueRow,
@@ -22,8 +23,6 @@ from drumline.threads.rows import (
     needed,
 )
 from drumline_protocol.errors import ThreadConflict
-
-Place = tuple[str, str]
 
 
 class _Scope:
@@ -67,7 +66,7 @@ class MemoryRows:
                     _put(scope.written.setdefault(row.checkpoint, {}), row)
 
     def _check(self, rows: Sequence[Row]) -> None:
-        newest: dict[Place, str] = {}
+        newest: dict[tuple[str, str], str] = {}
         for row in rows:
             if type(row) is CheckpointRow:
                 place = row.thread, row.ns
@@ -127,13 +126,20 @@ class MemoryRows:
                 copied.written.update({id_: dict(written) for id_, written in scope.written.items()})
                 copied.newest = max(copied.checkpoints, default="")
 
-    def drop(self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = ()) -> None:
+    def threads(self, after: str, size: int) -> list[str]:
+        with self._lock:
+            return sorted(thread for thread in self._threads if thread > after)[:size]
+
+    def drop(
+        self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = (), places: Sequence[Place] = ()
+    ) -> None:
         with self._lock:
             for thread, scopes in list(self._threads.items()):
                 for ns, scope in list(scopes.items()):
                     gone = [row.id for row in scope.checkpoints.values() if row.run and row.run in runs]
                     if thread in but_newest_of:
                         gone = [id_ for id_ in scope.checkpoints if id_ != scope.newest]
+                    gone += [id_ for at, within, id_ in places if (at, within) == (thread, ns)]
                     if gone:
                         _drop(scope, gone)
                     if not scope.checkpoints:
@@ -161,8 +167,13 @@ class MemoryRows:
     async def acopy(self, source: str, target: str) -> None:
         self.copy(source, target)
 
-    async def adrop(self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = ()) -> None:
-        self.drop(runs=runs, but_newest_of=but_newest_of)
+    async def athreads(self, after: str, size: int) -> list[str]:
+        return self.threads(after, size)
+
+    async def adrop(
+        self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = (), places: Sequence[Place] = ()
+    ) -> None:
+        self.drop(runs=runs, but_newest_of=but_newest_of, places=places)
 
 
 def _stands_on(scope: _Scope, row: CheckpointRow) -> list[ValueRow]:

@@ -157,6 +157,14 @@ class Wanted:
     before: str | None = None
 
 
+class Place(NamedTuple):
+    """Where a checkpoint row lies."""
+
+    thread: str
+    ns: str
+    checkpoint: str
+
+
 class Rows(Protocol):
     """Keeps rows. Each method has an async twin, whose name begins with `a`. Safe to share among threads and loops."""
 
@@ -213,14 +221,27 @@ class Rows(Protocol):
         """The twin of `copy`."""
         ...
 
-    def drop(self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = ()) -> None:
-        """Drop the checkpoints of these runs, and all but the newest of each namespace of these threads.
+    def threads(self, after: str, size: int) -> list[str]:
+        """The ids of up to `size` threads, in order, those that sort behind `after`."""
+        ...
+
+    async def athreads(self, after: str, size: int) -> list[str]:
+        """The twin of `threads`."""
+        ...
+
+    def drop(
+        self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = (), places: Sequence[Place] = ()
+    ) -> None:
+        """Drop the checkpoints of these runs, all but the newest of each namespace of these threads, and those at these
+        places.
 
         What is left stays readable: value rows that it stands on are kept.
         """
         ...
 
-    async def adrop(self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = ()) -> None:
+    async def adrop(
+        self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = (), places: Sequence[Place] = ()
+    ) -> None:
         """The twin of `drop`."""
         ...
 

@@ -12,6 +12,7 @@ from drumline.threads.loading import Read, aread, arun_loading, read, run_loadin
 from drumline.threads.snapshots import snapshot
 from drumline.threads.states import places_below, show
 from drumline.threads.store import Threads, threads_of
+from drumline_coordinator.code_changes import fitted
 from drumline_graph.program import Program
 from drumline_graph.types import StateSnapshot
 from drumline_protocol.checkpoints import Saved
@@ -37,6 +38,7 @@ async def astate(
 
 def record(program: Program, thread: str, saved: Saved) -> StateSnapshot:
     """A checkpoint as the record of the superstep behind it."""
+    saved = fitted(program, saved)
     return snapshot(program, thread, saved, live=False, below=places_below(program, thread, saved))
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from drumline.threads import sqlite_script as script
-from drumline.threads.rows import CheckpointRow, Found, Row, Wanted
+from drumline.threads.rows import CheckpointRow, Found, Place, Row, Wanted
 from drumline.threads.sqlite_script import SCHEMA, SETTINGS, Script
 
 T = TypeVar("T")
@@ -68,11 +68,21 @@ class _SqlRows:
     async def acopy(self, source: str, target: str) -> None:
         await self.arun(script.copy(source, target), writes=True)
 
-    def drop(self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = ()) -> None:
-        self.run(script.drop(runs, but_newest_of), writes=True)
+    def threads(self, after: str, size: int) -> list[str]:
+        return self.run(script.threads(after, size))
 
-    async def adrop(self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = ()) -> None:
-        await self.arun(script.drop(runs, but_newest_of), writes=True)
+    async def athreads(self, after: str, size: int) -> list[str]:
+        return await self.arun(script.threads(after, size))
+
+    def drop(
+        self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = (), places: Sequence[Place] = ()
+    ) -> None:
+        self.run(script.drop(runs, but_newest_of, places), writes=True)
+
+    async def adrop(
+        self, *, runs: Sequence[str] = (), but_newest_of: Sequence[str] = (), places: Sequence[Place] = ()
+    ) -> None:
+        await self.arun(script.drop(runs, but_newest_of, places), writes=True)
 
 
 class SqliteRows(_SqlRows):

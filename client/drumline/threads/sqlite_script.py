@@ -19,6 +19,7 @@ from drumline.threads.rows import (
     CheckpointRow,
     Found,
     Kept,
+    Place,
     Row,
     Slot,
     ValueRow,
@@ -243,9 +244,23 @@ def copy(source: str, target: str) -> Script[None]:
         yield f"{into} SELECT ?, {others} FROM drumline_rows WHERE scope = ?", (new, scope)
 
 
-def drop(runs: Sequence[str], but_newest_of: Sequence[str]) -> Script[None]:
-    """Drop the checkpoints of these runs, and all but the newest of each namespace of these threads."""
+def threads(after: str, size: int) -> Script[list[str]]:
+    """The ids of up to `size` threads, in order, those that sort behind `after`."""
+    found = yield (
+        "SELECT DISTINCT thread FROM drumline_scopes WHERE thread > ? ORDER BY thread LIMIT ?",
+        (after, size),
+    )
+    return [thread for (thread,) in found]
+
+
+def drop(runs: Sequence[str], but_newest_of: Sequence[str], places: Sequence[Place]) -> Script[None]:
+    """Drop the checkpoints of these runs, all but the newest of each namespace of these threads, and those at these
+    places.
+    """
     gone: dict[int, list[Any]] = {}
+    for thread, ns, id_ in places:
+        for (scope,) in (yield _SCOPE, (thread, ns)):
+            gone.setdefault(scope, []).append(packed(id_))
     for run in runs:
         for scope, id_ in (yield "SELECT scope, id FROM drumline_rows WHERE run = ?", (run,)):
             gone.setdefault(scope, []).append(id_)

@@ -10,6 +10,7 @@ from typing import Any
 
 from drumline.threads.loading import Read, tasks_of
 from drumline.threads.snapshots import no_snapshot, snapshot
+from drumline_coordinator.code_changes import fitted
 from drumline_graph.graphs_within import graphs_within
 from drumline_graph.program import Program
 from drumline_graph.types import StateSnapshot
@@ -27,6 +28,7 @@ def show(program: Program, thread: str, ns: str, id_: str, config: Any, *, subgr
     saved = yield Read(ns, id_, program=program)
     if saved is None:
         return no_snapshot(config)
+    saved = fitted(program, saved)
     below = places_below(program, thread, saved)
     if subgraphs:
         graphs = graphs_within(program)

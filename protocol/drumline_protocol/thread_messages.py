@@ -1,0 +1,47 @@
+"""Messages about threads that are of no run. Import them from `drumline_protocol.messages`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class ThreadSaves:
+    """What somebody outside of any run adds to a thread whose head is the checkpoint `head` ("": it has none).
+
+    `rows` are encoded `Checkpoint`s and `TaskWrites`. `run` names the answer: a log of that id tells how it ended.
+    """
+
+    run: str
+    thread: str
+    head: str
+    rows: list[bytes]
+    graph: str = ""
+
+
+@dataclass(slots=True)
+class DeleteThread:
+    """Keep nothing of a thread, nor of its runs; one that is open ends. `run` names the answer, as in `ThreadSaves`."""
+
+    run: str
+    thread: str
+
+
+#: in place of the run that names the answer to a message: nobody waits for one
+NO_ANSWER = "none"
+
+
+@dataclass(slots=True)
+class PruneThread:
+    """Drop what of a thread no `Retention` keeps (`retention` is one as a dict); if no checkpoint stays, all of it.
+
+    An empty `retention` means the one that holds for the thread. `own`: from now on it is the thread's own, and nothing
+    goes yet. `run` names the answer, as in `ThreadSaves`; `NO_ANSWER`: nobody waits for one, and a thread that is busy
+    is left alone.
+    """
+
+    run: str
+    thread: str
+    retention: dict[str, Any]
+    own: bool = False
