@@ -102,9 +102,9 @@ class Alarms:
         for member in due:
             if member not in told:
                 message = timer_of(member)
-                told.add(member)
                 if message is not None:
                     self._broker.push_inbox(index, message.run, wire.encode(self._codec, message))
+                told.add(member)  # now: one that was not pushed rings again
         now, at = self._broker.next_timer(index)
         local = self._clock_ms()
         self._ahead[index] = now - local

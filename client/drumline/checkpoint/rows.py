@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-import weakref
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from drumline_transport.after_fork import late_import
 
 #: checkpoint rows that are read at once
 _PAGE = 32
+#: graphs that a saver remembers
+_PROGRAMS_MAX = 64
 #: as the size of a page: all of them
 _ALL_ROWS = 1 << 40
 
@@ -44,12 +47,18 @@ class RowSaver(BaseCheckpointSaver[int]):
                 "drumline writes values with its own codec; drumline.types.register(cls) teaches it a class",
             )
         self.rows = rows
-        #: graphs whose runs have used this saver: their classes are known when it is asked by hand
-        self._programs: weakref.WeakSet[Program] = weakref.WeakSet()
+        #: the graphs whose runs have used this saver last, by name and fingerprint: when it is asked by hand, it knows
+        #: their classes and channels. A graph that its caller has dropped stays: what is told must not hang on that
+        self._programs: OrderedDict[tuple[str, str], Program] = OrderedDict()
+        self._remembering = threading.Lock()
 
     def threads_for(self, program: Program, base: str = "") -> Threads:
         """The threads as a run of a graph sees them. A subclass that has methods of its own is asked by these."""
-        self._programs.add(program)
+        with self._remembering:
+            self._programs[program.name, program.fingerprint] = program
+            self._programs.move_to_end((program.name, program.fingerprint))
+            if len(self._programs) > _PROGRAMS_MAX:
+                self._programs.popitem(last=False)
         if any(getattr(type(self), name) is not getattr(RowSaver, name) for name in _METHODS):
             return followed(self, program, base)
         return KeptThreads(self, program, base)
@@ -66,7 +75,8 @@ class RowSaver(BaseCheckpointSaver[int]):
     def _tuple(self, found: Found) -> CheckpointTuple:
         """A checkpoint with the classes of its graph: the very one, or another version of it, if one is here."""
         fingerprint, _, name = found.row.graph.partition(" ")
-        programs = [program for program in self._programs if program.name == name]
+        with self._remembering:
+            programs = [program for program in reversed(self._programs.values()) if program.name == name]
         programs.sort(key=lambda program: not program.fingerprint.startswith(fingerprint))
         if not programs:
             return tuple_of(self._encoder(), found, None)
