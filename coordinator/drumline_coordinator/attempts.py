@@ -126,6 +126,8 @@ def on_error(machine: Machine, event: TaskError) -> None:
         return
     keep_called(machine, task, event.rows)
     if event.retry_ms < 0:
+        if 0 <= event.answers < len(task.answers):  # whoever is asked may answer again
+            keep_answers(machine, task, task.answers[: event.answers])
         fail_task(machine, task, event.error)
         return
     due_ms = machine.now_ms + event.retry_ms

@@ -306,6 +306,14 @@ class NodeError:
     error: BaseException
 
 
+#: attribute of an exception that `interrupt` raised for an answer of another form: the task that asked, and how many
+#: answers it had before
+INVALID_RESUME = "drumline_invalid_resume"
+
+
 def is_invalid_resume(error: BaseException) -> bool:
-    """Whether the exception says that a resume value did not fit (an `UnknownInterruptError`)."""
-    return isinstance(error, UnknownInterruptError)
+    """Whether `interrupt` raised the exception: an answer has not the form that `response_schema` says.
+
+    The question waits on. An answer to a question that does not wait is an `UnknownInterruptError`.
+    """
+    return hasattr(error, INVALID_RESUME)

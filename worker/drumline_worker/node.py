@@ -19,7 +19,7 @@ from typing import Any
 from drumline_graph.callables import is_runnable
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.constants import INTERRUPT, START
-from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
+from drumline_graph.errors import INVALID_RESUME, GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.program import Branch, Node
 from drumline_graph.routing import router_input
@@ -208,6 +208,9 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
         error, delay_ms = broken, -1.0
     raised = TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error, retry_ms=delay_ms)
     raised.called = next(job.called) if delay_ms >= 0 else 0
+    asker, before = getattr(error, INVALID_RESUME, ("", -1))
+    if asker == job.task:
+        raised.answers = before
     if job.thread is not None and job.thread.rows is not None:
         with suppress(EncodeError):  # they begin anew then: the error is what matters
             raised.rows = job.thread.rows()
