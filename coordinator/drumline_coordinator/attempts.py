@@ -15,7 +15,8 @@ from drumline_coordinator.called import keep_called
 from drumline_coordinator.checkpointing import keep_answers, keep_writes
 from drumline_coordinator.fold_tasks import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import bubble, fail_task
+from drumline_coordinator.nesting import Ending, bubble, end_graph, fail_task
+from drumline_coordinator.step_limits import is_limit, scope_at_its_limit, timed_out
 from drumline_coordinator.task_ends import finish, interrupt
 from drumline_coordinator.tasks import DELAYED, PARKED, Task
 from drumline_protocol.checkpoints import CALLS_FROM
@@ -126,8 +127,8 @@ def on_error(machine: Machine, event: TaskError) -> None:
         return
     keep_called(machine, task, event.rows)
     if event.retry_ms < 0:
-        if 0 <= event.answers < len(task.answers):  # whoever is asked may answer again
-            keep_answers(machine, task, task.answers[: event.answers])
+        if 0 <= event.answers_kept < len(task.answers):  # whoever is asked may answer again
+            keep_answers(machine, task, task.answers[: event.answers_kept])
         fail_task(machine, task, event.error)
         return
     due_ms = machine.now_ms + event.retry_ms
@@ -138,7 +139,12 @@ def on_error(machine: Machine, event: TaskError) -> None:
 
 
 def on_timer(machine: Machine, event: TimerDue) -> None:
-    """A task has waited long enough."""
+    """A task has waited long enough, or a superstep has taken too long."""
+    if is_limit(event):
+        scope = scope_at_its_limit(machine, event)
+        if scope is not None:
+            end_graph(machine, scope, Ending.FAILED, timed_out(scope))
+        return
     task = machine.state.tasks.get(event.task)
     if task is not None and task.status is DELAYED and task.attempt == event.attempt:
         fold_requeue(machine.state, [task])

@@ -16,6 +16,7 @@ from drumline_coordinator.nesting import Ending, end_graph, enter_child, run_sta
 from drumline_coordinator.passing import commands_of
 from drumline_coordinator.resuming import due, take_up
 from drumline_coordinator.state import RUN_OPEN
+from drumline_coordinator.step_limits import drop_limit, set_limit
 from drumline_coordinator.tasks import PLANNED, Scope, Task
 from drumline_coordinator.thread_run import GoingOn
 from drumline_coordinator.updating import end_update
@@ -46,6 +47,7 @@ def settle(machine: Machine) -> None:
 
 
 def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
+    drop_limit(machine, scope)
     if scope.updates is not None:
         end_update(machine, scope, done)
         return
@@ -172,6 +174,7 @@ def begin_step(
             enter_child(machine, task)
     if found is not None and not any(scope is over for over, _ in machine.due):
         machine.note_end(scope)
+    set_limit(machine, scope)
 
 
 def given_ids(program: Program, rows: Sequence[PlannedTask], inputs: Sequence[Any]) -> dict[str, list[str]] | None:

@@ -198,6 +198,8 @@ class Program(_Weakly):
     True: one history for all its calls; False: none."""
     cache: Any = None
     """The cache that `compile(cache=)` was given: of its nodes, and of graphs below that have none."""
+    step_timeout: float | None = None
+    """Seconds that a superstep may take; None: any time."""
     store: Any = None
     """The store that `compile(store=)` was given: of its runs, and of the graphs that its nodes call. No part of the
     fingerprint: each process has its own object."""

@@ -166,7 +166,7 @@ class TaskError:
     #: how many graphs the code of the node has called in all tries
     called: int = 0
     #: how many of the task's answers stand, as the next one had not the form that was asked for; -1: all
-    answers: int = -1
+    answers_kept: int = -1
 
 
 @dataclass(slots=True)

@@ -50,12 +50,6 @@ def one(schema: Any = Log, node: Any = says, **options: Any) -> Any:
     return StateGraph(schema).add_node("n", node, **options).add_edge(START, "n")
 
 
-def stepped() -> Any:
-    graph = one().compile(name="g")
-    graph.step_timeout = 1.0
-    return graph
-
-
 def handled() -> Any:
     return one(error_handler=lambda _: {"log": ["mended"]}).compile(name="g")
 
@@ -64,7 +58,6 @@ def handled() -> Any:
     ("make", "told"),
     [
         (lambda: one().compile(cache=InMemoryCache(), name="g"), ["compile(cache=...)"]),
-        (stepped, ["step_timeout"]),
         (handled, ["error_handler=", "node "]),
         (lambda: one(OddState).compile(name="g"), ["Channel class", "Odd", "key 'key'", "langgraph.channels"]),
         (lambda: one(Clocked).compile(name="g"), ["Managed value Clock", "key 'clock'"]),

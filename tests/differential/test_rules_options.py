@@ -174,7 +174,6 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "compile(transformers=)": lambda: graph_of(transformers=[object]),
     "invoke(interrupt_before=)": lambda: graph_of().invoke(INPUT, interrupt_before=["count"]),
     "invoke(interrupt_after=)": lambda: graph_of().invoke(INPUT, interrupt_after="*"),
-    "step_timeout": lambda: set_attribute("step_timeout", 1.0),
     "retry_policy": lambda: set_attribute("retry_policy", [RetryPolicy()]),
     "checkpointer": lambda: set_attribute("checkpointer", object()),
     "interrupt_before_nodes": lambda: set_attribute("interrupt_before_nodes", ["count"]),

@@ -210,7 +210,7 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     raised.called = next(job.called) if delay_ms >= 0 else 0
     asker, before = getattr(error, INVALID_RESUME, ("", -1))
     if asker == job.task:
-        raised.answers = before
+        raised.answers_kept = before
     if job.thread is not None and job.thread.rows is not None:
         with suppress(EncodeError):  # they begin anew then: the error is what matters
             raised.rows = job.thread.rows()

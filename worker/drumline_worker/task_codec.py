@@ -179,7 +179,7 @@ class TaskCodec:
             list(answer.rows if answer is not None else ()),
             answer.retry_ms if answer is not None else -1.0,
             answer.called if answer is not None else 0,
-            answer.answers if answer is not None else -1,
+            answer.answers_kept if answer is not None else -1,
         )
         try:
             return wire.encode(self._codec, error)

@@ -50,7 +50,6 @@ class Surface:
 
     #: accepted, and without effect: items are yielded as soon as they are there
     stream_eager: bool = False
-    step_timeout = Refused("A time limit of supersteps (step_timeout)")
     retry_policy = Refused("Retrying nodes", ())
     cache_policy = Refused("Caching the results of all nodes at once")
 
@@ -62,6 +61,20 @@ class Surface:
     @cache.setter
     def cache(self, cache: Any) -> None:
         self.program = replace(self.program, cache=checked_cache(cache))
+
+    @property
+    def step_timeout(self) -> float | None:
+        """Seconds that a superstep may take; None: any time. One that takes longer fails with a `TimeoutError`.
+
+        ValueError for a time that is not positive.
+        """
+        return self.program.step_timeout
+
+    @step_timeout.setter
+    def step_timeout(self, seconds: float | None) -> None:
+        if seconds is not None and not seconds > 0:
+            raise ValueError(f"step_timeout of graph {self.program.name!r} must be positive, not {seconds!r}.")
+        self.program = replace(self.program, step_timeout=seconds)
 
     checkpointer: Any
     node_error_handler_map = Refused("Error handlers", {})

@@ -68,6 +68,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         stops_after=_stops(graph.interrupt_after_nodes),
         persists=graph.checkpointer if isinstance(graph.checkpointer, bool) else None,
         store=graph.store,
+        step_timeout=graph.step_timeout,
         types=answer_types(graph),
         raised_as=of_both,
         shown_as=their_payload,
@@ -85,8 +86,6 @@ def check_options(graph: Any) -> None:
     where = f"LangGraph graph {graph.get_name()!r}"
     if graph.cache is not None:
         refuse("Caching of node results (compile(cache=...))", where)
-    if graph.step_timeout is not None:
-        refuse("A timeout of supersteps (step_timeout)", where)
 
 
 def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:

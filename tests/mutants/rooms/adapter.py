@@ -16,10 +16,10 @@ ADAPTER: tuple[Mutation, ...] = (
     Mutation(
         "step_timeout_ignored",
         "client/drumline/langgraph/program.py",
-        "if graph.step_timeout is not None:",
-        "if False:",
-        "tests/adapter/test_refusals.py",
-        "What drumline cannot honour of a LangGraph graph is refused.",
+        "step_timeout=graph.step_timeout,",
+        "step_timeout=None,",
+        "tests/failures/test_step_limits.py",
+        "The time limit of a LangGraph graph's supersteps holds.",
     ),
     Mutation(
         "checkpointer_ignored",
