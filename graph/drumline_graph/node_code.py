@@ -77,11 +77,16 @@ def graph_called_by(action: Any) -> Any:
     for function in functions_of(action):
         for value in (*_named_in(function), *_chains_in(function)):
             graph = getattr(value, "__self__", value)
-            program = getattr(graph, "program", None) if hasattr(graph, "get_subgraphs") else None
-            persists = getattr(program, "persists", False)
-            if persists is None or persists is True:  # a mock has any attribute
+            if is_graph(graph) and graph.program.persists is not False:
                 return graph
     return None
+
+
+def is_graph(value: Any) -> bool:
+    """Whether it is a compiled graph. A mock has any attribute, but none of these classes."""
+    program = getattr(value, "program", None) if hasattr(value, "get_subgraphs") else None
+    persists: Any = getattr(program, "persists", 0)
+    return persists is None or isinstance(persists, bool)
 
 
 def _named_in(function: Any) -> Iterable[Any]:

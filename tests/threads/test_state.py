@@ -47,6 +47,7 @@ CASES = [
     *((build, scripts.answers_by_id) for build in (graphs.asks, graphs.two_ask, graphs.child, graphs.grandchild)),
     (graphs.line, scripts.metadata_and_names),
     (graphs.unkeyed, scripts.an_unkeyed_state),
+    *((build, scripts.updates_of_nothing) for build in (graphs.line, graphs.routed, graphs.child, graphs.two_ask)),
 ]
 
 
