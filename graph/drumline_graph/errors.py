@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from drumline_graph.control import Command, Interrupt
+from drumline_graph.warnings import LangGraphDeprecatedSinceV10, tell
 
 
 class DrumlineError(Exception):
@@ -180,6 +181,7 @@ class NodeInterrupt(GraphInterrupt):
     """A node asked for an interrupt by raising; deprecated by LangGraph in favour of `interrupt()`."""
 
     def __init__(self, value: Any, id: str | None = None) -> None:
+        tell("'NodeInterrupt' is deprecated, use 'interrupt()'.", LangGraphDeprecatedSinceV10)
         super().__init__([Interrupt(value) if id is None else Interrupt(value, id)])
 
 
