@@ -34,7 +34,7 @@ def timer_of(member: str) -> TimerDue | None:
     """What a timer says when it rings; None if it is none of ours."""
     task, _, rest = member.partition(":")
     attempt, _, run_id = rest.partition(":")
-    if not (task and run_id and attempt.isdecimal() and attempt.isascii()) or int(attempt) < 1:
+    if not (task and run_id and attempt.isdecimal() and attempt.isascii()):
         return None
     return TimerDue(run_id, task, int(attempt))
 

@@ -13,12 +13,15 @@ from typing import Any
 
 from drumline_coordinator.called import keep_called
 from drumline_coordinator.checkpointing import keep_answers, keep_writes
+from drumline_coordinator.effects import STEP
 from drumline_coordinator.fold_tasks import fold_dispatch, fold_requeue
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import Ending, bubble, end_graph, fail_task
-from drumline_coordinator.step_limits import is_limit, scope_at_its_limit, timed_out
-from drumline_coordinator.task_ends import finish, interrupt
+from drumline_coordinator.state import RunStatus
+from drumline_coordinator.step_limits import broken_limit
+from drumline_coordinator.task_ends import end_run, finish, interrupt
 from drumline_coordinator.tasks import DELAYED, PARKED, Task
+from drumline_graph.errors import GraphDrained
 from drumline_protocol.checkpoints import CALLS_FROM
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import BlobMissing, TaskLost
@@ -90,6 +93,8 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
         lose(machine, task, f"events {task.n + 1} to {event.events} of it were lost on their way")
         return None
     machine.fx.settled.append((task.id, task.attempt))
+    if machine.thread is not None and machine.thread.lent:
+        machine.thread.settle_lent(task.id, took=not isinstance(event, Refused) and event.took)
     return task
 
 
@@ -98,6 +103,7 @@ def on_result(machine: Machine, event: TaskResult) -> None:
     opened = None if event.values is None else _opened(machine, event, decode_writes, event.writes)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
+        keep_called(machine, task, event.rows)
         if event.values is not None:
             machine.fx.named += event.values
         finish(machine, task, event.writes, event.executor, opened, event.cached)
@@ -126,11 +132,16 @@ def on_error(machine: Machine, event: TaskError) -> None:
     if task is None:
         return
     keep_called(machine, task, event.rows)
+    if isinstance(event.error, GraphDrained):  # of a graph that its code has called: no failure, the run stops too
+        end_run(machine, RunStatus.PAUSED, event.error)
+        return
     if event.retry_ms < 0:
-        if 0 <= event.answers_kept < len(task.answers):  # whoever is asked may answer again
-            keep_answers(machine, task, task.answers[: event.answers_kept])
+        if 0 < event.unfit_answer <= len(task.answers):  # whoever is asked may answer again
+            keep_answers(machine, task, task.answers[: event.unfit_answer - 1])
         fail_task(machine, task, event.error)
         return
+    if event.answers:
+        keep_answers(machine, task, [*task.answers, *event.answers])
     due_ms = machine.now_ms + event.retry_ms
     machine.emit(TaskRetried(task.scope.ns, task.id, task.attempt, event.error, due_ms, event.called))
     machine.fx.timers = [*machine.fx.timers, (due_ms, task.id, task.attempt)]
@@ -139,14 +150,15 @@ def on_error(machine: Machine, event: TaskError) -> None:
 
 
 def on_timer(machine: Machine, event: TimerDue) -> None:
-    """A task has waited long enough, or a superstep has taken too long."""
-    if is_limit(event):
-        scope = scope_at_its_limit(machine, event)
-        if scope is not None:
-            end_graph(machine, scope, Ending.FAILED, timed_out(scope))
-        return
+    """A task has waited long enough, or a superstep has lasted too long."""
     task = machine.state.tasks.get(event.task)
-    if task is not None and task.status is DELAYED and task.attempt == event.attempt:
+    if task is None:
+        return
+    if event.attempt == STEP:
+        error = broken_limit(task.scope)
+        if error is not None:
+            end_graph(machine, task.scope, Ending.FAILED, error)
+    elif task.status is DELAYED and task.attempt == event.attempt:
         fold_requeue(machine.state, [task])
 
 
@@ -155,6 +167,7 @@ def on_bubbled(machine: Machine, event: TaskBubbled) -> None:
     opened = None if event.values is None else _opened(machine, event, decode_command, event.command)
     task = None if opened is _GONE else _answered(machine, event)
     if task is not None:
+        keep_called(machine, task, event.rows)
         if opened is None:
             opened = decode_command(event.command) if machine.wire else unbox(event.command)
         bubble(machine, task, replace(opened, graph=None), event.executor)  # the command has arrived
@@ -228,6 +241,8 @@ def open_window(machine: Machine) -> None:
     free = max(0, state.max_open - state.running + state.callers) if state.max_open else len(state.ready)
     fx.dispatch = list(islice(state.ready.values(), min(free, DISPATCH_WINDOW_ENTRIES_MAX)))
     fold_dispatch(state, fx.dispatch)
+    if fx.dispatch and machine.thread is not None and machine.codec is not None:
+        machine.thread.lend(fx.dispatch[0].id)
     fx.more = free > DISPATCH_WINDOW_ENTRIES_MAX and bool(state.ready)
 
 

@@ -16,7 +16,7 @@ from drumline_coordinator.nesting import Ending, end_graph, enter_child, run_sta
 from drumline_coordinator.passing import commands_of
 from drumline_coordinator.resuming import due, take_up
 from drumline_coordinator.state import RUN_OPEN
-from drumline_coordinator.step_limits import drop_limit, set_limit
+from drumline_coordinator.step_limits import begin_limit, end_limit
 from drumline_coordinator.tasks import PLANNED, Scope, Task
 from drumline_coordinator.thread_run import GoingOn
 from drumline_coordinator.updating import end_update
@@ -47,10 +47,10 @@ def settle(machine: Machine) -> None:
 
 
 def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
-    drop_limit(machine, scope)
     if scope.updates is not None:
         end_update(machine, scope, done)
         return
+    end_limit(machine, scope)
     if scope.asks:
         # What a called task asks its caller asks too.
         asked = {item.id: item for task in done for item in task.interrupts}
@@ -158,6 +158,7 @@ def begin_step(
     noted = not machine.wire and "messages" in machine.shared.recorded
     given = given_ids(scope.program, rows, inputs) if noted else None
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs, given))
+    begin_limit(machine, scope)
     if found is not None:
         scope.left = found
         for row in rows:
@@ -174,7 +175,6 @@ def begin_step(
             enter_child(machine, task)
     if found is not None and not any(scope is over for over, _ in machine.due):
         machine.note_end(scope)
-    set_limit(machine, scope)
 
 
 def given_ids(program: Program, rows: Sequence[PlannedTask], inputs: Sequence[Any]) -> dict[str, list[str]] | None:

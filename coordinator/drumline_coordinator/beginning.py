@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from drumline_coordinator.dispatch import Dispatcher
+from drumline_coordinator.loading import graph_at
 from drumline_coordinator.opened import OpenRun
 from drumline_coordinator.run import Run
+from drumline_coordinator.thread_config import root_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol import wire
@@ -24,7 +26,8 @@ def begin_run(
 ) -> tuple[OpenRun, dict[str, FieldValue]]:
     """The open run of a request, not started yet, and what its record says from the first commit on.
 
-    `graph` is the name under which it is served. Raises EncodeError for a config or context that no task could carry.
+    `graph` is the name under which it is served. Raises EncodeError for a config or context that no task could carry,
+    InvalidRequest for a change to the state of a graph that is not within `program`.
     """
     shared = RunShared(
         request.run_id,
@@ -40,9 +43,10 @@ def begin_run(
         stops_before=tuple(request.stops_before),
         stops_after=tuple(request.stops_after),
         thread="" if thread is None else thread.id,
+        ns=root_of(request),
     )
     box = codec.box(wire.to_row(shared))
-    run = Run(program, shared, wire=True, codec=codec, thread=thread)
+    run = Run(graph_at(program, shared.ns), shared, ns=shared.ns, wire=True, codec=codec, thread=thread)
     record: dict[str, FieldValue] = {
         "shared": box.data,
         "graph": graph,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from drumline_coordinator.called import rows_for
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.resuming import single_answer
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import ThreadRun
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.checkpoints import joined_ns
 from drumline_protocol.messages import TaskThread
 
@@ -27,6 +29,10 @@ def task_thread(machine: Machine, task: Task) -> TaskThread | None:
     if thread is None:
         return None
     scope = task.scope
-    rows = thread.called.get(task.id, [])
-    parents, single = standing(thread, scope), single_answer(thread, task.id)
-    return TaskThread(scope.checkpoint, parents, scope.resumed, thread.answers, rows, thread.addressed, single)
+    parents, single, answers = standing(thread, scope), single_answer(thread, task.id), thread.answers
+    if NEXT in answers and thread.lent != task.id:
+        answers = {id_: answer for id_, answer in answers.items() if id_ != NEXT}
+    rows, bound = rows_for(thread, task), ""
+    if thread.replay is not None:
+        bound = thread.replay.bound_for(joined_ns((*scope.ns, f"{task.name}:{task.id}")))
+    return TaskThread(scope.checkpoint, parents, scope.resumed, answers, rows, thread.addressed, single, bound)

@@ -17,7 +17,7 @@ from drumline_graph.errors import NotDeterministic
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.facts import TaskCalled
 from drumline_protocol.ids import task_id
-from drumline_protocol.messages import TaskCall
+from drumline_protocol.task_calls import TaskCall
 
 
 def call_id(caller: Task, index: int, base: str) -> str:

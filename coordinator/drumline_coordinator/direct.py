@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from drumline_coordinator.breakpoints import stops_before
 from drumline_coordinator.machine import Machine
+from drumline_coordinator.step_limits import begin_limit
 from drumline_coordinator.tasks import Scope
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.functional import begins_at_once
@@ -37,4 +38,5 @@ def open_at_once(
         return False
     inputs = [item.input for item in planned]
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, inputs))
+    begin_limit(machine, scope)
     return True

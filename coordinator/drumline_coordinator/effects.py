@@ -10,6 +10,9 @@ from drumline_coordinator.tasks import Task
 from drumline_protocol.checkpoints import Save
 from drumline_protocol.facts import Fact
 
+#: in place of the number of an attempt: the timer is that of a whole superstep
+STEP = 0
+
 
 @dataclass(slots=True, init=False)
 class Effects:

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from drumline_coordinator.checkpointing import planned_rows
-from drumline_coordinator.resuming import journey, tasks_behind
-from drumline_coordinator.thread_run import Replay, ThreadRun
+from drumline_coordinator.resuming import Journey, journey, tasks_behind
+from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Program
 from drumline_graph.superstep import State
-from drumline_protocol.checkpoints import Saved, outcomes, split_ns
+from drumline_protocol.checkpoints import Saved, joined_ns, outcomes, split_ns
+from drumline_protocol.errors import InvalidRequest
 from drumline_protocol.facts import PlannedTask
 from drumline_protocol.graph_paths import thread_ns
+from drumline_protocol.replay import Replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ def load(program: Program, thread: ThreadRun, ns: str, input: Any) -> Loading:
     calls. A run that replays an old checkpoint finds the graphs below as they were then.
     """
     found: dict[str, Saved] = {}
+    way: Journey | None = None
     saved = yield from _read(thread, ns)
     if saved is not None:
         found[ns] = saved
@@ -55,7 +58,7 @@ def load(program: Program, thread: ThreadRun, ns: str, input: Any) -> Loading:
         kept = yield from _read(thread, below)
         if kept is not None:
             found[below] = kept
-    if saved is not None and way.resumes:
+    if saved is not None and way is not None and way.resumes:
         yield from _load_below(program, thread, saved, found, ends=way.replays)
     return found
 
@@ -112,6 +115,14 @@ def program_at(program: Program, base: str, ns: str) -> Program | None:
             return None
         program = getattr(inner, "program", inner)
     return program
+
+
+def graph_at(program: Program, ns: tuple[str, ...]) -> Program:
+    """The graph that a run is of, whose root has this namespace. InvalidRequest if `program` has none there."""
+    found = program_at(program, "", joined_ns(ns))
+    if found is None:
+        raise InvalidRequest(f"graph {program.name!r} has no graph within at {joined_ns(ns)!r}")
+    return found
 
 
 def open_tasks(program: Program, saved: Saved) -> list[PlannedTask]:

@@ -24,7 +24,7 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, go_on, journey, loosen_answer, restore, single_answer
 from drumline_coordinator.state import RunState, RunStatus
-from drumline_coordinator.step_limits import set_limit
+from drumline_coordinator.step_limits import begin_limit
 from drumline_coordinator.task_ends import end_run, finish, interrupt, withdraw
 from drumline_coordinator.tasks import DONE, Scope, Task
 from drumline_graph.cancelled import not_cancelled
@@ -111,7 +111,7 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
     if start.branches or start.makes_writes:
         row = PlannedTask(id_, START, start.path, start.triggers, writes, True)
         machine.emit(PlanMade(ns, 0, scope.stop, [row], machine.now_ms, [input]))
-        set_limit(machine, scope)
+        begin_limit(machine, scope)
     else:
         task = Task(id_, START, start.path, start.path_key, start.triggers, input, start, scope)
         task.writes = writes
@@ -149,7 +149,7 @@ def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> 
     row.arg = start_writes(machine, scope, row, input)
     machine.emit(PlanMade(scope.ns, scope.step + 1, scope.stop, [row], machine.now_ms, [input]))
     run_start(machine, machine.state.tasks[row.id])
-    set_limit(machine, scope)
+    begin_limit(machine, scope)
 
 
 def start_writes(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> list[tuple[str, Any]]:

@@ -88,6 +88,8 @@ class OpenRun:
     thread: ThreadHead | None = None
     #: the head was written since the run is in memory
     told_thread: bool = False
+    #: what its record says of the answer for whoever asks next (`ThreadRun.loose`)
+    loose: tuple[bool, str] = (False, "")
     #: nothing of what it has added to its thread is to stay
     takes_back: bool = False
 
@@ -281,8 +283,7 @@ class OpenRuns:
             head_ = load_head(self._loader, codec, self._partition, shared.thread)
             if head_.run != run_id:
                 raise DamagedRun(run_id, f"its thread {shared.thread!r} is gone, or held by run {head_.run!r}")
-            answers = codec.decode(record["answers"]) if "answers" in record else {}
-            thread = place_again(self._loader, codec, self._partition, head_, shared.config, answers)
+            thread = place_again(self._loader, codec, self._partition, head_, program, shared, record)
         run = recover(program, shared, facts, attempts, codec, thread)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
@@ -301,6 +302,7 @@ class OpenRuns:
             head_bases=bounded.bases(bases),
             waits=None,
             thread=head_,
+            loose=(False, "") if thread is None else thread.loose,
         )
 
     def read_named(self, open_run: OpenRun, message: Any) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 
 from drumline_coordinator.fold import fold
 from drumline_coordinator.fold_tasks import fold_dispatch, fold_requeue
+from drumline_coordinator.loading import graph_at
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import DELAYED, OPEN, PLANNED
 from drumline_coordinator.thread_run import ThreadRun
@@ -37,7 +38,7 @@ def recover(
 
     `codec` writes for the cell store, if there is one. `thread` is what the run knows of the thread that it is on.
     """
-    run = Run(program, shared, wire=True, codec=codec, thread=thread)
+    run = Run(graph_at(program, shared.ns), shared, ns=shared.ns, wire=True, codec=codec, thread=thread)
     state = run.state
     for fact in facts:
         fold(state, fact)

@@ -310,9 +310,8 @@ def take_up(machine: Machine, task: Task, outcome: Outcome | None) -> bool:
             answers.append(thread.answers[id_])
             break
     else:
-        # in this process whoever asks takes it (`interrupt`); elsewhere it must be somebody's beforehand
-        if machine.codec is not None and NEXT in thread.answers and task.node.subprogram is None:
-            answers.append(thread.answers.pop(NEXT))
+        if machine.codec is not None and outcome is not None and outcome.interrupts and task.node.subprogram is None:
+            thread.lend(task.id)  # it has asked before
     if len(answers) > asked:
         keep_answers(machine, task, answers)
     elif answers:

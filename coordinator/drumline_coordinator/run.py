@@ -50,7 +50,6 @@ from drumline_protocol.messages import (
     RunRequest,
     StopRun,
     TaskBubbled,
-    TaskCall,
     TaskError,
     TaskInterrupt,
     TaskResult,
@@ -58,6 +57,7 @@ from drumline_protocol.messages import (
     WorkersChanged,
 )
 from drumline_protocol.metadata import run_metadata
+from drumline_protocol.task_calls import TaskCall
 
 
 class Run(Machine):
@@ -122,6 +122,7 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
             subgraphs=shared.subgraphs,
             digest=request.digest,
             thread={} if machine.thread is None else machine.thread.configurable,
+            ns=machine.state.root_ns,
         )
     )
     thread, root_ns = machine.thread, machine.state.root_ns

@@ -19,6 +19,7 @@ from drumline_coordinator.heads import bases_in, head_facts
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
+from drumline_coordinator.thread_loading import answers_kept
 from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head, put_rows
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
@@ -119,6 +120,8 @@ class Stage:
         self._carry_out(open_run, effects)
         if open_run.run.state.is_open:
             self._note_waiting(open_run)
+        if thread is not None:
+            self._put_loose(open_run)
         if not appended:
             return False
         if thread is not None:
@@ -245,10 +248,18 @@ class Stage:
             put_rows(self.commit, thread, rows)
         thread.last, thread.version = max(thread.last, state.checkpoint), max(thread.version, state.version)
         if isinstance(last, RunFinished):
-            put_end(self.commit, thread, last, self._now_ms, takes_back=open_run.takes_back)
+            is_root = not state.root_ns
+            put_end(self.commit, thread, last, self._now_ms, takes_back=open_run.takes_back, is_root=is_root)
         if not open_run.told_thread or before != (thread.row, thread.version, thread.status, thread.run):
             open_run.told_thread = True
             put_head(self.commit, self._codec, thread, self._now_ms)
+
+    def _put_loose(self, open_run: OpenRun) -> None:
+        """Tell the record whether the answer for whoever asks next is still there, and who has it."""
+        thread = open_run.run.thread
+        if thread is not None and thread.loose != open_run.loose:
+            open_run.loose = thread.loose
+            self.commit.fields.append((open_run.run.id, answers_kept(open_run.dispatcher.codec, thread)))
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from drumline_coordinator.loading import graph_at
 from drumline_coordinator.sketch import sketch_program
-from drumline_coordinator.thread_config import configurable_shown
+from drumline_coordinator.thread_config import configurable_shown, root_of
 from drumline_graph.program import Program
 from drumline_protocol.facts import RunStarted
 from drumline_protocol.messages import RunRequest
@@ -17,11 +18,12 @@ def started_fact(graph: str, program: Program, request: RunRequest, now_ms: floa
         graph,
         program.fingerprint,
         tuple(request.recorded),
-        sketch_program(program),
+        sketch_program(graph_at(program, root_of(request))),
         run_metadata(request.config),
         tuple(request.config.get("tags") or ()),
         now_ms,
         request.subgraphs,
         request.digest,
         configurable_shown(request.config.get("configurable") or {}, thread),
+        root_of(request),
     )

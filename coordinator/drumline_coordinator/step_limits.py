@@ -1,50 +1,32 @@
-"""Time limits of supersteps (`step_timeout` of a graph). Pure.
+"""Time limits of supersteps (`step_timeout`): one timer for each, which rings for all of its tasks. Pure.
 
-A superstep with tasks that somebody works on sets a timer, which is dropped when it is over. If the timer rings first,
-the graph fails, and its tasks are cancelled. A superstep is known by its first task.
+It bears the name of the superstep's first task, and `STEP` in place of an attempt. A superstep that ends in time drops
+it. One that rings for a superstep that is over does nothing.
 """
 
 from __future__ import annotations
 
+from drumline_coordinator.effects import STEP
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.tasks import Scope
-from drumline_protocol.messages import TimerDue
-
-_PREFIX = "step-"
+from drumline_coordinator.tasks import OPEN, Scope
+from drumline_graph.errors import StepTimeoutError
 
 
-def set_limit(machine: Machine, scope: Scope) -> None:
-    """A superstep was opened."""
-    seconds = scope.program.step_timeout
-    if seconds is not None and scope.open_tasks and machine.state.is_open:
-        machine.fx.timers = [*machine.fx.timers, (machine.now_ms + seconds * 1000, _timer(scope), 1)]
+def begin_limit(machine: Machine, scope: Scope) -> None:
+    """A superstep of a graph begins."""
+    limit = scope.program.step_timeout
+    if limit is not None and scope.updates is None and scope.tasks:
+        machine.fx.timers = [*machine.fx.timers, (machine.now_ms + limit * 1000, next(iter(scope.tasks)), STEP)]
 
 
-def drop_limit(machine: Machine, scope: Scope) -> None:
-    """A superstep is over."""
+def end_limit(machine: Machine, scope: Scope) -> None:
+    """A superstep of a graph has ended in time."""
     if scope.program.step_timeout is not None and scope.tasks:
-        machine.fx.timers_dropped = [*machine.fx.timers_dropped, (_timer(scope), 1)]
+        machine.fx.timers_dropped = [*machine.fx.timers_dropped, (next(iter(scope.tasks)), STEP)]
 
 
-def is_limit(event: TimerDue) -> bool:
-    """Whether a timer is that of a superstep."""
-    return event.task.startswith(_PREFIX)
-
-
-def scope_at_its_limit(machine: Machine, event: TimerDue) -> Scope | None:
-    """The graph whose superstep has taken too long; None if that is over."""
-    task = machine.state.tasks.get(event.task[len(_PREFIX) :])
-    scope = None if task is None else task.scope
-    return scope if scope is not None and scope.tasks and _timer(scope) == event.task and scope.open_tasks else None
-
-
-def timed_out(scope: Scope) -> TimeoutError:
-    """What the graph fails with."""
-    return TimeoutError(
-        f"Timed out: superstep {scope.step} of graph {scope.program.name!r} took longer than its step_timeout of "
-        f"{scope.program.step_timeout} s."
-    )
-
-
-def _timer(scope: Scope) -> str:
-    return f"{_PREFIX}{next(iter(scope.tasks))}"
+def broken_limit(scope: Scope) -> StepTimeoutError | None:
+    """What is told of a superstep whose time is up; None if all of its tasks have ended."""
+    waits = [task.name for task in scope.tasks.values() if task.status in OPEN]
+    limit = scope.program.step_timeout
+    return None if limit is None or not waits else StepTimeoutError(scope.name, scope.step, limit, waits)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from drumline_coordinator.checkpointing import call_of, keep_result, keep_writes
+from drumline_coordinator.effects import STEP
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.state import RunStatus
-from drumline_coordinator.step_limits import drop_limit
 from drumline_coordinator.tasks import DELAYED, Task
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.constants import INTERRUPT
@@ -40,13 +40,13 @@ def withdraw(machine: Machine, tasks: Iterable[Task]) -> None:
     """Nobody waits for these tasks any more: what of them runs is cancelled."""
     fx = machine.fx
     for task in tasks:
-        if task.id == next(iter(task.scope.tasks), None):
-            drop_limit(machine, task.scope)
         if task.is_sent:
             fx.withdrawn.append((task.id, task.attempt))
             fx.cancelled.append(task.id)
         elif task.status is DELAYED:
             fx.timers_dropped = [*fx.timers_dropped, (task.id, task.attempt)]
+        if task.scope.program.step_timeout is not None:  # whichever is the first of its superstep
+            fx.timers_dropped = [*fx.timers_dropped, (task.id, STEP)]
 
 
 def end_run(machine: Machine, status: RunStatus, error: Any = None, control: BaseException | None = None) -> None:

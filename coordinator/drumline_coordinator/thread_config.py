@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from drumline_coordinator.thread_run import ThreadRun
+from drumline_graph.types import StateUpdates
+from drumline_protocol.checkpoints import split_ns
+from drumline_protocol.messages import RunRequest
 from drumline_protocol.metadata import checkpoint_metadata
 
 #: keys of `configurable` that name a place in a thread
@@ -16,6 +19,16 @@ def thread_id_of(config: Mapping[str, Any]) -> str | None:
     """The thread that a config names; None if it names none."""
     thread = (config.get("configurable") or {}).get("thread_id")
     return None if thread is None else str(thread)
+
+
+def thread_of_request(request: RunRequest) -> str | None:
+    """The thread that a request's run is to hold; None if it is on none, or within the run that holds it."""
+    return None if request.within else thread_id_of(request.config)
+
+
+def root_of(request: RunRequest) -> tuple[str, ...]:
+    """The namespace of the graph that a request runs: of one within, if its state is to be changed."""
+    return split_ns(request.input.ns) if isinstance(request.input, StateUpdates) else ()
 
 
 def checkpoints_named(config: Mapping[str, Any], *, updates: bool = False) -> dict[str, str]:

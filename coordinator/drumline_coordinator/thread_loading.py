@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from drumline_coordinator.loading import Loading, histories, load
+from drumline_coordinator.loading import Loading, graph_at, histories, load
 from drumline_coordinator.thread_config import thread_run_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.cells import CellRow
-from drumline_protocol.checkpoints import Saved, outcomes
+from drumline_protocol.checkpoints import Saved, joined_ns, outcomes
 from drumline_protocol.codec import Codec
-from drumline_protocol.history import History, first_row_of
+from drumline_protocol.history import History, first_row_of, place_of_row
+from drumline_protocol.limits import CARRIED_BYTES_MAX
+from drumline_protocol.messages import RunShared
 from drumline_protocol.threads import ThreadHead, head_in
-from drumline_transport.broker import CellRead, HistoryRow, QueueRow
+from drumline_transport.broker import CellRead, FieldValue, HistoryRow, QueueRow
 from drumline_transport.thread_verbs import PAGE_MAX
 
 
@@ -47,12 +49,19 @@ def load_head(loader: ThreadLoader, codec: Codec, p: int, thread: str) -> Thread
 
 
 def load_history(
-    loader: ThreadLoader, codec: Codec, p: int, thread: str, oldest: str = "-", *, resolves: bool = False
+    loader: ThreadLoader,
+    codec: Codec,
+    p: int,
+    thread: str,
+    oldest: str = "-",
+    newest: str = "+",
+    *,
+    resolves: bool = False,
 ) -> History:
     """The history of a thread from the row `oldest` on. NoBroker."""
     rows: list[HistoryRow] = []
     while True:
-        page = loader.read_history(p, thread, oldest)
+        page = loader.read_history(p, thread, oldest, newest)
         rows += page
         if len(page) < PAGE_MAX:
             return History(
@@ -69,28 +78,34 @@ def place_of_run(
     program: Program,
     config: Mapping[str, Any],
     input: Any,
+    root: tuple[str, ...] = (),
 ) -> ThreadRun:
-    """What a run that begins on the thread must know of it.
+    """What a run that begins on the thread must know of it. `root` is the namespace of its graph within `program`.
 
     DecodeError, CellMissing and BlobMissing for a damaged thread, NoBroker, and whatever planning raises.
     """
-    run = thread_run_of(head.id, config, is_strict=True)
+    run = thread_run_of(head.id, config, is_strict=True, updates=bool(root))
     run.last, run.version, run.answered, run.former = head.last, head.version, head.answered, head.run
-    places = [*run.addressed.values(), *([head.head] if head.head else [])]
-    if not places:
+    goes_back = bool(run.addressed or root)  # graphs below may stand anywhere
+    if not (goes_back or head.head):
         return run
-    goes_back = bool(run.addressed) or any(histories(program, ""))  # graphs below may stand anywhere
-    history = load_history(loader, codec, p, head.id, "-" if goes_back else first_row_of(min(places)))
-    run.saved = _loaded(load(program, run, "", input), history)
+    history = load_history(loader, codec, p, head.id, "-" if goes_back else _oldest(head.head, head.called))
+    run.saved = _loaded(load(graph_at(program, root), run, joined_ns(root), input), history)
     run.values = history.values
-    asking = {
-        task
-        for saved in run.saved.values()
-        for task, outcome in outcomes(saved.pending).items()
-        if not outcome.has_ended
-    }
-    run.called = history.called(asking, run.saved.keys())
+    tasks, bytes_max = (None, CARRIED_BYTES_MAX) if run.travels else (_asking(run.saved.values()), 0)
+    run.called = history.called(tasks, run.saved.keys(), bytes_max)
+    run.called_one = history.called_one(run.saved.keys(), bytes_max)
     return run
+
+
+def _oldest(checkpoint: str, called: Mapping[str, str]) -> str:
+    """The first row that a run needs which begins at this checkpoint of its root."""
+    return min([first_row_of(checkpoint), *called.values()], key=place_of_row)
+
+
+def _asking(found: Iterable[Saved]) -> set[str]:
+    """The tasks behind these checkpoints that have begun and have no result."""
+    return {task for saved in found for task, outcome in outcomes(saved.pending).items() if not outcome.has_ended}
 
 
 def _loaded(loading: Loading, history: History) -> dict[str, Saved]:
@@ -105,13 +120,41 @@ def _loaded(loading: Loading, history: History) -> dict[str, Saved]:
         return found
 
 
+def answers_kept(codec: Codec, thread: ThreadRun) -> dict[str, FieldValue]:
+    """The fields of a run's record that say what `place_again` must know of the answers that the run was given."""
+    asked = {task: sorted(questions) for task, questions in thread.asked.items()}
+    return {"answers": codec.encode([thread.answers, thread.lent, thread.single, asked])}
+
+
 def place_again(
-    loader: ThreadLoader, codec: Codec, p: int, head: ThreadHead, config: Mapping[str, Any], answers: dict[str, Any]
+    loader: ThreadLoader,
+    codec: Codec,
+    p: int,
+    head: ThreadHead,
+    program: Program,
+    shared: RunShared,
+    record: Mapping[str, bytes],
 ) -> ThreadRun:
-    """What a run that was begun by an owner before must know of its thread."""
-    run = thread_run_of(head.id, config, is_strict=True)
-    run.last, run.version, run.answers = head.last, head.version, answers
-    if answers and head.base_head:
-        history = load_history(loader, codec, p, head.id, first_row_of(head.base_head))
-        run.called = history.called_by_all()
+    """What a run that was begun by an owner before must know of its thread. `record` is the run's.
+
+    However long the run is, no more is read than what stood there before it, and the newest of the graphs with one
+    history. DecodeError, CellMissing, BlobMissing, NoBroker.
+    """
+    run = thread_run_of(head.id, shared.config, is_strict=True, updates=bool(shared.ns))
+    run.last, run.version = head.last, head.version
+    if "answers" in record:
+        run.answers, run.lent, run.single, asked = codec.decode(record["answers"])
+        run.asked = {task: set(questions) for task, questions in asked.items()}
+    if "called" in record and head.base_head:
+        oldest, newest = _oldest(head.base_head, head.base_called), head.base_row
+        run.called = load_history(loader, codec, p, head.id, oldest, newest).called(
+            None, (), CARRIED_BYTES_MAX if run.addressed else 0
+        )
+    if head.called:
+        history = load_history(loader, codec, p, head.id, min(head.called.values(), key=place_of_row))
+        for ns in histories(graph_at(program, shared.ns), joined_ns(shared.ns)):
+            saved = history.get(ns)
+            if saved is not None:
+                run.saved[ns] = saved
+        run.called_one = history.called_one(run.saved.keys())
     return run

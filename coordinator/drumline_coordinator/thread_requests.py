@@ -12,13 +12,14 @@ import logging
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.loading import graph_at
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.outside import keep_large
 from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
-from drumline_coordinator.thread_config import metadata_kept, thread_id_of
+from drumline_coordinator.thread_config import metadata_kept, root_of, thread_of_request
 from drumline_coordinator.thread_desk import ThreadDesk
-from drumline_coordinator.thread_loading import place_of_run
+from drumline_coordinator.thread_loading import answers_kept, place_of_run
 from drumline_coordinator.thread_stage import put_head, put_rows, rows_of
 from drumline_graph.errors import DrumlineError, UnknownInterruptError
 from drumline_graph.program import Program
@@ -82,12 +83,12 @@ class ThreadRequests:
 
     def _begin(self, name: str, program: Program, codec: Codec, request: RunRequest, data: bytes) -> None:
         """A request that was checked: its run begins, waits, or is refused. `data` is the request as it came."""
-        thread = thread_id_of(request.config)
+        thread = thread_of_request(request)
         if thread is None:
             self._open(name, program, codec, request, None)
             return
         try:
-            self._check_thread(thread, request)
+            self._check_thread(thread, request, program)
             head = self._threads.head(thread)
             holder = self._threads.holder(thread, head)
             if (holder or self._threads.next_on(thread)) and request.strategy in ("", "reject"):
@@ -110,7 +111,7 @@ class ThreadRequests:
                 log.warning("run %s cannot begin on thread %s: %s", request.run_id, thread, error)
                 self._reject(request.run_id, name, error, request)
 
-    def _check_thread(self, thread: str, request: RunRequest) -> None:
+    def _check_thread(self, thread: str, request: RunRequest, program: Program) -> None:
         fault = fault_of_name(thread)
         if fault is not None:
             raise InvalidRequest(f"config.configurable.thread_id {fault}")
@@ -118,6 +119,7 @@ class ThreadRequests:
             raise InvalidRequest(f"strategy must be one of {', '.join(STRATEGIES)}, not {request.strategy!r}")
         if partition_of(thread, self._loader.partitions) != self.index:
             raise InvalidRequest(f"thread {thread!r} lives in another partition: name it beside the id of the run")
+        graph_at(program, root_of(request))
 
     def _refuse_busy(self, request: RunRequest, thread: str, head: ThreadHead, holder: str) -> None:
         """ThreadBusy, or UnknownInterruptError for an answer: the first one wins."""
@@ -146,7 +148,8 @@ class ThreadRequests:
         """Begin a run, on the thread of that head; `row`: it has waited, and its first fact is told."""
         run_id, thread = request.run_id, None
         if head is not None:
-            thread = place_of_run(self._loader, codec, self.index, head, program, request.config, unbox(request.input))
+            given, root = unbox(request.input), root_of(request)
+            thread = place_of_run(self._loader, codec, self.index, head, program, request.config, given, root)
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread)
         self._runs.begin(run_id, open_run)
         if head is not None:
@@ -160,7 +163,9 @@ class ThreadRequests:
         fx = open_run.run.start(request, self._now_ms)
         if thread is not None and head is not None and thread.answers:
             head.note_answers(thread.answers, run_id)
-            record["answers"] = codec.encode(thread.answers)
+            record.update(answers_kept(codec, thread))
+        if thread is not None and thread.called:
+            record["called"] = "1"
         self._stage.commit.fields.append((run_id, record))
         if row is not None:
             open_run.last = 1
@@ -212,7 +217,7 @@ class ThreadRequests:
 
     def _begin_row(self, row: QueueRow) -> None:
         request = wire.decode(self._codec, row.data)
-        if not isinstance(request, RunRequest) or thread_id_of(request.config) != row.thread:
+        if not isinstance(request, RunRequest) or thread_of_request(request) != row.thread:
             raise DecodeError("what waits for a thread is no request of a run on it", len(row.data))
         name = self._apps.served_name(request.graph, request.fingerprint)
         program, codec = self._apps.find(name), self._apps.codec_of(name)

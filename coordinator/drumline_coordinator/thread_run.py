@@ -7,23 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drumline_coordinator.tasks import Scope
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.checkpoints import PendingWrite, Saved
-
-
-@dataclass(slots=True)
-class Replay:
-    """An old checkpoint is run again: each graph below finds the newest of its own that is older than `bound`, once."""
-
-    bound: str
-    visited: set[str] = field(default_factory=set)
-
-    def is_first(self, ns: str) -> bool:
-        """Whether the graph at `ns` looks for its checkpoint for the first time; whatever task it is in."""
-        place = ns.rpartition(":")[0] or ns
-        if place in self.visited:
-            return False
-        self.visited.add(place)
-        return True
+from drumline_protocol.replay import Replay
 
 
 @dataclass(slots=True)
@@ -48,6 +34,8 @@ class ThreadRun:
     answers: dict[str, Any] = field(default_factory=dict)
     is_strict: bool = False
     parents: dict[str, str] = field(default_factory=dict)
+    #: on a cluster: the task that has the answer for whoever asks next, until it says whether it took it
+    lent: str = ""
     #: the question that was given the only answer, if it is known
     single: str | None = None
     #: the questions that tasks had asked when they were taken up
@@ -67,9 +55,36 @@ class ThreadRun:
     values: dict[str, Any] = field(default_factory=dict)
     #: rows that graphs which the code of a task called have left, by the task's id
     called: dict[str, list[bytes]] = field(default_factory=dict)
+    #: the same of graphs with one history for all their calls, by namespace, and of graphs below those
+    called_one: dict[str, list[bytes]] = field(default_factory=dict)
     #: which run has answered which question, and the one that had the thread last: for who answers too late
     answered: dict[str, str] = field(default_factory=dict)
     former: str = ""
+
+    @property
+    def travels(self) -> bool:
+        """Whether older checkpoints than the newest one of a graph may be asked for."""
+        return bool(self.addressed) or self.replay is not None
+
+    @property
+    def loose(self) -> tuple[bool, str]:
+        """Whether an answer is there for whoever asks next, and which task has it."""
+        return NEXT in self.answers, self.lent
+
+    def lend(self, task: str) -> None:
+        """The answer for whoever asks next goes to this task, if it is there and nobody has it: it answers once.
+
+        In one process whoever asks takes it (`interrupt`); elsewhere it must be somebody's beforehand.
+        """
+        if NEXT in self.answers and not self.lent:
+            self.lent = task
+
+    def settle_lent(self, task: str, *, took: bool) -> None:
+        """The task has ended, or asks: it took the answer that it was lent, or the next one gets it."""
+        if self.lent == task:
+            self.lent = ""
+            if took:
+                self.answers.pop(NEXT, None)
 
 
 @dataclass(slots=True)

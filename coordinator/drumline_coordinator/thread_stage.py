@@ -10,6 +10,7 @@ from drumline_coordinator.effects import Effects
 from drumline_protocol.checkpoints import Checkpoint, Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import RunFinished
+from drumline_protocol.graph_paths import has_one_history
 from drumline_protocol.history import CHECKPOINT, WRITES, next_row, row_data
 from drumline_protocol.threads import ThreadHead, head_fields
 from drumline_transport.broker import Commit, HistoryRow
@@ -54,6 +55,7 @@ def put_rows(commit: Commit, head: ThreadHead, added: Added) -> None:
     if added.rows:
         head.row = added.rows[-1].id
     head.head = added.head
+    head.called.update((row.ns, row.id) for row in added.rows if row.kind == CHECKPOINT and has_one_history(row.ns))
 
 
 def put_head(commit: Commit, codec: Codec, head: ThreadHead, now_ms: float) -> None:
@@ -62,11 +64,13 @@ def put_head(commit: Commit, codec: Codec, head: ThreadHead, now_ms: float) -> N
     commit.threads.append((head.id, head.updated_ms, head_fields(codec, head)))
 
 
-def put_end(commit: Commit, head: ThreadHead, end: RunFinished, now_ms: float, *, takes_back: bool) -> None:
+def put_end(
+    commit: Commit, head: ThreadHead, end: RunFinished, now_ms: float, *, takes_back: bool, is_root: bool
+) -> None:
     """The run of the thread has ended. `takes_back`: nothing of what it has added is to stay."""
     commit.thread_runs.append((head.id, head.run, int(now_ms)))
     if takes_back:
         commit.history_cut.append((head.id, head.base_row))
         head.take_back()
     else:
-        head.end(end.status)
+        head.end(end.status, is_root=is_root)

@@ -249,11 +249,30 @@ class NodeTimeoutError(DrumlineError):
     ) -> None:
         limit = idle_timeout if kind == "idle" else run_timeout
         super().__init__(f"Node {node!r} exceeded its {kind} timeout of {limit} s (after {elapsed:.3f} s).")
+        self.timeout = limit
         self.node = node
         self.elapsed = elapsed
         self.kind = kind
         self.idle_timeout = idle_timeout
         self.run_timeout = run_timeout
+
+
+class StepTimeoutError(DrumlineError, TimeoutError):
+    """A superstep lasted longer than the `step_timeout` of its graph.
+
+    Its tasks are cancelled, as far as they can be. Raise the limit, or give the nodes a `timeout=`, so that only those
+    fail which are slow.
+    """
+
+    def __init__(self, graph: str, step: int, limit: float, waits: Sequence[str]) -> None:
+        super().__init__(
+            f"Superstep {step} of {graph} lasted longer than its step_timeout of {limit} s. Nodes that had not ended: "
+            f"{', '.join(map(repr, waits))}."
+        )
+        self.graph, self.step, self.limit, self.waits = graph, step, limit, tuple(waits)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.graph, self.step, self.limit, self.waits)
 
 
 class NodeCancelledError(DrumlineError):

@@ -196,10 +196,10 @@ class Program(_Weakly):
     persists: bool | None = None
     """Of a graph within another: whether it has checkpoints of its own on a thread. None: as long as its node runs;
     True: one history for all its calls; False: none."""
+    step_timeout: float | None = None
+    """How many seconds a superstep may last."""
     cache: Any = None
     """The cache that `compile(cache=)` was given: of its nodes, and of graphs below that have none."""
-    step_timeout: float | None = None
-    """Seconds that a superstep may take; None: any time."""
     store: Any = None
     """The store that `compile(store=)` was given: of its runs, and of the graphs that its nodes call. No part of the
     fingerprint: each process has its own object."""
@@ -237,6 +237,11 @@ class Program(_Weakly):
         _set(self, "is_root", isinstance(keys_shown, str))
         _set(self, "state_keys", frozenset([keys_shown] if isinstance(keys_shown, str) else keys_shown))
         _set(self, "special_keys", bool(self.managed) or not self.special.isdisjoint(self.state_keys))
+
+    @property
+    def limits_steps(self) -> bool:
+        """Whether supersteps have a time limit, of this graph or of one that is a node of it."""
+        return _limits_steps(self)
 
     @property
     def fingerprint(self) -> str:
@@ -310,6 +315,12 @@ class Program(_Weakly):
 def _set(frozen: Any, name: str, value: Any) -> None:
     """Set a field of a frozen dataclass, for its own `__post_init__`."""
     object.__setattr__(frozen, name, value)
+
+
+@once_per_object
+def _limits_steps(program: Program) -> bool:
+    below = (node.subprogram for node in program.nodes.values())
+    return program.step_timeout is not None or any(graph is not None and graph.limits_steps for graph in below)
 
 
 @once_per_object

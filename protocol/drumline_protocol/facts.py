@@ -56,6 +56,8 @@ class RunStarted:
     digest: str = ""
     #: of a run on a thread: the `configurable` that configs of its checkpoints repeat
     thread: dict[str, Any] = field(default_factory=dict)
+    #: the namespace of the graph that is run: one within another if a node called it, or its state is changed
+    ns: Namespace = ()
 
 
 @dataclass(slots=True)

@@ -18,6 +18,11 @@ def thread_ns(ns: str, *, stable: bool = True) -> str:
     return "|".join(part.partition(":")[0] for part in ns.split("|")) if stable and ns else ns
 
 
+def has_one_history(ns: str) -> bool:
+    """Whether a thread keeps one history under `ns` for all calls of its graph (`checkpointer=True`)."""
+    return bool(ns) and ":" not in ns
+
+
 def task_of(ns: Sequence[str], task: str = "") -> str:
     """The id of the task whose graph has the namespace `ns`; `task` is what its `GraphEntered` says of that."""
     return task or ns[-1].rpartition(":")[2]

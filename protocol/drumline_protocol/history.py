@@ -6,7 +6,7 @@ a checkpoint lies behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -122,28 +122,50 @@ class History:
         save.writes = self._whole_writes(save.writes)
         return save
 
-    def called(self, tasks: Collection[str], known: Collection[str]) -> dict[str, list[bytes]]:
-        """The data of the rows of graphs that the code of these tasks has called, in order, by the task.
+    def called(
+        self, tasks: Collection[str] | None, known: Collection[str], bytes_max: int = 0
+    ) -> dict[str, list[bytes]]:
+        """The rows of graphs that the code of these tasks (None: of all) has called, in order, by the task.
 
-        `known` are the namespaces of other graphs.
+        `known` are the namespaces of other graphs. Of each graph the newest checkpoint, and what was written behind
+        it; with `bytes_max` all of them, if they are not more than that. DecodeError, CellMissing, BlobMissing.
         """
-        found: dict[str, list[Row]] = {}
-        for ns, rows in (*((ns, rows.values()) for ns, rows in self._rows.items()), *self._rows_of_writes()):
+        found: dict[str, list[str]] = {}
+        for ns in self._spaces():
             if ns not in known:
                 for part in ns.split("|"):
-                    task = part.rpartition(":")[2]
-                    if task in tasks:
-                        found.setdefault(task, []).extend(rows)
-        return {task: [row.data for row in sorted(rows, key=_place)] for task, rows in found.items()}
+                    _, colon, task = part.rpartition(":")
+                    if colon and (tasks is None or task in tasks):
+                        found.setdefault(task, []).append(ns)
+        return {task: self._rows_at(spaces, bytes_max) for task, spaces in found.items()}
 
-    def called_by_all(self) -> dict[str, list[bytes]]:
-        """The same for the tasks of all namespaces."""
-        spaces = {*self._rows, *(ns for ns, _ in self._writes)}
-        return self.called({part.rpartition(":")[2] for ns in spaces for part in ns.split("|") if part}, ())
+    def called_one(self, known: Collection[str], bytes_max: int = 0) -> dict[str, list[bytes]]:
+        """The same of graphs that have one history for all calls, and of those below them, by namespace."""
+        return {
+            ns: self._rows_at([ns], bytes_max)
+            for ns in self._spaces()
+            if ns not in known and ns and ":" not in ns.partition("|")[0]
+        }
 
-    def _rows_of_writes(self) -> Iterator[tuple[str, Iterable[Row]]]:
-        for (ns, _), rows in self._writes.items():
-            yield ns, rows
+    def _spaces(self) -> list[str]:
+        return list(dict.fromkeys((*self._rows, *(ns for ns, _ in self._writes))))
+
+    def _rows_at(self, spaces: Sequence[str], bytes_max: int = 0) -> list[bytes]:
+        """The rows of these namespaces, in order."""
+        rows: list[Row] = []
+        for ns in spaces:
+            for id_, row in self._rows.get(ns, {}).items():
+                rows += [row, *self._writes.get((ns, id_), ())]
+        if sum(len(row.data) for row in rows) > bytes_max:
+            newest = {ns: max(self._rows.get(ns, ()), default="") for ns in spaces}
+            rows = [row for row in rows if row.checkpoint == newest[row.ns]]
+        return [self._whole_data(row) for row in sorted(rows, key=_place)]
+
+    def _whole_data(self, row: Row) -> bytes:
+        """The data of a row with all values in their places: a worker cannot read a thread."""
+        save = save_in(self._codec, row.data)
+        names = save.kept if isinstance(save, Checkpoint) else names_in(save.writes)
+        return row_data(self._codec, self.whole(save)) if names else row.data
 
     def _pending(self, ns: str, checkpoint: str) -> list[PendingWrite]:
         pending: list[PendingWrite] = []
@@ -231,6 +253,11 @@ def _without_arguments(writes: Sequence[tuple[str, Any]], names: Sequence[Named]
     return [name for name in names if name.blob not in stay]
 
 
-def _place(row: Row) -> tuple[int, int]:
-    ms, _, number = row.id.partition("-")
+def place_of_row(id_: str) -> tuple[int, int]:
+    """The place of a row of this id among others."""
+    ms, _, number = id_.partition("-")
     return int(ms), int(number)
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return place_of_row(row.id)

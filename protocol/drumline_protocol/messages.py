@@ -64,6 +64,8 @@ class RunRequest:
     #: nodes that the run stops in front of, and behind
     stops_before: tuple[str, ...] = ()
     stops_after: tuple[str, ...] = ()
+    #: the run whose node asks and waits: it holds the thread that `config` names, so this one is on none
+    within: str = ""
 
 
 @dataclass(slots=True)
@@ -142,6 +144,10 @@ class TaskResult:
     writes: Any
     token: str = ""
     events: int = -1
+    #: it took the answer that was for whoever asks next
+    took: bool = False
+    #: as in `TaskError`
+    rows: list[bytes] = field(default_factory=list)
     #: a cache had them: the node did not run
     cached: bool = False
     #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
@@ -161,12 +167,16 @@ class TaskError:
     events: int = -1
     #: what graphs that its code has called add to the run's thread, as `ThreadSaves.rows`
     rows: list[bytes] = field(default_factory=list)
+    #: as in `TaskResult`
+    took: bool = False
     #: milliseconds until the node is to be tried again; -1: it is not
     retry_ms: float = -1.0
     #: how many graphs the code of the node has called in all tries
     called: int = 0
-    #: how many of the task's answers stand, as the next one had not the form that was asked for; -1: all
-    answers_kept: int = -1
+    #: of a node that is tried again: as in `TaskInterrupt`
+    answers: list[Any] = field(default_factory=list)
+    #: which of the task's answers had not the form that was asked for, from 1 on; 0: none
+    unfit_answer: int = 0
 
 
 @dataclass(slots=True)
@@ -181,6 +191,8 @@ class TaskBubbled:
     token: str = ""
     events: int = -1
     #: as in `TaskResult`
+    took: bool = False
+    rows: list[bytes] = field(default_factory=list)
     values: dict[str, Any] | None = None
 
 
@@ -201,24 +213,8 @@ class TaskInterrupt:
     answers: list[Any] = field(default_factory=list)
     #: as in `TaskError`
     rows: list[bytes] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class TaskCall:
-    """The code of a task calls a `@task`. Embedded only, so far: no wire has it.
-
-    `index` is the number of the call among those of its caller, `node` what it runs as, `args` are the arguments by
-    position and by name. `call` tells one call from another when the caller runs again.
-    """
-
-    run: str
-    task: str
-    attempt: int
-    executor: str
-    index: int
-    node: Any
-    args: Any
-    call: tuple[str, ...] = ()
+    #: as in `TaskResult`
+    took: bool = False
 
 
 @dataclass(slots=True)
@@ -298,6 +294,8 @@ class RunShared:
     stops_after: tuple[str, ...] = ()
     #: the thread that the run is on, which owns its cells; "": it is on none
     thread: str = ""
+    #: the namespace of the graph that is run: one within `graph`, if its state is changed from outside
+    ns: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -359,6 +357,7 @@ class TaskThread:
     rows: list[bytes]
     addressed: dict[str, str] = field(default_factory=dict)
     single: str | None = None
+    bound: str = ""
 
 
 @dataclass(slots=True)

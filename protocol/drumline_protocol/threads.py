@@ -28,7 +28,7 @@ class ThreadHead:
     `head` is the newest checkpoint of its root graph, `last` the newest one of whatever graph, `row` the last row of
     its history, `version` the number of the last change of a cell. `run` is the run that holds the thread, or that held
     it last. `base_*` are what those were before that run began. `answered` says which run has answered which
-    question.
+    question, `called` in which row the newest checkpoint of each graph lies that has one history for all its calls.
     """
 
     id: str
@@ -48,26 +48,32 @@ class ThreadHead:
     base_run: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+    base_called: dict[str, str] = field(default_factory=dict)
 
     def begin(self, run: str, graph: str, fingerprint: str, at_ms: int, metadata: Mapping[str, Any]) -> None:
         """A run holds the thread from now on."""
         self.base_status, self.base_run, self.base_head, self.base_row = self.status, self.run, self.head, self.row
+        self.base_called = dict(self.called)
         if self.status == BUSY:  # its run has vanished
             self.base_status = FAILED
         self.status, self.run, self.graph, self.fingerprint = BUSY, run, graph, fingerprint
         self.created_ms = self.created_ms or at_ms
         self.metadata = {**self.metadata, **metadata}
 
-    def end(self, status: str) -> None:
-        """The run of the thread has ended with that status. One that has changed nothing leaves it as it was."""
-        if self.row == self.base_row:
+    def end(self, status: str, *, is_root: bool = True) -> None:
+        """The run of the thread has ended with that status. One that has changed nothing leaves it as it was.
+
+        So does one that is not of the root graph: it has changed the state of a graph within, which waits as before.
+        """
+        if not is_root or self.row == self.base_row:
             self.status, self.run = self.base_status, self.base_run
         else:
             self.status = {"paused": PAUSED, "failed": FAILED}.get(status, IDLE)
 
     def take_back(self) -> None:
         """What the run has added is gone. Ids of rows are not used again."""
-        self.status, self.head = self.base_status, self.base_head
+        self.status, self.head, self.called = self.base_status, self.base_head, dict(self.base_called)
 
     def take_in(self, saves: Sequence[Save], graph: str, at_ms: int) -> None:
         """Somebody has added this from outside of any run."""

@@ -77,4 +77,5 @@ def below_out(below: m.TaskThread | None) -> list[Any] | None:
     """Where a task stands on a thread."""
     if below is None:
         return None
-    return [below.checkpoint, below.parents, below.resumes, below.answers, below.rows, below.addressed, below.single]
+    where = [below.checkpoint, below.parents, below.resumes, below.answers, below.rows, below.addressed]
+    return [*where, below.single, below.bound]

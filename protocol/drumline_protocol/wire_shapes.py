@@ -100,7 +100,7 @@ def kept_tasks(value: Any) -> list[f.TaskKept]:
     return list(tuple_of(kept_task)(value))
 
 
-task_thread = row(m.TaskThread, text, dict_of(text), flag, dict_of(), bursts, dict_of(text), optional(text))
+task_thread = row(m.TaskThread, text, dict_of(text), flag, dict_of(), bursts, dict_of(text), optional(text), text)
 
 
 def kept_cell(value: Any) -> Any:
@@ -133,6 +133,7 @@ FIELDS: dict[Any, Shape] = {
     **dict.fromkeys(("run", "run_id", "task", "executor"), name),
     (m.AttemptLost, "task"): name_or_none,  # none, with attempt 0: its run shall be looked at
     (m.AttemptLost, "attempt"): number(0),
+    (m.TimerDue, "attempt"): number(0),
     (f.Emitted, "executor"): text,  # empty for a graph that a node called
     (f.TaskFinished, "executor"): text,
     "graph": name,
@@ -143,8 +144,8 @@ FIELDS: dict[Any, Shape] = {
     "written": tuple_of(free_text),
     "tags": tuple_of(free_text),
     (f.GraphEntered, "path"): text,
-    (f.GraphEntered, "task"): text,
-    (f.GraphKept, "task"): text,
+    (f.GraphEntered, "task"): name_or_none,
+    (f.GraphKept, "task"): name_or_none,
     (f.GraphKept, "updates"): anything,
     "rest": anything,
     "path": task_path,

@@ -154,9 +154,18 @@ def test_what_cannot_be_served_is_told(write: Write, spec: str, told: list[str])
 # -- graphs that LangGraph compiled ------------------------------------------------------------------
 
 LANGGRAPH = GRAPH.replace("drumline.graph", "langgraph.graph")
-NEEDS_SAVER = """
+HAS_SAVER = """
 from langgraph.checkpoint.memory import InMemorySaver
 saved = StateGraph(State).add_node("say", say).add_edge(START, "say").compile(checkpointer=InMemorySaver())
+"""
+OWN_CHANNEL = """
+from typing import Annotated
+from langgraph.channels import LastValue
+
+class Own(LastValue): pass
+class Held(TypedDict): text: Annotated[str, Own]
+
+odd = StateGraph(Held).add_node("say", say).add_edge(START, "say").compile()
 """
 FLOW = """
 from langgraph.func import entrypoint
@@ -180,6 +189,11 @@ def test_a_functional_graph_of_langgraph_is_served(write: Write) -> None:
     assert load_programs(["app_q.py:flow"])["flow"].nodes
 
 
+def test_a_graph_of_langgraph_with_a_saver_is_served(write: Write) -> None:
+    write("app_u.py", HAS_SAVER, base=LANGGRAPH)
+    assert load_programs(["app_u.py:saved"])["saved"].nodes
+
+
 def test_a_mapping_of_both_kinds(write: Write) -> None:
     write("app_r.py", "import theirs\nGRAPHS = {'ours': graph, 'theirs': theirs.graph, 'flow': theirs.flow}\n")
     write("theirs.py", FLOW, base=LANGGRAPH)
@@ -199,7 +213,7 @@ def test_version_is_a_part_of_the_fingerprint_of_langgraphs_graphs_too(write: Wr
 @pytest.mark.parametrize(
     ("text", "spec", "told"),
     [
-        (NEEDS_SAVER, "app_t.py:saved", ["Persistence (compile(checkpointer=...))", "without a checkpointer"]),
+        (OWN_CHANNEL, "app_t.py:odd", ["Channel class app_t.Own", "key 'text'", "use one of langgraph.channels"]),
         ("raw = StateGraph(State)\n", "app_t.py:raw", ["langgraph.graph.state.StateGraph", "add .compile()"]),
     ],
 )

@@ -390,10 +390,10 @@ def test_a_broker_that_is_gone_is_no_trouble_for_who_drops_a_stream(
         assert next(stream) == "a"
     cancel, kept = cluster.link.cancel, second.run_id
 
-    def picky(run_id: str, reason: str) -> None:
+    def picky(run_id: str, reason: str, thread: str | None = None) -> None:
         if run_id != kept:
             raise NoBroker("memory://", "gone")
-        cancel(run_id, reason)
+        cancel(run_id, reason, thread)
 
     monkeypatch.setattr(cluster.link, "cancel", picky)
     del stream, first, second

@@ -17,10 +17,11 @@ from drumline.checkpoint.memory import InMemorySaver
 from drumline.cluster.thread_store import ClusterThreads
 from drumline.graph import START, StateGraph
 from drumline.testing import local_cluster
-from drumline.types import Command, Send, interrupt
+from drumline.types import Command, Send, StateUpdate, interrupt
 from drumline_graph.errors import UnknownInterruptError
+from drumline_graph.types import StateUpdates
 from drumline_protocol.checkpoint_ids import next_checkpoint_id
-from drumline_protocol.errors import RunCancelled, ThreadBusy, ThreadMoved, UnknownRun, UnknownThread
+from drumline_protocol.errors import InvalidRequest, RunCancelled, ThreadBusy, ThreadMoved, UnknownRun, UnknownThread
 from drumline_protocol.keys import owner_of_thread
 
 BIG = "x" * 30_000
@@ -97,7 +98,13 @@ def gated() -> Any:
     return graph.add_edge(START, "gate").add_edge("gate", "after").compile(name="gated")
 
 
-GRAPHS = {"whole": whole(), "gated": gated(), "ask": asking("")}
+def calling(saver: Any = None) -> Any:
+    """A node that calls a graph which asks."""
+    graph = StateGraph(State).add_node("caller", lambda _state: CALLED.invoke({"said": ["in"]}))
+    return graph.add_edge(START, "caller").compile(name="calling", checkpointer=saver)
+
+
+GRAPHS = {"whole": whole(), "gated": gated(), "ask": asking(""), "calling": calling()}
 
 
 @pytest.fixture(scope="module")
@@ -308,3 +315,57 @@ def test_a_node_that_calls_a_cluster_does_not_wait_for_its_own_thread(cluster: C
     with local_cluster({"outer": outer.add_edge(START, "call").compile(name="outer")}) as other:
         found = other.graph("outer").invoke({"said": []}, on("outer thread"))
     assert found["said"] == [["said", "big", "__interrupt__"]]
+
+
+def test_large_values_given_to_a_called_graph_reach_its_worker(cluster: Cluster) -> None:
+    """The coordinator keeps them in the cell store, which knows no worker's task: they travel with it."""
+
+    def told(graph: Any) -> list[Any]:
+        graph.invoke({"said": ["i"]}, on("large"))
+        [task] = graph.get_state(on("large"), subgraphs=True).tasks
+        graph.update_state(task.state.config, {"said": ["u" * 70_000], "big": BIG * 3}, "first")
+        found = [graph.invoke(Command(resume=n), on("large"))["said"] for n in range(2)]
+        return [*found, [each.values for each in graph.get_state_history(on("large"))]]
+
+    assert told(cluster.graph("calling", graph=GRAPHS["calling"])) == told(calling(InMemorySaver()))
+    cluster.threads.delete("large")
+
+
+def test_a_graph_within_is_updated_while_the_thread_waits(cluster: Cluster) -> None:
+    """The thread waits for its answer as before; a namespace that the graph has not is refused."""
+    graph = cluster.graph("whole", graph=GRAPHS["whole"])
+    graph.invoke({"said": ["i"]}, on("within"))
+    [task] = graph.get_state(on("within"), subgraphs=True).tasks
+    asked = cluster.interrupts(graph="whole")
+    graph.update_state(task.state.config, {"said": ["u"]}, "ask")
+    assert cluster.threads.get("within")["status"] == "paused" and asked
+    assert graph.get_state(on("within"), subgraphs=True).tasks[0].state.metadata["source"] == "update"
+    with pytest.raises(ValueError, match="Subgraph nope not found"):
+        graph.update_state(on("within", checkpoint_ns="nope:1"), {"said": ["u"]}, "ask")
+    with pytest.raises(InvalidRequest, match="has no graph within at 'nope:1'"):
+        list(graph.run(graph._bound._update_call(on("within"), StateUpdates("nope:1", [[StateUpdate({})]]))))
+    cluster.threads.delete("within")
+
+
+def test_a_rollback_takes_back_what_graphs_with_one_history_did(gate: Gate) -> None:
+    """The next call goes on from where the thread stood before."""
+    counts = StateGraph(State).add_node("one", lambda state: {"said": [len(state["said"])]}).add_edge(START, "one")
+    called = counts.compile(checkpointer=True)
+
+    def call(_state: State) -> State:
+        return {"said": [len(called.invoke({"said": ["in"]})["said"])]}
+
+    graph = StateGraph(State).add_node(call).add_node("wait", lambda _state: GATE()).add_edge(START, "call")
+    with local_cluster({"g": graph.add_edge("call", "wait").compile()}) as served:
+        g = served.graph("g")
+        gate.open.set()
+        assert g.invoke({"said": ["a"]}, on("t"))["said"] == ["a", 2, "gate"]
+        gate.open.clear()
+        first = g.start({"said": ["b"]}, on("t"))
+        for _ in range(2):
+            assert gate.reached.acquire(timeout=20)
+        second = g.start({"said": ["c"]}, on("t"), multitask_strategy="rollback")
+        gate.open.set()
+        assert served.result(second)["said"] == ["a", 2, "gate", "c", 4, "gate"]
+        with pytest.raises(RunCancelled):
+            served.result(first)

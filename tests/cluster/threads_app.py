@@ -39,4 +39,18 @@ def chat(saver: Any = None) -> Any:
     return graph.compile(name="chat", checkpointer=saver)
 
 
-GRAPHS = {"chat": chat()}
+#: what the node of `delegating` calls
+INNER = chat()
+
+
+def delegate(state: Chat) -> dict[str, Any]:
+    return {"said": INNER.invoke({"said": state["said"], "log": state["log"]})["said"][1:]}
+
+
+def delegating(saver: Any = None) -> Any:
+    """The same, but a node's code calls the graph that asks."""
+    graph = StateGraph(Chat).add_node(delegate).add_node(send)
+    return graph.add_edge(START, "delegate").add_edge("delegate", "send").compile(name="delegating", checkpointer=saver)
+
+
+GRAPHS = {"chat": chat(), "delegating": delegating()}

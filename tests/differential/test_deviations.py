@@ -236,8 +236,6 @@ PERSISTENCE: list[dict[str, Any]] = [
     {"checkpointer": object()},
     {"store": object()},
     {"cache": object()},
-    {"interrupt_before": ["n"]},
-    {"interrupt_after": "*"},
 ]
 
 

@@ -12,11 +12,6 @@ from .states import Log, says
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 
 
-def native(other: Engine) -> None:
-    if other.adapts:
-        pytest.skip("a matter of the adapter")
-
-
 def build(e: Engine, *, key: Any = None, fails: int = 0, cache: Any = None, ran: Any = None, name: str = "n") -> Any:
     ran = [] if ran is None else ran
 
@@ -46,25 +41,21 @@ SAME = [{"log": [], "x": 1}, {"log": [], "x": 1}, {"x": 1, "log": []}, {"log": [
 @both_ways
 @pytest.mark.parametrize("key", [None, lambda state: str(state["x"] > 0), lambda state: b"%d" % state["x"]])
 def test_a_result_is_used_again(other: Engine, key: Any, use_async: bool) -> None:
-    native(other)
     theirs = runs(LANGGRAPH, SAME, key=key, use_async=use_async)
     for expected, found in zip(theirs, runs(other, SAME, key=key, use_async=use_async), strict=True):
         assert_same(expected, found, other)
 
 
 def test_errors_are_not_kept(other: Engine) -> None:
-    native(other)
     theirs = runs(LANGGRAPH, SAME[:3], fails=1)
     for expected, found in zip(theirs, runs(other, SAME[:3], fails=1), strict=True):
         assert_same(expected, found, other)
 
 
 def test_a_cache_is_cleared(other: Engine) -> None:
-    native(other)
-
     def story(e: Engine) -> Any:
         ran: list[Any] = []
-        graph = build(e, ran=ran)
+        graph = e.runnable(build(e, ran=ran))
         graph.invoke(SAME[0])
         graph.clear_cache(["z"])
         graph.invoke(SAME[0])
@@ -77,7 +68,8 @@ def test_a_cache_is_cleared(other: Engine) -> None:
     assert same_outcome(story, other) == "3"
 
     def without(e: Engine) -> Any:
-        return e.StateGraph(Log).add_node("n", says("n")).add_edge(e.START, "n").compile().clear_cache()
+        graph = e.StateGraph(Log).add_node("n", says("n")).add_edge(e.START, "n").compile()
+        return e.runnable(graph).clear_cache()
 
     assert "ValueError" in same_outcome(without, other, words=False)
 

@@ -12,11 +12,6 @@ both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "as
 CONFIG = {"configurable": {"thread_id": "t"}}
 
 
-def native(other: Engine) -> None:
-    if other.adapts:
-        pytest.skip("a matter of the adapter")
-
-
 def build(e: Engine, *, at: str, **given: Any) -> Any:
     """a, b and c beside it, z; the node `at` asks for the drain."""
 
@@ -39,16 +34,13 @@ def build(e: Engine, *, at: str, **given: Any) -> Any:
 @both_ways
 @pytest.mark.parametrize("at", ["a", "b", "z"])
 def test_a_node_asks(other: Engine, at: str, use_async: bool) -> None:
-    native(other)
     modes = ALL_MODES if at == "a" else ["values"]
     same(lambda e: build(e, at=at), other, EMPTY, modes, use_async=use_async, words=False)
 
 
 def test_the_caller_asks_and_goes_on_later(other: Engine) -> None:
-    native(other)
-
     def story(e: Engine) -> Any:
-        graph = build(e, at="none", checkpointer=e.InMemorySaver())
+        graph = e.runnable(build(e, at="none", checkpointer=e.InMemorySaver()))
         control = e.RunControl()
         found = []
         try:
@@ -64,13 +56,11 @@ def test_the_caller_asks_and_goes_on_later(other: Engine) -> None:
 
 
 def test_a_run_that_was_asked_before_does_nothing(other: Engine) -> None:
-    native(other)
-
     def story(e: Engine) -> Any:
         control = e.RunControl()
         control.request_drain()
         try:
-            return build(e, at="none").invoke(EMPTY, control=control)
+            return e.runnable(build(e, at="none")).invoke(EMPTY, control=control)
         except e.GraphDrained as drained:
             return drained.reason
 

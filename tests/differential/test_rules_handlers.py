@@ -43,15 +43,9 @@ def build(e: Engine, node: Any, *, siblings: bool = False, **given: Any) -> Any:
     return builder.compile()
 
 
-def native(other: Engine) -> None:
-    if other.adapts:
-        pytest.skip("a matter of the adapter")
-
-
 @both_ways
 @pytest.mark.parametrize("siblings", [False, True])
 def test_a_handler_answers_in_place_of_its_node(other: Engine, use_async: bool, siblings: bool) -> None:
-    native(other)
     same(
         lambda e: build(e, fails(use_async), error_handler=handler(e), siblings=siblings),
         other,
@@ -62,12 +56,10 @@ def test_a_handler_answers_in_place_of_its_node(other: Engine, use_async: bool, 
 
 
 def test_a_handler_says_where_to_go(other: Engine) -> None:
-    native(other)
     same(lambda e: build(e, fails(), error_handler=handler(e, command="z")), other, EMPTY, ALL_MODES)
 
 
 def test_a_handler_of_an_async_run_may_be_async(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         async def handle(_: Any, error: e.NodeError) -> Any:
@@ -79,7 +71,6 @@ def test_a_handler_of_an_async_run_may_be_async(other: Engine) -> None:
 
 
 def test_a_handler_that_fails_ends_the_run(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         def handle(_: Any) -> Any:
@@ -91,7 +82,6 @@ def test_a_handler_that_fails_ends_the_run(other: Engine) -> None:
 
 
 def test_a_handler_comes_after_the_last_try(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         policy = e.RetryPolicy(initial_interval=0.001, jitter=False, retry_on=ValueError)
@@ -101,7 +91,6 @@ def test_a_handler_comes_after_the_last_try(other: Engine) -> None:
 
 
 def test_a_handler_of_all_nodes(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         builder = e.StateGraph(Log)
@@ -115,7 +104,6 @@ def test_a_handler_of_all_nodes(other: Engine) -> None:
 
 
 def test_sends_that_fail_are_handled_each(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         def worker(state: Any) -> Any:
@@ -136,7 +124,6 @@ def test_sends_that_fail_are_handled_each(other: Engine) -> None:
 
 @pytest.mark.parametrize("subgraphs", [False, True])
 def test_a_graph_as_a_node_is_handled_as_a_whole(other: Engine, subgraphs: bool) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         return build(e, chain(e, says("first"), fails()), error_handler=handler(e))
@@ -145,7 +132,6 @@ def test_a_graph_as_a_node_is_handled_as_a_whole(other: Engine, subgraphs: bool)
 
 
 def test_a_question_is_no_error(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         return build(e, lambda _: {"log": [e.interrupt("why?")]}, error_handler=handler(e))
@@ -154,7 +140,6 @@ def test_a_question_is_no_error(other: Engine) -> None:
 
 
 def test_a_taken_name_is_an_error(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         builder = e.StateGraph(Log)

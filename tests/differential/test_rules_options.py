@@ -17,7 +17,7 @@ from typing_extensions import NotRequired, ReadOnly, Required, TypedDict
 
 from drumline.errors import FeatureNotBuilt
 from drumline.graph import START, StateGraph
-from drumline.types import RetryPolicy
+from drumline.types import CachePolicy, RetryPolicy
 
 from .engines import DRUMLINE, LANGGRAPH, Engine
 from .harness import same_outcome
@@ -167,19 +167,9 @@ def set_attribute(name: str, value: Any) -> None:
 
 
 REFUSED: dict[str, Callable[[], Any]] = {
-    "compile(checkpointer=True)": lambda: graph_of(checkpointer=True),
-    "compile(checkpointer=)": lambda: graph_of(checkpointer=object()),
-    "compile(interrupt_before=)": lambda: graph_of(interrupt_before=["count"]),
-    "compile(interrupt_after=)": lambda: graph_of(interrupt_after="*"),
     "compile(transformers=)": lambda: graph_of(transformers=[object]),
-    "invoke(interrupt_before=)": lambda: graph_of().invoke(INPUT, interrupt_before=["count"]),
-    "invoke(interrupt_after=)": lambda: graph_of().invoke(INPUT, interrupt_after="*"),
     "retry_policy": lambda: set_attribute("retry_policy", [RetryPolicy()]),
-    "checkpointer": lambda: set_attribute("checkpointer", object()),
-    "interrupt_before_nodes": lambda: set_attribute("interrupt_before_nodes", ["count"]),
-    "get_state()": lambda: graph_of().get_state({}),
-    "update_state()": lambda: graph_of().update_state({}, {"n": 1}),
-    "get_state_history()": lambda: graph_of().get_state_history({}),
+    "cache_policy": lambda: set_attribute("cache_policy", CachePolicy()),
 }
 
 
@@ -194,6 +184,27 @@ def test_defaults_are_no_request() -> None:
     for name in ("step_timeout", "cache", "checkpointer", "store", "retry_policy", "interrupt_before_nodes"):
         setattr(graph, name, getattr(graph, name))
     assert graph.invoke(INPUT) == {"n": 1, "log": ["count"]}
+
+
+def saver_of(e: Engine) -> Any:
+    return importlib.import_module(f"{'langgraph' if e is LANGGRAPH else 'drumline'}.checkpoint.memory").InMemorySaver()
+
+
+@pytest.mark.parametrize(
+    "points", [{"before": ["count"]}, {"after": "*"}, {"before": "*", "after": ["count"]}, {}], ids=str
+)
+def test_attributes_of_threads_may_be_set(points: dict[str, Any]) -> None:
+    def told(e: Engine) -> Any:
+        graph, config = graph_of(e), {"configurable": {"thread_id": "t"}}
+        assert graph.checkpointer is None
+        graph.checkpointer = saver_of(e)
+        for side, names in points.items():
+            setattr(graph, f"interrupt_{side}_nodes", names)
+        first, then = list(graph.stream(INPUT, config, stream_mode="updates")), graph.get_state(config).next
+        again = list(graph.stream(None, config, stream_mode="updates")) if then else []
+        return first, then, again, len(list(graph.get_state_history(config)))
+
+    assert told(DRUMLINE) == told(LANGGRAPH)
 
 
 # -- accepted and without effect ----------------------------------------------------------------------
@@ -243,6 +254,7 @@ HONOURED: dict[str, Callable[[Engine], Any]] = {
     "stream_mode": lambda e: list(with_mode(e, "values").stream(INPUT)),
     "stream_mode, named": lambda e: list(with_mode(e, "values").stream(INPUT, stream_mode="updates")),
     "channels": lambda e: [graph_of(e).input_channels, graph_of(e).output_channels, graph_of(e).stream_channels_list],
+    "breakpoints": lambda e: [(g := stopping(e)).invoke(INPUT), g.interrupt_before_nodes, g.interrupt_after_nodes],
     "get_subgraphs": lambda e: [name for name, _ in twice_nested(e).get_subgraphs()],
     "get_subgraphs(recurse)": lambda e: [name for name, _ in twice_nested(e).get_subgraphs(recurse=True)],
     "get_subgraphs(namespace)": lambda e: [
@@ -250,6 +262,13 @@ HONOURED: dict[str, Callable[[Engine], Any]] = {
     ],
     "subgraphs are graphs": lambda e: [graph.invoke(INPUT) for _, graph in nested(e).get_subgraphs()],
 }  # fmt: skip
+
+
+def stopping(e: Engine) -> Any:
+    graph = nested(e)
+    graph.interrupt_before_nodes = ["inner"]
+    graph.interrupt_after_nodes = "*"
+    return graph
 
 
 def with_mode(e: Engine, mode: str) -> Any:

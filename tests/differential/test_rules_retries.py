@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from .engines import LANGGRAPH, Engine
-from .harness import ALL_MODES, Recorded, assert_same, record, same
+from .harness import ALL_MODES, Recorded, assert_same, record, same, same_outcome
 from .states import EMPTY, chain, says
 
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
@@ -131,8 +131,6 @@ def test_delays(other: Engine, given: dict[str, Any]) -> None:
 
 
 def test_jitter_adds_up_to_a_second(other: Engine) -> None:
-    if other.adapts:
-        pytest.skip("LangGraph's own runner draws it")
     graph = one(other, fails(other, 9, ConnectionError), other.RetryPolicy(initial_interval=5.0, max_attempts=2))
     with patch("time.sleep") as sleep, patch("random.uniform", return_value=0.25):
         record(graph, EMPTY, ["updates"])
@@ -233,3 +231,21 @@ def test_a_retry_does_not_begin_before_its_time() -> None:
 
     one(e, node, e.RetryPolicy(initial_interval=0.05, jitter=False)).invoke(EMPTY)
     assert times[1] - times[0] >= 0.05
+
+
+def test_an_answer_that_came_before_its_question_is_the_nodes_in_all_tries(other: Engine) -> None:
+    def story(e: Engine) -> Any:
+        tries: list[Any] = []
+
+        def node(_: Any) -> Any:
+            tries.append(e.interrupt("why?"))
+            if len(tries) < 3:
+                raise Odd
+            return {"log": [tries[-1]]}
+
+        builder = e.StateGraph(e_state()).add_node("n", node, retry_policy=quick(e)).add_edge(e.START, "n")
+        graph = e.runnable(builder.compile(checkpointer=e.InMemorySaver(), interrupt_before=["n"]))
+        config = {"configurable": {"thread_id": "t"}}
+        return graph.invoke(EMPTY, config), graph.invoke(e.Command(resume="so"), config), tries
+
+    same_outcome(story, other)

@@ -13,11 +13,6 @@ from .states import EMPTY, Log, says
 SHORT, LONG = 0.05, 30.0
 
 
-def native(other: Engine) -> None:
-    if other.adapts:
-        pytest.skip("a matter of the adapter")
-
-
 def build(e: Engine, node: Any, **given: Any) -> Any:
     builder = e.StateGraph(Log)
     builder.add_node("n", node, **given)
@@ -35,7 +30,6 @@ def stuck(*written: str) -> Any:
 
 @pytest.mark.parametrize("which", ["seconds", "timedelta", "run", "idle", "both"])
 def test_a_node_that_is_stuck_fails(other: Engine, which: str) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         timeout = {
@@ -52,7 +46,6 @@ def test_a_node_that_is_stuck_fails(other: Engine, which: str) -> None:
 
 
 def test_a_node_in_time_ends_as_without(other: Engine) -> None:
-    native(other)
 
     async def node(_: Any) -> Any:
         await asyncio.sleep(0)
@@ -63,7 +56,6 @@ def test_a_node_in_time_ends_as_without(other: Engine) -> None:
 
 
 def test_a_timeout_is_tried_again_and_handled(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         def handle(_: Any, error: e.NodeError) -> Any:
@@ -79,7 +71,6 @@ def test_a_timeout_is_tried_again_and_handled(other: Engine) -> None:
 @pytest.mark.parametrize("how", ["heartbeat", "writer", "injected", "strict"])
 def test_signs_of_life(other: Engine, how: str) -> None:
     """Six pauses of half the limit each: only signs of life let the node come to its end."""
-    native(other)
 
     def make(e: Engine) -> Any:
         async def node(_: Any, writer: e.StreamWriter) -> Any:
@@ -101,7 +92,6 @@ def test_signs_of_life(other: Engine, how: str) -> None:
 
 
 def test_what_a_node_says_when_its_time_is_up_is_left_out(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         async def node(_: Any, writer: e.StreamWriter) -> Any:
@@ -118,7 +108,6 @@ def test_what_a_node_says_when_its_time_is_up_is_left_out(other: Engine) -> None
 
 
 def test_a_send_has_a_limit_of_its_own(other: Engine) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         builder = e.StateGraph(Log)
@@ -132,17 +121,15 @@ def test_a_send_has_a_limit_of_its_own(other: Engine) -> None:
 
 def test_defaults_hold_for_nodes_and_their_handlers(other: Engine) -> None:
     """In LangGraph those of handlers are never looked at (issue 8842): this run would not end."""
-    native(other)
     builder = other.StateGraph(Log).set_node_defaults(timeout=SHORT)
     builder.add_node("n", stuck(), error_handler=stuck())
     builder.add_edge(other.START, "n")
     with pytest.raises(other.NodeTimeoutError, match="__error_handler__n"):
-        asyncio.run(builder.compile().ainvoke(EMPTY))
+        asyncio.run(other.runnable(builder.compile()).ainvoke(EMPTY))
 
 
 @pytest.mark.parametrize("given", ["sync", "zero", "negative", "idle"])
 def test_limits_that_cannot_be(other: Engine, given: str) -> None:
-    native(other)
 
     def make(e: Engine) -> Any:
         if given == "sync":

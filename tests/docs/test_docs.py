@@ -6,11 +6,12 @@ import argparse
 import os
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from drumline.cli.main import parser as command_line
-from drumline_protocol import codec_builtin, codec_derived, facts, keys, limits, messages, wire
+from drumline_protocol import codec_builtin, codec_derived, facts, kept_facts, keys, limits, messages, task_facts, wire
 from drumline_protocol.keys import Keys, owner_of_thread
 from drumline_transport.local_server import find_server
 
@@ -74,13 +75,15 @@ def _names(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-@pytest.mark.parametrize(("head", "module"), [("code | message", messages), ("code | fact", facts)])
-def test_table_of_messages_is_that_of_the_code(head: str, module: object) -> None:
+@pytest.mark.parametrize(
+    ("head", "modules"), [("code | message", (messages,)), ("code | fact", (facts, kept_facts, task_facts))]
+)
+def test_table_of_messages_is_that_of_the_code(head: str, modules: tuple[ModuleType, ...]) -> None:
     told = {int(row[0]): (_names(row[1])[0], _names(row[-1])) for row in _rows(head)}
     of_the_code = {
         code: (layout.cls.__name__, list(layout.names))
         for code, layout in wire._LAYOUTS.items()
-        if layout.cls.__module__ == module.__name__  # type: ignore[attr-defined]
+        if layout.cls.__module__ in [module.__name__ for module in modules]
     }
     assert told == of_the_code
 

@@ -52,7 +52,7 @@ def strict(e: Engine, graph: Any) -> Any:
 @engines
 def test_a_superstep_that_takes_too_long_ends_the_run(e: Engine) -> None:
     found: list[Any] = []
-    with pytest.raises(TimeoutError, match="Timed out"):
+    with pytest.raises(TimeoutError, match="Timed out|lasted longer"):
         for item in strict(e, pair(e)).stream(IN, stream_mode="updates"):
             found.append(item)  # noqa: PERF402  it raises amid them
     assert found == [{"quick": {"log": ["quick"]}}]
@@ -98,7 +98,7 @@ def test_each_superstep_has_its_own_time(e: Engine) -> None:
 def test_a_graph_within_fails_its_node(e: Engine) -> None:
     builder = e.StateGraph(State).add_node("child", pair(e)).add_node("z", quick)
     graph = strict(e, builder.add_edge(e.START, "child").add_edge("child", "z").compile())
-    with pytest.raises(TimeoutError, match="Timed out"):
+    with pytest.raises(TimeoutError, match="Timed out|lasted longer"):
         graph.invoke(IN)
 
 
@@ -128,12 +128,12 @@ def test_what_ended_in_time_counts_however_late_its_reader_is() -> None:
 
     builder = StateGraph(State).add_node("first", first).add_node("second", second)
     graph = builder.add_edge(START, "first").add_edge(START, "second").compile()
-    graph.step_timeout = 1.0
+    graph.step_timeout = 3.0
     found = []
     for item in graph.stream(IN, stream_mode="updates"):
         found.append(item)
         told.set()
-        threading.Event().wait(1.2)
+        threading.Event().wait(3.2)
     assert found == [{"first": {"log": ["first"]}}, {"second": {"log": ["second"]}}]
 
 
@@ -141,7 +141,7 @@ def test_the_limit_of_a_langgraph_graph_holds() -> None:
     theirs = langgraph.graph.StateGraph(State).add_node("quick", quick).add_node("slow", slow)
     graph = theirs.add_edge("__start__", "quick").add_edge("__start__", "slow").compile()
     graph.step_timeout = 0.1
-    with pytest.raises(TimeoutError, match="Timed out"):
+    with pytest.raises(TimeoutError, match="Timed out|lasted longer"):
         adapt(graph).invoke(IN)
 
 
@@ -157,7 +157,7 @@ def test_a_cluster_keeps_the_time() -> None:
     late.step_timeout = 30
     with SimCluster({"late": late, "fine": pair(DRUMLINE, name="other", node=quick, limit=30)}) as cluster:
         assert cluster.graph("fine").invoke(IN) == {"log": ["quick", "quick"]}
-        with pytest.raises(TimeoutError, match="superstep 1 of graph"):
+        with pytest.raises(TimeoutError, match="Superstep 1 of graph 'LangGraph' lasted longer"):
             cluster.graph("late").invoke(IN)
 
 

@@ -294,7 +294,7 @@ def test_a_thread_goes_on_with_the_last_try() -> None:
             raise ConnectionError
         return first, look("second").result(), interrupt("and?")
 
-    config = {"configurable": {"thread_id": "1"}}
+    config: Any = {"configurable": {"thread_id": "1"}}
     entry.invoke("x", config)
     assert ran == ["first", "first", "first", "second"]
     assert entry.invoke(Command(resume="so"), config) == ("first 3", "second 4", "so")

@@ -26,7 +26,7 @@ from drumline_graph import errors
 from drumline_graph.builder import StateGraph
 from drumline_graph.constants import END, START
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError, NotANodeError
-from drumline_graph.types import Command, RetryPolicy
+from drumline_graph.types import Command
 
 
 class State(TypedDict):
@@ -109,13 +109,7 @@ def test_what_cannot_be_called_is_a_type_error_too() -> None:
 
 
 UNBUILT: dict[str, Build] = {
-    "retry_policy": lambda g: g.add_node("b", node, retry_policy=RetryPolicy()),
-    "timeout": lambda g: g.add_node("b", node, timeout=3),
-    "error_handler": lambda g: g.add_node("b", node, error_handler=node),
-    "cache_policy": lambda g: g.add_node("b", node, cache_policy=types.CachePolicy()),
-    "defaults": lambda g: g.set_node_defaults(timeout=3),
     "checkpointer": lambda g: g.compile(checkpointer=object()),
-    "cache": lambda g: g.compile(cache=object()),
     "interrupt_before": lambda g: g.compile(interrupt_before=["a"]),
     "interrupt_after": lambda g: g.compile(interrupt_after="*"),
 }

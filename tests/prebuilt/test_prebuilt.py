@@ -9,6 +9,8 @@ import sys
 import warnings
 from typing import Annotated, Any
 
+import langgraph.checkpoint.memory
+import langgraph.prebuilt
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -17,6 +19,7 @@ from pydantic import BaseModel
 from tests.prebuilt.models import Scripted, call
 from typing_extensions import TypedDict
 
+from drumline.checkpoint.memory import InMemorySaver
 from drumline.errors import DrumlineError, FeatureNotBuilt
 from drumline.graph import START, MessagesState, StateGraph, add_messages
 from drumline.prebuilt import InjectedState, InjectedStore, ToolNode, ToolRuntime, create_react_agent
@@ -72,18 +75,39 @@ def test_names_stand_where_langgraph_has_them() -> None:
     assert ours.ToolCallRequest and ours.ToolInvocationError and ours.msg_content_output
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"checkpointer": object()},
-        {"interrupt_before": ["tools"]},
-        {"interrupt_after": ["agent"]},
-    ],
-    ids=str,
-)
-def test_what_is_not_built_is_refused(option: dict[str, Any]) -> None:
-    with pytest.raises(FeatureNotBuilt, match=next(iter(option))):
-        create_react_agent(model("hi"), [], **option)
+def test_an_agent_that_remembers_stops_where_it_is_told() -> None:
+    """Beside LangGraph: two turns on a thread, with a stop before the tools and one behind the agent."""
+
+    @tool
+    def adds(n: int) -> int:
+        """Add one."""
+        return n + 1
+
+    def turns(create: Any, saver: Any) -> list[Any]:
+        script = model([("adds", {"n": 1})], "two", "again")
+        agent = create(script, [adds], checkpointer=saver, interrupt_before=["tools"], interrupt_after=["agent"])
+        config = {"configurable": {"thread_id": "t"}}
+        told = []
+        for given in (HELLO, None, {"messages": [HumanMessage("and?", id="h2")]}, None):
+            items = agent.stream(given, config, stream_mode="updates")
+            told.append(
+                [
+                    (node, update and [m.content for m in update["messages"]])
+                    for x in items
+                    for node, update in x.items()
+                ]
+            )
+            told.append(agent.get_state(config).next)
+        return [*told, [m.content for m in agent.get_state(config).values["messages"]]]
+
+    ours = turns(create_react_agent, InMemorySaver())
+    assert ours == turns(langgraph.prebuilt.create_react_agent, langgraph.checkpoint.memory.InMemorySaver())
+    assert ours[-1] == ["hello", "", "2", "two", "and?", "again"]
+
+
+def test_what_is_no_checkpointer_is_refused() -> None:
+    with pytest.raises(TypeError, match="Invalid checkpointer"):
+        create_react_agent(model("hi"), [], checkpointer=object())
 
 
 def test_what_says_nothing_is_not_refused() -> None:
@@ -97,9 +121,8 @@ def test_a_refusal_inside_a_tool_is_no_answer_to_the_model(wrapped: bool) -> Non
 
     @tool
     def builds() -> str:
-        """Build an agent that remembers."""
-        create_react_agent(model("hi"), [], checkpointer=object())
-        return ""
+        """Do what nobody has built."""
+        raise FeatureNotBuilt("control=", "calling graph 'agent'")
 
     options: Any = {"wrap_tool_call": lambda request, execute: execute(request)} if wrapped else {}
     graph = StateGraph(MessagesState).add_node("tools", ToolNode([builds], handle_tool_errors=True, **options))

@@ -47,7 +47,7 @@ NAMES = ("run", "run_id", "task", "id")
 
 
 def _rule(thing: Any, name: str, value: Any) -> bool:
-    least = 0 if type(thing) is m.AttemptLost else 1  # of no task at all: empty, and attempt 0
+    least = 0 if type(thing) in (m.AttemptLost, f.GraphEntered, f.GraphKept) else 1  # of no task: empty, attempt 0
     if name in NUMBERS and value is not None:
         return NUMBERS[name] - (name == "attempt" and not least) <= value <= 2**53
     if name in NAMES:

@@ -335,15 +335,21 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.PoisonedRun: ("run-1", 3, "boom"),
         errors.DamagedRun: ("run-1", "its log is gone"),
         errors.LogTrimmed: ("run-1", 5, 9, "8.0.abc"),
+        errors.UnknownThread: ("talk-7",),
+        errors.ThreadBusy: ("talk-7", "run-1"),
+        errors.ThreadMoved: ("talk-7", "id-2", "id-1"),
+        errors.ThreadConflict: ("talk-7", "sub", "id-2", "id-1"),
+        errors.ThreadDamaged: ("id-1",),
         errors.RemoteError: ("app.Boom", "text", "trace"),
     }
-    roots = {errors.WireError, errors.ValueMissing, errors.ClusterError, errors.RunError, DrumlineError}
+    roots = {errors.WireError, errors.ValueMissing, errors.ClusterError, errors.RunError, errors.ThreadError}
     classes = {cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, DrumlineError)}
-    assert classes - roots == set(samples)
+    assert classes - roots - {DrumlineError} == set(samples)
     for cls, args in samples.items():
         exc = cls(*args)
         assert (cls.__doc__ or "").count("\n") > 1 or cls in (
             errors.UnknownRun,
+            errors.UnknownThread,
             errors.RunCancelled,
         )
         assert f"{cls.__name__} " in (errors.__doc__ or "")

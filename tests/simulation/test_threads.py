@@ -10,7 +10,7 @@ import pytest
 from typing_extensions import TypedDict
 
 from drumline.checkpoint.memory import InMemorySaver
-from drumline.graph import START, StateGraph
+from drumline.graph import END, START, StateGraph
 from drumline.testing import Faults, SimCluster
 from drumline.types import Command, interrupt
 from drumline_coordinator.fold import FOLDS
@@ -78,6 +78,34 @@ def test_a_thread_goes_on_whatever_crashes(seed: int) -> None:
             part.threads or part.histories or part.values or part.thread_runs or part.changed or len(part.queue)
         )
         assert owner_of_thread("t") not in {owner for owner, _ in part.cells}
+
+
+def looping(saver: Any = None) -> Any:
+    """A node that calls a graph with one history, and a subgraph with one history, turn by turn."""
+    called = asking("c").builder.compile(checkpointer=True)
+    child = StateGraph(State).add_node("one", lambda state: {"said": [len(state["said"])]}).add_edge(START, "one")
+    graph = StateGraph(State).add_node("call", lambda _state: {"said": [len(called.invoke({"said": ["in"]})["said"])]})
+    graph.add_node("sub", child.compile(checkpointer=True)).add_edge(START, "call").add_edge("call", "sub")
+    graph.add_conditional_edges("sub", lambda state: "call" if len(state["said"]) < 20 else END, ["call", END])
+    return graph.compile(name="g", checkpointer=saver)
+
+
+def turns(graph: Any) -> list[Any]:
+    """Answers; in front of some the graph that asks is changed, so its questions have other ids."""
+    found = [shown(graph.invoke({"said": ["i"]}, on("t")))]
+    for number in range(6):
+        if number % 3 == 2:
+            place = {"thread_id": "t", "checkpoint_ns": "call"}
+            graph.update_state({"configurable": place}, {"said": ["u"]}, "first")
+        found.append(shown(graph.invoke(Command(resume=number), on("t"))))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_graphs_with_one_history_go_on_whatever_crashes(seed: int) -> None:
+    graph = looping()
+    with SimCluster({"g": graph}, workers=3, coordinators=2, seed=seed, faults=Faults.rough()) as cluster:
+        assert turns(cluster.client.graph("g", graph=graph)) == turns(looping(InMemorySaver()))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -4,12 +4,19 @@ import operator
 from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.tools import tool
+
 IN = {"log": ["in"]}
 
 
 class State(TypedDict):
     log: Annotated[list, operator.add]
     n: int
+
+
+class Talk(State):
+    messages: Annotated[list, operator.add]
 
 
 def write(text: str) -> Callable[[Any], Any]:
@@ -28,7 +35,12 @@ def asking(e: Any, *questions: str) -> Callable[[Any], Any]:
 
 def chain(e: Any, **nodes: Any) -> Any:
     """A graph whose nodes follow one another."""
-    graph = e.StateGraph(State)
+    return chain_of(e, State, **nodes)
+
+
+def chain_of(e: Any, schema: Any, **nodes: Any) -> Any:
+    """The same of another state."""
+    graph = e.StateGraph(schema)
     before = e.START
     for name, node in nodes.items():
         graph.add_node(name, node)
@@ -228,3 +240,118 @@ def calls_without_history(e: Any) -> Any:
 
 def calls_on_a_thread_of_its_own(e: Any) -> Any:
     return calling(e, kept(e, quiet(e)), config={"configurable": {"thread_id": "own"}})
+
+
+# -- questions of called graphs -------------------------------------------------------------------
+
+
+def calls_with_questions(e: Any) -> Any:
+    """Two in one node, and one in the next."""
+    asks = chain(e, one=asking(e, "1a", "1b"), two=asking(e, "2"), end=write("end"))
+    return calling(e, asks.compile())
+
+
+def calls_in_a_loop(e: Any) -> Any:
+    """The node runs again and again, and calls the graph each time."""
+    asks = inner(e).compile()
+
+    def caller(_state: State) -> Any:
+        return {"log": asks.invoke({"log": ["c"]})["log"]}
+
+    graph = chain(e, a=write("a"), caller=caller)
+    graph.add_conditional_edges("caller", lambda state: "a" if len(state["log"]) < 11 else e.END, ["a", e.END])
+    return kept(e, graph)
+
+
+def calls_with_a_saver(e: Any) -> Any:
+    """The called graph has a saver of its own: that of its caller's run counts."""
+    return calling(e, kept(e, inner(e)))
+
+
+def calls_beside_a_question(e: Any) -> Any:
+    """The node asks in front of the call, and behind it."""
+    asks = inner(e).compile()
+
+    def caller(_state: State) -> Any:
+        before = e.interrupt("before")
+        log = asks.invoke({"log": [before]})["log"]
+        return {"log": [*log, e.interrupt("behind")]}
+
+    return kept(e, chain(e, a=write("a"), caller=caller, z=write("z")))
+
+
+def calls_within_calls(e: Any) -> Any:
+    """A called graph whose node calls another one."""
+    asks = inner(e).compile()
+
+    def below(_state: State) -> Any:
+        return {"log": asks.invoke({"log": ["b"]})["log"]}
+
+    return calling(e, chain(e, m=write("m"), below=below, mq=asking(e, "mid")).compile())
+
+
+def calls_within_a_child(e: Any) -> Any:
+    """A node of a subgraph calls the graph."""
+    asks = inner(e).compile()
+
+    def caller(_state: State) -> Any:
+        return {"log": asks.invoke({"log": ["c"]})["log"]}
+
+    return around(e, chain(e, ca=write("ca"), caller=caller).compile())
+
+
+def calls_by_sends(e: Any) -> Any:
+    """Two tasks of one node call the graph, side by side."""
+    asks = chain(e, sq=lambda state: {"log": [e.interrupt(f"for {state['log'][0]}")]}, sz=write("sz")).compile()
+
+    def caller(state: State) -> Any:
+        return {"log": asks.invoke({"log": state["log"]})["log"]}
+
+    graph = e.StateGraph(State)
+    graph.add_node("a", write("a"))
+    graph.add_node("caller", caller)
+    graph.add_edge(e.START, "a")
+    graph.add_conditional_edges("a", lambda _: [e.Send("caller", {"log": [text]}) for text in "xy"], ["caller"])
+    return kept(e, graph)
+
+
+def calls_in_a_tool(e: Any) -> Any:
+    """A tool calls the graph."""
+    asks = inner(e).compile()
+
+    @tool
+    def consult(text: str) -> ToolMessage:
+        """Ask the graph."""
+        return ToolMessage(",".join(asks.invoke({"log": [text]})["log"]), tool_call_id="c1", id="t", name="consult")
+
+    def model(_state: Any) -> Any:
+        call = {"name": "consult", "args": {"text": "t"}, "id": "c1"}
+        return {"messages": [AIMessage("", tool_calls=[call], id="m")]}
+
+    def told(state: Any) -> Any:
+        return {"log": [state["messages"][-1].content]}
+
+    return kept(e, chain_of(e, Talk, model=model, tools=e.module("prebuilt").ToolNode([consult]), told=told))
+
+
+def calls_async(e: Any) -> Any:
+    """The node is async."""
+    asks = inner(e).compile()
+
+    async def caller(_state: State) -> Any:
+        return {"log": [item for _ in range(2) for item in (await asks.ainvoke({"log": ["c"]}))["log"]]}
+
+    return kept(e, chain(e, a=write("a"), caller=caller, z=write("z")))
+
+
+#: graphs whose nodes call a graph that asks
+ASKING = (
+    calls_with_questions,
+    calls_in_a_loop,
+    calls_with_a_saver,
+    calls_beside_a_question,
+    calls_within_calls,
+    calls_within_a_child,
+    calls_by_sends,
+    calls_in_a_tool,
+)

@@ -279,6 +279,19 @@ def answers_by_id(t: Thread) -> None:
     t.everything()
 
 
+def answers_one_by_one(t: Thread) -> None:
+    """Each question gets an answer of its own by its id, until none is left; some are answered by value."""
+    t.run(IN)
+    for number in range(12):
+        asked = [question.id for question in t.graph.get_state(t.config).interrupts] if not t.is_async else []
+        by_value = t.is_async or (len(asked) == 1 and number % 2)
+        t.run(t.e.Command(resume=f"A{number}" if by_value else dict.fromkeys(asked[:1], f"I{number}")))
+        t.state(subgraphs=True)
+        if not t.is_async and not asked:
+            break
+    t.everything()
+
+
 def metadata_and_names(t: Thread) -> None:
     of_run = {**t.config, "metadata": {"run_id": "r1", "user": "x"}}
     t.run(IN, of_run, interrupt_before=["b"])

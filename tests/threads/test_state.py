@@ -45,6 +45,7 @@ CASES = [
     *((build, script) for build in WHOLE for script in scripts.SCRIPTS),
     *((build, script) for build in PARTS for script in TOLD),
     *((build, scripts.answers_by_id) for build in (graphs.asks, graphs.two_ask, graphs.child, graphs.grandchild)),
+    *((build, scripts.answers_one_by_one) for build in graphs.ASKING),
     (graphs.line, scripts.metadata_and_names),
     (graphs.unkeyed, scripts.an_unkeyed_state),
     *((build, scripts.updates_of_nothing) for build in (graphs.line, graphs.routed, graphs.child, graphs.two_ask)),
@@ -77,6 +78,12 @@ def test_scripts_tell_the_same(build: Build, script: Script) -> None:
 @pytest.mark.parametrize(("build", "script"), CASES[: len(scripts.SCRIPTS) * 5 : 3], ids=named)
 def test_over_a_wire(build: Build, script: Script) -> None:
     check(DRUMLINE_STRICT, build, script)
+
+
+@pytest.mark.skipif(not ASYNC_ORACLE, reason="LangGraph's async runs are no oracle on this Python")
+@pytest.mark.parametrize("build", [graphs.calls_async, *graphs.ASKING], ids=named)
+def test_questions_of_called_graphs_async(build: Build) -> None:
+    check(DRUMLINE, build, scripts.answers_one_by_one, is_async=True)
 
 
 @pytest.mark.skipif(not ASYNC_ORACLE, reason="LangGraph's async runs are no oracle on this Python")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from drumline_graph.delta import as_changes
 from drumline_graph.program import Node, Program
 from drumline_graph.types import TimeoutPolicy
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
 from drumline_protocol.facts import (
@@ -82,12 +83,19 @@ class JobThread:
     answers: dict[str, Any]
     #: ids of checkpoints that the caller of the run has named, by namespace
     addressed: dict[str, str] = field(default_factory=dict)
-    #: an old checkpoint is run again (`drumline_coordinator.thread_run.Replay`)
+    #: an old checkpoint is run again (`drumline_protocol.replay.Replay`)
     replay: Any = None
     #: the question, asked by this task before, that has the only answer that was given
     single: str | None = None
-    #: on a worker: what graphs that the task's code has called add to the thread
-    rows: Callable[[], list[bytes]] | None = None
+    #: on a worker: what graphs that the task's code has called add to the thread (`CarriedThread.rows`)
+    rows: Callable[..., list[bytes]] | None = None
+    #: on a worker: `answers` came with one for whoever asks next
+    lent: bool = False
+
+    @property
+    def took(self) -> bool:
+        """Whether the task, or a graph that it called, has taken the answer that it was lent."""
+        return self.lent and NEXT not in self.answers
 
 
 @dataclass(slots=True)

@@ -175,7 +175,14 @@ def _calling(node: Node, runnable: Any) -> Node:
 
 
 def _done(job: Job, writes: Writes) -> TaskResult:
-    return TaskResult(job.shared.run_id, job.task, job.attempt, job.executor, writes)
+    done = TaskResult(job.shared.run_id, job.task, job.attempt, job.executor, writes, took=_took(job))
+    if job.thread is not None and job.thread.rows is not None:
+        done.rows = job.thread.rows(ended=True)
+    return done
+
+
+def _took(job: Job) -> bool:
+    return job.thread is not None and job.thread.took
 
 
 def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInterrupt:
@@ -183,17 +190,20 @@ def failed(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInte
     try:
         return _answer_of(job, error)
     except EncodeError as fault:  # of what graphs that it called would leave on the thread
-        return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, fault)
+        return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, fault, took=_took(job))
     except BaseException:
-        return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error)
+        return TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error, took=_took(job))
 
 
 def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | TaskInterrupt:
     if isinstance(error, ParentCommand) and not isinstance(error, NoParentGraph):
-        return TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0])
+        bubbled = TaskBubbled(job.shared.run_id, job.task, job.attempt, job.executor, error.args[0], took=_took(job))
+        if job.thread is not None and job.thread.rows is not None:
+            bubbled.rows = job.thread.rows(ended=True)
+        return bubbled
     if isinstance(error, GraphInterrupt):
         asked = TaskInterrupt(job.shared.run_id, job.task, job.attempt, job.executor, list(error.args[0]))
-        asked.answers = job.taken
+        asked.answers, asked.took = job.taken, _took(job)
         if job.thread is not None and job.thread.rows is not None:
             asked.rows = job.thread.rows()
         return asked
@@ -206,11 +216,12 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
         delay_ms = retry_ms(job, error)
     except Exception as broken:  # a predicate of the user's policy is
         error, delay_ms = broken, -1.0
-    raised = TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error, retry_ms=delay_ms)
-    raised.called = next(job.called) if delay_ms >= 0 else 0
+    raised = TaskError(job.shared.run_id, job.task, job.attempt, job.executor, error, took=_took(job))
+    if delay_ms >= 0:
+        raised.retry_ms, raised.called, raised.answers = delay_ms, next(job.called), job.taken
     asker, before = getattr(error, INVALID_RESUME, ("", -1))
     if asker == job.task:
-        raised.answers_kept = before
+        raised.unfit_answer = before + 1
     if job.thread is not None and job.thread.rows is not None:
         with suppress(EncodeError):  # they begin anew then: the error is what matters
             raised.rows = job.thread.rows()

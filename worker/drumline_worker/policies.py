@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from drumline_graph.errors import GraphBubbleUp
 from drumline_graph.tries import delay_before_next
 from drumline_protocol.messages import TaskResult
 from drumline_worker import node_cache
@@ -20,8 +21,10 @@ from drumline_worker.time_limits import TimeLimit
 def retry_ms(job: Job, error: BaseException) -> float:
     """Milliseconds until the node of a job that raised `error` is to be tried again; -1 if it is not."""
     policies = job.node.retry
-    if not policies:
+    if not policies or isinstance(error, GraphBubbleUp):
         return -1.0
+    if job.program.raised_as is not None and isinstance(error, Exception):
+        error = job.program.raised_as(error)  # policies of another engine name its own classes
     delay = delay_before_next(policies, error, job.tries, random.uniform(0, 1))
     return -1.0 if delay is None else delay * 1000
 

@@ -11,14 +11,17 @@ from typing import Any
 from drumline_graph.constants import START
 from drumline_graph.error_classes import error_classes_of
 from drumline_graph.errors import DrumlineError, NodeError
+from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_protocol import wire
+from drumline_protocol.checkpoint_ids import NEXT
 from drumline_protocol.codec import Boxed, Codec, unbox
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.failure import rebuild
 from drumline_protocol.graph_codecs import GraphCodecs
 from drumline_protocol.messages import RunShared, TaskMessage
+from drumline_protocol.replay import Replay
 from drumline_worker.carried import CarriedThread
 from drumline_worker.handlers import run_tracing
 from drumline_worker.job import Emit, Job, JobThread
@@ -167,7 +170,11 @@ class Registry:
             below.parents,
             below.resumes,
             below.answers,
+            addressed=below.addressed,
+            single=below.single,
             rows=carried.rows,
+            lent=NEXT in below.answers,
+            replay=Replay(below.bound) if below.bound else None,
         )
 
     def _find(self, shared: RunShared, message: TaskMessage) -> tuple[Program, Node, tuple[Node, ...]]:
@@ -181,11 +188,14 @@ class Registry:
             )
         above: list[Node] = []
         for segment in message.ns:
-            node = _node(program, segment.rpartition(":")[0])
-            if node.subprogram is None:
+            if segment.isdecimal():  # the number of a call
+                continue
+            node = _node(program, segment.partition(":")[0])
+            within = node.subprogram or (graph_within(node) if shared.ns else None)
+            if within is None:
                 raise NotHeld(f"node {node.name!r} of graph {shared.graph!r} is no subgraph here")
             above.append(node)
-            program = node.subprogram
+            program = getattr(within, "program", within)
         node = program.start if message.node == START else _node(program, message.node)
         return program, node, tuple(above)
 

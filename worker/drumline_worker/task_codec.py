@@ -176,11 +176,11 @@ class TaskCodec:
             failure,
             execution.token,
             events,
-            list(answer.rows if answer is not None else ()),
-            answer.retry_ms if answer is not None else -1.0,
-            answer.called if answer is not None else 0,
-            answer.answers_kept if answer is not None else -1,
         )
+        if answer is not None:
+            error.rows, error.took = list(answer.rows), answer.took
+            error.retry_ms, error.called, error.answers = answer.retry_ms, answer.called, answer.answers
+            error.unfit_answer = answer.unfit_answer
         try:
             return wire.encode(self._codec, error)
         except BaseException:  # an encoder worked once and not twice: send the exception without its arguments

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from drumline.call_config import is_of_task
-from drumline.cluster.link import Link, thread_id_in
+from drumline.cluster.link import Link, thread_held, thread_id_in
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError, UnknownRun
 from drumline_protocol.ids import derive_run_id, home_of
@@ -62,8 +62,7 @@ def travelling(config: Mapping[str, Any], caller: TaskContext | None) -> dict[st
     """What of a config goes to another process: all that its user wrote, and nothing of what engines keep in it.
 
     For a call out of a node, drumline's or LangGraph's, that also leaves out where the node stands. The id of the
-    node's run is not the new one's: it becomes `metadata["parent_run_id"]`. Nor is its thread: the node's
-    run holds that.
+    node's run is not the new one's: it becomes `metadata["parent_run_id"]`.
     """
     inside = caller is not None or is_of_task(config)
     left_out = _OF_A_TASK if inside else frozenset()
@@ -77,12 +76,27 @@ def travelling(config: Mapping[str, Any], caller: TaskContext | None) -> dict[st
     out["metadata"] = {k: v for k, v in metadata if k not in left_out and not str(k).startswith(_INTERNAL)}
     if caller is not None:
         parent = caller.job.shared.run_id
-        if caller.job.shared.thread and thread_id_in(out) == caller.job.shared.thread:
-            del out["configurable"]["thread_id"]  # the node's run holds it: the new one would wait for ever
         out["metadata"]["parent_run_id"] = parent
         if str(out.get("run_id")) == parent:
             del out["run_id"]
     return out
+
+
+def holder_of_thread(caller: TaskContext, config: Mapping[str, Any]) -> str:
+    """The run of a node on a worker, if what it starts with `config` names that run's own thread; "" else.
+
+    The new run is within that one, however deep: on the thread it would wait for ever.
+    """
+    job, thread = _task_of_run(caller).job, thread_id_in(config)
+    is_within = thread is not None and thread == thread_id_in(job.shared.config)
+    return job.shared.run_id if is_within and job.fate is not None and job.fate.repeats else ""
+
+
+def _task_of_run(caller: TaskContext) -> TaskContext:
+    """The task of the run itself in whose code `caller` runs: it may be of a graph that a node called."""
+    while caller.job.fate is not None and caller.job.fate.above is not None:
+        caller = caller.job.fate.above
+    return caller
 
 
 def child_run_id(caller: TaskContext, request: RunRequest, codec: Codec) -> str | None:
@@ -90,9 +104,7 @@ def child_run_id(caller: TaskContext, request: RunRequest, codec: Codec) -> str 
 
     So an attempt that follows one whose worker died joins the run which that one started, if it asks for the same.
     """
-    context = caller
-    while context.job.fate is not None and context.job.fate.above is not None:
-        context = context.job.fate.above  # a graph that the node called: its own ids are new in each attempt
+    context = _task_of_run(caller)  # ids within a graph that the node called are new in each attempt
     job = context.job
     if job.fate is None or not job.fate.repeats:
         return None
@@ -104,5 +116,5 @@ def child_run_id(caller: TaskContext, request: RunRequest, codec: Codec) -> str 
     if context.cluster_calls is None:
         context.cluster_calls = {}
     number = next(context.cluster_calls.setdefault(key, count()))
-    thread = thread_id_in(request.config)
+    thread = thread_held(request)
     return derive_run_id(job.shared.run_id, f"{job.task} {number} {key}", None if thread is None else home_of(thread))

@@ -137,7 +137,7 @@ class Link:
                 except EncodeError as error:
                     raise error.at(f"a run of graph {request.graph!r}") from None
             raise
-        self._ask(request.run_id, data, thread_id_in(request.config))
+        self._ask(request.run_id, data, thread_held(request))
         return digest
 
     def _ask(self, run_id: str, data: bytes, thread: str | None) -> None:
@@ -228,6 +228,11 @@ class Link:
                 raise RunExpired(run_id)
         finally:
             log.close()
+
+
+def thread_held(request: RunRequest) -> str | None:
+    """The thread that a request's run is to hold, if it is on one."""
+    return None if request.within else thread_id_in(request.config)
 
 
 def thread_id_in(config: Mapping[str, Any]) -> str | None:

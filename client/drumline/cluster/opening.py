@@ -43,6 +43,8 @@ class Opening:
     withdraw: Callable[[], None] | None = None
     after: str | None = None
     program: Program | None = None
+    #: the graph within `program` that the run is of; None: `program` itself
+    shown: Program | None = None
     asked: Asked | None = None
     caller: Caller | None = None
     #: what callback handlers hear; None if there are none
@@ -115,7 +117,7 @@ class Opening:
         known = KnownErrors(link.errors, program)
         view: Any = view_of(
             self.reading,
-            program,
+            self.shown or program,
             decode_item=lambda data: wire.decode_item(codec, data),
             errors=known,
         )

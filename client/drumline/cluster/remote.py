@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from drumline.call import Call, Callee, parse_call, portable_input
 from drumline.call_config import is_of_task
 from drumline.cluster.calls import ClusterCalls
-from drumline.cluster.children import Caller, child_run_id, travelling
-from drumline.cluster.link import thread_id_in
+from drumline.cluster.children import Caller, child_run_id, holder_of_thread, travelling
+from drumline.cluster.link import thread_held
 from drumline.cluster.opening import KnownErrors, Opening
 from drumline.cluster.states import ClusterStates
 from drumline.cluster.stream import AsyncRunStream, RunStream
@@ -18,6 +18,7 @@ from drumline.reading import mappers_of
 from drumline.tracing.begin import cluster_trace
 from drumline.views import MODES
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
+from drumline_graph.types import StateUpdates
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.request_digest import Asked
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from drumline.cluster.cluster import Cluster
     from drumline.graph.call_types import RunConfig
     from drumline.graph.state import CompiledStateGraph
+    from drumline_graph.program import Program
     from drumline_graph.types import All, Command
     from drumline_protocol.threads import Strategy
 
@@ -90,7 +92,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
         request = self._request(call, strategy, is_async=is_async)
         asked = Asked(request.graph, request.fingerprint)
         asked.digest = self._link.submit(request, self._link.codec(self._program))
-        self._link.await_accepted(request.run_id, asked, thread_id_in(request.config))
+        self._link.await_accepted(request.run_id, asked, thread_held(request))
         return request.run_id
 
     async def astart(
@@ -169,7 +171,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
         link, program = self._link, self._program
         request = self._request(call, strategy, is_async=is_async)
-        thread = thread_id_in(request.config)
+        thread = thread_held(request)
         caller = None if call.caller is None else Caller(call.caller, link)
         run_id, asked = request.run_id, Asked(request.graph, request.fingerprint)
         trace = cluster_trace(
@@ -197,6 +199,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             withdraw=lambda: link.cancel(run_id, "nobody accepted it in time", thread),
             cancel=None if on_close == "continue" else cancel if caller is None else caller.cancels(cancel),
             program=program,
+            shown=None if program is None else _graph_updated(program, call.input),
             trace=trace,
             asked=asked,
             caller=caller,
@@ -220,6 +223,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             strategy=strategy or "",
             stops_before=call.stops_before,
             stops_after=call.stops_after,
+            within="" if strategy or call.caller is None else holder_of_thread(call.caller, config),
         )
         if strategy and strategy not in STRATEGIES:
             raise ValueError(f"multitask_strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
@@ -227,5 +231,14 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             known = None
             if call.caller is not None:
                 known = child_run_id(call.caller, request, self._link.codec(self._program))
-            request.run_id = known or new_run_id(thread_id_in(request.config))
+            request.run_id = known or new_run_id(thread_held(request))
         return request
+
+
+def _graph_updated(program: Program, input: Any) -> Program | None:
+    """The graph within whose state the input changes; None for any other input."""
+    if not isinstance(input, StateUpdates) or not input.ns:
+        return None
+    from drumline.threads.loading import program_at
+
+    return program_at(program, "", input.ns)

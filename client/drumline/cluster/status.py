@@ -45,7 +45,7 @@ def _open_tasks(link: Link, run_id: str, thread: str | None, record: Mapping[str
         log = broker.load_log(p, run_id, record.get("head_at", b"-").decode())
         for fact in chain(facts, *(wire.decode_facts(codec, entry.data) for entry in log)):
             if type(fact) is RunStarted:
-                state = RunState(outline(unbox(fact.sketches)), wire=True)
+                state = RunState(outline(unbox(fact.sketches)), root_ns=fact.ns, wire=True)
             elif state is not None:
                 if type(fact) is StepCommitted:
                     fact.cells = {}  # the values do not matter here, and need not be read

@@ -19,7 +19,7 @@ from drumline_graph.functional import node_of_call
 from drumline_graph.program import Node
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import RunFinished, TaskFailed, TaskFinished, TaskInterrupted
-from drumline_protocol.messages import TaskCall
+from drumline_protocol.task_calls import TaskCall
 from drumline_worker.job import Job
 
 T = TypeVar("T")

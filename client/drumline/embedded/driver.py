@@ -97,8 +97,7 @@ class _NodeThreads:
             self._move_in()
         embedded = self._embedded
         tasks = effects.dispatch
-        self._timers.add(effects.timers)
-        if len(tasks) == 1 and not self._open and not self._live and not self._timers.waiting:
+        if len(tasks) == 1 and not self._open and not self._live:
             job = embedded.job(tasks[0], self._put)
             if job.needs_loop:
                 self._start(job)
@@ -113,6 +112,7 @@ class _NodeThreads:
                 self._start(embedded.job(task, self._put))
         if effects.more:
             return embedded.run.more(0.0)
+        self._timers.add(effects.timers)
         due = self._timers.due()
         if due is not None and self._peek() is not None:
             self._queue.put((TIMER, due))  # what was answered in time comes first, however late its reader is

@@ -25,7 +25,8 @@ from drumline_protocol.checkpoints import Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.graph_codecs import table_of
-from drumline_protocol.messages import Events, RunRequest, TaskCall, TaskResult
+from drumline_protocol.messages import Events, RunRequest, TaskResult
+from drumline_protocol.task_calls import TaskCall
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Fate, Job
 from drumline_worker.runtime import RunControl
@@ -135,7 +136,7 @@ class Embedded:
     def live(self) -> bool:
         """Whether somebody waits for events while a task runs, so that it must not run on the caller's thread."""
         shared = self.run.shared
-        if self.run.program.eager or tasks_exist():
+        if self.run.program.eager or tasks_exist() or self.run.program.limits_steps:
             return True
         return self._forward is not None or shared.subgraphs or not _LIVE.isdisjoint(shared.recorded)
 

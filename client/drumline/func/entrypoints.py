@@ -25,8 +25,8 @@ class entrypoint(Generic[ContextT]):
     Its first parameter is the input. Parameters named `config`, `previous`, `runtime`, `store` and `writer` are filled
     in; `previous` is what the last run on the thread returned, or saved by `entrypoint.final`. With a checkpointer it
     can ask by `interrupt()`: the answer is a new run, in which the function runs again from its first line and calls of
-    `@task`s that have ended return at once. `retry_policy` and `cache_policy` hold for itself and for calls of tasks that
-    have none of their own, `timeout` for itself alone.
+    `@task`s that have ended return at once. `retry_policy` and `cache_policy` hold for itself, and for calls of tasks
+    that have none of their own; `timeout` is its own.
     """
 
     final = Final

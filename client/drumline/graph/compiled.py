@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from drumline.call import STREAM_MODE, Call, Callee, parse_call
+from drumline.call import STREAM_MODE, Call, Callee, node_names, parse_call
 from drumline.graph.calls import CompiledCalls
 from drumline.graph.state_api import StateApi
 from drumline.graph.surface import Surface
@@ -19,6 +19,7 @@ from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.functional import begins_at_once
 from drumline_graph.mistakes import tell_of_unseen_defaults
 from drumline_graph.program import Program
+from drumline_graph.types import All
 from drumline_protocol.running import current
 from drumline_transport.after_fork import late_import
 
@@ -75,6 +76,24 @@ class CompiledStateGraph(Surface, StateApi, CompiledCalls[StateT, ContextT, Inpu
     @store.setter
     def store(self, store: Any) -> None:
         self.program = replace(self.program, store=checked_store(store))
+
+    @property
+    def interrupt_before_nodes(self) -> All | Sequence[str]:
+        """Nodes that a run stops in front of (`compile(interrupt_before=)`); `"*"`: all. It may be set."""
+        return _points(self.program.stops_before)
+
+    @interrupt_before_nodes.setter
+    def interrupt_before_nodes(self, names: All | Sequence[str]) -> None:
+        self.program = replace(self.program, stops_before=node_names(names))
+
+    @property
+    def interrupt_after_nodes(self) -> All | Sequence[str]:
+        """Nodes that a run stops behind (`compile(interrupt_after=)`); `"*"`: all. It may be set."""
+        return _points(self.program.stops_after)
+
+    @interrupt_after_nodes.setter
+    def interrupt_after_nodes(self, names: All | Sequence[str]) -> None:
+        self.program = replace(self.program, stops_after=node_names(names))
 
     @property
     def nodes(self) -> Mapping[str, Any]:
@@ -162,6 +181,9 @@ class CompiledStateGraph(Surface, StateApi, CompiledCalls[StateT, ContextT, Inpu
         call = parse_call(callee, input, config, **asked)
         if self.checkpointer is True and call.caller is None:
             raise RuntimeError("checkpointer=True cannot be used for root graphs.")
+        if elsewhere:  # this object's breakpoints may be others than those of the graph that is served
+            call.stops_before = call.stops_before or program.stops_before
+            call.stops_after = call.stops_after or program.stops_after
         return call
 
     def _where(self) -> ClusterGraph[StateT, ContextT, InputT, OutputT] | None:
@@ -176,3 +198,7 @@ class CompiledStateGraph(Surface, StateApi, CompiledCalls[StateT, ContextT, Inpu
             if cluster is not None:
                 return cluster.graph(self.name, graph=self)
         return None
+
+
+def _points(names: tuple[str, ...]) -> All | Sequence[str]:
+    return "*" if names == ("*",) else list(names)

@@ -6,12 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.call_config import merge_configs
-from drumline.threads.loading import Read, aread, arun_loading, read, run_loading
-from drumline.threads.snapshots import snapshot
-from drumline.threads.states import graph_at, names_of, places_below, show
-from drumline.threads.store import Threads, threads_of
+from drumline.threads.places import graph_at, names_of
+from drumline.threads.store import threads_of
 from drumline.threads.updates import checked, place_of_update
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
 from drumline_graph.types import StateSnapshot, StateUpdate, StateUpdates
 from drumline_protocol.checkpoints import Saved
@@ -51,16 +48,16 @@ class StateApi:
         has no values, nothing to do and no metadata.
         """
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
-        showing = show(graph.program, thread, ns, id_, config, subgraphs=subgraphs)
-        saver = threads_of(saver, graph.program, ns)  # what is read of a graph may name what is read of those within
-        return run_loading(showing, lambda asked: read(_threads(saver, asked), thread, asked))
+        with late_import():
+            from drumline.threads.showing import state
+        return state(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs)
 
     async def aget_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
         """The twin of `get_state`."""
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
-        showing = show(graph.program, thread, ns, id_, config, subgraphs=subgraphs)
-        saver = threads_of(saver, graph.program, ns)
-        return await arun_loading(showing, lambda asked: aread(_threads(saver, asked), thread, asked))
+        with late_import():
+            from drumline.threads.showing import astate
+        return await astate(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs)
 
     def get_state_history(
         self,
@@ -75,6 +72,8 @@ class StateApi:
         `filter` is on their metadata, `before` a config that names a checkpoint: only older ones come.
         """
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        with late_import():
+            from drumline.threads.showing import record
         store = threads_of(saver, graph.program, ns)
         if id_:
             saved = store.get(thread, ns, id_)
@@ -82,7 +81,7 @@ class StateApi:
         else:
             found = store.history(thread, ns, before=_id_in(before), limit=limit, metadata=filter)
         for saved in list(found):
-            yield _record(graph.program, thread, saved)
+            yield record(graph.program, thread, saved)
 
     async def aget_state_history(
         self,
@@ -94,6 +93,8 @@ class StateApi:
     ) -> AsyncIterator[StateSnapshot]:
         """The twin of `get_state_history`."""
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        with late_import():
+            from drumline.threads.showing import record
         store = threads_of(saver, graph.program, ns)
         if id_:
             saved = await store.aget(thread, ns, id_)
@@ -102,7 +103,7 @@ class StateApi:
             history = store.ahistory(thread, ns, before=_id_in(before), limit=limit, metadata=filter)
             found = [saved async for saved in history]
         for saved in found:
-            yield _record(graph.program, thread, saved)
+            yield record(graph.program, thread, saved)
 
     # -- changing -----------------------------------------------------------------------------------
 
@@ -188,8 +189,6 @@ class StateApi:
         self._saver(config)
         updates = checked(supersteps)
         graph, thread, ns, id_ = self._place(config)
-        if ns and self._where() is not None:
-            raise FeatureNotBuilt("Updates of a graph within", f"on a cluster, of {self.program.name!r} at {ns!r}")
         if ns and graph is self:
             raise ValueError(f"Subgraph {'|'.join(names_of(ns))} not found")
         merged = merge_configs(self.config, config)
@@ -202,11 +201,6 @@ class StateApi:
         call = self.prepare_call(updates, config, elsewhere=remote is not None, stream_mode="checkpoints")
         call.saver, call.caller = self._saver(config), None
         return call
-
-
-def _threads(saver: Any, asked: Read) -> Threads:
-    assert asked.program is not None
-    return threads_of(saver, asked.program, asked.ns)
 
 
 def _id_in(config: Mapping[str, Any] | None) -> str:
@@ -225,7 +219,3 @@ def _fits(
         and (not older or saved.checkpoint.id < older)
         and all(shown.get(key) == value for key, value in (metadata or {}).items())
     )
-
-
-def _record(program: Program, thread: str, saved: Saved) -> StateSnapshot:
-    return snapshot(program, thread, saved, live=False, below=places_below(program, thread, saved))

@@ -54,6 +54,22 @@ class Surface:
     cache_policy = Refused("Caching the results of all nodes at once")
 
     @property
+    def step_timeout(self) -> float | None:
+        """How many seconds a superstep may last; None: as long as it takes. Set it before the graph becomes a node.
+
+        A run that takes longer fails with `StepTimeoutError`, a TimeoutError as in LangGraph.
+        """
+        return self.program.step_timeout
+
+    @step_timeout.setter
+    def step_timeout(self, seconds: float | None) -> None:
+        if seconds is not None and seconds <= 0:
+            raise ValueError(
+                f"step_timeout of graph {self.program.name!r} must be more than 0 seconds, got {seconds!r}."
+            )
+        self.program = replace(self.program, step_timeout=seconds)
+
+    @property
     def cache(self) -> Any:
         """What `compile(cache=)` was given. Setting it gives this graph another one."""
         return self.program.cache
@@ -61,20 +77,6 @@ class Surface:
     @cache.setter
     def cache(self, cache: Any) -> None:
         self.program = replace(self.program, cache=checked_cache(cache))
-
-    @property
-    def step_timeout(self) -> float | None:
-        """Seconds that a superstep may take; None: any time. One that takes longer fails with a `TimeoutError`.
-
-        ValueError for a time that is not positive.
-        """
-        return self.program.step_timeout
-
-    @step_timeout.setter
-    def step_timeout(self, seconds: float | None) -> None:
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"step_timeout of graph {self.program.name!r} must be positive, not {seconds!r}.")
-        self.program = replace(self.program, step_timeout=seconds)
 
     checkpointer: Any
     node_error_handler_map = Refused("Error handlers", {})

@@ -17,9 +17,12 @@ from drumline_worker.job import Job
 _DURABILITY = getattr(keys, "CONFIG_KEY_DURABILITY", "__pregel_durability")
 
 
-def new_scratchpad(job: Job, answers: Sequence[Any]) -> Any:
-    """What LangGraph's code counts in while a task runs, with the answers to its questions so far."""
+def new_scratchpad(job: Job, answers: Sequence[Any], subgraphs: count[int] | None = None) -> Any:
+    """What LangGraph's code counts in while a task runs, with the answers to its questions so far.
 
+    `subgraphs` numbers the graphs that it calls; None: from 0 on.
+    """
+    numbers = count() if subgraphs is None else subgraphs
     given = {} if job.thread is None else job.thread.answers
 
     def next_answer(consume: bool = False) -> Any:
@@ -33,7 +36,7 @@ def new_scratchpad(job: Job, answers: Sequence[Any]) -> Any:
         interrupt_counter=count().__next__,
         get_null_resume=next_answer,
         resume=list(answers),
-        subgraph_counter=count().__next__,
+        subgraph_counter=numbers.__next__,
     )
 
 

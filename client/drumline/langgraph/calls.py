@@ -25,6 +25,7 @@ from langgraph.pregel._retry import arun_with_retry, run_with_retry
 from langgraph.types import PregelExecutableTask
 
 from drumline.langgraph.asking import answers_to_call, new_scratchpad
+from drumline.langgraph.cached_calls import CallCache
 from drumline.langgraph.kept_calls import KeptCalls, result_of_call
 from drumline_graph.channels.base import MISSING
 from drumline_graph.superstep import path_key_of
@@ -34,6 +35,10 @@ from drumline_worker.job import Job
 
 Future = Any
 _PUSH_TRIGGER = (keys.PUSH,)
+
+
+#: numbers of calls that one try of a node has for its own: a later one makes its calls anew
+TRY_CALLS = 2**20
 
 
 class _Places:
@@ -78,7 +83,8 @@ class Calls:
         self._kept = kept
         self._ns = ns or config["configurable"][keys.CONFIG_KEY_CHECKPOINT_NS]
         self._path = job.path if path is None else path
-        self._numbers = count()
+        self._numbers = count((job.tries - 1) * TRY_CALLS)
+        self._cache = CallCache(graph)
         limit: int | None = config.get("max_concurrency")
         self._places = _Places(limit) if limit else None
         self._turns: Any = asyncio.Semaphore(limit) if limit else nullcontext()
@@ -93,6 +99,7 @@ class Calls:
         input: tuple[tuple[Any, ...], dict[str, Any]],
         *,
         retry_policy: Any = None,
+        cache_policy: Any = None,
         callbacks: Any = None,
         timeout: Any = None,
         **_options: Any,
@@ -101,7 +108,11 @@ class Calls:
 
         Awaitable where an event loop runs, else with `.result()`.
         """
-        task = self._task(func, input, retry_policy, callbacks, timeout)
+        job = self._job
+        if job.limit is not None and job.limit.hears_all:
+            job.limit.touch()
+        key = self._cache.key_of(func, input, cache_policy)
+        task = self._task(func, input, retry_policy, callbacks, timeout, key)
         begun: dict[str, Any] = {"id": task.id, "name": task.name, "input": input, "triggers": _PUSH_TRIGGER}
         if metadata := shown_metadata(self._config["metadata"], self._config.get("tags") or ()):
             begun["metadata"] = metadata
@@ -119,7 +130,11 @@ class Calls:
         def run() -> None:
             try:
                 try:
-                    run_with_retry(task, None)
+                    if (cached := self._cache.found(task.cache_key)) is not MISSING:
+                        task.writes.append((keys.RETURN, cached))
+                    else:
+                        run_with_retry(task, None)
+                        self._cache.keep(task.cache_key, _returned(task))
                 except GraphInterrupt:
                     self._kept.keep(task.id, task.writes, path_key_of(task.path))
                     raise
@@ -128,7 +143,7 @@ class Calls:
                 self._failed(task, error)
                 future.set_exception(error)
             else:
-                future.set_result(self._done(task))
+                future.set_result(self._done(task, cached=cached is not MISSING))
             finally:
                 if self._places is not None:
                     self._places.give_back()
@@ -143,7 +158,11 @@ class Calls:
     async def _await(self, task: PregelExecutableTask) -> Any:
         try:
             async with self._turns:
-                await arun_with_retry(task, None)
+                if (cached := await self._cache.afound(task.cache_key)) is not MISSING:
+                    task.writes.append((keys.RETURN, cached))
+                else:
+                    await arun_with_retry(task, None)
+                    await self._cache.akeep(task.cache_key, _returned(task))
                 await self._kept.akeep(task.id, task.writes, path_key_of(task.path))
         except GraphInterrupt:
             await self._kept.akeep(task.id, task.writes, path_key_of(task.path))
@@ -151,10 +170,10 @@ class Calls:
         except BaseException as error:
             self._failed(task, error)
             raise
-        return self._done(task)
+        return self._done(task, cached=cached is not MISSING)
 
     def _task(
-        self, func: Callable[..., Any], input: Any, retry_policy: Any, callbacks: Any, timeout: Any
+        self, func: Callable[..., Any], input: Any, retry_policy: Any, callbacks: Any, timeout: Any, key: Any
     ) -> PregelExecutableTask:
         job, runnable, number = self._job, get_runnable_for_task(func), next(self._numbers)
         name = str(getattr(runnable, "name", None) or getattr(func, "__name__", "task"))
@@ -185,13 +204,16 @@ class Calls:
         configurable[keys.CONFIG_KEY_CALL] = Calls(job, config, self._graph, self._kept, ns, path)
         retries = retry_policy or self._graph.retry_policy or ()
         return PregelExecutableTask(
-            name, input, runnable, writes, config, _PUSH_TRIGGER, retries, None, id_, path, timeout=timeout
+            name, input, runnable, writes, config, _PUSH_TRIGGER, retries, key, id_, path, timeout=timeout
         )
 
     # -- events ---------------------------------------------------------------------------------------
 
-    def _done(self, task: PregelExecutableTask) -> Any:
-        value = next((value for channel, value in task.writes if channel == keys.RETURN), None)
+    def _done(self, task: PregelExecutableTask, *, cached: bool) -> Any:
+        value = _returned(task)
+        if cached:
+            self._tell("updates", {task.name: value, "__metadata__": {"cached": True}})
+            return value
         self._tell("updates", {task.name: value})
         self._tell("tasks", _result(task, result={keys.RETURN: value}))
         return value
@@ -220,6 +242,10 @@ class Calls:
 def _done_with(future: Future, result: Any) -> Future:
     future.set_result(result)
     return future
+
+
+def _returned(task: PregelExecutableTask) -> Any:
+    return next((value for channel, value in task.writes if channel == keys.RETURN), None)
 
 
 def _result(task: PregelExecutableTask, *, result: Any = None, error: Any = None) -> dict[str, Any]:

@@ -9,12 +9,15 @@ from langgraph import errors as theirs
 
 from drumline_graph import errors as ours
 
+#: classes that not all of LangGraph's versions have
+_NEWER = ("GraphDrained", "NodeTimeoutError", "NodeCancelledError")
+
 _PAIRS: tuple[tuple[Any, Any], ...] = (
     (ours.NoParentGraph, theirs.ParentCommand),  # before its base InvalidUpdateError: LangGraph lets this out
     (ours.GraphRecursionError, theirs.GraphRecursionError),
     (ours.InvalidUpdateError, theirs.InvalidUpdateError),
     (ours.EmptyInputError, theirs.EmptyInputError),
-    *((ours.NodeCancelledError, cls) for cls in [getattr(theirs, "NodeCancelledError", None)] if cls is not None),
+    *((getattr(ours, name), getattr(theirs, name)) for name in _NEWER if hasattr(theirs, name)),
 )
 
 

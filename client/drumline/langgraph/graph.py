@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drumline.call import Call
@@ -20,8 +20,8 @@ def adapt(graph: Any, *, strict_wire: bool | None = None) -> AdaptedGraph:
     """A graph that LangGraph compiled, to be run by drumline: embedded, or on a cluster with `.on(cluster)`.
 
     `graph` stays as it is. `strict_wire` is that of drumline's `compile()`. Raises UnsupportedLangGraph for a version
-    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (error handlers, a
-    cache), TypeError for something that is no graph of LangGraph.
+    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (channels of a
+    user's own class), TypeError for something that is no graph of LangGraph.
     """
     check_version()
     if not is_langgraph(graph):
@@ -93,6 +93,20 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """LangGraph's own graphs within."""
         subgraphs: Iterator[tuple[str, Any]] = self.langgraph.get_subgraphs(namespace=namespace, recurse=recurse)
         return subgraphs
+
+    def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """Forget the results of these nodes (None: of all). ValueError if the graph has no cache."""
+        if self.program.eager:
+            self.langgraph.clear_cache(nodes)
+        else:
+            super().clear_cache(nodes)
+
+    async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """The twin of `clear_cache` for an event loop."""
+        if self.program.eager:
+            await self.langgraph.aclear_cache(nodes)
+        else:
+            await super().aclear_cache(nodes)
 
     def as_result(self, output: Any) -> Any:
         """What LangGraph's `invoke` returns."""

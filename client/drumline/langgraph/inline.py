@@ -13,7 +13,6 @@ from langgraph import errors
 
 from drumline.langgraph.capabilities import capabilities_of
 from drumline.langgraph.errors import of_both
-from drumline.langgraph.program import check_options
 from drumline.langgraph.tasks import our_payload
 from drumline.langgraph.values import their_payload, their_value
 from drumline.langgraph.versions import check_version
@@ -36,9 +35,8 @@ OPTIONS = "__options__"
 
 
 def inline_program_of(graph: Any, *, version: str | None = None) -> Program:
-    """The program that runs `graph` as one task. FeatureNotBuilt for options that drumline cannot honour."""
+    """The program that runs `graph` as one task. Its policies, caches and time limits are LangGraph's own business."""
     installed = check_version()
-    check_options(graph)
     name = graph.get_name()
     trigger = BRANCH_PREFIX + name
     action = InlineGraph(graph)
@@ -148,6 +146,8 @@ class InlineGraph:
     def _options(self, job: Job) -> dict[str, Any]:
         modes = list(job.shared.recorded)
         options = {"context": job.context, "stream_mode": modes, "subgraphs": job.shared.subgraphs}
+        if job.control is not None:
+            options["control"] = job.control
         return {**options, **(job.input.get(OPTIONS) or {})}
 
 

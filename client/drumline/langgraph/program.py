@@ -12,13 +12,14 @@ from drumline.langgraph.answers import answer_types
 from drumline.langgraph.channels import channel_of, manager_of
 from drumline.langgraph.errors import of_both
 from drumline.langgraph.names import plain_channels
+from drumline.langgraph.policies import policies_of_node, runs_as_one
 from drumline.langgraph.tasks import LangGraphNode, LangGraphStart
 from drumline.langgraph.values import their_payload
-from drumline.langgraph.versions import check_version, refuse
+from drumline.langgraph.versions import check_version
 from drumline.store.planned import be_known_to_langgraph
 from drumline_graph.callables import plain_name
 from drumline_graph.channels import Topic
-from drumline_graph.compile import pool_of
+from drumline_graph.compile import checked_cache, pool_of
 from drumline_graph.constants import BRANCH_PREFIX, END, PULL, START, TAG_HIDDEN, TASKS
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import path_key_of
@@ -31,7 +32,6 @@ be_known_to_langgraph()
 def program_of(graph: Any, *, version: str | None = None) -> Program:
     """The program of a compiled `StateGraph`. FeatureNotBuilt names what in it drumline cannot run yet."""
     installed = check_version()
-    check_options(graph)
     builder = graph.builder
     managed = {key: manager_of(key, spec) for key, spec in builder.managed.items()}
     renamed = plain_channels(graph.nodes)
@@ -68,6 +68,7 @@ def program_of(graph: Any, *, version: str | None = None) -> Program:
         stops_after=_stops(graph.interrupt_after_nodes),
         persists=graph.checkpointer if isinstance(graph.checkpointer, bool) else None,
         store=graph.store,
+        cache=checked_cache(graph.cache),
         step_timeout=graph.step_timeout,
         types=answer_types(graph),
         raised_as=of_both,
@@ -81,19 +82,10 @@ def is_plannable(graph: Any) -> bool:
     return isinstance(graph, CompiledStateGraph) and hasattr(graph, "builder")
 
 
-def check_options(graph: Any) -> None:
-    """What was given to `compile()` and is not built: refused, not ignored."""
-    where = f"LangGraph graph {graph.get_name()!r}"
-    if graph.cache is not None:
-        refuse("Caching of node results (compile(cache=...))", where)
-
-
 def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
     compiled, spec = graph.nodes[name], graph.builder.nodes[name]
-    if getattr(compiled, "error_handler_node", None) or getattr(compiled, "is_error_handler", False):
-        refuse("Error handlers (error_handler=)", f"node {name!r} of LangGraph graph {graph.get_name()!r}")
     action = LangGraphNode(graph, name)
-    action.program = program_of(compiled.bound) if _is_planned_child(compiled) else None
+    action.program = program_of(compiled.bound) if _is_planned_child(graph, compiled) else None
     called = compiled.subgraphs[0] if compiled.subgraphs and action.program is None else None
     path = (PULL, name)
     keys = compiled.channels
@@ -117,6 +109,7 @@ def _node(graph: Any, name: str, renamed: dict[str, str]) -> Node:
         managed_keys=tuple(key for key in keys if key in graph.builder.managed),
         ends=spec.ends,
         called=CalledGraph(called) if is_plannable(called) else None,
+        **policies_of_node(graph, compiled),
     )
 
 
@@ -138,17 +131,12 @@ class CalledGraph:
         return program_of(self._graph)
 
 
-def _is_planned_child(compiled: Any) -> bool:
+def _is_planned_child(graph: Any, compiled: Any) -> bool:
     """Whether a node is a graph that the machine plans, node by node.
 
-    Where LangGraph does more around it than calling it (a config of its own, retries, a timeout), it runs inline.
+    Where more is done around it than calling it (a config of its own, a policy of the node), it runs inline.
     """
-    return (
-        is_plannable(compiled.bound)
-        and not compiled.bound.config
-        and not compiled.retry_policy
-        and compiled.timeout is None
-    )
+    return is_plannable(compiled.bound) and not compiled.bound.config and not runs_as_one(graph, compiled)
 
 
 def _start(graph: Any) -> Node:

@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph._internal import _constants as keys
-from langgraph.errors import GraphInterrupt, ParentCommand
+from langgraph.errors import GraphDrained, GraphInterrupt, ParentCommand
 from langgraph.pregel._retry import arun_with_retry, run_with_retry
 from langgraph.pregel.main import _build_server_info
 from langgraph.pregel.protocol import StreamProtocol
@@ -22,9 +22,11 @@ from drumline.langgraph.asking import new_scratchpad, note_answers, our_question
 from drumline.langgraph.bodies import limit_tools, process_of
 from drumline.langgraph.calls import Calls
 from drumline.langgraph.capabilities import capabilities_of
+from drumline.langgraph.errors import of_both
 from drumline.langgraph.kept_calls import KeptCalls
 from drumline.langgraph.listening import listening
 from drumline.langgraph.names import plain_channels, plain_write
+from drumline.langgraph.policies import Try
 from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
 from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
@@ -41,6 +43,8 @@ from drumline_worker.tokens import graph_ns
 Writes = list[tuple[str, Any]]
 
 _READ_STATE = getattr(keys, "CONFIG_KEY_READ_STATE", "__pregel_read_state")
+#: what a node's code tells the engine by raising it
+_SIGNALS = (GraphInterrupt, ParentCommand, GraphDrained)
 _RUNTIME_FIELDS = {field.name for field in fields(Runtime)}
 
 
@@ -59,6 +63,8 @@ class LangGraphNode:
         #: runs of that graph alone, which update it from outside, take its values as they are
         self.strict_wire = False
         self._node = graph.nodes[name]
+        #: for who looks up what a node's code names (`node_code`)
+        self.user_code = (self._node.bound,)
         self._process = process_of(self._node)
         self._renamed = plain_channels(graph.nodes)
         self.has_sync, self.has_async = capabilities_of(self._node)
@@ -85,8 +91,11 @@ class LangGraphNode:
                 config = _tail_config(task)
                 for number, writer in enumerate(task.writers):
                     writer.invoke(task.input, _placed(context, config, number))
-        except (GraphInterrupt, ParentCommand) as signal:
+        except _SIGNALS as signal:
             raise _ours(context, task, signal) from None
+        except Exception:
+            note_answers(context.job, _own(task)[keys.CONFIG_KEY_SCRATCHPAD])
+            raise
         return self._writes(context.job, task)
 
     async def arun(self, context: TaskContext) -> Writes:
@@ -102,8 +111,11 @@ class LangGraphNode:
                 config = _tail_config(task)
                 for number, writer in enumerate(task.writers):
                     await writer.ainvoke(task.input, _placed(context, config, number))
-        except (GraphInterrupt, ParentCommand) as signal:
+        except _SIGNALS as signal:
             raise _ours(context, task, signal) from None
+        except Exception:
+            note_answers(context.job, _own(task)[keys.CONFIG_KEY_SCRATCHPAD])
+            raise
         return self._writes(context.job, task)
 
     def _writes(self, job: Job, task: PregelExecutableTask) -> Writes:
@@ -127,17 +139,16 @@ class LangGraphNode:
         return PregelExecutableTask(
             self._name,
             self._input(job),
-            self._process,
+            self._process if not job.node.retry else Try(self._process, job),  # type: ignore[arg-type]
             writes,
             task_config(context, self._graph, self._name, writes),
             job.triggers,
-            node.retry_policy or self._graph.retry_policy or (),
+            (),
             None,
             job.task,
             job.path,
             writers=node.flat_writers,
             subgraphs=node.subgraphs,
-            timeout=node.timeout,
         )
 
     def _input(self, job: Job) -> Any:
@@ -163,6 +174,8 @@ class LangGraphStart(LangGraphNode):
 
 def _ours(context: TaskContext, task: PregelExecutableTask, signal: Exception) -> Exception:
     note_answers(context.job, _own(task)[keys.CONFIG_KEY_SCRATCHPAD])
+    if isinstance(signal, GraphDrained):
+        return of_both(signal)  # type: ignore[return-value]
     if not isinstance(signal, GraphInterrupt):
         return our_parent_command(signal)
     return our_interrupt(signal, lambda id_: our_question_id(context.job, context.checkpoint_ns, id_))
@@ -190,7 +203,7 @@ def _placed(context: TaskContext, config: Any, number: int) -> Any:
 def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple[str, Any]]) -> Any:
     """The `RunnableConfig` of a task, with all that LangGraph's code looks up in it."""
     job = context.job
-    scratchpad = new_scratchpad(job, job.answers)
+    scratchpad = new_scratchpad(job, job.answers, job.called)
     configurable: dict[str, Any] = {
         **context.config["configurable"],
         keys.CONFIG_KEY_TASK_ID: job.task,
@@ -202,7 +215,11 @@ def task_config(context: TaskContext, graph: Any, name: str, writes: deque[tuple
         keys.CONFIG_KEY_SCRATCHPAD: scratchpad,
         keys.CONFIG_KEY_RUNTIME: _runtime(context),
     }
-    if job.path[0] == keys.PUSH:
+    if job.failed is not None:
+        from langgraph.errors import NodeError  # not in all versions
+
+        configurable[keys.CONFIG_KEY_NODE_ERROR] = NodeError(job.failed.node, of_both(job.failed.error))
+    elif job.path[0] == keys.PUSH:
         configurable[_READ_STATE] = state_reader(job)
     if job.shared.subgraphs:
         configurable[keys.CONFIG_KEY_STREAM] = StreamProtocol(_forward(job), set(job.shared.recorded))  # type: ignore[arg-type]
@@ -230,7 +247,8 @@ def _runtime(context: TaskContext) -> Any:
             run_id=info.run_id,
         ),
         "server_info": server_info_of(context.config),
-        "control": RunControl(),
+        "control": job.control or RunControl(),
+        "heartbeat": own.heartbeat,
     }
     return Runtime(**{name: value for name, value in given.items() if name in _RUNTIME_FIELDS})
 
@@ -247,7 +265,7 @@ def stream_writer(job: Job) -> Callable[[Any], None]:
     `@task` that the node calls speaks under the node's namespace, but for the node's graph: its header says so.
     """
     if "custom" not in job.shared.recorded or not job.is_heard:
-        return lambda _chunk: None
+        return (lambda _chunk: None) if job.limit is None or not job.limit.hears_all else job.limit.guarded(_unheard)
     emit, own = job.emit, job.ns
 
     def writer(chunk: Any) -> None:
@@ -260,6 +278,10 @@ def stream_writer(job: Job) -> Callable[[Any], None]:
             emit(STREAMED, (ns, "custom", chunk), {"own": True} if graph_ns(config["metadata"]) == own else None)
 
     return writer
+
+
+def _unheard(_chunk: Any) -> None:
+    pass
 
 
 def _forward(job: Job) -> Callable[[tuple[tuple[str, ...], str, Any]], None]:

@@ -9,6 +9,7 @@ from typing import Any
 from langgraph import types as theirs
 
 from drumline.langgraph.crossing import register_control_values
+from drumline.langgraph.policies import our_timeout
 from drumline_graph import types as ours
 from drumline_graph.callables import plain_name
 from drumline_graph.errors import GraphInterrupt, ParentCommand
@@ -48,11 +49,7 @@ _CONTROL = (theirs.Send, theirs.Overwrite, theirs.Command, theirs.Interrupt)
 
 
 def _our_send(send: Any) -> ours.Send:
-    from drumline.langgraph.versions import refuse
-
-    if getattr(send, "timeout", None) is not None:
-        refuse("A timeout of a Send (timeout=)", f"Send to node {send.node!r}", "give the node itself a timeout")
-    return ours.Send(plain_name(send.node), send.arg)
+    return ours.Send(plain_name(send.node), send.arg, timeout=our_timeout(getattr(send, "timeout", None)))
 
 
 def our_command(command: Any) -> ours.Command[Any]:
@@ -92,7 +89,8 @@ def their_value(value: Any) -> Any:
     """What a subgraph returned, or a caller gave, as LangGraph's writers take it."""
     kind = type(value)
     if kind is ours.Send:
-        return theirs.Send(value.node, value.arg)
+        limit = {} if value.timeout is None else {"timeout": _their_timeout(value.timeout)}
+        return theirs.Send(value.node, value.arg, **limit)
     if kind is ours.Overwrite:
         return theirs.Overwrite(value.value)
     if kind is ours.Command:
@@ -102,6 +100,12 @@ def their_value(value: Any) -> Any:
     if kind is list and any(type(item) is ours.Command for item in value):  # several that left a subgraph together
         return [their_value(item) for item in value]
     return value
+
+
+def _their_timeout(given: ours.TimeoutPolicy) -> Any:
+    return theirs.TimeoutPolicy(
+        run_timeout=given.run_timeout, idle_timeout=given.idle_timeout, refresh_on=given.refresh_on
+    )
 
 
 def _their_command(command: ours.Command[Any]) -> Any:

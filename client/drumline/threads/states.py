@@ -5,7 +5,7 @@ Written as generators that yield what is to be read, like `loading`. No IO.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from typing import Any
 
 from drumline.threads.loading import Read, tasks_of
@@ -54,18 +54,3 @@ def places_below(program: Program, thread: str, saved: Saved) -> dict[str, Any]:
         for row in tasks_of(program, saved)
         if row.name in graphs
     }
-
-
-def graph_at(graph: Any, ns: str) -> Any:
-    """The graph that a namespace of a thread means; None if the graph has none there that it knows of."""
-    for name in names_of(ns):
-        below: Mapping[str, Any] = graphs_within(graph.program)
-        if name not in below:
-            return None
-        graph = below[name]
-    return graph
-
-
-def names_of(ns: str) -> list[str]:
-    """The names of the nodes in a namespace: without the ids of tasks and the numbers of calls."""
-    return [part.partition(":")[0] for part in split_ns(ns) if not part.isdigit()]

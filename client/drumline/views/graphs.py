@@ -44,6 +44,7 @@ class GraphView:
         "output",
         "output_keys",
         "path",
+        "plan",
         "shown",
         "sketch",
         "sketches",
@@ -77,6 +78,8 @@ class GraphView:
         self.cells = dict(entered.cells)
         self.step = 0
         self.tasks: list[str] = []
+        #: its open superstep, if what tasks get is shown
+        self.plan: PlanMade | None = None
         #: what the tasks of the open superstep have written, each behind the key that writes are ordered by
         self._finished: list[tuple[str, Any]] = []
         #: what arguments of Sends are made of: those of the open superstep's tasks, and those that these tasks made
@@ -274,6 +277,7 @@ class OpenTask:
         "_told",
         "calls",
         "calls_graphs",
+        "failed",
         "graph",
         "ns",
         "output",
@@ -293,6 +297,8 @@ class OpenTask:
         self.calls: dict[int, dict[str, Any]] = {}
         self.taken_back: list[str] = []
         self.calls_graphs = False
+        #: whether the run has told that it failed
+        self.failed = False
         self._shown: dict[int, str] = {}
         self._told: list[int] | None = None
         self._repeat = -1

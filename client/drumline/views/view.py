@@ -157,6 +157,7 @@ class View(TaskEvents):
 
     def _on_started(self, fact: RunStarted) -> None:
         self._started = fact
+        self.root_ns = fact.ns
 
     def enter(self, fact: GraphEntered) -> None:
         """A graph begins."""
@@ -210,12 +211,21 @@ class View(TaskEvents):
             self._open[task.id] = OpenTask(graph, task)
             graph.tasks.append(task.id)
         if graph.shown and self.shows_arguments:
+            graph.plan = fact
             self._show_starts(graph, fact)
 
     def _on_handled(self, fact: ErrorHandled) -> None:
         graph = self.graphs[fact.ns]
-        self._open[fact.id] = OpenTask(graph, PlannedTask(fact.id, fact.name, fact.path, PUSHED))
+        failed, handler = self._open.get(fact.task), OpenTask(graph, PlannedTask(fact.id, fact.name, fact.path, PUSHED))
+        self._open[fact.id] = handler
         graph.tasks.append(fact.id)
+        plan = graph.plan
+        if plan is None or failed is None or failed.failed or not graph.shown or not (self._tasks or self._debug):
+            return
+        # It had failed in an earlier run: LangGraph tells that the handler starts when it goes on, and only then.
+        index = next(index for index, task in enumerate(plan.tasks) if task.id == fact.task)
+        payload = start_payload(graph, handler.planned, graph.input_of(plan, index, self._mappers))
+        self.task_event(fact.ns, graph.step, fact.at_ms, "task", payload)
 
     def _show_starts(self, graph: GraphView, fact: PlanMade) -> None:
         for index, task in enumerate(fact.tasks):
@@ -283,6 +293,7 @@ class View(TaskEvents):
     def _on_failed(self, fact: TaskFailed) -> None:
         task = self._open.get(fact.task)
         if task is not None and task.graph.shown and not task.planned.hidden:
+            task.failed = True
             error = rebuild(fact.error, self._errors) if type(fact.error) is Failure else fact.error
             payload = error_payload(fact.task, task.planned.name, error)
             self.task_event(fact.ns, task.graph.step, fact.at_ms, "task_result", payload)

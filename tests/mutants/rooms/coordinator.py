@@ -45,8 +45,8 @@ COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
         "asked_twice_runs_twice",
         "coordinator/drumline_coordinator/partition.py",
-        "        if self._runs.is_known(run_id, self.answered):\n            return  # it was sent twice",
-        "        if run_id in self._runs.loaded:\n            return  # it was sent twice",
+        "self._runs.is_known(run_id, self.answered) or self._threads.waits(run_id):",
+        "run_id in self._runs.loaded or self._threads.waits(run_id):",
         _PARTITION,
         "A request that comes twice runs once, also when the run is over.",
     ),
@@ -156,7 +156,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     ),
     Mutation(
         "new_owner_forgets_events",
-        "coordinator/drumline_coordinator/fold.py",
+        "coordinator/drumline_coordinator/fold_tasks.py",
         "    task.n = fact.n + len(fact.items)",
         "    task.n = len(fact.items)",
         _PARTITION,
@@ -164,7 +164,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     ),
     Mutation(
         "new_owner_forgets_losses",
-        "coordinator/drumline_coordinator/fold.py",
+        "coordinator/drumline_coordinator/fold_tasks.py",
         "    task.lost += 1\n",
         "",
         _PARTITION,
@@ -172,9 +172,9 @@ COORDINATOR: tuple[Mutation, ...] = (
     ),
     Mutation(
         "new_owner_frees_slots",
-        "coordinator/drumline_coordinator/fold.py",
-        "        ready.pop(task.id, None)\n    state.running += len(tasks)",
-        "        ready.pop(task.id, None)",
+        "coordinator/drumline_coordinator/fold_tasks.py",
+        "    state.running += len(tasks)\n",
+        "",
         _PARTITION,
         "A new owner counts the tasks that are out.",
     ),

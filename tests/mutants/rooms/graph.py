@@ -78,8 +78,8 @@ GRAPH: tuple[Mutation, ...] = (
     Mutation(
         "deferred_too_early",
         _SUPERSTEP,
-        "if program.finishing and updated.isdisjoint(program.trigger_to_nodes):",
-        "if program.finishing:",
+        "if program.finishing and updated.isdisjoint(program.trigger_to_nodes) and not _begins(program, updated):",
+        "if program.finishing and not _begins(program, updated):",
         _STEPS + " tests/differential/test_rules_routing.py",
         "A deferred node runs only when nothing else would.",
     ),

@@ -41,7 +41,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "attempt_not_marked",
-        "client/drumline/views/view.py",
+        "client/drumline/views/items.py",
         "if attempt > 1:",
         "if attempt > 2:",
         _VIEWS,
@@ -49,7 +49,7 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "subgraph_events_shown",
-        "client/drumline/views/view.py",
+        "client/drumline/views/events.py",
         "if self._custom and shown:",
         "if self._custom:",
         _VIEWS,
@@ -65,8 +65,8 @@ VIEWS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "interrupts_replace_values",
-        "client/drumline/views/view.py",
-        "values = {**(values if isinstance(values, dict) else {}), INTERRUPT: interrupts}",
+        "client/drumline/views/items.py",
+        "values = {**values, INTERRUPT: interrupts}",
         "values = {INTERRUPT: interrupts}",
         "tests/differential/test_rules_interrupts.py",
         "A v1 values item shows interrupts among the keys.",
