@@ -9,13 +9,12 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from pydantic import BaseModel, ValidationError
-from tests.differential.engines import DRUMLINE, DRUMLINE_STRICT, LANGGRAPH, Engine
+from tests.differential.engines import ADAPTED, ADAPTED_STRICT, DRUMLINE, DRUMLINE_STRICT, LANGGRAPH, Engine
 
 from drumline.testing import SimCluster
 
-engines = pytest.mark.parametrize(
-    "e", [LANGGRAPH, DRUMLINE, DRUMLINE_STRICT], ids=["langgraph", "drumline", "strict"]
-)
+ENGINES = [LANGGRAPH, DRUMLINE, DRUMLINE_STRICT, ADAPTED, ADAPTED_STRICT]
+engines = pytest.mark.parametrize("e", ENGINES, ids=lambda e: e.name)
 CONFIG = {"configurable": {"thread_id": "1"}}
 IN: dict[str, Any] = {"log": []}
 
@@ -30,7 +29,7 @@ class Decision(BaseModel):
 
 def graph_of(e: Engine, node: Any, **options: Any) -> Any:
     builder = e.StateGraph(State).add_node("n", node).add_edge(e.START, "n")
-    return builder.compile(checkpointer=e.InMemorySaver(), **options)
+    return e.runnable(builder.compile(checkpointer=e.InMemorySaver(), **options))
 
 
 def two_questions(e: Engine) -> Any:
@@ -109,6 +108,21 @@ def test_questions_that_one_node_asks_in_threads(e: Engine) -> None:
         graph.invoke(e.Command(resume=dict.fromkeys(asked.values(), answer)), CONFIG)
     state = graph.get_state(CONFIG)
     assert (state.next, state.values, told) == ((), {"log": ["two", "one"]}, [["second?"], ["second?"]])
+
+
+@engines
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_question_within_is_answered_by_the_id_that_the_state_shows(e: Engine, depth: int) -> None:
+    config = {"configurable": {"thread_id": "1", "__pregel_strict_resume": True}}
+    within = e.StateGraph(State).add_node("n", lambda _: {"log": [e.interrupt("well?")]}).add_edge(e.START, "n")
+    for _ in range(depth - 1):
+        within = e.StateGraph(State).add_node("child", within.compile()).add_edge(e.START, "child")
+    graph = graph_of(e, within.compile())
+    (asked,) = graph.invoke(IN, config)["__interrupt__"]
+    (shown,) = graph.get_state(config).interrupts
+    assert shown == asked
+    assert shown == graph.get_state(config, subgraphs=True).tasks[0].state.interrupts[0]
+    assert graph.invoke(e.Command(resume={shown.id: "fine"}), config) == {"log": ["fine"]}
 
 
 @engines

@@ -33,6 +33,8 @@ from drumline_worker.policies import arun, has_policies, retry_ms, run
 
 Answer = TaskResult | TaskError | TaskBubbled | TaskInterrupt
 Writes = list[tuple[str, Any]]
+#: the attribute by which LangGraph marks errors of answers that have another form
+_THEIRS = "_langgraph_invalid_resume"
 Steps = Generator[tuple[Node | Branch, Any], Any, Writes]
 
 
@@ -222,6 +224,8 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     asker, before = getattr(error, INVALID_RESUME, ("", -1))
     if asker == job.task:
         raised.unfit_answer = before + 1
+    elif getattr(error, _THEIRS, False):  # of LangGraph's `interrupt`: it tells not which, and older ones have fitted
+        raised.unfit_answer = len(job.answers)
     if job.thread is not None and job.thread.rows is not None:
         with suppress(EncodeError):  # they begin anew then: the error is what matters
             raised.rows = job.thread.rows()

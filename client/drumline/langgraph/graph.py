@@ -114,6 +114,12 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
 
         return their_output(output)
 
+    def as_snapshot(self, snapshot: Any) -> Any:
+        """What LangGraph's `get_state` returns."""
+        from drumline.langgraph.values import their_snapshot
+
+        return their_snapshot(snapshot)
+
     def prepare_call(self, input: Any, config: Mapping[str, Any] | None, **asked: Any) -> Call:
         """The call, with what is LangGraph's in its input as drumline's."""
         from drumline.langgraph.values import our_value
