@@ -130,7 +130,7 @@ def parents_of(thread: ThreadRun, scope: Scope) -> dict[str, str]:
 
 
 def tracked(program: Program, cells: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells that a checkpoint keeps: all but those of `UntrackedValue` channels, which Sends do not carry either."""
+    """The cells that a checkpoint keeps: all but those of `UntrackedValue` channels, which Sends carry neither."""
     untracked = _untracked(program)
     if not untracked:
         return dict(cells)

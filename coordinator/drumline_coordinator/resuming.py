@@ -211,7 +211,7 @@ def is_map_of_answers(resume: Any) -> bool:
 
 
 def _is_halted(saved: Saved, pending: Sequence[PendingWrite]) -> bool:
-    """Whether the thread stands at a breakpoint: tasks are due, and none of them has asked. Any answer lets them run."""
+    """Whether the thread stands at a breakpoint: tasks are due, and none has asked. Any answer lets them run."""
     return bool(saved.checkpoint.tasks) and not any(outcome.interrupts for outcome in outcomes(pending).values())
 
 

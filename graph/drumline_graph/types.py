@@ -72,7 +72,7 @@ class CacheKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePolicy:
-    """What tracers record of a node's input and output: what these functions make of them. One that raises is passed over.
+    """What tracers record of a node's input and output: what these functions make of them, unless they raise.
 
     All other handlers, streams, and what the node calls are not concerned. LangGraph's `TracePolicy`.
     """

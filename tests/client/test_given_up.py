@@ -58,5 +58,6 @@ def test_what_was_given_up_works_and_warns(use: str) -> None:
 
 def test_both_names_at_once_are_refused() -> None:
     for engine in (LANGGRAPH, DRUMLINE):
-        with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="durability"):
+        category = engine.module("warnings").LangGraphDeprecatedSinceV10
+        with pytest.warns(category), pytest.raises(ValueError, match="durability"):
             graph_of(engine).invoke(IN, CONFIG, checkpoint_during=True, durability="exit")

@@ -23,7 +23,7 @@ class Resource:
 
 def graph_of(e: Engine, saver: Any) -> Any:
     fields: Any = {"log": Annotated[list[str], operator.add], "held": Annotated[Any, e.UntrackedValue]}
-    State: Any = TypedDict("State", fields)  # type: ignore[misc]  # noqa: N806
+    State: Any = TypedDict("State", fields)  # type: ignore[misc]
 
     def opens(_state: Any) -> dict[str, Any]:
         return {"log": ["opens"], "held": Resource()}

@@ -36,9 +36,11 @@ class Taps(Recorder):
         super().__init__()
         self.told: list[tuple[Any, Any]] = []
 
-    def on_chain_start(self, serialized: Any, inputs: Any, **told: Any) -> None:
-        super().on_chain_start(serialized, inputs, **told)
-        self.told.append((told.get("name"), inputs))
+    def on_chain_start(  # type: ignore[override]
+        self, _serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, **rest: Any
+    ) -> None:
+        super().on_chain_start(_serialized, inputs, run_id=run_id, parent_run_id=parent_run_id, **rest)
+        self.told.append((rest.get("name"), inputs))
 
     def on_chain_end(self, outputs: Any, **told: Any) -> None:
         super().on_chain_end(outputs, **told)

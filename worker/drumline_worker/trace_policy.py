@@ -85,9 +85,7 @@ def _apart(manager: Any) -> tuple[Any, Any]:
     """
     others, tracers = copy.copy(manager), copy.copy(manager)
     tracers.handlers = [
-        handler
-        for handler in manager.handlers
-        if isinstance(handler, BaseTracer) and not shows_stream(handler)
+        handler for handler in manager.handlers if isinstance(handler, BaseTracer) and not shows_stream(handler)
     ]
     others.handlers = [handler for handler in manager.handlers if handler not in tracers.handlers]
     return others, tracers

@@ -245,8 +245,8 @@ def rename_questions(saved: Saved, names: Names) -> None:
 
 
 def _places_of_tasks(saved: Saved) -> dict[str, str]:
-    ns = saved.checkpoint.ns
-    return {task.id: f"{ns}|{task.name}:{task.id}" if ns else f"{task.name}:{task.id}" for task in saved.checkpoint.tasks}
+    above = f"{saved.checkpoint.ns}|" if saved.checkpoint.ns else ""
+    return {task.id: f"{above}{task.name}:{task.id}" for task in saved.checkpoint.tasks}
 
 
 def _renamed(value: Any, ns: str, names: Names) -> Any:

@@ -32,7 +32,7 @@ def model_of(schema: Any, name: str) -> Any:
 
 
 def value_model_of(typ: Any, name: str) -> Any:
-    """A pydantic class of a value that is one whole, as the input of an entrypoint: its type, if that is such a class."""
+    """A pydantic class of a value that is one whole, as the input of an entrypoint: its type, if that is one."""
     from pydantic import BaseModel, RootModel, create_model
 
     if isinstance(typ, type) and issubclass(typ, BaseModel):

@@ -64,8 +64,8 @@ def overwrite_value(value: Any) -> Any:
 def _second_overwrite() -> InvalidUpdateError:
     return InvalidUpdateError(
         coded(
-            "Can receive only one Overwrite value per super-step. Two tasks of this one each want to replace the value; "
-            "let one of them do it.",
+            "Can receive only one Overwrite value per super-step. Two tasks of this one each want to replace the "
+            "value; let one of them do it.",
             ErrorCode.INVALID_CONCURRENT_GRAPH_UPDATE,
         )
     )
