@@ -7,7 +7,7 @@ import operator
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langgraph import errors, types
+from langgraph import errors, func, types
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
@@ -65,3 +65,33 @@ def test_refused_answers_are_langgraphs_errors() -> None:
     (asked,) = graph.get_state(config).interrupts
     found: Any = raised.value
     assert (found.reason, found.interrupt_ids, found.pending_ids) == ("not_pending", ("0" * 32,), (asked.id,))
+
+
+def entry() -> Any:
+    @func.task
+    def note(text: str) -> str:
+        return text
+
+    @func.entrypoint(checkpointer=InMemorySaver())
+    def graph(given: Any, *, previous: Any = None) -> Any:
+        return [note(given).result(), previous, types.interrupt("well?") if given == "ask" else None]
+
+    return graph
+
+
+def test_the_thread_of_a_graph_that_langgraph_runs_itself() -> None:
+    told = []
+    for graph in (entry(), adapt(entry())):
+        graph.update_state(CONFIG, "set")
+        found = [graph.invoke("in", CONFIG)]
+        graph.invoke("ask", CONFIG)
+        state = graph.get_state(CONFIG)
+        found += [state.values, state.next, [asked.value for asked in state.interrupts]]
+        found += [(snapshot.values, snapshot.next) for snapshot in graph.get_state_history(CONFIG, limit=3)]
+        assert asyncio.run(graph.aget_state(CONFIG)) == state
+        assert len(asyncio.run(collected(graph.aget_state_history(CONFIG)))) > 3
+        asyncio.run(graph.aupdate_state(CONFIG, "changed"))
+        found.append(graph.get_state(CONFIG).values)
+        told.append(found)
+    assert told[1] == told[0]
+    assert told[0][0] == ["in", "set", None]
