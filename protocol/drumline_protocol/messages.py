@@ -250,7 +250,7 @@ class AttemptLost:
 
 @dataclass(slots=True)
 class TimerDue:
-    """The time has come for which this attempt of a task waits."""
+    """The time has come for which this attempt of a task waits. 0: the time of the superstep whose first task it is."""
 
     run: str
     task: str

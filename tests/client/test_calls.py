@@ -18,6 +18,7 @@ from drumline.call import Callee, parse_call
 from drumline.cluster.threads import ThreadsOfCluster
 from drumline.errors import NoCoordinator
 from drumline.graph.state import CompiledStateGraph
+from drumline.runtime import RunControl
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.warnings import DrumlineWarning
 
@@ -61,7 +62,7 @@ CALLS: dict[str, Callable[..., Any]] = {
         ({"print_mode": "vales"}, ValueError, "unknown stream mode 'vales'"),
         ({"version": "v3"}, ValueError, "unknown stream version 'v3'"),
         ({"config": {"recursion_limit": 0}}, ValueError, "recursion_limit must be at least 1"),
-        ({"control": object()}, FeatureNotBuilt, "control="),
+        ({"control": object()}, TypeError, "control= takes a RunControl"),
         ({"streem_mode": "values"}, TypeError, "streem_mode"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -72,6 +73,14 @@ def test_what_cannot_be_is_refused_alike(
     with pytest.raises(error, match=says):
         call(faces[face], **wrong)
     assert not script.opened, "nothing of a call that cannot be goes to a broker"
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("face", sorted(set(FACES) - {"embedded"}))
+def test_a_cluster_takes_no_control(faces: Faces, script: Script, face: str, call: Callable[..., Any]) -> None:
+    with pytest.raises(FeatureNotBuilt, match=r"control=.*Cluster\.drain"):
+        call(faces[face], control=RunControl())
+    assert not script.opened
 
 
 @pytest.mark.parametrize("face", ["embedded", "bound", "with graph"])

@@ -20,7 +20,9 @@ from drumline_protocol.facts import (
     StepCommitted,
     TaskFinished,
     TaskInterrupted,
+    TaskRetried,
 )
+from drumline_protocol.failure import describe
 from drumline_protocol.message_kinds import CHUNK, WHOLE
 from drumline_worker.model_call import ModelCall
 
@@ -76,6 +78,18 @@ def test_what_a_third_attempt_repeats_is_what_was_told_last(script: Script) -> N
             at += 1
     script.finish("r", at)
     assert read(script, stream_mode="custom") == [1, 2, 3, 8, 3]
+
+
+def test_a_try_may_say_what_the_one_before_it_said(script: Script) -> None:
+    """A retraction takes back what its own try said: that alone is left out when it comes again."""
+    start(script, "custom")
+    script.write("r", 4, events(script, 1, 2), last=5)
+    script.write("r", 6, TaskRetried((), "says", 1, describe(ValueError("once"), script.codec), 0.0))
+    script.write("r", 7, events(script, 1, 2, attempt=2), last=8)
+    script.write("r", 9, AttemptRetracted((), "says", 2, "gone"))
+    script.write("r", 10, events(script, 1, 2, 3, attempt=3), last=12)
+    script.finish("r", 13)
+    assert read(script, stream_mode="custom") == [1, 2, 1, 2, 3]
 
 
 def test_v2_says_where_an_attempt_was_retracted_and_which_one_goes_on(script: Script) -> None:

@@ -16,8 +16,10 @@ from tests.differential.harness import ALL_MODES, record
 from tests.differential.normal import Recorded
 from typing_extensions import TypedDict
 
+from drumline.errors import NodeError
 from drumline.graph import END, START, StateGraph
-from drumline.types import Command, Send, StreamWriter, interrupt
+from drumline.runtime import Runtime
+from drumline.types import Command, RetryPolicy, Send, StreamWriter, interrupt
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 
@@ -279,6 +281,36 @@ def asks() -> Any:
     return builder.add_edge(START, "sub").add_edge(START, "beside").compile()
 
 
+def mending() -> Any:
+    """Nodes that are tried again, one of them in vain, with handlers; and a graph that is handled as a whole."""
+    policy = RetryPolicy(initial_interval=0.01, max_attempts=3, jitter=False, retry_on=KeyError)
+
+    def failing(name: str, times: int) -> Callable[..., Any]:
+        def node(_state: State, writer: StreamWriter, runtime: Runtime[Any]) -> dict[str, Any]:
+            info = runtime.execution_info
+            assert info is not None
+            tokens(writer, name, f"{name} {info.node_attempt}", 2)
+            if info.node_attempt <= times:
+                raise KeyError(name)
+            return {"log": [name], "total": 1}
+
+        return node
+
+    def mends(_state: State, writer: StreamWriter, error: NodeError) -> Command[str]:
+        tokens(writer, "mends", error.node, 2)
+        return Command(update={"log": [f"{error.node}: {error.error!r}"], "total": 1}, goto="end")
+
+    part = StateGraph(State).add_node("left", speaker("left", 2)).add_node("fails", failing("fails", 9))
+    part.add_edge(START, "left").add_edge(START, "fails")
+    builder = StateGraph(State).add_node("once", failing("once", 1), retry_policy=policy)
+    builder.add_node("twice", failing("twice", 2), retry_policy=policy)
+    builder.add_node("never", failing("never", 9), retry_policy=policy, error_handler=mends)
+    builder.add_node("part", part.compile(), error_handler=mends).add_node("end", speaker("end", 1))
+    builder.add_edge(START, "once").add_edge(START, "twice").add_edge("once", "never").add_edge("once", "part")
+    builder.add_edge("twice", "end")
+    return builder.compile()
+
+
 INPUT: dict[str, Any] = {"log": ["i"]}
 _FIXED: dict[str, tuple[Callable[[], Any], Any, dict[str, Any], bool]] = {
     "chain": (chain, INPUT, {}, True),
@@ -300,6 +332,8 @@ _FIXED: dict[str, tuple[Callable[[], Any], Any, dict[str, Any], bool]] = {
     "refused input": (chain, None, {}, True),
 }
 FIXED = tuple(_FIXED)
+#: those that only tests of their own run
+_FIXED["mending"] = (mending, INPUT, {}, False)
 
 
 @functools.cache

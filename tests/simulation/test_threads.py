@@ -15,11 +15,19 @@ from drumline.testing import Faults, SimCluster
 from drumline.types import Command, interrupt
 from drumline_coordinator.fold import FOLDS
 from drumline_graph.errors import UnknownInterruptError
-from drumline_protocol.facts import Checkpointed, GraphKept, GraphResumed, InputTaken, RunKept, TaskAnswered
+from drumline_protocol.facts import (
+    Checkpointed,
+    GraphKept,
+    GraphResumed,
+    InputTaken,
+    RunKept,
+    TaskAnswered,
+    UpdateBegun,
+)
 from drumline_protocol.keys import owner_of_thread
 
 SEEDS = 12
-OF_THREADS = {Checkpointed, GraphResumed, InputTaken, TaskAnswered, GraphKept, RunKept}
+OF_THREADS = {Checkpointed, GraphResumed, InputTaken, TaskAnswered, UpdateBegun, GraphKept, RunKept}
 
 
 class State(TypedDict, total=False):

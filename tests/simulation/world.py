@@ -54,8 +54,17 @@ class World(Engine):
     drawn: Faults
     faults: Faults
 
-    def __init__(self, seed: int, *, faults: Faults | None = None, echo: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        faults: Faults | None = None,
+        subject: str = "",
+        echo: Callable[[str], None] | None = None,
+    ) -> None:
+        """`subject` is the one graph that all runs are of."""
         self.seed = seed
+        self._subject = subject
         self.rng = rng = Random(seed)
         drawn = Faults.draw(rng) if faults is None else faults
         partitions = rng.choice((1, 1, 2, 3))
@@ -75,6 +84,8 @@ class World(Engine):
 
     def _choose_subject(self) -> graphs.Subject:
         rng = self.rng
+        if self._subject:
+            return graphs.fixed(self._subject)
         if rng.random() < 0.6:
             return graphs.fixed(rng.choice(graphs.FIXED))
         return graphs.random_subject(rng.randrange(graphs.RANDOM_GRAPHS))
@@ -167,9 +178,11 @@ class World(Engine):
         return ", ".join([*runs, *self.open_things()])
 
 
-def simulate(seed: int, *, faults: Faults | None = None, echo: Callable[[str], None] | None = None) -> World:
+def simulate(
+    seed: int, *, faults: Faults | None = None, subject: str = "", echo: Callable[[str], None] | None = None
+) -> World:
     """Run a seed. Raises Violation, with the end of the trace and the command that replays it."""
-    world = World(seed, faults=faults, echo=echo)
+    world = World(seed, faults=faults, subject=subject, echo=echo)
     try:
         world.run()
     except Exception as error:

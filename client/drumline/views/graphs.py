@@ -328,6 +328,11 @@ class OpenTask:
         """The attempt is retracted: compare what comes next with what was told."""
         self._repeat = 0
 
+    def begin_try(self) -> None:
+        """The node is tried again. What it said stays; a later attempt is compared with what it says from now on."""
+        self._told, self._repeat = None, -1
+        self._shown.clear()
+
     def forget_told(self) -> None:
         """All that was told of the task is as good as unknown: nothing that comes next counts as a repeat of it."""
         self._told, self._repeat = [], -1

@@ -25,13 +25,14 @@ from drumline_protocol.facts import (
     PlannedTask,
     RunKept,
     TaskKept,
+    TaskRetried,
 )
 from drumline_protocol.heads import versions_named
 
 #: the last letter of the story of a task that has its result, and of one that asks
 _DONE, _ASKS = "D", "I"
 #: the letters of tasks that may still be heard of
-_OPEN = "PRK"
+_OPEN = "PRKT"
 
 
 def needs_all_facts(view: View) -> bool:
@@ -101,7 +102,7 @@ def prime(view: View, head: Sequence[Fact], events: Iterable[Fact]) -> None:
     """Give a view that began at `head` what its open tasks had emitted until then; it shows nothing of it."""
     open_tasks = open_tasks_in(head)
     for fact in events:
-        if type(fact) in (Emitted, AttemptRetracted) and fact.task in open_tasks:  # type: ignore[union-attr]
+        if type(fact) in (Emitted, AttemptRetracted, TaskRetried) and fact.task in open_tasks:  # type: ignore[union-attr]
             view.fold(fact)
 
 

@@ -40,6 +40,7 @@ from drumline_protocol.facts import (
     TaskFinished,
     TaskInterrupted,
     TaskLeft,
+    TaskRetried,
 )
 from drumline_protocol.failure import Failure, rebuild
 from drumline_protocol.graph_paths import task_of
@@ -135,6 +136,7 @@ class View(TaskEvents):
             TaskCalled: self._on_called,
             Emitted: self._on_emitted,
             AttemptRetracted: self._on_retracted,
+            TaskRetried: self._on_retried,
             TaskInterrupted: self._on_interrupted,
             ErrorHandled: self._on_handled,
         }
@@ -263,6 +265,11 @@ class View(TaskEvents):
             if self._version == "v2" and task.graph.shown:
                 data = {"id": fact.task, "name": task.planned.name, "attempt": fact.attempt}
                 self._out.append({"type": "retracted", "ns": fact.ns, "data": data})
+
+    def _on_retried(self, fact: TaskRetried) -> None:
+        task = self._open.get(fact.task)
+        if task is not None:
+            task.begin_try()
 
     def _on_finished(self, fact: TaskFinished) -> None:
         if (task := self._open.get(fact.task)) is None:
