@@ -19,26 +19,31 @@ class InlineStates(StateApi):
 
     def get_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> Any:
         graph = self.inline_states
-        return (super() if graph is None else graph).get_state(config, subgraphs=subgraphs)
+        where: Any = super() if graph is None else graph
+        return where.get_state(config, subgraphs=subgraphs)
 
     async def aget_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> Any:
         graph = self.inline_states
-        return await (super() if graph is None else graph).aget_state(config, subgraphs=subgraphs)
+        where: Any = super() if graph is None else graph
+        return await where.aget_state(config, subgraphs=subgraphs)
 
     def get_state_history(self, config: Mapping[str, Any], **limits: Any) -> Iterator[Any]:
         graph = self.inline_states
-        yield from (super() if graph is None else graph).get_state_history(config, **limits)
+        where: Any = super() if graph is None else graph
+        yield from where.get_state_history(config, **limits)
 
     async def aget_state_history(self, config: Mapping[str, Any], **limits: Any) -> AsyncIterator[Any]:
         graph = self.inline_states
-        async for snapshot in (super() if graph is None else graph).aget_state_history(config, **limits):
+        where: Any = super() if graph is None else graph
+        async for snapshot in where.aget_state_history(config, **limits):
             yield snapshot
 
     def bulk_update_state(
         self, config: Mapping[str, Any], supersteps: Sequence[Sequence[StateUpdate]]
     ) -> dict[str, Any]:
         graph = self.inline_states
-        found: dict[str, Any] = (super() if graph is None else graph).bulk_update_state(config, _plain(supersteps))
+        where: Any = super() if graph is None else graph
+        found: dict[str, Any] = where.bulk_update_state(config, _plain(supersteps))
         return found
 
     async def abulk_update_state(
