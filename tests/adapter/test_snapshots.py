@@ -20,7 +20,8 @@ class State(TypedDict):
     log: Annotated[list[Any], operator.add]
 
 
-def asks(_state: State) -> dict[str, Any]:
+def asks(state: State) -> dict[str, Any]:
+    del state
     return {"log": [types.interrupt("well?")]}
 
 
