@@ -15,7 +15,7 @@ from drumline.reading import Reading, parse_reading
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
 from drumline_graph.types import Command, Send, StateUpdates
-from drumline_graph.warnings import DrumlineWarning, tell
+from drumline_graph.warnings import DrumlineWarning, LangGraphDeprecatedSinceV10, tell
 
 if TYPE_CHECKING:
     from drumline_worker.context import TaskContext
@@ -82,6 +82,7 @@ def parse_call(
     subgraphs: bool = False,
     debug: bool | None = None,
     version: str = "v1",
+    checkpoint_during: bool | None = None,
 ) -> Call:
     """Check the arguments of a call, and merge its config with what surrounds it.
 
@@ -94,6 +95,8 @@ def parse_call(
         raise TypeError(f"control= takes a RunControl (drumline.runtime), not {control!r}")
     if control is not None and callee.elsewhere:
         raise FeatureNotBuilt("control=", f"calling graph {callee.name!r} on a cluster: use Cluster.drain(run_id)")
+    if checkpoint_during is not None:
+        durability = _durability_of(checkpoint_during, durability)
     if durability is not None and durability not in DURABILITIES:
         raise ValueError(f"unknown durability {durability!r}: it is one of {', '.join(DURABILITIES)}")
     if durability is not None and callee.saver is None and not callee.elsewhere:
@@ -128,6 +131,14 @@ def parse_call(
         node_names(interrupt_after),
         control,
     )
+
+
+def _durability_of(checkpoint_during: bool, durability: str | None) -> str:
+    """What LangGraph's former `checkpoint_during` says. ValueError if `durability` is given too."""
+    tell("'checkpoint_during' is deprecated, use 'durability'.", LangGraphDeprecatedSinceV10)
+    if durability is not None:
+        raise ValueError("Give durability= alone: checkpoint_during= is its former name.")
+    return "async" if checkpoint_during else "exit"
 
 
 def node_names(given: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -137,6 +137,8 @@ def on_error(machine: Machine, event: TaskError) -> None:
         end_run(machine, RunStatus.PAUSED, event.error)
         return
     if event.retry_ms < 0:
+        if 0 < event.unfit_answer <= len(task.answers):  # whoever is asked may answer again
+            keep_answers(machine, task, list(task.answers[: event.unfit_answer - 1]))
         fail_task(machine, task, event.error)
         return
     if event.answers:

@@ -10,9 +10,11 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.tasks import Scope, Task
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.channels import UntrackedValue
-from drumline_graph.constants import TAG_HIDDEN
+from drumline_graph.constants import TAG_HIDDEN, TASKS
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned
+from drumline_graph.types import Send
+from drumline_graph.weakly import once_per_object
 from drumline_protocol.checkpoint_ids import next_checkpoint_id
 from drumline_protocol.checkpoints import (
     CALL,
@@ -125,17 +127,41 @@ def parents_of(thread: ThreadRun, scope: Scope) -> dict[str, str]:
 
 
 def tracked(program: Program, cells: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells that a checkpoint keeps: all but those of `UntrackedValue` channels."""
-    channels = program.channels
-    return {name: cell for name, cell in cells.items() if not isinstance(channels.get(name), UntrackedValue)}
+    """The cells that a checkpoint keeps: all but those of `UntrackedValue` channels, which Sends carry neither."""
+    untracked = _untracked(program)
+    if not untracked:
+        return dict(cells)
+    found = {name: cell for name, cell in cells.items() if name not in untracked}
+    if type(found.get(TASKS)) in (list, tuple):
+        found[TASKS] = type(found[TASKS])(_tracked_send(send, untracked) for send in found[TASKS])
+    return found
+
+
+def tracked_writes(program: Program, writes: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The writes that a thread keeps: none to `UntrackedValue` channels, and no values of such in what Sends carry."""
+    untracked = _untracked(program)
+    if not untracked:
+        return writes
+    return [(channel, _tracked_send(value, untracked)) for channel, value in writes if channel not in untracked]
+
+
+def _tracked_send(value: Any, untracked: frozenset[str]) -> Any:
+    if type(value) is not Send or not isinstance(value.arg, dict) or untracked.isdisjoint(value.arg):
+        return value
+    arg = {name: each for name, each in value.arg.items() if name not in untracked}
+    return Send(value.node, arg, timeout=value.timeout)
+
+
+@once_per_object
+def _untracked(program: Program) -> frozenset[str]:
+    return frozenset(name for name, channel in program.channels.items() if isinstance(channel, UntrackedValue))
 
 
 def keep_writes(machine: Machine, task: Task, writes: Any) -> None:
     """The thread keeps what a task has written, or what became of it."""
     scope = task.scope
-    machine.save(
-        TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, [(c, v) for c, v in unbox(writes)], task.path)
-    )
+    kept = tracked_writes(scope.program, [(c, v) for c, v in unbox(writes)]) or [(NO_WRITES, None)]
+    machine.save(TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, kept, task.path))
 
 
 def keep_result(machine: Machine, task: Task, writes: Any) -> None:
@@ -160,7 +186,8 @@ def call_of(task: Task) -> list[tuple[str, Any]]:
 def late_writes(task: Task, writes: Any) -> TaskWrites:
     """What a task has written that came to its end behind that of its run."""
     scope = task.scope
-    found = [(channel, value) for channel, value in unbox(writes)] or [(NO_WRITES, None)]
+    found = tracked_writes(scope.program, [(channel, value) for channel, value in unbox(writes)])
+    found = found or [(NO_WRITES, None)]
     return TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, [*found, *call_of(task)], task.path)
 
 

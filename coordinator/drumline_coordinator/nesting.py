@@ -24,6 +24,7 @@ from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, go_on, journey, loosen_answer, restore, single_answer
 from drumline_coordinator.state import RunState, RunStatus
+from drumline_coordinator.step_limits import begin_limit
 from drumline_coordinator.task_ends import end_run, finish, interrupt, withdraw
 from drumline_coordinator.tasks import DONE, Scope, Task
 from drumline_graph.cancelled import not_cancelled
@@ -110,6 +111,7 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
     if start.branches or start.makes_writes:
         row = PlannedTask(id_, START, start.path, start.triggers, writes, True)
         machine.emit(PlanMade(ns, 0, scope.stop, [row], machine.now_ms, [input]))
+        begin_limit(machine, scope)
     else:
         task = Task(id_, START, start.path, start.path_key, start.triggers, input, start, scope)
         task.writes = writes
@@ -147,6 +149,7 @@ def start_task(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> 
     row.arg = start_writes(machine, scope, row, input)
     machine.emit(PlanMade(scope.ns, scope.step + 1, scope.stop, [row], machine.now_ms, [input]))
     run_start(machine, machine.state.tasks[row.id])
+    begin_limit(machine, scope)
 
 
 def start_writes(machine: Machine, scope: Scope, row: PlannedTask, input: Any) -> list[tuple[str, Any]]:

@@ -150,7 +150,8 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     if ns:
         loosen_answer(thread, thread.single, () if way.forks else pending)
     if isinstance(input, Command):
-        carried = _said(machine, input, pending, is_strict=thread.is_strict and not ns and not way.superseded)
+        strict = thread.is_strict and not ns and not way.superseded
+        carried = _said(machine, input, pending, is_strict=strict, is_halted=_is_halted(saved, pending))
         if carried and not way.forks:
             machine.save(TaskWrites(ns, scope.checkpoint, NULL_TASK, carried))
     return scope if not go_on(machine, scope, saved, pending, way, carried) else None
@@ -188,14 +189,14 @@ def go_on(
 
 
 def _said(
-    machine: Machine, command: Command[Any], pending: Sequence[PendingWrite], *, is_strict: bool
+    machine: Machine, command: Command[Any], pending: Sequence[PendingWrite], *, is_strict: bool, is_halted: bool
 ) -> list[tuple[str, Any]]:
     """What a `Command` writes; its answers become those of the run."""
     thread, resume = machine.thread, command.resume
     assert thread is not None
     if resume is not None:
         waiting = {question.id for outcome in outcomes(pending).values() for question in outcome.open_interrupts}
-        thread.answers = _answers(thread, resume, sorted(waiting), is_strict=is_strict)
+        thread.answers = _answers(thread, resume, sorted(waiting), is_strict=is_strict, is_halted=is_halted)
         if waiting and not is_map_of_answers(resume):
             thread.single = next(iter(thread.answers))
     writes = command_writes(machine.program, command)
@@ -209,12 +210,19 @@ def is_map_of_answers(resume: Any) -> bool:
     return isinstance(resume, dict) and all(isinstance(key, str) and _ID.fullmatch(key) for key in resume)
 
 
-def _answers(thread: ThreadRun, resume: Any, waiting: Sequence[str], *, is_strict: bool) -> dict[str, Any]:
+def _is_halted(saved: Saved, pending: Sequence[PendingWrite]) -> bool:
+    """Whether the thread stands at a breakpoint: tasks are due, and none has asked. Any answer lets them run."""
+    return bool(saved.checkpoint.tasks) and not any(outcome.interrupts for outcome in outcomes(pending).values())
+
+
+def _answers(
+    thread: ThreadRun, resume: Any, waiting: Sequence[str], *, is_strict: bool, is_halted: bool
+) -> dict[str, Any]:
     """Answers by the ids of their questions."""
     if is_map_of_answers(resume):
         if is_strict and not resume:
             raise UnknownInterruptError(
-                "The mapping of answers names no question.", reason="empty_map", pending_ids=waiting
+                "The mapping of answers names no interrupt.", reason="empty_map", pending_ids=waiting
             )
         unknown = sorted(resume.keys() - set(waiting))
         if is_strict and unknown:
@@ -234,7 +242,7 @@ def _answers(thread: ThreadRun, resume: Any, waiting: Sequence[str], *, is_stric
         if is_strict:
             raise UnknownInterruptError(text, reason="ambiguous", pending_ids=waiting)
         raise RuntimeError(text)
-    if is_strict and not waiting:
+    if is_strict and not waiting and not is_halted:
         why = f"; run {thread.former} had the thread last" if thread.former else ""
         raise UnknownInterruptError(f"No question waits for an answer{why}.", reason="not_pending")
     return {waiting[0] if waiting else NEXT: resume}

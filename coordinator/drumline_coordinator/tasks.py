@@ -117,8 +117,7 @@ class Unusual:
 class Task(Unusual):
     """One task of the open superstep of a scope.
 
-    `n` counts the events heard of the current attempt.
-    `story` has the letter of each status that the task has had.
+    `n` counts the events heard of the current attempt, `story` has the letter of each status that the task has had.
     """
 
     __slots__ = (

@@ -21,6 +21,7 @@ from drumline_coordinator.task_ends import end_run, finish
 from drumline_coordinator.tasks import Scope, Task
 from drumline_graph.constants import END, INTERRUPT, START
 from drumline_graph.errors import InvalidUpdateError
+from drumline_graph.functional import begins_at_once, entry_writes
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, path_key_of
 from drumline_graph.types import StateUpdate, StateUpdates
@@ -171,14 +172,17 @@ def _named(scope: Scope, updates: Sequence[StateUpdate]) -> list[tuple[str, Stat
             name = _ran_last(scope.program, scope.state)
         if name is None:
             raise InvalidUpdateError("Ambiguous update, specify as_node")
-        if name != START and name not in scope.program.nodes:
+        has_start = not begins_at_once(scope.program)
+        if name not in scope.program.nodes and not (name == START and has_start):
             raise InvalidUpdateError(f"Node {name} does not exist")
         found.append((name, update))
     return found
 
 
 def _ran_last(program: Program, state: State) -> str | None:
-    """The node that ran last: START if nothing did, None if there are several."""
+    """The node that ran last: START if nothing did, None if there are several. Of an entrypoint it is the one node."""
+    if begins_at_once(program):
+        return next(iter(program.nodes))
     seen = {name: versions for name, versions in state.seen.items() if versions}
     if not seen:
         return START
@@ -211,14 +215,18 @@ def _say_they_ran(
     machine.emit(UpdateBegun(scope.ns, list(rest)))
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, [update.values for _, update in updates]))
     for task in list(scope.tasks.values()):
-        if not (task.node.branches or task.node.makes_writes):
+        if begins_at_once(scope.program) or not (task.node.branches or task.node.makes_writes):
             finish(machine, task, task.writes)
 
 
 def _writes(machine: Machine, scope: Scope, row: PlannedTask, values: Any) -> list[tuple[str, Any]]:
     """What a node that returned `values` writes, without what its routers add."""
     if row.name == START:
+        if values is None:  # no new input, but START's edges are followed once more
+            return list(scope.program.start.edges)
         return start_writes(machine, scope, row, values)
+    if begins_at_once(scope.program):
+        return entry_writes(values)
     node = scope.program.nodes[row.name]
     writes: list[tuple[str, Any]] = returning_writes(
         Task(row.id, row.name, row.path, path_key_of(row.path), row.triggers, None, node, scope),

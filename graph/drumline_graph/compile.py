@@ -27,7 +27,7 @@ from drumline_graph.constants import (
 )
 from drumline_graph.errors import FeatureNotBuilt, GraphDefinitionError
 from drumline_graph.mistakes import defaults_of, tell_of_mistakes
-from drumline_graph.node_code import graph_called_by
+from drumline_graph.node_code import graph_called_by, is_graph
 from drumline_graph.node_policies import Policies, nodes_and_policies, with_policies
 from drumline_graph.program import Branch, Node, Program
 from drumline_graph.schema import Schema
@@ -233,7 +233,7 @@ def _node(specs: GraphSpecs, spec: NodeSpec, policies: Policies, triggers: Mappi
 def _called(spec: NodeSpec, subprogram: Any) -> Any:
     if isinstance(subprogram, Program):
         return None
-    return spec.action if hasattr(spec.action, "program") else graph_called_by(spec.action)
+    return spec.action if is_graph(spec.action) else graph_called_by(spec.action)
 
 
 def runs_as_one(policies: Policies) -> bool:

@@ -206,7 +206,11 @@ def _open(graph: DrawableGraph, name: str, inner: DrawableGraph) -> None:
     for node in inner.nodes.values():
         inner_id = f"{name}:{node.id}"
         graph.nodes[inner_id] = DrawnNode(inner_id, node.name, node.metadata)
-    for edge in graph.edges:
-        edge.target = f"{name}:{entry.id}" if edge.target == name else edge.target
-        edge.source = f"{name}:{leave.id}" if edge.source == name else edge.source
+    graph.edges = [
+        edge.copy(
+            source=f"{name}:{leave.id}" if edge.source == name else edge.source,
+            target=f"{name}:{entry.id}" if edge.target == name else edge.target,
+        )
+        for edge in graph.edges
+    ]
     graph.edges += [DrawnEdge(f"{name}:{e.source}", f"{name}:{e.target}", e.data, e.conditional) for e in inner.edges]

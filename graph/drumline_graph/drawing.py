@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(slots=True)
@@ -21,9 +21,8 @@ class DrawnNode:
         return replace(self, id=id)
 
 
-@dataclass(slots=True)
-class DrawnEdge:
-    """An edge of a drawing. `data` is its label, if that says more than the target's name."""
+class DrawnEdge(NamedTuple):
+    """An edge of a drawing, equal to LangChain's. `data` is its label, if that says more than the target's name."""
 
     source: str
     target: str
@@ -32,4 +31,4 @@ class DrawnEdge:
 
     def copy(self, *, source: str, target: str) -> DrawnEdge:
         """The same edge between other nodes."""
-        return replace(self, source=source, target=target)
+        return self._replace(source=source, target=target)

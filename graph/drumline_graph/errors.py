@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from drumline_graph.control import Command, Interrupt
+from drumline_graph.warnings import LangGraphDeprecatedSinceV10, tell
 
 
 class DrumlineError(Exception):
@@ -180,6 +181,7 @@ class NodeInterrupt(GraphInterrupt):
     """A node asked for an interrupt by raising; deprecated by LangGraph in favour of `interrupt()`."""
 
     def __init__(self, value: Any, id: str | None = None) -> None:
+        tell("'NodeInterrupt' is deprecated, use 'interrupt()'.", LangGraphDeprecatedSinceV10)
         super().__init__([Interrupt(value) if id is None else Interrupt(value, id)])
 
 
@@ -325,6 +327,14 @@ class NodeError:
     error: BaseException
 
 
+#: attribute of an exception that `interrupt` raised for an answer of another form: the task that asked, and how many
+#: answers it had before
+INVALID_RESUME = "drumline_invalid_resume"
+
+
 def is_invalid_resume(error: BaseException) -> bool:
-    """Whether the exception says that a resume value did not fit (an `UnknownInterruptError`)."""
-    return isinstance(error, UnknownInterruptError)
+    """Whether `interrupt` raised the exception: an answer has not the form that `response_schema` says.
+
+    The question waits on. An answer to a question that does not wait is an `UnknownInterruptError`.
+    """
+    return hasattr(error, INVALID_RESUME)

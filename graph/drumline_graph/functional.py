@@ -106,6 +106,11 @@ _INJECTED: dict[str, Callable[[Any], Any]] = {
 
 def _entry_writes(context: Any, result: Any) -> list[tuple[str, Any]]:
     context.show_returned(result)
+    return entry_writes(result)
+
+
+def entry_writes(result: Any) -> list[tuple[str, Any]]:
+    """What an entrypoint that returned `result` writes."""
     is_final = isinstance(result, Final)
     return [(END, result.value if is_final else result), (PREVIOUS, result.save if is_final else result)]
 

@@ -22,17 +22,15 @@ def mermaid_text(
     with_styles: bool,
     curve_style: str,
 ) -> str:
-    """The whole diagram. Without styles only the edges are written, as LangGraph does.
+    """The whole diagram. Without styles no nodes are written, as LangGraph does.
 
     `marks` gives the ids of the first and the last node the words "first" and "last".
     """
     lines: list[str] = []
     if with_styles:
         lines += [_node(n, marks.get(n.id)) for n in nodes.values() if ":" not in n.id]
-        lines += _edges_under(edges, "")
-        lines += _subgraphs(nodes, edges, "", marks)
-    else:
-        lines += [_edge(edge) for edge in edges]
+    lines += _edges_under(edges, "")
+    lines += _subgraphs(nodes, edges, "", marks if with_styles else None)
     head = "graph TD;\n"
     if with_styles:
         head = f"---\nconfig:\n  flowchart:\n    curve: {curve_style}\n---\n{head}"
@@ -40,9 +38,9 @@ def mermaid_text(
 
 
 def _subgraphs(
-    nodes: Mapping[str, DrawnNode], edges: Sequence[DrawnEdge], parent: str, marks: Mapping[str, str]
+    nodes: Mapping[str, DrawnNode], edges: Sequence[DrawnEdge], parent: str, marks: Mapping[str, str] | None
 ) -> list[str]:
-    """Blocks of all subgraphs directly under the prefix `parent` ("" or "a:b:")."""
+    """Blocks of all subgraphs directly under the prefix `parent` ("" or "a:b:"). `marks` None: nodes are left out."""
     prefixes = dict.fromkeys(
         parent + node_id[len(parent) :].partition(":")[0] + ":"
         for node_id in nodes
@@ -51,16 +49,21 @@ def _subgraphs(
     lines: list[str] = []
     for prefix in prefixes:
         inside = [node for node in nodes.values() if node.id.startswith(prefix) and ":" not in node.id[len(prefix) :]]
-        lines.append(f"\tsubgraph {prefix[len(parent) : -1]}\n")
-        lines += [_node(node, marks.get(node.id)) for node in inside]
-        lines += _edges_under(edges, prefix)
-        lines += _subgraphs(nodes, edges, prefix, marks)
-        lines.append("\tend\n")
+        within = [] if marks is None else [_node(node, marks.get(node.id)) for node in inside]
+        within += _edges_under(edges, prefix)
+        within += _subgraphs(nodes, edges, prefix, marks)
+        if within:
+            lines += [f"\tsubgraph {prefix[len(parent) : -1]}\n", *within, "\tend\n"]
     return lines
 
 
 def _edges_under(edges: Sequence[DrawnEdge], prefix: str) -> list[str]:
-    return [_edge(edge) for edge in edges if _shared(edge) == prefix]
+    return [_edge(edge) for edge in _loops_last(edges) if _shared(edge) == prefix]
+
+
+def _loops_last(edges: Sequence[DrawnEdge]) -> list[DrawnEdge]:
+    """LangChain's drawing has edges from a node to itself behind the others."""
+    return sorted(edges, key=lambda edge: edge.source == edge.target)
 
 
 def _shared(edge: DrawnEdge) -> str:

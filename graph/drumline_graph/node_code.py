@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
-from collections.abc import Iterable, Iterator
-from types import ModuleType
+from collections.abc import Iterable, Iterator, Mapping
+from types import CodeType, ModuleType
 from typing import Any
 
 from drumline_graph.annotations import closed_over
@@ -70,16 +71,22 @@ def _behind(item: Any) -> Iterable[Any]:
 def graph_called_by(action: Any) -> Any:
     """The compiled graph that an action's functions name, as LangGraph finds it: the first one. None if there is none.
 
-    One without checkpoints (`checkpointer=False`) is passed over. A graph that is defined behind them, or that they
-    reach in another way, is not found.
+    One without checkpoints (`checkpointer=False`) is passed over. A name may be followed by attributes. A graph that is
+    defined behind them, or that they reach in another way, is not found.
     """
     for function in functions_of(action):
-        for value in _named_in(function):
+        for value in (*_named_in(function), *_chains_in(function)):
             graph = getattr(value, "__self__", value)
-            program = getattr(graph, "program", None) if hasattr(graph, "get_subgraphs") else None
-            if program is not None and program.persists is not False:
+            if is_graph(graph) and graph.program.persists is not False:
                 return graph
     return None
+
+
+def is_graph(value: Any) -> bool:
+    """Whether it is a compiled graph. A mock has any attribute, but none of these classes."""
+    program = getattr(value, "program", None) if hasattr(value, "get_subgraphs") else None
+    persists: Any = getattr(program, "persists", 0)
+    return persists is None or isinstance(persists, bool)
 
 
 def _named_in(function: Any) -> Iterable[Any]:
@@ -88,6 +95,35 @@ def _named_in(function: Any) -> Iterable[Any]:
     code, globals_ = getattr(function, "__code__", None), getattr(function, "__globals__", {})
     named = [globals_.get(name) for name in getattr(code, "co_names", ())]
     return (*named, *closed_over(function).values())
+
+
+def _chains_in(function: Any) -> Iterator[Any]:
+    """What the attributes in a function's code stand for that follow a name: `holder.graphs.first`.
+
+    Of functions within it only names of functions around them count. No property is run.
+    """
+    function = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return
+    around = closed_over(function)
+    todo: list[tuple[Any, Mapping[str, Any]]] = [(code, {**getattr(function, "__globals__", {}), **around})]
+    while todo:
+        code, known = todo.pop()
+        reached: Any = _NOTHING
+        for step in dis.get_instructions(code):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF"):
+                reached = known.get(step.argval, _NOTHING)
+            elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and reached is not _NOTHING:
+                reached = inspect.getattr_static(reached, step.argval, _NOTHING)
+                if reached is not _NOTHING:
+                    yield reached
+            else:
+                reached = _NOTHING
+        todo += [(inner, around) for inner in code.co_consts if isinstance(inner, CodeType)]
+
+
+_NOTHING = object()
 
 
 def _tasks_in(function: Any) -> Iterable[Any]:

@@ -16,6 +16,7 @@ else:
     from typing_extensions import NotRequired, TypedDict
 
 from drumline_graph.control import Interrupt
+from drumline_graph.warnings import LangGraphDeprecatedSinceV11, tell
 
 StateT = TypeVar("StateT")
 OutputT = TypeVar("OutputT")
@@ -195,11 +196,13 @@ class GraphOutput(Generic[OutputT]):
     interrupts: tuple[Interrupt[Any], ...] = ()
 
     def __getitem__(self, key: str) -> Any:
+        tell("'result[key]' of a GraphOutput is deprecated, use 'result.value[key]'.", LangGraphDeprecatedSinceV11)
         if key == "__interrupt__":
             return self.interrupts
         return self.value[key]  # type: ignore[index]
 
     def __contains__(self, key: object) -> bool:
+        tell("'key in result' of a GraphOutput is deprecated, use 'key in result.value'.", LangGraphDeprecatedSinceV11)
         if key == "__interrupt__":
             return bool(self.interrupts)
         return isinstance(self.value, dict) and key in self.value

@@ -74,7 +74,10 @@ class CacheKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePolicy:
-    """What tracers are shown of a node's inputs and outputs; drumline records it and applies none."""
+    """What tracers record of a node's input and output: what these functions make of them, unless they raise.
+
+    All other handlers, streams, and what the node calls are not concerned. LangGraph's `TracePolicy`.
+    """
 
     process_inputs: Callable[[Any], Any] | None = None
     process_outputs: Callable[[Any], Any] | None = None

@@ -14,7 +14,7 @@ def validate(specs: GraphSpecs, interrupt: Sequence[str] | None = None) -> None:
     sources = _sources(specs)
     for name in sources:
         if name != START and name not in specs.nodes:
-            raise GraphDefinitionError(f"Found an edge starting at unknown node {name!r}. {_known(specs)}")
+            raise GraphDefinitionError(f"Found edge starting at unknown node {name!r}. {_known(specs)}")
     if START not in sources:
         raise GraphDefinitionError(
             "The graph has no entrypoint: add at least one edge from START to a node, "
@@ -25,7 +25,7 @@ def validate(specs: GraphSpecs, interrupt: Sequence[str] | None = None) -> None:
             _check_ends(specs, source, branch.name, (branch.ends or {}).values())
     for name, origin in _targets(specs):
         if name != END and name not in specs.nodes:
-            raise GraphDefinitionError(f"Found an edge ending at unknown node {name!r}, from {origin}. {_known(specs)}")
+            raise GraphDefinitionError(f"Found edge ending at unknown node {name!r}, from {origin}. {_known(specs)}")
     for name in interrupt or ():
         if name not in specs.nodes:
             raise GraphDefinitionError(f"Interrupt node {name!r} not found. {_known(specs)}")

@@ -53,9 +53,11 @@ class _Builder:
     def _of_class(self, cls: ErrorClass, failure: Failure, attributes: dict[str, Any]) -> BaseException | None:
         if failure.class_name == VALIDATION_ERROR:
             try:
-                return validation_error(failure.details, self._decode)
+                error = validation_error(failure.details, self._decode)
             except BaseException:
                 return None
+            _put(error, attributes)
+            return error
         if failure.members:
             return self._group(cls, failure, attributes)
         return _build(cls, failure, attributes)

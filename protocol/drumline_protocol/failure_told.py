@@ -47,7 +47,7 @@ def _told(exc: BaseException, codec: Codec, room: Room, above: set[int]) -> Fail
         failure.details = details_of(exc, codec, room, tell)
         if failure.details is None:
             failure.args = _arguments(exc, codec, room)
-            failure.attributes, failure.left = state_of(exc, codec, room, tell)
+        failure.attributes, failure.left = state_of(exc, codec, room, tell)
         failure.cause = tell(exc.__cause__)
         if failure.cause is None and not exc.__suppress_context__:
             failure.context = tell(exc.__context__)

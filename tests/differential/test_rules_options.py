@@ -218,7 +218,6 @@ def set_eager() -> Any:
 
 NO_EFFECT: dict[str, Callable[[], Any]] = {
     "`stream_eager`": set_eager,
-    "`add_node(trace_policy=)`": lambda: add(trace_policy=object()).add_edge(START, "n").compile().invoke(INPUT),
     "`durability=`": lambda: graph_of().invoke(INPUT, durability="exit"),
 }
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from drumline.cli.main import parser as command_line
-from drumline_protocol import codec_builtin, codec_derived, facts, kept_facts, keys, limits, messages, task_facts, wire
+from drumline_protocol import codec_builtin, codec_derived, facts, kept_facts, keys, limits, messages, task_facts, thread_messages, wire
 from drumline_protocol.keys import Keys, owner_of_thread
 from drumline_transport.local_server import find_server
 
@@ -76,7 +76,7 @@ def _names(cell: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("head", "modules"), [("code | message", (messages,)), ("code | fact", (facts, kept_facts, task_facts))]
+    ("head", "modules"), [("code | message", (messages, thread_messages)), ("code | fact", (facts, kept_facts, task_facts))]
 )
 def test_table_of_messages_is_that_of_the_code(head: str, modules: tuple[ModuleType, ...]) -> None:
     told = {int(row[0]): (_names(row[1])[0], _names(row[-1])) for row in _rows(head)}

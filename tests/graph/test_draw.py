@@ -66,6 +66,14 @@ def loop(graph: Any, *_: Any) -> Any:
     return letters(graph, "nm").add_edge(START, "n").add_edge("n", "m").add_edge("m", "n")
 
 
+def loops(graph: Any, wrap: Any, new: Any, _: Any) -> Any:
+    inner = letters(new(State), "pq").add_edge(START, "p").add_edge("q", END)
+    inner.add_conditional_edges("p", node, {"again": "p", "on": "q"})
+    letters(graph.add_node("sub", wrap(inner)), "az").add_edge(START, "a").add_edge("sub", END)
+    graph.add_conditional_edges("a", node, {"redo": "a", "go": "z", "sub": "sub"})
+    return graph.add_conditional_edges("z", node, ["z", "sub"])
+
+
 def agent(graph: Any, *_: Any) -> Any:
     letters(graph, "nm").add_edge(START, "n").add_edge("m", "n")
     return graph.add_conditional_edges("n", node, ["m", END])
@@ -114,7 +122,7 @@ def small_subgraph(graph: Any, wrap: Any, new: Any, _: Any) -> Any:
 
 BUILDS = [
     everything, chain, loop, agent, fan, start_router, long_label, unreachable, destinations,
-    same_target, subgraph, small_subgraph,
+    same_target, subgraph, small_subgraph, loops,
 ]  # fmt: skip
 
 
@@ -124,15 +132,16 @@ def test_mermaid_text_is_langgraphs(build: Any, xray: bool) -> None:
     assert drawable(ours(build), xray).draw_mermaid() == theirs(build).get_graph(xray=xray).draw_mermaid()
 
 
+@pytest.mark.parametrize("xray", [False, True])
 @pytest.mark.parametrize("build", BUILDS)
-def test_plain_text_and_json_are_langgraphs(build: Any) -> None:
-    mine, other = drawable(ours(build)), theirs(build).get_graph()
+def test_plain_text_and_json_are_langgraphs(build: Any, xray: bool) -> None:
+    mine, other = drawable(ours(build), xray), theirs(build).get_graph(xray=xray)
     assert mine.draw_mermaid(with_styles=False) == other.draw_mermaid(with_styles=False)
     mine_json, other_json = mine.to_json(), other.to_json()
     assert mine_json["edges"] == other_json["edges"]
     assert [n["id"] for n in mine_json["nodes"]] == [n["id"] for n in other_json["nodes"]]
     assert list(mine.nodes) == list(other.nodes)
-    assert [(e.source, e.target) for e in mine.edges] == [(e.source, e.target) for e in other.edges]
+    assert mine.edges == other.edges
 
 
 def test_xray_depth() -> None:

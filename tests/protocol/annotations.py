@@ -47,9 +47,11 @@ NAMES = ("run", "run_id", "task", "id")
 
 
 def _rule(thing: Any, name: str, value: Any) -> bool:
-    least = 0 if type(thing) in (m.AttemptLost, f.GraphEntered, f.GraphKept) else 1  # of no task: empty, attempt 0
+    least = 0 if type(thing) in (m.AttemptLost, f.GraphEntered, f.GraphKept) else 1  # of no task: empty
     if name in NUMBERS and value is not None:
-        return NUMBERS[name] - (name == "attempt" and not least) <= value <= 2**53
+        if name == "attempt" and type(thing) in (m.AttemptLost, m.TimerDue):  # of no task; of a whole superstep
+            return 0 <= value <= 2**53
+        return NUMBERS[name] <= value <= 2**53
     if name in NAMES:
         return (least if name == "task" else 1) <= len(value) <= NAME_CHARS_MAX and value.encode() is not None
     if name == "items":

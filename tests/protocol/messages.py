@@ -40,6 +40,7 @@ INBOX: list[Any] = [
     m.TaskResult(*ATTEMPT, CODEC.box([list(pair) for pair in WRITES]), TOKEN, 2),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, retry_ms=500.0),
+    m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, unfit_answer=2),
     m.TimerDue(RUN, TASK, 2),
     m.DrainRun(RUN, "deploy"),
     m.TaskBubbled(*ATTEMPT, CODEC.box(Command(goto="b", update={"text": "y"}, graph=Command.PARENT)), TOKEN, 0),

@@ -370,6 +370,13 @@ def test_a_validation_error_comes_back_as_it_was() -> None:
     assert str(result.errors()[3]["ctx"]["error"]) == "bad {value}"
 
 
+def test_what_was_set_on_a_validation_error_crosses_too() -> None:
+    error: Any = refused(age="x", name=3)
+    error.form, error.asked = "age", ["n", 1]
+    result: Any = crossed(error)
+    assert (result.form, result.asked) == ("age", ["n", 1])
+
+
 def test_an_input_that_cannot_cross_is_its_text() -> None:
     result = crossed(refused(age=object(), name="n"))
     assert type(result) is ValidationError

@@ -96,6 +96,22 @@ def supersteps_of_updates(t: Thread) -> None:
     t.everything()
 
 
+def updates_of_nothing(t: Thread) -> None:
+    """START's edges, and those of nodes, are followed once more."""
+    t.run(IN)
+    t.update(None)
+    t.everything()
+    t.run(None)
+    t.update(None, "__start__")
+    t.everything()
+    t.run(None)
+    t.update(None, None, t.at(3))
+    t.run(None)
+    for node in ("a", "sa", "p"):
+        t.update(None, node)
+        t.everything()
+
+
 def answers(t: Thread) -> None:
     t.run(IN)
     t.everything()

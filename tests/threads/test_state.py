@@ -48,6 +48,7 @@ CASES = [
     *((build, scripts.answers_one_by_one) for build in graphs.ASKING),
     (graphs.line, scripts.metadata_and_names),
     (graphs.unkeyed, scripts.an_unkeyed_state),
+    *((build, scripts.updates_of_nothing) for build in (graphs.line, graphs.routed, graphs.child, graphs.two_ask)),
 ]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from drumline_graph.callables import is_runnable
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.constants import INTERRUPT, START
-from drumline_graph.errors import GraphInterrupt, NoParentGraph, ParentCommand
+from drumline_graph.errors import INVALID_RESUME, GraphInterrupt, NoParentGraph, ParentCommand
 from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.program import Branch, Node
 from drumline_graph.routing import router_input
@@ -33,6 +33,8 @@ from drumline_worker.policies import arun, has_policies, retry_ms, run
 
 Answer = TaskResult | TaskError | TaskBubbled | TaskInterrupt
 Writes = list[tuple[str, Any]]
+#: the attribute by which LangGraph marks errors of answers that have another form
+_THEIRS = "_langgraph_invalid_resume"
 Steps = Generator[tuple[Node | Branch, Any], Any, Writes]
 
 
@@ -222,6 +224,11 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
     if delay_ms >= 0:
         raised.retry_ms, raised.answers = delay_ms, list(job.taken)
         raised.called = job.called if job.calls is None else next(job.calls)
+    asker, before = getattr(error, INVALID_RESUME, ("", -1))
+    if asker == job.task:
+        raised.unfit_answer = before + 1
+    elif getattr(error, _THEIRS, False):  # of LangGraph's `interrupt`: it tells not which, and older ones have fitted
+        raised.unfit_answer = len(job.answers)
     if job.thread is not None and job.thread.rows is not None:
         with suppress(EncodeError):  # they begin anew then: the error is what matters
             raised.rows = job.thread.rows()

@@ -180,6 +180,7 @@ class TaskCodec:
         if answer is not None:
             error.rows, error.took = list(answer.rows), answer.took
             error.retry_ms, error.called, error.answers = answer.retry_ms, answer.called, answer.answers
+            error.unfit_answer = answer.unfit_answer
         try:
             return wire.encode(self._codec, error)
         except BaseException:  # an encoder worked once and not twice: send the exception without its arguments

@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
-from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from langchain_core.tracers.langchain import LangChainTracer
 
 from drumline_graph.constants import START
@@ -24,6 +23,7 @@ from drumline_graph.program import Branch, Node
 from drumline_protocol.trace_ids import graph_trace_id, task_trace_id, trace_order
 from drumline_worker.context import TaskContext, enter
 from drumline_worker.task_handler import TaskHandler
+from drumline_worker.trace_policy import atell_end, atell_start, shows_stream, tell_end, tell_start
 from drumline_worker.tracing_chains import arun_chain, run_chain, steps_of
 
 Namespace = tuple[str, ...]
@@ -49,16 +49,17 @@ class RunTracing:
         """The run of a task's node begins. Raises what a handler raises that has `raise_error`."""
         task = self._task(context, CallbackManager)
         if task.is_told:
-            run = task.manager.on_chain_start(None, task.input, name=context.job.node.name, run_id=task.id)
-            task.began(run)
+            node = context.job.node
+            task.began(tell_start(task.manager, node.trace_policy, task.input, name=node.name, run_id=task.id))
         return task
 
     async def abegin(self, context: TaskContext) -> TaskTracing:
         """The twin of `begin` for an event loop."""
         task = self._task(context, AsyncCallbackManager)
         if task.is_told:
-            run = await task.manager.on_chain_start(None, task.input, name=context.job.node.name, run_id=task.id)
-            task.began(run)
+            node = context.job.node
+            told = atell_start(task.manager, node.trace_policy, task.input, name=node.name, run_id=task.id)
+            task.began(await told)
         return task
 
     def child(self, kind: Any, ns: Namespace, tag: str, tags: Sequence[str], metadata: dict[str, Any]) -> Any:
@@ -163,14 +164,14 @@ class TaskTracing:
         """The task is done."""
         run = self._ended()
         if run is not None:
-            run.on_chain_end(self._result)
+            tell_end(run, self._context.job.node.trace_policy, self._result)
 
     async def aend(self) -> None:
         """The twin of `end`. Handlers that stream (`astream_events`) are shown the result as the run's one chunk."""
         run = self._ended()
         if run is not None:
             await show_chunk(run, self._result)
-            await run.on_chain_end(self._result)
+            await atell_end(run, self._context.job.node.trace_policy, self._result)
 
     def failed(self, error: BaseException) -> BaseException:
         """The task raised. Gives what it is to be known for: `error`, or what a handler raised at it."""
@@ -298,7 +299,7 @@ async def show_chunk(run: Any, value: Any) -> None:
 
 
 def _streams(handler: Any) -> bool:
-    return isinstance(handler, _StreamingCallbackHandler) and not isinstance(handler, TaskHandler)
+    return shows_stream(handler) and not isinstance(handler, TaskHandler)
 
 
 async def _once(value: Any) -> AsyncIterator[Any]:

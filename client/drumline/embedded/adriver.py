@@ -13,7 +13,7 @@ from typing import Any
 from drumline.call import Call
 from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.embed import embed
-from drumline.embedded.jobs import CALL, THREADS_MAX, Embedded
+from drumline.embedded.jobs import CALL, THREADS_MAX, TIMER, Embedded
 from drumline.embedded.timers import Timers
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
@@ -87,9 +87,11 @@ class _NodeTasks:
             return embedded.run.more(0.0)
         self._timers.add(effects.timers)
         due = self._timers.due()
-        if due is not None:
-            return embedded.handle(due)
         things = self._things
+        if due is not None and not things:
+            return embedded.handle(due)
+        if due is not None:
+            things.append((TIMER, due))  # what was answered in time comes first, however late its reader is
         while not things:
             self._wake.clear()
             if not self._timers.waiting:
@@ -100,7 +102,7 @@ class _NodeTasks:
             if due is not None:
                 return embedded.handle(due)
         task_, thing = things.popleft()
-        if task_ is None:
+        if task_ is None or task_ is TIMER:
             return embedded.handle(thing)
         if task_ is CALL:
             return embedded.take_call(thing)

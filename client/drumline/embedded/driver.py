@@ -20,7 +20,7 @@ from typing import Any
 from drumline.call import Call
 from drumline.embedded.calling import EmbeddedCalls
 from drumline.embedded.embed import embed
-from drumline.embedded.jobs import CALL, THREADS_MAX, Embedded
+from drumline.embedded.jobs import CALL, THREADS_MAX, TIMER, Embedded
 from drumline.embedded.timers import Timers
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.tasks import Task
@@ -113,12 +113,18 @@ class _NodeThreads:
         if effects.more:
             return embedded.run.more(0.0)
         self._timers.add(effects.timers)
-        due = self._timers.due() or self._wait()
+        due = self._timers.due()
+        if due is not None and self._peek() is not None:
+            self._queue.put((TIMER, due))  # what was answered in time comes first, however late its reader is
+            due = None
+        due = due or self._wait()
         if due is not None:
             return embedded.handle(due)
         task_, thing = self._take()
         if task_ is None:
             self._open -= 1
+            return embedded.handle(thing)
+        if task_ is TIMER:
             return embedded.handle(thing)
         if task_ is CALL:
             return embedded.take_call(thing)

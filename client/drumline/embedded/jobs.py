@@ -39,6 +39,8 @@ EXECUTOR = "embedded"
 
 #: in a driver's queue, in place of a task: what comes with it is a `TaskCall`
 CALL = object()
+#: a timer that has rung
+TIMER = object()
 
 #: of a pool whose tasks are counted elsewhere
 THREADS_MAX = 2**16

@@ -12,7 +12,7 @@ from drumline.call import STREAM_MODE, Call, Callee, node_names, parse_call
 from drumline.graph.calls import CompiledCalls
 from drumline.graph.state_api import StateApi
 from drumline.graph.surface import Surface
-from drumline.runnable.schemas import model_of
+from drumline.runnable.schemas import model_of, value_model_of
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.compile import checked_store
 from drumline_graph.errors import FeatureNotBuilt
@@ -123,12 +123,15 @@ class CompiledStateGraph(Surface, StateApi, CompiledCalls[StateT, ContextT, Inpu
     def get_input_schema(self, config: Mapping[str, Any] | None = None) -> Any:
         """The input as a pydantic class."""
         del config
-        return model_of(self.InputType, self.get_name("Input"))
+        return self._model_of(self.InputType, self.get_name("Input"))
 
     def get_output_schema(self, config: Mapping[str, Any] | None = None) -> Any:
         """The output as a pydantic class."""
         del config
-        return model_of(self.OutputType, self.get_name("Output"))
+        return self._model_of(self.OutputType, self.get_name("Output"))
+
+    def _model_of(self, schema: Any, name: str) -> Any:
+        return value_model_of(schema, name) if begins_at_once(self.program) else model_of(schema, name)
 
     def get_graph(self, config: Mapping[str, Any] | None = None, *, xray: int | bool = False) -> Any:
         """The graph as something to draw: `.nodes`, `.edges`, `.draw_mermaid()`, `.to_json()`."""

@@ -7,21 +7,26 @@ from typing import Any
 
 from typing_extensions import is_typeddict
 
-from drumline.runnable.schemas import json_schema_of
+from drumline.runnable.schemas import json_schema_of, value_model_of
 from drumline_graph.channels import Channel, Topic
 from drumline_graph.channels.base import MISSING
 from drumline_graph.defaults import default_of
+from drumline_graph.functional import begins_at_once
 from drumline_graph.program import Program
 from drumline_graph.schema import is_pydantic, read_schema
 
 
 def input_jsonschema(program: Program, name: str) -> dict[str, Any]:
     """JSON schema of the graph's input."""
+    if begins_at_once(program):
+        return _of_value(program.input_schema, name)
     return _of(program.input_schema, program, name)
 
 
 def output_jsonschema(program: Program, name: str) -> dict[str, Any]:
     """JSON schema of the graph's output."""
+    if begins_at_once(program):
+        return _of_value(program.output_schema, name)
     return _of(program.output_schema, program, name)
 
 
@@ -49,6 +54,12 @@ def config_model(program: Program, name: str) -> Any:
     if program.context_schema is not None:
         fields["configurable"] = (program.context_schema, None)
     return create_model(name, **fields)
+
+
+def _of_value(typ: Any, name: str) -> dict[str, Any]:
+    """What an entrypoint takes or gives."""
+    written: dict[str, Any] = value_model_of(typ, name).model_json_schema()
+    return written
 
 
 def _of(schema: Any, program: Program, name: str) -> dict[str, Any]:

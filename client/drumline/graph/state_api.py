@@ -39,6 +39,10 @@ class StateApi:
         ) -> Any: ...
         def _where(self) -> Any: ...
 
+    def as_snapshot(self, snapshot: StateSnapshot) -> StateSnapshot:
+        """What is returned for a snapshot of the state."""
+        return snapshot
+
     # -- reading ------------------------------------------------------------------------------------
 
     def get_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
@@ -50,14 +54,14 @@ class StateApi:
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
         with late_import():
             from drumline.threads.showing import state
-        return state(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs)
+        return self.as_snapshot(state(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs))
 
     async def aget_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
         """The twin of `get_state`."""
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
         with late_import():
             from drumline.threads.showing import astate
-        return await astate(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs)
+        return self.as_snapshot(await astate(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs))
 
     def get_state_history(
         self,
@@ -81,7 +85,7 @@ class StateApi:
         else:
             found = store.history(thread, ns, before=_id_in(before), limit=limit, metadata=filter)
         for saved in list(found):
-            yield record(graph.program, thread, saved)
+            yield self.as_snapshot(record(graph.program, thread, saved))
 
     async def aget_state_history(
         self,
@@ -103,7 +107,7 @@ class StateApi:
             history = store.ahistory(thread, ns, before=_id_in(before), limit=limit, metadata=filter)
             found = [saved async for saved in history]
         for saved in found:
-            yield record(graph.program, thread, saved)
+            yield self.as_snapshot(record(graph.program, thread, saved))
 
     # -- changing -----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from langgraph import errors as theirs
 from drumline_graph import errors as ours
 
 #: classes that not all of LangGraph's versions have
-_NEWER = ("GraphDrained", "NodeTimeoutError", "NodeCancelledError")
+_NEWER = ("GraphDrained", "NodeTimeoutError", "NodeCancelledError", "UnknownInterruptError")
 
 _PAIRS: tuple[tuple[Any, Any], ...] = (
     (ours.NoParentGraph, theirs.ParentCommand),  # before its base InvalidUpdateError: LangGraph lets this out

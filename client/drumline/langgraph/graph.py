@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.call import Call
 from drumline.graph.compiled import CompiledStateGraph
+from drumline.langgraph.inline_states import InlineStates
 from drumline.langgraph.versions import check_version
 
 
@@ -36,7 +37,7 @@ def adapt(graph: Any, *, strict_wire: bool | None = None) -> AdaptedGraph:
     return AdaptedGraph(graph, make(graph, version=version), strict_wire=strict_wire)
 
 
-class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
+class AdaptedGraph(InlineStates, CompiledStateGraph[Any, Any, Any, Any]):
     """What `adapt()` gives. `langgraph` is the graph as LangGraph compiled it, which draws and describes itself."""
 
     def __init__(self, graph: Any, program: Any, *, strict_wire: bool | None) -> None:
@@ -113,6 +114,17 @@ class AdaptedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         from drumline.langgraph.values import their_output
 
         return their_output(output)
+
+    @property
+    def inline_states(self) -> Any:
+        """LangGraph's graph, if its own loop keeps its threads."""
+        return self.langgraph if self.program.eager else None
+
+    def as_snapshot(self, snapshot: Any) -> Any:
+        """What LangGraph's `get_state` returns."""
+        from drumline.langgraph.values import their_snapshot
+
+        return their_snapshot(snapshot)
 
     def prepare_call(self, input: Any, config: Mapping[str, Any] | None, **asked: Any) -> Call:
         """The call, with what is LangGraph's in its input as drumline's."""

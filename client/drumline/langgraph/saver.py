@@ -13,6 +13,7 @@ from typing import Any
 
 from drumline.langgraph.their_dicts import (
     Place,
+    asked_below,
     config_at,
     put_of,
     rename_questions,
@@ -90,6 +91,9 @@ class FollowedThreads:
         for earlier in self._read:
             rename_questions(earlier, self._names)
         self._read.append(saved)
+        for below in asked_below(saved, self._names) if is_head else ():
+            if program_at(self._program, self._base, below) is not None:  # its tasks tell the ids of its questions
+                yield from self._reading(thread, below, "")
         return saved
 
     def _deltas(self, found: Any, program: Program) -> Generator[Asked, Any, Mapping[str, Any]]:

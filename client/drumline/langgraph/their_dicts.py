@@ -229,17 +229,31 @@ def saved_of(
     return saved, Place(ours.id, dict(enumerate(order, 1)), dict(theirs), null)
 
 
+def asked_below(saved: Saved, names: Names) -> list[str]:
+    """Where questions were asked whose ids are LangGraph's still: the namespaces of the graphs in these tasks."""
+    of, found = _places_of_tasks(saved), []
+    for task, channel, value in saved.pending:
+        asked = value if channel == INTERRUPT and isinstance(value, (list, tuple)) else ()
+        if task in of and any(names.theirs(item.id) == item.id for item in asked):
+            found.append(of[task])
+    return found
+
+
 def rename_questions(saved: Saved, names: Names) -> None:
     """Give the questions that wait the ids that drumline gives them.
 
     Those of graphs within are known once the checkpoints of these were read.
     """
-    ns = saved.checkpoint.ns
-    of = {task.id: f"{ns}|{task.name}:{task.id}" if ns else f"{task.name}:{task.id}" for task in saved.checkpoint.tasks}
+    ns, of = saved.checkpoint.ns, _places_of_tasks(saved)
     saved.pending = [
         (task, channel, _renamed(value, of.get(task, ns), names) if channel == INTERRUPT else value)
         for task, channel, value in saved.pending
     ]
+
+
+def _places_of_tasks(saved: Saved) -> dict[str, str]:
+    above = f"{saved.checkpoint.ns}|" if saved.checkpoint.ns else ""
+    return {task.id: f"{above}{task.name}:{task.id}" for task in saved.checkpoint.tasks}
 
 
 def _renamed(value: Any, ns: str, names: Names) -> Any:

@@ -150,3 +150,21 @@ def their_output(output: Any) -> Any:
         interrupts: Any = output.interrupts  # as the view has shown them
         return theirs.GraphOutput(value=output.value, interrupts=interrupts)
     return output
+
+
+def their_snapshot(snapshot: ours.StateSnapshot) -> Any:
+    """What `get_state` returns, of LangGraph's classes."""
+    tasks = tuple(
+        theirs.PregelTask(
+            task.id,
+            task.name,
+            task.path,
+            task.error,
+            tuple(map(their_value, task.interrupts)),
+            their_snapshot(task.state) if isinstance(task.state, ours.StateSnapshot) else task.state,
+            their_payload(task.result),
+        )
+        for task in snapshot.tasks
+    )
+    interrupts = tuple(map(their_value, snapshot.interrupts))
+    return theirs.StateSnapshot(**{**snapshot._asdict(), "tasks": tasks, "interrupts": interrupts})

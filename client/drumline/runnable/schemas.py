@@ -20,29 +20,38 @@ def model_of(schema: Any, name: str) -> Any:
 
     As in LangGraph all fields may be left out. A schema without fields (a root graph's) becomes a `RootModel`.
     """
-    from pydantic import BaseModel, ConfigDict, RootModel, create_model
+    from pydantic import BaseModel, ConfigDict, create_model
 
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return schema
     hints = _hints(schema)
     if not hints:
-        root: Any = RootModel
-        return create_model(name, __base__=root[Any if schema is None else schema])
+        return value_model_of(Any if schema is None else schema, name)
     fields: Any = {key: (hint, None) for key, hint in hints.items()}
     return create_model(name, __config__=ConfigDict(arbitrary_types_allowed=True), **fields)
+
+
+def value_model_of(typ: Any, name: str) -> Any:
+    """A pydantic class of a value that is one whole, as the input of an entrypoint: its type, if that is one."""
+    from pydantic import BaseModel, RootModel, create_model
+
+    if isinstance(typ, type) and issubclass(typ, BaseModel):
+        return typ
+    root: Any = RootModel
+    return create_model(name, __base__=root[_readable(typ)])
 
 
 def json_schema_of(schema: Any) -> dict[str, Any]:
     """JSON schema of a graph's schema."""
     from pydantic import TypeAdapter
 
-    if sys.version_info < (3, 12) and type(schema) is TypedDictMeta:
-        schema = _readable(schema)
-    return TypeAdapter(schema).json_schema()
+    return TypeAdapter(_readable(schema)).json_schema()
 
 
 def _readable(schema: Any) -> Any:
     """A `typing.TypedDict` as pydantic can read it: before Python 3.12 only that of `typing_extensions`."""
+    if sys.version_info >= (3, 12) or type(schema) is not TypedDictMeta:
+        return schema
     required, hints = schema.__required_keys__, get_type_hints(schema)
     fields = {key: hint if key in required else NotRequired[hint] for key, hint in hints.items()}
     make: Any = TypedDict

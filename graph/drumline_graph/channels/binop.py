@@ -64,7 +64,7 @@ def overwrite_value(value: Any) -> Any:
 def _second_overwrite() -> InvalidUpdateError:
     return InvalidUpdateError(
         coded(
-            "Can receive only one Overwrite value per step. Two tasks of this superstep each want to replace the "
+            "Can receive only one Overwrite value per super-step. Two tasks of this one each want to replace the "
             "value; let one of them do it.",
             ErrorCode.INVALID_CONCURRENT_GRAPH_UPDATE,
         )
