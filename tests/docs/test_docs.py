@@ -11,7 +11,18 @@ from types import ModuleType
 import pytest
 
 from drumline.cli.main import parser as command_line
-from drumline_protocol import codec_builtin, codec_derived, facts, kept_facts, keys, limits, messages, task_facts, thread_messages, wire
+from drumline_protocol import (
+    codec_builtin,
+    codec_derived,
+    facts,
+    kept_facts,
+    keys,
+    limits,
+    messages,
+    task_facts,
+    thread_messages,
+    wire,
+)
 from drumline_protocol.keys import Keys, owner_of_thread
 from drumline_transport.local_server import find_server
 
@@ -75,9 +86,10 @@ def _names(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-@pytest.mark.parametrize(
-    ("head", "modules"), [("code | message", (messages, thread_messages)), ("code | fact", (facts, kept_facts, task_facts))]
-)
+MESSAGES, FACTS = (messages, thread_messages), (facts, kept_facts, task_facts)
+
+
+@pytest.mark.parametrize(("head", "modules"), [("code | message", MESSAGES), ("code | fact", FACTS)])
 def test_table_of_messages_is_that_of_the_code(head: str, modules: tuple[ModuleType, ...]) -> None:
     told = {int(row[0]): (_names(row[1])[0], _names(row[-1])) for row in _rows(head)}
     of_the_code = {
