@@ -114,9 +114,15 @@ class ThreadsOfCluster:
         rules = {} if retention is None else retention.as_dict()
         self._link.ask_thread(PruneThread(new_run_id(thread_id), thread_id, rules, own=True))
 
-    async def aprune(self, thread_ids: Sequence[str], **given: Any) -> None:
+    async def aprune(
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: Literal["keep_latest", "delete"] = "keep_latest",
+        retention: Retention | None = None,
+    ) -> None:
         """The twin of `prune` for an event loop."""
-        await _in_thread(self.prune, thread_ids, **given)
+        await _in_thread(self.prune, thread_ids, strategy=strategy, retention=retention)
 
     async def aretain(self, thread_id: str, retention: Retention | None) -> None:
         """The twin of `retain` for an event loop."""
