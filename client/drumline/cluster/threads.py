@@ -207,6 +207,10 @@ class ThreadsOfCluster:
                     found.append({**self._told(head), "why": why})
         return found
 
+    async def astale(self, graphs: Mapping[str, Any], *, graph: str | None = None) -> Rows:
+        """The twin of `stale` for an event loop."""
+        return await _in_thread(self.stale, graphs, graph=graph)
+
     def _mismatch(self, head: ThreadHead, program: Program) -> Texts:
         store = ClusterThreads(self._link, head.graph, program)
         try:
