@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -75,7 +75,7 @@ class _JoinsCommands(Runnable[Any, Any]):
         """The same."""
         return _with_one_command(await self._body.ainvoke(input, config, **kwargs))
 
-    async def astream(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
+    async def astream(self, input: Any, config: Any = None, **kwargs: Any) -> AsyncIterator[Any]:
         """The same of each part, where a body gives its result in parts."""
         async for part in self._body.astream(input, config, **kwargs):
             yield _with_one_command(part)
