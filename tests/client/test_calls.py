@@ -159,7 +159,17 @@ def test_what_waits_has_an_async_twin(cls: type) -> None:
 
 
 #: what waits for nobody
-_LOOKS = {"copy", "validate", "with_config", "on", "prepare_call", "as_result", "get_name", "config_schema"}
+_LOOKS = {
+    "copy",
+    "validate",
+    "with_config",
+    "on",
+    "prepare_call",
+    "as_result",
+    "as_snapshot",
+    "get_name",
+    "config_schema",
+}
 _SCHEMAS = {"get_input_schema", "get_output_schema", "get_input_jsonschema", "get_output_jsonschema"}
 LONELY: dict[type, set[str]] = {
     Cluster: {"graph", "broker"},
