@@ -148,9 +148,11 @@ def asking_twice() -> Any:
 
 
 def test_each_fact_of_threads_is_among_what_happens() -> None:
-    with SimCluster({"g": graph_of()}) as cluster:
+    served = graph_of()
+    with SimCluster({"g": served}) as cluster:
         for given in INPUTS:
             cluster.graph("g").invoke(given, on("t"))
+        cluster.client.graph("g", graph=served).update_state(on("t"), {"said": ["u"]}, "beside")
         logs = cluster._engine.watch.logs.values()
         facts = {type(fact) for log in logs for fact in log.facts}
     assert set(FOLDS) & OF_THREADS <= facts
