@@ -192,3 +192,20 @@ def test_a_stream_that_is_none_is_told_while_a_read_stands(real_backend, followe
     del follower.after[5]
     other.push_inbox(3, "", b"second")
     assert follower.read_something() == [(3, b"second")]
+
+
+@pytest.mark.usefixtures("named")
+def test_an_answer_that_comes_in_pieces_is_waited_for(real_backend, follower, monkeypatch):
+    other = real_backend.connect(partitions=PARTITIONS)
+    other.push_inbox(3, "", b"x")
+    assert follower.read_something() == [(3, b"x")]
+    genuine, heard = inbox_reader.Watch.hear, []
+
+    def in_pieces(self):
+        heard.append(self)
+        return None if len(heard) == 1 else genuine(self)
+
+    monkeypatch.setattr(inbox_reader.Watch, "hear", in_pieces)
+    found = meanwhile(real_backend, follower.read, lambda: other.push_inbox(9, "", b"y"))
+    assert found == [(9, b"y")]
+    assert len(heard) == 2

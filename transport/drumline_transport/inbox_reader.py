@@ -143,11 +143,8 @@ class InboxReader:
                 connection.send(self._packed(after, count, block_ms))
             else:
                 connection.send(lively)
-                ready = self._wait(connection, block_ms)
-                if ready and ready != [connection.fileno()]:
-                    found.extend(self._heard_of(quiet))
-                    if self._standing.asks is None and connection.fileno() not in ready:
-                        self._call_off(connection, number)
+                if self._hear_standing(connection, quiet, found, block_ms):
+                    self._call_off(connection, number)
             reply = connection.receive(REPLY_TIMEOUT_S + block_ms / 1000)
             if isinstance(reply, ServerError):
                 raise reply
@@ -155,6 +152,23 @@ class InboxReader:
             return reply
 
         return [*(self._line.run(use) or ()), *found]
+
+    def _hear_standing(
+        self, connection: Connection, quiet: Mapping[int, Position], found: _Rows, block_ms: int
+    ) -> bool:
+        """Wait for the two reads. Whether the standing one was answered alone; what it has brought goes to `found`.
+
+        An answer may come in several pieces.
+        """
+        deadline = time.monotonic() + block_ms / 1000
+        while self._standing.asks is not None:
+            ready = self._wait(connection, max(0, round((deadline - time.monotonic()) * 1000)))
+            if not ready or ready == [connection.fileno()]:
+                return False
+            found.extend(self._heard_of(quiet))
+            if connection.fileno() in ready:
+                return False
+        return True
 
     def _wait(self, connection: Connection, block_ms: int) -> list[int]:
         """The numbers of the connections with something to read, once one of them has."""
