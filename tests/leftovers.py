@@ -81,6 +81,11 @@ def _of_no_run(raw: Any, by_kind: dict[str, list[str]]) -> Iterable[str]:
         for key in by_kind.get(kind, []):
             if key not in named and not 0 <= raw("TTL", key) <= LOG_TTL_S:
                 yield f"{key}: a large value of a run that is not open stays longer than the log that names it"
+    listed = {(_tag(key), thread) for key in by_kind.get("threads", []) for thread in _words(raw("ZRANGE", key, 0, -1))}
+    for kind in ("thread", "history", "values", "runs"):
+        for key in by_kind.get(kind, []):
+            if (_tag(key), key.split(f":{kind}:", 1)[1]) not in listed:
+                yield f"{key}: of a thread that no list names"
     for key in by_kind.get("waiting", []):
         yield f"{key}: {raw('SCARD', key)} runs wait, and no run is open"
     for key in by_kind.get("timers", []):

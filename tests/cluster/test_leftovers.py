@@ -61,7 +61,7 @@ _PLANTED: dict[str, Callable[[Raw, Keys], None]] = {
     "inbox: 1 entries": lambda raw, keys: raw("XADD", keys.inbox(1), "*", "d", "x"),
     "a large value of a run": lambda raw, keys: raw("SET", keys.blob(1, "old:x"), "xyz"),
     "1 timers": lambda raw, keys: raw("ZADD", keys.timers(1), 5, "old"),
-    "no run has a thread": lambda raw, keys: raw("HSET", keys.thread(1, "old"), "x", "y"),
+    "of a thread that no list names": lambda raw, keys: raw("HSET", keys.thread(1, "old"), "x", "y"),
     "not a key of keys.py": lambda raw, keys: raw("SET", f"{keys.prefix}:odd", "x"),
 }
 
