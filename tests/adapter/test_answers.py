@@ -15,6 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver as TheirSaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
+from tests.differential.harness import newest_oracle
 from tests.threads.traces import trace
 from typing_extensions import TypedDict
 
@@ -108,6 +109,7 @@ def reviewed(made: list[Any]) -> tuple[Any, list[Any]]:
 
 @pytest.mark.parametrize("ours", [False, True], ids=["on LangGraph's saver", "on drumline's"])
 @pytest.mark.parametrize("build", [calls, functional, reviewed], ids=lambda build: build.__name__)
+@newest_oracle
 def test_what_is_streamed_and_called_is_equal(build: Callable[[list[Any]], tuple[Any, list[Any]]], ours: bool) -> None:
     expected: list[Any] = []
     found: list[Any] = []

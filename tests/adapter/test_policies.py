@@ -14,6 +14,7 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import RunControl, Runtime
 from langgraph.types import CachePolicy, Command, RetryPolicy, Send, TimeoutPolicy, interrupt
+from tests.differential.harness import newest_oracle
 from tests.threads.traces import plain
 from typing_extensions import TypedDict
 
@@ -192,6 +193,7 @@ SYNC: list[Case] = [
 
 @pytest.mark.parametrize("strict", [False, True], ids=["plain", "strict"])
 @pytest.mark.parametrize("case", SYNC, ids=lambda case: case.__name__)
+@newest_oracle
 def test_streams_are_equal(case: Case, strict: bool) -> None:
     graph, inputs, noted = case()
     ours = streamed(adapt(graph, strict_wire=strict), inputs), noted

@@ -10,6 +10,7 @@ import pytest
 from langgraph import errors, func, types
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
+from tests.differential.harness import newest_oracle
 
 from drumline.langgraph import adapt
 
@@ -57,6 +58,7 @@ def test_snapshots_are_langgraphs() -> None:
     assert told[1] == told[0]
 
 
+@newest_oracle
 def test_refused_answers_are_langgraphs_errors() -> None:
     graph = adapt(graph_of())
     config = {"configurable": {"thread_id": "1", "__pregel_strict_resume": True}}

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from tests.differential.engines import ADAPTED, ADAPTED_STRICT, LANGGRAPH
-from tests.differential.harness import ASYNC_ORACLE
+from tests.differential.harness import ASYNC_ORACLE, newest_oracle
 from tests.threads.scripts import Thread
 from tests.threads.test_state import CASES, Build, Script, named, told
 
 from drumline.checkpoint.memory import InMemorySaver
+
+pytestmark = newest_oracle
 
 #: how a graph of LangGraph becomes one that is run
 Adapt = Callable[[Any], Any]

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from tests.differential.engines import ADAPTED, ADAPTED_STRICT, LANGGRAPH
-from tests.differential.harness import ASYNC_ORACLE
+from tests.differential.harness import ASYNC_ORACLE, newest_oracle
 from tests.threads.test_traces import CASES, Case, a_sibling_keeps_its_result
 from tests.threads.traces import atrace, trace
 
 from drumline.checkpoint.memory import InMemorySaver
+
+pytestmark = newest_oracle
 
 Make = Callable[[Case], tuple[Any, list[Any]]]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from .engines import LANGGRAPH, Engine
-from .harness import ALL_MODES, assert_same, record, same_outcome
+from .harness import ALL_MODES, assert_same, newest_oracle, record, same_outcome
 from .states import Log, says
 
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
@@ -46,6 +46,7 @@ def test_a_result_is_used_again(other: Engine, key: Any, use_async: bool) -> Non
         assert_same(expected, found, other)
 
 
+@newest_oracle
 def test_errors_are_not_kept(other: Engine) -> None:
     theirs = runs(LANGGRAPH, SAME[:3], fails=1)
     for expected, found in zip(theirs, runs(other, SAME[:3], fails=1), strict=True):

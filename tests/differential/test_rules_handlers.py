@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from .engines import Engine
-from .harness import ALL_MODES, same, same_outcome
+from .harness import ALL_MODES, newest_oracle, same, same_outcome
 from .states import EMPTY, Log, chain, says
+
+pytestmark = newest_oracle
 
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 

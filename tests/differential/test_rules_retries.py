@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from .engines import LANGGRAPH, Engine
-from .harness import ALL_MODES, Recorded, assert_same, record, same, same_outcome
+from .harness import ALL_MODES, Recorded, assert_same, newest_oracle, record, same, same_outcome
 from .states import EMPTY, chain, says
 
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
@@ -233,6 +233,7 @@ def test_a_retry_does_not_begin_before_its_time() -> None:
     assert times[1] - times[0] >= 0.05
 
 
+@newest_oracle
 def test_an_answer_that_came_before_its_question_is_the_nodes_in_all_tries(other: Engine) -> None:
     def story(e: Engine) -> Any:
         tries: list[Any] = []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .engines import Engine
-from .harness import ALL_MODES, same, same_outcome
+from .harness import ALL_MODES, newest_oracle, same, same_outcome
 from .states import EMPTY, Log, says
 
 SHORT, LONG = 0.05, 30.0
@@ -55,6 +55,7 @@ def test_a_node_in_time_ends_as_without(other: Engine) -> None:
     same(lambda e: build(e, node, timeout=e.TimeoutPolicy(idle_timeout=LONG)), other, EMPTY, ALL_MODES, use_async=True)
 
 
+@newest_oracle
 def test_a_timeout_is_tried_again_and_handled(other: Engine) -> None:
 
     def make(e: Engine) -> Any:

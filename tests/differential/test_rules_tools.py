@@ -11,7 +11,7 @@ import pytest
 from langchain_core.messages import BaseMessage
 
 from .engines import LANGGRAPH, Engine
-from .harness import ASYNC_ORACLE, Builder, assert_same, raw, record
+from .harness import ASYNC_ORACLE, Builder, assert_same, newest_oracle, raw, record
 from .normal import Recorded, wordless
 from .tool_graphs import both_ways
 from .tools_mode_graphs import MODES, agent, asked, below, by_hand, functional, listening, node_of
@@ -127,12 +127,14 @@ def test_agents(other: Engine, use_async: bool) -> None:
 
 
 @both_ways
+@newest_oracle
 def test_functional(other: Engine, use_async: bool) -> None:
     stream = same(functional, other, 3, ["updates", "tools"], exact=True, use_async=use_async)
     assert len(stream.payloads("tools")) == 4
 
 
 @both_ways
+@newest_oracle
 def test_questions(other: Engine, use_async: bool) -> None:
     """A tool that asks has no end; with the answer it begins again."""
     config = {"configurable": {"thread_id": "t"}}

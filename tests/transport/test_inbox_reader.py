@@ -14,6 +14,7 @@ from drumline_transport import inbox_reader
 from drumline_transport.broker import REQUESTS, START
 from drumline_transport.connection import pack
 from drumline_transport.errors import ServerError
+from drumline_transport.watches import Watch
 
 PARTITIONS = 16
 #: longer than any test waits
@@ -199,13 +200,13 @@ def test_an_answer_that_comes_in_pieces_is_waited_for(real_backend, follower, mo
     other = real_backend.connect(partitions=PARTITIONS)
     other.push_inbox(3, "", b"x")
     assert follower.read_something() == [(3, b"x")]
-    genuine, heard = inbox_reader.Watch.hear, []
+    genuine, heard = Watch.hear, []
 
     def in_pieces(self):
         heard.append(self)
         return None if len(heard) == 1 else genuine(self)
 
-    monkeypatch.setattr(inbox_reader.Watch, "hear", in_pieces)
+    monkeypatch.setattr(Watch, "hear", in_pieces)
     found = meanwhile(real_backend, follower.read, lambda: other.push_inbox(9, "", b"y"))
     assert found == [(9, b"y")]
     assert len(heard) == 2
