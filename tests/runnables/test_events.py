@@ -90,7 +90,6 @@ SERVED = (
         "asks",
         "subgraph asks",
         "tool node",
-        "tool fails",
         "tool asks",
         "agent",
     ),
