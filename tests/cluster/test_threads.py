@@ -369,3 +369,25 @@ def test_a_rollback_takes_back_what_graphs_with_one_history_did(gate: Gate) -> N
         assert served.result(second)["said"] == ["a", 2, "gate", "c", 4, "gate"]
         with pytest.raises(RunCancelled):
             served.result(first)
+
+
+@pytest.mark.timeout(60)
+def test_a_node_that_changes_the_thread_of_its_own_run_is_told_so() -> None:
+    """The run holds the thread, and waits for the node: waiting for each other they would never end."""
+    served: dict[str, Any] = {}
+
+    def changes(_state: State) -> State:
+        try:
+            served["own"].update_state(on("own"), {"said": ["from within"]}, "changes")
+        except ThreadBusy as error:
+            told = str(error)
+        served["own"].update_state(on("another"), {"said": ["from outside"]}, "changes")
+        return {"said": [told]}
+
+    graph = StateGraph(State).add_node(changes).add_edge(START, "changes").compile(name="own")
+    with local_cluster({"own": graph}) as made:
+        served["own"] = made.graph("own", graph=graph)
+        run = served["own"].start({"said": ["in"]}, on("own"))
+        said = made.result(run)["said"]
+        assert said[0] == "in" and run in said[1]
+        assert served["own"].get_state(on("another")).values["said"] == ["from outside"]

@@ -14,6 +14,7 @@ from drumline_protocol.errors import EncodeError, UnknownRun
 from drumline_protocol.ids import derive_run_id, home_of
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.request_digest import digest_of
+from drumline_protocol.running import current
 
 if TYPE_CHECKING:
     from drumline_worker.context import TaskContext
@@ -90,6 +91,12 @@ def holder_of_thread(caller: TaskContext, config: Mapping[str, Any]) -> str:
     job, thread = _task_of_run(caller).job, thread_id_in(config)
     is_within = thread is not None and thread == thread_id_in(job.shared.config)
     return job.shared.run_id if is_within and job.fate is not None and job.fate.repeats else ""
+
+
+def is_within_holder(config: Mapping[str, Any]) -> bool:
+    """Whether this is code of a node on a worker, and `config` names the thread that the node's own run holds."""
+    task = current.get()
+    return task is not None and bool(holder_of_thread(task, config))
 
 
 def _task_of_run(caller: TaskContext) -> TaskContext:

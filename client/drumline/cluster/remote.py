@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drumline.call import Call, Callee, parse_call, portable_input
 from drumline.call_config import is_of_task
 from drumline.cluster.calls import ClusterCalls
-from drumline.cluster.children import Caller, child_run_id, holder_of_thread, travelling
+from drumline.cluster.children import Caller, child_run_id, holder_of_thread, is_within_holder, travelling
 from drumline.cluster.link import thread_held
 from drumline.cluster.opening import KnownErrors, Opening
 from drumline.cluster.states import ClusterStates
@@ -210,6 +210,8 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
     def _request(self, call: Call, strategy: str | None = None, *, is_async: bool) -> RunRequest:
         """The request that starts a run. Callbacks stay behind: they are objects of this process."""
         config = travelling(call.config, call.caller)
+        if isinstance(call.input, StateUpdates) and is_within_holder(config):
+            strategy = "reject"  # it would wait for the node that waits for it
         request = RunRequest(
             run_id=str(config.get("run_id") or ""),
             graph=self.name,
