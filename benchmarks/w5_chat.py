@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,10 +52,12 @@ class Talk:
     def metrics(self) -> list[str]:
         return [self.short_ms, self.long_ms, self.growth, STORED, SENT, FETCHED, WORKER_READ]
 
-    def run(self, graph: Any, turns: int, thread: str) -> tuple[float, Any]:
-        """Milliseconds of one talk, and its stream."""
+    def run(self, graph: Any, turns: int, thread: str = "") -> tuple[float, Any]:
+        """Milliseconds of one talk, and its stream. On a thread a cluster keeps checkpoints too: see `w5_threads`."""
         steps = turns * self.steps + self.more_steps
-        config = {"recursion_limit": steps + 5, "configurable": {"thread_id": thread}}
+        config: dict[str, Any] = {"recursion_limit": steps + 5}
+        if thread:
+            config["configurable"] = {"thread_id": thread}
         began = time.perf_counter()
         stream = graph.stream(self.asked(turns), config, stream_mode="updates")
         items = sum(1 for _ in stream)
@@ -123,7 +124,7 @@ def state_bytes(state: Mapping[str, Any]) -> int:
 
 
 def _embedded(talk: Talk, graph: Any) -> Callable[[], dict[str, float]]:
-    return lambda: talk.times(talk.run(graph, talk.short, "-")[0], talk.run(graph, talk.long, "-")[0])
+    return lambda: talk.times(talk.run(graph, talk.short)[0], talk.run(graph, talk.long)[0])
 
 
 def _kept(talk: Talk, build: Callable[..., Any], saver_class: Any, size: int) -> Callable[[], dict[str, float]]:
@@ -157,10 +158,10 @@ def _cluster(
     def sample() -> dict[str, float]:
         if not read:  # in the round that warms up; bytes do not move
             read.append(_worker_reads(bench, talk, cluster.app, name))
-        short = talk.run(graph, talk.short, uuid.uuid4().hex)[0]
+        short = talk.run(graph, talk.short)[0]
         there = set(server.scan_iter(count=1000))
         before = server.info("stats")
-        long, _ = talk.run(graph, talk.long, uuid.uuid4().hex)
+        long, _ = talk.run(graph, talk.long)
         after = server.info("stats")
         left = set(server.scan_iter(count=1000)) - there
         stored = sum(server.memory_usage(key, samples=0) or 0 for key in left)
@@ -181,7 +182,7 @@ def _worker_reads(bench: Bench, talk: Talk, app: str, name: str) -> int:
     relay = cluster.workers[0].relay
     assert relay is not None
     before = relay.read
-    talk.run(cluster.client.graph(name), talk.long, uuid.uuid4().hex)
+    talk.run(cluster.client.graph(name), talk.long)
     read = relay.read - before
     cluster.close()
     return read
