@@ -1,21 +1,5 @@
 """After every decision of a machine, in every test of this folder, its state must agree with itself."""
 
-from typing import Any
+from tests.soundness import states_are_sound
 
-import pytest
-
-from drumline_coordinator.effects import Effects
-from drumline_coordinator.run import Run
-from drumline_coordinator.state import troubles
-
-
-@pytest.fixture(autouse=True)
-def _states_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    genuine = Run.handle
-
-    def handle(self: Run, event: Any, now_ms: float) -> Effects:
-        effects = genuine(self, event, now_ms)
-        assert not troubles(self.state), troubles(self.state)
-        return effects
-
-    monkeypatch.setattr(Run, "handle", handle)
+__all__ = ["states_are_sound"]

@@ -41,7 +41,7 @@ Steps = Generator[tuple[Node | Branch, Any], Any, Writes]
 def run_job(job: Job) -> Answer:
     """Run a job whose code is all sync, on this thread, in a context of its own."""
     context = copy_context()
-    if job.timeout is None and job.node.cache is None:
+    if not has_policies(job):
         return context.run(_run_here, job)
     try:
         answer: Answer = run(job, lambda: context.run(_run_here, job))

@@ -6,7 +6,7 @@ This module imports langchain-core. It is imported only when a run records `tool
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any
@@ -36,16 +36,8 @@ class ToolHandler(TaskHandler):
     of its run in a trace. A tool that asks the caller has no end: it runs again with the answer.
     """
 
-    def __init__(
-        self,
-        emit: Emit,
-        *,
-        ns: tuple[str, ...] = (),
-        subgraphs: bool = False,
-        task: str = "",
-        metadata: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(emit, ns=ns, subgraphs=subgraphs, task=task, metadata=metadata)
+    def __init__(self, emit: Emit, **options: Any) -> None:
+        super().__init__(emit, **options)
         #: by LangChain's run id: namespace and call id of tools that run, and what was set for them
         self._calls: dict[uuid.UUID, tuple[tuple[str, ...], str, list[_Set]]] = {}
 
