@@ -139,7 +139,7 @@ def on_error(machine: Machine, event: TaskError) -> None:
     if event.retry_ms < 0:
         if 0 < event.unfit_answer <= len(task.answers):  # whoever is asked may answer again
             keep_answers(machine, task, list(task.answers[: event.unfit_answer - 1]))
-        fail_task(machine, task, event.error)
+        fail_task(machine, task, event.error, waits=event.unfit_answer != 0)
         return
     if event.answers:
         keep_answers(machine, task, [*task.answers, *event.answers])

@@ -99,7 +99,8 @@ def drawn_alone(name: str) -> DrawableGraph:
 def drawable(program: Program, xray: int | bool = False, within: tuple[Program, ...] = ()) -> DrawableGraph:
     """The drawing of a program. `xray=True` opens subgraphs at every depth, a number so many levels.
 
-    A graph that a node's code calls is opened too, as far as that shows, but not within itself: `within` has those around.
+    A graph that a node's code calls is opened too, as far as that shows, but not within itself: `within` has those
+    around it.
     """
     graph = DrawableGraph({START: DrawnNode(START, START)})
     for node in program.nodes.values():

@@ -158,7 +158,7 @@ class TaskError:
     called: int = 0
     #: of a node that is tried again: as in `TaskInterrupt`
     answers: list[Any] = field(default_factory=list)
-    #: which of the task's answers had not the form that was asked for, from 1 on; 0: none
+    #: which of the task's answers had not the form that was asked for, from 1 on; 0: none; -1: one of a called graph
     unfit_answer: int = 0
 
 
