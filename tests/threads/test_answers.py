@@ -88,6 +88,52 @@ def test_an_answer_of_another_form_on_a_cluster() -> None:
         assert graph.invoke(DRUMLINE.Command(resume={"yes": True}), CONFIG) == {"log": ["me", True]}
 
 
+class Line(BaseModel):
+    amount: int
+
+
+class Bill(BaseModel):
+    lines: list[Line]
+
+
+class Loose(TypedDict):
+    """What the answer is made of only the question says."""
+
+    answer: Any
+
+
+def asks_for(e: Engine, form: Any, *, deep: bool) -> Any:
+    """A graph that keeps the answer as the form that it asks for; `deep`: the question stands in a function within."""
+
+    def node(_state: Loose) -> Loose:
+        if deep:
+            return {"answer": (lambda: e.interrupt("bill?", response_schema=Bill))()}
+        return {"answer": e.interrupt("bill?", response_schema=form)}
+
+    def look(state: Loose) -> Loose:
+        return {"answer": [state["answer"], state["answer"].lines[0].amount]}
+
+    nodes = e.StateGraph(Loose).add_node("node", node).add_node("look", look).add_edge(e.START, "node")
+    return nodes.add_edge("node", "look")
+
+
+@engines
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_class_of_an_answer_that_only_the_question_names(e: Engine, deep: bool) -> None:
+    graph = e.runnable(asks_for(e, Bill, deep=deep).compile(checkpointer=e.InMemorySaver()))
+    graph.invoke({"answer": None}, CONFIG)
+    found = graph.invoke(e.Command(resume={"lines": [{"amount": 3}]}), CONFIG)
+    assert found == graph.get_state(CONFIG).values == {"answer": [Bill(lines=[Line(amount=3)]), 3]}
+
+
+def test_the_class_of_an_answer_on_a_cluster() -> None:
+    with SimCluster({"g": asks_for(DRUMLINE, Bill, deep=False).compile()}, workers=2) as cluster:
+        graph = cluster.graph("g")
+        graph.invoke({"answer": None}, CONFIG)
+        found = graph.invoke(DRUMLINE.Command(resume={"lines": [{"amount": 3}]}), CONFIG)
+    assert found == {"answer": [Bill(lines=[Line(amount=3)]), 3]}
+
+
 @engines
 def test_questions_that_one_node_asks_in_threads(e: Engine) -> None:
     """The one that was asked first is not awaited: the other one is shown, and each takes an answer in its turn."""
