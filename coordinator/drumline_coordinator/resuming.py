@@ -15,6 +15,7 @@ from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.constants import INTERRUPT, PUSH, START
 from drumline_graph.errors import EmptyInputError, InvalidUpdateError, UnknownInterruptError
 from drumline_graph.functional import begins_at_once
+from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_graph.types import Command
@@ -34,10 +35,14 @@ from drumline_protocol.checkpoints import (
     outcomes,
 )
 from drumline_protocol.facts import GraphKept, RunKept, TaskAnswered, TaskFinished
+from drumline_protocol.ids import task_id
 from drumline_protocol.named import names_in, resolve
 
 #: what a mapping of answers has for keys; any other value is one answer
 _ID = re.compile(r"[0-9a-f]{32}")
+
+#: in place of the path of a task, where a `Command` that was given as input writes messages without ids
+_COMMAND = "command"
 
 
 def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved, task: str = "") -> Scope:
@@ -199,7 +204,8 @@ def _said(
         thread.answers = _answers(thread, resume, sorted(waiting), is_strict=is_strict, is_halted=is_halted)
         if waiting and not is_map_of_answers(resume):
             thread.single = next(iter(thread.answers))
-    writes = command_writes(machine.program, command)
+    said_by = task_id(machine.id, machine.state.root_ns, 0, _COMMAND)
+    writes = with_delta_ids(machine.program, said_by, command_writes(machine.program, command))
     if not writes and resume is None:
         raise EmptyInputError("Received an empty Command: give it resume=, update= or goto=.")
     return writes
