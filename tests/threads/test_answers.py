@@ -189,3 +189,27 @@ def test_any_answer_ends_a_breakpoint_on_a_cluster() -> None:
         assert remote.invoke(DRUMLINE.Command(resume="go"), CONFIG) == {"log": ["ran"]}
         with pytest.raises(DRUMLINE.module("errors").UnknownInterruptError):
             remote.invoke(DRUMLINE.Command(resume="go"), CONFIG)
+
+
+def two_askers(e: Engine) -> Any:
+    nodes = e.StateGraph(State).add_node("a", lambda _: {"log": [e.interrupt("a?")]}).add_edge(e.START, "a")
+    return nodes.add_node("b", lambda _: {"log": [e.interrupt("b?")]}).add_edge(e.START, "b")
+
+
+SEVERAL = "When there are multiple pending interrupts, you must specify the interrupt id when resuming"
+
+
+@engines
+def test_one_answer_to_several_questions(e: Engine) -> None:
+    graph = e.runnable(two_askers(e).compile(checkpointer=e.InMemorySaver()))
+    graph.invoke(IN, CONFIG)
+    with pytest.raises(RuntimeError, match=SEVERAL):
+        graph.invoke(e.Command(resume="x"), CONFIG)
+    assert len(waiting(graph)) == 2
+
+
+def test_one_answer_to_several_questions_on_a_cluster() -> None:
+    with SimCluster({"g": two_askers(DRUMLINE).compile()}) as cluster:
+        cluster.graph("g").invoke(IN, CONFIG)
+        with pytest.raises(RuntimeError, match=SEVERAL):
+            cluster.graph("g").invoke(DRUMLINE.Command(resume="x"), CONFIG)
