@@ -233,7 +233,7 @@ def _answers(
         unknown = sorted(resume.keys() - set(waiting))
         if is_strict and unknown:
             raise UnknownInterruptError(
-                f"No question {unknown[0]} waits for an answer: {_why_not(thread, unknown[0])}. "
+                f"Unknown or already-consumed interrupt: {unknown[0]}: {_why_not(thread, unknown[0])}. "
                 f"Waiting: {', '.join(waiting) or 'none'}.",
                 reason="not_pending",
                 interrupt_ids=unknown,
@@ -262,7 +262,7 @@ def single_answer(thread: ThreadRun, task: str) -> str | None:
 
 def _why_not(thread: ThreadRun, question: str) -> str:
     run = thread.answered.get(question)
-    return "it is unknown, or was answered already" if run is None else f"it was answered already, by run {run}"
+    return "nobody asks it, or it was answered long ago" if run is None else f"it was answered already, by run {run}"
 
 
 def loosen_answer(thread: ThreadRun, asked: str | None, pending: Sequence[PendingWrite]) -> None:

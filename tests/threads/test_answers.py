@@ -176,7 +176,9 @@ def test_any_answer_ends_a_breakpoint_also_where_answers_are_checked(e: Engine) 
     config = {"configurable": {"thread_id": "1", "__pregel_strict_resume": True}}
     graph = graph_of(e, lambda _: {"log": ["ran"]}, interrupt_before=["n"])
     graph.invoke(IN, config)
-    with pytest.raises(e.module("errors").UnknownInterruptError):
+    with pytest.raises(
+        e.module("errors").UnknownInterruptError, match=f"Unknown or already-consumed interrupt: {'0' * 32}"
+    ):
         graph.invoke(e.Command(resume={"0" * 32: "x"}), config)
     assert graph.invoke(e.Command(resume="go"), config) == {"log": ["ran"]}
 
