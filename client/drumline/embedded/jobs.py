@@ -78,7 +78,7 @@ class Embedded:
         self._request = request
         self._context = context
         self._store = store
-        self._control = control
+        self.control = control
         run.control = control
         self._cache = run.program.cache or (None if caller is None else caller.job.cache)
         self._strict = strict
@@ -219,7 +219,7 @@ class Embedded:
             None,  # pushed
             self,
             None if self.trace is None else self.trace.tracing,
-            self._control,
+            self.control,
             scope.program.cache or self._cache,
             self._store,
             self.calling,
