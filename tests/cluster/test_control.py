@@ -108,8 +108,7 @@ def test_the_caller_asks_while_a_node_runs(use_async: bool) -> None:
         def ask() -> None:
             assert begun.wait(20)
             control.request_drain("deploy")
-            cluster.link.canceller.flush()  # the request is at the broker
-            asked.set()
+            asked.set()  # by now the request is at the broker
 
         threading.Thread(target=ask).start()
 
