@@ -70,7 +70,7 @@ class OpenThread:
     def keep(self, saves: Sequence[Save]) -> None:
         """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""
         if self._exit is not None:
-            self._store.skip(self.run.id, self._exit.add(saves))
+            self._keep_later(self._exit, saves)
         elif self._background is not None:
             self._background.put(self._store.prepare(self.run.id, saves))
         else:
@@ -79,11 +79,17 @@ class OpenThread:
     async def akeep(self, saves: Sequence[Save]) -> None:
         """The twin of `keep`."""
         if self._exit is not None:
-            self._store.skip(self.run.id, self._exit.add(saves))
+            self._keep_later(self._exit, saves)
         elif self._background is not None:
             self._background.aput(self._store.prepare(self.run.id, saves))
         else:
             await self._store.asave(self.run.id, saves)
+
+    def _keep_later(self, at_exit: AtExit, saves: Sequence[Save]) -> None:
+        expect = getattr(self._store, "expect", None)  # a saver of LangGraph's interface
+        if expect is not None:
+            expect(saves)
+        self._store.skip(self.run.id, at_exit.add(saves))
 
     def close(self) -> None:
         """The run has ended, or nobody reads on: what it did is kept when this returns. Raises what the store does."""
