@@ -1,4 +1,4 @@
-"""What LangSmith's `@traceable` wraps, in a node: its run is below that of the node, as in LangGraph."""
+"""LangSmith in a node's code, as in LangGraph: it knows the node's run, below which is what `@traceable` wraps."""
 
 from __future__ import annotations
 
@@ -29,13 +29,19 @@ async def async_helper(name: str) -> str:
     return name
 
 
+def around() -> str:
+    """The name of the run that LangSmith takes for the one around this code."""
+    tree = get_current_run_tree()
+    return "none" if tree is None else tree.name
+
+
 def build(e: Engine, how: str) -> Any:
     def node(name: str) -> Any:
         def run(_state: State) -> State:
-            return {name: helper(name)}  # type: ignore[misc]
+            return {name: f"{helper(name)} in {around()}"}  # type: ignore[misc]
 
         async def arun(_state: State) -> State:
-            return {name: await async_helper(name)}  # type: ignore[misc]
+            return {name: f"{await async_helper(name)} in {around()}"}  # type: ignore[misc]
 
         return arun if how == "async" else run
 
@@ -46,7 +52,8 @@ def build(e: Engine, how: str) -> Any:
 def traced(service: LangSmith, graph: Any, how: str) -> list[tuple[str, ...]]:
     before = get_current_run_tree()
     given: dict[str, str] = {}
-    asyncio.run(graph.ainvoke(given)) if how == "async" else graph.invoke(given)
+    state = asyncio.run(graph.ainvoke(given)) if how == "async" else graph.invoke(given)
+    assert state == {"a": "a in a", "b": "b in b"}
     assert get_current_run_tree() is before
     wait_for_all_tracers()
     found = service.names()
