@@ -222,3 +222,30 @@ def test_a_saver_on_its_own_loop_refuses_sync_calls() -> None:
             assert state == {"log": ["a"]}
 
     asyncio.run(main())
+
+
+def _parent(config: Any) -> Any:
+    return None if config is None else config["configurable"]["checkpoint_id"]
+
+
+def test_exit_shows_the_parents_that_checkpoints_will_have(saver: Any) -> None:
+    """A checkpoint that the stream shows follows one that is kept, as its history tells; LangGraph's too at first."""
+    from langgraph.checkpoint.memory import InMemorySaver as TheirSaver
+    from langgraph.graph import StateGraph as TheirGraph
+
+    def shown(graph: Any, given: Any) -> list[Any]:
+        return [
+            (each["config"]["configurable"]["checkpoint_id"], _parent(each["parent_config"]))
+            for each in graph.stream(given, CONFIG, stream_mode="checkpoints", durability="exit")
+        ]
+
+    graph = chain(a, ask, c).compile(checkpointer=saver)
+    first, theirs = shown(graph, {}), TheirGraph(State).add_node(a).add_edge(START, "a").compile(TheirSaver())
+    assert {parent for _, parent in first} == {parent for _, parent in shown(theirs, {})} == {None}
+    for given in (Command(resume="x"), {}):
+        before = graph.get_state(CONFIG).config
+        found = shown(graph, given)
+        history = {_parent(each.config): _parent(each.parent_config) for each in graph.get_state_history(CONFIG)}
+        assert history[found[-1][0]] == found[-1][1] == _parent(before)
+        new = [parent for id_, parent in found if id_ > _parent(before)]
+        assert len(new) >= 2 and set(new) == {_parent(before)}

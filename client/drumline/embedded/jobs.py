@@ -172,6 +172,8 @@ class Embedded:
         """What facts add to the stream. Remembers how the run ended, and answers calls of `@task`s."""
         if self.calling is not None and self.calling.waiting:
             self.calling.settle(facts)
+        if self.thread is not None:
+            facts = self.thread.shown(facts)
         forward, trace = self._forward, self.trace
         for fact in facts:
             if trace is not None:

@@ -17,6 +17,7 @@ from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_graph.warnings import RunWarning, tell
 from drumline_protocol.checkpoints import Save, joined_ns
+from drumline_protocol.facts import Checkpointed, Fact
 from drumline_worker.job import JobThread
 
 if TYPE_CHECKING:
@@ -84,6 +85,12 @@ class OpenThread:
             self._background.aput(self._store.prepare(self.run.id, saves))
         else:
             await self._store.asave(self.run.id, saves)
+
+    def shown(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """Facts as readers are told them, behind `keep`: a checkpoint follows one that is kept."""
+        if self._exit is None:
+            return facts
+        return [self._exit.shown(fact) if type(fact) is Checkpointed else fact for fact in facts]
 
     def _keep_later(self, at_exit: AtExit, saves: Sequence[Save]) -> None:
         expect = getattr(self._store, "expect", None)  # a saver of LangGraph's interface
