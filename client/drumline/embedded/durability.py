@@ -111,6 +111,8 @@ class AtExit:
         self._newest: dict[str, Checkpoint] = {}
         #: all checkpoints of the run
         self._ids: set[str] = set()
+        #: by namespace: the parent of the checkpoint that the graph began at
+        self.began: dict[str, str] = {}
         self._writes: dict[str, list[TaskWrites]] = {}
 
     def add(self, saves: Sequence[Save]) -> list[Save]:
@@ -129,12 +131,8 @@ class AtExit:
         return behind
 
     def shown(self, fact: Checkpointed) -> Checkpointed:
-        """A checkpoint of the run with the parent that it will have if it is kept; any other as it is."""
-        ns = joined_ns(fact.ns)
-        parent = self._parents.get(ns)
-        if parent is None or fact.id not in self._ids:
-            return fact
-        return replace(fact, parent=parent)
+        """A checkpoint of the run with the parent that LangGraph shows: that of the one which the run began at."""
+        return replace(fact, parent=self.began.get(joined_ns(fact.ns), "")) if fact.id in self._ids else fact
 
     def take(self) -> list[Save]:
         """What is to be kept, in order, the graphs within before those around them."""

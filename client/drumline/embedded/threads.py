@@ -57,14 +57,16 @@ class OpenThread:
     def load(self) -> None:
         """Read what the run begins from."""
         self.run.saved = run_loading(self._loading, lambda asked: read(self._store, self.run.id, asked))
-        self._tell()
+        self._begins()
 
     async def aload(self) -> None:
         """The twin of `load`."""
         self.run.saved = await arun_loading(self._loading, lambda asked: aread(self._store, self.run.id, asked))
-        self._tell()
+        self._begins()
 
-    def _tell(self) -> None:
+    def _begins(self) -> None:
+        if self._exit is not None:
+            self._exit.began = {ns: saved.checkpoint.parent for ns, saved in self.run.saved.items()}
         for note in self.run.notes:
             tell(note, RunWarning)
 
@@ -87,7 +89,7 @@ class OpenThread:
             await self._store.asave(self.run.id, saves)
 
     def shown(self, facts: Sequence[Fact]) -> Sequence[Fact]:
-        """Facts as readers are told them, behind `keep`: a checkpoint follows one that is kept."""
+        """Facts as readers are told them, behind `keep`: those between two that are kept are no parents."""
         if self._exit is None:
             return facts
         return [self._exit.shown(fact) if type(fact) is Checkpointed else fact for fact in facts]
