@@ -137,7 +137,7 @@ def _kind(node: Node) -> tuple[str, ...]:
     """The class of a node, as LangChain's JSON has it: a Runnable that can be written down says it itself."""
     if node.subprogram is not None:
         return ("drumline", "graph", "state", "CompiledStateGraph")
-    own = getattr(type(node.action), "lc_id", None)
+    own: Any = getattr(type(node.action), "lc_id", None)
     return tuple(own()) if callable(own) else ("drumline", "Node")
 
 
