@@ -137,8 +137,9 @@ def _kind(node: Node) -> tuple[str, ...]:
     """The class of a node, as LangChain's JSON has it: a Runnable that can be written down says it itself."""
     if node.subprogram is not None:
         return ("drumline", "graph", "state", "CompiledStateGraph")
-    own: Any = getattr(type(node.action), "lc_id", None)
-    return tuple(own()) if callable(own) else ("drumline", "Node")
+    own = getattr(type(node.action), "lc_id", None)
+    parts: Any = own() if callable(own) else ("drumline", "Node")
+    return tuple(parts)
 
 
 def _open(graph: DrawableGraph, name: str, inner: DrawableGraph) -> None:
