@@ -108,7 +108,8 @@ def test_the_caller_asks_while_a_node_runs(use_async: bool) -> None:
         def ask() -> None:
             assert begun.wait(20)
             control.request_drain("deploy")
-            asked.set()  # by now the request is at the broker
+            cluster.link.canceller.flush()  # the request is at the broker
+            asked.set()
 
         threading.Thread(target=ask).start()
 

@@ -24,9 +24,6 @@ log = logging.getLogger("drumline.client")
 #: how long the thread waits for more to do before it ends
 LINGER_S = 1.0
 
-#: how long `at_once` waits
-AT_ONCE_S = 0.5
-
 #: how long the end of the interpreter, and `Cluster.close`, wait for it
 FLUSH_S = 5.0
 
@@ -74,14 +71,6 @@ class Canceller:
                 threading.Thread(target=self._run, name="drumline-cancel", daemon=True).start()
             except RuntimeError:  # the interpreter starts no more threads: `finish` is about to be called
                 self._running = False
-
-    def at_once(self, act: Act) -> None:
-        """Call `act` in another thread and wait for it, but not for long: a signal handler may have interrupted whoever
-        holds what `act` needs.
-        """
-        done: Future[None] = Future()
-        self.soon(act, done)
-        wait((done,), AT_ONCE_S)
 
     def flush(self) -> None:
         """Wait until what was noted is done, but not for ever."""

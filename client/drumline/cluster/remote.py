@@ -196,8 +196,8 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
         def cancel() -> None:
             link.cancel(run_id, "its stream was closed", thread)
 
-        def drain(reason: str) -> None:
-            link.canceller.at_once(lambda: link.drain(run_id, reason, thread))
+        def drain(reason: str) -> None:  # also from a signal handler: so not in this thread
+            link.canceller.soon(lambda: link.drain(run_id, reason, thread))
 
         return Opening(
             run_id,
