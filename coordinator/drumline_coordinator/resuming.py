@@ -52,7 +52,7 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
     top = max(checkpoint.versions.values(), default=0)
     if scope_ns == state.root_ns:
         version = top if thread is None else max(top, thread.version)
-        machine.emit(RunKept(version, (), {}, 0, checkpoint=newest, drain=state.drain))
+        machine.emit(RunKept(version, (), {}, 0, checkpoint=newest))
     kept = checkpoint.kept
     step = checkpoint.step
     machine.emit(

@@ -71,8 +71,6 @@ class RunRequest:
     stops_after: tuple[str, ...] = ()
     #: the run whose node asks and waits: it holds the thread that `config` names, so this one is on none
     within: str = ""
-    #: why the run is to stop before its first superstep; "": it is not
-    drain: str = ""
 
 
 @dataclass(slots=True)
@@ -135,8 +133,6 @@ class TaskResult:
     rows: list[bytes] = field(default_factory=list)
     #: a cache had them: the node did not run
     cached: bool = False
-    #: why its code has asked the run to stop (`Runtime.control`); "": it has not
-    drain: str = ""
     #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
     values: dict[str, Any] | None = None
 
@@ -164,8 +160,6 @@ class TaskError:
     answers: list[Any] = field(default_factory=list)
     #: which of the task's answers had not the form that was asked for, from 1 on; 0: none; -1: one of a called graph
     unfit_answer: int = 0
-    #: as in `TaskResult`
-    drain: str = ""
 
 
 @dataclass(slots=True)
@@ -182,8 +176,6 @@ class TaskBubbled:
     #: as in `TaskResult`
     took: bool = False
     rows: list[bytes] = field(default_factory=list)
-    #: as in `TaskResult`
-    drain: str = ""
     values: dict[str, Any] | None = None
 
 
@@ -206,8 +198,6 @@ class TaskInterrupt:
     rows: list[bytes] = field(default_factory=list)
     #: as in `TaskResult`
     took: bool = False
-    #: as in `TaskResult`
-    drain: str = ""
 
 
 @dataclass(slots=True)

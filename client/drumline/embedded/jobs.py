@@ -78,7 +78,7 @@ class Embedded:
         self._request = request
         self._context = context
         self._store = store
-        self.control = control
+        self._control = control
         run.control = control
         self._cache = run.program.cache or (None if caller is None else caller.job.cache)
         self._strict = strict
@@ -221,7 +221,7 @@ class Embedded:
             None,  # pushed
             self,
             None if self.trace is None else self.trace.tracing,
-            self.control,
+            self._control,
             scope.program.cache or self._cache,
             self._store,
             self.calling,
