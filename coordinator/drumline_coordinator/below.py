@@ -34,5 +34,5 @@ def task_thread(machine: Machine, task: Task) -> TaskThread | None:
         answers = {id_: answer for id_, answer in answers.items() if id_ != NEXT}
     rows, bound = rows_for(thread, task), ""
     if thread.replay is not None:
-        bound = thread.replay.bound_for(joined_ns((*scope.ns, f"{task.name}:{task.id}")))
+        bound = thread.replay.bound_for(joined_ns((*task.around, f"{task.name}:{task.id}")))
     return TaskThread(scope.checkpoint, parents, scope.resumed, answers, rows, thread.addressed, single, bound)

@@ -57,6 +57,7 @@ def make_checkpoint(
     runs: bool,
     pending: Sequence[PendingWrite] = (),
     parent: str | None = None,
+    goes_on: bool = False,
 ) -> None:
     """The state of a graph becomes a checkpoint of the thread. `planned` is what follows it; `runs`: right now.
 
@@ -87,7 +88,7 @@ def make_checkpoint(
     machine.save(checkpoint)
     if scope.program.persists is True:  # its next call goes on from here
         thread.saved[checkpoint.ns] = Saved(checkpoint, [])
-    tell(machine, scope, checkpoint, pending, runs=runs, is_new=True)
+    tell(machine, scope, checkpoint, pending, runs=runs, is_new=True, goes_on=goes_on)
 
 
 def tell(
@@ -98,8 +99,12 @@ def tell(
     *,
     runs: bool,
     is_new: bool = False,
+    goes_on: bool = False,
 ) -> None:
-    """The fact that a graph stands at a checkpoint, with what an earlier run has begun of its tasks."""
+    """The fact that a graph stands at a checkpoint, with what an earlier run has begun of its tasks.
+
+    `goes_on`: those of them that have ended there do not run again.
+    """
     machine.emit(
         Checkpointed(
             scope.ns,
@@ -112,6 +117,7 @@ def tell(
             None if runs else list(checkpoint.tasks),
             list(pending),
             {} if is_new else checkpoint.metadata,  # LangGraph shows those of its saver only where it has read them
+            goes_on,
         )
     )
 

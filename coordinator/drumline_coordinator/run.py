@@ -50,6 +50,7 @@ from drumline_protocol.messages import (
     RunRequest,
     StopRun,
     TaskBubbled,
+    TaskCall,
     TaskError,
     TaskInterrupt,
     TaskResult,
@@ -57,7 +58,6 @@ from drumline_protocol.messages import (
     WorkersChanged,
 )
 from drumline_protocol.metadata import run_metadata
-from drumline_protocol.task_calls import TaskCall
 
 
 class Run(Machine):

@@ -36,7 +36,7 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import Cancel, TaskResult, TimerDue
+from drumline_protocol.messages import CallEnded, Cancel, TaskResult, TimerDue
 from drumline_protocol.threads import ThreadHead
 from drumline_transport.broker import (
     INBOX,
@@ -103,6 +103,7 @@ class Stage:
         """
         facts = [fact for fx in effects for fact in fx.facts]
         messages = self._messages(open_run, effects)
+        answers = [_answer(open_run, answer) for fx in effects for answer in fx.answers]
         appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         added = sum(len(append.data) for append in appended)
         thread, rows = open_run.thread, NOTHING_ADDED
@@ -118,6 +119,7 @@ class Stage:
         open_run.unheaded_bytes += added
         self._send(open_run, messages)
         self._carry_out(open_run, effects)
+        self.commit.ctl.extend(answers)
         if open_run.run.state.is_open:
             self._note_waiting(open_run)
         if thread is not None:
@@ -354,6 +356,14 @@ def _part_of(task: Task) -> bytes:
     """The bytes in the message of a task that are those of a result before it."""
     box = task.input.box if type(task.input) is Derived else None
     return box.data if type(box) is Boxed and len(box.data) >= HEARD_BYTES_MIN else b""
+
+
+def _answer(open_run: OpenRun, answer: CallEnded) -> bytes:
+    """The end of a call, for all workers."""
+    codec = open_run.dispatcher.codec
+    if isinstance(answer.error, BaseException):
+        answer.error = describe(answer.error, codec, "by the coordinator")
+    return wire.encode(codec, answer)
 
 
 def _told(error: Any) -> str:

@@ -177,6 +177,26 @@ class NotDeterministic(DrumlineError, RuntimeError):
         return type(self), (self.entry, self.index, self.was, self.now)
 
 
+class TaskOutOfReach(DrumlineError, LookupError):
+    """A `@task` was called on a cluster that other workers would not find.
+
+    A call runs on any worker, which finds the task by where its function was defined. Define it at the top of a module
+    that your app imports, or where the code of the graph names it. Two tasks made of one function need names of their
+    own: `task(name=...)`.
+    """
+
+    def __init__(self, task: str, code: str, caller: str) -> None:
+        super().__init__(
+            f"other workers would not find @task {task!r}, called in {caller!r}, as {code!r}: it was made while the "
+            "run went on, or another task has the same text. Define it at the top of a module that your app imports, "
+            "and give tasks of one function names of their own (task(name=...))."
+        )
+        self.task, self.code, self.caller = task, code, caller
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.task, self.code, self.caller)
+
+
 class NodeInterrupt(GraphInterrupt):
     """A node asked for an interrupt by raising; deprecated by LangGraph in favour of `interrupt()`."""
 

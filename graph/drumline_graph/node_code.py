@@ -75,7 +75,7 @@ def graph_called_by(action: Any) -> Any:
     defined behind them, or that they reach in another way, is not found.
     """
     for function in functions_of(action):
-        for value in (*_named_in(function), *_chains_in(function)):
+        for value in (*_named_in(function), *attributes_in(function)):
             graph = getattr(value, "__self__", value)
             if is_graph(graph) and graph.program.persists is not False:
                 return graph
@@ -97,7 +97,7 @@ def _named_in(function: Any) -> Iterable[Any]:
     return (*named, *closed_over(function).values())
 
 
-def _chains_in(function: Any) -> Iterator[Any]:
+def attributes_in(function: Any) -> Iterator[Any]:
     """What the attributes in a function's code stand for that follow a name: `holder.graphs.first`.
 
     Of functions within it only names of functions around them count. No property is run.
@@ -126,10 +126,17 @@ def _chains_in(function: Any) -> Iterator[Any]:
 _NOTHING = object()
 
 
+class AnyTask:
+    """What `task` makes of a function: `func` is that, `node` what calls of it run as."""
+
+    func: Any
+    node: Any
+
+
 def _tasks_in(function: Any) -> Iterable[Any]:
-    """`@task`s of LangGraph that the function's code names."""
+    """The functions of `@task`s, ours and LangGraph's, that the function's code names."""
     for value in _named_in(function):
-        if type(value).__name__ == "_TaskFunction":
+        if isinstance(value, AnyTask) or type(value).__name__ == "_TaskFunction":
             yield getattr(value, "func", None)
 
 

@@ -120,6 +120,8 @@ class Unusual:
     thread: JobThread | None = None
     #: how many calls of `@task`s lead to it from the task of a node
     depth: int = 0
+    #: the number of the first `@task` that it calls
+    calls_from: int = 0
 
 
 @dataclass(slots=True)
