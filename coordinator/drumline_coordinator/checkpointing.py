@@ -27,6 +27,7 @@ from drumline_protocol.checkpoints import (
     joined_ns,
 )
 from drumline_protocol.codec import unbox
+from drumline_protocol.errors import DecodeError
 from drumline_protocol.facts import Checkpointed, PlannedTask, TaskAnswered
 from drumline_protocol.failure import Failure
 from drumline_protocol.ids import task_id
@@ -204,10 +205,25 @@ def keep_answers(machine: Machine, task: Task, answers: list[Any]) -> None:
         keep_writes(machine, task, [(RESUME, answers)])
 
 
+#: values whose repr is that of the process that raised
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def _arguments(failure: Failure) -> str:
+    """The arguments of an exception that another process raised, as its repr shows them; else its message."""
+    try:
+        args = unbox(failure.args)
+    except DecodeError:
+        args = None
+    if type(args) is not list or not all(type(each) in _PLAIN for each in args):
+        return repr(failure.message)
+    return ", ".join(map(repr, args))
+
+
 def error_text(error: Any) -> str:
     """What a thread keeps of an error: its text alone, as LangGraph's savers do."""
     if type(error) is Failure:
-        return f"{error.class_name.rpartition('.')[2]}({error.message!r})"
+        return f"{error.class_name.rpartition('.')[2]}({_arguments(error)})"
     try:
         return repr(error)
     except Exception:  # an exception is user code too

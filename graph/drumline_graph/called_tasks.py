@@ -56,8 +56,8 @@ def calls_tasks(program: Program) -> bool:
 
 
 def calls_pool(pool: str) -> str:
-    """The pool of the calls that tasks of `pool` make."""
-    return pool + CALLS
+    """The pool of the calls that tasks of `pool` make: of calls within calls the same."""
+    return pool if is_calls_pool(pool) else pool + CALLS
 
 
 def is_calls_pool(pool: str) -> bool:

@@ -18,9 +18,9 @@ _PARTS_MAX = 1000
 _HOLDERS = ("func", "afunc", "coroutine", "bound", "path", "_func")
 
 
-def functions_of(action: Any) -> Iterator[Any]:
+def functions_of(action: Any, *, tasks: bool = True) -> Iterator[Any]:
     """Functions and methods that an action calls, as far as its structure shows: through partials, Runnables and their
-    steps, tools, objects with `__call__`, and `@task`s that a function uses. Each once. Never raises.
+    steps, tools, objects with `__call__`, and (`tasks`) `@task`s that a function uses. Each once. Never raises.
 
     An action may list its own in `user_code`.
     """
@@ -38,7 +38,8 @@ def functions_of(action: Any) -> Iterator[Any]:
         todo.extend(parts)
         if inspect.isroutine(item):
             yield item
-            todo.extend(_tasks_in(item))
+            if tasks:
+                todo.extend(_tasks_in(item))
 
 
 def _behind(item: Any) -> Iterable[Any]:
@@ -74,7 +75,7 @@ def graph_called_by(action: Any) -> Any:
     One without checkpoints (`checkpointer=False`) is passed over. A name may be followed by attributes. A graph that is
     defined behind them, or that they reach in another way, is not found.
     """
-    for function in functions_of(action):
+    for function in functions_of(action, tasks=False):
         for value in (*_named_in(function), *attributes_in(function)):
             graph = getattr(value, "__self__", value)
             if is_graph(graph) and graph.program.persists is not False:
