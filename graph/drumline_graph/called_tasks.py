@@ -19,35 +19,42 @@ from drumline_graph.weakly import once_per_object
 #: Behind the name of a pool: the stream holds calls. A worker whose tasks all wait takes from it all the same.
 CALLS = "@calls"
 
-#: in place of a node: several tasks have the same text
-_SEVERAL = object()
-
 #: tasks at the top of modules, by their texts; of those that have the same text the newest
 _loaded: dict[str, Node] = {}
 
 
-def code_of(node: Node) -> str:
-    """The text that stands for a `@task` on the wire: where its function was defined, and its name."""
-    function = node.action.function
-    inner = function if hasattr(function, "__qualname__") else type(function)
-    return f"{inner.__module__}:{inner.__qualname__}:{node.name}"
-
-
 def note_loaded(node: Node) -> None:
     """A `@task` was made. One that a function has made is found only where the code of a graph names it."""
-    code = code_of(node)
-    if "<locals>" not in code:
-        _loaded[code] = node
+    text = _text_of(node)
+    if "<locals>" not in text:
+        _loaded[text] = node
+
+
+def code_of(program: Program, node: Node) -> str | None:
+    """The text by which other processes find a `@task` that the code of a graph calls; None if they would not.
+
+    It says where the function was defined, and the task's name. Of tasks that have these in common the second and later
+    ones are numbered in the order in which the graph's code names them.
+    """
+    text = _text_of(node)
+    for known in (_named, _walk):  # a module that was loaded since then may have brought it
+        for code, found in known(program).items():
+            if found is node:
+                return code
+        if _loaded.get(text) is node:
+            return text
+    return None
 
 
 def find_task(program: Program, code: str) -> Node | None:
-    """The node of a `@task` that the code of a graph calls; None if it is not known here, or several have its text."""
-    found = _named(program).get(code)
-    if found is None:
-        found = _loaded.get(code)
-        if found is None:  # a module that was loaded since then may have brought it
-            found = _walk(program).get(code)
-    return found if isinstance(found, Node) else None
+    """The node of the `@task` that `code_of` has given this text; None if it is not known here."""
+    return _named(program).get(code) or _loaded.get(code) or _walk(program).get(code)
+
+
+def _text_of(node: Node) -> str:
+    function = node.action.function
+    inner = function if hasattr(function, "__qualname__") else type(function)
+    return f"{inner.__module__}:{inner.__qualname__}:{node.name}"
 
 
 def calls_tasks(program: Program) -> bool:
@@ -77,7 +84,7 @@ def pools_of(program: Program) -> set[str]:
 
 
 @once_per_object
-def _named(program: Program) -> dict[str, Any]:
+def _named(program: Program) -> dict[str, Node]:
     return _walk(program)
 
 
@@ -86,9 +93,10 @@ def _calls(program: Program) -> bool:
     return any(True for node in program.nodes.values() for _ in tasks_in(node.action))
 
 
-def _walk(program: Program) -> dict[str, Any]:
-    """The tasks that the nodes of a graph, and of those within it, name, by their texts."""
-    found: dict[str, Any] = {}
+def _walk(program: Program) -> dict[str, Node]:
+    """The tasks that the nodes of a graph, and of those within it, name, by their codes."""
+    found: dict[str, Node] = {}
+    met: dict[str, list[Node]] = {}
     todo, seen = [program], set[int]()
     while todo:
         current = todo.pop()
@@ -100,8 +108,11 @@ def _walk(program: Program) -> dict[str, Any]:
             if within is not None:
                 todo.append(within.program)
             for task in tasks_in(node.action):
-                code = code_of(task.node)
-                found[code] = task.node if found.get(code, task.node) is task.node else _SEVERAL
+                text = _text_of(task.node)
+                alike = met.setdefault(text, [])
+                if task.node not in alike:
+                    alike.append(task.node)
+                    found[text if len(alike) == 1 else f"{text}#{len(alike)}"] = task.node
     return found
 
 

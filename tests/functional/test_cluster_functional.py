@@ -6,6 +6,14 @@ from typing import Any
 import pytest
 from tests.differential.engines import DRUMLINE, LANGGRAPH
 from tests.differential.harness import ASYNC_ORACLE
+from tests.functional.test_messages_functional import built, shown
+from tests.functional.test_policies_functional import CASES as POLICIES
+from tests.functional.test_policies_functional import (
+    ORACLE_RUNS_MAX,
+    a_task_is_limited_in_time,
+    an_entrypoint_is_limited_in_time,
+    timeless,
+)
 from tests.functional.test_rules_functional import (
     ASYNC_CASES,
     CASES,
@@ -55,3 +63,33 @@ def test_invoke_is_equal(case: Case, version: str) -> None:
     graph, inputs = case(DRUMLINE)
     with local_cluster({"entry": graph}) as cluster:
         assert results(cluster.graph("entry"), inputs) == results(*case(LANGGRAPH))
+
+
+@pytest.mark.parametrize("case", POLICIES, ids=lambda case: case.__name__)
+def test_policies_are_equal(case: Any) -> None:
+    graph, inputs, log = case(DRUMLINE)
+    with local_cluster({"entry": graph}) as cluster:
+        ours = trace(cluster.graph("entry"), inputs, subgraphs=True), log
+    for _ in range(ORACLE_RUNS_MAX):
+        graph, inputs, log = case(LANGGRAPH)
+        theirs = trace(graph, inputs, subgraphs=True), log
+        if theirs == ours:
+            return
+    assert ours == theirs
+
+
+@pytest.mark.skipif(not ASYNC_ORACLE, reason="LangGraph's async runs are no oracle on this Python")
+@pytest.mark.parametrize("case", [a_task_is_limited_in_time, an_entrypoint_is_limited_in_time])
+def test_time_limits_are_equal(case: Any) -> None:
+    graph, inputs, log = case(LANGGRAPH)
+    theirs = timeless(asyncio.run(atrace(graph, inputs))), log
+    graph, inputs, log = case(DRUMLINE)
+    with local_cluster({"entry": graph}) as cluster:
+        assert (timeless(asyncio.run(atrace(cluster.graph("entry"), inputs))), log) == theirs
+
+
+@pytest.mark.parametrize("subgraphs", [False, True], ids=["flat", "subgraphs"])
+def test_messages_are_equal(subgraphs: bool) -> None:
+    theirs = shown(built(LANGGRAPH), subgraphs=subgraphs)
+    with local_cluster({"entry": built(DRUMLINE)}) as cluster:
+        assert shown(cluster.graph("entry"), subgraphs=subgraphs) == theirs

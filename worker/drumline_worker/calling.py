@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
-from drumline_graph.called_tasks import code_of, find_task
+from drumline_graph.called_tasks import code_of
 from drumline_graph.constants import RETURN
 from drumline_graph.error_classes import error_classes_of
 from drumline_graph.errors import DrumlineError, GraphInterrupt, TaskOutOfReach
@@ -129,9 +129,9 @@ class WorkerCalls:
         DrumlineError for calls that are nested too deep.
         """
         execution = cast("Execution", job.fate)
-        code, codec = code_of(node), self._registry.codec_of(execution.graph)
-        if find_task(self._registry.programs[execution.graph], code) is not node:
-            raise TaskOutOfReach(node.name, code, job.node.name)
+        codec, code = self._registry.codec_of(execution.graph), code_of(self._registry.programs[execution.graph], node)
+        if code is None:
+            raise TaskOutOfReach(node.name, job.node.name)
         if job.depth >= CALLS_DEEP_MAX:
             raise DrumlineError(
                 f"@task {node.name!r}, called in {job.node.name!r}: calls within calls are nested {job.depth} deep, "
