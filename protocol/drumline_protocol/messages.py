@@ -75,6 +75,8 @@ class RunRequest:
     stops_after: tuple[str, ...] = ()
     #: the run whose node asks and waits: it holds the thread that `config` names, so this one is on none
     within: str = ""
+    #: why it is to stop before its first superstep, if its caller has asked for that already; "": it is not
+    drain: str = ""
 
 
 @dataclass(slots=True)

@@ -158,7 +158,7 @@ FIELDS: dict[Any, Shape] = {
     "events": number(-1),
     "tries": number(1),
     "retry_ms": delay,
-    (f.RunKept, "drain"): free_text,
+    "drain": free_text,
     "step": number(-1),
     "reason": free_text,
     (f.Noticed, "text"): free_text,

@@ -21,12 +21,13 @@ from drumline_protocol.codec import Boxed
 from drumline_protocol.errors import EncodeError, NoBroker
 from drumline_protocol.failure import rebuild
 from drumline_protocol.limits import CALLS_DEEP_MAX, NAMED_BYTES_MIN
-from drumline_protocol.messages import CallEnded, TaskCall
+from drumline_protocol.messages import CallEnded, DrainRun, TaskCall
 from drumline_worker.call_digest import digest_of_encoded
 from drumline_worker.futures import future_here, give, leave
 from drumline_worker.job import Job
 from drumline_worker.outbox import Execution, Outbox
 from drumline_worker.results import Results, check_entry
+from drumline_worker.run_control import RunControl
 from drumline_worker.values import Values
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class MadeCalls:
             leave(waiting.future)
             return
         self._execution.calls_wait(True)
-        self._outbox.call(self._execution, waiting.data, waiting.blobs)
+        self._outbox.say(self._execution, waiting.data, waiting.blobs)
 
     def waits_for(self, index: int) -> bool:
         """Whether a call has not ended."""
@@ -106,7 +107,7 @@ class MadeCalls:
                 waiting.turns += 1
             late = [waiting for waiting in self._waiting.values() if _is_late(waiting.turns)]
         for waiting in late:
-            self._outbox.call(self._execution, waiting.data, waiting.blobs)
+            self._outbox.say(self._execution, waiting.data, waiting.blobs)
 
 
 def _is_late(turns: int) -> bool:
@@ -165,6 +166,15 @@ class WorkerCalls:
         future = future_here()
         made.send(index, _Waiting(future, wire.encode(codec, call), blobs))
         return future
+
+    def control(self, job: Job) -> RunControl:
+        """What a node may ask its run with. Made when somebody looks at it."""
+        execution, outbox, codec = cast("Execution", job.fate), self._outbox, self._registry.codec
+        control = RunControl()
+        control.watch(
+            lambda: outbox.say(execution, wire.encode(codec, DrainRun(execution.run, control.drain_reason or "")))
+        )
+        return control
 
     def _argument(self, execution: Execution, box: Boxed, place: str) -> tuple[Any, list[Blob]]:
         """The arguments of a call as its message has them, and as a blob if they are large."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +22,9 @@ from drumline_protocol.messages import Events
 BURST_ITEMS_MAX = 512
 BURST_BYTES_MAX = 512 * 1024
 
-#: a call of a `@task`: how many events of its caller came before it, the bytes, and large values that these name
-Asked = tuple[int, bytes, list[tuple[str, bytes]]]
+#: A message of a task's code, as a call of a `@task`: how many events came before it, the bytes, and large values that
+#: these name.
+Asked = tuple[int, bytes, Sequence[tuple[str, bytes]]]
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +67,7 @@ class Execution:
     origins: Any = None
     #: the calls of `@task`s that its code has made (`drumline_worker.calling.MadeCalls`); None: none
     calls: Any = None
-    #: those of them that are to be sent: how many events came before, the bytes, and large values that these name
+    #: messages of its code that are to be sent
     asked: list[Asked] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -150,8 +152,8 @@ class Outbox:
         with self._lock:
             return execution.emitted
 
-    def call(self, execution: Execution, message: bytes, blobs: list[tuple[str, bytes]]) -> None:
-        """Add a call of a `@task`, behind what its caller has emitted. `blobs` are large values that it names."""
+    def say(self, execution: Execution, message: bytes, blobs: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Add a message of a task's code, behind what it has emitted. `blobs` are large values that it names."""
         with self._lock:
             if execution.cancelled or execution.answered:
                 return
@@ -249,7 +251,7 @@ class Outbox:
         batch = Batch()
         for execution, items, answer, late, asked in gathered:
             if asked:
-                items = self._pack_calls(batch, execution, items, asked)
+                items = self._pack_asked(batch, execution, items, asked)
             self._pack(batch, execution, items)
             if answer is not None:
                 if not execution.cancelled:
@@ -271,8 +273,8 @@ class Outbox:
             elif self._watched:  # by the sender; others wait on the same condition
                 self._filled.notify_all()
 
-    def _pack_calls(self, batch: Batch, execution: Execution, items: list[bytes], asked: list[Asked]) -> list[bytes]:
-        """Calls of `@task`s, each behind the events that came before it. Returns the events behind the last call."""
+    def _pack_asked(self, batch: Batch, execution: Execution, items: list[bytes], asked: list[Asked]) -> list[bytes]:
+        """Messages of a task's code, each behind the events that came before it. Returns the events behind the last."""
         if execution.cancelled:
             return items
         for before, message, blobs in asked:

@@ -70,6 +70,9 @@ class EmbeddedCalls:
         )
         return future
 
+    def control(self, _job: Job) -> None:
+        """None: the run was given none (`drumline_worker.job.Calling`)."""
+
     # -- the driver's side --------------------------------------------------------------------------
 
     def answer_known(self, event: TaskCall) -> None:
