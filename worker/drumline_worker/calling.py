@@ -78,6 +78,11 @@ class MadeCalls:
         self._execution.calls_wait(True)
         self._outbox.say(self._execution, waiting.data, waiting.blobs)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a call has not ended."""
+        return bool(self._waiting)
+
     def waits_for(self, index: int) -> bool:
         """Whether a call has not ended."""
         with self._lock:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -11,6 +13,26 @@ T = TypeVar("T")
 
 class TaskFuture(Future[T]):
     """The result of a `@task` that sync code has called. Async code may await it too."""
+
+    #: of a simulated worker: told for what its code begins to wait, and of the end (None)
+    waiter: Callable[[Future[Any] | None], None] | None = None
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the result. Raises what the task has raised."""
+        if self.waiter is None or self.done():
+            return super().result(timeout)
+        self.waiter(self)
+        try:
+            return super().result(timeout)
+        finally:
+            self.waiter(None)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end, and give what the task has raised."""
+        if self.waiter is not None and not self.done():
+            with suppress(BaseException):
+                self.result(timeout)
+        return super().exception(timeout)
 
     def __await__(self) -> Any:
         return asyncio.wrap_future(self).__await__()

@@ -35,6 +35,7 @@ from drumline_protocol.facts import (
     PlanMade,
     RunFinished,
     RunStarted,
+    TaskCalled,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -72,6 +73,7 @@ class _Track:
     n: int = 0
     executor: str = ""
     over: bool = False
+    failed: bool = False
 
 
 @dataclass(slots=True)
@@ -115,7 +117,9 @@ class LogWatch:
                 demand(fact.attempt == track.attempt, f"I4: {text}: attempt {fact.attempt}, not {track.attempt}")
             if kind is TaskFinished and track.executor:
                 demand(fact.executor == track.executor, f"I4: {text} by {fact.executor}, not {track.executor}")
-            track.over = True
+            track.over, track.failed = True, kind is TaskFailed
+        elif kind is TaskCalled:
+            self._called(fact, where)
         elif kind is AttemptRetracted:
             track = self.tasks[fact.task]
             demand(not track.over, f"{where}: {track.name} is retracted when it was over")
@@ -145,6 +149,13 @@ class LogWatch:
             self.noticed += "came after its result" in fact.text  # list edges that never fired are told of too
         elif kind is RunFinished:
             self.ended = True
+
+    def _called(self, fact: TaskCalled, where: str) -> None:
+        before, caller = self.tasks.get(fact.task), self.tasks[fact.caller]
+        text = f"{where}: call {fact.path[2]} of {caller.name}"
+        demand(not caller.over, f"{text}, when that was over")
+        demand(before is None or before.failed, f"{text} is made twice")
+        self.tasks[fact.task] = _Track(fact.ns, fact.name, 1 if before is None else before.attempt + 1)
 
     def _emitted(self, fact: Emitted, where: str) -> None:
         track = self.tasks.get(fact.task)
