@@ -41,17 +41,20 @@ def first_call(caller: Task) -> int:
 def on_call(machine: Machine, event: TaskCall) -> None:
     """One more task of the open superstep, unless the caller has made the call before."""
     caller = sent_attempt(machine, event)
-    if caller is None or not is_heard(caller, event.executor):
+    if caller is None:
+        return
+    if not is_heard(caller, event.executor):  # it would wait for ever: nobody answers it
+        lose(machine, caller, f"{event.executor} called a task in it, but another worker was heard first")
         return
     if event.events > caller.n:
         lose(machine, caller, f"events {caller.n + 1} to {event.events} of it were lost on their way")
         return
-    known = machine.state.tasks.get(call_id(caller, event.index, machine.id))
-    if known is not None and known.status is not FAILED:
+    id_ = call_id(caller, event.index, machine.id)
+    known = machine.state.tasks.get(id_)
+    if known is not None:
         _call_again(machine, known, event)
         return
     scope, path = caller.scope, (PUSH, caller.path, event.index, True)
-    id_ = call_id(caller, event.index, machine.id)
     if type(event.args) is Named:
         machine.fx.named.append(event.args.blob)
     machine.emit(
@@ -88,6 +91,8 @@ def _call_again(machine: Machine, known: Task, event: TaskCall) -> None:
         tell_caller(machine, known, writes=known.writes)
     elif known.status is INTERRUPTED:
         tell_caller(machine, known, interrupts=known.interrupts)
+    elif known.status is FAILED:
+        tell_caller(machine, known, error=known.error)
 
 
 def differ(call: tuple[str, ...], other: tuple[str, ...]) -> bool:

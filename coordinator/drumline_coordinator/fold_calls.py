@@ -16,9 +16,6 @@ def called(state: RunState, fact: TaskCalled) -> None:
     scope, caller = state.scopes[fact.ns], state.tasks[fact.caller]
     node = fact.node or called_node(scope.program, fact.name, caller)
     task = Task(fact.task, fact.name, fact.path, path_key_of(fact.path), PUSH_TRIGGERS, fact.args, node, scope)
-    before = state.tasks.get(task.id)
-    if before is not None:  # it has failed, and a new attempt of its caller has it run again
-        task.attempt = before.attempt + 1
     note_caller(state, task, caller, fact.call, fact.code)
     caller.calls_made = max(caller.calls_made, fact.path[2] + 1)
     scope.tasks[task.id] = state.tasks[task.id] = state.ready[task.id] = task

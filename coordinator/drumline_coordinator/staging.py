@@ -24,7 +24,16 @@ from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_derived import Derived
-from drumline_protocol.facts import ErrorHandled, Fact, PlanMade, RunFinished, RunStarted, TaskFailed, fact_count
+from drumline_protocol.facts import (
+    ErrorHandled,
+    Fact,
+    GraphKept,
+    PlanMade,
+    RunFinished,
+    RunStarted,
+    TaskFailed,
+    fact_count,
+)
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
 from drumline_protocol.keys import owner_of_thread
@@ -221,7 +230,12 @@ class Stage:
             return []
         if unheaded < max(min(HEAD_AFTER_BYTES_MIN, self._log_bytes_max // 4), HEAD_GROWTH * open_run.head_bytes):
             return []
-        return head_facts(open_run.started, state, open_run.log_bytes + added, open_run.events_lie_behind())
+        facts = head_facts(open_run.started, state, open_run.log_bytes + added, open_run.events_lie_behind())
+        for fact in facts:
+            for row in fact.tasks if type(fact) is GraphKept else ():
+                if isinstance(row.error, BaseException):
+                    row.error = describe(row.error, open_run.dispatcher.codec, "by the coordinator")
+        return facts
 
     def _put_head(self, open_run: OpenRun, facts: list[Fact], data: bytes) -> None:
         commit, run_id = self.commit, open_run.run.id

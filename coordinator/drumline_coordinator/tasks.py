@@ -88,8 +88,9 @@ class Unusual:
     tries: int = 1
     #: when its node is tried again; 0: never
     due_ms: float = 0.0
-    #: of an error handler: the node that failed, and its error
+    #: of an error handler: the node that failed
     failed: str = ""
+    #: of an error handler the error of that node, of a called `@task` its own
     error: Any = None
     #: how many graphs its tries have called
     called: int = 0

@@ -32,7 +32,7 @@ class Table:
         #: those whose node waits for a run of a cluster and lends its slot to tasks of that run
         self._lending: set[Execution] = set()
         #: those whose node has called `@task`s that have not ended
-        self._calling: set[Execution] = set()
+        self._calling: dict[Execution, None] = {}
         self._warned = False
 
     def __len__(self) -> int:
@@ -49,12 +49,12 @@ class Table:
     @property
     def free_for_calls(self) -> int:
         """How many more calls of `@task`s may be taken: however many wait for such, one of them can run."""
-        return self.size + len(self._lending | self._calling) - len(self._running)
+        return self.size + len(self._lending.union(self._calling)) - len(self._running)
 
     def _lent(self) -> int:
         if not self._calling:
             return len(self._lending)
-        return min(len(self._lending | self._calling), max(len(self._lending), self.size * LENT_TIMES_MAX))
+        return min(len(self._lending.union(self._calling)), max(len(self._lending), self.size * LENT_TIMES_MAX))
 
     def add(self, execution: Execution) -> None:
         """A task was taken."""
@@ -87,9 +87,9 @@ class Table:
         """The node of a task begins, or ends, to have calls of `@task`s that have not ended: its slot is free then."""
         with self._lock:
             if not begins:
-                self._calling.discard(execution)
+                self._calling.pop(execution, None)
             elif execution in self._running and execution not in self._calling:
-                self._calling.add(execution)
+                self._calling[execution] = None
                 self._freed.notify_all()
 
     def callers(self) -> list[Execution]:
@@ -110,7 +110,7 @@ class Table:
         with self._lock:
             self._running.pop(execution, None)
             self._lending.discard(execution)
-            self._calling.discard(execution)
+            self._calling.pop(execution, None)
             self._freed.notify_all()
         if execution.calls is not None:
             execution.calls.abandon()

@@ -139,6 +139,12 @@ class SimCalls(WorkerCalls):
         if turn is not None and turn.settle():
             del self.turns[execution]
 
+    def settle_cancelled(self) -> None:
+        """Code whose execution was cancelled is told where it waits: let it go on from there."""
+        for execution in list(self.turns):
+            if execution.cancelled:
+                self.settle(execution)
+
     def end(self) -> None:
         """The worker is gone: code that waits is told, and runs to its end unheard."""
         for execution in list(self.turns):

@@ -73,7 +73,6 @@ class _Track:
     n: int = 0
     executor: str = ""
     over: bool = False
-    failed: bool = False
 
 
 @dataclass(slots=True)
@@ -117,7 +116,7 @@ class LogWatch:
                 demand(fact.attempt == track.attempt, f"I4: {text}: attempt {fact.attempt}, not {track.attempt}")
             if kind is TaskFinished and track.executor:
                 demand(fact.executor == track.executor, f"I4: {text} by {fact.executor}, not {track.executor}")
-            track.over, track.failed = True, kind is TaskFailed
+            track.over = True
         elif kind is TaskCalled:
             self._called(fact, where)
         elif kind is AttemptRetracted:
@@ -151,11 +150,11 @@ class LogWatch:
             self.ended = True
 
     def _called(self, fact: TaskCalled, where: str) -> None:
-        before, caller = self.tasks.get(fact.task), self.tasks[fact.caller]
+        caller = self.tasks[fact.caller]
         text = f"{where}: call {fact.path[2]} of {caller.name}"
         demand(not caller.over, f"{text}, when that was over")
-        demand(before is None or before.failed, f"{text} is made twice")
-        self.tasks[fact.task] = _Track(fact.ns, fact.name, 1 if before is None else before.attempt + 1)
+        demand(fact.task not in self.tasks, f"{text} is made twice")
+        self.tasks[fact.task] = _Track(fact.ns, fact.name)
 
     def _emitted(self, fact: Emitted, where: str) -> None:
         track = self.tasks.get(fact.task)

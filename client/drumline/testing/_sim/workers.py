@@ -239,14 +239,13 @@ class SimWorker:
         """Beat, renew, cancel what is lost."""
         self.keep_at_ms = self.server.now_ms + KEEP_MS
         self.service.keeper.turn()
+        self._calls.settle_cancelled()
         return f"renews, holds {self.running}"
 
     def listen(self) -> str:
         """Hear what is cancelled, and which calls have ended."""
         self.service.ear.listen(0)
-        for execution in list(self._calls.turns):
-            if execution.cancelled:
-                self._calls.settle(execution)
+        self._calls.settle_cancelled()
         return "hears what is cancelled"
 
     def die(self) -> Batch | None:

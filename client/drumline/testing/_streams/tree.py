@@ -220,7 +220,8 @@ class Tree:
         self._give_left_updates(step)
         # A run may also end before the result of the task that failed is delivered.
         cut_off = last and self.ended_badly and not all(task.done for task in step.tasks.values())
-        racy = cut_off or any(task.failed for task in step.tasks.values())
+        # The error of a call is its caller's, who may go on.
+        racy = cut_off or any(task.failed and not task.called for task in step.tasks.values())
         for task in step.in_order():
             lines = list(task.lines(self))
             if racy:
@@ -250,8 +251,8 @@ class Tree:
         step.updates.clear()
 
     def _orphans(self) -> Iterator[str]:
-        """Levels whose task never started: a fault, or a stream without start events."""
-        for ns, level in self.levels.items():
+        """Levels whose task never started: custom events of called tasks, a fault, or a stream without start events."""
+        for ns, level in sorted(self.levels.items(), key=lambda pair: pair[1].label):
             if ns and self._orphan(ns):
                 yield from self.level_lines(level)
 
