@@ -62,7 +62,7 @@ def call(graph: Any, *, is_async: bool, control: Any) -> Any:
 
 @pytest.mark.parametrize("make", [RunControl, TheirControl], ids=["ours", "langgraph's"])
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_the_caller_asks_and_goes_on_later(make: Any, is_async: bool) -> None:
+def test_the_caller_asks_and_goes_on_later(make: Any, is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     gated, control = Gated(), make()
     with local_cluster({"g": gated.graph}) as cluster:
         graph = cluster.graph("g")
@@ -73,7 +73,7 @@ def test_the_caller_asks_and_goes_on_later(make: Any, is_async: bool) -> None:
             drain(*args)
             drained.set()
 
-        cluster.link.drain = noted  # type: ignore[method-assign]
+        monkeypatch.setattr(cluster.link, "drain", noted)
 
         def ask() -> None:
             assert gated.begun.wait(20)

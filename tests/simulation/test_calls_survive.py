@@ -1,6 +1,6 @@
 """Entrypoints and their `@task`s on a simulated cluster: what has ended does not run again, whoever dies."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -9,6 +9,10 @@ from drumline.func import entrypoint, task
 from drumline.graph import START, StateGraph
 from drumline.testing import CrashCoordinator, CrashWorker, Faults, RestartBroker, SimCluster, assert_survives
 from drumline.types import Command, RetryPolicy, interrupt
+
+
+class State(TypedDict):
+    x: int
 
 
 @task
@@ -133,7 +137,7 @@ def test_a_node_that_calls_tasks_survives() -> None:
     def node(state: Any) -> Any:
         return {"x": add(state["x"]).result() + add(state["x"], b=5).result()}
 
-    graph = StateGraph(dict)
+    graph = StateGraph(State)
     graph.add_node("n", node)
     graph.add_edge(START, "n")
     assert_survives(graph.compile(), {"x": 1}, seeds=10)

@@ -1,8 +1,8 @@
 """A worker of the simulated cluster: the production service with all its parts; the simulator is its threads.
 
 A node runs at one stroke when its entry was taken, or up to the first call of a `@task` whose result it lacks. But what
-it emits and answers is kept as a script, and goes into
-the outbox line by line in steps of the simulator. So a crash or a pause falls between any two of them.
+it emits and answers is kept as a script, and goes into the outbox line by line in steps of the simulator. So a crash or
+a pause falls between any two of them.
 """
 
 from __future__ import annotations
