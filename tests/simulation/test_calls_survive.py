@@ -1,6 +1,7 @@
 """Entrypoints and their `@task`s on a simulated cluster: what has ended does not run again, whoever dies."""
 
 from typing import Any, TypedDict
+from unittest.mock import patch
 
 import pytest
 
@@ -131,6 +132,49 @@ def test_an_entrypoint_that_is_tried_again_goes_on_with_its_last_try_over_a_rest
         tries.append(0)
         assert graph.invoke(Command(resume="yes"), config) == (2, "yes")
         assert cluster.executions == {"stubborn": 4, "add": 3}
+
+
+@entrypoint()
+def asking(x: int) -> Any:
+    first = add(x).result()
+    get_stream_writer()("x" * 3000)
+    answers = [interrupt("one"), around(first).result(), interrupt("two"), add(x, b=7).result()]
+    get_stream_writer()("y" * 3000)
+    return [first, *answers, add(0).result()]
+
+
+def test_heads_in_the_middle_of_calls_are_enough_to_go_on_from() -> None:
+    """A head after each few facts: whoever takes over has the calls, and what an earlier run has left of them.
+
+    The simulation compares the live machine with one made of each head.
+    """
+    heads = 0
+    with patch("drumline_coordinator.staging.HEAD_AFTER_BYTES_MIN", 1):
+        for seed in range(6):
+            with SimCluster({"a": asking}, faults=Faults.rough(), seed=seed) as cluster:
+                graph, config = cluster.graph("a"), {"configurable": {"thread_id": "t"}}
+                graph.invoke(1, config)
+                graph.invoke(Command(resume="A"), config)
+                assert graph.invoke(Command(resume="B"), config) == [2, "A", 5, "B", 8, 1]
+                heads += cluster._engine.watch.heads
+        assert_survives(entry, 1, seeds=3)
+    assert heads > 10
+
+
+def test_a_late_reader_of_calls_begins_at_a_head() -> None:
+    with patch("drumline_coordinator.staging.HEAD_AFTER_BYTES_MIN", 1), SimCluster({"a": asking}, seed=5) as cluster:
+        graph, config = cluster.graph("a"), {"configurable": {"thread_id": "t"}}
+        graph.invoke(1, config)
+        stream = graph.stream(Command(resume="A"), config, stream_mode=["tasks", "custom", "values"], subgraphs=True)
+        whole, positions = [], []
+        for item in stream:
+            whole.append(item)
+            positions.append(stream.position)
+        for count, position in list(enumerate(positions, 1))[::4]:
+            rest = cluster.join(
+                stream.run_id, position, stream_mode=["tasks", "custom", "values"], subgraphs=True, thread_id="t"
+            )
+            assert list(rest) == whole[count:]
 
 
 def test_a_node_that_calls_tasks_survives() -> None:
