@@ -70,8 +70,9 @@ class EmbeddedCalls:
         )
         return future
 
-    def control(self, _job: Job) -> None:
+    def control(self, job: Job) -> None:
         """None: the run was given none (`drumline_worker.job.Calling`)."""
+        del job
 
     # -- the driver's side --------------------------------------------------------------------------
 
