@@ -75,6 +75,19 @@ def test_a_caller_that_dies_makes_no_call_twice() -> None:
     assert cluster.executions == {"entry": 2, "around": 2, "add": 6, "bad": 1}
 
 
+def test_a_call_that_has_failed_fails_again_for_the_next_attempt_of_its_caller() -> None:
+    with SimCluster({"e": entry}, workers=3, seed=6) as cluster:
+        items = []
+        for mode, item in cluster.graph("e").stream(1, stream_mode=["tasks", "values"]):
+            items.append((mode, item))
+            if mode == "tasks" and item["name"] == "bad" and "result" in item:
+                [holder] = [worker for worker in cluster.workers if "entry" in worker.nodes]
+                cluster.kill(holder)
+        assert items[-1] == ("values", [4, 2, 14, "bad 1", 1])
+    assert (cluster.executions["entry"], cluster.executions["bad"]) == (2, 1)
+    assert sum(mode == "tasks" and item["name"] == "bad" for mode, item in items) == 2, "it was shown once"
+
+
 def test_a_call_that_dies_runs_again_alone() -> None:
     with SimCluster({"e": entry}, workers=3, faults=CrashWorker("add", nth=3), seed=1) as cluster:
         assert cluster.graph("e").invoke(1) == [4, 2, 14, "bad 1", 1]
