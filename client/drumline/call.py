@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.call_config import Config, call_config, config_elsewhere, is_of_task
 from drumline.reading import Reading, parse_reading
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.program import Program
 from drumline_graph.types import Command, Send, StateUpdates
 from drumline_graph.warnings import DrumlineWarning, LangGraphDeprecatedSinceV10, tell
@@ -87,14 +86,11 @@ def parse_call(
     """Check the arguments of a call, and merge its config with what surrounds it.
 
     A call that names no mode streams those of its graph; `values` where a node hands its config on, as in LangGraph.
-    Raises ValueError for modes, versions, keys or limits that cannot be, TypeError for a `control` that is none,
-    FeatureNotBuilt for arguments that are not built yet. Warns of `durability`, which says nothing without a
-    checkpointer.
+    Raises ValueError for modes, versions, keys or limits that cannot be, TypeError for a `control` that is none. Warns
+    of `durability`, which says nothing without a checkpointer.
     """
     if control is not None and not hasattr(control, "drain_reason"):
         raise TypeError(f"control= takes a RunControl (drumline.runtime), not {control!r}")
-    if control is not None and callee.elsewhere:
-        raise FeatureNotBuilt("control=", f"calling graph {callee.name!r} on a cluster: use Cluster.drain(run_id)")
     if checkpoint_during is not None:
         durability = _durability_of(checkpoint_during, durability)
     if durability is not None and durability not in DURABILITIES:

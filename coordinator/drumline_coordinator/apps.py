@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar, cast
 
+from drumline_graph.called_tasks import pools_of
 from drumline_graph.differences import summary_of
 from drumline_graph.program import Program
 from drumline_protocol import wire
@@ -62,15 +63,5 @@ class Apps:
         return name
 
     def pools(self) -> list[str]:
-        """Every pool that a node of these graphs names, `default` among them."""
-        found = {"default"}
-        for program in self.programs.values():
-            _pools(program, found)
-        return sorted(found)
-
-
-def _pools(program: Program, into: set[str]) -> None:
-    for node in program.nodes.values():
-        into.add(node.pool)
-        if node.subprogram is not None:
-            _pools(node.subprogram, into)
+        """Every pool that tasks of these graphs may come to, `default` among them."""
+        return sorted({"default"}.union(*map(pools_of, self.programs.values())))

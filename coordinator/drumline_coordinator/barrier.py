@@ -27,7 +27,7 @@ from drumline_graph.message_ids import messages_in_fields
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_protocol.checkpoint_ids import NEXT
-from drumline_protocol.checkpoints import FORK, LOOP, Outcome, outcomes
+from drumline_protocol.checkpoints import FORK, LOOP, Outcome
 from drumline_protocol.facts import GraphResumed, PlanMade, PlannedTask
 
 _input_of = attrgetter("input")
@@ -144,16 +144,19 @@ def _go_on(machine: Machine, going: GoingOn) -> None:
         machine.emit(GraphResumed(scope.ns, machine.now_ms))
         planned = due(scope, scope.step + 1 + going.forks, going.updated)
         runs = bool(planned) and scope.step + going.forks < scope.stop
+        goes_on = bool(pending) and not going.replays
         if going.forks:
-            make_checkpoint(machine, scope, FORK, scope.step + 1, planned, None, runs=runs, pending=pending)
+            make_checkpoint(
+                machine, scope, FORK, scope.step + 1, planned, None, runs=runs, pending=pending, goes_on=goes_on
+            )
         else:
-            tell(machine, scope, going.saved.checkpoint, pending, runs=runs)
+            tell(machine, scope, going.saved.checkpoint, pending, runs=runs, goes_on=goes_on)
         if scope.step >= scope.stop:
             raise _too_many(machine, scope)
         if planned and drains(machine, scope):
             return
         if planned:
-            begin_step(machine, scope, planned, {} if going.replays else outcomes(pending))
+            begin_step(machine, scope, planned, scope.left)
         else:
             _return(machine, scope)
     except BaseException as error:
@@ -177,7 +180,6 @@ def begin_step(
     if scope.guarded:
         begin_limit(machine, scope)
     if found is not None:
-        scope.left = found
         for row in rows:
             task = machine.state.tasks[row.id]
             handler = resume_handler(machine, task, found.get(row.id))

@@ -46,4 +46,4 @@ def is_below(ns: str, place: str) -> bool:
 
 
 def _ns_of(task: Task) -> str:
-    return joined_ns((*task.scope.ns, f"{task.name}:{task.id}"))
+    return joined_ns((*task.around, f"{task.name}:{task.id}"))

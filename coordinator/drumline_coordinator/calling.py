@@ -7,17 +7,19 @@ and on a thread from what an earlier run has left. What differs between the two 
 
 from __future__ import annotations
 
-from drumline_coordinator.attempts import is_heard, sent_attempt
+from drumline_coordinator.attempts import is_heard, lose, sent_attempt
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.nesting import fail_task
 from drumline_coordinator.resuming import take_up
-from drumline_coordinator.tasks import DONE, OPEN, Task
+from drumline_coordinator.task_ends import tell_caller
+from drumline_coordinator.tasks import DONE, FAILED, INTERRUPTED, Task
 from drumline_graph.constants import PUSH
 from drumline_graph.errors import NotDeterministic
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.facts import TaskCalled
 from drumline_protocol.ids import task_id
-from drumline_protocol.task_calls import TaskCall
+from drumline_protocol.messages import CallEnded, TaskCall
+from drumline_protocol.named import Named
 
 
 def call_id(caller: Task, index: int, base: str) -> str:
@@ -39,21 +41,68 @@ def first_call(caller: Task) -> int:
 def on_call(machine: Machine, event: TaskCall) -> None:
     """One more task of the open superstep, unless the caller has made the call before."""
     caller = sent_attempt(machine, event)
-    if caller is None or not is_heard(caller, event.executor):
+    if caller is None:
         return
-    scope, state = caller.scope, machine.state
+    if not is_heard(caller, event.executor):  # it would wait for ever: nobody answers it
+        lose(machine, caller, f"{event.executor} called a task in it, but another worker was heard first")
+        return
+    if event.events > caller.n:
+        lose(machine, caller, f"events {caller.n + 1} to {event.events} of it were lost on their way")
+        return
     id_ = call_id(caller, event.index, machine.id)
-    known = state.tasks.get(id_)
-    if known is not None and (known.status is DONE or known.status in OPEN):
-        return  # an attempt before this one has made the call
-    name, path = event.node.name, (PUSH, caller.path, event.index, True)
-    machine.emit(TaskCalled(scope.ns, id_, caller.id, name, path, event.args, machine.now_ms, event.call, event.node))
-    task, left = state.tasks[id_], scope.left.get(id_)
-    if left is not None and left.call and event.call and left.call != event.call:
-        told = _told(left.call, event.call), _told(event.call, left.call)
-        fail_task(machine, task, NotDeterministic(caller.name, event.index, *told))
-    elif machine.thread is not None and scope.lasts:
-        take_up(machine, task, left)
+    known = machine.state.tasks.get(id_)
+    if known is not None:
+        _call_again(machine, known, event)
+        return
+    scope, path = caller.scope, (PUSH, caller.path, event.index, True)
+    if type(event.args) is Named:
+        machine.fx.named.append(event.args.blob)
+    machine.emit(
+        TaskCalled(
+            scope.ns,
+            id_,
+            caller.id,
+            event.name,
+            path,
+            event.args,
+            machine.now_ms,
+            event.call,
+            event.code,
+            event.node,
+        )
+    )
+    task, left = machine.state.tasks[id_], scope.left.get(id_)
+    if left is not None and differ(left.call, event.call):
+        fail_task(machine, task, _not_deterministic(caller, event, left.call))
+    elif machine.thread is not None and scope.lasts and take_up(machine, task, left):
+        assert left is not None
+        tell_caller(machine, task, writes=left.output)
+
+
+def _call_again(machine: Machine, known: Task, event: TaskCall) -> None:
+    """An attempt before this one has made the call, or the worker asks again: what has ended is answered now."""
+    caller = known.caller
+    assert caller is not None
+    if differ(known.call, event.call):
+        error = _not_deterministic(caller, event, known.call)
+        answer = CallEnded(machine.id, caller.id, caller.attempt, event.index, error=error)
+        machine.fx.answers = [*machine.fx.answers, answer]
+    elif known.status is DONE:
+        tell_caller(machine, known, writes=known.writes)
+    elif known.status is INTERRUPTED:
+        tell_caller(machine, known, interrupts=known.interrupts)
+    elif known.status is FAILED:
+        tell_caller(machine, known, error=known.error)
+
+
+def differ(call: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether the calls that two runs, or two attempts, have made at one place are not the same."""
+    return bool(call and other) and call != other
+
+
+def _not_deterministic(caller: Task, event: TaskCall, was: tuple[str, ...]) -> NotDeterministic:
+    told = _told(was, event.call), _told(event.call, was)
+    return NotDeterministic(caller.name, event.index, *told)
 
 
 def _told(call: tuple[str, ...], other: tuple[str, ...]) -> str:

@@ -27,6 +27,7 @@ from drumline_protocol.checkpoints import (
     joined_ns,
 )
 from drumline_protocol.codec import unbox
+from drumline_protocol.errors import DecodeError
 from drumline_protocol.facts import Checkpointed, PlannedTask, TaskAnswered
 from drumline_protocol.failure import Failure
 from drumline_protocol.ids import task_id
@@ -57,6 +58,7 @@ def make_checkpoint(
     runs: bool,
     pending: Sequence[PendingWrite] = (),
     parent: str | None = None,
+    goes_on: bool = False,
 ) -> None:
     """The state of a graph becomes a checkpoint of the thread. `planned` is what follows it; `runs`: right now.
 
@@ -87,7 +89,7 @@ def make_checkpoint(
     machine.save(checkpoint)
     if scope.program.persists is True:  # its next call goes on from here
         thread.saved[checkpoint.ns] = Saved(checkpoint, [])
-    tell(machine, scope, checkpoint, pending, runs=runs, is_new=True)
+    tell(machine, scope, checkpoint, pending, runs=runs, is_new=True, goes_on=goes_on)
 
 
 def tell(
@@ -98,8 +100,12 @@ def tell(
     *,
     runs: bool,
     is_new: bool = False,
+    goes_on: bool = False,
 ) -> None:
-    """The fact that a graph stands at a checkpoint, with what an earlier run has begun of its tasks."""
+    """The fact that a graph stands at a checkpoint, with what an earlier run has begun of its tasks.
+
+    `goes_on`: those of them that have ended there do not run again.
+    """
     machine.emit(
         Checkpointed(
             scope.ns,
@@ -112,6 +118,7 @@ def tell(
             None if runs else list(checkpoint.tasks),
             list(pending),
             {} if is_new else checkpoint.metadata,  # LangGraph shows those of its saver only where it has read them
+            goes_on,
         )
     )
 
@@ -200,10 +207,25 @@ def keep_answers(machine: Machine, task: Task, answers: list[Any]) -> None:
         keep_writes(machine, task, [(RESUME, answers)])
 
 
+#: values whose repr is that of the process that raised
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def _arguments(failure: Failure) -> str:
+    """The arguments of an exception that another process raised, as its repr shows them; else its message."""
+    try:
+        args = unbox(failure.args)
+    except DecodeError:
+        args = None
+    if type(args) is not list or not all(type(each) in _PLAIN for each in args):
+        return repr(failure.message)
+    return ", ".join(map(repr, args))
+
+
 def error_text(error: Any) -> str:
     """What a thread keeps of an error: its text alone, as LangGraph's savers do."""
     if type(error) is Failure:
-        return f"{error.class_name.rpartition('.')[2]}({error.message!r})"
+        return f"{error.class_name.rpartition('.')[2]}({_arguments(error)})"
     try:
         return repr(error)
     except Exception:  # an exception is user code too

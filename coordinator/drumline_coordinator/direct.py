@@ -8,21 +8,9 @@ from drumline_coordinator.breakpoints import stops_before
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.step_limits import begin_limit
 from drumline_coordinator.tasks import Scope
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.functional import begins_at_once
-from drumline_graph.program import Program
 from drumline_graph.superstep import Planned
 from drumline_protocol.facts import PlanMade, PlannedTask
-
-
-def check_place(machine: Machine, program: Program) -> None:
-    """FeatureNotBuilt for an entrypoint on a cluster."""
-    if machine.codec is not None and begins_at_once(program):
-        raise FeatureNotBuilt(
-            "The functional API on a cluster",
-            f"entrypoint {next(iter(program.nodes))!r}",
-            "Run it in the process of its caller.",
-        )
 
 
 def stops_at_once(machine: Machine, scope: Scope, planned: Sequence[Planned]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from drumline_coordinator.calling import first_call
 from drumline_coordinator.cells import Kept
 from drumline_coordinator.tasks import ROUTE, Task
 from drumline_graph.constants import START
@@ -60,6 +61,9 @@ class Dispatcher:
             called=task.called,
             failed=task.failed,
             timeout=task.sent_timeout,
+            code=task.code,
+            callers=() if task.caller is None else task.callers,
+            calls_from=first_call(task) if task.scope.left else task.calls_from,
             error=describe(task.error, self.codec, "by the coordinator")
             if isinstance(task.error, BaseException)
             else task.error,

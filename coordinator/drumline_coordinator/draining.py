@@ -19,7 +19,9 @@ DEFAULT_REASON = "shutdown"
 
 def on_drain(machine: Machine, event: DrainRun) -> None:
     """Somebody asks for the end of the run behind its open superstep."""
-    machine.emit(DrainRequested(event.reason or DEFAULT_REASON))
+    reason = event.reason or DEFAULT_REASON
+    if machine.state.drain != reason:  # a worker may ask twice: the reply to it was lost
+        machine.emit(DrainRequested(reason))
 
 
 def drains(machine: Machine, scope: Scope) -> bool:

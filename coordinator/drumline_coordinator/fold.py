@@ -172,7 +172,8 @@ def _committed(state: RunState, fact: StepCommitted) -> None:
     if scope.keeps_output and not scope.output_keys.isdisjoint(fact.written):
         scope.output = held.read(program, program.output_keys)
     scope.resumed = False
-    scope.left = {}
+    if scope.pending:
+        scope.pending, scope.left = (), {}
 
 
 # -- ends ------------------------------------------------------------------------------------------

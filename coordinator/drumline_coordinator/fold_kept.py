@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from drumline_coordinator.cells import Kept
+from drumline_coordinator.fold_calls import called_node, note_caller
 from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import OPEN, PARKED, PLANNED, ROUTE, RUNNING, Scope, Task, TaskStatus
 from drumline_graph.constants import START
+from drumline_graph.program import Node
 from drumline_graph.superstep import State, path_key_of
+from drumline_protocol.checkpoints import outcomes
 from drumline_protocol.graph_paths import task_of
 from drumline_protocol.kept_facts import GraphKept, RunKept, TaskKept
 
@@ -43,11 +46,12 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
     for row in fact.tasks:
         _task_kept(state, scope, row)
+    scope.pending, scope.left = fact.left, outcomes(fact.left)
     scope.open_tasks = sum(task.status in OPEN for task in scope.tasks.values())
 
 
 def _task_kept(state: RunState, scope: Scope, row: TaskKept) -> None:
-    node = scope.program.start if row.name == START else scope.program.nodes[row.name]
+    node = _node(state, scope, row)
     key = node.path_key if row.path == node.path else path_key_of(row.path)
     task = Task(row.id, row.name, row.path, key, row.triggers, row.input, node, scope)
     task.status, task.story, task.phase = TaskStatus(row.story[-1:]), row.story, row.phase
@@ -57,11 +61,21 @@ def _task_kept(state: RunState, scope: Scope, row: TaskKept) -> None:
     task.failed, task.error = row.failed, row.error
     task.writes = None if row.writes is None else [(channel, value) for channel, value in row.writes]
     task.interrupts, task.answers = row.interrupts, row.answers
+    if row.caller:
+        note_caller(state, task, state.tasks[row.caller], row.call, row.code)
+    if row.calls_made:
+        task.calls_made, task.calls_from = row.calls_made, row.calls_from
     scope.tasks[task.id] = state.tasks[task.id] = task
     state.running += task.is_sent
     state.parked += task.status is PARKED
     if task.status is PLANNED and task.runs_on_worker:
         state.ready[task.id] = task
+
+
+def _node(state: RunState, scope: Scope, row: TaskKept) -> Node:
+    if row.caller:  # which stands before it
+        return called_node(scope.program, row.name, state.tasks[row.caller])
+    return scope.program.start if row.name == START else scope.program.nodes[row.name]
 
 
 def _run_kept(state: RunState, fact: RunKept) -> None:

@@ -123,8 +123,11 @@ def fold_failed(state: RunState, fact: TaskFailed) -> None:
     task = state.tasks[fact.task]
     if task.status is PLANNED and not task.runs_on_worker:  # its graph could not be entered
         task.become(RUNNING)
-    end(state, fact.task, FAILED).writes = []  # where its graph goes on: with its handler, or with its caller
-    if fact.waits:
+    end(state, fact.task, FAILED)
+    task.writes = []  # where its graph goes on: with its handler, or with its caller
+    if task.caller is not None:
+        task.error = fact.error
+    elif fact.waits:
         task.error, task.scope.fails = fact.error, True
 
 

@@ -9,6 +9,7 @@ from drumline_coordinator.cells import fold_kept
 from drumline_coordinator.state import RunState
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.delta import patched
+from drumline_protocol.checkpoints import outcomes
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import Checkpointed, GraphResumed, InputTaken, TaskAnswered, UpdateBegun
 from drumline_protocol.step_changes import decoded_changes
@@ -33,6 +34,8 @@ def _nothing(_channel: str) -> list[Any]:
 def _checkpointed(state: RunState, fact: Checkpointed) -> None:
     scope = state.scopes[fact.ns]
     scope.checkpoint, scope.step = fact.id, fact.step
+    if fact.goes_on:
+        scope.pending, scope.left = fact.pending, outcomes(fact.pending)
     state.checkpoint = max(state.checkpoint, fact.id)
 
 

@@ -12,6 +12,7 @@ from drumline_coordinator.cells import Kept
 from drumline_coordinator.state import RunState
 from drumline_coordinator.tasks import Scope, Task
 from drumline_protocol.cells import cell_name
+from drumline_protocol.checkpoints import CALLS_FROM
 from drumline_protocol.facts import Fact, GraphKept, RunKept, RunStarted, TaskKept
 from drumline_protocol.heads import versions_named
 
@@ -54,6 +55,7 @@ def _graph(scope: Scope) -> GraphKept:
         [_task(task) for task in scope.tasks.values()],
         scope.stop,
         scope.checkpoint,
+        left=[list(write) for write in scope.pending if write[0] not in scope.tasks or write[1] == CALLS_FROM],
     )
 
 
@@ -90,6 +92,11 @@ def _task(task: Task) -> TaskKept:
         task.called,
         task.failed,
         task.error,
+        "" if task.caller is None else task.caller.id,
+        task.call,
+        task.code,
+        task.calls_made,
+        task.calls_from,
     )
 
 

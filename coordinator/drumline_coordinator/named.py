@@ -42,7 +42,8 @@ def open_answer(codec: Codec, state: RunState, message: Any, read: Read) -> None
     writes = decode_writes(box)
     names = names_in(writes)
     if names:
-        stay = _arguments(writes, task.scope.program.nodes)
+        is_call = task.caller is not None  # whose result goes to a worker, and to no channel
+        stay = names if is_call else _arguments(writes, task.scope.program.nodes)
         message.values = {name.blob: name for name in stay} | _values(codec, _without(names, stay), read)
 
 
@@ -59,7 +60,8 @@ def open_facts(codec: Codec, facts: list[Fact], read: Read) -> None:
             wanted.append((index, names_in(fact), {}))
         elif type(fact) is GraphKept:
             writes = [pair for row in fact.tasks for pair in row.writes or ()]
-            stay = _arguments(writes, {})
+            called = [pair for row in fact.tasks if row.caller for pair in row.writes or ()]
+            stay = [*_arguments(writes, {}), *names_in(called)]
             names = [*_without(names_in(writes), stay), *(how for how in fact.kept.values() if type(how) is Named)]
             wanted.append((index, names, {name.blob: name for name in stay}))
     values = _values(codec, [name for _, names, _ in wanted for name in names], read)

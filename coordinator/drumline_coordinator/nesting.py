@@ -18,14 +18,14 @@ from drumline_coordinator.checkpointing import (
     make_checkpoint,
     planned_rows,
 )
-from drumline_coordinator.direct import check_place, open_at_once, stops_at_once
+from drumline_coordinator.direct import open_at_once, stops_at_once
 from drumline_coordinator.handlers import begin_handler, catcher_of, what_failed
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.passing import entering_writes, returning_writes, waits_to_leave
 from drumline_coordinator.resuming import due, go_on, journey, loosen_answer, restore, single_answer
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.step_limits import begin_limit
-from drumline_coordinator.task_ends import end_run, finish, interrupt, withdraw
+from drumline_coordinator.task_ends import end_run, finish, interrupt, tell_caller, withdraw
 from drumline_coordinator.tasks import DONE, FAILED, Scope, Task
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
@@ -90,7 +90,6 @@ def enter(machine: Machine, program: Program, ns: tuple[str, ...], path: str, in
 
     Raises what `input_writes` raises for an input that the graph does not take.
     """
-    check_place(machine, program)
     cells = {key: program.channels[key].initial() for key in program.channels if key in program.state_keys}
     found = {key: cell for key, cell in cells.items() if cell is not MISSING}
     machine.emit(GraphEntered(ns, path, found, task=node_task))
@@ -128,7 +127,6 @@ def take_input(machine: Machine, scope: Scope, input: Any, step: int) -> None:
     Raises what `input_writes` raises for an input that the graph does not take.
     """
     start = scope.program.start
-    check_place(machine, scope.program)
     input_writes(scope.program, input)  # refuses it before anything has happened
     dropped = [] if step == _NEW else [(item.name, item.triggers) for item in due(scope, step + 1)]
     fact, updated = taken_fact(machine, scope, [(start.triggers[0], input)], dropped)
@@ -345,6 +343,7 @@ def fail_task(machine: Machine, task: Task, error: Any, *, waits: bool = False) 
         machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms))
         if machine.thread is not None:
             keep_writes(machine, task, [*what_failed(task, error_text(error), handled=False), *call_of(task)])
+        tell_caller(machine, task, error=error)
         machine.note_end(task.scope)
         return
     catcher = catcher_of(task, error)
@@ -375,7 +374,7 @@ def _note_failure(machine: Machine, task: Task, error: Any) -> None:
 
 def fail_late(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
     """The superstep of a graph is over, and one of its tasks has failed meanwhile: the graph fails, and those above."""
-    error = next(task.error for task in done if task.status is FAILED and task.error is not None)
+    error = next(task.error for task in done if task.status is FAILED and task.caller is None)
     if scope.parent is None:
         end_run(machine, RunStatus.FAILED, error)
         return

@@ -53,6 +53,7 @@ from drumline_protocol.messages import (
     RunDamaged,
     RunRequest,
     TaskBubbled,
+    TaskCall,
     TaskError,
     TaskInterrupt,
     TaskResult,
@@ -71,7 +72,7 @@ log = logging.getLogger("drumline.coordinator")
 REFUSALS_AT_ONCE = 3
 
 #: messages that bear the token of the attempt that they speak for, or a proof in place of it
-_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, AttemptLost)
+_OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, TaskCall, Refused, AttemptLost)
 
 #: Messages that clients may send. Clients can read run records, and so the proofs of keepers.
 _OF_CLIENTS = (RunRequest, CancelRun, DrainRun, DeleteRun, ThreadSaves, DeleteThread, PruneThread)

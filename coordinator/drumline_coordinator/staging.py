@@ -24,7 +24,16 @@ from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_derived import Derived
-from drumline_protocol.facts import ErrorHandled, Fact, PlanMade, RunFinished, RunStarted, TaskFailed, fact_count
+from drumline_protocol.facts import (
+    ErrorHandled,
+    Fact,
+    GraphKept,
+    PlanMade,
+    RunFinished,
+    RunStarted,
+    TaskFailed,
+    fact_count,
+)
 from drumline_protocol.failure import Failure, describe
 from drumline_protocol.ids import token_digest
 from drumline_protocol.keys import owner_of_thread
@@ -36,7 +45,7 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import Cancel, TaskResult, TimerDue
+from drumline_protocol.messages import CallEnded, Cancel, TaskResult, TimerDue
 from drumline_protocol.threads import ThreadHead
 from drumline_transport.broker import (
     INBOX,
@@ -103,6 +112,7 @@ class Stage:
         """
         facts = [fact for fx in effects for fact in fx.facts]
         messages = self._messages(open_run, effects)
+        answers = [_answer(open_run, answer) for fx in effects for answer in fx.answers]
         appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         added = sum(len(append.data) for append in appended)
         thread, rows = open_run.thread, NOTHING_ADDED
@@ -118,6 +128,7 @@ class Stage:
         open_run.unheaded_bytes += added
         self._send(open_run, messages)
         self._carry_out(open_run, effects)
+        self.commit.ctl.extend(answers)
         if open_run.run.state.is_open:
             self._note_waiting(open_run)
         if thread is not None:
@@ -219,7 +230,12 @@ class Stage:
             return []
         if unheaded < max(min(HEAD_AFTER_BYTES_MIN, self._log_bytes_max // 4), HEAD_GROWTH * open_run.head_bytes):
             return []
-        return head_facts(open_run.started, state, open_run.log_bytes + added, open_run.events_lie_behind())
+        facts = head_facts(open_run.started, state, open_run.log_bytes + added, open_run.events_lie_behind())
+        for fact in facts:
+            for row in fact.tasks if type(fact) is GraphKept else ():
+                if isinstance(row.error, BaseException):
+                    row.error = describe(row.error, open_run.dispatcher.codec, "by the coordinator")
+        return facts
 
     def _put_head(self, open_run: OpenRun, facts: list[Fact], data: bytes) -> None:
         commit, run_id = self.commit, open_run.run.id
@@ -354,6 +370,14 @@ def _part_of(task: Task) -> bytes:
     """The bytes in the message of a task that are those of a result before it."""
     box = task.input.box if type(task.input) is Derived else None
     return box.data if type(box) is Boxed and len(box.data) >= HEARD_BYTES_MIN else b""
+
+
+def _answer(open_run: OpenRun, answer: CallEnded) -> bytes:
+    """The end of a call, for all workers."""
+    codec = open_run.dispatcher.codec
+    if isinstance(answer.error, BaseException):
+        answer.error = describe(answer.error, codec, "by the coordinator")
+    return wire.encode(codec, answer)
 
 
 def _told(error: Any) -> str:

@@ -14,6 +14,7 @@ from drumline_graph.cancelled import not_cancelled
 from drumline_graph.constants import INTERRUPT
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import RunFinished, TaskFinished, TaskInterrupted
+from drumline_protocol.messages import CallEnded
 
 
 def finish(
@@ -24,6 +25,8 @@ def finish(
     machine.emit(TaskFinished(scope.ns, task.id, task.attempt, executor, writes, machine.now_ms, cached, opened))
     if machine.thread is not None:
         keep_result(machine, task, writes)
+    if task.caller is not None:
+        tell_caller(machine, task, writes=writes)
     machine.note_end(scope)
 
 
@@ -33,7 +36,17 @@ def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
     machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
     if machine.thread is not None and (asked := unbox(interrupts)):  # none: a graph in it has stopped at a breakpoint
         keep_writes(machine, task, [(INTERRUPT, asked), *call_of(task)])
+    if task.caller is not None:
+        tell_caller(machine, task, interrupts=interrupts)
     machine.note_end(scope)
+
+
+def tell_caller(machine: Machine, task: Task, **end: Any) -> None:
+    """What became of a call, for the code that waits for it on a worker."""
+    caller = task.caller
+    if machine.codec is not None and caller is not None and caller.is_sent:
+        answer = CallEnded(machine.id, caller.id, caller.attempt, task.path[2], **end)
+        machine.fx.answers = [*machine.fx.answers, answer]
 
 
 def withdraw(machine: Machine, tasks: Iterable[Task]) -> None:

@@ -12,7 +12,7 @@ from drumline_graph.errors import DrumlineError
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
 from drumline_graph.types import TimeoutPolicy
-from drumline_protocol.checkpoints import Outcome
+from drumline_protocol.checkpoints import Outcome, PendingWrite
 from drumline_protocol.limits import DEATHS_IN_COMPANY_MAX
 
 
@@ -88,8 +88,9 @@ class Unusual:
     tries: int = 1
     #: when its node is tried again; 0: never
     due_ms: float = 0.0
-    #: of an error handler: the node that failed, and its error; of a task that has failed while its siblings go on: why
+    #: of an error handler: the node that failed
     failed: str = ""
+    #: of an error handler the error of that node; of a called `@task`, or a task whose siblings go on, its own
     error: Any = None
     #: how many graphs its tries have called
     called: int = 0
@@ -107,6 +108,8 @@ class Unusual:
     #: of a called `@task`: the task whose code calls it, and which call it is (`TaskCalled.call`)
     caller: Task | None = None
     call: tuple[str, ...] = ()
+    #: where workers find it
+    code: str = ""
     #: how many of its own calls have not ended
     calls: int = 0
     #: the number of the next call, and that of the first one of this try; 0: of its first try
@@ -189,6 +192,11 @@ class Task(Unusual):
         return self.scope.ns if caller is None else (*caller.around, f"{caller.name}:{caller.id}")
 
     @property
+    def callers(self) -> tuple[str, ...]:
+        """The tasks that have called it, outermost first, as its namespace has them."""
+        return self.around[len(self.scope.ns) :]
+
+    @property
     def is_push(self) -> bool:
         """Whether a `Send` made this task, so that `input` is the Send's argument."""
         return bool(self.path[0] == PUSH)
@@ -243,6 +251,7 @@ class Scope:
         "parent",
         "path",
         "paused",
+        "pending",
         "program",
         "resumed",
         "state",
@@ -266,7 +275,8 @@ class Scope:
         self.checkpoint = ""
         #: its open superstep is one that an earlier run had begun
         self.resumed = False
-        #: what that run has left of its tasks, by their ids: those that are called later take it up then
+        #: what that run has left of its tasks, and the same by their ids: those that are called later take it up then
+        self.pending: Sequence[PendingWrite] = ()
         self.left: Mapping[str, Outcome] = _NOTHING
         #: whether a thread keeps it
         self.lasts: bool = program.persists is not False and (parent is None or parent.scope.lasts)

@@ -177,6 +177,25 @@ class NotDeterministic(DrumlineError, RuntimeError):
         return type(self), (self.entry, self.index, self.was, self.now)
 
 
+class TaskOutOfReach(DrumlineError, LookupError):
+    """A `@task` was called on a cluster that other workers would not find.
+
+    A call runs on any worker, which finds the task among those that the code of the graph names, and among those at the
+    top of modules that its app has loaded. Define it in one of these places.
+    """
+
+    def __init__(self, task: str, caller: str) -> None:
+        super().__init__(
+            f"other workers would not find @task {task!r}, called in {caller!r}: it was made while the run went on, or "
+            "reached in a way that does not show in the code. Define it at the top of a module that your app imports, "
+            "or where the code of the graph names it."
+        )
+        self.task, self.caller = task, caller
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.task, self.caller)
+
+
 class NodeInterrupt(GraphInterrupt):
     """A node asked for an interrupt by raising; deprecated by LangGraph in favour of `interrupt()`."""
 

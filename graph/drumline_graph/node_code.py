@@ -18,9 +18,9 @@ _PARTS_MAX = 1000
 _HOLDERS = ("func", "afunc", "coroutine", "bound", "path", "_func")
 
 
-def functions_of(action: Any) -> Iterator[Any]:
+def functions_of(action: Any, *, tasks: bool = True) -> Iterator[Any]:
     """Functions and methods that an action calls, as far as its structure shows: through partials, Runnables and their
-    steps, tools, objects with `__call__`, and `@task`s that a function uses. Each once. Never raises.
+    steps, tools, objects with `__call__`, and (`tasks`) `@task`s that a function uses. Each once. Never raises.
 
     An action may list its own in `user_code`.
     """
@@ -38,7 +38,8 @@ def functions_of(action: Any) -> Iterator[Any]:
         todo.extend(parts)
         if inspect.isroutine(item):
             yield item
-            todo.extend(_tasks_in(item))
+            if tasks:
+                todo.extend(_tasks_in(item))
 
 
 def _behind(item: Any) -> Iterable[Any]:
@@ -74,8 +75,8 @@ def graph_called_by(action: Any) -> Any:
     One without checkpoints (`checkpointer=False`) is passed over. A name may be followed by attributes. A graph that is
     defined behind them, or that they reach in another way, is not found.
     """
-    for function in functions_of(action):
-        for value in (*_named_in(function), *_chains_in(function)):
+    for function in functions_of(action, tasks=False):
+        for value in (*_named_in(function), *attributes_in(function)):
             graph = getattr(value, "__self__", value)
             if is_graph(graph) and graph.program.persists is not False:
                 return graph
@@ -125,7 +126,7 @@ def _named_in(function: Any) -> Iterable[Any]:
     return (*named, *closed_over(function).values())
 
 
-def _chains_in(function: Any) -> Iterator[Any]:
+def attributes_in(function: Any) -> Iterator[Any]:
     """What the attributes in a function's code stand for that follow a name: `holder.graphs.first`.
 
     Of functions within it only names of functions around them count. No property is run.
@@ -154,10 +155,17 @@ def _chains_in(function: Any) -> Iterator[Any]:
 _NOTHING = object()
 
 
+class AnyTask:
+    """What `task` makes of a function: `func` is that, `node` what calls of it run as."""
+
+    func: Any
+    node: Any
+
+
 def _tasks_in(function: Any) -> Iterable[Any]:
-    """`@task`s of LangGraph that the function's code names."""
+    """The functions of `@task`s, ours and LangGraph's, that the function's code names."""
     for value in _named_in(function):
-        if type(value).__name__ == "_TaskFunction":
+        if isinstance(value, AnyTask) or type(value).__name__ == "_TaskFunction":
             yield getattr(value, "func", None)
 
 

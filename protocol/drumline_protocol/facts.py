@@ -165,6 +165,8 @@ class Checkpointed:
     tasks: list[PlannedTask] | None = None
     pending: list[Any] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    #: tasks go on from `pending`: those that have ended there do not run again
+    goes_on: bool = False
 
 
 @dataclass(slots=True)

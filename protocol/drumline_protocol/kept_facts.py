@@ -53,6 +53,13 @@ class TaskKept:
     #: of an error handler: the node that failed, and its error
     failed: str = ""
     error: Any = None
+    #: of a called `@task`: the id of its caller, which call it is, and where workers find it
+    caller: str = ""
+    call: tuple[str, ...] = ()
+    code: str = ""
+    #: the numbers of its next call of a `@task`, and of the first one of its open try
+    calls_made: int = 0
+    calls_from: int = 0
 
 
 @dataclass(slots=True)
@@ -83,5 +90,7 @@ class GraphKept:
     task: str = ""
     #: the `rest` of its `UpdateBegun`; None: it is not updated
     updates: Any = None
+    #: what an earlier run of the thread has left of tasks that have not been called again yet
+    left: list[Any] = field(default_factory=list)
     #: in a process that has read them: the values of the cells that `kept` names
     opened: dict[str, Any] | None = None

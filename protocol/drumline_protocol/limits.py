@@ -50,6 +50,9 @@ NESTING_MAX = 1000
 #: Typed values (tuples, sets, dataclasses, messages, ...) inside one another. Each level costs a nested decoding.
 TYPED_NESTING_MAX = 64
 
+#: Calls of `@task`s inside one another, on a cluster. The path of each holds that of its caller.
+CALLS_DEEP_MAX = 12
+
 #: Items of one list, set or dict. A forged count allocates no more than this before its bytes turn out to be missing.
 CONTAINER_ITEMS_MAX = 2**20
 

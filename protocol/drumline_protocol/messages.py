@@ -16,12 +16,14 @@ TaskError       worker -> coordinator   a task raised
 TaskBubbled     worker -> coordinator   a task returned `Command(graph=Command.PARENT)`
 TaskInterrupt   worker -> coordinator   a task called `interrupt()`: it waits for an answer of the caller
 Refused         worker -> coordinator   this worker cannot run the task (it lacks the graph); nothing was run
+TaskCall        worker -> coordinator   the code of a task calls a `@task`
 AttemptLost     keeper -> coordinator   nobody has renewed the task's entry for longer than its lease
 TimerDue        keeper -> coordinator   a task has waited long enough for its next try
 WorkersChanged  keeper -> coordinator   parked tasks may try again
 RunDamaged      keeper -> coordinator   the record or the log of an open run is gone: it cannot go on
 TaskMessage     coordinator -> worker   run this task
 Cancel          coordinator -> worker   stop these tasks (on the control stream)
+CallEnded       coordinator -> worker   what became of a call of a `@task` (on the control stream)
 ==============  ======================  =======================================================================
 
 The embedded mode hands the same objects to the machine with live values inside.
@@ -38,6 +40,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drumline_graph.types import TimeoutPolicy
+from drumline_protocol.task_calls import CallEnded as CallEnded
+from drumline_protocol.task_calls import TaskCall as TaskCall
 from drumline_protocol.thread_messages import NO_ANSWER as NO_ANSWER
 from drumline_protocol.thread_messages import DeleteThread as DeleteThread
 from drumline_protocol.thread_messages import PruneThread as PruneThread
@@ -71,6 +75,8 @@ class RunRequest:
     stops_after: tuple[str, ...] = ()
     #: the run whose node asks and waits: it holds the thread that `config` names, so this one is on none
     within: str = ""
+    #: why it is to stop before its first superstep, if its caller has asked for that already; "": it is not
+    drain: str = ""
 
 
 @dataclass(slots=True)
@@ -322,6 +328,11 @@ class TaskMessage:
     error: Any = None
     #: the time limits that its Send has asked for; None: those of the node
     timeout: TimeoutPolicy | None = None
+    #: of a called `@task`: where to find it, and the tasks that have called it, outermost first (`name:id`)
+    code: str = ""
+    callers: tuple[str, ...] = ()
+    #: the number of the first `@task` that this try of it calls
+    calls_from: int = 0
 
 
 @dataclass(slots=True)
@@ -365,10 +376,12 @@ Message = (
     | TaskBubbled
     | TaskInterrupt
     | Refused
+    | TaskCall
     | AttemptLost
     | TimerDue
     | WorkersChanged
     | RunDamaged
     | TaskMessage
     | Cancel
+    | CallEnded
 )

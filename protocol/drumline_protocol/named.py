@@ -7,14 +7,14 @@ values in their places (`resolve`). No `Named` reaches user code.
 
 Names stand only in certain places, so that nobody has to search through values: a whole write of a task; the argument
 of a `Send` among its writes, or in the goto of a `Command`; a whole value of a command's update; the argument of a
-planned task; a whole cell; the value or an item of a change. An argument may be a `Derived`: then names are its bytes,
-and some of its origins.
+planned task, or those of a called one; a whole cell; the value or an item of a change. An argument may be a `Derived`:
+then names are its bytes, and some of its origins.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from drumline_protocol.facts import (
     PlannedTask,
     RoutingStarted,
     StepCommitted,
+    TaskCalled,
     TaskFinished,
     TaskKept,
 )
@@ -98,9 +99,9 @@ def names_in(found: Any) -> list[Named]:
     return names
 
 
-def arguments_in(facts: Iterable[Any]) -> list[Named]:
-    """The names in the results that these facts tell of which stand for arguments of Sends."""
-    return [
+def arguments_in(facts: Sequence[Any]) -> list[Named]:
+    """The names in these facts that stand for arguments: of Sends in results, and of calls of `@task`s."""
+    sent = [
         name
         for fact in facts
         for writes in _writes_in(fact)
@@ -108,6 +109,7 @@ def arguments_in(facts: Iterable[Any]) -> list[Named]:
         if channel == TASKS and type(value) is Send
         for name in names_of(value.arg)
     ]
+    return [*sent, *(fact.args for fact in facts if type(fact) is TaskCalled and type(fact.args) is Named)]
 
 
 def names_of(arg: Any) -> list[Named]:
@@ -289,6 +291,11 @@ def _in_part(what: str, part: Any, leaf: _Leaf) -> Any:
     return _in_dict(part, leaf) if what == ITEMS and type(part) is dict else part
 
 
+def _in_call(call: TaskCalled, leaf: _Leaf) -> TaskCalled:
+    args = leaf(call.args)
+    return call if args is call.args else replace(call, args=args)
+
+
 def _in_cells(fact: GraphEntered, leaf: _Leaf) -> GraphEntered:
     cells = _in_dict(fact.cells, leaf)
     return fact if cells is fact.cells else replace(fact, cells=cells)
@@ -316,4 +323,5 @@ _IN_FACTS: dict[type, Callable[[Any, _Leaf], Any]] = {
     StepCommitted: _in_step,
     GraphEntered: _in_cells,
     GraphKept: _in_graph_kept,
+    TaskCalled: _in_call,
 }

@@ -102,7 +102,8 @@ class TaskCalled:
     """The code of task `caller` calls a `@task`: one more task of the open superstep of the graph at `ns`.
 
     `path` ends with the number of the call among those of its caller. `args` are the arguments by position and by name.
-    `call` tells one call from another when the caller runs again: the name, and a digest of the arguments.
+    They may be the `Named` of a blob. `call` tells one call from another when the caller runs again: the name, and a
+    digest of the arguments.
     """
 
     ns: Namespace
@@ -113,7 +114,9 @@ class TaskCalled:
     args: Any
     at_ms: float
     call: tuple[str, ...] = ()
-    #: embedded only: the node that it runs as
+    #: on a cluster: where workers find the `@task`
+    code: str = ""
+    #: in one process: the node that it runs as
     node: Any = None
 
 

@@ -100,6 +100,8 @@ _CODES: dict[int, type] = {
     48: m.DeleteThread,
     49: m.TimerDue,
     50: m.DrainRun,
+    51: m.TaskCall,
+    52: m.CallEnded,
     60: m.PruneThread,
 }
 
@@ -124,7 +126,9 @@ _OUTS: dict[Any, Convert | None] = {
     (c.Checkpoint, "updated"): lambda names: None if names is None else list(names),
     (c.TaskWrites, "ns"): None,
     (f.InputTaken, "dropped"): dropped_out,
-    (f.TaskCalled, "call"): list,
+    "call": list,
+    "callers": list,
+    (f.GraphKept, "left"): pending_out,
     "stops_before": list,
     "stops_after": list,
     "noticed": list,
@@ -138,6 +142,7 @@ _LOCAL = {
     (f.PlanMade, "inputs"),
     (f.PlanMade, "given"),
     (f.TaskCalled, "node"),
+    (m.TaskCall, "node"),
     (f.StepCommitted, "cells"),
     (f.InputTaken, "cells"),
     (f.GraphKept, "opened"),

@@ -85,6 +85,11 @@ kept_task = row(
     number(0),
     text,
     optional(failure),
+    name_or_none,
+    tuple_of(free_text),
+    free_text,
+    number(0),
+    number(0),
 )
 node_sketch = row(f.NodeSketch, keys, tuple_of(free_text), text, optional(dict_of()), tuple_of(free_text), flag)
 sketch = row(f.Sketch, text, keys, keys, dict_of(node_sketch), dict_of(text))
@@ -153,7 +158,7 @@ FIELDS: dict[Any, Shape] = {
     "events": number(-1),
     "tries": number(1),
     "retry_ms": delay,
-    (f.RunKept, "drain"): free_text,
+    "drain": free_text,
     "step": number(-1),
     "reason": free_text,
     (f.Noticed, "text"): free_text,
@@ -187,6 +192,12 @@ FIELDS: dict[Any, Shape] = {
     (f.TaskCalled, "path"): call_path,
     "caller": name,
     "args": anything,
+    "code": free_text,
+    (m.TaskCall, "name"): free_text,
+    (m.CallEnded, "writes"): optional(writes),
+    (m.CallEnded, "error"): optional(failure),
+    (m.CallEnded, "interrupts"): optional(interrupts),
+    (f.GraphKept, "left"): pending,
     (f.Checkpointed, "id"): name,
     (f.Checkpointed, "tasks"): optional(tasks),
     (f.Checkpointed, "pending"): pending,

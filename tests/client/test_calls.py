@@ -18,8 +18,6 @@ from drumline.call import Callee, parse_call
 from drumline.cluster.threads import ThreadsOfCluster
 from drumline.errors import NoCoordinator
 from drumline.graph.state import CompiledStateGraph
-from drumline.runtime import RunControl
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.warnings import DrumlineWarning
 
 Faces = dict[str, Any]
@@ -73,14 +71,6 @@ def test_what_cannot_be_is_refused_alike(
     with pytest.raises(error, match=says):
         call(faces[face], **wrong)
     assert not script.opened, "nothing of a call that cannot be goes to a broker"
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-@pytest.mark.parametrize("face", sorted(set(FACES) - {"embedded"}))
-def test_a_cluster_takes_no_control(faces: Faces, script: Script, face: str, call: Callable[..., Any]) -> None:
-    with pytest.raises(FeatureNotBuilt, match=r"control=.*Cluster\.drain"):
-        call(faces[face], control=RunControl())
-    assert not script.opened
 
 
 @pytest.mark.parametrize("face", ["embedded", "bound", "with graph"])

@@ -19,6 +19,7 @@ from drumline_protocol import (
     keys,
     limits,
     messages,
+    task_calls,
     task_facts,
     thread_messages,
     wire,
@@ -86,7 +87,7 @@ def _names(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-MESSAGES, FACTS = (messages, thread_messages), (facts, kept_facts, task_facts)
+MESSAGES, FACTS = (messages, thread_messages, task_calls), (facts, kept_facts, task_facts)
 
 
 @pytest.mark.parametrize(("head", "modules"), [("code | message", MESSAGES), ("code | fact", FACTS)])

@@ -10,11 +10,10 @@ from typing import Any, TypedDict
 import pytest
 
 from drumline.checkpoint.memory import InMemorySaver
-from drumline.errors import FeatureNotBuilt, NotDeterministic
+from drumline.errors import NotDeterministic
 from drumline.func import entrypoint, task
 from drumline.graph import START, StateGraph
 from drumline.graph.call_types import RunConfig
-from drumline.testing import local_cluster
 from drumline.types import Command, interrupt
 
 
@@ -219,28 +218,6 @@ def test_outside_of_a_run() -> None:
     with pytest.raises(RuntimeError, match=r"task 'add' was called outside of a run.*add\.func"):
         add(1)
     assert add.func(1) == 2
-
-
-def test_a_cluster_refuses_entrypoints_and_tasks() -> None:
-    @entrypoint()
-    def entry(x: int) -> int:
-        return x
-
-    def calls(_state: Any) -> Any:
-        return {"x": add(1).result()}
-
-    graph, around = StateGraph(State), StateGraph(State)
-    graph.add_node("n", calls)
-    graph.add_edge(START, "n")
-    around.add_node("n", entry)
-    around.add_edge(START, "n")
-    graphs = {"entry": entry, "graph": graph.compile(), "around": around.compile()}
-    with local_cluster(graphs) as cluster:
-        with pytest.raises(FeatureNotBuilt, match="functional API on a cluster"):
-            entry.on(cluster, "entry").invoke(1)
-        for name, text in (("graph", "task 'add'"), ("around", "entrypoint 'entry'")):
-            with pytest.raises(FeatureNotBuilt, match=text):
-                cluster.graph(name).invoke({"x": 0})
 
 
 def test_what_is_no_entrypoint() -> None:

@@ -39,18 +39,18 @@ def built(e: Any) -> Any:
     return entry
 
 
-def shown(e: Any, **options: Any) -> list[str]:
+def shown(graph: Any, **options: Any) -> list[str]:
     def told(item: Any) -> str:
         ns, (message, metadata) = item if options.get("subgraphs") else ((), item)
         keys = ("langgraph_node", "langgraph_step", "langgraph_triggers", "langgraph_path", "langgraph_checkpoint_ns")
         return plain([ns, message.content, message.id, {key: metadata.get(key) for key in keys}])
 
-    return [told(item) for item in built(e).stream("hello", stream_mode="messages", **options)]
+    return [told(item) for item in graph.stream("hello", stream_mode="messages", **options)]
 
 
 @pytest.mark.parametrize("engine", [DRUMLINE, DRUMLINE_STRICT], ids=["drumline", "strict"])
 @pytest.mark.parametrize("subgraphs", [False, True], ids=["flat", "subgraphs"])
 def test_messages_are_equal(subgraphs: bool, engine: Any) -> None:
-    theirs = shown(LANGGRAPH, subgraphs=subgraphs)
-    assert shown(engine, subgraphs=subgraphs) == theirs
+    theirs = shown(built(LANGGRAPH), subgraphs=subgraphs)
+    assert shown(built(engine), subgraphs=subgraphs) == theirs
     assert len(theirs) > 4

@@ -232,12 +232,12 @@ def an_entrypoint_is_limited_in_time(e: Any) -> tuple[Any, list[Any], list[Any]]
 @pytest.mark.parametrize("case", [a_task_is_limited_in_time, an_entrypoint_is_limited_in_time])
 def test_time_limits_are_equal(case: Case, engine: Any) -> None:
     graph, inputs, log = case(LANGGRAPH)
-    theirs = _timeless(asyncio.run(atrace(graph, inputs))), log
+    theirs = timeless(asyncio.run(atrace(graph, inputs))), log
     graph, inputs, log = case(engine)
-    assert (_timeless(asyncio.run(atrace(graph, inputs))), log) == theirs
+    assert (timeless(asyncio.run(atrace(graph, inputs))), log) == theirs
 
 
-def _timeless(streamed: list[str]) -> list[str]:
+def timeless(streamed: list[str]) -> list[str]:
     return [re.sub(r"(NodeTimeoutError)\([^)]*\)[^)]*\)", r"\1", line) for line in streamed]
 
 

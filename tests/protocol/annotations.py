@@ -60,7 +60,7 @@ def _rule(thing: Any, name: str, value: Any) -> bool:
         return value is None or (type(value) is Failure and all(type(x) is str for x in (value.message, str(value))))
     if name == "writes" and value is not None:
         return type(value) is Boxed or all(type(channel) is str for channel, _ in value)
-    if name == "interrupts":
+    if name == "interrupts" and value is not None:
         return type(value) is Boxed or all(type(each) is Interrupt for each in value)
     if name == "sketches" and value is not None:
         return all(type(each) is f.Sketch and well_formed(each) for each in value.values())

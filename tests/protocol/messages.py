@@ -11,6 +11,7 @@ from drumline_protocol import checkpoints as c
 from drumline_protocol import facts as f
 from drumline_protocol import messages as m
 from drumline_protocol import wire
+from drumline_protocol.codec_builtin import Named
 from drumline_protocol.failure import describe
 
 RUN, TASK, WORKER, TOKEN = "run-1", "27d28716-79b1-920c-9b37-e7632a7f95c2", "worker-1", "token"
@@ -38,6 +39,8 @@ INBOX: list[Any] = [
     m.DeleteRun(RUN),
     m.Events(*ATTEMPT, 0, [ITEM, ITEM], TOKEN),
     m.TaskResult(*ATTEMPT, CODEC.box([list(pair) for pair in WRITES]), TOKEN, 2),
+    m.TaskCall(*ATTEMPT, 0, "add", CODEC.box([[1, "x"], {"b": None}]), ("add", "d1"), "app:add:add", TOKEN, 3),
+    m.TaskCall(*ATTEMPT, 1, "add", Named("run-1:n-1-0", 9000), ("add", "d2"), "app:add:add#2", TOKEN),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, retry_ms=500.0),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, unfit_answer=2),
@@ -68,8 +71,20 @@ TASKS: list[Any] = [
         CODEC.box(wire.to_row(SHARED)), NS, "a", TASK, 1, 1, 25, ("__pregel_pull", "a"), (), "run", {},
         answers=["yes"], below=m.TaskThread("c1", {"": "c0"}, True, {"q": "yes"}, [b"row"]),
     ),
+    m.TaskMessage(
+        CODEC.box(wire.to_row(SHARED)), NS, "add", TASK, 1, 1, 25,
+        ("__pregel_push", ("__pregel_push", ("__pregel_pull", "entry"), 0, True), 2, True), (), "run", {},
+        CODEC.box([[1], {}]), code="app:add:add", callers=("entry:t0", "s:t1"), calls_from=3,
+    ),
 ]  # fmt: skip
-CTL: list[Any] = [m.Cancel(RUN, (TASK,)), m.Cancel(RUN)]
+CTL: list[Any] = [
+    m.Cancel(RUN, (TASK,)),
+    m.Cancel(RUN),
+    m.CallEnded(RUN, TASK, 1, 0, CODEC.box([["__return__", 2]])),
+    m.CallEnded(RUN, TASK, 1, 0, [["__return__", 2]]),
+    m.CallEnded(RUN, TASK, 2, 1, error=FAILURE),
+    m.CallEnded(RUN, TASK, 2, 1, interrupts=[Interrupt("sure?", "id")]),
+]
 SHAREDS: list[Any] = [SHARED]
 FACTS: list[Any] = [
     f.RunStarted(RUN, "g", "fp", ("values",), {"": SKETCH, "sub": SKETCH}, {"k": 1}, ("t",), 1.5),
@@ -115,8 +130,32 @@ FACTS: list[Any] = [
         [
             f.TaskKept(
                 "t1", "a", ("__pregel_pull", "a"), ("e",), None, "run", "PRD", 2, 1, 0, "w", 3, [["l", 1]], [], ""
-            )
+            ),
+            f.TaskKept(
+                "t2",
+                "add",
+                ("__pregel_push", ("__pregel_pull", "a"), 0, True),
+                ("__pregel_push",),
+                CODEC.box([[1], {}]),
+                "run",
+                "PRF",
+                1,
+                0,
+                0,
+                "w",
+                3,
+                [],
+                [],
+                "",
+                error=FAILURE,
+                caller="t1",
+                call=("add", "d1"),
+                code="app:add:add",
+                calls_made=2,
+                calls_from=1,
+            ),
         ],
+        left=[("t3", "__return__", 2), ("t3", "__call__", ["add", "d2"])],
     ),
     f.GraphPaused((), 1, {"text": ("s", "x"), "docs": ("+", [1])}, ("text", "docs"), 4.0),
     f.Checkpointed(
@@ -130,6 +169,7 @@ FACTS: list[Any] = [
         PLANNED,
         [(TASK, "__resume__", ["yes"])],
         {"user": "u"},
+        True,
     ),
     f.InputTaken((), {"text": ("s", "x")}, (("a", ("branch:to:a",)),), 4.0, {"docs": [1, 1, 2, 3]}),
     f.GraphResumed(NS, 4.0),

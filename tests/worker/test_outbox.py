@@ -11,7 +11,7 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import WriterBlocked
-from drumline_protocol.messages import Events, TaskResult
+from drumline_protocol.messages import Events, TaskCall, TaskResult
 from drumline_worker import outbox as module
 from drumline_worker.outbox import Batch, Execution, Outbox
 
@@ -99,3 +99,44 @@ def test_what_waits_for_an_answer_is_counted_and_what_is_cancelled_is_not() -> N
     answer(outbox, execution)
     batch = outbox.take_batch()
     assert batch is not None and not batch.entries and not batch.done and batch.finished == [execution]
+
+
+def test_a_call_goes_out_behind_the_events_that_came_before_it() -> None:
+    outbox, execution = Outbox(CODEC), execution_of()
+
+    def call(index: int, *blobs: tuple[str, bytes]) -> None:
+        message = TaskCall("run", "t1", 1, "w", index, "add", None, token="token 1", events=outbox.emitted(execution))
+        outbox.say(execution, wire.encode(CODEC, message), blobs)
+
+    outbox.event(execution, b"0")
+    call(0)
+    call(1, ("blob", b"large"))
+    for n in (1, 2):
+        outbox.event(execution, b"%d" % n)
+    call(2)
+    batch = outbox.take_batch()
+    told = [(type(each).__name__, getattr(each, "index", None), getattr(each, "events", getattr(each, "n", None)))
+            for each in messages(batch)]  # fmt: skip
+    assert told == [
+        ("Events", None, 0),
+        ("TaskCall", 0, 1),
+        ("TaskCall", 1, 1),
+        ("Events", None, 1),
+        ("TaskCall", 2, 3),
+    ]
+    assert batch is not None and batch.blobs == [(0, "blob", b"large")]
+    outbox.event(execution, b"3")
+    call(2)  # asked again, though it went out before
+    assert [type(each).__name__ for each in messages(outbox.take_batch())] == ["Events", "TaskCall"]
+    answer(outbox, execution)
+    call(3)  # of code that outlives the answer: nobody would hear of its end
+    [result] = messages(outbox.take_batch())
+    assert isinstance(result, TaskResult)
+
+
+def test_a_call_of_a_cancelled_task_goes_nowhere() -> None:
+    outbox, execution = Outbox(CODEC), execution_of()
+    outbox.say(execution, b"call")
+    outbox.cancel(execution)
+    outbox.say(execution, b"call")
+    assert messages(outbox.take_batch()) == []

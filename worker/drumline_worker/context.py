@@ -117,7 +117,7 @@ class TaskContext:
                     node_first_attempt_time=job.first_ms / 1000 or time.time(),
                 ),
                 server_info=server_info_of(configurable),
-                control=job.control,
+                control=job.calling.control(job) if job.control is None and job.calling is not None else job.control,
                 heartbeat=getattr(job.limit, "heartbeat", None) or no_heartbeat,
             )
         return self._runtime

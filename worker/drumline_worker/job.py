@@ -64,6 +64,10 @@ class Calling(Protocol):
         """A future of the result: asyncio's on a running loop, else one of `concurrent.futures`."""
         ...
 
+    def control(self, job: Job) -> Any:
+        """What the code of a task may ask its run with (`RunControl`)."""
+        ...
+
 
 @dataclass(slots=True)
 class JobThread:
@@ -120,6 +124,8 @@ class Unusual:
     thread: JobThread | None = None
     #: how many calls of `@task`s lead to it from the task of a node
     depth: int = 0
+    #: the number of the first `@task` that it calls
+    calls_from: int = 0
 
 
 @dataclass(slots=True)
@@ -155,7 +161,7 @@ class Job(Unusual):
     fate: Fate | None = None
     #: where the task's run hangs in a trace (`drumline_worker.tracing.RunTracing`); None if nobody listens
     tracing: Any = None
-    #: the `RunControl` of its run; None: another process has that
+    #: the `RunControl` that its run was given, in the process of the caller; None: `calling` has one
     control: Any = None
     #: where results of nodes may lie; None: nowhere
     cache: Any = None

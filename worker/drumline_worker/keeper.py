@@ -62,12 +62,17 @@ class Keeper:
             self.turn()
 
     def turn(self) -> None:
-        """Renew and beat. When the broker refuses one of them, the other is done all the same."""
+        """Renew and beat. When the broker refuses one of them, the other is done all the same.
+
+        Calls of `@task`s that have waited for long are asked for again.
+        """
         for step in (self.renew, self.beat):
             try:
                 step()
             except (NoBroker, ServerError) as error:
                 self._pause.warn(log, f"leases wait for the broker: {error}")
+        for execution in self._table.callers():
+            execution.calls.ask_again()
 
     def renew(self) -> None:
         """Renew what runs here. Cancel executions whose entry another worker has, or which a coordinator withdrew."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,10 @@ from drumline_protocol.messages import Events
 #: events and bytes of one inbox entry; a longer burst becomes several entries
 BURST_ITEMS_MAX = 512
 BURST_BYTES_MAX = 512 * 1024
+
+#: A message of a task's code, as a call of a `@task`: how many events came before it, the bytes, and large values that
+#: these name.
+Asked = tuple[int, bytes, Sequence[tuple[str, bytes]]]
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +65,10 @@ class Execution:
     table: Any = None
     #: which values of its task have names (`Job.origins`)
     origins: Any = None
+    #: the calls of `@task`s that its code has made (`drumline_worker.calling.MadeCalls`); None: none
+    calls: Any = None
+    #: messages of its code that are to be sent
+    asked: list[Asked] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} of node {self.node!r}, task {self.task} of run {self.run}"
@@ -78,6 +87,11 @@ class Execution:
         """The node begins, or ends, to wait for a run of a cluster."""
         if self.table is not None:
             self.table.waits(self, begins)
+
+    def calls_wait(self, begins: bool) -> None:
+        """The node begins, or ends, to have calls of `@task`s that have not ended."""
+        if self.table is not None:
+            self.table.calls(self, begins)
 
 
 @dataclass(slots=True)
@@ -133,6 +147,20 @@ class Outbox:
             if not execution.queued:
                 self._enqueue(execution)
 
+    def emitted(self, execution: Execution) -> int:
+        """How many events a task has emitted so far."""
+        with self._lock:
+            return execution.emitted
+
+    def say(self, execution: Execution, message: bytes, blobs: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Add a message of a task's code, behind what it has emitted. `blobs` are large values that it names."""
+        with self._lock:
+            if execution.cancelled or execution.answered:
+                return
+            execution.asked.append((execution.emitted, message, blobs))
+            self._bytes += len(message) + sum(len(data) for _, data in blobs)
+            self._enqueue(execution)
+
     def seal(self, execution: Execution) -> int:
         """The task's answer is about to be encoded: later events go out behind it. Returns how many came before."""
         with self._lock:
@@ -157,7 +185,7 @@ class Outbox:
             self._bytes -= sum(map(len, execution.items)) + late
             if not execution.answered:
                 self._held -= late
-            execution.items, execution.late = [], []
+            execution.items, execution.late, execution.asked = [], [], []
 
     def close(self) -> None:
         """Nothing more is put in. `take_batch` returns None once the rest is taken."""
@@ -213,13 +241,17 @@ class Outbox:
                 late: list[bytes] = []
                 if execution.late and execution.answered:
                     late, execution.late = execution.late, late
-                gathered.append((execution, execution.items, execution.answer, late))
+                gathered.append((execution, execution.items, execution.answer, late, execution.asked))
                 execution.items = []
                 execution.answer = None
+                if execution.asked:
+                    execution.asked = []
             self._bytes = self._held
             self._room.notify_all()
         batch = Batch()
-        for execution, items, answer, late in gathered:
+        for execution, items, answer, late, asked in gathered:
+            if asked:
+                items = self._pack_asked(batch, execution, items, asked)
             self._pack(batch, execution, items)
             if answer is not None:
                 if not execution.cancelled:
@@ -240,6 +272,18 @@ class Outbox:
                 self._filled.notify()
             elif self._watched:  # by the sender; others wait on the same condition
                 self._filled.notify_all()
+
+    def _pack_asked(self, batch: Batch, execution: Execution, items: list[bytes], asked: list[Asked]) -> list[bytes]:
+        """Messages of a task's code, each behind the events that came before it. Returns the events behind the last."""
+        if execution.cancelled:
+            return items
+        for before, message, blobs in asked:
+            batch.blobs += [(execution.partition, blob_id, data) for blob_id, data in blobs]
+            upto = max(0, before - execution.n)
+            self._pack(batch, execution, items[:upto])
+            items = items[upto:]
+            batch.entries.append((execution.partition, execution.run, message))
+        return items
 
     def _pack(self, batch: Batch, execution: Execution, items: list[bytes]) -> None:
         if execution.cancelled:

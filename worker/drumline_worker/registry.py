@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
+from drumline_graph.called_tasks import find_task
 from drumline_graph.constants import START
 from drumline_graph.error_classes import error_classes_of
 from drumline_graph.errors import DrumlineError, NodeError
+from drumline_graph.functional import node_of_call
 from drumline_graph.graphs_within import graph_within
 from drumline_graph.program import Node, Program
 from drumline_graph.superstep import State
@@ -118,6 +120,8 @@ class Registry:
         known = self._common(message)
         shared = known.shared
         program, node, above = self._find(shared, message)
+        if message.code:
+            node = self._called(program, shared.graph, message.code)
         if known.context is _UNBUILT:
             known.context = _context(self.programs[shared.graph], shared.context)
         if known.tracing is _UNBUILT:
@@ -148,6 +152,10 @@ class Registry:
             first_ms=message.first_ms,
             origins=inputs.origins,
         )
+        if message.callers:
+            job.ns, job.depth = (*message.ns, *message.callers), len(message.callers)
+        if message.calls_from:
+            job.calls_from = message.calls_from
         if message.below is not None:
             job.answers, job.thread = message.answers, self._thread(shared, message.below)
         if message.tries > 1:
@@ -159,6 +167,13 @@ class Registry:
         if node.cache is not None:
             job.codec = self.codec_of(shared.graph)
         return job
+
+    def _called(self, program: Program, graph: str, code: str) -> Node:
+        """The node of a called `@task`. NotHeld if it is not known here."""
+        node = find_task(self.programs[graph], code)
+        if node is None:
+            raise NotHeld(f"@task {code!r} is not known here: the code of graph {graph!r} does not name it")
+        return node_of_call(program, node)
 
     def _thread(self, shared: RunShared, below: TaskThread) -> JobThread:
         carried = CarriedThread(self.codec_of(shared.graph), below.rows)
@@ -196,6 +211,8 @@ class Registry:
                 raise NotHeld(f"node {node.name!r} of graph {shared.graph!r} is no subgraph here")
             above.append(node)
             program = getattr(within, "program", within)
+        if message.code:
+            return program, program.start, tuple(above)
         node = program.start if message.node == START else _node(program, message.node)
         return program, node, tuple(above)
 
@@ -213,7 +230,7 @@ def _input(program: Program, node: Node, message: TaskMessage, inputs: Inputs) -
     if message.phase != "run":
         return None
     if message.path[0] == "__pregel_push":
-        return inputs.arg
+        return unbox(inputs.arg)
     state = State(inputs.cells, {}, {}, 0)
     value = state.read(program, node.input_keys, step=message.step, stop=message.stop)
     return value if node.mapper is None else node.mapper(value)

@@ -16,7 +16,7 @@ from drumline_protocol.limits import (
     NAMED_CROWDED_BYTES_MIN,
     RESULT_INLINE_BYTES_MAX,
 )
-from drumline_protocol.named import Blob, looks_large, move_out
+from drumline_protocol.named import Blob, Named, looks_large, move_out
 from drumline_protocol.new_ids import new_token
 
 #: what the fields of a message take beside the values in it, at most
@@ -57,6 +57,11 @@ class Results:
         if len(data) > _VALUES_BYTES_MAX:
             raise _too_large(codec, left, len(data), node)
         return Boxed(data, codec), blobs
+
+    def named(self, data: bytes, run: str) -> tuple[Named, Blob]:
+        """A name for encoded bytes, and the blob to put."""
+        id_ = f"{run}:{self._nonce}-{next(self._numbers)}-0"
+        return Named(id_, len(data)), (id_, data)
 
 
 def check_entry(data: bytes, path: str, what: Any, place: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
+from drumline_graph.called_tasks import is_calls_pool
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.messages import TaskMessage
 from drumline_transport.backoff import Pause
@@ -54,6 +55,7 @@ class TaskRunner:
         self._broker = broker
         self._name = name
         self._pools = list(pools)
+        self._call_pools = [pool for pool in pools if is_calls_pool(pool)]
         self._codec = codec
         self._outbox = outbox
         self._table = table
@@ -123,8 +125,8 @@ class TaskRunner:
 
     def _take_patiently(self) -> None:
         """Take tasks if a slot is free, else wait for one. After a failure wait a little."""
-        if self._table.free <= 0 and not self.suspects.in_hand:
-            self._table.wait_for_room(TAKE_BLOCK_MS / 1000)
+        if self._free()[0] <= 0 and not self.suspects.in_hand:
+            self._table.wait_for(lambda: self._free()[0] > 0 or self._stopping.is_set(), TAKE_BLOCK_MS / 1000)
             return
         try:
             self.take(TAKE_BLOCK_MS)
@@ -146,19 +148,27 @@ class TaskRunner:
             if suspect is not None:
                 self.taken.append(suspect)
             return
-        count = min(self._table.free, -(-self._table.size // TAKE_PARTS))
+        free, pools = self._free()
+        count = min(free, -(-self._table.size // TAKE_PARTS))
         if count <= 0:
             return
         try:
-            deliveries = self._broker.take(self._pools, self._name, count, block_ms)
+            deliveries = self._broker.take(pools, self._name, count, block_ms)
         except ServerError as error:
-            if len(self._pools) < 2:
+            if len(pools) < 2:
                 raise
-            deliveries = self._take_apart(count, block_ms, error)
+            deliveries = self._take_apart(pools, count, block_ms, error)
         for delivery in deliveries:
             taken = self._codec.decode(delivery)
             if taken is not None:
                 self._admit(taken)
+
+    def _free(self) -> tuple[int, list[str]]:
+        """How many tasks may be taken, and from which pools: calls also where too many tasks wait for calls."""
+        free = self._table.free
+        if free > 0 or not self._call_pools:
+            return free, self._pools
+        return self._table.free_for_calls, self._call_pools
 
     def _admit(self, taken: Taken) -> None:
         execution, message = taken
@@ -170,19 +180,19 @@ class TaskRunner:
                 execution, "it must run alone, and the worker that took it has another such task in hand"
             )
 
-    def _take_apart(self, count: int, block_ms: int, error: ServerError) -> list[Delivery]:
+    def _take_apart(self, pools: list[str], count: int, block_ms: int, error: ServerError) -> list[Delivery]:
         """Take from each pool by itself, because the stream of one of them is broken."""
         found: list[Delivery] = []
         broken = 0
-        for pool in self._pools:
+        for pool in pools:
             if len(found) >= count:
                 break
             try:
-                found += self._broker.take([pool], self._name, count - len(found), block_ms // len(self._pools))
+                found += self._broker.take([pool], self._name, count - len(found), block_ms // len(pools))
             except ServerError as own:
                 broken += 1
                 self._pause.warn(log, f"no tasks are taken from pool {pool!r}: {own}")
-        if broken == len(self._pools):
+        if broken == len(pools):
             raise error
         return found
 

@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 
 from drumline_graph.state_like import StateLike
 from drumline_graph.types import StreamWriter
+from drumline_worker.run_control import RunControl as RunControl
 
 # With a default, so that a bare `Runtime` needs no argument under a type checker.
 ContextT = TypeVar("ContextT", bound=StateLike | None, default=None)
@@ -91,32 +92,6 @@ def server_info_of(configurable: Mapping[str, Any]) -> ServerInfo | None:
         graph_id="" if graph is None else str(graph),
         user=user,
     )
-
-
-class RunControl:
-    """Asks the runs that were given it (`control=`) to stop at the end of their open supersteps (LangGraph's).
-
-    Safe to call from any thread. Once asked it stays so: use another one for the next run.
-    """
-
-    __slots__ = ("_drain_reason",)
-
-    def __init__(self) -> None:
-        self._drain_reason: str | None = None
-
-    def request_drain(self, reason: str = "shutdown") -> None:
-        """Ask for it. The run ends with `GraphDrained`; on a thread it goes on with the input None."""
-        self._drain_reason = reason
-
-    @property
-    def drain_requested(self) -> bool:
-        """Whether somebody has asked."""
-        return self._drain_reason is not None
-
-    @property
-    def drain_reason(self) -> str | None:
-        """Why, if so."""
-        return self._drain_reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,7 @@ class Worker:
             broker, name, settings.pools, codec, self.outbox, self.table, self.sender, lambda n, f: self._thread(n, f)
         )
         self.keeper = Keeper(broker, self.table, name, settings.pools, registry.fingerprints, renewer)
-        self.ear = Ear(broker, registry.codec, self.table)
+        self.ear = Ear(broker, registry.codec, self.table, codec.calls)
 
     def stop(self) -> None:
         """Take no more tasks and drain; safe from a signal handler."""

@@ -31,6 +31,8 @@ class Table:
         self._running: dict[Execution, Cancel | None] = {}
         #: those whose node waits for a run of a cluster and lends its slot to tasks of that run
         self._lending: set[Execution] = set()
+        #: those whose node has called `@task`s that have not ended
+        self._calling: dict[Execution, None] = {}
         self._warned = False
 
     def __len__(self) -> int:
@@ -42,7 +44,17 @@ class Table:
     @property
     def free(self) -> int:
         """How many more tasks may be taken."""
-        return self.size + len(self._lending) - len(self._running)
+        return self.size + self._lent() - len(self._running)
+
+    @property
+    def free_for_calls(self) -> int:
+        """How many more calls of `@task`s may be taken: however many wait for such, one of them can run."""
+        return self.size + len(self._lending.union(self._calling)) - len(self._running)
+
+    def _lent(self) -> int:
+        if not self._calling:
+            return len(self._lending)
+        return min(len(self._lending.union(self._calling)), max(len(self._lending), self.size * LENT_TIMES_MAX))
 
     def add(self, execution: Execution) -> None:
         """A task was taken."""
@@ -71,6 +83,20 @@ class Table:
                     len(self._lending),
                 )
 
+    def calls(self, execution: Execution, begins: bool) -> None:
+        """The node of a task begins, or ends, to have calls of `@task`s that have not ended: its slot is free then."""
+        with self._lock:
+            if not begins:
+                self._calling.pop(execution, None)
+            elif execution in self._running and execution not in self._calling:
+                self._calling[execution] = None
+                self._freed.notify_all()
+
+    def callers(self) -> list[Execution]:
+        """The executions that have calls of `@task`s which have not ended."""
+        with self._lock:
+            return list(self._calling)
+
     def attach(self, execution: Execution, cancel: Cancel) -> None:
         """An async task has begun, and `cancel` ends it. Called at once if the execution was cancelled meanwhile."""
         with self._lock:
@@ -84,7 +110,10 @@ class Table:
         with self._lock:
             self._running.pop(execution, None)
             self._lending.discard(execution)
+            self._calling.pop(execution, None)
             self._freed.notify_all()
+        if execution.calls is not None:
+            execution.calls.abandon()
 
     def entries(self) -> dict[tuple[str, str], list[Execution]]:
         """What this worker holds, by (pool, entry id). The entries of cancelled executions are not its any more."""
@@ -115,18 +144,17 @@ class Table:
                 cancel = self._running[execution]
             self._outbox.cancel(execution)
             cancelled.append(execution)
+            if execution.calls is not None:
+                execution.calls.abandon()
             if cancel is not None:
                 cancel()
         return cancelled
 
-    def wait_for_room(self, timeout_s: float) -> None:
-        """If no slot is free, wait until a task ends or the time is over."""
-        with self._lock:
-            if self.free <= 0:
-                self._freed.wait(timeout_s)
-
     def wait_for(self, ready: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until `ready` is true, which is asked when a task ends, or the time is over. Returns what it says."""
+        """Wait until `ready` is true, which is asked when a task ends or lends its slot, or the time is over.
+
+        Returns what it says.
+        """
         with self._lock:
             return self._freed.wait_for(ready, timeout_s)
 

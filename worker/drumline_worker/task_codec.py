@@ -17,6 +17,7 @@ from drumline_protocol.facts import NESTED
 from drumline_protocol.failure import Failure, describe, place_of
 from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInterrupt, TaskMessage, TaskResult
 from drumline_transport.broker import Delivery
+from drumline_worker.calling import WorkerCalls
 from drumline_worker.job import Job, portable_event
 from drumline_worker.node import Answer
 from drumline_worker.outbox import BURST_BYTES_MAX, Execution, Outbox
@@ -47,6 +48,7 @@ class TaskCodec:
         self._values = values
         self._partitions = partitions
         self._results = results or Results()
+        self.calls = WorkerCalls(registry, outbox, self._results, values)
 
     def decode(self, delivery: Delivery) -> tuple[Execution, TaskMessage] | None:
         """The task in an entry. None if it cannot be read, whatever it holds.
@@ -99,7 +101,7 @@ class TaskCodec:
 
         try:
             job = self._registry.job(message, emit, self._executor, self._values)
-            job.fate, execution.origins = execution, job.origins
+            job.fate, job.calling, execution.origins = execution, self.calls, job.origins
             return job
         except NotHeld as error:
             self.refuse(execution, str(error))

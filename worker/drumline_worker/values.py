@@ -114,6 +114,16 @@ class Values:
         found.update((channel, values[blob]) for channel, blob in message.blobs.items())
         return Inputs(found, arg, resolve(writes, values) if writes else writes, origins)
 
+    def in_writes(self, codec: Codec, shared: RunShared, writes: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """The writes of another task with values in the place of names. Raises as `inputs` does."""
+        names = names_in(writes)
+        if not names:
+            return writes
+        place = (shared.partition, shared.graph)
+        blobs = {name.blob: self._wanted((*place, name.blob), _BLOB, name.blob) for name in names}
+        self._fill(codec, shared, list(blobs.values()))
+        return resolve(writes, {blob: wanted.value for blob, wanted in blobs.items()})
+
     def _made(
         self,
         codec: Codec,

@@ -132,9 +132,7 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
     from drumline_worker.registry import Registry
     from drumline_worker.service import Worker, WorkerSettings
 
-    pools = settings.pools(["default"])
-    if "*" in pools:
-        pools = _all_pools(programs)
+    pools = _with_calls(settings.pools(["default"]), _all_pools(programs))
     chosen = WorkerSettings(pools=pools, **_given(args, "task_lease_ms", "drain_s"))
     chosen.concurrency = settings.concurrency() or chosen.concurrency
     chosen.cache_bytes = settings.cache_bytes() or chosen.cache_bytes
@@ -189,6 +187,13 @@ def _exit_for_sure(code: int) -> None:
 
 def _given(args: Namespace, *options: str) -> dict[str, Any]:
     return {name: value for name in options if (value := getattr(args, name)) is not None}
+
+
+def _with_calls(told: list[str], known: list[str]) -> list[str]:
+    """The pools that a worker takes from: those it was told, and those of calls that their tasks make; `*` is all."""
+    from drumline_graph.called_tasks import calls_pool
+
+    return known if "*" in told else [*told, *(calls_pool(pool) for pool in told if calls_pool(pool) in known)]
 
 
 def _all_pools(programs: Mapping[str, Program]) -> list[str]:

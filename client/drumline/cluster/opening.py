@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.attendance import is_in_vain
 from drumline.cluster.children import Caller
+from drumline.cluster.controls import ControlledRun
 from drumline.cluster.idle import Idle
 from drumline.cluster.late import LateStart
 from drumline.cluster.link import Link
@@ -53,6 +54,8 @@ class Opening:
     thread: str | None = None
     #: whether a run of this id may be there already, though this asks for one
     may_be_there: bool = False
+    #: what passes on what the caller's `control` says
+    control: ControlledRun | None = None
     #: nothing but the run's output is wanted: begin at its newest head
     newest: bool = False
 
@@ -99,6 +102,7 @@ class Opening:
             "idle": Idle(link, self.run_id, self.thread),
             "canceller": link.canceller,
             "caller": self.caller,
+            "control": self.control,
             "in_vain": partial(is_in_vain, link),
             "start": start,
         }

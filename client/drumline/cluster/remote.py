@@ -10,6 +10,7 @@ from drumline.call import Call, Callee, parse_call, portable_input
 from drumline.call_config import is_of_task
 from drumline.cluster.calls import ClusterCalls
 from drumline.cluster.children import Caller, child_run_id, holder_of_thread, is_within_holder, travelling
+from drumline.cluster.controls import ControlledRun
 from drumline.cluster.link import thread_held
 from drumline.cluster.opening import KnownErrors, Opening
 from drumline.cluster.states import ClusterStates
@@ -187,6 +188,8 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
         def begin() -> None:
             if trace is not None:
                 request.config[TRACE] = {"id": str(root_trace_id(run_id)), "order": trace.order()}
+            if call.control is not None:
+                request.drain = call.control.drain_reason or ""
             asked.digest = link.submit(request, link.codec(program))
 
         def cancel() -> None:
@@ -204,6 +207,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             asked=asked,
             caller=caller,
             thread=thread,
+            control=None if call.control is None else ControlledRun(call.control, link, run_id, thread),
             may_be_there=bool(call.config.get("run_id")) or caller is not None,
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from drumline.cluster.appetite import Appetite
 from drumline.cluster.children import Caller
+from drumline.cluster.controls import ControlledRun
 from drumline.cluster.late import LateStart
 from drumline.cluster.leaving import Canceller
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
@@ -48,6 +49,7 @@ class _Stream(Generic[ItemT]):
         idle: Callable[[], None],
         canceller: Canceller,
         caller: Caller | None = None,
+        control: ControlledRun | None = None,
         in_vain: Callable[[float], bool],
         start: Position = BEGINNING,
     ) -> None:
@@ -60,6 +62,7 @@ class _Stream(Generic[ItemT]):
         self._idle = idle
         self._canceller = canceller
         self._caller = caller
+        self._control = control
         #: what the canceller knows the run by, for the end of the interpreter
         self._watched: int | None = None
         #: the run's request is sent, or may be
@@ -102,6 +105,8 @@ class _Stream(Generic[ItemT]):
         self._deadline = time.monotonic() + ACCEPT_TIMEOUT_MS / 1000
         if self._caller is not None:
             self._caller.waits(True)
+        if self._control is not None:
+            self._control.begin()
         if self._left:
             self._abandon()
 
@@ -114,6 +119,8 @@ class _Stream(Generic[ItemT]):
         self._ready.extend(self._reader.feed((self._entries.popleft(),)))
 
     def _took(self, entries: list[LogEntry]) -> None:
+        if self._control is not None:
+            self._control.look()
         if entries:
             self._appetite.took(entries)
             self._entries.extend(entries)
@@ -146,6 +153,9 @@ class _Stream(Generic[ItemT]):
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.waits(False)
+        control, self._control = self._control, None
+        if control is not None:
+            control.end()
 
     @property
     def _is_in_void(self) -> bool:

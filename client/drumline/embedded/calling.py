@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
-from drumline.embedded.call_digest import digest_of_call
 from drumline_coordinator.calling import call_id, first_call
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import DONE
@@ -19,17 +16,10 @@ from drumline_graph.functional import node_of_call
 from drumline_graph.program import Node
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import RunFinished, TaskFailed, TaskFinished, TaskInterrupted
-from drumline_protocol.task_calls import TaskCall
+from drumline_protocol.messages import TaskCall
+from drumline_worker.call_digest import digest_of_call
+from drumline_worker.futures import future_here, give, leave
 from drumline_worker.job import Job
-
-T = TypeVar("T")
-
-
-class TaskFuture(Future[T]):
-    """The result of a `@task` that sync code has called. Async code may await it too."""
-
-    def __await__(self) -> Any:
-        return asyncio.wrap_future(self).__await__()
 
 
 class EmbeddedCalls:
@@ -50,7 +40,7 @@ class EmbeddedCalls:
 
     def call(self, job: Job, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A future of the result: asyncio's on a running loop, else one of `concurrent.futures`."""
-        future = _future_here()
+        future = future_here()
         caller = self._run.state.tasks.get(job.task)
         with self._lock:
             if self._over or caller is None:
@@ -65,8 +55,24 @@ class EmbeddedCalls:
             job.limit.touch()
         node = node_of_call(job.program, node)
         call = (node.name,) if job.thread is None else digest_of_call(job.program, node, args, kwargs)
-        self._put(TaskCall(job.shared.run_id, job.task, job.attempt, job.executor, index, node, (args, kwargs), call))
+        self._put(
+            TaskCall(
+                job.shared.run_id,
+                job.task,
+                job.attempt,
+                job.executor,
+                index,
+                node.name,
+                (args, kwargs),
+                call,
+                node=node,
+            )
+        )
         return future
+
+    def control(self, job: Job) -> None:
+        """None: the run was given none (`drumline_worker.job.Calling`)."""
+        del job
 
     # -- the driver's side --------------------------------------------------------------------------
 
@@ -94,10 +100,7 @@ class EmbeddedCalls:
         with self._lock:
             futures = self.waiting.pop(task, ())
         for future in futures:
-            if isinstance(future, asyncio.Future):
-                future.get_loop().call_soon_threadsafe(_resolve, future, result, error)
-            else:
-                _resolve(future, result, error)
+            give(future, result, error)
 
     def abandon(self) -> None:
         """Nobody will answer any more: whoever waits is told."""
@@ -106,28 +109,8 @@ class EmbeddedCalls:
             futures = [future for waiting in self.waiting.values() for future in waiting]
             self.waiting.clear()
         for future in futures:
-            if isinstance(future, asyncio.Future):
-                if not future.get_loop().is_closed():
-                    future.get_loop().call_soon_threadsafe(future.cancel)
-            else:
-                future.cancel()
-
-
-def _future_here() -> Any:
-    try:
-        return asyncio.get_running_loop().create_future()
-    except RuntimeError:
-        return TaskFuture()
+            leave(future)
 
 
 def _returned(writes: Any) -> Any:
     return next((value for channel, value in writes if channel == RETURN), None)
-
-
-def _resolve(future: Any, result: Any, error: BaseException | None) -> None:
-    if future.cancelled():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)

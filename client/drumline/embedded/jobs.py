@@ -24,8 +24,7 @@ from drumline_protocol.checkpoints import Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact, Noticed, RunFinished
 from drumline_protocol.graph_codecs import table_of
-from drumline_protocol.messages import Events, RunRequest, TaskResult
-from drumline_protocol.task_calls import TaskCall
+from drumline_protocol.messages import Events, RunRequest, TaskCall, TaskResult
 from drumline_worker.context import TaskContext
 from drumline_worker.job import Fate, Job
 from drumline_worker.runtime import RunControl

@@ -14,8 +14,7 @@ from drumline_protocol.encode_paths import of_answer, of_event
 from drumline_protocol.errors import EncodeError
 from drumline_protocol.facts import Emitted, ErrorHandled, PlanMade, RunFinished, TaskFailed, TaskRetried
 from drumline_protocol.graph_codecs import table_of
-from drumline_protocol.messages import Events, TaskBubbled, TaskError, TaskInterrupt, TaskResult, TimerDue
-from drumline_protocol.task_calls import TaskCall
+from drumline_protocol.messages import Events, TaskBubbled, TaskCall, TaskError, TaskInterrupt, TaskResult, TimerDue
 from drumline_worker.job import Job, portable_event
 
 

@@ -121,15 +121,12 @@ class OpenThread:
     def below(self, task: Task) -> JobThread:
         """What a task's code knows of the thread."""
         scope = task.scope
-        parents = standing(self.run, scope)
-        for depth in range(len(scope.ns) + 1, len(task.around) + 1):  # tasks that have called it
-            parents[joined_ns(task.around[:depth])] = scope.checkpoint
         return JobThread(
             self.run.id,
             self._store,
             self._durability,
             scope.checkpoint,
-            parents,
+            standing(self.run, task),
             scope.resumed,
             self.run.answers,
             self.run.addressed,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from typing_extensions import ParamSpec
 
 from drumline_graph.cached import namespace_of_task
+from drumline_graph.called_tasks import note_loaded
 from drumline_graph.control import TimeoutPolicy
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.functional import CallPolicies, call_node, name_of_task, note_task
+from drumline_graph.node_code import AnyTask
 from drumline_graph.options import refuse_unknown, renamed
 from drumline_graph.tries import policies_of
 from drumline_protocol.running import current
@@ -19,14 +20,14 @@ from drumline_protocol.running import current
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from drumline.embedded.calling import TaskFuture
     from drumline_graph.types import CachePolicy, RetryPolicy
+    from drumline_worker.futures import TaskFuture
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class TaskFunction(Generic[P, T]):
+class TaskFunction(AnyTask, Generic[P, T]):
     """What `task` makes of a function. A call gives a future at once, and the task runs beside its caller."""
 
     def __init__(
@@ -36,13 +37,15 @@ class TaskFunction(Generic[P, T]):
         self.func = function
         functools.update_wrapper(self, function)
         self.__name__ = name_of_task(function, name)
-        self._node = call_node(self.__name__, function, policies)
+        self.node = call_node(self.__name__, function, policies)
         note_task()
+        note_loaded(self.node)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[T]:
         """Have the task run. `.result()` of the future waits for it, in async code `await` does.
 
-        RuntimeError outside of an entrypoint, node or task; FeatureNotBuilt on a cluster.
+        RuntimeError outside of an entrypoint, node or task. On a cluster EncodeError for arguments that cannot cross,
+        and TaskOutOfReach for a task that other workers would not find.
         """
         context = current.get()
         if context is None:
@@ -52,21 +55,20 @@ class TaskFunction(Generic[P, T]):
             )
         calling = context.job.calling
         if calling is None:
-            raise FeatureNotBuilt(
-                "Calling a @task on a cluster",
-                f"task {self.__name__!r}, in node {context.job.node.name!r}",
-                "Run that graph in the process of its caller.",
+            raise RuntimeError(
+                f"task {self.__name__!r} was called where node {context.job.node.name!r} runs apart from its run. Call "
+                "it in the body of the node."
             )
-        future: TaskFuture[T] = calling.call(context.job, self._node, args, kwargs)
+        future: TaskFuture[T] = calling.call(context.job, self.node, args, kwargs)
         return future
 
     def clear_cache(self, cache: Any) -> None:
         """Forget the results of calls that lie in `cache`."""
-        cache.clear([namespace_of_task(self._node)])
+        cache.clear([namespace_of_task(self.node)])
 
     async def aclear_cache(self, cache: Any) -> None:
         """The twin of `clear_cache` for an event loop."""
-        await cache.aclear([namespace_of_task(self._node)])
+        await cache.aclear([namespace_of_task(self.node)])
 
     def __repr__(self) -> str:
         return f"<task {self.__name__!r}>"

@@ -15,7 +15,6 @@ from drumline.graph.surface import Surface
 from drumline.runnable.schemas import model_of, value_model_of
 from drumline_graph.builder import ContextT, InputT, OutputT, StateT
 from drumline_graph.compile import checked_store
-from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.functional import begins_at_once
 from drumline_graph.mistakes import tell_of_unseen_defaults
 from drumline_graph.program import Program
@@ -163,10 +162,6 @@ class CompiledStateGraph(Surface, StateApi, CompiledCalls[StateT, ContextT, Inpu
     ) -> Call:
         """The call that these arguments of `stream` describe; `bound` is a config in place of this graph's own."""
         program = self.program
-        if elsewhere and begins_at_once(program):
-            raise FeatureNotBuilt(
-                "The functional API on a cluster", f"graph {self.name!r}", "Run it in the process of its caller."
-            )
         if program.unseen_defaults and isinstance(input, dict):
             tell_of_unseen_defaults(program, input)
         callee = Callee(

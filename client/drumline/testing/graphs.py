@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drumline.langgraph import adapt, is_langgraph
+from drumline_graph.called_tasks import tasks_in
 from drumline_graph.program import Program
 
 
@@ -27,9 +28,10 @@ def served_graphs(graphs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def node_names(program: Program) -> set[str]:
-    """The names of all nodes of a graph, those of its subgraphs too."""
+    """The names of all nodes of a graph, those of its subgraphs and of the `@task`s that its code names too."""
     found = set(program.nodes)
     for node in program.nodes.values():
+        found.update(task.node.name for task in tasks_in(node.action))
         if node.subprogram is not None:
             found |= node_names(node.subprogram)
     return found

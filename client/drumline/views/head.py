@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from drumline.views.called import CalledTask
 from drumline.views.graphs import GraphView, OpenTask
 from drumline.views.view import View
 from drumline_graph.constants import START, TAG_HIDDEN
@@ -61,7 +62,8 @@ def _enter(view: View, fact: GraphKept, older: Mapping[CellAt, Any]) -> None:
     graph.note_made_of({at: older[at] for at in versions_named(fact) if at in older})
     for row in fact.tasks:
         planned = PlannedTask(row.id, row.name, row.path, row.triggers, None, _is_hidden(graph, row))
-        view._open[row.id] = OpenTask(graph, planned)
+        caller = view._open.get(row.caller)
+        view._open[row.id] = OpenTask(graph, planned) if caller is None else CalledTask(graph, planned, caller)
         graph.tasks.append(row.id)
         if view.folds_cells and row.story[-1:] == _DONE:
             graph.note_finished(planned, row.writes or [], arguments=view.shows_arguments)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from drumline.views.called import CalledTask, given_to
+from drumline.views.called import CalledTask, given_to, planned_call
 from drumline.views.events import Errors, TaskEvents
 from drumline.views.graphs import GraphView, Mappers, OpenTask
 from drumline.views.payloads import (
@@ -247,11 +247,11 @@ class View(TaskEvents):
         if caller is None:
             return
         graph = caller.graph
-        task = self._open[fact.task] = CalledTask(graph, fact, caller)
+        task = self._open[fact.task] = CalledTask(graph, planned_call(fact), caller)
         graph.tasks.append(fact.task)
         if graph.shown and self.shows_arguments:
             if self._messages is not None:
-                self._messages.add_input(fact.args)
+                self._messages.add_input(unbox(fact.args))
             if self._tasks or self._debug:
                 payload = start_payload(graph, task.planned, given_to(fact))
                 self.task_event(fact.ns, graph.step, fact.at_ms, "task", payload)

@@ -21,10 +21,10 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "refusals_forgotten",
         "client/drumline/call.py",
-        'if control is not None and callee.elsewhere and not hasattr(control, "tell"):',
-        "if False:",
+        '    if control is not None and not hasattr(control, "drain_reason"):\n        raise TypeError',
+        "    if False:\n        raise TypeError",
         "tests/client/test_calls.py",
-        "Arguments that are not built yet are refused, wherever the run goes.",
+        "Arguments that cannot be are refused, wherever the run goes.",
     ),
     Mutation(
         "version_unchecked",
@@ -237,8 +237,8 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "one_key_missing_is_fine",
         _CLIENT + "link.py",
-        "if not log.exists() or not self.broker().load_run(partition, run_id):",
-        "if not log.exists() and not self.broker().load_run(partition, run_id):",
+        "if not record or not log.exists():",
+        "if not record and not log.exists():",
         _ALL,
         "A reader of a run whose record or log was deleted gets RunExpired.",
     ),

@@ -10,7 +10,36 @@ _MACHINE = (
     "tests/simulation/test_simulation.py::test_no_invariant_is_violated"
 )
 
+_CALLS = "tests/simulation/test_calls_survive.py"
+
 MACHINE: tuple[Mutation, ...] = (
+    Mutation(
+        "unheard_caller_waits",
+        "coordinator/drumline_coordinator/calling.py",
+        """it would wait for ever: nobody answers it
+        lose(machine, caller, f"{event.executor} called a task in it, but another worker was heard first")
+""",
+        """it would wait for ever: nobody answers it
+""",
+        _CALLS,
+        "A caller of which nobody listens loses its attempt: it would wait for ever.",
+    ),
+    Mutation(
+        "failed_calls_are_not_answered_again",
+        "coordinator/drumline_coordinator/calling.py",
+        "    elif known.status is FAILED:",
+        "    elif False:",
+        _CALLS,
+        "A new attempt of a caller gets the errors of its calls too.",
+    ),
+    Mutation(
+        "left_calls_forgotten",
+        "coordinator/drumline_coordinator/fold_threads.py",
+        "    if fact.goes_on:",
+        "    if False:",
+        "tests/functional/test_cluster_calls.py",
+        "What an earlier run of a thread has left of calls is taken up when they are made again.",
+    ),
     Mutation(
         "attempts_not_compared",
         "coordinator/drumline_coordinator/attempts.py",

@@ -9,9 +9,17 @@ _NODE = "tests/worker tests/differential/test_rules_routing.py tests/services"
 
 WORKER: tuple[Mutation, ...] = (
     Mutation(
+        "calls_are_bounded_too",
+        "worker/drumline_worker/table.py",
+        "return self.size + len(self._lending.union(self._calling)) - len(self._running)",
+        "return self.size + self._lent() - len(self._running)",
+        "tests/worker/test_lent_slots.py",
+        "However many callers wait, a worker takes one more call.",
+    ),
+    Mutation(
         "taken_beyond_slots",
         "worker/drumline_worker/runner.py",
-        "count = min(self._table.free, -(-self._table.size // TAKE_PARTS))",
+        "count = min(free, -(-self._table.size // TAKE_PARTS))",
         "count = -(-self._table.size // TAKE_PARTS)",
         _WORKER,
         "A worker takes no more tasks than it has free slots.",
@@ -19,8 +27,8 @@ WORKER: tuple[Mutation, ...] = (
     Mutation(
         "taken_all_at_once",
         "worker/drumline_worker/runner.py",
-        "count = min(self._table.free, -(-self._table.size // TAKE_PARTS))",
-        "count = self._table.free",
+        "count = min(free, -(-self._table.size // TAKE_PARTS))",
+        "count = free",
         _WORKER,
         "A worker takes a part of its slots at once, so that others get some.",
     ),
@@ -51,8 +59,8 @@ WORKER: tuple[Mutation, ...] = (
     Mutation(
         "cancelled_async_runs_on",
         "worker/drumline_worker/table.py",
-        "            cancelled.append(execution)\n            if cancel is not None:\n                cancel()",
-        "            cancelled.append(execution)",
+        "                execution.calls.abandon()\n            if cancel is not None:\n                cancel()",
+        "                execution.calls.abandon()",
         _WORKER,
         "The asyncio task of a cancelled execution is cancelled.",
     ),
@@ -99,8 +107,8 @@ WORKER: tuple[Mutation, ...] = (
     Mutation(
         "nobody_is_woken",
         "worker/drumline_worker/table.py",
-        "            self._lending.discard(execution)\n            self._freed.notify_all()",
-        "            self._lending.discard(execution)",
+        "            self._calling.pop(execution, None)\n            self._freed.notify_all()",
+        "            self._calling.pop(execution, None)",
         _WORKER,
         "Whoever waits for a slot is woken when a task ends.",
     ),

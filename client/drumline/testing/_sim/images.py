@@ -24,6 +24,7 @@ def image(run: Run) -> dict[str, Any] | None:
         return None
     return {
         "running": state.running,
+        "callers": state.callers,
         "ready": sorted([*state.ready, *(t.id for t in state.tasks.values() if t.status in WAITING)]),
         "scopes": {ns: _scope(scope) for ns, scope in state.scopes.items()},
         "attempts": sorted(attempt_key(task.id, task.attempt) for task in state.tasks.values() if task.is_sent),
@@ -50,6 +51,7 @@ def _scope(scope: Scope) -> dict[str, Any]:
         "top": state.top,
         "kept": dict(scope.kept),
         "output": scope.output,
+        "left": sorted(id_ for id_ in scope.left if id_ not in scope.tasks),
         "tasks": {task.id: _task(task) for task in scope.tasks.values()},
     }
 
@@ -70,6 +72,8 @@ def _task(task: Task) -> tuple[Any, ...]:
         None if task.writes is None else [list(pair) for pair in task.writes],
         list(task.interrupts),
         (task.tries, task.first_ms),
+        (task.calls, task.calls_made, task.calls_from),
+        None if task.caller is None else (task.caller.id, task.call, task.code, task.node.pool),
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from drumline_protocol.codec import Codec
 from drumline_worker.outbox import Execution, Outbox
@@ -15,6 +17,8 @@ class Replay:
 
     execution: Execution
     script: deque[tuple[str, bytes]] = field(default_factory=deque)
+    #: large values that messages in the script name, in their order
+    blobs: deque[Any] = field(default_factory=deque)
     #: events that are in the script, or were
     emitted: int = 0
     #: events that have reached the outbox
@@ -27,7 +31,8 @@ class Replay:
         """Whether its next line may reach the outbox."""
         if not self.script:
             return False
-        return self.held_at is None or (self.script[0][0] == "event" and self.spoken < self.held_at)
+        kind = self.script[0][0]
+        return self.held_at is None or (kind == "event" and self.spoken < self.held_at) or kind == "say"
 
 
 class ScriptedOutbox(Outbox):
@@ -45,6 +50,14 @@ class ScriptedOutbox(Outbox):
         replay = self._replay(execution)
         replay.emitted += 1
         replay.script.append(("event", item))
+
+    def emitted(self, execution: Execution) -> int:
+        return self._replay(execution).emitted
+
+    def say(self, execution: Execution, message: bytes, blobs: Sequence[tuple[str, bytes]] = ()) -> None:
+        replay = self._replay(execution)
+        replay.script.append(("say", message))
+        replay.blobs.append(blobs)
 
     def seal(self, execution: Execution) -> int:
         replay = self._replay(execution)
@@ -84,6 +97,8 @@ class ScriptedOutbox(Outbox):
         elif kind == "event":
             super().event(execution, data)
             replay.spoken += 1
+        elif kind == "say":
+            super().say(execution, data, replay.blobs.popleft())
         else:
             super().answer(execution, data)
         self.queued = self.queued or kind != "seal"

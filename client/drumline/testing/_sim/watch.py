@@ -35,6 +35,7 @@ from drumline_protocol.facts import (
     PlanMade,
     RunFinished,
     RunStarted,
+    TaskCalled,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
@@ -116,6 +117,8 @@ class LogWatch:
             if kind is TaskFinished and track.executor:
                 demand(fact.executor == track.executor, f"I4: {text} by {fact.executor}, not {track.executor}")
             track.over = True
+        elif kind is TaskCalled:
+            self._called(fact, where)
         elif kind is AttemptRetracted:
             track = self.tasks[fact.task]
             demand(not track.over, f"{where}: {track.name} is retracted when it was over")
@@ -145,6 +148,13 @@ class LogWatch:
             self.noticed += "came after its result" in fact.text  # list edges that never fired are told of too
         elif kind is RunFinished:
             self.ended = True
+
+    def _called(self, fact: TaskCalled, where: str) -> None:
+        caller = self.tasks[fact.caller]
+        text = f"{where}: call {fact.path[2]} of {caller.name}"
+        demand(not caller.over, f"{text}, when that was over")
+        demand(fact.task not in self.tasks, f"{text} is made twice")
+        self.tasks[fact.task] = _Track(fact.ns, fact.name)
 
     def _emitted(self, fact: Emitted, where: str) -> None:
         track = self.tasks.get(fact.task)

@@ -1,26 +1,31 @@
 """A worker of the simulated cluster: the production service with all its parts; the simulator is its threads.
 
-A node runs at one stroke when its entry was taken, but what it emits and answers is kept as a script, and goes into
-the outbox line by line in steps of the simulator. So a crash or a pause falls between any two of them.
+A node runs at one stroke when its entry was taken, or up to the first call of a `@task` whose result it lacks. But what
+it emits and answers is kept as a script, and goes into the outbox line by line in steps of the simulator. So a crash or
+a pause falls between any two of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import Any
 
 from drumline.testing._sim.mercy import Mercy
 from drumline.testing._sim.network import SimServer
 from drumline.testing._sim.scripted import Replay, ScriptedOutbox
+from drumline.testing._sim.turns import LoopTurn, SimCalls, ThreadTurn
 from drumline.testing.faults import Faults
+from drumline_graph.functional import tasks_exist
 from drumline_protocol import wire
 from drumline_protocol.errors import NoBroker
 from drumline_protocol.facts import CUSTOM
 from drumline_protocol.limits import TASK_LEASE_MS
 from drumline_transport.broker import Delivery
 from drumline_transport.memory import MemoryBroker
+from drumline_worker.job import Job
 from drumline_worker.loop import shared_loop
 from drumline_worker.outbox import Batch, Execution
 from drumline_worker.registry import Registry
@@ -68,15 +73,21 @@ class WorkerBroker(MemoryBroker):
 
 
 class StrokeLoop:
-    """Stands in for a worker's event loop: a coroutine runs to its end before `submit` returns."""
+    """Stands in for a worker's event loop: a coroutine runs to its end before `submit` returns, or until it waits."""
 
     def __init__(self) -> None:
         self.ran = False
+        #: calls of the worker, and the execution that is begun just now; None: no code of this process calls any
+        self.calls: SimCalls | None = None
+        self.begins: Execution | None = None
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run it on the shared loop of this process, whose thread the simulator waits for."""
         self.ran = True
-        shared_loop().submit(coroutine).result()
+        if self.calls is None or self.begins is None:
+            shared_loop().submit(coroutine).result()
+        else:
+            self.calls.begin(self.begins, LoopTurn(self.begins, coroutine))
 
 
 class SimWorker:
@@ -110,6 +121,8 @@ class SimWorker:
         self.service = Worker(self.broker, registry, name, settings, outbox=self.outbox)
         loop: Any = self._loop
         self.service.runner._loop = loop
+        codec = self.service.runner._codec
+        self._calls = codec.calls = self.service.ear._calls = SimCalls(codec.calls)
         self.keep_at_ms = server.now_ms
         self.paused_until_ms: int | None = None
         self.on_run: Callable[[SimWorker, Execution], None] = lambda _worker, _execution: None
@@ -143,9 +156,10 @@ class SimWorker:
     def can_take(self) -> bool:
         if self.service.runner.suspects.in_hand:
             return True
-        if self.service.table.free <= 0:
+        free, pools = self.service.runner._free()
+        if free <= 0:
             return False
-        found = (self.server.tasks.get(pool) for pool in self._pools)
+        found = (self.server.tasks.get(pool) for pool in pools)
         return any(tasks is not None and tasks.stream.last > tasks.delivered for tasks in found)
 
     @property
@@ -182,9 +196,10 @@ class SimWorker:
         while self.service.runner.taken:
             execution, message = self.service.runner.taken.popleft()
             self._loop.ran = False
+            self._loop.calls, self._loop.begins = (self._calls, execution) if tasks_exist() else (None, None)
             job = self.service.runner.begin(execution, message)
             if job is not None:
-                self.service.runner.run(execution, job)
+                self._run(execution, job)
             if job is not None or self._loop.ran:
                 if self.rng.random() < self.faults.late_event:
                     self.outbox.event(execution, wire.encode_item(self.codec, CUSTOM, LATE, None))
@@ -193,6 +208,13 @@ class SimWorker:
             begun.add(execution.entry)
             told.append(f"{message.node}:{execution.task[:4]}/{execution.attempt}{again}")
         return "takes " + ", ".join(told)
+
+    def _run(self, execution: Execution, job: Job) -> None:
+        run = partial(self.service.runner.run, execution, job)
+        if tasks_exist():
+            self._calls.begin(execution, ThreadTurn(execution.node, run))
+        else:
+            run()
 
     def speak(self) -> str:
         """The next line of some node's script reaches the outbox."""
@@ -217,15 +239,18 @@ class SimWorker:
         """Beat, renew, cancel what is lost."""
         self.keep_at_ms = self.server.now_ms + KEEP_MS
         self.service.keeper.turn()
+        self._calls.settle_cancelled()
         return f"renews, holds {self.running}"
 
     def listen(self) -> str:
-        """Hear what is cancelled."""
+        """Hear what is cancelled, and which calls have ended."""
         self.service.ear.listen(0)
+        self._calls.settle_cancelled()
         return "hears what is cancelled"
 
     def die(self) -> Batch | None:
         """The process is gone; a batch that was on its way may still arrive, whole or without its acknowledgements."""
+        self._calls.end()
         batch = self.sending
         if batch is None or self.rng.random() < 0.5:
             return None

@@ -9,7 +9,8 @@ streams give the same lines if and only if they agree on:
 * that `values` closes the step, after every result and before the next step's starts (O5, O7);
 * every payload (see `normal.show`).
 
-How the events of different tasks of one step interleave (O4) is lost on purpose. A custom event does not say which task
+How the events of different tasks of one step interleave (O4) is lost on purpose. A called `@task` belongs to the step
+of its caller; which call is which is told by names and arguments. A custom event does not say which task
 wrote it: it is given to the step's only task, else to the task named by the payload's "lane" key; what is left, or what
 several tasks of one name wrote, is compared as a multiset within the step.
 
@@ -37,6 +38,7 @@ class _Task:
     entries: list[tuple[float, str | _Level]] = field(default_factory=list)
     done: bool = False
     failed: bool = False
+    called: bool = False
 
     def lines(self, tree: Tree) -> Iterator[str]:
         entries = [entry for _, entry in sorted(self.entries, key=lambda pair: pair[0])]
@@ -64,6 +66,11 @@ class _Step:
     loose: dict[str, list[str]] = field(default_factory=dict)
     tail: list[str] = field(default_factory=list)
     running: bool = False
+
+    def in_order(self) -> list[_Task]:
+        """Planned tasks as they started, then called ones by their names and arguments: those start when they like."""
+        called = sorted((task for task in self.tasks.values() if task.called), key=lambda task: task.label)
+        return [*(task for task in self.tasks.values() if not task.called), *called]
 
     def named(self, name: str) -> list[_Task]:
         return [task for task in self.tasks.values() if task.name == name]
@@ -130,7 +137,7 @@ class Tree:
         text = f"{item.mode} {show_payload(item.mode, item.payload)}"
         payload = item.payload["payload"] if item.mode == "debug" else item.payload
         if item.mode in ("tasks", "debug") and "triggers" in payload:
-            self._start(level, payload, text)
+            self._start(level, number, payload, text)
             return
         step = level.step
         step.running = True
@@ -152,16 +159,21 @@ class Tree:
             else:
                 step.loose.setdefault(lane, []).append(text)
 
-    def _start(self, level: _Level, payload: Mapping[str, Any], text: str) -> None:
-        if not level.steps or level.step.running:
+    def _start(self, level: _Level, number: int, payload: Mapping[str, Any], text: str) -> None:
+        called = bool(level.steps) and _is_call(level.step, payload)
+        if not level.steps or (level.step.running and not called):
             level.steps.append(_Step())
         step, id_, name = level.step, payload["id"], payload["name"]
         if id_ not in step.tasks:
-            level.names[name] += 1
+            shown = f"{name}{show(payload['input'])}" if called else name
+            level.names[shown] += 1
             prefix = f"{level.label}/" if level.label else ""
-            self.ids[id_] = f"{prefix}{name}#{level.names[name]}"
-            step.tasks[id_] = _Task(id_, name, self.ids[id_])
-        step.starts.append(f"start {text}")
+            self.ids[id_] = f"{prefix}{shown}#{level.names[shown]}"
+            step.tasks[id_] = _Task(id_, name, self.ids[id_], called=called)
+        if called:
+            step.tasks[id_].entries.append((number, f"start {text}"))
+        else:
+            step.starts.append(f"start {text}")
 
     def _result(self, step: _Step, number: int, payload: Mapping[str, Any], text: str) -> None:
         task = step.tasks.get(payload["id"])
@@ -208,8 +220,9 @@ class Tree:
         self._give_left_updates(step)
         # A run may also end before the result of the task that failed is delivered.
         cut_off = last and self.ended_badly and not all(task.done for task in step.tasks.values())
-        racy = cut_off or any(task.failed for task in step.tasks.values())
-        for task in step.tasks.values():
+        # The error of a call is its caller's, who may go on.
+        racy = cut_off or any(task.failed and not task.called for task in step.tasks.values())
+        for task in step.in_order():
             lines = list(task.lines(self))
             if racy:
                 self.racy[task.label] = lines if task.done else None
@@ -238,8 +251,8 @@ class Tree:
         step.updates.clear()
 
     def _orphans(self) -> Iterator[str]:
-        """Levels whose task never started: a fault, or a stream without start events."""
-        for ns, level in self.levels.items():
+        """Levels whose task never started: custom events of called tasks, a fault, or a stream without start events."""
+        for ns, level in sorted(self.levels.items(), key=lambda pair: pair[1].label):
             if ns and self._orphan(ns):
                 yield from self.level_lines(level)
 
@@ -251,6 +264,15 @@ class Tree:
             for task in step.tasks.values()
             for _, entry in task.entries
         )
+
+
+def _is_call(step: _Step, payload: Mapping[str, Any]) -> bool:
+    """Whether a start is that of a called `@task`: its caller, of the same superstep, is at work."""
+    given = payload["input"]
+    looks = tuple(payload["triggers"]) == ("__pregel_push",) and type(given) is tuple and len(given) == 2
+    if not looks or type(given[0]) is not tuple or type(given[1]) is not dict or step.tail:
+        return False
+    return any(not task.done for task in step.tasks.values())
 
 
 def _parent(ns: tuple[str, ...]) -> tuple[str, ...]:

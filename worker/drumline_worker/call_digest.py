@@ -1,4 +1,4 @@
-"""What tells one call of a `@task` from another, where its caller runs again on a thread. Pure."""
+"""What tells one call of a `@task` from another, where its caller runs again. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from drumline_protocol.in_order import in_order
 def digest_of_call(program: Program, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
     """The name, and a digest of the arguments. What the codec does not take has none: then the name alone tells."""
     try:
-        data = in_order(_codec_of(program).encode([list(args), kwargs]))
+        data = _codec_of(program).encode([list(args), kwargs])
     except Exception:  # arguments are the user's, and so are encoders of them
         return (node.name,)
-    return node.name, blake2b(data, digest_size=8).hexdigest()
+    return digest_of_encoded(node.name, data)
+
+
+def digest_of_encoded(name: str, data: bytes) -> tuple[str, ...]:
+    """The same for arguments that are encoded already."""
+    return name, blake2b(in_order(data), digest_size=8).hexdigest()
 
 
 @once_per_object
