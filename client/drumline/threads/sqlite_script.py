@@ -11,14 +11,16 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from drumline.threads.encoding import PLAIN
+from drumline.threads.encoder import PLAIN
 from drumline.threads.rows import (
     APPENDS,
+    NOTHING_KNOWN,
     REPLACES,
     Cell,
     CheckpointRow,
     Found,
     Kept,
+    Known,
     Place,
     Row,
     Slot,
@@ -26,6 +28,7 @@ from drumline.threads.rows import (
     Wanted,
     WritesRow,
     Written,
+    first_wanted,
     needed,
 )
 from drumline_protocol.errors import ThreadConflict
@@ -43,11 +46,12 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS drumline_scopes ("
     "scope INTEGER PRIMARY KEY AUTOINCREMENT, thread TEXT NOT NULL, ns TEXT NOT NULL, UNIQUE (thread, ns))",
     # id: of the checkpoint. name: the channel of a value, the task of a write. ref: the parent of a checkpoint or a
-    # value, the channel of a write. text: the graph of a checkpoint, the path of a task. run: that of a checkpoint
+    # value, the channel of a write. text: the graph of a checkpoint, the path of a task. run: that of a checkpoint; of
+    # a write the checkpoint whose values it names
     "CREATE TABLE IF NOT EXISTS drumline_rows ("
     "scope INTEGER NOT NULL, id NOT NULL, kind INTEGER NOT NULL, name NOT NULL, idx INTEGER NOT NULL, "
     "ref NOT NULL, text TEXT, run TEXT, data BLOB NOT NULL, UNIQUE (scope, id, kind, name, idx))",
-    "CREATE INDEX IF NOT EXISTS drumline_runs ON drumline_rows (run) WHERE run IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS drumline_runs ON drumline_rows (run) WHERE kind = 0 AND run IS NOT NULL",
 )
 CHECKPOINT, VALUE, WRITE = 0, 1, 2
 
@@ -114,7 +118,7 @@ def _write_checkpoint(scope: int, row: CheckpointRow) -> Script[None]:
         newest = unpacked(there[0][0]) if there else ""
         if newest not in (row.behind, row.id):
             raise ThreadConflict(row.thread, row.ns, newest, row.behind)
-    data = PLAIN.encode([row.facts, row.metadata, _plain_cells(row.cells)])
+    data = PLAIN.encode([row.facts, row.metadata, _plain_cells(row)])
     values = (scope, packed(row.id), CHECKPOINT, "", 0, packed(row.parent), row.graph, row.run or None, data)
     yield f"INSERT OR REPLACE {_INTO}", values
 
@@ -134,25 +138,30 @@ def _write_writes(scope: int, row: WritesRow) -> Script[None]:
     for slot in row.slots:
         verb = "INSERT OR REPLACE" if slot.place < 0 else "INSERT OR IGNORE"
         index = slot.place if slot.place < 0 else slot.place + shift
-        yield f"{verb} {_INTO}", (*place, index, slot.channel, row.path, None, slot.data)
+        made = packed(slot.made) if slot.made else None
+        yield f"{verb} {_INTO}", (*place, index, slot.channel, row.path, made, slot.data)
 
 
-def _plain_cells(cells: dict[str, Cell]) -> dict[str, Any]:
+def _plain_cells(row: CheckpointRow) -> dict[str, Any]:
+    """Cells as a row has them: an id that is the row's own, or that was said just before, is left out."""
     plain: dict[str, Any] = {}
-    for channel, cell in cells.items():
+    for channel, cell in row.cells.items():
         if type(cell) is Kept:
-            plain[channel] = [packed(cell.made), packed(cell.base) if cell.base != cell.made else 0, *cell[2:]]
+            made = packed(cell.made) if cell.made != row.id else 0
+            plain[channel] = [made, packed(cell.base) if cell.base != cell.made else 0, cell.bytes]
+            if cell.value_bytes != cell.bytes:
+                plain[channel].append(cell.value_bytes)
         else:
             plain[channel] = cell
     return plain
 
 
-def _cells(plain: dict[str, Any]) -> dict[str, Cell]:
+def _cells(plain: dict[str, Any], id_: str) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
     for channel, cell in plain.items():
         if type(cell) is list:
-            made = unpacked(cell[0])
-            cells[channel] = Kept(made, unpacked(cell[1]) if cell[1] else made, *cell[2:])
+            made = unpacked(cell[0]) if cell[0] else id_
+            cells[channel] = Kept(made, unpacked(cell[1]) if cell[1] else made, cell[2], cell[-1])
         else:
             cells[channel] = cell
     return cells
@@ -161,12 +170,12 @@ def _cells(plain: dict[str, Any]) -> dict[str, Cell]:
 # -- reading ------------------------------------------------------------------------------------------
 
 
-def find(thread: str, ns: str, checkpoint: str) -> Script[Found | None]:
+def find(thread: str, ns: str, checkpoint: str, known: Known = NOTHING_KNOWN) -> Script[Found | None]:
     """A checkpoint with all that belongs to it, in two statements; without an id the newest one."""
     rows = yield from page(Wanted(thread, ns, checkpoint or None), 1)
     if not rows:
         return None
-    return (yield from fill(rows[0]))
+    return (yield from fill(rows[0], known))
 
 
 _FROM = "drumline_rows c JOIN drumline_scopes s ON s.scope = c.scope"
@@ -194,34 +203,45 @@ def page(wanted: Wanted, size: int) -> Script[list[CheckpointRow]]:
 def _checkpoint_row(row: tuple[Any, ...]) -> CheckpointRow:
     thread, ns, id_, parent, graph, run, data = row
     facts, metadata, cells = PLAIN.decode(data)
-    return CheckpointRow(thread, ns, unpacked(id_), unpacked(parent), graph, run or "", facts, metadata, _cells(cells))
+    own = unpacked(id_)
+    return CheckpointRow(thread, ns, own, unpacked(parent), graph, run or "", facts, metadata, _cells(cells, own))
 
 
 _WHERE = f"FROM drumline_rows WHERE scope = ({_SCOPE})"
-_PARTS = "kind, id, name, idx, ref, text, data"
+_PARTS = "kind, id, name, idx, ref, text, run, data"
 _NEWEST = f"SELECT * FROM (SELECT {_PARTS} {_WHERE} AND kind = {CHECKPOINT} ORDER BY id DESC LIMIT 1)"
 _WRITES = f"SELECT {_PARTS} {_WHERE} AND id = ? AND kind = {WRITE}"
+_NAMED = (
+    f"SELECT {_PARTS} {_WHERE} AND kind = {VALUE} "
+    f"AND id IN (SELECT run {_WHERE} AND id = ? AND kind = {WRITE} AND run IS NOT NULL)"
+)
 _VALUES = f"SELECT {_PARTS} {_WHERE} AND id BETWEEN ? AND ? AND kind = {VALUE} AND name = ?"
+_VALUES_BEHIND = f"SELECT {_PARTS} {_WHERE} AND id > ? AND id <= ? AND kind = {VALUE} AND name = ?"
 
 
-def fill(row: CheckpointRow) -> Script[Found]:
+def fill(row: CheckpointRow, known: Known = NOTHING_KNOWN) -> Script[Found]:
     """A checkpoint row with all that belongs to it."""
-    place = row.thread, row.ns
-    parts: list[tuple[str, tuple[Any, ...]]] = [(_NEWEST, place), (_WRITES, (*place, packed(row.id)))]
+    place, id_ = (row.thread, row.ns), packed(row.id)
+    parts: list[tuple[str, tuple[Any, ...]]] = [(_NEWEST, place), (_WRITES, (*place, id_))]
+    parts.append((_NAMED, (*place, *place, id_)))
     for channel, cell in row.cells.items():
         if type(cell) is Kept:
-            parts.append((_VALUES, (*place, packed(cell.base), packed(cell.made), channel)))
+            first, is_known = first_wanted(cell, known, channel)
+            if not (is_known and first == cell.made):
+                sql = _VALUES_BEHIND if is_known else _VALUES
+                parts.append((sql, (*place, packed(first), packed(cell.made), channel)))
     found = Found(row, row.id)
     left = iter(parts)
     while some := list(islice(left, _PARTS_MAX)):
         rows = yield " UNION ALL ".join(sql for sql, _ in some), [value for _, values in some for value in values]
-        for kind, id_, name, index, ref, text, data in rows:
+        for kind, at, name, index, ref, text, made, data in rows:
             if kind == CHECKPOINT:
-                found.newest = unpacked(id_)
+                found.newest = unpacked(at)
             elif kind == VALUE:
-                found.values.append(ValueRow(row.thread, row.ns, name, unpacked(id_), unpacked(ref), data))
+                found.values.append(ValueRow(row.thread, row.ns, name, unpacked(at), unpacked(ref), data))
             else:
-                found.written.append(Written(unpacked(name), text, Slot(index, ref, data)))
+                slot = Slot(index, ref, data, unpacked(made) if made is not None else "")
+                found.written.append(Written(unpacked(name), text, slot))
     return found
 
 
@@ -262,7 +282,7 @@ def drop(runs: Sequence[str], but_newest_of: Sequence[str], places: Sequence[Pla
         for (scope,) in (yield _SCOPE, (thread, ns)):
             gone.setdefault(scope, []).append(packed(id_))
     for run in runs:
-        for scope, id_ in (yield "SELECT scope, id FROM drumline_rows WHERE run = ?", (run,)):
+        for scope, id_ in (yield f"SELECT scope, id FROM drumline_rows WHERE kind = {CHECKPOINT} AND run = ?", (run,)):
             gone.setdefault(scope, []).append(id_)
     for thread in but_newest_of:
         for (scope,) in (yield "SELECT scope FROM drumline_scopes WHERE thread = ?", (thread,)):
@@ -275,14 +295,19 @@ def drop(runs: Sequence[str], but_newest_of: Sequence[str], places: Sequence[Pla
 def _drop(scope: int, ids: Sequence[Any]) -> Script[None]:
     for id_ in ids:
         yield f"DELETE FROM drumline_rows WHERE scope = ? AND id = ? AND kind != {VALUE}", (scope, id_)
-    left = yield f"SELECT data FROM drumline_rows WHERE scope = ? AND kind = {CHECKPOINT}", (scope,)
+    left = yield f"SELECT id, data FROM drumline_rows WHERE scope = ? AND kind = {CHECKPOINT}", (scope,)
     if not left:
         for table in ("drumline_rows", "drumline_scopes"):
             yield f"DELETE FROM {table} WHERE scope = ?", (scope,)
         return
     stored = yield f"SELECT name, id, ref FROM drumline_rows WHERE scope = ? AND kind = {VALUE}", (scope,)
     parents = {(channel, unpacked(made)): unpacked(parent) for channel, made, parent in stored}
-    keep = needed((_cells(PLAIN.decode(data)[2]) for (data,) in left), parents)
+    named = yield (
+        f"SELECT DISTINCT run FROM drumline_rows WHERE scope = ? AND kind = {WRITE} AND run IS NOT NULL",
+        (scope,),
+    )
+    manifests = (_cells(PLAIN.decode(data)[2], unpacked(id_)) for id_, data in left)
+    keep = needed(manifests, parents, {unpacked(made) for (made,) in named})
     for channel, made in parents.keys() - keep:
         of_value = f"scope = ? AND id = ? AND kind = {VALUE} AND name = ?"
         yield f"DELETE FROM drumline_rows WHERE {of_value}", (scope, packed(made), channel)
