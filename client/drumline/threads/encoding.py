@@ -12,8 +12,9 @@ from drumline.threads.growth import change_of, noted, only_grows
 from drumline.threads.packed_facts import decode_facts, encode_facts
 from drumline.threads.rows import Cell, CheckpointRow, Data, Found, Kept, Private, Row, ValueRow
 from drumline.threads.seen import Look, Unseen
-from drumline.threads.written import NAMED_BYTES_MIN, Carried, pending_of
+from drumline.threads.written import NAMED_BYTES_MIN, Carried, Named, pending_of
 from drumline_graph.channels.base import MISSING
+from drumline_graph.constants import START
 from drumline_graph.delta import SET, Change
 from drumline_graph.program import Program
 from drumline_graph.superstep import path_key_of
@@ -88,7 +89,7 @@ def checkpoint_rows(
         values[channel] = noted(value)
         if new is not None:
             rows.append(new)
-            if len(new.data) >= NAMED_BYTES_MIN:
+            if len(new.data) >= NAMED_BYTES_MIN and channel != START:
                 parts[channel] = change[1] if new.parent else value
     row = CheckpointRow(
         thread,
@@ -218,13 +219,15 @@ def cells_of(encoder: Encoder, found: Found, look: Look | None = None) -> dict[s
         if type(cell) is not Kept:
             cells[channel] = encoder.value(cell)  # type: ignore[arg-type]
         elif look is None:
-            cells[channel] = _assembled(encoder, by_channel.get(channel, {}), cell)
+            cells[channel] = _assembled(encoder, found, by_channel.get(channel, {}), cell)
         else:
-            cells[channel] = _looked_at(encoder, by_channel.get(channel, {}), channel, cell, look)
+            cells[channel] = _looked_at(encoder, found, by_channel.get(channel, {}), channel, cell, look)
     return cells
 
 
-def _looked_at(encoder: Encoder, rows: Mapping[str, ValueRow], channel: str, cell: Kept, look: Look) -> Any:
+def _looked_at(
+    encoder: Encoder, found: Found, rows: Mapping[str, ValueRow], channel: str, cell: Kept, look: Look
+) -> Any:
     """The value of a cell for its reader alone; `look` notes what was seen."""
     seen = look.before.get(channel)
     if seen is not None and seen.pristine is not None and cell.base <= seen.made <= cell.made:
@@ -235,16 +238,19 @@ def _looked_at(encoder: Encoder, rows: Mapping[str, ValueRow], channel: str, cel
             seen = seen.after([_change(encoder, data) for data in deltas], cell)
         look.now[channel] = seen
         return seen.pristine.clone()  # type: ignore[union-attr]
-    return look.value(channel, cell, _assembled(encoder, rows, cell))
+    return look.value(channel, cell, _assembled(encoder, found, rows, cell))
 
 
-def _assembled(encoder: Encoder, rows: Mapping[str, ValueRow], cell: Kept) -> Any:
+def _assembled(encoder: Encoder, found: Found, rows: Mapping[str, ValueRow], cell: Kept) -> Any:
     """The value of a cell: its base, and the changes from there on."""
     deltas, at = _deltas(rows, cell.made)
     base = rows.get(at)
     if base is None or base.parent:
         raise ThreadDamaged(cell.made)
-    return patched(encoder.value(base.data), [_change(encoder, data) for data in deltas])
+    value = encoder.value(base.data)
+    if base.names:
+        value = dict(Named(encoder, found.values).values(value, base.names))
+    return patched(value, [_change(encoder, data) for data in deltas])
 
 
 def _deltas(rows: Mapping[str, ValueRow], made: str, known: str = "") -> tuple[list[Data], str]:

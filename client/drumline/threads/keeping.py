@@ -9,10 +9,11 @@ from drumline.threads.encoder import PLAIN, Encoder
 from drumline.threads.encoding import Standing, checkpoint_rows, saved_of
 from drumline.threads.loading import program_at
 from drumline.threads.packed_facts import decode_facts
-from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
+from drumline.threads.rows import CheckpointRow, Found, Row, Rows, ValueRow, Wanted
 from drumline.threads.seen import Look, Seen, Unseen
 from drumline.threads.store import Threads, followed, threads_of
-from drumline.threads.written import Carried, writes_row
+from drumline.threads.written import Carried, name_input, writes_row
+from drumline_graph.constants import START
 from drumline_graph.program import Program
 from drumline_graph.weakly import once_per_object
 from drumline_protocol.checkpoints import Checkpoint, Save, Saved, TaskWrites, fingerprint_kept
@@ -170,6 +171,7 @@ class KeptThreads:
             return self._theirs.prepare(thread, saves)
         rows: list[Row | TaskWrites] = []
         carried: dict[tuple[str, str], Carried] = {}
+        inputs: dict[tuple[str, str], Any] = {}
         for each in saves:
             place = thread, each.ns
             standing = self._standing.get(place)
@@ -180,15 +182,25 @@ class KeptThreads:
                     self._encoder, self._at(each.ns) or self._program, thread, each, standing, self._graph
                 )
                 rows += new
+                inputs[each.ns, each.id] = each.cells.get(START)
             else:
                 rows.append(each)  # type: ignore[arg-type]
                 standing.note(each.writes)  # type: ignore[union-attr]
-        return [
-            writes_row(self._encoder, thread, row, carried.get((row.ns, row.checkpoint)))
-            if type(row) is TaskWrites
-            else row
-            for row in rows
-        ]
+        return [self._row(thread, row, inputs, carried) for row in rows]
+
+    def _row(
+        self,
+        thread: str,
+        row: Row | TaskWrites,
+        inputs: Mapping[tuple[str, str], Any],
+        carried: Mapping[tuple[str, str], Carried],
+    ) -> Row:
+        """A row of a batch. What a task wrote, and an input, name what the checkpoint behind them holds."""
+        if type(row) is TaskWrites:
+            return writes_row(self._encoder, thread, row, carried.get((row.ns, row.checkpoint)))
+        if type(row) is ValueRow and row.channel == START and (row.ns, row.made) in carried:
+            name_input(self._encoder, row, inputs[row.ns, row.made], carried[row.ns, row.made])
+        return row  # type: ignore[return-value]
 
     def skip(self, thread: str, saves: Sequence[Save]) -> None:
         """These are not kept, but what comes next stands on them."""

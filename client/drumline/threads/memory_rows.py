@@ -116,7 +116,8 @@ class MemoryRows:
                 return Found(row, row.id)
             written = list(scope.written.get(row.id, {}).values())
             values = _stands_on(scope, row, known)
-            for made in {each.slot.made for each in written if each.slot.made}:
+            named = {each.slot.made for each in written} | {value.names for value in values}
+            for made in named - {""}:
                 values += scope.values.get(made, {}).values()
             return Found(row, scope.newest, values, written)
 
@@ -222,8 +223,11 @@ def _drop(scope: _Scope, gone: Iterable[str]) -> None:
     parents: dict[Name, str] = {
         (channel, made): row.parent for made, rows in scope.values.items() for channel, row in rows.items()
     }
+    names: dict[Name, str] = {
+        (channel, made): row.names for made, rows in scope.values.items() for channel, row in rows.items() if row.names
+    }
     named = {each.slot.made for written in scope.written.values() for each in written.values()}
-    keep = needed([row.cells for row in scope.checkpoints.values()], parents, named)
+    keep = needed([row.cells for row in scope.checkpoints.values()], parents, names, named)
     for channel, made in parents.keys() - keep:
         del scope.values[made][channel]
     scope.values = {made: rows for made, rows in scope.values.items() if rows}

@@ -53,14 +53,24 @@ def encode_facts(facts: Mapping[str, Any]) -> bytes:
 
 def decode_facts(data: bytes) -> dict[str, Any]:
     """The facts in these bytes. DecodeError."""
-    found: Any = _PLAIN.decode(data)
-    if isinstance(found, dict):
+    found = _PLAIN.decode(data)
+    if type(found) is dict:
         return found
-    names, source, step, at, versions, seen, updated, tasks, parents, fingerprint = [
-        *found,
-        *[None] * (10 - len(found)),
-    ]
+    return _unpacked(*found)
 
+
+def _unpacked(
+    names: list[str],
+    source: Any,
+    step: int,
+    at: float,
+    versions: list[Any],
+    seen: list[Any],
+    updated: list[int] | None = None,
+    tasks: list[Any] | None = None,
+    parents: Any = None,
+    fingerprint: str | None = None,
+) -> dict[str, Any]:
     def named(numbers: list[Any]) -> dict[str, Any]:
         return {names[n]: version for n, version in zip(numbers[::2], numbers[1::2], strict=True)}
 

@@ -11,7 +11,7 @@ its deltas, and a cell that did not change costs a later checkpoint no more than
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -90,7 +90,10 @@ class CheckpointRow:
 
 @dataclass(slots=True)
 class ValueRow:
-    """One version of a cell. `parent` is the checkpoint that made the version before; "" for a base."""
+    """One version of a cell. `parent` is the checkpoint that made the version before; "" for a base.
+
+    `names` is the checkpoint whose value rows hold what the data of an input names (`drumline.threads.written`).
+    """
 
     thread: str
     ns: str
@@ -98,6 +101,7 @@ class ValueRow:
     made: str
     parent: str
     data: Data
+    names: str = ""
 
 
 class Slot(NamedTuple):
@@ -269,10 +273,12 @@ class Rows(Protocol):
 Name = tuple[str, str]
 
 
-def needed(manifests: Iterable[dict[str, Cell]], parents: Mapping[Name, str], named: Collection[str]) -> set[Name]:
+def needed(
+    manifests: Iterable[dict[str, Cell]], parents: Mapping[Name, str], names: Mapping[Name, str], named: Iterable[str]
+) -> set[Name]:
     """The value rows that these cells stand on, and those of the checkpoints `named`, which writes name.
 
-    `parents` has the parent of each value row.
+    `parents` has the parent of each value row, `names` the checkpoint that some of them name.
     """
     stood: set[Name] = set()
     for cells in manifests:
@@ -281,4 +287,5 @@ def needed(manifests: Iterable[dict[str, Cell]], parents: Mapping[Name, str], na
             while made and (channel, made) not in stood:
                 stood.add((channel, made))
                 made = parents.get((channel, made), "")
-    return stood | {name for name in parents if name[1] in named}
+    mades = {*named, *(made for name, made in names.items() if name in stood)}
+    return stood | {name for name in parents if name[1] in mades}

@@ -31,14 +31,16 @@ from drumline.threads.rows import (
     first_wanted,
     needed,
 )
+from drumline_graph.constants import START
 from drumline_protocol.errors import ThreadConflict
 
 T = TypeVar("T")
 #: yields (statement, parameters), is sent its rows
 Script = Generator[tuple[str, Sequence[Any]], list[tuple[Any, ...]], T]
 
-#: Readers do not wait for a writer; what is deleted is overwritten, so that no byte of it stays in the file.
-SETTINGS = ("PRAGMA journal_mode = WAL", "PRAGMA secure_delete = ON")
+#: A transaction writes whole pages, and most of them add some hundred bytes: so a new file has small pages. Readers do
+#: not wait for a writer. What is deleted is overwritten, so that no byte of it stays in the file.
+SETTINGS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = WAL", "PRAGMA secure_delete = ON")
 
 #: Names that LangGraph's saver, whose tables may lie in the same file, does not use. All rows of a namespace lie in one
 #: table in the order of their making: so what a superstep adds lies together, and few pages are written for it.
@@ -47,7 +49,7 @@ SCHEMA = (
     "scope INTEGER PRIMARY KEY AUTOINCREMENT, thread TEXT NOT NULL, ns TEXT NOT NULL, UNIQUE (thread, ns))",
     # id: of the checkpoint. name: the channel of a value, the task of a write. ref: the parent of a checkpoint or a
     # value, the channel of a write. text: the graph of a checkpoint, the path of a task. run: that of a checkpoint; of
-    # a write the checkpoint whose values it names
+    # values and writes the checkpoint whose values they name
     "CREATE TABLE IF NOT EXISTS drumline_rows ("
     "scope INTEGER NOT NULL, id NOT NULL, kind INTEGER NOT NULL, name NOT NULL, idx INTEGER NOT NULL, "
     "ref NOT NULL, text TEXT, run TEXT, data BLOB NOT NULL, UNIQUE (scope, id, kind, name, idx))",
@@ -90,14 +92,15 @@ def write(rows: Sequence[Row]) -> Script[None]:
     """Keep these rows. ThreadConflict if a row is not behind the checkpoint that it must be behind."""
     scopes: dict[tuple[str, str], int] = {}
     for row in rows:
-        place = row.thread, row.ns
-        scope = scopes.get(place)
+        at = row.thread, row.ns
+        scope = scopes.get(at)
         if scope is None:
-            scope = scopes[place] = yield from _scope_of(place)
+            scope = scopes[at] = yield from _scope_of(at)
         if type(row) is CheckpointRow:
             yield from _write_checkpoint(scope, row)
         elif type(row) is ValueRow:
-            values = (scope, packed(row.made), VALUE, row.channel, 0, packed(row.parent), None, None, row.data)
+            place, names = (scope, packed(row.made), VALUE), packed(row.names) if row.names else None
+            values = (*place, row.channel, 0, packed(row.parent), None, names, row.data)
             yield f"INSERT OR REPLACE {_INTO}", values
         elif type(row) is WritesRow:
             yield from _write_writes(scope, row)
@@ -213,7 +216,7 @@ _NEWEST = f"SELECT * FROM (SELECT {_PARTS} {_WHERE} AND kind = {CHECKPOINT} ORDE
 _WRITES = f"SELECT {_PARTS} {_WHERE} AND id = ? AND kind = {WRITE}"
 _NAMED = (
     f"SELECT {_PARTS} {_WHERE} AND kind = {VALUE} "
-    f"AND id IN (SELECT run {_WHERE} AND id = ? AND kind = {WRITE} AND run IS NOT NULL)"
+    f"AND id IN (SELECT run {_WHERE} AND id IN (?, ?) AND kind != {CHECKPOINT} AND run IS NOT NULL)"
 )
 _VALUES = f"SELECT {_PARTS} {_WHERE} AND id BETWEEN ? AND ? AND kind = {VALUE} AND name = ?"
 _VALUES_BEHIND = f"SELECT {_PARTS} {_WHERE} AND id > ? AND id <= ? AND kind = {VALUE} AND name = ?"
@@ -223,7 +226,8 @@ def fill(row: CheckpointRow, known: Known = NOTHING_KNOWN) -> Script[Found]:
     """A checkpoint row with all that belongs to it."""
     place, id_ = (row.thread, row.ns), packed(row.id)
     parts: list[tuple[str, tuple[Any, ...]]] = [(_NEWEST, place), (_WRITES, (*place, id_))]
-    parts.append((_NAMED, (*place, *place, id_)))
+    given = row.cells.get(START)
+    parts.append((_NAMED, (*place, *place, id_, packed(given.made) if type(given) is Kept else id_)))
     for channel, cell in row.cells.items():
         if type(cell) is Kept:
             first, is_known = first_wanted(cell, known, channel)
@@ -238,7 +242,8 @@ def fill(row: CheckpointRow, known: Known = NOTHING_KNOWN) -> Script[Found]:
             if kind == CHECKPOINT:
                 found.newest = unpacked(at)
             elif kind == VALUE:
-                found.values.append(ValueRow(row.thread, row.ns, name, unpacked(at), unpacked(ref), data))
+                names = unpacked(made) if made is not None else ""
+                found.values.append(ValueRow(row.thread, row.ns, name, unpacked(at), unpacked(ref), data, names))
             else:
                 slot = Slot(index, ref, data, unpacked(made) if made is not None else "")
                 found.written.append(Written(unpacked(name), text, slot))
@@ -300,14 +305,15 @@ def _drop(scope: int, ids: Sequence[Any]) -> Script[None]:
         for table in ("drumline_rows", "drumline_scopes"):
             yield f"DELETE FROM {table} WHERE scope = ?", (scope,)
         return
-    stored = yield f"SELECT name, id, ref FROM drumline_rows WHERE scope = ? AND kind = {VALUE}", (scope,)
-    parents = {(channel, unpacked(made)): unpacked(parent) for channel, made, parent in stored}
+    stored = yield f"SELECT name, id, ref, run FROM drumline_rows WHERE scope = ? AND kind = {VALUE}", (scope,)
+    parents = {(channel, unpacked(made)): unpacked(parent) for channel, made, parent, _ in stored}
+    names = {(channel, unpacked(made)): unpacked(run) for channel, made, _, run in stored if run is not None}
     named = yield (
         f"SELECT DISTINCT run FROM drumline_rows WHERE scope = ? AND kind = {WRITE} AND run IS NOT NULL",
         (scope,),
     )
     manifests = (_cells(PLAIN.decode(data)[2], unpacked(id_)) for id_, data in left)
-    keep = needed(manifests, parents, {unpacked(made) for (made,) in named})
+    keep = needed(manifests, parents, names, [unpacked(made) for (made,) in named])
     for channel, made in parents.keys() - keep:
         of_value = f"scope = ? AND id = ? AND kind = {VALUE} AND name = ?"
         yield f"DELETE FROM drumline_rows WHERE {of_value}", (scope, packed(made), channel)

@@ -1,14 +1,16 @@
 """What tasks have written, as rows and back. Pure.
 
 What a task has written becomes part of a cell with the next checkpoint. If both are kept at once, the write does not
-repeat that: it names the version of the cell that holds it, and where in it. Versions never change, and stay as long as
-something names them. A write that is kept before the superstep has ended stands for itself.
+repeat that: it names the version of the cell that holds it, and where in it. So does the input of a run, which is a
+cell of its own until the first superstep. Versions never change, and stay as long as something names them. A write that
+is kept before the superstep has ended stands for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from drumline.threads.encoder import Encoder
 from drumline.threads.rows import APPENDS, REPLACES, SEVERAL, Found, Slot, ValueRow, WritesRow
@@ -33,15 +35,55 @@ CONTROL_INDEX = {ERROR: -1, "__scheduled__": -2, INTERRUPT: -3, RESUME: -4, ERRO
 #: less than this is said again: naming it takes about as much
 NAMED_BYTES_MIN = 128
 
+#: parts of what is said of a value that stands for itself: its channel, and itself
+_WITH_VALUE = 2
+_NOTHING = object()
+
 #: as the place in a part: all of it; as the count of items: the item itself, not a list of it
 _ALL, _ITEM = -1, -1
 
 
-class Carried(NamedTuple):
+class Carried:
     """What value rows of one checkpoint hold, by channel: the value of a base, or what a delta adds."""
 
-    made: str
-    parts: Mapping[str, Any]
+    def __init__(self, made: str, parts: Mapping[str, Any]) -> None:
+        self.made = made
+        self._parts = parts
+        #: where the items of a list stand, by their identity
+        self._places: dict[str, dict[int, int]] = {}
+
+    def place(self, channel: str, value: Any) -> tuple[int, int] | None:
+        """Where the very objects of a value stand: the first item, and how many. None: nowhere."""
+        part = self._parts.get(channel, _NOTHING)
+        if value is part:
+            return _ALL, _ALL
+        kind = type(value)
+        if type(part) is list:
+            first = value[0] if kind is list and value else value
+            start = self._place(channel, part, first)
+            if start is None:
+                return None
+            if first is value:
+                return start, _ITEM
+            same = len(value) <= len(part) - start and all(map(operator.is_, part[start : start + len(value)], value))
+            return (start, len(value)) if same else None
+        if kind is not type(part):
+            return None
+        if kind is str or kind is bytes:
+            same = value == part
+        else:
+            same = kind is dict and len(value) == len(part) and all(map(_is_same, value.items(), part.items()))
+        return (_ALL, _ALL) if same else None
+
+    def _place(self, channel: str, part: list[Any], item: Any) -> int | None:
+        places = self._places.get(channel)
+        if places is None:
+            places = self._places[channel] = {id(each): at for at, each in reversed([*enumerate(part)])}
+        return places.get(id(item))
+
+
+def _is_same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
+    return one[0] is other[0] and one[1] is other[1]
 
 
 def writes_row(encoder: Encoder, thread: str, saved: TaskWrites, carried: Carried | None = None) -> WritesRow:
@@ -63,52 +105,29 @@ def writes_row(encoder: Encoder, thread: str, saved: TaskWrites, carried: Carrie
 
 
 def _slot(encoder: Encoder, writes: Sequence[tuple[str, Any]], carried: Carried | None) -> Slot:
-    parts = {} if carried is None else carried.parts
-    rows: list[list[Any]] = []
-    names = False
-    for channel, value in writes:
-        place = _place_in(parts[channel], value) if channel in parts else None
-        rows.append([channel, value] if place is None else [channel, *place])
-        names = names or place is not None
-    if names and carried is not None:
-        return Slot(0, SEVERAL, encoder.data(rows, "writes"), carried.made)
-    if len(rows) == 1:
-        return Slot(0, rows[0][0], encoder.data(rows[0][1], "writes"))
-    return Slot(0, SEVERAL, encoder.data(rows, "writes"))
+    said = None if carried is None else _said(writes, carried)
+    if said is not None and carried is not None:
+        return Slot(0, SEVERAL, encoder.data(said, "writes"), carried.made)
+    if len(writes) == 1:
+        return Slot(0, writes[0][0], encoder.data(writes[0][1], "writes"))
+    return Slot(0, SEVERAL, encoder.data([list(write) for write in writes], "writes"))
 
 
-def _place_in(part: Any, value: Any) -> tuple[int, int] | None:
-    """Where the very objects of a write stand in a part: the first item, and how many. None: nowhere."""
-    kind = type(value)
-    if value is part:
-        return _ALL, _ALL
-    if kind is not type(part):
-        return _item_in(part, value)
-    if kind is str or kind is bytes:
-        return (_ALL, _ALL) if value == part else None
-    if kind is dict:
-        same = len(value) == len(part) and all(
-            one is other and item is there
-            for (one, item), (other, there) in zip(value.items(), part.items(), strict=True)
-        )
-        return (_ALL, _ALL) if same and value else None
-    if kind is list and value:
-        for start in range(len(part) - len(value) + 1):
-            if part[start] is value[0] and all(map(_is, part[start : start + len(value)], value)):
-                return start, len(value)
-    return None
+def _said(values: Iterable[tuple[str, Any]], carried: Carried) -> list[list[Any]] | None:
+    """Values by channel: as they are, or as the place where they stand. None if all stand for themselves."""
+    said: list[list[Any]] = []
+    for channel, value in values:
+        place = carried.place(channel, value)
+        said.append([channel, value] if place is None else [channel, *place])
+    return said if any(len(each) > _WITH_VALUE for each in said) else None
 
 
-def _item_in(part: Any, value: Any) -> tuple[int, int] | None:
-    if type(part) is list:
-        for start, item in enumerate(part):
-            if item is value:
-                return start, _ITEM
-    return None
-
-
-def _is(one: Any, other: Any) -> bool:
-    return one is other
+def name_input(encoder: Encoder, row: ValueRow, value: Any, carried: Carried) -> None:
+    """Let the value row of an input name what the checkpoint behind it holds of that. EncodeError."""
+    if type(value) is dict and all(type(key) is str for key in value):
+        said = _said(value.items(), carried)
+        if said is not None:
+            row.data, row.names = encoder.data(said, "input"), carried.made
 
 
 # -- and back -----------------------------------------------------------------------------------------
@@ -117,22 +136,18 @@ def _is(one: Any, other: Any) -> bool:
 def pending_of(encoder: Encoder, found: Found) -> list[PendingWrite]:
     """What tasks have written on top of a checkpoint, in LangGraph's order. ThreadDamaged for values that are gone."""
     pending: list[PendingWrite] = []
-    named = _Named(encoder, found.values)
+    named = Named(encoder, found.values)
     for each in sorted(found.written, key=lambda each: each.order):
         slot, value = each.slot, encoder.value(each.slot.data)
-        if slot.channel != SEVERAL:
-            pending.append((each.task, slot.channel, value))
-        elif not slot.made:
-            pending += [(each.task, channel, item) for channel, item in value]
+        if slot.channel == SEVERAL:
+            pending += [(each.task, channel, item) for channel, item in named.values(value, slot.made)]
         else:
-            for channel, *said in value:
-                item = said[0] if len(said) == 1 else named.value(channel, slot.made, *said)
-                pending.append((each.task, channel, item))
+            pending.append((each.task, slot.channel, value))
     return pending
 
 
-class _Named:
-    """Values that writes name in value rows. Each write gets objects of its own."""
+class Named:
+    """Values that rows name in value rows. Whoever names one gets objects of its own."""
 
     def __init__(self, encoder: Encoder, rows: Sequence[ValueRow]) -> None:
         self._encoder = encoder
@@ -140,8 +155,11 @@ class _Named:
         #: what of a row is decoded, and has not been given out
         self._left: dict[tuple[str, str], list[Any]] = {}
 
-    def value(self, channel: str, made: str, start: int, count: int) -> Any:
-        """What a write names."""
+    def values(self, said: Iterable[Sequence[Any]], made: str) -> list[tuple[str, Any]]:
+        """What is said of values, with them in their places. ThreadDamaged for one that is gone."""
+        return [(one[0], one[1] if len(one) == _WITH_VALUE else self._value(made, *one)) for one in said]
+
+    def _value(self, made: str, channel: str, start: int, count: int) -> Any:
         if start == _ALL:
             return self._part(channel, made)
         end = start + (1 if count == _ITEM else count)
