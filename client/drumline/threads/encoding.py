@@ -12,7 +12,7 @@ from drumline.threads.growth import change_of, noted, only_grows
 from drumline.threads.packed_facts import decode_facts, encode_facts
 from drumline.threads.rows import Cell, CheckpointRow, Data, Found, Kept, Private, Row, ValueRow
 from drumline.threads.seen import Look, Unseen
-from drumline.threads.written import NAMED_BYTES_MIN, Carried, Named, pending_of
+from drumline.threads.written import Carried, Named, pending_of
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
 from drumline_graph.delta import SET, Change
@@ -22,6 +22,7 @@ from drumline_protocol.cells import decode_change, patched
 from drumline_protocol.checkpoints import Checkpoint, Saved, fingerprint_kept, split_ns
 from drumline_protocol.errors import EncodeError, ThreadDamaged
 from drumline_protocol.facts import PlannedTask
+from drumline_protocol.held import HELD_BYTES_MIN, Holder
 from drumline_protocol.ids import task_id
 
 #: a value up to this size lies in the checkpoint row itself: naming it elsewhere would take as much
@@ -89,7 +90,7 @@ def checkpoint_rows(
         values[channel] = noted(value)
         if new is not None:
             rows.append(new)
-            if len(new.data) >= NAMED_BYTES_MIN and channel != START:
+            if len(new.data) >= HELD_BYTES_MIN and channel != START:
                 parts[channel] = change[1] if new.parent else value
     row = CheckpointRow(
         thread,
@@ -104,7 +105,7 @@ def checkpoint_rows(
         standing.newest,
     )
     after = Standing(checkpoint.id, checkpoint.id, checkpoint.versions, cells, values)
-    return [*rows, row], after, Carried(checkpoint.id, parts)
+    return [*rows, row], after, Carried(checkpoint.id, Holder(parts))
 
 
 def _keep(

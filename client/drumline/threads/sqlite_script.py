@@ -7,7 +7,6 @@ bytes, which sort as their texts do.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -33,6 +32,7 @@ from drumline.threads.rows import (
 )
 from drumline_graph.constants import START
 from drumline_protocol.errors import ThreadConflict
+from drumline_protocol.packed_rows import packed_id, unpacked_id
 
 T = TypeVar("T")
 #: yields (statement, parameters), is sent its rows
@@ -65,26 +65,6 @@ _INTO = f"INTO drumline_rows ({_ALL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PARTS_MAX = 100
 
 
-def packed(id_: str) -> str | bytes:
-    """An id as it is stored."""
-    if len(id_) == 36 and id_[8] == id_[13] == id_[18] == id_[23] == "-":
-        try:
-            data = bytes.fromhex(id_.replace("-", ""))
-        except ValueError:
-            return id_
-        return data if unpacked(data) == id_ else id_
-    return id_
-
-
-@lru_cache(maxsize=2**13)  # each run on a thread reads those of all versions of its cells
-def unpacked(stored: Any) -> str:
-    """An id that was stored."""
-    if isinstance(stored, str):
-        return stored
-    text = stored.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
 # -- writing ------------------------------------------------------------------------------------------
 
 
@@ -99,8 +79,8 @@ def write(rows: Sequence[Row]) -> Script[None]:
         if type(row) is CheckpointRow:
             yield from _write_checkpoint(scope, row)
         elif type(row) is ValueRow:
-            place, names = (scope, packed(row.made), VALUE), packed(row.names) if row.names else None
-            values = (*place, row.channel, 0, packed(row.parent), None, names, row.data)
+            place, names = (scope, packed_id(row.made), VALUE), packed_id(row.names) if row.names else None
+            values = (*place, row.channel, 0, packed_id(row.parent), None, names, row.data)
             yield f"INSERT OR REPLACE {_INTO}", values
         elif type(row) is WritesRow:
             yield from _write_writes(scope, row)
@@ -118,11 +98,11 @@ def _scope_of(place: tuple[str, str]) -> Script[int]:
 def _write_checkpoint(scope: int, row: CheckpointRow) -> Script[None]:
     if row.behind is not None:
         there = yield _NEWEST_ID, (scope,)
-        newest = unpacked(there[0][0]) if there else ""
+        newest = unpacked_id(there[0][0]) if there else ""
         if newest not in (row.behind, row.id):
             raise ThreadConflict(row.thread, row.ns, newest, row.behind)
     data = PLAIN.encode([row.facts, row.metadata, _plain_cells(row)])
-    values = (scope, packed(row.id), CHECKPOINT, "", 0, packed(row.parent), row.graph, row.run or None, data)
+    values = (scope, packed_id(row.id), CHECKPOINT, "", 0, packed_id(row.parent), row.graph, row.run or None, data)
     yield f"INSERT OR REPLACE {_INTO}", values
 
 
@@ -130,7 +110,7 @@ _NEWEST_ID = f"SELECT id FROM drumline_rows WHERE scope = ? AND kind = {CHECKPOI
 
 
 def _write_writes(scope: int, row: WritesRow) -> Script[None]:
-    place = scope, packed(row.checkpoint), WRITE, packed(row.task)
+    place = scope, packed_id(row.checkpoint), WRITE, packed_id(row.task)
     of_task = "FROM drumline_rows WHERE scope = ? AND id = ? AND kind = ? AND name = ? AND idx >= 0"
     shift = 0
     if row.meets == REPLACES and any(slot.place >= 0 for slot in row.slots):
@@ -141,7 +121,7 @@ def _write_writes(scope: int, row: WritesRow) -> Script[None]:
     for slot in row.slots:
         verb = "INSERT OR REPLACE" if slot.place < 0 else "INSERT OR IGNORE"
         index = slot.place if slot.place < 0 else slot.place + shift
-        made = packed(slot.made) if slot.made else None
+        made = packed_id(slot.made) if slot.made else None
         yield f"{verb} {_INTO}", (*place, index, slot.channel, row.path, made, slot.data)
 
 
@@ -150,8 +130,8 @@ def _plain_cells(row: CheckpointRow) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for channel, cell in row.cells.items():
         if type(cell) is Kept:
-            made = packed(cell.made) if cell.made != row.id else 0
-            plain[channel] = [made, packed(cell.base) if cell.base != cell.made else 0, cell.bytes]
+            made = packed_id(cell.made) if cell.made != row.id else 0
+            plain[channel] = [made, packed_id(cell.base) if cell.base != cell.made else 0, cell.bytes]
             if cell.value_bytes != cell.bytes:
                 plain[channel].append(cell.value_bytes)
         else:
@@ -163,8 +143,8 @@ def _cells(plain: dict[str, Any], id_: str) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
     for channel, cell in plain.items():
         if type(cell) is list:
-            made = unpacked(cell[0]) if cell[0] else id_
-            cells[channel] = Kept(made, unpacked(cell[1]) if cell[1] else made, cell[2], cell[-1])
+            made = unpacked_id(cell[0]) if cell[0] else id_
+            cells[channel] = Kept(made, unpacked_id(cell[1]) if cell[1] else made, cell[2], cell[-1])
         else:
             cells[channel] = cell
     return cells
@@ -191,8 +171,8 @@ def page(wanted: Wanted, size: int) -> Script[list[CheckpointRow]]:
     for condition, value in (
         ("s.thread = ?", wanted.thread),
         ("s.ns = ?", wanted.ns),
-        ("c.id = ?", None if wanted.checkpoint is None else packed(wanted.checkpoint)),
-        ("c.id < ?", None if wanted.before is None else packed(wanted.before)),
+        ("c.id = ?", None if wanted.checkpoint is None else packed_id(wanted.checkpoint)),
+        ("c.id < ?", None if wanted.before is None else packed_id(wanted.before)),
     ):
         if value is not None:
             conditions.append(condition)
@@ -206,8 +186,8 @@ def page(wanted: Wanted, size: int) -> Script[list[CheckpointRow]]:
 def _checkpoint_row(row: tuple[Any, ...]) -> CheckpointRow:
     thread, ns, id_, parent, graph, run, data = row
     facts, metadata, cells = PLAIN.decode(data)
-    own = unpacked(id_)
-    return CheckpointRow(thread, ns, own, unpacked(parent), graph, run or "", facts, metadata, _cells(cells, own))
+    own = unpacked_id(id_)
+    return CheckpointRow(thread, ns, own, unpacked_id(parent), graph, run or "", facts, metadata, _cells(cells, own))
 
 
 _WHERE = f"FROM drumline_rows WHERE scope = ({_SCOPE})"
@@ -224,29 +204,29 @@ _VALUES_BEHIND = f"SELECT {_PARTS} {_WHERE} AND id > ? AND id <= ? AND kind = {V
 
 def fill(row: CheckpointRow, known: Known = NOTHING_KNOWN) -> Script[Found]:
     """A checkpoint row with all that belongs to it."""
-    place, id_ = (row.thread, row.ns), packed(row.id)
+    place, id_ = (row.thread, row.ns), packed_id(row.id)
     parts: list[tuple[str, tuple[Any, ...]]] = [(_NEWEST, place), (_WRITES, (*place, id_))]
     given = row.cells.get(START)
-    parts.append((_NAMED, (*place, *place, id_, packed(given.made) if type(given) is Kept else id_)))
+    parts.append((_NAMED, (*place, *place, id_, packed_id(given.made) if type(given) is Kept else id_)))
     for channel, cell in row.cells.items():
         if type(cell) is Kept:
             first, is_known = first_wanted(cell, known, channel)
             if not (is_known and first == cell.made):
                 sql = _VALUES_BEHIND if is_known else _VALUES
-                parts.append((sql, (*place, packed(first), packed(cell.made), channel)))
+                parts.append((sql, (*place, packed_id(first), packed_id(cell.made), channel)))
     found = Found(row, row.id)
     left = iter(parts)
     while some := list(islice(left, _PARTS_MAX)):
         rows = yield " UNION ALL ".join(sql for sql, _ in some), [value for _, values in some for value in values]
         for kind, at, name, index, ref, text, made, data in rows:
             if kind == CHECKPOINT:
-                found.newest = unpacked(at)
+                found.newest = unpacked_id(at)
             elif kind == VALUE:
-                names = unpacked(made) if made is not None else ""
-                found.values.append(ValueRow(row.thread, row.ns, name, unpacked(at), unpacked(ref), data, names))
+                names = unpacked_id(made) if made is not None else ""
+                found.values.append(ValueRow(row.thread, row.ns, name, unpacked_id(at), unpacked_id(ref), data, names))
             else:
-                slot = Slot(index, ref, data, unpacked(made) if made is not None else "")
-                found.written.append(Written(unpacked(name), text, slot))
+                slot = Slot(index, ref, data, unpacked_id(made) if made is not None else "")
+                found.written.append(Written(unpacked_id(name), text, slot))
     return found
 
 
@@ -285,7 +265,7 @@ def drop(runs: Sequence[str], but_newest_of: Sequence[str], places: Sequence[Pla
     gone: dict[int, list[Any]] = {}
     for thread, ns, id_ in places:
         for (scope,) in (yield _SCOPE, (thread, ns)):
-            gone.setdefault(scope, []).append(packed(id_))
+            gone.setdefault(scope, []).append(packed_id(id_))
     for run in runs:
         for scope, id_ in (yield f"SELECT scope, id FROM drumline_rows WHERE kind = {CHECKPOINT} AND run = ?", (run,)):
             gone.setdefault(scope, []).append(id_)
@@ -306,14 +286,14 @@ def _drop(scope: int, ids: Sequence[Any]) -> Script[None]:
             yield f"DELETE FROM {table} WHERE scope = ?", (scope,)
         return
     stored = yield f"SELECT name, id, ref, run FROM drumline_rows WHERE scope = ? AND kind = {VALUE}", (scope,)
-    parents = {(channel, unpacked(made)): unpacked(parent) for channel, made, parent, _ in stored}
-    names = {(channel, unpacked(made)): unpacked(run) for channel, made, _, run in stored if run is not None}
+    parents = {(channel, unpacked_id(made)): unpacked_id(parent) for channel, made, parent, _ in stored}
+    names = {(channel, unpacked_id(made)): unpacked_id(run) for channel, made, _, run in stored if run is not None}
     named = yield (
         f"SELECT DISTINCT run FROM drumline_rows WHERE scope = ? AND kind = {WRITE} AND run IS NOT NULL",
         (scope,),
     )
-    manifests = (_cells(PLAIN.decode(data)[2], unpacked(id_)) for id_, data in left)
-    keep = needed(manifests, parents, names, [unpacked(made) for (made,) in named])
+    manifests = (_cells(PLAIN.decode(data)[2], unpacked_id(id_)) for id_, data in left)
+    keep = needed(manifests, parents, names, [unpacked_id(made) for (made,) in named])
     for channel, made in parents.keys() - keep:
         of_value = f"scope = ? AND id = ? AND kind = {VALUE} AND name = ?"
-        yield f"DELETE FROM drumline_rows WHERE {of_value}", (scope, packed(made), channel)
+        yield f"DELETE FROM drumline_rows WHERE {of_value}", (scope, packed_id(made), channel)

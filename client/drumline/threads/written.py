@@ -8,9 +8,8 @@ is kept before the superstep has ended stands for itself.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from drumline.threads.encoder import Encoder
 from drumline.threads.rows import APPENDS, REPLACES, SEVERAL, Found, Slot, ValueRow, WritesRow
@@ -28,62 +27,20 @@ from drumline_protocol.checkpoints import (
     TaskWrites,
 )
 from drumline_protocol.errors import ThreadDamaged
+from drumline_protocol.held import Held, Holder
 
 #: the places of what became of a task: below those of what it wrote (LangGraph's `WRITES_IDX_MAP`)
 CONTROL_INDEX = {ERROR: -1, "__scheduled__": -2, INTERRUPT: -3, RESUME: -4, ERROR_SOURCE: -5, CALL: -6, CALLS_FROM: -7}
 
-#: less than this is said again: naming it takes about as much
-NAMED_BYTES_MIN = 128
-
 #: parts of what is said of a value that stands for itself: its channel, and itself
 _WITH_VALUE = 2
-_NOTHING = object()
-
-#: as the place in a part: all of it; as the count of items: the item itself, not a list of it
-_ALL, _ITEM = -1, -1
 
 
-class Carried:
-    """What value rows of one checkpoint hold, by channel: the value of a base, or what a delta adds."""
+class Carried(NamedTuple):
+    """What value rows of one checkpoint hold."""
 
-    def __init__(self, made: str, parts: Mapping[str, Any]) -> None:
-        self.made = made
-        self._parts = parts
-        #: where the items of a list stand, by their identity
-        self._places: dict[str, dict[int, int]] = {}
-
-    def place(self, channel: str, value: Any) -> tuple[int, int] | None:
-        """Where the very objects of a value stand: the first item, and how many. None: nowhere."""
-        part = self._parts.get(channel, _NOTHING)
-        if value is part:
-            return _ALL, _ALL
-        kind = type(value)
-        if type(part) is list:
-            first = value[0] if kind is list and value else value
-            start = self._place(channel, part, first)
-            if start is None:
-                return None
-            if first is value:
-                return start, _ITEM
-            same = len(value) <= len(part) - start and all(map(operator.is_, part[start : start + len(value)], value))
-            return (start, len(value)) if same else None
-        if kind is not type(part):
-            return None
-        if kind is str or kind is bytes:
-            same = value == part
-        else:
-            same = kind is dict and len(value) == len(part) and all(map(_is_same, value.items(), part.items()))
-        return (_ALL, _ALL) if same else None
-
-    def _place(self, channel: str, part: list[Any], item: Any) -> int | None:
-        places = self._places.get(channel)
-        if places is None:
-            places = self._places[channel] = {id(each): at for at, each in reversed([*enumerate(part)])}
-        return places.get(id(item))
-
-
-def _is_same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    return one[0] is other[0] and one[1] is other[1]
+    made: str
+    holder: Holder
 
 
 def writes_row(encoder: Encoder, thread: str, saved: TaskWrites, carried: Carried | None = None) -> WritesRow:
@@ -117,7 +74,7 @@ def _said(values: Iterable[tuple[str, Any]], carried: Carried) -> list[list[Any]
     """Values by channel: as they are, or as the place where they stand. None if all stand for themselves."""
     said: list[list[Any]] = []
     for channel, value in values:
-        place = carried.place(channel, value)
+        place = carried.holder.place(channel, value)
         said.append([channel, value] if place is None else [channel, *place])
     return said if any(len(each) > _WITH_VALUE for each in said) else None
 
@@ -152,35 +109,21 @@ class Named:
     def __init__(self, encoder: Encoder, rows: Sequence[ValueRow]) -> None:
         self._encoder = encoder
         self._rows = {(row.channel, row.made): row for row in rows}
-        #: what of a row is decoded, and has not been given out
-        self._left: dict[tuple[str, str], list[Any]] = {}
+        self._held = Held(self._part)
 
     def values(self, said: Iterable[Sequence[Any]], made: str) -> list[tuple[str, Any]]:
         """What is said of values, with them in their places. ThreadDamaged for one that is gone."""
-        return [(one[0], one[1] if len(one) == _WITH_VALUE else self._value(made, *one)) for one in said]
+        try:
+            return [
+                (one[0], one[1] if len(one) == _WITH_VALUE else self._held.value((one[0], made), *one[1:]))
+                for one in said
+            ]
+        except IndexError as error:
+            raise ThreadDamaged(made) from error
 
-    def _value(self, made: str, channel: str, start: int, count: int) -> Any:
-        if start == _ALL:
-            return self._part(channel, made)
-        end = start + (1 if count == _ITEM else count)
-        left = self._left.get((channel, made))
-        if left is None:
-            left = self._left[channel, made] = self._part(channel, made)
-        taken = left[start:end]
-        if len(taken) < end - start:
-            raise ThreadDamaged(made)
-        if any(item is _GIVEN for item in taken):  # two tasks have written one object
-            taken = self._part(channel, made)[start:end]
-        else:
-            left[start:end] = [_GIVEN] * len(taken)
-        return taken[0] if count == _ITEM else taken
-
-    def _part(self, channel: str, made: str) -> Any:
-        row = self._rows.get((channel, made))
+    def _part(self, name: tuple[str, str]) -> Any:
+        row = self._rows.get(name)
         if row is None:
-            raise ThreadDamaged(made)
+            raise ThreadDamaged(name[1])
         value = self._encoder.value(row.data)
         return value[1] if row.parent else value
-
-
-_GIVEN = object()
