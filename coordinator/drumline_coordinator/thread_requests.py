@@ -12,6 +12,7 @@ import logging
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.held_rows import holders_of
 from drumline_coordinator.loading import graph_at
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.outside import keep_large
@@ -35,12 +36,13 @@ from drumline_protocol.errors import (
     ThreadMoved,
 )
 from drumline_protocol.facts import RunFinished
-from drumline_protocol.history import save_in
 from drumline_protocol.ids import partition_of
+from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.messages import NO_ANSWER, CancelRun, DeleteThread, RunRequest, StopRun, ThreadSaves
 from drumline_protocol.names import fault_of_name
+from drumline_protocol.thread_rows import save_in
 from drumline_protocol.threads import BUSY, STRATEGIES, ThreadHead
-from drumline_transport.broker import Lease, QueueRow
+from drumline_transport.broker import CellAppend, Lease, QueueRow
 from drumline_transport.errors import ServerError
 
 log = logging.getLogger("drumline.coordinator")
@@ -287,14 +289,15 @@ class ThreadRequests:
                 raise ThreadMoved(message.thread, head.head, message.head)
             codec = self._apps.codec_of(message.graph)
             saves = [save_in(codec, data) for data in message.rows]
-            cells = keep_large(codec, head, saves)
-            added = rows_of(codec, head, saves)
+            rows = keep_large(codec, head, saves)
+            added = rows_of(codec, head, saves, holders_of(saves, rows, codec.encode))
         except NoBroker:
             raise
         except (DrumlineError, ServerError) as error:
             self._reject(message.run, message.graph, error)
             return
-        self._stage.commit.cells.extend(cells)
+        owner = owner_of_thread(head.id)
+        self._stage.commit.cells += [CellAppend(owner, x.cell, x.version, x.parent, x.data) for x in rows]
         put_rows(self._stage.commit, head, added)
         head.take_in(saves, message.graph, int(self._now_ms))
         put_head(self._stage.commit, self._codec, head, self._now_ms)

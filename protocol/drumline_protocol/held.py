@@ -7,7 +7,6 @@ puts or unites.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -20,49 +19,56 @@ _NOTHING, _GIVEN = object(), object()
 
 
 class Holder:
-    """The parts that versions add, by channel, and where the objects of a value stand in them."""
+    """The parts that versions add, by channel, and where a value stands in them.
 
-    def __init__(self, parts: Mapping[str, Any]) -> None:
+    What has an equal `key` is the same: by default an object is the same as itself alone.
+    """
+
+    def __init__(self, parts: Mapping[str, Any], key: Callable[[Any], Hashable] = id) -> None:
         self._parts = parts
-        #: where the items of a list stand, by their identity
-        self._places: dict[str, dict[int, int]] = {}
+        self._key = key
+        #: where the items of a list stand, by their keys
+        self._places: dict[str, dict[Hashable, int]] = {}
 
     def place(self, channel: str, value: Any) -> tuple[int, int] | None:
-        """Where the very objects of a value stand: the first item, and how many. None: nowhere."""
+        """Where a value stands: the first item, and how many. None: nowhere."""
         part = self._parts.get(channel, _NOTHING)
         if value is part:
             return _ALL, _ALL
         kind = type(value)
         if type(part) is list:
-            first = value[0] if kind is list and value else value
-            start = self._place(channel, part, first)
-            if start is None:
-                return None
-            if first is value:
-                return start, _ITEM
-            same = len(value) <= len(part) - start and all(map(operator.is_, part[start : start + len(value)], value))
-            return (start, len(value)) if same else None
+            return self._among(channel, part, value)
         if kind is not type(part):
             return None
         if kind is str or kind is bytes:
             same = value == part
+        elif kind is dict:
+            same = len(value) == len(part) and all(
+                map(self._is_same, [*value, *value.values()], [*part, *part.values()])
+            )
         else:
-            same = kind is dict and len(value) == len(part) and all(map(_is_same, value.items(), part.items()))
+            same = self._is_same(value, part)
         return (_ALL, _ALL) if same else None
 
-    def _place(self, channel: str, part: list[Any], item: Any) -> int | None:
+    def _among(self, channel: str, part: list[Any], value: Any) -> tuple[int, int] | None:
+        several = type(value) is list and len(value) > 0
         places = self._places.get(channel)
         if places is None:
-            places = self._places[channel] = {id(each): at for at, each in reversed([*enumerate(part)])}
-        return places.get(id(item))
+            places = self._places[channel] = {self._key(each): at for at, each in reversed([*enumerate(part)])}
+        start = places.get(self._key(value[0] if several else value))
+        if start is None:
+            return None
+        if not several:
+            return start, _ITEM
+        there = part[start : start + len(value)]
+        return (start, len(value)) if len(there) == len(value) and all(map(self._is_same, there, value)) else None
 
-
-def _is_same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    return one[0] is other[0] and one[1] is other[1]
+    def _is_same(self, one: Any, other: Any) -> bool:
+        return one is other or self._key(one) == self._key(other)
 
 
 class Held:
-    """Values by their places. `part` reads what a version adds, anew each time: whoever asks gets objects of its own."""
+    """Values by their places. `part` reads what a version adds, anew each time. Nobody gets what another one has."""
 
     def __init__(self, part: Callable[[Any], Any]) -> None:
         self._part = part

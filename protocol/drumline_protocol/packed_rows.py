@@ -36,6 +36,20 @@ def unpacked_id(stored: Any) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def packed_hex(text: str) -> str | bytes:
+    """A hash in hexadecimal digits, in half the bytes."""
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        return text
+    return data if data.hex() == text else text
+
+
+def unpacked_hex(stored: Any) -> Any:
+    """The hash that was stored."""
+    return stored.hex() if type(stored) is bytes else stored
+
+
 def packed_source(source: str) -> Any:
     """Where a checkpoint comes from."""
     return _SOURCES.index(source) if source in _SOURCES else source
