@@ -65,7 +65,7 @@ def without_held(save: Save, holders: Holders) -> Save:
     return replace(save, cells={**save.cells, START: dict(items)}, held=held) if held else save
 
 
-def _left(values: Iterable[tuple[str, Any]], made: Made) -> tuple[list[tuple[str, Any]], list[HeldAt]]:
+def _left(values: Iterable[tuple[str, Any]], made: Made) -> tuple[list[tuple[str, Any]], tuple[HeldAt, ...]]:
     left: list[tuple[str, Any]] = []
     held: list[HeldAt] = []
     for number, (channel, value) in enumerate(values):
@@ -75,4 +75,4 @@ def _left(values: Iterable[tuple[str, Any]], made: Made) -> tuple[list[tuple[str
         else:
             left.append((channel, None))
             held.append(HeldAt(number, made.versions[channel], *place))
-    return left, held
+    return left, tuple(held)

@@ -13,7 +13,7 @@ from drumline_protocol.facts import RunFinished
 from drumline_protocol.graph_paths import has_one_history
 from drumline_protocol.history import CHECKPOINT, WRITES, next_row
 from drumline_protocol.thread_rows import row_data
-from drumline_protocol.threads import ThreadHead, head_fields
+from drumline_protocol.threads import ThreadHead, changed_fields
 from drumline_transport.broker import Commit, HistoryRow
 
 
@@ -62,7 +62,7 @@ def put_rows(commit: Commit, head: ThreadHead, added: Added) -> None:
 def put_head(commit: Commit, codec: Codec, head: ThreadHead, now_ms: float) -> None:
     """Write what the head says now."""
     head.updated_ms = int(now_ms)
-    commit.threads.append((head.id, head.updated_ms, head_fields(codec, head)))
+    commit.threads.append((head.id, head.updated_ms, changed_fields(codec, head)))
 
 
 def put_end(

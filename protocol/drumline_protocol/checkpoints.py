@@ -76,7 +76,7 @@ class Checkpoint:
     #: how large cells are kept, as in `GraphKept`; a stored row leaves them out of `cells`
     kept: dict[str, Any] = field(default_factory=dict)
     #: of a stored row: values of its input that stand in cells
-    held: Sequence[HeldAt] = ()
+    held: tuple[HeldAt, ...] = ()
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ class TaskWrites:
     writes: list[tuple[str, Any]]
     path: tuple[Any, ...] = ()
     #: of a stored row: values that stand in cells
-    held: Sequence[HeldAt] = ()
+    held: tuple[HeldAt, ...] = ()
 
 
 #: what a run adds to its thread, in order
