@@ -151,7 +151,11 @@ class ThreadRequests:
         run_id, thread = request.run_id, None
         if head is not None:
             given, root = unbox(request.input), root_of(request)
-            thread = place_of_run(self._loader, codec, self.index, head, program, request.config, given, root)
+            # a thread that was deleted may be begun anew, with the same numbers of versions: under a lease we know that
+            seen, place = self._apps.seen, (self.index, self.lease.epoch)
+            thread = place_of_run(
+                self._loader, codec, self.index, head, program, request.config, given, root, seen=seen, place=place
+            )
             for note in thread.notes:
                 log.warning("run %s: %s", run_id, note)
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread)
@@ -328,6 +332,8 @@ class ThreadRequests:
         if holder:
             self._delete(holder)
         self._stage.commit.threads_deleted.append(thread)
+        owner = owner_of_thread(thread)
+        self._apps.seen.forget(lambda name: type(name) is tuple and owner in name)
         self._threads.changes(ThreadHead(thread), self.number + 1)
         if message.run != NO_ANSWER:  # nobody waits for what retention deletes
             self._confirm(message.run, "", "")

@@ -6,7 +6,7 @@ a checkpoint lies behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -25,13 +25,11 @@ from drumline_protocol.facts import GraphKept
 from drumline_protocol.held import Held
 from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.named import Named, names_in, names_of, resolve
+from drumline_protocol.reading_cells import CellReader, ReadValues
 from drumline_protocol.thread_rows import row_data, save_in
 
 #: kinds of rows
 CHECKPOINT, WRITES = "c", "w"
-
-#: reads cells and blobs, as `read_values` of a broker does for one partition
-ReadValues = Callable[[list[tuple[str, str, int, int]], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]
 
 
 class Row(Protocol):
@@ -59,16 +57,25 @@ def next_row(last: str, save: Save) -> str:
 class History:
     """Checkpoints out of rows, in their order. What is read of a checkpoint is decoded when somebody asks for it.
 
-    `values` has the large values that pending writes name, by the ids of their blobs, once they were read. With
-    `resolves` they stand in their places; else only in those of cells, for a coordinator passes names on.
+    `cells` reads cells, if it is to keep what it sees. `values` has the large values that pending writes name, by the
+    ids of their blobs, once they were read. With `resolves` they stand in their places; else only in those of cells,
+    for a coordinator passes names on.
     """
 
     def __init__(
-        self, codec: Codec, thread: str, rows: Sequence[Row], read: ReadValues, *, resolves: bool = False
+        self,
+        codec: Codec,
+        thread: str,
+        rows: Sequence[Row],
+        read: ReadValues,
+        *,
+        resolves: bool = False,
+        cells: CellReader | None = None,
     ) -> None:
         self._codec = codec
         self._owner = owner_of_thread(thread)
         self._read = read
+        self._cells = cells or CellReader(codec, read)
         self._resolves = resolves
         self.values: dict[str, Any] = {}
         #: checkpoints by namespace, and the writes behind each
@@ -199,7 +206,7 @@ class History:
     def _open(self, checkpoint: Checkpoint) -> None:
         """Put the cells that lie elsewhere into a checkpoint."""
         if checkpoint.kept:
-            checkpoint.cells.update(kept_cells(self._codec, self._owner, checkpoint, self._read))
+            checkpoint.cells.update(kept_cells(self._codec, self._owner, checkpoint, self._cells))
         if checkpoint.held:
             found = checkpoint.cells.get(START)
             given: dict[str, Any] = found if isinstance(found, dict) else {}
@@ -261,20 +268,16 @@ def _part(codec: Codec, rows: dict[tuple[str, int], CellRow], at: tuple[str, int
     return change[1] if len(change) > 1 else MISSING
 
 
-def kept_cells(codec: Codec, owner: str, graph: GraphKept | Checkpoint, read: ReadValues) -> dict[str, Any]:
+def kept_cells(codec: Codec, owner: str, graph: GraphKept | Checkpoint, reader: CellReader) -> dict[str, Any]:
     """The cells of a graph that lie in the cell store, or as blobs. DecodeError, CellMissing, BlobMissing."""
     ns = split_ns(graph.ns) if isinstance(graph, Checkpoint) else graph.ns
     cells = {name: how for name, how in graph.kept.items() if type(how) is list}
     blobs = {name: how.blob for name, how in graph.kept.items() if type(how) is Named}
     if not (cells or blobs):
         return {}
-    wanted = [(owner, cell_name(ns, name), how[1] - 1, how[0]) for name, how in cells.items()]
-    rows, data = read(wanted, list(blobs.values()))
-    opened: dict[str, Any] = {}
-    for (name, how), found in zip(cells.items(), rows, strict=True):
-        value = assemble(codec, found, how[0])
-        if value is not MISSING:
-            opened[name] = value
+    wanted = [CellAt(cell_name(ns, name), how[0], how[1]) for name, how in cells.items()]
+    values, data = reader.values(owner, wanted, list(blobs.values()))
+    opened = {name: value for name, value in zip(cells, values, strict=True) if value is not MISSING}
     for (name, blob), each in zip(blobs.items(), data, strict=True):
         if each is None:
             raise BlobMissing(blob, 0)

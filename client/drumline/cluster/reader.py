@@ -25,9 +25,10 @@ from drumline_protocol.facts import (
 )
 from drumline_protocol.failure import Known, rebuild
 from drumline_protocol.heads import Head
-from drumline_protocol.history import ReadValues, kept_cells
+from drumline_protocol.history import kept_cells
 from drumline_protocol.keys import owner_of_run
 from drumline_protocol.named import arguments_in, may_name, names_in, resolve
+from drumline_protocol.reading_cells import CellReader, ReadValues
 from drumline_protocol.request_digest import Asked
 from drumline_transport.broker import LogEntry
 
@@ -155,7 +156,7 @@ class RunReader:
             self._thread = str(fact.thread.get("thread_id", ""))
         elif type(fact) is GraphKept and fact.opened is None and self._view.folds_cells and self._read_values:
             owner = owner_of_run(self._run_id, self._thread)
-            fact.opened = kept_cells(self._codec, owner, fact, self._read_values)
+            fact.opened = kept_cells(self._codec, owner, fact, CellReader(self._codec, self._read_values))
             fact.cells.update(fact.opened)
 
     def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:

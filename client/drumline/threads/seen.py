@@ -1,9 +1,9 @@
 """What this process has read of threads, so that the next run on one reads what was added since. No IO.
 
 A run begins with the whole state. Most runs of a talk come one after the other in one process, so the values of the
-last one are kept, decoded and untouched, from the second time on that a thread is read; each reader gets a clone of
-its own (`drumline_worker.pristine`). Whatever is read comes from the store all the same: a version that another process
-has added is read like one of ours, and one that was not kept after all is never named.
+last one are kept, decoded and untouched, from the second time on that a thread is read; each reader gets a clone of its
+own (`drumline_protocol.pristine`). What a run begins with comes from the store all the same: a version that another
+process has added is read like one of ours, and one that was not kept after all is never named.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from drumline_protocol.cells import joined
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.limits import CACHE_BYTES_MAX
-from drumline_worker.cache import DECODED_WEIGHT
-from drumline_worker.pristine import NotPlain, Pristine
+from drumline_protocol.pristine import NotPlain, Pristine
+from drumline_protocol.seen_cells import DECODED_WEIGHT
 
 #: what the place of a value costs beside it
 _PLACE_BYTES = 500

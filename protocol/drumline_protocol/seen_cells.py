@@ -1,4 +1,4 @@
-"""What a worker has seen of large values, by name, within a budget of bytes. No IO.
+"""What a process has seen of large values, by name, within a budget of bytes. No IO.
 
 Of a value that was read once the cache keeps the bytes; from the second time on, or when it grows, the decoded value,
 of which each task gets a clone (`pristine`). Values that cannot be cloned are decoded from their bytes for each task.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from drumline_protocol.cells import CellAt, CellRow, assemble, branch_of, decode_change
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError
-from drumline_worker.pristine import NotPlain, Pristine
+from drumline_protocol.pristine import NotPlain, Pristine
 
 #: how much more memory a decoded value takes than its bytes, about
 DECODED_WEIGHT = 4
@@ -122,6 +122,12 @@ class Cache:
             if found.version > at.version:
                 found = found.former
             return found if found is not None and found.serves(at) else None
+
+    def forget(self, of: Callable[[Hashable], bool]) -> None:
+        """Drop what is kept under such names."""
+        with self._lock:
+            for name in [name for name in self._seen if of(name)]:
+                self.bytes -= self._seen.pop(name).weight
 
     def put(self, name: Hashable, seen: Seen) -> None:
         """Keep what was seen, unless a newer version is kept, or it takes more than all there is room for."""
