@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
+from drumline.cluster.seen_threads import SeenThreads, Sight
 from drumline.views import View
 from drumline.views.head import begin_at, forget_events, open_tasks_in, prime
 from drumline_graph.warnings import RunWarning
@@ -16,9 +17,11 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
 from drumline_protocol.facts import (
     AttemptRetracted,
+    Checkpointed,
     GraphKept,
     Noticed,
     RunFinished,
+    RunKept,
     RunStarted,
     TaskParked,
     fact_count,
@@ -62,6 +65,7 @@ class RunReader:
         asked: Asked | None = None,
         read_values: ReadValues | None = None,
         gap: Callable[[int, int], BaseException] | None = None,
+        threads: SeenThreads | None = None,
     ) -> None:
         self._run_id = run_id
         self._view = view
@@ -76,6 +80,9 @@ class RunReader:
         #: the thread of the run; "" if it is on none
         self._thread = ""
         self._gap = gap
+        self._threads = threads
+        #: the thread, once the log has said where it stands
+        self._sight: Sight | None = None
         #: open tasks of which the view does not know all events, because part of the log is trimmed
         self._cut: set[str] | None = None
         self._fetched: dict[str, list[Any]] = {}
@@ -156,8 +163,13 @@ class RunReader:
             self._thread = str(fact.thread.get("thread_id", ""))
         elif type(fact) is GraphKept and fact.opened is None and self._view.folds_cells and self._read_values:
             owner = owner_of_run(self._run_id, self._thread)
-            fact.opened = kept_cells(self._codec, owner, fact, CellReader(self._codec, self._read_values))
+            sight, codec, read = self._sight, self._codec, self._read_values
+            fact.opened = kept_cells(codec, owner, fact, sight.cells(codec, read) if sight else CellReader(codec, read))
             fact.cells.update(fact.opened)
+        elif type(fact) is RunKept and self._threads is not None and self._thread and fact.checkpoint:
+            self._sight = self._threads.sight(self._thread, fact.checkpoint)
+        elif type(fact) is Checkpointed and self._sight is not None:
+            self._sight.stands(fact.id)
 
     def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
         """Items of these entries, each with the position behind it.
