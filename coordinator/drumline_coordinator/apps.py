@@ -11,8 +11,6 @@ from drumline_protocol import wire
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import GraphMismatch, UnknownGraph
 from drumline_protocol.graph_codecs import GraphCodecs
-from drumline_protocol.limits import CACHE_BYTES_MAX
-from drumline_protocol.seen_cells import Cache
 from drumline_protocol.wire import VERSION
 
 T = TypeVar("T")
@@ -32,8 +30,6 @@ class Apps:
         self.programs = dict(programs)
         self._codecs = GraphCodecs(self.programs, version, PASSED_ON)
         self.codec = self._codecs.general
-        #: what this process has read of the cells of threads
-        self.seen = Cache(CACHE_BYTES_MAX)
         #: whether graphs have different classes of one name, so that some of them have a codec of their own
         self.apart = self._codecs.apart
 

@@ -17,7 +17,7 @@ from drumline_protocol.history import History, first_row_of, place_of_row
 from drumline_protocol.limits import CARRIED_BYTES_MAX
 from drumline_protocol.messages import RunShared
 from drumline_protocol.reading_cells import CellReader
-from drumline_protocol.seen_cells import Cache
+from drumline_protocol.seen_cells import Store
 from drumline_protocol.threads import ThreadHead, head_in
 from drumline_transport.broker import CellRead, FieldValue, HistoryRow, QueueRow
 from drumline_transport.thread_verbs import PAGE_MAX
@@ -61,7 +61,7 @@ def load_history(
     oldest: str = "-",
     newest: str = "+",
     *,
-    seen: Cache | None = None,
+    seen: Store | None = None,
     place: tuple[Hashable, ...] = (),
 ) -> History:
     """The history of a thread from the row `oldest` on; `seen` and `place` as in `CellReader`. NoBroker."""
@@ -90,7 +90,7 @@ def place_of_run(
     input: Any,
     root: tuple[str, ...] = (),
     *,
-    seen: Cache | None = None,
+    seen: Store | None = None,
     place: tuple[Hashable, ...] = (),
 ) -> ThreadRun:
     """What a run that begins on the thread must know of it. `root` is the namespace of its graph within `program`;

@@ -19,7 +19,7 @@ from drumline_coordinator.outside import keep_large
 from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, root_of, thread_of_request
-from drumline_coordinator.thread_desk import ThreadDesk
+from drumline_coordinator.thread_desk import SEEN, ThreadDesk
 from drumline_coordinator.thread_loading import answers_kept, place_of_run
 from drumline_coordinator.thread_stage import put_head, put_rows, rows_of
 from drumline_graph.errors import DrumlineError, UnknownInterruptError
@@ -151,10 +151,17 @@ class ThreadRequests:
         run_id, thread = request.run_id, None
         if head is not None:
             given, root = unbox(request.input), root_of(request)
-            # a thread that was deleted may be begun anew, with the same numbers of versions: under a lease we know that
-            seen, place = self._apps.seen, (self.index, self.lease.epoch)
             thread = place_of_run(
-                self._loader, codec, self.index, head, program, request.config, given, root, seen=seen, place=place
+                self._loader,
+                codec,
+                self.index,
+                head,
+                program,
+                request.config,
+                given,
+                root,
+                seen=SEEN,
+                place=(self._threads.life,),
             )
             for note in thread.notes:
                 log.warning("run %s: %s", run_id, note)
@@ -332,8 +339,7 @@ class ThreadRequests:
         if holder:
             self._delete(holder)
         self._stage.commit.threads_deleted.append(thread)
-        owner = owner_of_thread(thread)
-        self._apps.seen.forget(lambda name: type(name) is tuple and owner in name)
+        self._threads.forget(thread)
         self._threads.changes(ThreadHead(thread), self.number + 1)
         if message.run != NO_ANSWER:  # nobody waits for what retention deletes
             self._confirm(message.run, "", "")

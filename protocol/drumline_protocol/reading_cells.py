@@ -6,13 +6,16 @@ Pure but for the reader that is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline_protocol.cells import CellAt, CellRow, assemble
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import CellMissing
 from drumline_protocol.pristine import NotPlain
-from drumline_protocol.seen_cells import DECODED_WEIGHT, Cache, Seen, seen_at
+from drumline_protocol.seen_cells import DECODED_WEIGHT, Seen, seen_at
+
+if TYPE_CHECKING:
+    from drumline_protocol.seen_cells import Store
 
 #: reads cells and blobs, as `read_values` of a broker does for one partition
 ReadValues = Callable[[list[tuple[str, str, int, int]], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]
@@ -26,7 +29,7 @@ class CellReader:
     """
 
     def __init__(
-        self, codec: Codec, read: ReadValues, seen: Cache | None = None, place: tuple[Hashable, ...] = ()
+        self, codec: Codec, read: ReadValues, seen: Store | None = None, place: tuple[Hashable, ...] = ()
     ) -> None:
         self._codec = codec
         self._read = read

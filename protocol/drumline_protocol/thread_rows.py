@@ -39,7 +39,7 @@ def row_data(codec: Codec, save: Save) -> bytes:
 
 def save_in(codec: Codec, data: bytes) -> Save:
     """What a row holds. DecodeError."""
-    row = wire.envelope(codec, data)[1]
+    row = wire.opened(codec, data)[1]
     if type(row) is list and row and row[0] in (_CHECKPOINT, _WRITES):
         try:
             row = _checkpoint_row(*row[1:]) if row[0] == _CHECKPOINT else _writes_row(*row[1:])

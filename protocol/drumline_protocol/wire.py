@@ -225,7 +225,7 @@ def encode(codec: Codec, thing: Any) -> bytes:
 
 def decode(codec: Codec, data: bytes) -> Any:
     """The fact or message in `data`. DecodeError, or ProtocolTooNew for a newer protocol."""
-    return from_row(envelope(codec, data)[1])
+    return from_row(opened(codec, data)[1])
 
 
 def codes_of(*classes: type) -> dict[type, int]:
@@ -233,14 +233,14 @@ def codes_of(*classes: type) -> dict[type, int]:
     return {cls: _BY_CLASS[cls].code for cls in classes}
 
 
-def envelope(codec: Codec, data: bytes) -> list[Any]:
+def opened(codec: Codec, data: bytes) -> list[Any]:
     """What stands around a message: the version of the protocol, and the message. DecodeError, ProtocolTooNew."""
-    found = codec.decode(data)
-    if type(found) is not list or len(found) < 2 or type(found[0]) is not int:
+    envelope = codec.decode(data)
+    if type(envelope) is not list or len(envelope) < 2 or type(envelope[0]) is not int:
         raise DecodeError("this is no drumline message: it has no protocol version")
-    if found[0] > VERSION:
-        raise ProtocolTooNew(found[0], VERSION)
-    return found
+    if envelope[0] > VERSION:
+        raise ProtocolTooNew(envelope[0], VERSION)
+    return envelope
 
 
 def encode_facts(codec: Codec, facts: Sequence[Any]) -> bytes:
@@ -263,7 +263,7 @@ def decode_facts(codec: Codec, data: bytes) -> list[Any]:
     told, data = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
     if crc32(data).to_bytes(_CHECKSUM_BYTES, "big") != told:
         raise DecodeError("the checksum of a log entry is wrong: its bytes were changed", len(data))
-    entry = envelope(codec, data)
+    entry = opened(codec, data)
     rows, counts = entry[1], entry[2] if len(entry) > 2 else []
     if type(rows) is not list or type(counts) is not list:
         raise DecodeError("a log entry must hold a list of facts")

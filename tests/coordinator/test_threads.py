@@ -341,14 +341,15 @@ BIG = "x" * 5000
 def test_a_run_reads_what_was_added_since_the_last_one(talk: Talk) -> None:
     """However long the talk is; and a thread that is begun anew has nothing of the one before."""
     read: list[int] = []
-    values_of = talk.broker.read_values
+    broker: Any = talk.broker
+    values_of = broker.read_values
 
     def noted(*asked: Any) -> Any:
         found = values_of(*asked)
         read.append(sum(map(len, found[0])))
         return found
 
-    talk.broker.read_values = noted  # type: ignore[method-assign]
+    broker.read_values = noted
     for turn in range(8):
         talk.ask(f"r{turn}", {"l": [BIG]})
         talk.whole(f"r{turn}", "a", "b")

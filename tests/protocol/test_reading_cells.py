@@ -13,7 +13,7 @@ from drumline_protocol.cells import CellAt, CellRow, encode_change
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import CellMissing
 from drumline_protocol.reading_cells import CellReader
-from drumline_protocol.seen_cells import Cache
+from drumline_transport.cell_cache import Cache
 
 CODEC = Codec()
 

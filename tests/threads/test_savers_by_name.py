@@ -84,8 +84,8 @@ def at(thread: str = "1", **more: Any) -> dict[str, Any]:
 def savers(kind: str) -> Iterator[tuple[Any, Any]]:
     """A saver, and another one over the same rows, which has seen nothing."""
     if kind == "memory":
-        saver = InMemorySaver()
-        yield saver, of_same_rows(saver)
+        kept = InMemorySaver()
+        yield kept, of_same_rows(kept)
         return
     with TemporaryDirectory() as folder:
         path = str(Path(folder, "threads.sqlite"))
@@ -132,15 +132,17 @@ def place(saver: Any, found: Any) -> Any:
 
 
 def test_an_input_is_kept_once() -> None:
-    saver, rows = InMemorySaver(), []
+    saver: Any = InMemorySaver()
+    rows: list[Any] = []
     write = saver.rows.write
-    saver.rows.write = lambda more: (rows.extend(more), write(more))[1]  # type: ignore[method-assign]
+    saver.rows.write = lambda more: (rows.extend(more), write(more))[1]
     graph = graph_of(OURS, saver)
     graph.invoke({}, at())
     rows.clear()
     graph.invoke(GIVEN, at(), interrupt_before=["write", "beside"])
-    data = b"".join(row.data for row in rows if isinstance(row, ValueRow))
-    data += b"".join(slot.data for row in rows if isinstance(row, WritesRow) for slot in row.slots)
+    said: list[Any] = [row.data for row in rows if isinstance(row, ValueRow)]
+    said += [slot.data for row in rows if isinstance(row, WritesRow) for slot in row.slots]
+    data = b"".join(said)
     for char in "igv":
         assert len(re.findall(f"{char}{{{BIG},}}".encode(), data)) == 1
     [start] = [row for row in rows if isinstance(row, ValueRow) and row.channel == "__start__"]

@@ -16,7 +16,7 @@ from drumline.threads.keeping import KeptThreads, codec_of, metadata_shown
 from drumline.threads.loading import program_at
 from drumline.threads.pruning import is_waiting, places_to_drop
 from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
-from drumline.threads.seen import Seen
+from drumline.threads.seen_store import Seen
 from drumline.threads.store import Threads, followed
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.loaded import loaded

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
-from drumline.cluster.seen_threads import SeenThreads, Sight
 from drumline.views import View
 from drumline.views.head import begin_at, forget_events, open_tasks_in, prime
 from drumline_graph.warnings import RunWarning
@@ -34,6 +33,9 @@ from drumline_protocol.named import arguments_in, may_name, names_in, resolve
 from drumline_protocol.reading_cells import CellReader, ReadValues
 from drumline_protocol.request_digest import Asked
 from drumline_transport.broker import LogEntry
+
+if TYPE_CHECKING:
+    from drumline.cluster.seen_threads import SeenThreads, Sight
 
 #: makes a Position in half the time: there is one for each token
 _position = tuple.__new__

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from drumline_protocol.codec import Codec
 from drumline_protocol.limits import CACHE_BYTES_MAX
 from drumline_protocol.reading_cells import CellReader, ReadValues
-from drumline_protocol.seen_cells import Cache
+from drumline_transport.cell_cache import Cache
 
 #: threads of which it is known where they stand
 _THREADS_MAX = 4096

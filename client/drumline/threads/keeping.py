@@ -10,7 +10,8 @@ from drumline.threads.encoding import Standing, checkpoint_rows, saved_of
 from drumline.threads.loading import program_at
 from drumline.threads.packed_facts import decode_facts
 from drumline.threads.rows import CheckpointRow, Found, Row, Rows, ValueRow, Wanted
-from drumline.threads.seen import Look, Seen, Unseen
+from drumline.threads.seen import Look, Unseen
+from drumline.threads.seen_store import Seen
 from drumline.threads.store import Threads, followed, threads_of
 from drumline.threads.written import Carried, name_input, writes_row
 from drumline_graph.constants import START

@@ -363,7 +363,7 @@ WORKER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "cache_without_bound",
-        "protocol/drumline_protocol/seen_cells.py",
+        "transport/drumline_transport/cell_cache.py",
         "            while self.bytes > self.bytes_max:",
         "            while self.bytes < 0:",
         _WORKER,
@@ -371,7 +371,7 @@ WORKER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "old_version_replaces_new",
-        "protocol/drumline_protocol/seen_cells.py",
+        "transport/drumline_transport/cell_cache.py",
         "                if old.version > seen.version or old is seen:",
         "                if old is seen:",
         _WORKER,
