@@ -92,10 +92,11 @@ class Pristine:
             return Pristine(value)
         found = _new(Pristine)
         found.value, found._whole = value, None
-        found._makes = makes = self._makes.copy()  # by far the most are as they were
-        for key in new:
-            makes.pop(key, None)
-        makes.update(_makes_of(new.items(), 0))
+        if kind == APPEND:  # nothing that was there is replaced
+            found._makes = self._makes.copy()
+        else:
+            found._makes = {key: make for key, make in self._makes.items() if key not in new}
+        found._makes.update(_makes_of(new.items(), 0))
         return found
 
 
