@@ -10,7 +10,7 @@ from drumline_coordinator.thread_run import ThreadRun
 from drumline_protocol.checkpoints import Checkpoint, joined_ns
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.graph_paths import thread_ns
-from drumline_protocol.history import save_in
+from drumline_protocol.thread_rows import save_in
 
 
 def keep_called(machine: Machine, task: Task, rows: Sequence[bytes]) -> None:

@@ -47,13 +47,17 @@ class Kept(NamedTuple):
 
 @dataclass(slots=True)
 class NewVersion:
-    """One version to append to a cell. `trims`: no earlier version is needed any more."""
+    """One version to append to a cell. `trims`: no earlier version is needed any more.
+
+    `part` is what it adds (`drumline_protocol.held`): rows of a thread may name it.
+    """
 
     cell: str
     version: int
     parent: int
     data: bytes
     trims: bool = False
+    part: Any = None
 
 
 @dataclass(slots=True)
@@ -99,7 +103,7 @@ def _keep(codec: Codec, scope: Scope, version: int, channel: str, cell: Any, kee
         data = encode_change(codec, change)
         kept = before.with_delta(version, len(data), grows=change[0] in (APPEND, UNITE))
         if kept is not None:
-            keeping.rows.append(NewVersion(name, version, before.version, data))
+            keeping.rows.append(NewVersion(name, version, before.version, data, part=change[1]))
             keeping.kept[channel] = list(kept[1:])
             return
     if is_small(cell):
@@ -107,7 +111,7 @@ def _keep(codec: Codec, scope: Scope, version: int, channel: str, cell: Any, kee
     data = codec.encode(cell)
     if len(data) <= CELL_INLINE_BYTES_MAX:
         return
-    keeping.rows.append(NewVersion(name, version, NO_PARENT, data, trims=type(before) is Kept))
+    keeping.rows.append(NewVersion(name, version, NO_PARENT, data, trims=type(before) is Kept, part=cell))
     keeping.kept[channel] = [version, 1, len(data), len(data)]
     if change[0] == SET:
         keeping.changes[channel] = (SET, Boxed(data, codec))  # it is encoded already

@@ -10,22 +10,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from drumline_graph.constants import TASKS
+from drumline_graph.constants import START, TASKS
 from drumline_graph.types import Send
 from drumline_protocol.cells import cell_name
 from drumline_protocol.checkpoints import Checkpoint, Save, split_ns
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_derived import Derived
-from drumline_protocol.history import save_in
 from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.named import Named, names_in, names_of
 from drumline_protocol.retention import Base, Piece, Retention, kept_pieces
+from drumline_protocol.thread_rows import save_in
 from drumline_transport.broker import Commit, HistoryRow
 
 
 @dataclass(slots=True)
 class _Names:
-    """What rows name: the lowest base of each cell, and blobs."""
+    """What rows name: the lowest version of each cell that must stay, and blobs."""
 
     cells: dict[str, int] = field(default_factory=dict)
     blobs: set[str] = field(default_factory=set)
@@ -39,9 +39,13 @@ class _Names:
                 else:
                     self._cell(cell_name(split_ns(save.ns), channel), how[1])
             sends = save.cells.get(TASKS) or ()
+            channels = list(save.cells.get(START) or ())
         else:
             self.blobs.update(name.blob for name in names_in(save.writes))
             sends = [value for channel, value in save.writes if channel == TASKS]
+            channels = [channel for channel, _ in save.writes]
+        for held in save.held:
+            self._cell(cell_name(split_ns(save.ns), channels[held.number]), held.version)
         for send in sends:
             if isinstance(send, Send):
                 self.blobs.update(name.blob for name in names_of(send.arg))

@@ -12,9 +12,15 @@ from collections.abc import Iterator
 from drumline_coordinator.opened import Loader
 from drumline_coordinator.thread_loading import load_head
 from drumline_protocol.codec import Codec
+from drumline_protocol.keys import owner_of_thread
+from drumline_protocol.limits import CACHE_BYTES_MAX
 from drumline_protocol.messages import PruneThread
 from drumline_protocol.threads import BUSY, ThreadHead
 from drumline_transport.broker import QueueRow
+from drumline_transport.cell_cache import Cache
+
+#: what this process has read of the cells of threads
+SEEN = Cache(CACHE_BYTES_MAX)
 
 
 class ThreadDesk:
@@ -26,6 +32,9 @@ class ThreadDesk:
         self._partition = partition
         self._epoch = epoch
         self._number = 0
+        #: stands for the lease. A thread that was deleted may be begun anew, with the same numbers of versions: of that
+        #: who has the lease knows
+        self.life = object()
         self._is_read = False
         #: the open run that holds a thread
         self._holders: dict[str, str] = {}
@@ -75,6 +84,11 @@ class ThreadDesk:
         """Commit `number` changes a thread that no run holds."""
         self._heads[head.id] = head
         self._ended[head.id] = number
+
+    def forget(self, thread: str) -> None:
+        """The thread is deleted: what was read of it is of no thread that may come."""
+        owner = owner_of_thread(thread)
+        SEEN.forget(lambda name: type(name) is tuple and self.life in name and owner in name)
 
     def settle(self, answered: int) -> None:
         """Up to this commit the broker has answered: what it holds of these threads is true."""

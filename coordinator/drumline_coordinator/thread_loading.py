@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from drumline_coordinator.loading import Loading, graph_at, histories, load
@@ -15,6 +16,8 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.history import History, first_row_of, place_of_row
 from drumline_protocol.limits import CARRIED_BYTES_MAX
 from drumline_protocol.messages import RunShared
+from drumline_protocol.reading_cells import CellReader
+from drumline_protocol.seen_cells import Store
 from drumline_protocol.threads import ThreadHead, head_in
 from drumline_transport.broker import CellRead, FieldValue, HistoryRow, QueueRow
 from drumline_transport.thread_verbs import PAGE_MAX
@@ -58,11 +61,12 @@ def load_history(
     oldest: str = "-",
     newest: str = "+",
     *,
-    resolves: bool = False,
+    seen: Store | None = None,
+    place: tuple[Hashable, ...] = (),
 ) -> History:
-    """The history of a thread from the row `oldest` on. NoBroker."""
-    rows = rows_of_thread(loader, p, thread, oldest, newest)
-    return History(codec, thread, rows, lambda cells, blobs: loader.read_values(p, cells, blobs), resolves=resolves)
+    """The history of a thread from the row `oldest` on; `seen` and `place` as in `CellReader`. NoBroker."""
+    rows, read = rows_of_thread(loader, p, thread, oldest, newest), partial(loader.read_values, p)
+    return History(codec, thread, rows, read, cells=CellReader(codec, read, seen, place))
 
 
 def rows_of_thread(loader: ThreadLoader, p: int, thread: str, oldest: str = "-", newest: str = "+") -> list[HistoryRow]:
@@ -85,8 +89,12 @@ def place_of_run(
     config: Mapping[str, Any],
     input: Any,
     root: tuple[str, ...] = (),
+    *,
+    seen: Store | None = None,
+    place: tuple[Hashable, ...] = (),
 ) -> ThreadRun:
-    """What a run that begins on the thread must know of it. `root` is the namespace of its graph within `program`.
+    """What a run that begins on the thread must know of it. `root` is the namespace of its graph within `program`;
+    `seen` and `place` as in `CellReader`.
 
     DecodeError, CellMissing and BlobMissing for a damaged thread, NoBroker, and whatever planning raises.
     """
@@ -95,7 +103,9 @@ def place_of_run(
     goes_back = bool(run.addressed or root)  # graphs below may stand anywhere
     if not (goes_back or head.head):
         return run
-    history = load_history(loader, codec, p, head.id, "-" if goes_back else _oldest(head.head, head.called))
+    history = load_history(
+        loader, codec, p, head.id, "-" if goes_back else _oldest(head.head, head.called), seen=seen, place=place
+    )
     run.saved = _loaded(load(graph_at(program, root), run, joined_ns(root), input), history)
     run.values = history.values
     tasks, bytes_max = (None, CARRIED_BYTES_MAX) if run.travels else (_asking(run.saved.values()), 0)

@@ -16,7 +16,7 @@ from drumline_graph.errors import DrumlineError
 from drumline_protocol.errors import InvalidRequest, NoBroker, ThreadBusy, UnknownThread
 from drumline_protocol.messages import NO_ANSWER, DeleteThread, PruneThread
 from drumline_protocol.retention import Retention, retention_in
-from drumline_protocol.threads import FAILED, PAUSED, ThreadHead, head_fields
+from drumline_protocol.threads import FAILED, PAUSED, ThreadHead, changed_fields
 from drumline_transport.errors import ServerError
 
 log = logging.getLogger("drumline.coordinator")
@@ -80,7 +80,7 @@ class ThreadPruning(ThreadRequests):
         if not head.head:
             raise UnknownThread(head.id)
         head.retention = {} if given is None else given.as_dict()
-        self._stage.commit.threads.append((head.id, head.updated_ms, head_fields(self._codec, head)))
+        self._stage.commit.threads.append((head.id, head.updated_ms, changed_fields(self._codec, head)))
         self._threads.changes(head, self.number + 1)
 
     def _holds_for(self, head: ThreadHead) -> Retention | None:

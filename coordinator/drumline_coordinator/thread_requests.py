@@ -12,13 +12,14 @@ import logging
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.held_rows import holders_of
 from drumline_coordinator.loading import graph_at
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.outside import keep_large
 from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, root_of, thread_of_request
-from drumline_coordinator.thread_desk import ThreadDesk
+from drumline_coordinator.thread_desk import SEEN, ThreadDesk
 from drumline_coordinator.thread_loading import answers_kept, place_of_run
 from drumline_coordinator.thread_stage import put_head, put_rows, rows_of
 from drumline_graph.errors import DrumlineError, UnknownInterruptError
@@ -35,12 +36,13 @@ from drumline_protocol.errors import (
     ThreadMoved,
 )
 from drumline_protocol.facts import RunFinished
-from drumline_protocol.history import save_in
 from drumline_protocol.ids import partition_of
+from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.messages import NO_ANSWER, CancelRun, DeleteThread, RunRequest, StopRun, ThreadSaves
 from drumline_protocol.names import fault_of_name
+from drumline_protocol.thread_rows import save_in
 from drumline_protocol.threads import BUSY, STRATEGIES, ThreadHead
-from drumline_transport.broker import Lease, QueueRow
+from drumline_transport.broker import CellAppend, Lease, QueueRow
 from drumline_transport.errors import ServerError
 
 log = logging.getLogger("drumline.coordinator")
@@ -149,7 +151,18 @@ class ThreadRequests:
         run_id, thread = request.run_id, None
         if head is not None:
             given, root = unbox(request.input), root_of(request)
-            thread = place_of_run(self._loader, codec, self.index, head, program, request.config, given, root)
+            thread = place_of_run(
+                self._loader,
+                codec,
+                self.index,
+                head,
+                program,
+                request.config,
+                given,
+                root,
+                seen=SEEN,
+                place=(self._threads.life,),
+            )
             for note in thread.notes:
                 log.warning("run %s: %s", run_id, note)
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread)
@@ -287,14 +300,15 @@ class ThreadRequests:
                 raise ThreadMoved(message.thread, head.head, message.head)
             codec = self._apps.codec_of(message.graph)
             saves = [save_in(codec, data) for data in message.rows]
-            cells = keep_large(codec, head, saves)
-            added = rows_of(codec, head, saves)
+            rows = keep_large(codec, head, saves)
+            added = rows_of(codec, head, saves, holders_of(saves, rows, codec.encode))
         except NoBroker:
             raise
         except (DrumlineError, ServerError) as error:
             self._reject(message.run, message.graph, error)
             return
-        self._stage.commit.cells.extend(cells)
+        owner = owner_of_thread(head.id)
+        self._stage.commit.cells += [CellAppend(owner, x.cell, x.version, x.parent, x.data) for x in rows]
         put_rows(self._stage.commit, head, added)
         head.take_in(saves, message.graph, int(self._now_ms))
         put_head(self._stage.commit, self._codec, head, self._now_ms)
@@ -325,6 +339,7 @@ class ThreadRequests:
         if holder:
             self._delete(holder)
         self._stage.commit.threads_deleted.append(thread)
+        self._threads.forget(thread)
         self._threads.changes(ThreadHead(thread), self.number + 1)
         if message.run != NO_ANSWER:  # nobody waits for what retention deletes
             self._confirm(message.run, "", "")

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from drumline_coordinator.effects import Effects
+from drumline_coordinator.held_rows import NOTHING_HELD, Holders, holders_of, without_held
 from drumline_protocol.checkpoints import Checkpoint, Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.facts import RunFinished
 from drumline_protocol.graph_paths import has_one_history
-from drumline_protocol.history import CHECKPOINT, WRITES, next_row, row_data
-from drumline_protocol.threads import ThreadHead, head_fields
+from drumline_protocol.history import CHECKPOINT, WRITES, next_row
+from drumline_protocol.thread_rows import row_data
+from drumline_protocol.threads import ThreadHead, changed_fields
 from drumline_transport.broker import Commit, HistoryRow
 
 
@@ -24,11 +26,15 @@ class Added(NamedTuple):
 
 def added_by(codec: Codec, head: ThreadHead, effects: Sequence[Effects]) -> Added:
     """What effects add to a thread. Changes nothing. EncodeError, or whatever an encoder of the user raises."""
-    return rows_of(codec, head, [save for fx in effects for save in fx.saves])
+    saves = [save for fx in effects for save in fx.saves]
+    return rows_of(codec, head, saves, holders_of(saves, [row for fx in effects for row in fx.rows]))
 
 
-def rows_of(codec: Codec, head: ThreadHead, saves: Sequence[Save]) -> Added:
-    """The rows of these saves. What no checkpoint is there for is left out: a graph that does not last made it."""
+def rows_of(codec: Codec, head: ThreadHead, saves: Sequence[Save], holders: Holders = NOTHING_HELD) -> Added:
+    """The rows of these saves. What no checkpoint is there for is left out: a graph that does not last made it.
+
+    `holders` are checkpoints that are committed with them, and hold what they say.
+    """
     rows: list[HistoryRow] = []
     at, newest = head.row, head.head
     for save in saves:
@@ -38,7 +44,7 @@ def rows_of(codec: Codec, head: ThreadHead, saves: Sequence[Save]) -> Added:
             continue
         at = next_row(at, save)
         kind = CHECKPOINT if is_checkpoint else WRITES
-        rows.append(HistoryRow(at, kind, save.ns, checkpoint, row_data(codec, save)))
+        rows.append(HistoryRow(at, kind, save.ns, checkpoint, row_data(codec, without_held(save, holders))))
         if is_checkpoint and not save.ns:
             newest = max(newest, checkpoint)
     return Added(rows, newest)
@@ -56,7 +62,7 @@ def put_rows(commit: Commit, head: ThreadHead, added: Added) -> None:
 def put_head(commit: Commit, codec: Codec, head: ThreadHead, now_ms: float) -> None:
     """Write what the head says now."""
     head.updated_ms = int(now_ms)
-    commit.threads.append((head.id, head.updated_ms, head_fields(codec, head)))
+    commit.threads.append((head.id, head.updated_ms, changed_fields(codec, head)))
 
 
 def put_end(

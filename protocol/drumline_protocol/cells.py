@@ -28,6 +28,7 @@ __all__ = [
     "cell_name",
     "decode_change",
     "encode_change",
+    "joined",
     "patched",
 ]
 
@@ -103,14 +104,15 @@ def patched(value: Any, changes: Sequence[Change]) -> Any:
     adds.
     """
     try:
-        for change in _joined(changes):
+        for change in joined(changes):
             value = patch(value, change)
     except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
         raise DecodeError(f"a delta does not fit the value that it changes: {error}") from error
     return value
 
 
-def _joined(changes: Sequence[Change]) -> Iterable[Change]:
+def joined(changes: Sequence[Change]) -> Iterable[Change]:
+    """The same changes, those that follow each other and only append, only put or only unite as one."""
     start = 0
     while start < len(changes):
         kind = changes[start][0]

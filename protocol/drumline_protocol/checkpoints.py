@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from drumline_graph.constants import INTERRUPT
 from drumline_protocol.facts import PlannedTask
@@ -36,6 +36,17 @@ FINGERPRINT_DIGITS = 12
 
 #: (task id, channel, value)
 PendingWrite = tuple[str, str, Any]
+
+
+class HeldAt(NamedTuple):
+    """A value that is left out of a row, for the cell of its channel holds it: which one of the row's values it is, the
+    version of the cell, and where in what that adds (`drumline_protocol.held`).
+    """
+
+    number: int
+    version: int
+    start: int
+    items: int
 
 
 @dataclass(slots=True)
@@ -64,6 +75,8 @@ class Checkpoint:
     fingerprint: str = ""
     #: how large cells are kept, as in `GraphKept`; a stored row leaves them out of `cells`
     kept: dict[str, Any] = field(default_factory=dict)
+    #: of a stored row: values of its input that stand in cells
+    held: tuple[HeldAt, ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,6 +88,8 @@ class TaskWrites:
     task: str
     writes: list[tuple[str, Any]]
     path: tuple[Any, ...] = ()
+    #: of a stored row: values that stand in cells
+    held: tuple[HeldAt, ...] = ()
 
 
 #: what a run adds to its thread, in order

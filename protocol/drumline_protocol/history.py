@@ -6,30 +6,30 @@ a checkpoint lies behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from drumline_graph.channels.base import MISSING
-from drumline_graph.constants import TASKS
+from drumline_graph.constants import START, TASKS
 from drumline_graph.delta import Change
 from drumline_graph.types import Send
-from drumline_protocol import wire
-from drumline_protocol.cells import CellRow, assemble, cell_name, patched
+from drumline_protocol.cells import CellRow, assemble, cell_name, decode_change, patched
 from drumline_protocol.checkpoint_ids import checkpoint_time
-from drumline_protocol.checkpoints import Checkpoint, PendingWrite, Save, Saved, TaskWrites, merged, split_ns
+from drumline_protocol.checkpoints import Checkpoint, HeldAt, PendingWrite, Save, Saved, TaskWrites, merged, split_ns
 from drumline_protocol.codec import Codec
 from drumline_protocol.codec_derived import CellAt, Derived, open_derived
-from drumline_protocol.errors import BlobMissing, DecodeError
+from drumline_protocol.errors import BlobMissing, CellMissing, DecodeError
 from drumline_protocol.facts import GraphKept
+from drumline_protocol.held import Held
 from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.named import Named, names_in, names_of, resolve
+from drumline_protocol.reading_cells import CellReader, ReadValues
+from drumline_protocol.thread_rows import row_data, save_in
 
 #: kinds of rows
 CHECKPOINT, WRITES = "c", "w"
-
-#: reads cells and blobs, as `read_values` of a broker does for one partition
-ReadValues = Callable[[list[tuple[str, str, int, int]], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]
 
 
 class Row(Protocol):
@@ -40,21 +40,6 @@ class Row(Protocol):
     ns: str
     checkpoint: str
     data: bytes
-
-
-def row_data(codec: Codec, save: Save) -> bytes:
-    """A checkpoint, or what a task has written, as the data of a row. EncodeError."""
-    if isinstance(save, Checkpoint) and save.kept:
-        save = replace(save, cells={name: cell for name, cell in save.cells.items() if name not in save.kept})
-    return wire.encode(codec, save)
-
-
-def save_in(codec: Codec, data: bytes) -> Save:
-    """What a row holds. DecodeError."""
-    found = wire.decode(codec, data)
-    if isinstance(found, (Checkpoint, TaskWrites)):
-        return found
-    raise DecodeError(f"the history of a thread holds a {type(found).__name__}", len(data))
 
 
 def first_row_of(checkpoint: str) -> str:
@@ -72,16 +57,25 @@ def next_row(last: str, save: Save) -> str:
 class History:
     """Checkpoints out of rows, in their order. What is read of a checkpoint is decoded when somebody asks for it.
 
-    `values` has the large values that pending writes name, by the ids of their blobs, once they were read. With
-    `resolves` they stand in their places; else only in those of cells, for a coordinator passes names on.
+    `cells` reads cells, if it is to keep what it sees. `values` has the large values that pending writes name, by the
+    ids of their blobs, once they were read. With `resolves` they stand in their places; else only in those of cells,
+    for a coordinator passes names on.
     """
 
     def __init__(
-        self, codec: Codec, thread: str, rows: Sequence[Row], read: ReadValues, *, resolves: bool = False
+        self,
+        codec: Codec,
+        thread: str,
+        rows: Sequence[Row],
+        read: ReadValues,
+        *,
+        resolves: bool = False,
+        cells: CellReader | None = None,
     ) -> None:
         self._codec = codec
         self._owner = owner_of_thread(thread)
         self._read = read
+        self._cells = cells or CellReader(codec, read)
         self._resolves = resolves
         self.values: dict[str, Any] = {}
         #: checkpoints by namespace, and the writes behind each
@@ -119,7 +113,8 @@ class History:
             self._open(save)
             save.kept = {}
             return save
-        save.writes = self._whole_writes(save.writes)
+        save.writes = self._whole_writes(self._with_held(save))
+        save.held = ()
         return save
 
     def called(
@@ -165,7 +160,7 @@ class History:
         """The data of a row with all values in their places: a worker cannot read a thread."""
         save = save_in(self._codec, row.data)
         names = save.kept if isinstance(save, Checkpoint) else names_in(save.writes)
-        return row_data(self._codec, self.whole(save)) if names else row.data
+        return row_data(self._codec, self.whole(save)) if names or save.held else row.data
 
     def _pending(self, ns: str, checkpoint: str) -> list[PendingWrite]:
         pending: list[PendingWrite] = []
@@ -173,12 +168,25 @@ class History:
             saved = save_in(self._codec, row.data)
             if not isinstance(saved, TaskWrites):
                 raise DecodeError("a row of a thread's history is of another kind than it says", len(row.data))
+            if saved.held:
+                saved.writes = self._with_held(saved)
             if self._resolves:
                 saved = replace(saved, writes=self._whole_writes(saved.writes))
             else:
                 self._fetch(_without_arguments(saved.writes, names_in(saved.writes)))
             pending = merged(pending, saved)
         return pending
+
+    def _with_held(self, saved: TaskWrites) -> list[tuple[str, Any]]:
+        """Writes with those in their places that stand in cells."""
+        channels = [channel for channel, _ in saved.writes]
+        values = self._held(saved.ns, channels, saved.held)
+        return [(channel, values.get(index, value)) for index, (channel, value) in enumerate(saved.writes)]
+
+    def _held(self, ns: str, channels: Sequence[str], held: Sequence[HeldAt]) -> dict[int, Any]:
+        return held_values(
+            self._codec, self._owner, [cell_name(split_ns(ns), each) for each in channels], held, self._read
+        )
 
     def _whole_writes(self, writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
         """Writes with all values in their places."""
@@ -198,7 +206,13 @@ class History:
     def _open(self, checkpoint: Checkpoint) -> None:
         """Put the cells that lie elsewhere into a checkpoint."""
         if checkpoint.kept:
-            checkpoint.cells.update(kept_cells(self._codec, self._owner, checkpoint, self._read))
+            checkpoint.cells.update(kept_cells(self._codec, self._owner, checkpoint, self._cells))
+        if checkpoint.held:
+            found = checkpoint.cells.get(START)
+            given: dict[str, Any] = found if isinstance(found, dict) else {}
+            values = self._held(checkpoint.ns, list(given), checkpoint.held)
+            checkpoint.cells[START] = {key: values.get(at, each) for at, (key, each) in enumerate(given.items())}
+            checkpoint.held = ()
         sends = checkpoint.cells.get(TASKS)
         if self._resolves and sends:
             checkpoint.cells[TASKS] = [self._whole_send(send) for send in sends]
@@ -225,20 +239,45 @@ class History:
         return open_derived(arg, fill)
 
 
-def kept_cells(codec: Codec, owner: str, graph: GraphKept | Checkpoint, read: ReadValues) -> dict[str, Any]:
+def held_values(
+    codec: Codec, owner: str, cells: Sequence[str], held: Sequence[HeldAt], read: ReadValues
+) -> dict[int, Any]:
+    """The values of a row that stand in cells, by their number among the row's values; `cells` has the cell of each.
+
+    DecodeError, CellMissing.
+    """
+    if not held:
+        return {}
+    try:
+        versions = list(dict.fromkeys((cells[at.number], at.version) for at in held))
+        found, _ = read([(owner, cell, version - 1, version) for cell, version in versions], [])
+        rows = {at: row for at, some in zip(versions, found, strict=True) for row in some if row.version == at[1]}
+        values = Held(partial(_part, codec, rows))
+        return {at.number: values.value((cells[at.number], at.version), at.start, at.items) for at in held}
+    except IndexError as error:
+        raise DecodeError(f"a row of a thread's history names what no cell holds: {error}") from error
+
+
+def _part(codec: Codec, rows: dict[tuple[str, int], CellRow], at: tuple[str, int]) -> Any:
+    row = rows.get(at)
+    if row is None:
+        raise CellMissing(at[1], at[1])
+    if row.is_base:
+        return codec.decode(row.data)
+    change = decode_change(codec, row.data)
+    return change[1] if len(change) > 1 else MISSING
+
+
+def kept_cells(codec: Codec, owner: str, graph: GraphKept | Checkpoint, reader: CellReader) -> dict[str, Any]:
     """The cells of a graph that lie in the cell store, or as blobs. DecodeError, CellMissing, BlobMissing."""
     ns = split_ns(graph.ns) if isinstance(graph, Checkpoint) else graph.ns
     cells = {name: how for name, how in graph.kept.items() if type(how) is list}
     blobs = {name: how.blob for name, how in graph.kept.items() if type(how) is Named}
     if not (cells or blobs):
         return {}
-    wanted = [(owner, cell_name(ns, name), how[1] - 1, how[0]) for name, how in cells.items()]
-    rows, data = read(wanted, list(blobs.values()))
-    opened: dict[str, Any] = {}
-    for (name, how), found in zip(cells.items(), rows, strict=True):
-        value = assemble(codec, found, how[0])
-        if value is not MISSING:
-            opened[name] = value
+    wanted = [CellAt(cell_name(ns, name), how[0], how[1]) for name, how in cells.items()]
+    values, data = reader.values(owner, wanted, list(blobs.values()))
+    opened = {name: value for name, value in zip(cells, values, strict=True) if value is not MISSING}
     for (name, blob), each in zip(blobs.items(), data, strict=True):
         if each is None:
             raise BlobMissing(blob, 0)

@@ -52,6 +52,8 @@ class ThreadHead:
     called: dict[str, str] = field(default_factory=dict)
     base_called: dict[str, str] = field(default_factory=dict)
     retention: dict[str, Any] = field(default_factory=dict)
+    #: what the hash holds already
+    stored: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def begin(self, run: str, graph: str, fingerprint: str, at_ms: int, metadata: Mapping[str, Any]) -> None:
         """A run holds the thread from now on."""
@@ -96,24 +98,28 @@ class ThreadHead:
 
 _TEXTS = [x.name for x in fields(ThreadHead) if x.type == "str" and x.name != "id"]
 _NUMBERS = [x.name for x in fields(ThreadHead) if x.type == "int"]
-_DICTS = [x.name for x in fields(ThreadHead) if str(x.type).startswith("dict")]
+_DICTS = [x.name for x in fields(ThreadHead) if str(x.type).startswith("dict") and x.compare]
 
 #: digits of a number in a head
 _DIGITS_MAX = 18
 
 
-def head_fields(codec: Codec, head: ThreadHead) -> dict[str, str | bytes | int]:
-    """A head as fields of a hash."""
-    found: dict[str, str | bytes | int] = {name: getattr(head, name) for name in (*_TEXTS, *_NUMBERS)}
+def changed_fields(codec: Codec, head: ThreadHead) -> dict[str, str | bytes | int]:
+    """A head as fields of a hash: those that its hash does not hold yet. From now on it does."""
+    found = {name: str(getattr(head, name)).encode() for name in (*_TEXTS, *_NUMBERS)}
     found.update((name, codec.encode(getattr(head, name))) for name in _DICTS)
-    return found
+    changed: dict[str, str | bytes | int] = {
+        name: data for name, data in found.items() if head.stored.get(name) != data
+    }
+    head.stored = found
+    return changed
 
 
 def head_in(codec: Codec, thread: str, record: Mapping[str, bytes]) -> ThreadHead | None:
     """The head in a hash; None for an empty one. DecodeError for one that is none."""
     if not record:
         return None
-    head = ThreadHead(thread)
+    head = ThreadHead(thread, stored=dict(record))
     for name in _TEXTS:
         setattr(head, name, record.get(name, b"").decode("utf-8", "replace"))
     for name in _NUMBERS:

@@ -32,6 +32,7 @@ from drumline_protocol.wire_outs import (
     below_out,
     changes_out,
     dropped_out,
+    held_out,
     kept_tasks_out,
     named_out,
     optional_tasks_out,
@@ -125,6 +126,8 @@ _OUTS: dict[Any, Convert | None] = {
     (c.Checkpoint, "tasks"): tasks_out,
     (c.Checkpoint, "updated"): lambda names: None if names is None else list(names),
     (c.TaskWrites, "ns"): None,
+    (c.Checkpoint, "held"): held_out,
+    (c.TaskWrites, "held"): held_out,
     (f.InputTaken, "dropped"): dropped_out,
     "call": list,
     "callers": list,
@@ -227,10 +230,16 @@ def encode(codec: Codec, thing: Any) -> bytes:
 
 def decode(codec: Codec, data: bytes) -> Any:
     """The fact or message in `data`. DecodeError, or ProtocolTooNew for a newer protocol."""
-    return from_row(_decode_envelope(codec, data)[1])
+    return from_row(opened(codec, data)[1])
 
 
-def _decode_envelope(codec: Codec, data: bytes) -> list[Any]:
+def codes_of(*classes: type) -> dict[type, int]:
+    """The codes of these classes."""
+    return {cls: _BY_CLASS[cls].code for cls in classes}
+
+
+def opened(codec: Codec, data: bytes) -> list[Any]:
+    """What stands around a message: the version of the protocol, and the message. DecodeError, ProtocolTooNew."""
     envelope = codec.decode(data)
     if type(envelope) is not list or len(envelope) < 2 or type(envelope[0]) is not int:
         raise DecodeError("this is no drumline message: it has no protocol version")
@@ -246,11 +255,11 @@ def encode_facts(codec: Codec, facts: Sequence[Any]) -> bytes:
     reader counts on, though it may not know their kind.
     """
     version = codec.version
-    envelope = [version, [to_row(fact, version) for fact in facts]]
+    entry = [version, [to_row(fact, version) for fact in facts]]
     counts = [part for at, fact in enumerate(facts) if (n := f.fact_count(fact)) != 1 for part in (at, n)]
     if counts:
-        envelope.append(counts)
-    data = codec.encode(envelope)
+        entry.append(counts)
+    data = codec.encode(entry)
     return crc32(data).to_bytes(_CHECKSUM_BYTES, "big") + data
 
 
@@ -259,8 +268,8 @@ def decode_facts(codec: Codec, data: bytes) -> list[Any]:
     told, data = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
     if crc32(data).to_bytes(_CHECKSUM_BYTES, "big") != told:
         raise DecodeError("the checksum of a log entry is wrong: its bytes were changed", len(data))
-    envelope = _decode_envelope(codec, data)
-    rows, counts = envelope[1], envelope[2] if len(envelope) > 2 else []
+    entry = opened(codec, data)
+    rows, counts = entry[1], entry[2] if len(entry) > 2 else []
     if type(rows) is not list or type(counts) is not list:
         raise DecodeError("a log entry must hold a list of facts")
     return [from_row(row) if _is_known(row) else _unknown_fact(row, at, counts) for at, row in enumerate(rows)]

@@ -26,6 +26,11 @@ def pending_out(pending: Sequence[Any]) -> list[Any]:
     return [list(write) for write in pending]
 
 
+def held_out(held: Sequence[Sequence[int]]) -> list[Any]:
+    """Values of a row that stand in cells."""
+    return [list(each) for each in held]
+
+
 def dropped_out(dropped: Sequence[tuple[str, tuple[str, ...]]]) -> list[Any]:
     """Tasks that will not run: name and triggers."""
     return [[name, list(triggers)] for name, triggers in dropped]

@@ -115,6 +115,13 @@ def kept_cell(value: Any) -> Any:
     raise Misshapen("must be a list of five numbers, or the name of a value")
 
 
+def held_at(value: Any) -> c.HeldAt:
+    """Where a value of a row stands: four numbers."""
+    if type(value) is list and len(value) == 4 and all(type(n) is int for n in value):
+        return c.HeldAt(*value)
+    raise Misshapen("must be a list of four numbers")
+
+
 def pending(value: Any) -> list[Any]:
     """Pending writes of a checkpoint: task, channel, value."""
     if type(value) is list and all(
@@ -212,6 +219,7 @@ FIELDS: dict[Any, Shape] = {
     (c.Checkpoint, "kept"): dict_of(kept_cell),
     (c.TaskWrites, "ns"): text,
     (c.TaskWrites, "writes"): pairs,
+    "held": tuple_of(held_at),
     (m.ThreadSaves, "graph"): text,
     (m.PruneThread, "retention"): dict_of(),
     "below": optional(task_thread),

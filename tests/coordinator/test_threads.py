@@ -18,7 +18,7 @@ from drumline_protocol.checkpoints import Saved, outcomes
 from drumline_protocol.errors import RunCancelled, ThreadBusy
 from drumline_protocol.facts import RunStarted
 from drumline_protocol.failure import rebuild
-from drumline_protocol.history import History, row_data, save_in
+from drumline_protocol.history import History
 from drumline_protocol.messages import (
     CancelRun,
     DeleteRun,
@@ -29,6 +29,7 @@ from drumline_protocol.messages import (
     TaskMessage,
     ThreadSaves,
 )
+from drumline_protocol.thread_rows import row_data, save_in
 from drumline_protocol.threads import ThreadHead, head_in
 
 
@@ -337,11 +338,56 @@ def test_an_old_checkpoint_begins_a_branch_and_the_other_stays(talk: Talk) -> No
 BIG = "x" * 5000
 
 
+def test_a_run_reads_what_was_added_since_the_last_one(talk: Talk) -> None:
+    """However long the talk is; and a thread that is begun anew has nothing of the one before."""
+    read: list[int] = []
+    broker: Any = talk.broker
+    values_of = broker.read_values
+
+    def noted(*asked: Any) -> Any:
+        found = values_of(*asked)
+        read.append(sum(map(len, found[0])))
+        return found
+
+    broker.read_values = noted
+    for turn in range(8):
+        talk.ask(f"r{turn}", {"l": [BIG]})
+        talk.whole(f"r{turn}", "a", "b")
+    assert max(read[2:]) <= 3
+    before = talk.history()[0].checkpoint.cells["l"]
+    talk.say(DeleteThread("d", "t"))
+    talk.settle()
+    for turn in range(3):
+        talk.ask(f"n{turn}", {"l": [BIG, "anew"]})
+        talk.whole(f"n{turn}", "c", "d")
+        assert talk.history()[0].checkpoint.cells["l"] == [BIG, "anew", "c", "d"] * (turn + 1)
+    assert len(before) == 24
+
+
+def test_rows_name_what_the_versions_behind_them_hold(talk: Talk) -> None:
+    """What was given and what was written reads as if it stood there, on branches and in copies too."""
+    for turn in range(3):
+        talk.ask(f"r{turn}", {"l": [BIG, {"turn": turn}]})
+        talk.whole(f"r{turn}", {"said": "y" * 300}, "b")
+    rows = talk.broker.read_history(0, "t")
+    saves = [save_in(talk.codec, row.data) for row in rows]
+    assert sum(bool(save.held) for save in saves) >= 8
+    found = talk.history()
+    given = [each.checkpoint.cells["__start__"] for each in found if each.checkpoint.source == "input"]
+    assert given == [{"l": [BIG, {"turn": turn}]} for turn in (2, 1, 0)]
+    written = [[value for _, channel, value in each.pending if channel == "l"] for each in found]
+    assert written[1:4] == [[["b"]], [[{"said": "y" * 300}]], [[BIG, {"turn": 2}]]]
+    old = found[2].checkpoint
+    talk.ask("again", None, place={"checkpoint_id": old.id})
+    talk.whole("again", "B")
+    branch = talk.history()[0].checkpoint.cells["l"]
+    assert (branch[: len(old.cells["l"])], branch[-1]) == (old.cells["l"], "B")
+
+
 def test_large_cells_are_rows_of_the_thread_and_checkpoints_name_them(talk: Talk) -> None:
     talk.ask("r1", {"l": [BIG]})
     talk.whole("r1", "a", "b")
-    rows = [row for row in talk.broker.read_history(0, "t") if row.kind == "c"]
-    assert sum(len(row.data) > 2500 for row in rows) == 1  # that of the input, which has taken nothing yet
+    assert all(len(row.data) < 500 for row in talk.broker.read_history(0, "t"))  # also what was given and written
     talk.lease()
     old = talk.history()[1].checkpoint
     talk.ask("r2", None, place={"checkpoint_id": old.id})

@@ -9,8 +9,8 @@ import pytest
 from drumline_protocol.checkpoints import Checkpoint, Save, TaskWrites
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.history import save_in
 from drumline_protocol.limits import CARRIED_BYTES_MAX
+from drumline_protocol.thread_rows import save_in
 from drumline_worker.carried import CarriedThread
 
 CODEC = Codec()

@@ -23,8 +23,9 @@ from drumline_protocol.errors import DecodeError
 from drumline_protocol.limits import HOLES_MAX, NAMED_BYTES_MIN
 from drumline_protocol.messages import RunShared, TaskError, TaskResult
 from drumline_protocol.named import Named
+from drumline_protocol.seen_cells import Seen, seen_at
+from drumline_transport.cell_cache import Cache
 from drumline_transport.memory_streams import Stream
-from drumline_worker.cache import Cache, Seen, seen_at
 from drumline_worker.likeness import UNLIKE, difference
 from drumline_worker.origins import Origins
 from drumline_worker.results import Results

@@ -26,7 +26,7 @@ from drumline_graph.channels import MISSING
 from drumline_graph.delta import patch
 from drumline_graph.message_types import Message, MessageChunk
 from drumline_protocol.codec import Codec
-from drumline_worker.pristine import NotPlain, Pristine
+from drumline_protocol.pristine import NotPlain, Pristine
 
 CODEC = Codec()
 frozen = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.floats(allow_nan=False), st.dates())

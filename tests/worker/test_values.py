@@ -19,7 +19,8 @@ from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.errors import CellMissing
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_protocol.named import Named
-from drumline_worker.cache import Cache, Seen
+from drumline_protocol.seen_cells import Seen
+from drumline_transport.cell_cache import Cache
 from drumline_worker.values import Values
 
 LARGE = 64 * 1024 * 1024

@@ -15,8 +15,8 @@ from drumline_protocol.checkpoints import Checkpoint, PendingWrite, Save, Saved,
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
 from drumline_protocol.graph_paths import has_one_history
-from drumline_protocol.history import row_data, save_in
 from drumline_protocol.limits import CARRIED_BYTES_MAX
+from drumline_protocol.thread_rows import row_data, save_in
 
 
 class Prepared(NamedTuple):

@@ -21,7 +21,7 @@ from drumline_protocol.codec_builtin import TAGGED, ext
 from drumline_protocol.codec_derived import Derived, Hole
 from drumline_protocol.limits import HOLES_LOOK_ITEMS_MAX, HOLES_MAX
 from drumline_protocol.named import Named
-from drumline_worker.cache import Seen
+from drumline_protocol.seen_cells import Seen
 from drumline_worker.likeness import UNLIKE, difference
 
 #: what a look need not go into

@@ -17,10 +17,11 @@ from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import CACHE_BYTES_MAX
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_protocol.named import Named, names_in, names_of, resolve
+from drumline_protocol.pristine import NotPlain
+from drumline_protocol.seen_cells import DECODED_WEIGHT, Seen, seen_at
 from drumline_transport.broker import CellRead
-from drumline_worker.cache import DECODED_WEIGHT, Cache, Seen, seen_at
+from drumline_transport.cell_cache import Cache
 from drumline_worker.origins import NO_NODES, Origins
-from drumline_worker.pristine import NotPlain
 
 #: `LookVerbs.read_values`
 Read = Callable[[int, list[CellRead], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]

@@ -11,11 +11,12 @@ from typing import Any
 from drumline.checkpoint.base.saver import BaseCheckpointSaver, Config
 from drumline.checkpoint.base.types import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from drumline.checkpoint.tuples import config_of, place_of, put_rows, put_writes_row, tuple_of
-from drumline.threads.encoding import Encoder
+from drumline.threads.encoder import Encoder
 from drumline.threads.keeping import KeptThreads, codec_of, metadata_shown
 from drumline.threads.loading import program_at
 from drumline.threads.pruning import is_waiting, places_to_drop
 from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
+from drumline.threads.seen_store import Seen
 from drumline.threads.store import Threads, followed
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.loaded import loaded
@@ -47,6 +48,8 @@ class RowSaver(BaseCheckpointSaver[int]):
                 "drumline writes values with its own codec; drumline.types.register(cls) teaches it a class",
             )
         self.rows = rows
+        #: what this process has read of threads
+        self.seen = Seen()
         #: the graphs whose runs have used this saver last, by name and fingerprint: when it is asked by hand, it knows
         #: their classes and channels. A graph that its caller has dropped stays: what is told must not hang on that
         self._programs: OrderedDict[tuple[str, str], Program] = OrderedDict()
@@ -137,6 +140,7 @@ class RowSaver(BaseCheckpointSaver[int]):
     def put(
         self, config: Config, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
     ) -> Any:
+        self.seen.forget(place_of(config)[0])
         parent = self.rows.page(_parent(config), 1)
         self.rows.write(self._put(config, checkpoint, metadata, new_versions, parent))
         return config_of(*place_of(config)[:2], checkpoint["id"])
@@ -144,6 +148,7 @@ class RowSaver(BaseCheckpointSaver[int]):
     async def aput(
         self, config: Config, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
     ) -> Any:
+        self.seen.forget(place_of(config)[0])
         parent = await self.rows.apage(_parent(config), 1)
         await self.rows.awrite(self._put(config, checkpoint, metadata, new_versions, parent))
         return config_of(*place_of(config)[:2], checkpoint["id"])
@@ -164,9 +169,11 @@ class RowSaver(BaseCheckpointSaver[int]):
     # -- threads as a whole -------------------------------------------------------------------------
 
     def delete_thread(self, thread_id: str) -> None:
+        self.seen.forget(str(thread_id))
         self.rows.delete(str(thread_id))
 
     async def adelete_thread(self, thread_id: str) -> None:
+        self.seen.forget(str(thread_id))
         await self.rows.adelete(str(thread_id))
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
@@ -192,6 +199,7 @@ class RowSaver(BaseCheckpointSaver[int]):
         `retention` keeps. None: all threads. What stays can be read, forked and gone on from.
         """
         for thread in self._all_threads() if thread_ids is None else map(str, thread_ids):
+            self.seen.forget(thread)
             if _is_delete(strategy):
                 self.rows.delete(thread)
             elif retention is None:
@@ -218,6 +226,7 @@ class RowSaver(BaseCheckpointSaver[int]):
             [thread async for thread in self._aall_threads()] if thread_ids is None else list(map(str, thread_ids))
         )
         for thread in threads:
+            self.seen.forget(thread)
             if _is_delete(strategy):
                 await self.rows.adelete(thread)
             elif retention is None:

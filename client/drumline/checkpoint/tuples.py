@@ -16,17 +16,12 @@ from drumline.checkpoint.base.types import (
     CheckpointTuple,
     get_checkpoint_metadata,
 )
-from drumline.threads.encoding import (
-    INLINE_BYTES_MAX,
-    PLAIN,
-    Encoder,
-    cells_of,
-    encode_facts,
-    encode_metadata,
-    pending_of,
-)
+from drumline.threads.encoder import PLAIN, Encoder
+from drumline.threads.encoding import INLINE_BYTES_MAX, cells_of, encode_metadata
 from drumline.threads.foreign import shown_values
+from drumline.threads.packed_facts import decode_facts, encode_facts
 from drumline.threads.rows import STAYS, Cell, CheckpointRow, Found, Kept, Row, Slot, ValueRow, WritesRow
+from drumline.threads.written import pending_of
 from drumline_graph.program import Program
 from drumline_protocol.checkpoints import ERROR
 
@@ -52,7 +47,7 @@ def tuple_of(encoder: Encoder, found: Found, program: Program | None) -> Checkpo
     `program` is the graph at its namespace; None if it is not there.
     """
     row = found.row
-    facts = PLAIN.decode(row.facts)
+    facts = decode_facts(row.facts)
     metadata: Any = PLAIN.decode(row.metadata)
     values = cells_of(encoder, found)
     theirs = facts.get("theirs")
@@ -76,7 +71,7 @@ def tuple_of(encoder: Encoder, found: Found, program: Program | None) -> Checkpo
         checkpoint,
         metadata,
         config_of(row.thread, row.ns, row.parent) if row.parent else None,
-        [(task, channel, _told(channel, value)) for task, channel, value in pending_of(encoder, found.written)],
+        [(task, channel, _told(channel, value)) for task, channel, value in pending_of(encoder, found)],
     )
 
 
@@ -99,7 +94,7 @@ def put_rows(
     """
     thread, ns, parent_id = place_of(config)
     id_, versions = checkpoint["id"], checkpoint["channel_versions"]
-    before: Mapping[str, Any] = {} if parent is None else PLAIN.decode(parent.facts)["versions"]
+    before: Mapping[str, Any] = {} if parent is None else decode_facts(parent.facts)["versions"]
     rows: list[Row] = []
     cells: dict[str, Cell] = {}
     for channel, version in versions.items():

@@ -54,7 +54,8 @@ def saver_here() -> Iterator[Any]:
 
 def threads_here(count: int) -> list[dict[str, Any]]:
     """The threads of the folder's file, as `threads_of_cluster` tells of them; those that changed last first."""
-    from drumline.threads.encoding import PLAIN, Encoder, saved_of
+    from drumline.threads.encoder import PLAIN, Encoder
+    from drumline.threads.encoding import saved_of
     from drumline.threads.rows import Wanted
     from drumline_protocol.codec import Codec
     from drumline_protocol.threads import FAILED, IDLE, PAUSED

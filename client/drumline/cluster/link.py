@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.attendance import GRACE_MS, is_in_vain, is_over
 from drumline.cluster.leaving import Canceller
+from drumline.cluster.seen_threads import SeenThreads
 from drumline_graph.program import Program
 from drumline_protocol import wire
 from drumline_protocol.codec import Codec
@@ -48,6 +49,8 @@ class Link:
         self._codecs: dict[Program | None, Codec] = {}
         self._lock = threading.Lock()
         self._broker: Broker | None = None
+        #: what was read of threads
+        self.threads = SeenThreads()
         #: ends the runs of streams that were dropped
         self.canceller = Canceller()
         #: set by `close`: ends the waits of calls in other threads
@@ -58,6 +61,7 @@ class Link:
         """Nobody in this process holds the lock or waits. The broker drops its connections by itself."""
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self.threads = SeenThreads()
 
     def broker(self) -> ClientVerbs:
         """The broker, connected: what a client may ask of it. NoBroker, NoCluster, EvictingBroker, ProtocolTooNew."""

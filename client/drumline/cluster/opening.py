@@ -140,6 +140,7 @@ class Opening:
             raised_as=None if program is None else explained(program),
             asked=self.asked,
             gap=self._late(link).gap,
+            threads=link.threads,
             read_values=lambda cells, blobs: link.broker().read_values(
                 link.partition(self.run_id, self.thread), cells, blobs
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drumline.cluster.position import BEGINNING, Position, position_text, run_tag
 from drumline.views import View
@@ -16,20 +16,26 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.errors import InvalidPosition, LogGap, ModeNotRecorded
 from drumline_protocol.facts import (
     AttemptRetracted,
+    Checkpointed,
     GraphKept,
     Noticed,
     RunFinished,
+    RunKept,
     RunStarted,
     TaskParked,
     fact_count,
 )
 from drumline_protocol.failure import Known, rebuild
 from drumline_protocol.heads import Head
-from drumline_protocol.history import ReadValues, kept_cells
+from drumline_protocol.history import kept_cells
 from drumline_protocol.keys import owner_of_run
 from drumline_protocol.named import arguments_in, may_name, names_in, resolve
+from drumline_protocol.reading_cells import CellReader, ReadValues
 from drumline_protocol.request_digest import Asked
 from drumline_transport.broker import LogEntry
+
+if TYPE_CHECKING:
+    from drumline.cluster.seen_threads import SeenThreads, Sight
 
 #: makes a Position in half the time: there is one for each token
 _position = tuple.__new__
@@ -61,6 +67,7 @@ class RunReader:
         asked: Asked | None = None,
         read_values: ReadValues | None = None,
         gap: Callable[[int, int], BaseException] | None = None,
+        threads: SeenThreads | None = None,
     ) -> None:
         self._run_id = run_id
         self._view = view
@@ -75,6 +82,9 @@ class RunReader:
         #: the thread of the run; "" if it is on none
         self._thread = ""
         self._gap = gap
+        self._threads = threads
+        #: the thread, once the log has said where it stands
+        self._sight: Sight | None = None
         #: open tasks of which the view does not know all events, because part of the log is trimmed
         self._cut: set[str] | None = None
         self._fetched: dict[str, list[Any]] = {}
@@ -155,8 +165,13 @@ class RunReader:
             self._thread = str(fact.thread.get("thread_id", ""))
         elif type(fact) is GraphKept and fact.opened is None and self._view.folds_cells and self._read_values:
             owner = owner_of_run(self._run_id, self._thread)
-            fact.opened = kept_cells(self._codec, owner, fact, self._read_values)
+            sight, codec, read = self._sight, self._codec, self._read_values
+            fact.opened = kept_cells(codec, owner, fact, sight.cells(codec, read) if sight else CellReader(codec, read))
             fact.cells.update(fact.opened)
+        elif type(fact) is RunKept and self._threads is not None and self._thread and fact.checkpoint:
+            self._sight = self._threads.sight(self._thread, fact.checkpoint)
+        elif type(fact) is Checkpointed and self._sight is not None:
+            self._sight.stands(fact.id)
 
     def feed(self, entries: Sequence[LogEntry]) -> list[tuple[Any, Position]]:
         """Items of these entries, each with the position behind it.

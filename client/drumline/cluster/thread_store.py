@@ -9,10 +9,11 @@ from typing import Any
 from drumline.cluster.link import Link
 from drumline_graph.program import Program
 from drumline_protocol.checkpoints import Save, Saved, metadata_of
-from drumline_protocol.history import CHECKPOINT, History, first_row_of, row_data
+from drumline_protocol.history import CHECKPOINT, History, first_row_of
 from drumline_protocol.ids import partition_of
 from drumline_protocol.messages import ThreadSaves
 from drumline_protocol.new_ids import new_run_id
+from drumline_protocol.thread_rows import row_data
 from drumline_protocol.threads import ThreadHead, head_in
 from drumline_transport.broker import HistoryRow
 from drumline_transport.thread_verbs import PAGE_MAX

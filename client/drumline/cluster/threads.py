@@ -15,10 +15,11 @@ from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_protocol.checkpoints import outcomes
 from drumline_protocol.errors import ThreadMismatch, UnknownThread
-from drumline_protocol.history import History, save_in
+from drumline_protocol.history import History
 from drumline_protocol.messages import DeleteThread, PruneThread
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.retention import KEEP_LATEST, Retention
+from drumline_protocol.thread_rows import save_in
 from drumline_protocol.threads import FAILED, PAUSED, ThreadHead
 
 T = TypeVar("T")

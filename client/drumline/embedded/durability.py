@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +20,15 @@ from drumline_transport.after_fork import forks
 
 SYNC, ASYNC, EXIT = "sync", "async", "exit"
 
+#: Steps that follow each other faster than this are written together: a store writes whole pages for each transaction.
+GATHER_S = 0.005
+
 
 class Background:
-    """Writes in the background, in order, for sync and async callers. An error is raised to the next call."""
+    """Writes in the background, in order, for sync and async callers. An error is raised to the next call.
+
+    What comes within `GATHER_S`, or before somebody waits for it, is one transaction.
+    """
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
@@ -29,6 +36,9 @@ class Background:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
+        #: somebody waits: nothing more is gathered
+        self._awaited = threading.Event()
+        self._aawaited = asyncio.Event()
         self._error: BaseException | None = None
         self._process = forks()
 
@@ -37,6 +47,7 @@ class Background:
         self._raise()
         if self._process != forks():  # the child of a fork: the thread is its parent's, which writes what waits
             self._process, self._thread, self._lock = forks(), None, threading.Lock()
+            self._awaited = threading.Event()
             self._waiting.clear()
         with self._lock:
             self._waiting.append(prepared)
@@ -46,6 +57,7 @@ class Background:
 
     def _run(self) -> None:
         while True:
+            self._awaited.wait(GATHER_S)
             with self._lock:
                 if not self._waiting or self._error is not None:
                     self._thread = None
@@ -61,7 +73,9 @@ class Background:
         """Until all is written."""
         thread = self._thread
         if thread is not None and self._process == forks():
+            self._awaited.set()
             thread.join()
+            self._awaited.clear()
         self._raise()
 
     def aput(self, prepared: Sequence[Any]) -> None:
@@ -73,6 +87,8 @@ class Background:
 
     async def _arun(self) -> None:
         while self._waiting and self._error is None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._aawaited.wait(), GATHER_S)
             prepared = [row for rows in self._waiting for row in rows]
             self._waiting.clear()
             try:
@@ -84,6 +100,7 @@ class Background:
     async def await_all(self) -> None:
         """`wait` on an event loop; not cut short when its caller is cancelled."""
         cancelled: BaseException | None = None
+        self._aawaited.set()
         while self._task is not None:
             try:
                 await asyncio.shield(self._task)
@@ -91,6 +108,7 @@ class Background:
                 if self._task is None or self._task.cancelled():
                     break
                 cancelled = error
+        self._aawaited.clear()
         self._raise()
         if cancelled is not None:
             raise cancelled

@@ -2,92 +2,31 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from drumline.threads.encoder import PLAIN, Encoder
 from drumline.threads.foreign import taken_cells
 from drumline.threads.growth import change_of, noted, only_grows
-from drumline.threads.rows import (
-    APPENDS,
-    REPLACES,
-    SEVERAL,
-    Cell,
-    CheckpointRow,
-    Data,
-    Found,
-    Kept,
-    Private,
-    Row,
-    Slot,
-    ValueRow,
-    WritesRow,
-    Written,
-)
+from drumline.threads.packed_facts import decode_facts, encode_facts
+from drumline.threads.rows import Cell, CheckpointRow, Data, Found, Kept, Private, Row, ValueRow
+from drumline.threads.seen import Look, Unseen
+from drumline.threads.written import Carried, Named, pending_of
 from drumline_graph.channels.base import MISSING
-from drumline_graph.constants import INTERRUPT
+from drumline_graph.constants import START
 from drumline_graph.delta import SET, Change
 from drumline_graph.program import Program
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.cells import decode_change, patched
-from drumline_protocol.checkpoints import (
-    CALL,
-    CALLS_FROM,
-    CONTROL,
-    ERROR,
-    ERROR_SOURCE,
-    NULL_TASK,
-    RESUME,
-    Checkpoint,
-    PendingWrite,
-    Saved,
-    TaskWrites,
-    fingerprint_kept,
-    split_ns,
-)
-from drumline_protocol.codec import Codec
+from drumline_protocol.checkpoints import Checkpoint, Saved, fingerprint_kept, split_ns
 from drumline_protocol.errors import EncodeError, ThreadDamaged
 from drumline_protocol.facts import PlannedTask
+from drumline_protocol.held import HELD_BYTES_MIN, Holder
 from drumline_protocol.ids import task_id
 
 #: a value up to this size lies in the checkpoint row itself: naming it elsewhere would take as much
 INLINE_BYTES_MAX = 96
-
-#: the places of what became of a task: below those of what it wrote (LangGraph's `WRITES_IDX_MAP`)
-CONTROL_INDEX = {ERROR: -1, "__scheduled__": -2, INTERRUPT: -3, RESUME: -4, ERROR_SOURCE: -5, CALL: -6, CALLS_FROM: -7}
-
-#: writes what has no class of the user's: facts and metadata
-PLAIN = Codec()
-
-
-class Encoder:
-    """Values to data and back. With `takes_objects` a private copy is kept of what the codec does not take."""
-
-    def __init__(self, codec: Codec, *, takes_objects: bool) -> None:
-        self.codec = codec
-        self._takes_objects = takes_objects
-
-    def data(self, value: Any, root: str) -> Data:
-        """EncodeError with the path of the culprit from `root`, unless objects are taken."""
-        try:
-            return self.codec.encode(value, root)
-        except EncodeError:
-            if not self._takes_objects:
-                raise
-            return Private(_own(value))
-
-    def value(self, data: Data) -> Any:
-        """DecodeError for bytes that this codec cannot read."""
-        return _own(data.value) if type(data) is Private else self.codec.decode(data)  # type: ignore[arg-type]
-
-
-def _own(value: Any) -> Any:
-    """A copy of an object, for its holder alone; the object itself, if it cannot be copied."""
-    try:
-        return copy.deepcopy(value)
-    except Exception:
-        return value
 
 
 @dataclass(slots=True)
@@ -126,8 +65,8 @@ class Standing:
 
 def checkpoint_rows(
     encoder: Encoder, program: Program, thread: str, checkpoint: Checkpoint, standing: Standing, graph: str
-) -> tuple[list[Row], Standing]:
-    """The rows of a checkpoint that follows where a run stands, and where the run stands then.
+) -> tuple[list[Row], Standing, Carried]:
+    """The rows of a checkpoint that follows where a run stands, where the run stands then, and what those rows hold.
 
     `program` is the graph at the checkpoint's namespace, `graph` tells the one that runs as a whole.
 
@@ -137,6 +76,7 @@ def checkpoint_rows(
     rows: list[Row] = []
     cells: dict[str, Cell] = {}
     values: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
     for channel, value in checkpoint.cells.items():
         before = known.cells.get(channel)
         if before is not None and known.versions.get(channel) == checkpoint.versions.get(channel):
@@ -146,8 +86,12 @@ def checkpoint_rows(
         change: Change = (SET, value)
         if type(before) is Kept and channel in program.channels:
             change = change_of(program.channels[channel], known.values.get(channel, MISSING), value, writes)
-        cells[channel] = _keep(encoder, rows, thread, checkpoint, channel, value, before, change, known)
+        cells[channel], new = _keep(encoder, thread, checkpoint, channel, value, before, change, known)
         values[channel] = noted(value)
+        if new is not None:
+            rows.append(new)
+            if len(new.data) >= HELD_BYTES_MIN and channel != START:
+                parts[channel] = change[1] if new.parent else value
     row = CheckpointRow(
         thread,
         checkpoint.ns,
@@ -161,12 +105,11 @@ def checkpoint_rows(
         standing.newest,
     )
     after = Standing(checkpoint.id, checkpoint.id, checkpoint.versions, cells, values)
-    return [*rows, row], after
+    return [*rows, row], after, Carried(checkpoint.id, Holder(parts))
 
 
 def _keep(
     encoder: Encoder,
-    rows: list[Row],
     thread: str,
     checkpoint: Checkpoint,
     channel: str,
@@ -174,36 +117,19 @@ def _keep(
     before: Cell | None,
     change: Change,
     known: Standing,
-) -> Cell:
+) -> tuple[Cell, ValueRow | None]:
+    """How a changed cell is kept, and the row that it takes."""
     root = f"state[{channel!r}]"
     if type(before) is Kept and change[0] != SET:
         data = encoder.data(list(change), root)
         kept = before.with_delta(checkpoint.id, len(data), grows=only_grows(change, known.values[channel]))
         if kept is not None:
-            rows.append(ValueRow(thread, checkpoint.ns, channel, checkpoint.id, before.made, data))
-            return kept
+            return kept, ValueRow(thread, checkpoint.ns, channel, checkpoint.id, before.made, data)
     data = encoder.data(value, root)
     if len(data) <= INLINE_BYTES_MAX:
-        return data
-    rows.append(ValueRow(thread, checkpoint.ns, channel, checkpoint.id, "", data))
-    return Kept(checkpoint.id, checkpoint.id, len(data), len(data))
-
-
-def writes_row(encoder: Encoder, thread: str, saved: TaskWrites) -> WritesRow:
-    """The row of what a task has written. Raises EncodeError for a value that cannot be kept."""
-    path = path_key_of(saved.path) if saved.path else ""
-    ordinary = [list(write) for write in saved.writes if write[0] not in CONTROL]
-    slots = [
-        Slot(CONTROL_INDEX[channel], channel, encoder.data(value, f"writes[{channel!r}]"))
-        for channel, value in saved.writes
-        if channel in CONTROL
-    ]
-    if ordinary:
-        channel = ordinary[0][0] if len(ordinary) == 1 else SEVERAL
-        value = ordinary[0][1] if len(ordinary) == 1 else ordinary
-        slots.append(Slot(0, channel, encoder.data(value, "writes")))
-    meets = APPENDS if saved.task == NULL_TASK else REPLACES
-    return WritesRow(thread, saved.ns, saved.checkpoint, saved.task, path, slots, meets)
+        return data, None
+    kept = Kept(checkpoint.id, checkpoint.id, len(data), len(data))
+    return kept, ValueRow(thread, checkpoint.ns, channel, checkpoint.id, "", data)
 
 
 def facts_of(checkpoint: Checkpoint, graph: str) -> dict[str, Any]:
@@ -232,11 +158,6 @@ def _fingerprint_in(graph: str) -> str:
     return graph.partition(" ")[0]
 
 
-def encode_facts(facts: Mapping[str, Any]) -> bytes:
-    """The bytes of what a row says of a checkpoint."""
-    return PLAIN.encode(facts, "checkpoint")
-
-
 def encode_metadata(metadata: Mapping[str, Any]) -> bytes:
     """The bytes of a checkpoint's metadata; what the codec does not take is told as text."""
     try:
@@ -248,16 +169,17 @@ def encode_metadata(metadata: Mapping[str, Any]) -> bytes:
 # -- and back -----------------------------------------------------------------------------------------
 
 
-def checkpoint_of(encoder: Encoder, program: Program | None, found: Found) -> Checkpoint:
+def checkpoint_of(encoder: Encoder, program: Program | None, found: Found, look: Look | None = None) -> Checkpoint:
     """The checkpoint of a row that drumline has written, as this version of the graph sees it (None: as it was).
 
-    DecodeError for values that cannot be read, ThreadDamaged for rows that are gone.
+    `look` has what was seen before of its cells. DecodeError for values that cannot be read, ThreadDamaged for rows
+    that are gone; Unseen if what was seen is of no use.
     """
     row = found.row
-    facts = PLAIN.decode(row.facts)
+    facts = decode_facts(row.facts)
     step: int = facts["step"]
     ns = split_ns(row.ns)
-    cells = cells_of(encoder, found)
+    cells = cells_of(encoder, found, look)
     if program is not None:
         cells = taken_cells(cells, facts["versions"], program, facts.get("fingerprint", _fingerprint_in(row.graph)))
     tasks = [
@@ -282,54 +204,71 @@ def checkpoint_of(encoder: Encoder, program: Program | None, found: Found) -> Ch
     )
 
 
-def saved_of(encoder: Encoder, program: Program | None, found: Found) -> Saved:
-    """A checkpoint with its pending writes."""
-    return Saved(
-        checkpoint_of(encoder, program, found), pending_of(encoder, found.written), found.row.id == found.newest
-    )
+def saved_of(encoder: Encoder, program: Program | None, found: Found, look: Look | None = None) -> Saved:
+    """A checkpoint with its pending writes. Raises as `checkpoint_of` does."""
+    checkpoint = checkpoint_of(encoder, program, found, look)
+    return Saved(checkpoint, pending_of(encoder, found), found.row.id == found.newest)
 
 
-def pending_of(encoder: Encoder, written: Iterable[Written]) -> list[PendingWrite]:
-    """What tasks have written on top of a checkpoint, in LangGraph's order."""
-    pending: list[PendingWrite] = []
-    for each in sorted(written, key=lambda each: each.order):
-        value = encoder.value(each.slot.data)
-        if each.slot.channel == SEVERAL:
-            pending += [(each.task, channel, item) for channel, item in value]
-        else:
-            pending.append((each.task, each.slot.channel, value))
-    return pending
-
-
-def cells_of(encoder: Encoder, found: Found) -> dict[str, Any]:
-    """The cells of a checkpoint."""
-    by_channel: dict[str, list[ValueRow]] = {}
+def cells_of(encoder: Encoder, found: Found, look: Look | None = None) -> dict[str, Any]:
+    """The cells of a checkpoint. `look` has what was seen before, of which the rows of `found` are not read again."""
+    by_channel: dict[str, dict[str, ValueRow]] = {}
     for row in found.values:
-        by_channel.setdefault(row.channel, []).append(row)
+        by_channel.setdefault(row.channel, {})[row.made] = row
     cells: dict[str, Any] = {}
     for channel, cell in found.row.cells.items():
-        if type(cell) is Kept:
-            cells[channel] = _assembled(encoder, by_channel.get(channel, ()), cell)
-        else:
+        if type(cell) is not Kept:
             cells[channel] = encoder.value(cell)  # type: ignore[arg-type]
+        elif look is None:
+            cells[channel] = _assembled(encoder, found, by_channel.get(channel, {}), cell)
+        else:
+            cells[channel] = _looked_at(encoder, found, by_channel.get(channel, {}), channel, cell, look)
     return cells
 
 
-def _assembled(encoder: Encoder, rows: Sequence[ValueRow], cell: Kept) -> Any:
-    """The value of a cell: its base, and the changes from there on.
+def _looked_at(
+    encoder: Encoder, found: Found, rows: Mapping[str, ValueRow], channel: str, cell: Kept, look: Look
+) -> Any:
+    """The value of a cell for its reader alone; `look` notes what was seen."""
+    seen = look.before.get(channel)
+    if seen is not None and seen.pristine is not None and cell.base <= seen.made <= cell.made:
+        deltas, at = _deltas(rows, cell.made, seen.made)
+        if at != seen.made:
+            raise Unseen(cell.made)
+        if deltas:
+            seen = seen.after([_change(encoder, data) for data in deltas], cell)
+        look.now[channel] = seen
+        return seen.pristine.clone()  # type: ignore[union-attr]
+    return look.value(channel, cell, _assembled(encoder, found, rows, cell))
+
+
+def _assembled(encoder: Encoder, found: Found, rows: Mapping[str, ValueRow], cell: Kept) -> Any:
+    """The value of a cell: its base, and the changes from there on."""
+    deltas, at = _deltas(rows, cell.made)
+    base = rows.get(at)
+    if base is None or base.parent:
+        raise ThreadDamaged(cell.made)
+    value = encoder.value(base.data)
+    if base.names:
+        value = dict(Named(encoder, found.values).values(value, base.names))
+    return patched(value, [_change(encoder, data) for data in deltas])
+
+
+def _deltas(rows: Mapping[str, ValueRow], made: str, known: str = "") -> tuple[list[Data], str]:
+    """The changes that lead to a version, the oldest first, and the version that they stand on: the base, or `known`,
+    or one whose row is not there.
 
     Names of versions sort as they were made, so a parent comes before what stands on it: there is no circle.
     """
-    made = {row.made: row for row in rows}
     deltas: list[Data] = []
-    row = made.get(cell.made)
-    while row is not None and row.parent:
+    while made != known:
+        row = rows.get(made)
+        if row is None or not row.parent or not row.parent < made:
+            break
         deltas.append(row.data)
-        row = made.get(row.parent) if row.parent < row.made else None
-    if row is None:
-        raise ThreadDamaged(cell.made)
+        made = row.parent
     deltas.reverse()
-    return patched(encoder.value(row.data), [_change(encoder, data) for data in deltas])
+    return deltas, made
 
 
 def _change(encoder: Encoder, data: Data) -> Change:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from drumline.threads.encoding import PLAIN, Encoder, Standing, checkpoint_rows, saved_of, writes_row
+from drumline.threads.encoder import PLAIN, Encoder
+from drumline.threads.encoding import Standing, checkpoint_rows, saved_of
 from drumline.threads.loading import program_at
-from drumline.threads.rows import CheckpointRow, Found, Row, Rows, Wanted
+from drumline.threads.packed_facts import decode_facts
+from drumline.threads.rows import CheckpointRow, Found, Row, Rows, ValueRow, Wanted
+from drumline.threads.seen import Look, Unseen
+from drumline.threads.seen_store import Seen
 from drumline.threads.store import Threads, followed, threads_of
+from drumline.threads.written import Carried, name_input, writes_row
+from drumline_graph.constants import START
 from drumline_graph.program import Program
 from drumline_graph.weakly import once_per_object
-from drumline_protocol.checkpoints import Checkpoint, Save, Saved, fingerprint_kept
+from drumline_protocol.checkpoints import Checkpoint, Save, Saved, TaskWrites, fingerprint_kept
 from drumline_protocol.codec import Codec
 from drumline_protocol.graph_codecs import table_of
 
@@ -29,6 +35,7 @@ class HoldsRows(Protocol):
     """A saver of drumline's."""
 
     rows: Rows
+    seen: Seen
 
 
 class KeptThreads:
@@ -71,16 +78,29 @@ class KeptThreads:
     # -- reading ------------------------------------------------------------------------------------
 
     def get(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
-        found = self._rows.find(thread, ns, checkpoint)
+        look = self._look(thread, ns)
+        found = self._rows.find(thread, ns, checkpoint, look.known)
         if self._is_theirs(found):
             return self._over_langgraph().get(thread, ns, checkpoint)
-        return self._taken(thread, ns, checkpoint, found)
+        try:
+            return self._taken(thread, ns, checkpoint, found, look)
+        except Unseen:
+            found = self._rows.find(thread, ns, checkpoint)
+            return self._taken(thread, ns, checkpoint, found, Look(look.place))
 
     async def aget(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
-        found = await self._rows.afind(thread, ns, checkpoint)
+        look = self._look(thread, ns)
+        found = await self._rows.afind(thread, ns, checkpoint, look.known)
         if self._is_theirs(found):
             return await self._over_langgraph().aget(thread, ns, checkpoint)
-        return self._taken(thread, ns, checkpoint, found)
+        try:
+            return self._taken(thread, ns, checkpoint, found, look)
+        except Unseen:
+            found = await self._rows.afind(thread, ns, checkpoint)
+            return self._taken(thread, ns, checkpoint, found, Look(look.place))
+
+    def _look(self, thread: str, ns: str) -> Look:
+        return self._saver.seen.look(self._encoder.codec, thread, ns)
 
     def _is_theirs(self, found: Found | None) -> bool:
         return self._theirs is not None or (found is not None and found.row.is_theirs)
@@ -90,11 +110,12 @@ class KeptThreads:
             self._theirs = followed(self._saver, self._program, self._base)
         return self._theirs
 
-    def _taken(self, thread: str, ns: str, checkpoint: str, found: Found | None) -> Saved | None:
+    def _taken(self, thread: str, ns: str, checkpoint: str, found: Found | None, look: Look) -> Saved | None:
         if found is None:  # whether other checkpoints are there is known only if none was named
             self._standing[thread, ns] = Standing(newest=None if checkpoint else "")
             return None
-        saved = saved_of(self._encoder, self._at(ns), found)
+        saved = saved_of(self._encoder, self._at(ns), found, look)
+        self._saver.seen.keep(look)
         self._standing[thread, ns] = Standing.at(found, saved)
         return saved
 
@@ -149,21 +170,38 @@ class KeptThreads:
         """The rows of these, with their values as they are now. EncodeError for a value that cannot be kept."""
         if self._theirs is not None:
             return self._theirs.prepare(thread, saves)
-        rows: list[Row] = []
+        rows: list[Row | TaskWrites] = []
+        carried: dict[tuple[str, str], Carried] = {}
+        inputs: dict[tuple[str, str], Any] = {}
         for each in saves:
             place = thread, each.ns
             standing = self._standing.get(place)
             if standing is None:
                 standing = self._standing[place] = Standing()
             if type(each) is Checkpoint:
-                new, self._standing[place] = checkpoint_rows(
+                new, self._standing[place], carried[each.ns, each.parent] = checkpoint_rows(
                     self._encoder, self._at(each.ns) or self._program, thread, each, standing, self._graph
                 )
                 rows += new
+                inputs[each.ns, each.id] = each.cells.get(START)
             else:
-                rows.append(writes_row(self._encoder, thread, each))  # type: ignore[arg-type]
+                rows.append(each)  # type: ignore[arg-type]
                 standing.note(each.writes)  # type: ignore[union-attr]
-        return rows
+        return [self._row(thread, row, inputs, carried) for row in rows]
+
+    def _row(
+        self,
+        thread: str,
+        row: Row | TaskWrites,
+        inputs: Mapping[tuple[str, str], Any],
+        carried: Mapping[tuple[str, str], Carried],
+    ) -> Row:
+        """A row of a batch. What a task wrote, and an input, name what the checkpoint behind them holds."""
+        if type(row) is TaskWrites:
+            return writes_row(self._encoder, thread, row, carried.get((row.ns, row.checkpoint)))
+        if type(row) is ValueRow and row.channel == START and (row.ns, row.made) in carried:
+            name_input(self._encoder, row, inputs[row.ns, row.made], carried[row.ns, row.made])
+        return row  # type: ignore[return-value]
 
     def skip(self, thread: str, saves: Sequence[Save]) -> None:
         """These are not kept, but what comes next stands on them."""
@@ -199,6 +237,6 @@ def metadata_shown(row: CheckpointRow) -> dict[str, Any]:
     if row.is_theirs:
         shown: dict[str, Any] = PLAIN.decode(row.metadata)
         return shown
-    facts = PLAIN.decode(row.facts)
+    facts = decode_facts(row.facts)
     own = {"source": facts["source"], "step": facts["step"], "parents": facts.get("parents", {})}
     return {**PLAIN.decode(row.metadata), **own}

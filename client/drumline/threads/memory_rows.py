@@ -8,18 +8,20 @@ from dataclasses import replace
 
 from drumline.threads.rows import (
     APPENDS,
+    NOTHING_KNOWN,
     REPLACES,
     CheckpointRow,
     Found,
     Kept,
+    Known,
     Name,
     Place,
     Row,
-    Slot,
     ValueRow,
     Wanted,
     WritesRow,
     Written,
+    first_wanted,
     needed,
 )
 from drumline_protocol.errors import ThreadConflict
@@ -32,7 +34,8 @@ class _Scope:
 
     def __init__(self) -> None:
         self.checkpoints: dict[str, CheckpointRow] = {}
-        self.values: dict[Name, ValueRow] = {}
+        #: by the checkpoint that made them, then by channel
+        self.values: dict[str, dict[str, ValueRow]] = {}
         #: by checkpoint, then by task and index
         self.written: dict[str, dict[tuple[str, int], Written]] = {}
         self.newest = ""
@@ -61,7 +64,7 @@ class MemoryRows:
                     scope.checkpoints[row.id] = row
                     scope.newest = max(scope.newest, row.id)
                 elif type(row) is ValueRow:
-                    scope.values[row.channel, row.made] = row
+                    scope.values.setdefault(row.made, {})[row.channel] = row
                 elif type(row) is WritesRow:
                     _put(scope.written.setdefault(row.checkpoint, {}), row)
 
@@ -83,11 +86,11 @@ class MemoryRows:
     def _scope(self, thread: str, ns: str) -> _Scope | None:
         return self._threads.get(thread, {}).get(ns)
 
-    def find(self, thread: str, ns: str, checkpoint: str) -> Found | None:
+    def find(self, thread: str, ns: str, checkpoint: str, known: Known = NOTHING_KNOWN) -> Found | None:
         with self._lock:
             scope = self._scope(thread, ns)
             row = None if scope is None else scope.checkpoints.get(checkpoint or scope.newest)
-            return None if row is None else self.fill(row)
+            return None if row is None else self._filled(row, known)
 
     def page(self, wanted: Wanted, size: int) -> list[CheckpointRow]:
         with self._lock:
@@ -104,12 +107,19 @@ class MemoryRows:
         return found[:size]
 
     def fill(self, row: CheckpointRow) -> Found:
+        return self._filled(row, NOTHING_KNOWN)
+
+    def _filled(self, row: CheckpointRow, known: Known) -> Found:
         with self._lock:
             scope = self._scope(row.thread, row.ns)
             if scope is None:
                 return Found(row, row.id)
-            values = _stands_on(scope, row)
-            return Found(row, scope.newest, values, list(scope.written.get(row.id, {}).values()))
+            written = list(scope.written.get(row.id, {}).values())
+            values = _stands_on(scope, row, known)
+            named = {each.slot.made for each in written} | {value.names for value in values}
+            for made in named - {""}:
+                values += scope.values.get(made, {}).values()
+            return Found(row, scope.newest, values, written)
 
     # -- threads as a whole -------------------------------------------------------------------------
 
@@ -122,7 +132,8 @@ class MemoryRows:
             for ns, scope in self._threads.get(source, {}).items():
                 copied = self._threads.setdefault(target, {}).setdefault(ns, _Scope())
                 copied.checkpoints.update({id_: replace(row, thread=target) for id_, row in scope.checkpoints.items()})
-                copied.values.update({name: replace(row, thread=target) for name, row in scope.values.items()})
+                for made, rows in scope.values.items():
+                    copied.values[made] = {channel: replace(row, thread=target) for channel, row in rows.items()}
                 copied.written.update({id_: dict(written) for id_, written in scope.written.items()})
                 copied.newest = max(copied.checkpoints, default="")
 
@@ -152,8 +163,8 @@ class MemoryRows:
     async def awrite(self, rows: Sequence[Row]) -> None:
         self.write(rows)
 
-    async def afind(self, thread: str, ns: str, checkpoint: str) -> Found | None:
-        return self.find(thread, ns, checkpoint)
+    async def afind(self, thread: str, ns: str, checkpoint: str, known: Known = NOTHING_KNOWN) -> Found | None:
+        return self.find(thread, ns, checkpoint, known)
 
     async def apage(self, wanted: Wanted, size: int) -> list[CheckpointRow]:
         return self.page(wanted, size)
@@ -176,12 +187,15 @@ class MemoryRows:
         self.drop(runs=runs, but_newest_of=but_newest_of, places=places)
 
 
-def _stands_on(scope: _Scope, row: CheckpointRow) -> list[ValueRow]:
-    """The value rows of a checkpoint's cells, as far as they are there."""
+def _stands_on(scope: _Scope, row: CheckpointRow, known: Known) -> list[ValueRow]:
+    """The value rows of a checkpoint's cells, as far as they are there, and are not known."""
     found: list[ValueRow] = []
     for channel, cell in row.cells.items():
-        at = cell.made if type(cell) is Kept else ""
-        while at and (value := scope.values.get((channel, at))) is not None:
+        if type(cell) is not Kept:
+            continue
+        first, is_known = first_wanted(cell, known, channel)
+        at = cell.made
+        while at and not (is_known and at <= first) and (value := scope.values.get(at, {}).get(channel)) is not None:
             found.append(value)
             at = value.parent
     return found
@@ -196,7 +210,7 @@ def _put(written: dict[tuple[str, int], Written], row: WritesRow) -> None:
     elif row.meets == APPENDS:
         shift = 1 + max((index for task, index in written if task == row.task and index >= 0), default=-1)
     for slot in row.slots:
-        placed = slot if slot.place < 0 else Slot(slot.place + shift, slot.channel, slot.data)
+        placed = slot if slot.place < 0 else slot._replace(place=slot.place + shift)
         key = row.task, placed.place
         if placed.place < 0 or key not in written:
             written[key] = Written(row.task, row.path, placed)
@@ -206,8 +220,15 @@ def _drop(scope: _Scope, gone: Iterable[str]) -> None:
     for id_ in gone:
         scope.checkpoints.pop(id_, None)
         scope.written.pop(id_, None)
-    keep = needed(
-        [row.cells for row in scope.checkpoints.values()], {name: row.parent for name, row in scope.values.items()}
-    )
-    scope.values = {name: row for name, row in scope.values.items() if name in keep}
+    parents: dict[Name, str] = {
+        (channel, made): row.parent for made, rows in scope.values.items() for channel, row in rows.items()
+    }
+    names: dict[Name, str] = {
+        (channel, made): row.names for made, rows in scope.values.items() for channel, row in rows.items() if row.names
+    }
+    named = {each.slot.made for written in scope.written.values() for each in written.values()}
+    keep = needed([row.cells for row in scope.checkpoints.values()], parents, names, named)
+    for channel, made in parents.keys() - keep:
+        del scope.values[made][channel]
+    scope.values = {made: rows for made, rows in scope.values.items() if rows}
     scope.newest = max(scope.checkpoints, default="")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from drumline.threads.encoding import PLAIN
+from drumline.threads.encoder import PLAIN
+from drumline.threads.packed_facts import decode_facts
 from drumline.threads.rows import CheckpointRow, Found, Kept, Place, Private
 from drumline_graph.constants import INTERRUPT
 from drumline_protocol.checkpoint_ids import made_ms
@@ -33,7 +34,7 @@ def is_waiting(found: Found) -> bool:
 
 
 def _piece(row: CheckpointRow) -> Piece:
-    facts: Any = PLAIN.decode(row.metadata if row.is_theirs else row.facts)
+    facts: Any = PLAIN.decode(row.metadata) if row.is_theirs else decode_facts(row.facts)
     root = facts.get("parents", {}).get("", "") if row.ns else row.id
     own = len(row.facts) + len(row.metadata)
     stands_on: dict[Base, int] = {}

@@ -11,8 +11,9 @@ its deltas, and a cell that did not change costs a later checkpoint no more than
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 #: how a writes row meets those that are there already: what stands in its place stays (LangGraph's rule for ordinary
@@ -89,7 +90,10 @@ class CheckpointRow:
 
 @dataclass(slots=True)
 class ValueRow:
-    """One version of a cell. `parent` is the checkpoint that made the version before; "" for a base."""
+    """One version of a cell. `parent` is the checkpoint that made the version before; "" for a base.
+
+    `names` is the checkpoint whose value rows hold what the data of an input names (`drumline.threads.written`).
+    """
 
     thread: str
     ns: str
@@ -97,14 +101,19 @@ class ValueRow:
     made: str
     parent: str
     data: Data
+    names: str = ""
 
 
 class Slot(NamedTuple):
-    """One row of a task's writes: its place among them, its channel (or `SEVERAL`), and what was written."""
+    """One row of a task's writes: its place among them, its channel (or `SEVERAL`), and what was written.
+
+    `made` is the checkpoint whose value rows hold what the data names of them (`drumline.threads.written`).
+    """
 
     place: int
     channel: str
     data: Data
+    made: str = ""
 
 
 @dataclass(slots=True)
@@ -139,7 +148,10 @@ class Written:
 
 @dataclass(slots=True)
 class Found:
-    """A checkpoint row with all that belongs to it. `newest` is the id of the newest one of its namespace."""
+    """A checkpoint row with all that belongs to it. `newest` is the id of the newest one of its namespace.
+
+    `values` are the rows of its cells, behind those versions that its reader knows, and those that its writes name.
+    """
 
     row: CheckpointRow
     newest: str
@@ -165,6 +177,17 @@ class Place(NamedTuple):
     checkpoint: str
 
 
+#: versions of cells that a reader has, by channel: the checkpoint that made each. What they stand on is not read.
+Known = Mapping[str, str]
+NOTHING_KNOWN: Known = MappingProxyType({})
+
+
+def first_wanted(cell: Kept, known: Known, channel: str) -> tuple[str, bool]:
+    """From which version on the rows of a cell are to be read, and whether from behind that one."""
+    made = known.get(channel, "")
+    return (made, True) if cell.base <= made <= cell.made else (cell.base, False)
+
+
 class Rows(Protocol):
     """Keeps rows. Each method has an async twin, whose name begins with `a`. Safe to share among threads and loops."""
 
@@ -181,11 +204,11 @@ class Rows(Protocol):
         """The twin of `write`."""
         ...
 
-    def find(self, thread: str, ns: str, checkpoint: str) -> Found | None:
+    def find(self, thread: str, ns: str, checkpoint: str, known: Known = NOTHING_KNOWN) -> Found | None:
         """A checkpoint with all that belongs to it; without an id the newest one."""
         ...
 
-    async def afind(self, thread: str, ns: str, checkpoint: str) -> Found | None:
+    async def afind(self, thread: str, ns: str, checkpoint: str, known: Known = NOTHING_KNOWN) -> Found | None:
         """The twin of `find`."""
         ...
 
@@ -250,13 +273,19 @@ class Rows(Protocol):
 Name = tuple[str, str]
 
 
-def needed(manifests: Iterable[dict[str, Cell]], parents: dict[Name, str]) -> set[Name]:
-    """The value rows that these cells stand on. `parents` has the parent of each value row."""
-    found: set[Name] = set()
+def needed(
+    manifests: Iterable[dict[str, Cell]], parents: Mapping[Name, str], names: Mapping[Name, str], named: Iterable[str]
+) -> set[Name]:
+    """The value rows that these cells stand on, and those of the checkpoints `named`, which writes name.
+
+    `parents` has the parent of each value row, `names` the checkpoint that some of them name.
+    """
+    stood: set[Name] = set()
     for cells in manifests:
         for channel, cell in cells.items():
             made = cell.made if type(cell) is Kept else ""
-            while made and (channel, made) not in found:
-                found.add((channel, made))
+            while made and (channel, made) not in stood:
+                stood.add((channel, made))
                 made = parents.get((channel, made), "")
-    return found
+    mades = {*named, *(made for name, made in names.items() if name in stood)}
+    return stood | {name for name in parents if name[1] in mades}

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from drumline.threads import sqlite_script as script
-from drumline.threads.rows import CheckpointRow, Found, Place, Row, Wanted
+from drumline.threads.rows import NOTHING_KNOWN, CheckpointRow, Found, Known, Place, Row, Wanted
 from drumline.threads.sqlite_script import SCHEMA, SETTINGS, Script
 
 T = TypeVar("T")
@@ -38,11 +38,11 @@ class _SqlRows:
         if rows:
             await self.arun(script.write(rows), writes=True)
 
-    def find(self, thread: str, ns: str, checkpoint: str) -> Found | None:
-        return self.run(script.find(thread, ns, checkpoint))
+    def find(self, thread: str, ns: str, checkpoint: str, known: Known = NOTHING_KNOWN) -> Found | None:
+        return self.run(script.find(thread, ns, checkpoint, known))
 
-    async def afind(self, thread: str, ns: str, checkpoint: str) -> Found | None:
-        return await self.arun(script.find(thread, ns, checkpoint))
+    async def afind(self, thread: str, ns: str, checkpoint: str, known: Known = NOTHING_KNOWN) -> Found | None:
+        return await self.arun(script.find(thread, ns, checkpoint, known))
 
     def page(self, wanted: Wanted, size: int) -> list[CheckpointRow]:
         return self.run(script.page(wanted, size))

@@ -7,18 +7,19 @@ bytes, which sort as their texts do.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from drumline.threads.encoding import PLAIN
+from drumline.threads.encoder import PLAIN
 from drumline.threads.rows import (
     APPENDS,
+    NOTHING_KNOWN,
     REPLACES,
     Cell,
     CheckpointRow,
     Found,
     Kept,
+    Known,
     Place,
     Row,
     Slot,
@@ -26,16 +27,20 @@ from drumline.threads.rows import (
     Wanted,
     WritesRow,
     Written,
+    first_wanted,
     needed,
 )
+from drumline_graph.constants import START
 from drumline_protocol.errors import ThreadConflict
+from drumline_protocol.packed_rows import packed_id, unpacked_id
 
 T = TypeVar("T")
 #: yields (statement, parameters), is sent its rows
 Script = Generator[tuple[str, Sequence[Any]], list[tuple[Any, ...]], T]
 
-#: Readers do not wait for a writer; what is deleted is overwritten, so that no byte of it stays in the file.
-SETTINGS = ("PRAGMA journal_mode = WAL", "PRAGMA secure_delete = ON")
+#: A transaction writes whole pages, and most of them add some hundred bytes: so a new file has small pages. Readers do
+#: not wait for a writer. What is deleted is overwritten, so that no byte of it stays in the file.
+SETTINGS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = WAL", "PRAGMA secure_delete = ON")
 
 #: Names that LangGraph's saver, whose tables may lie in the same file, does not use. All rows of a namespace lie in one
 #: table in the order of their making: so what a superstep adds lies together, and few pages are written for it.
@@ -43,11 +48,12 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS drumline_scopes ("
     "scope INTEGER PRIMARY KEY AUTOINCREMENT, thread TEXT NOT NULL, ns TEXT NOT NULL, UNIQUE (thread, ns))",
     # id: of the checkpoint. name: the channel of a value, the task of a write. ref: the parent of a checkpoint or a
-    # value, the channel of a write. text: the graph of a checkpoint, the path of a task. run: that of a checkpoint
+    # value, the channel of a write. text: the graph of a checkpoint, the path of a task. run: that of a checkpoint; of
+    # values and writes the checkpoint whose values they name
     "CREATE TABLE IF NOT EXISTS drumline_rows ("
     "scope INTEGER NOT NULL, id NOT NULL, kind INTEGER NOT NULL, name NOT NULL, idx INTEGER NOT NULL, "
     "ref NOT NULL, text TEXT, run TEXT, data BLOB NOT NULL, UNIQUE (scope, id, kind, name, idx))",
-    "CREATE INDEX IF NOT EXISTS drumline_runs ON drumline_rows (run) WHERE run IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS drumline_runs ON drumline_rows (run) WHERE kind = 0 AND run IS NOT NULL",
 )
 CHECKPOINT, VALUE, WRITE = 0, 1, 2
 
@@ -59,26 +65,6 @@ _INTO = f"INTO drumline_rows ({_ALL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PARTS_MAX = 100
 
 
-def packed(id_: str) -> str | bytes:
-    """An id as it is stored."""
-    if len(id_) == 36 and id_[8] == id_[13] == id_[18] == id_[23] == "-":
-        try:
-            data = bytes.fromhex(id_.replace("-", ""))
-        except ValueError:
-            return id_
-        return data if unpacked(data) == id_ else id_
-    return id_
-
-
-@lru_cache(maxsize=2**13)  # each run on a thread reads those of all versions of its cells
-def unpacked(stored: Any) -> str:
-    """An id that was stored."""
-    if isinstance(stored, str):
-        return stored
-    text = stored.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
 # -- writing ------------------------------------------------------------------------------------------
 
 
@@ -86,14 +72,15 @@ def write(rows: Sequence[Row]) -> Script[None]:
     """Keep these rows. ThreadConflict if a row is not behind the checkpoint that it must be behind."""
     scopes: dict[tuple[str, str], int] = {}
     for row in rows:
-        place = row.thread, row.ns
-        scope = scopes.get(place)
+        at = row.thread, row.ns
+        scope = scopes.get(at)
         if scope is None:
-            scope = scopes[place] = yield from _scope_of(place)
+            scope = scopes[at] = yield from _scope_of(at)
         if type(row) is CheckpointRow:
             yield from _write_checkpoint(scope, row)
         elif type(row) is ValueRow:
-            values = (scope, packed(row.made), VALUE, row.channel, 0, packed(row.parent), None, None, row.data)
+            place, names = (scope, packed_id(row.made), VALUE), packed_id(row.names) if row.names else None
+            values = (*place, row.channel, 0, packed_id(row.parent), None, names, row.data)
             yield f"INSERT OR REPLACE {_INTO}", values
         elif type(row) is WritesRow:
             yield from _write_writes(scope, row)
@@ -111,11 +98,11 @@ def _scope_of(place: tuple[str, str]) -> Script[int]:
 def _write_checkpoint(scope: int, row: CheckpointRow) -> Script[None]:
     if row.behind is not None:
         there = yield _NEWEST_ID, (scope,)
-        newest = unpacked(there[0][0]) if there else ""
+        newest = unpacked_id(there[0][0]) if there else ""
         if newest not in (row.behind, row.id):
             raise ThreadConflict(row.thread, row.ns, newest, row.behind)
-    data = PLAIN.encode([row.facts, row.metadata, _plain_cells(row.cells)])
-    values = (scope, packed(row.id), CHECKPOINT, "", 0, packed(row.parent), row.graph, row.run or None, data)
+    data = PLAIN.encode([row.facts, row.metadata, _plain_cells(row)])
+    values = (scope, packed_id(row.id), CHECKPOINT, "", 0, packed_id(row.parent), row.graph, row.run or None, data)
     yield f"INSERT OR REPLACE {_INTO}", values
 
 
@@ -123,7 +110,7 @@ _NEWEST_ID = f"SELECT id FROM drumline_rows WHERE scope = ? AND kind = {CHECKPOI
 
 
 def _write_writes(scope: int, row: WritesRow) -> Script[None]:
-    place = scope, packed(row.checkpoint), WRITE, packed(row.task)
+    place = scope, packed_id(row.checkpoint), WRITE, packed_id(row.task)
     of_task = "FROM drumline_rows WHERE scope = ? AND id = ? AND kind = ? AND name = ? AND idx >= 0"
     shift = 0
     if row.meets == REPLACES and any(slot.place >= 0 for slot in row.slots):
@@ -134,25 +121,30 @@ def _write_writes(scope: int, row: WritesRow) -> Script[None]:
     for slot in row.slots:
         verb = "INSERT OR REPLACE" if slot.place < 0 else "INSERT OR IGNORE"
         index = slot.place if slot.place < 0 else slot.place + shift
-        yield f"{verb} {_INTO}", (*place, index, slot.channel, row.path, None, slot.data)
+        made = packed_id(slot.made) if slot.made else None
+        yield f"{verb} {_INTO}", (*place, index, slot.channel, row.path, made, slot.data)
 
 
-def _plain_cells(cells: dict[str, Cell]) -> dict[str, Any]:
+def _plain_cells(row: CheckpointRow) -> dict[str, Any]:
+    """Cells as a row has them: an id that is the row's own, or that was said just before, is left out."""
     plain: dict[str, Any] = {}
-    for channel, cell in cells.items():
+    for channel, cell in row.cells.items():
         if type(cell) is Kept:
-            plain[channel] = [packed(cell.made), packed(cell.base) if cell.base != cell.made else 0, *cell[2:]]
+            made = packed_id(cell.made) if cell.made != row.id else 0
+            plain[channel] = [made, packed_id(cell.base) if cell.base != cell.made else 0, cell.bytes]
+            if cell.value_bytes != cell.bytes:
+                plain[channel].append(cell.value_bytes)
         else:
             plain[channel] = cell
     return plain
 
 
-def _cells(plain: dict[str, Any]) -> dict[str, Cell]:
+def _cells(plain: dict[str, Any], id_: str) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
     for channel, cell in plain.items():
         if type(cell) is list:
-            made = unpacked(cell[0])
-            cells[channel] = Kept(made, unpacked(cell[1]) if cell[1] else made, *cell[2:])
+            made = unpacked_id(cell[0]) if cell[0] else id_
+            cells[channel] = Kept(made, unpacked_id(cell[1]) if cell[1] else made, cell[2], cell[-1])
         else:
             cells[channel] = cell
     return cells
@@ -161,12 +153,12 @@ def _cells(plain: dict[str, Any]) -> dict[str, Cell]:
 # -- reading ------------------------------------------------------------------------------------------
 
 
-def find(thread: str, ns: str, checkpoint: str) -> Script[Found | None]:
+def find(thread: str, ns: str, checkpoint: str, known: Known = NOTHING_KNOWN) -> Script[Found | None]:
     """A checkpoint with all that belongs to it, in two statements; without an id the newest one."""
     rows = yield from page(Wanted(thread, ns, checkpoint or None), 1)
     if not rows:
         return None
-    return (yield from fill(rows[0]))
+    return (yield from fill(rows[0], known))
 
 
 _FROM = "drumline_rows c JOIN drumline_scopes s ON s.scope = c.scope"
@@ -179,8 +171,8 @@ def page(wanted: Wanted, size: int) -> Script[list[CheckpointRow]]:
     for condition, value in (
         ("s.thread = ?", wanted.thread),
         ("s.ns = ?", wanted.ns),
-        ("c.id = ?", None if wanted.checkpoint is None else packed(wanted.checkpoint)),
-        ("c.id < ?", None if wanted.before is None else packed(wanted.before)),
+        ("c.id = ?", None if wanted.checkpoint is None else packed_id(wanted.checkpoint)),
+        ("c.id < ?", None if wanted.before is None else packed_id(wanted.before)),
     ):
         if value is not None:
             conditions.append(condition)
@@ -194,34 +186,47 @@ def page(wanted: Wanted, size: int) -> Script[list[CheckpointRow]]:
 def _checkpoint_row(row: tuple[Any, ...]) -> CheckpointRow:
     thread, ns, id_, parent, graph, run, data = row
     facts, metadata, cells = PLAIN.decode(data)
-    return CheckpointRow(thread, ns, unpacked(id_), unpacked(parent), graph, run or "", facts, metadata, _cells(cells))
+    own = unpacked_id(id_)
+    return CheckpointRow(thread, ns, own, unpacked_id(parent), graph, run or "", facts, metadata, _cells(cells, own))
 
 
 _WHERE = f"FROM drumline_rows WHERE scope = ({_SCOPE})"
-_PARTS = "kind, id, name, idx, ref, text, data"
+_PARTS = "kind, id, name, idx, ref, text, run, data"
 _NEWEST = f"SELECT * FROM (SELECT {_PARTS} {_WHERE} AND kind = {CHECKPOINT} ORDER BY id DESC LIMIT 1)"
 _WRITES = f"SELECT {_PARTS} {_WHERE} AND id = ? AND kind = {WRITE}"
+_NAMED = (
+    f"SELECT {_PARTS} {_WHERE} AND kind = {VALUE} "
+    f"AND id IN (SELECT run {_WHERE} AND id IN (?, ?) AND kind != {CHECKPOINT} AND run IS NOT NULL)"
+)
 _VALUES = f"SELECT {_PARTS} {_WHERE} AND id BETWEEN ? AND ? AND kind = {VALUE} AND name = ?"
+_VALUES_BEHIND = f"SELECT {_PARTS} {_WHERE} AND id > ? AND id <= ? AND kind = {VALUE} AND name = ?"
 
 
-def fill(row: CheckpointRow) -> Script[Found]:
+def fill(row: CheckpointRow, known: Known = NOTHING_KNOWN) -> Script[Found]:
     """A checkpoint row with all that belongs to it."""
-    place = row.thread, row.ns
-    parts: list[tuple[str, tuple[Any, ...]]] = [(_NEWEST, place), (_WRITES, (*place, packed(row.id)))]
+    place, id_ = (row.thread, row.ns), packed_id(row.id)
+    parts: list[tuple[str, tuple[Any, ...]]] = [(_NEWEST, place), (_WRITES, (*place, id_))]
+    given = row.cells.get(START)
+    parts.append((_NAMED, (*place, *place, id_, packed_id(given.made) if type(given) is Kept else id_)))
     for channel, cell in row.cells.items():
         if type(cell) is Kept:
-            parts.append((_VALUES, (*place, packed(cell.base), packed(cell.made), channel)))
+            first, is_known = first_wanted(cell, known, channel)
+            if not (is_known and first == cell.made):
+                sql = _VALUES_BEHIND if is_known else _VALUES
+                parts.append((sql, (*place, packed_id(first), packed_id(cell.made), channel)))
     found = Found(row, row.id)
     left = iter(parts)
     while some := list(islice(left, _PARTS_MAX)):
         rows = yield " UNION ALL ".join(sql for sql, _ in some), [value for _, values in some for value in values]
-        for kind, id_, name, index, ref, text, data in rows:
+        for kind, at, name, index, ref, text, made, data in rows:
             if kind == CHECKPOINT:
-                found.newest = unpacked(id_)
+                found.newest = unpacked_id(at)
             elif kind == VALUE:
-                found.values.append(ValueRow(row.thread, row.ns, name, unpacked(id_), unpacked(ref), data))
+                names = unpacked_id(made) if made is not None else ""
+                found.values.append(ValueRow(row.thread, row.ns, name, unpacked_id(at), unpacked_id(ref), data, names))
             else:
-                found.written.append(Written(unpacked(name), text, Slot(index, ref, data)))
+                slot = Slot(index, ref, data, unpacked_id(made) if made is not None else "")
+                found.written.append(Written(unpacked_id(name), text, slot))
     return found
 
 
@@ -260,9 +265,9 @@ def drop(runs: Sequence[str], but_newest_of: Sequence[str], places: Sequence[Pla
     gone: dict[int, list[Any]] = {}
     for thread, ns, id_ in places:
         for (scope,) in (yield _SCOPE, (thread, ns)):
-            gone.setdefault(scope, []).append(packed(id_))
+            gone.setdefault(scope, []).append(packed_id(id_))
     for run in runs:
-        for scope, id_ in (yield "SELECT scope, id FROM drumline_rows WHERE run = ?", (run,)):
+        for scope, id_ in (yield f"SELECT scope, id FROM drumline_rows WHERE kind = {CHECKPOINT} AND run = ?", (run,)):
             gone.setdefault(scope, []).append(id_)
     for thread in but_newest_of:
         for (scope,) in (yield "SELECT scope FROM drumline_scopes WHERE thread = ?", (thread,)):
@@ -275,14 +280,20 @@ def drop(runs: Sequence[str], but_newest_of: Sequence[str], places: Sequence[Pla
 def _drop(scope: int, ids: Sequence[Any]) -> Script[None]:
     for id_ in ids:
         yield f"DELETE FROM drumline_rows WHERE scope = ? AND id = ? AND kind != {VALUE}", (scope, id_)
-    left = yield f"SELECT data FROM drumline_rows WHERE scope = ? AND kind = {CHECKPOINT}", (scope,)
+    left = yield f"SELECT id, data FROM drumline_rows WHERE scope = ? AND kind = {CHECKPOINT}", (scope,)
     if not left:
         for table in ("drumline_rows", "drumline_scopes"):
             yield f"DELETE FROM {table} WHERE scope = ?", (scope,)
         return
-    stored = yield f"SELECT name, id, ref FROM drumline_rows WHERE scope = ? AND kind = {VALUE}", (scope,)
-    parents = {(channel, unpacked(made)): unpacked(parent) for channel, made, parent in stored}
-    keep = needed((_cells(PLAIN.decode(data)[2]) for (data,) in left), parents)
+    stored = yield f"SELECT name, id, ref, run FROM drumline_rows WHERE scope = ? AND kind = {VALUE}", (scope,)
+    parents = {(channel, unpacked_id(made)): unpacked_id(parent) for channel, made, parent, _ in stored}
+    names = {(channel, unpacked_id(made)): unpacked_id(run) for channel, made, _, run in stored if run is not None}
+    named = yield (
+        f"SELECT DISTINCT run FROM drumline_rows WHERE scope = ? AND kind = {WRITE} AND run IS NOT NULL",
+        (scope,),
+    )
+    manifests = (_cells(PLAIN.decode(data)[2], unpacked_id(id_)) for id_, data in left)
+    keep = needed(manifests, parents, names, [unpacked_id(made) for (made,) in named])
     for channel, made in parents.keys() - keep:
         of_value = f"scope = ? AND id = ? AND kind = {VALUE} AND name = ?"
-        yield f"DELETE FROM drumline_rows WHERE {of_value}", (scope, packed(made), channel)
+        yield f"DELETE FROM drumline_rows WHERE {of_value}", (scope, packed_id(made), channel)

@@ -371,7 +371,7 @@ WORKER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "cache_without_bound",
-        "worker/drumline_worker/cache.py",
+        "transport/drumline_transport/cell_cache.py",
         "            while self.bytes > self.bytes_max:",
         "            while self.bytes < 0:",
         _WORKER,
@@ -379,7 +379,7 @@ WORKER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "old_version_replaces_new",
-        "worker/drumline_worker/cache.py",
+        "transport/drumline_transport/cell_cache.py",
         "                if old.version > seen.version or old is seen:",
         "                if old is seen:",
         _WORKER,
@@ -387,7 +387,7 @@ WORKER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "other_branch_taken",
-        "worker/drumline_worker/cache.py",
+        "protocol/drumline_protocol/seen_cells.py",
         "behind = branch_of(rows, at.version, known=seen.version)",
         "behind = sorted(rows)",
         _WORKER,
@@ -395,7 +395,7 @@ WORKER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "clone_shares_what_was_set",
-        "worker/drumline_worker/pristine.py",
+        "protocol/drumline_protocol/pristine.py",
         "        set_chosen(made, chosen.copy())",
         "        set_chosen(made, chosen)",
         _WORKER,
@@ -403,7 +403,7 @@ WORKER: tuple[Mutation, ...] = (
     ),
     Mutation(
         "clone_shares_the_fields",
-        "worker/drumline_worker/pristine.py",
+        "protocol/drumline_protocol/pristine.py",
         "        own = fields.copy()\n",
         "        own = fields\n",
         _WORKER,

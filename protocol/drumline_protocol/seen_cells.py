@@ -1,21 +1,19 @@
-"""What a worker has seen of large values, by name, within a budget of bytes. No IO.
+"""What was seen of large values, and how one gets a value of one's own from that. Pure.
 
-Of a value that was read once the cache keeps the bytes; from the second time on, or when it grows, the decoded value,
-of which each task gets a clone (`pristine`). Values that cannot be cloned are decoded from their bytes for each task.
+Of a value that was read once the bytes are kept; from the second time on, or when it grows, the decoded value, of which
+each reader gets a clone (`pristine`). Values that cannot be cloned are decoded from their bytes for each reader.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from drumline_protocol.cells import CellAt, CellRow, assemble, branch_of, decode_change
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError
-from drumline_worker.pristine import NotPlain, Pristine
+from drumline_protocol.pristine import NotPlain, Pristine
 
 #: how much more memory a decoded value takes than its bytes, about
 DECODED_WEIGHT = 4
@@ -46,6 +44,20 @@ class Seen:
     def serves(self, at: CellAt) -> bool:
         """Whether the rows behind this version may be enough for that one."""
         return at.base <= self.version <= at.version
+
+
+class Store(Protocol):
+    """Keeps what was seen, by name (`drumline_transport.cell_cache.Cache`)."""
+
+    bytes_max: int
+
+    def get(self, name: Hashable, at: CellAt | None = None) -> Seen | None:
+        """What was seen under a name, if it may be of use for that version."""
+        ...
+
+    def put(self, name: Hashable, seen: Seen) -> None:
+        """Keep what was seen."""
+        ...
 
 
 def seen_at(
@@ -96,46 +108,3 @@ def _settled(codec: Codec, seen: Seen, clone_bytes_max: int) -> tuple[Seen, Any]
 
 def _size(rows: Sequence[CellRow]) -> int:
     return sum(len(row.data) for row in rows)
-
-
-class Cache:
-    """What was seen, by name; what was used last stays longest. Safe for threads; its lock is never held for long."""
-
-    def __init__(self, bytes_max: int) -> None:
-        self.bytes_max = bytes_max
-        self.bytes = 0
-        self._lock = threading.Lock()
-        self._seen: OrderedDict[Hashable, Seen] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._seen)
-
-    def get(self, name: Hashable, at: CellAt | None = None) -> Seen | None:
-        """What was seen under a name; of a version `at`: only if the rows behind it may be enough for that."""
-        with self._lock:
-            found = self._seen.get(name)
-            if found is None:
-                return None
-            self._seen.move_to_end(name)
-            if at is None:
-                return found
-            if found.version > at.version:
-                found = found.former
-            return found if found is not None and found.serves(at) else None
-
-    def put(self, name: Hashable, seen: Seen) -> None:
-        """Keep what was seen, unless a newer version is kept, or it takes more than all there is room for."""
-        with self._lock:
-            old = self._seen.get(name)
-            if old is not None:
-                if old.version > seen.version or old is seen:
-                    return
-                del self._seen[name]
-                self.bytes -= old.weight
-            if seen.weight > self.bytes_max:
-                return
-            self._seen[name] = seen
-            self.bytes += seen.weight
-            while self.bytes > self.bytes_max:
-                _, old = self._seen.popitem(last=False)
-                self.bytes -= old.weight
