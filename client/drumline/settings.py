@@ -14,6 +14,7 @@
 | what is kept of threads | `--retention` | `DRUMLINE_RETENTION` | `retention = "max_age=30d"`, else langgraph.json |
 | name of a process | `--name` | `DRUMLINE_NAME` | - |
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
+| lines for people, or JSON | `--log-format` | `DRUMLINE_LOG_FORMAT` | - |
 
 The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`, which
 a running `drumline up` leaves in its folder: it gives broker and prefix. The command line and `Cluster()` both ask
@@ -32,6 +33,7 @@ from drumline.retention_text import retention_of
 from drumline.up_file import WRITTEN_WITHIN_S, read_state
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.keys import Keys
+from drumline_protocol.log_lines import LOG_FORMATS, TEXT, VARIABLE
 from drumline_protocol.retention import Retention
 
 _LIST_OF_TEXT = "a list of strings"
@@ -167,6 +169,13 @@ class Settings:
         if level not in LOG_LEVELS:
             raise UsageError(f"DRUMLINE_LOG_LEVEL is {level!r}, and must be one of {', '.join(LOG_LEVELS)}")
         return level
+
+    def log_format(self) -> str:
+        """One of LOG_FORMATS: how a service writes to stderr."""
+        form = str(self._given("log_format", VARIABLE) or TEXT).lower()
+        if form not in LOG_FORMATS:
+            raise UsageError(f"{VARIABLE} is {form!r}, and must be one of {', '.join(LOG_FORMATS)}")
+        return form
 
     def concurrency(self) -> int | None:
         """Tasks at once in a worker; None: the worker's default."""

@@ -136,7 +136,7 @@ class Stage:
             if head:
                 self._put_head(open_run, head, head_data)
             return False
-        self._ended(open_run.run.id, open_run.run.shared.graph, end, open_run.last)
+        self._ended(open_run.run.id, open_run.run.shared.graph, end, open_run.last, "" if thread is None else thread.id)
         return True
 
     def _messages(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, bytes]]:
@@ -318,16 +318,18 @@ class Stage:
         if attempts:
             self.commit.ctl.append(wire.encode(self._codec, Cancel(run_id)))
 
-    def _ended(self, run_id: str, graph: str, end: RunFinished, last: int) -> None:
+    def _ended(self, run_id: str, graph: str, end: RunFinished, last: int, thread: str = "") -> None:
         commit = self.commit
         commit.fields.append((run_id, {"graph": graph, "status": end.status, "facts": last}))
         commit.closed.append((run_id, LOG_TTL_S))
         if end.status == "failed":
             told = _told(end.error)
             commit.failed.append(FailedRun(run_id, graph, int(self._now_ms), told))
-            log.info("run %s of graph %s failed: %s", run_id, graph, told)
+            fields = run_fields(run_id, graph, thread, status=end.status, error=told)
+            log.info("run %s of graph %s failed: %s", run_id, graph, told, extra=fields)
         else:
-            log.info("run %s of graph %s ended: %s", run_id, graph, end.status)
+            fields = run_fields(run_id, graph, thread, status=end.status)
+            log.info("run %s of graph %s ended: %s", run_id, graph, end.status, extra=fields)
 
     # -- entries -------------------------------------------------------------------------------------
 
@@ -348,6 +350,12 @@ class Stage:
             head = self._entries(run_id, first, facts[:middle], codec)
             return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:], codec)]
         return [LogAppend(run_id, first, first - 1 + sum(map(fact_count, facts)), data)]
+
+
+def run_fields(run_id: str, graph: str, thread: str, **more: str) -> dict[str, str]:
+    """What a record of the log says of a run beside its text (`extra=`)."""
+    fields = {"run_id": run_id, "graph": graph, **more}
+    return {**fields, "thread_id": thread} if thread else fields
 
 
 def _part_of(task: Task) -> bytes:

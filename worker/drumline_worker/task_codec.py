@@ -78,6 +78,7 @@ class TaskCodec:
             message.token,
             message.node,
             graph=shared.graph,
+            thread=shared.thread,
             names=shared.names,
         )
         return execution, message

@@ -12,10 +12,13 @@ from io import TextIOWrapper
 from drumline._version import __version__
 from drumline.settings import LOG_LEVELS, UsageError
 from drumline_graph.errors import DrumlineError
+from drumline_protocol.log_lines import LOG_FORMATS, say
 
 #: exit codes: done, failed, wrong use, ended by Ctrl-C, by SIGTERM, by a reader that went away
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 0, 1, 2, 130, 143, 141
 
+#: modules whose commands serve: their stderr is a log
+_SERVICES = ("serve",)
 _ABOUT = "Run LangGraph-style graphs on a cluster, and see one ordered stream."
 _APP_HELP = "a graph to serve: [NAME=]module:attribute or [NAME=]path.py:attribute; repeatable"
 _UP = (
@@ -31,17 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks ends no command
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    tell = say if args.module in _SERVICES else _say
     try:
         run = import_module(f"drumline.cli.{args.module}").run
         code: int = run(args)
         sys.stdout.flush()
         return code
     except UsageError as error:
-        _say(f"drumline {args.command}: error: {error}")
+        tell(f"drumline {args.command}: error: {error}")
         return USAGE
     except DrumlineError as error:
         trace = getattr(error, "user_traceback", "")
-        _say(f"{trace}\n\ndrumline: error: {error}" if trace else f"drumline: error: {error}")
+        tell(f"{trace}\n\ndrumline: error: {error}" if trace else f"drumline: error: {error}")
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -50,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:  # of this machine: a folder that cannot be written, a disk that is full
-        _say(f"drumline {args.command}: error: {error}")
+        tell(f"drumline {args.command}: error: {error}")
         return FAILED
 
 
@@ -122,6 +126,11 @@ def _add_log_level(parser: argparse.ArgumentParser) -> None:
         "--log-level",
         choices=LOG_LEVELS,
         help="what goes to stderr (default: DRUMLINE_LOG_LEVEL, else info)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        help="lines for people, or one JSON object a line (default: DRUMLINE_LOG_FORMAT, else text)",
     )
 
 

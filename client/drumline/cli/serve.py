@@ -19,6 +19,7 @@ from drumline.cluster.environment import serve_here
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings
 from drumline.store.serving import stores_of
+from drumline_protocol.log_lines import say, set_up
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -39,11 +40,7 @@ _EXIT_GRACE_S = 2.0
 def run(args: Namespace) -> int:
     """Serve as `args.command` says; 0 after a stop by signal."""
     settings = Settings(args)
-    logging.basicConfig(
-        level=settings.log_level().upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    set_up(settings.log_level().upper(), settings.log_format())
     if args.command == "worker":  # what its apps ask for in vain, the coordinator has said
         logging.getLogger("drumline.apps").setLevel(logging.ERROR)
     serve_here()
@@ -59,7 +56,7 @@ def run(args: Namespace) -> int:
     else:
         found = _await_cluster(url, prefix, name)
         if found is None:
-            _say(f"worker {name} stopped")
+            say(f"worker {name} stopped")
             return 0
         broker = found
     try:
@@ -110,7 +107,7 @@ def _coordinate(
     from drumline_coordinator.service import Coordinator, CoordinatorSettings
 
     def ready() -> None:
-        _say(f"coordinator {name} ready: {_graphs(programs)}, {broker.partitions} partitions")
+        say(f"coordinator {name} ready: {_graphs(programs)}, {broker.partitions} partitions")
 
     chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
     chosen.run_log_bytes = settings.run_log_bytes() or chosen.run_log_bytes
@@ -125,7 +122,7 @@ def _coordinate(
             coordinator.run()
     finally:
         renewer.close()
-    _say(f"coordinator {name} stopped")
+    say(f"coordinator {name} stopped")
 
 
 def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapping[str, Program], name: str) -> None:
@@ -141,7 +138,7 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
 
     def ready() -> None:
         at_once = f"{chosen.concurrency} task{'' if chosen.concurrency == 1 else 's'} at once"
-        _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
+        say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
 
     renewer = _renewer("workers", name, name, settings, broker, chosen.task_lease_ms, pools)
     stores = stores_of(programs, settings.store(), settings.broker(), settings.prefix(), named=not settings.apps())
@@ -149,7 +146,7 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
     worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer)
 
     def stop() -> None:
-        _say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
+        say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
         worker.stop()
 
     try:
@@ -161,7 +158,7 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
     finally:
         renewer.close()
     _exit_for_sure(0)
-    _say(f"worker {name} stopped")
+    say(f"worker {name} stopped")
 
 
 def _renewer(
@@ -205,7 +202,3 @@ def _graphs(programs: Mapping[str, Program]) -> str:
 def new_name() -> str:
     """A name that no other process has: host, process id, and a nonce for hosts that begin with the same ids again."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
