@@ -10,6 +10,7 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from drumline._version import __version__
+from drumline.cli.run_options import COMMANDS as RUN_COMMANDS
 from drumline.settings import LOG_LEVELS, UsageError
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.log_lines import LOG_FORMATS, say
@@ -73,7 +74,10 @@ def parser() -> argparse.ArgumentParser:
     up = _command(commands, "up", "up", "start all that is needed on this machine: broker, coordinator, workers")
     up.description = _UP
     _add_up(up)
-    _add_run(_command(commands, "run", "run", "run a graph and print its stream"))
+    for name, module, about, add in RUN_COMMANDS:
+        of_run = _command(commands, name, module, about)
+        add(of_run)
+        _add_cluster(of_run)
     _add_ps(_command(commands, "ps", "ps", "show coordinators, workers, pools, open runs, and runs that failed"))
     _add_coordinator(_command(commands, "coordinator", "serve", "serve graphs: plan supersteps, keep runs"))
     _add_worker(_command(commands, "worker", "serve", "serve graphs: run their nodes"))
@@ -189,27 +193,6 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_log_level(parser)
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "graph", metavar="NAME", help="the graph, as coordinators and workers name it; or app.py:graph, to run it here"
-    )
-    given = parser.add_mutually_exclusive_group()
-    given.add_argument("--input", default="{}", metavar="JSON", help="the input: JSON, @file.json, or - for stdin")
-    given.add_argument("--resume", metavar="JSON", help="the answer to what the thread asks, given like --input")
-    parser.add_argument("--thread", metavar="ID", help="the thread to run on, which is kept")
-    parser.add_argument(
-        "--stream",
-        default="updates,custom",
-        metavar="MODES",
-        help="with commas: values, updates, custom, messages, tasks, debug (default: updates,custom)",
-    )
-    parser.add_argument("--subgraphs", action="store_true", help="also what happens inside of subgraphs")
-    parser.add_argument("--json", action="store_true", help='one line for each item: {"mode", "ns", "data"}')
-    parser.add_argument("--context", metavar="JSON", help="the run's context, given like --input")
-    parser.add_argument("--config", metavar="JSON", help='as in {"recursion_limit": 50}, given like --input')
-    _add_cluster(parser)
-
-
 def _add_ps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", action="store_true", help="show threads: how they stand, and what they wait for")
     parser.add_argument(
@@ -218,6 +201,9 @@ def _add_ps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--app", action="append", metavar="APP", help="a graph of today, for --stale")
     parser.add_argument("--version", metavar="TEXT", help="see `drumline coordinator`, for --stale")
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+    parser.add_argument(
+        "--watch", type=_not_negative, nargs="?", const=2.0, metavar="S", help="look again each S seconds (default: 2)"
+    )
     parser.add_argument(
         "--runs",
         type=_positive,
