@@ -15,6 +15,7 @@
 | name of a process | `--name` | `DRUMLINE_NAME` | - |
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
 | lines for people, or JSON | `--log-format` | `DRUMLINE_LOG_FORMAT` | - |
+| where Prometheus reads its numbers | `--metrics-port` | `DRUMLINE_METRICS_PORT` | - |
 
 The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`, which
 a running `drumline up` leaves in its folder: it gives broker and prefix. The command line and `Cluster()` both ask
@@ -83,6 +84,14 @@ def project_settings(folder: Path | None = None) -> dict[str, Any]:
         if type(value) is not wanted or not texts:
             raise UsageError(f"{path}: {key} under [tool.drumline] is {told}, not {value!r}")
     return dict(table)
+
+
+def parse_place(text: str) -> tuple[str, int]:
+    """`[HOST:]PORT`; without a host this machine only. ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535 or (colon and not host):
+        raise ValueError(f"{text!r} is no [HOST:]PORT, like 9464 or 0.0.0.0:9464")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 class Settings:
@@ -176,6 +185,16 @@ class Settings:
         if form not in LOG_FORMATS:
             raise UsageError(f"{VARIABLE} is {form!r}, and must be one of {', '.join(LOG_FORMATS)}")
         return form
+
+    def metrics_place(self) -> tuple[str, int] | None:
+        """Where Prometheus reads the numbers of a service, as (host, port); None: nowhere."""
+        given = self._given("metrics_port", "DRUMLINE_METRICS_PORT")
+        if given is None:
+            return None
+        try:
+            return parse_place(str(given))
+        except ValueError as error:
+            raise UsageError(f"--metrics-port (DRUMLINE_METRICS_PORT): {error}") from None
 
     def concurrency(self) -> int | None:
         """Tasks at once in a worker; None: the worker's default."""

@@ -16,6 +16,7 @@ from drumline_coordinator.cells import bases_named
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
+from drumline_coordinator.metering import Told
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
@@ -75,8 +76,11 @@ class Stage:
         new_token: NewToken,
         log_bytes_max: int = RUN_LOG_BYTES_MAX,
         clock_ahead_ms: float = 0.0,
+        told: Told | None = None,
     ) -> None:
         self.commit = commit
+        #: what the commit tells, for who counts; None: nobody does
+        self.told = told
         self._codec = codec
         self._now_ms = now_ms
         self._new_token = new_token
@@ -132,11 +136,16 @@ class Stage:
         if facts and type(facts[0]) is RunStarted:
             open_run.started = facts[0]
         end = facts[-1]
+        if self.told is not None:
+            self.told.note(open_run.run.shared.graph, facts, added)
         if not isinstance(end, RunFinished):
             if head:
                 self._put_head(open_run, head, head_data)
             return False
-        self._ended(open_run.run.id, open_run.run.shared.graph, end, open_run.last, "" if thread is None else thread.id)
+        graph, started = open_run.run.shared.graph, open_run.started
+        if self.told is not None:
+            self.told.end(graph, end, started)
+        self._ended(open_run.run.id, graph, end, open_run.last, "" if thread is None else thread.id)
         return True
 
     def _messages(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, bytes]]:
@@ -284,11 +293,16 @@ class Stage:
             digest=told.get("digest", ""),
         )
         self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
+        if self.told is not None and end.status != "done":  # done: the answer to a client, and no run
+            self.told.note(graph, [started], 0)
+            self.told.end(graph, end)
         self._ended(run_id, graph, end, 2)
 
     def wait(self, started: RunStarted, thread: str) -> None:
         """A run that waits for its thread: it has a record, and the first fact of its log."""
         self.commit.logs.extend(self._entries(started.run_id, 1, [started], self._codec))
+        if self.told is not None:
+            self.told.note(started.graph, [started], 0)
         record: dict[str, FieldValue] = {"graph": started.graph, "status": "queued", "thread": thread}
         record["created_ms"] = int(self._now_ms)
         self.commit.fields.append((started.run_id, record))
@@ -296,6 +310,8 @@ class Stage:
     def end_waiting(self, run_id: str, graph: str, end: RunFinished) -> None:
         """A run that has waited ends without having begun."""
         self.commit.logs.extend(self._entries(run_id, 2, [end], self._codec))
+        if self.told is not None:
+            self.told.end(graph, end)
         self._ended(run_id, graph, end, 2)
 
     def ruin(self, ruin: Ruin) -> None:
@@ -306,6 +322,8 @@ class Stage:
             return
         end = RunFinished("failed", ruin.error, self._now_ms)
         self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end], self._codec))
+        if self.told is not None:
+            self.told.end(ruin.graph, end)
         self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
 
     def delete(self, run_id: str, attempts: Sequence[str]) -> None:

@@ -60,6 +60,8 @@ class Execution:
     #: runs of a cluster that the node waits for
     waiting: int = 0
     table: Any = None
+    #: when its job began, for who counts (monotonic clock; 0: nobody does, or it has not)
+    begun_s: float = 0.0
     #: which values of its task have names (`Job.origins`)
     origins: Any = None
 

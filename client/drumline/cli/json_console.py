@@ -15,7 +15,7 @@ class JsonConsole:
         self._formatter = JsonFormatter()
 
     def print(self, text: object, **_style: Any) -> None:
-        """One record of `drumline.up`. How a terminal would show it does not matter."""
+        """One record, by `drumline up` itself. How a terminal would show it does not matter."""
         record = logging.LogRecord("drumline.up", logging.INFO, "", 0, str(text), None, None)
         print(self._formatter.format(record), flush=True)
 

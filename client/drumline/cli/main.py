@@ -19,7 +19,9 @@ from drumline_protocol.log_lines import LOG_FORMATS, say
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 0, 1, 2, 130, 143, 141
 
 #: modules whose commands serve: their stderr is a log
-_SERVICES = ("serve",)
+_SERVICES = ("serve", "exporter")
+#: where exporters of numbers are looked for, by custom
+EXPORTER_PORT = 9464
 _ABOUT = "Run LangGraph-style graphs on a cluster, and see one ordered stream."
 _APP_HELP = "a graph to serve: [NAME=]module:attribute or [NAME=]path.py:attribute; repeatable"
 _UP = (
@@ -81,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     _add_ps(_command(commands, "ps", "ps", "show coordinators, workers, pools, open runs, and runs that failed"))
     _add_coordinator(_command(commands, "coordinator", "serve", "serve graphs: plan supersteps, keep runs"))
     _add_worker(_command(commands, "worker", "serve", "serve graphs: run their nodes"))
+    _add_exporter(_command(commands, "exporter", "exporter", "tell Prometheus how long the queues of a cluster are"))
     _add_dead(_command(commands, "dead", "dead", "list, show, retry or drop entries that could not be handled"))
     protocol = _command(commands, "protocol", "admin", "show the protocol version of the cluster, or raise it")
     protocol.add_argument(
@@ -122,6 +125,18 @@ def _add_role(parser: argparse.ArgumentParser) -> None:
     _add_cluster(parser)
     parser.add_argument("--name", help="name in `drumline ps` (default: DRUMLINE_NAME, else host, pid and a nonce)")
     parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="silence after which a task is lost")
+    _add_metrics(parser, "nowhere")
+    _add_log_level(parser)
+
+
+def _add_metrics(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--metrics-port", metavar="[HOST:]PORT", help=f"where Prometheus reads (default: {default})")
+
+
+def _add_exporter(parser: argparse.ArgumentParser) -> None:
+    _add_cluster(parser)
+    _add_metrics(parser, str(EXPORTER_PORT))
+    parser.set_defaults(default_port=EXPORTER_PORT)
     _add_log_level(parser)
 
 

@@ -10,7 +10,8 @@ import socket
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from drumline.apps import load_programs
@@ -43,6 +44,10 @@ def run(args: Namespace) -> int:
     set_up(settings.log_level().upper(), settings.log_format())
     if args.command == "worker":  # what its apps ask for in vain, the coordinator has said
         logging.getLogger("drumline.apps").setLevel(logging.ERROR)
+    if settings.metrics_place() is not None:
+        from drumline.metrics.book import library_of_numbers
+
+        library_of_numbers()  # what is not installed is told before anything is loaded
     serve_here()
     url, prefix = settings.broker(), settings.prefix()
     programs = load_programs(settings.apps(), version=settings.version())
@@ -114,11 +119,17 @@ def _coordinate(
     project = None if settings.apps() else read_project()
     chosen.retention = settings.retention() or (None if project is None else project.retention)
     chosen.retention_sweep_ms = (project and project.retention_sweep_ms) or chosen.retention_sweep_ms
-    coordinator = Coordinator(broker, Apps(programs, broker.protocol), name, chosen, on_ready=ready)
+    place, counts = settings.metrics_place(), None
+    if place is not None:
+        from drumline.metrics.of_coordinator import CoordinatorCounts
+
+        counts = CoordinatorCounts(programs)
+    apps = Apps(programs, broker.protocol)
+    coordinator = Coordinator(broker, apps, name, chosen, on_ready=ready, counts=counts)
     renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
     coordinator.keeper.renewer = renewer
     try:
-        with stop_on_signals(coordinator.stop):
+        with _metrics(place, counts, name), stop_on_signals(coordinator.stop):
             coordinator.run()
     finally:
         renewer.close()
@@ -143,14 +154,19 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
     renewer = _renewer("workers", name, name, settings, broker, chosen.task_lease_ms, pools)
     stores = stores_of(programs, settings.store(), settings.broker(), settings.prefix(), named=not settings.apps())
     registry = Registry(programs, broker.protocol, stores)
-    worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer)
+    place, counts = settings.metrics_place(), None
+    if place is not None:
+        from drumline.metrics.of_worker import WorkerCounts
+
+        counts = WorkerCounts(programs, broker.time_ms())
+    worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer, meter=counts)
 
     def stop() -> None:
         say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
         worker.stop()
 
     try:
-        with stop_on_signals(stop):
+        with _metrics(place, counts, name), stop_on_signals(stop):
             worker.run()
     except BaseException:
         _exit_for_sure(1)
@@ -159,6 +175,19 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
         renewer.close()
     _exit_for_sure(0)
     say(f"worker {name} stopped")
+
+
+@contextmanager
+def _metrics(place: tuple[str, int] | None, counts: Any, name: str) -> Iterator[None]:
+    """Within the block Prometheus may read what is counted."""
+    if place is None:
+        yield
+        return
+    from drumline.metrics.serving import served_at
+
+    with served_at(place, counts.book.registry) as address:
+        say(f"{name} tells its numbers at {address}")
+        yield
 
 
 def _renewer(
