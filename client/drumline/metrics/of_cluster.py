@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from drumline.metrics.names import OWNER_STATES
 from drumline_protocol.errors import ClusterError
 from drumline_protocol.limits import PRESENCE_TTL_MS
 from drumline_protocol.presence import Presence, presences
@@ -56,7 +57,7 @@ def look(broker: _Looks) -> Gauges:
     found = broker.measure(pools)
     rows = found.partitions.values()
     held = sum(row.is_held for row in rows)
-    states = {"held": held, "unowned": len(rows) - held, "away": broker.partitions - len(rows)}
+    states = dict(zip(OWNER_STATES, (held, len(rows) - held, broker.partitions - len(rows)), strict=True))
     of_pools: dict[str, Any] = {
         "drumline_workers": lambda pool: sum(pool in row.pools for row in workers),
         "drumline_pool_slots": lambda pool: sum(row.concurrency for row in workers if pool in row.pools),
