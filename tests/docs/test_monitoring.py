@@ -91,4 +91,4 @@ def test_the_table_of_numbers_is_that_of_the_code() -> None:
 
 def test_every_alert_says_on_the_page_what_to_do() -> None:
     for rule in _alerts():
-        assert f"`{rule['alert']}`" in PAGE
+        assert f"| {rule['alert']} |" in PAGE

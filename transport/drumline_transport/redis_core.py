@@ -19,7 +19,8 @@ from drumline_transport.connection import Reply, pack
 from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
-from drumline_transport.measures import Measures, measure
+from drumline_transport.measures import Measures
+from drumline_transport.measuring import measure
 from drumline_transport.rows import cell_rows
 from drumline_transport.scripts import BEAT
 
