@@ -237,8 +237,8 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "one_key_missing_is_fine",
         _CLIENT + "link.py",
-        "if not log.exists() or not self.broker().load_run(partition, run_id):",
-        "if not log.exists() and not self.broker().load_run(partition, run_id):",
+        "if not record or not log.exists():",
+        "if not record and not log.exists():",
         _ALL,
         "A reader of a run whose record or log was deleted gets RunExpired.",
     ),
