@@ -14,6 +14,8 @@
 | what is kept of threads | `--retention` | `DRUMLINE_RETENTION` | `retention = "max_age=30d"`, else langgraph.json |
 | name of a process | `--name` | `DRUMLINE_NAME` | - |
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
+| lines for people, or JSON | `--log-format` | `DRUMLINE_LOG_FORMAT` | - |
+| where Prometheus reads its numbers | `--metrics-port` | `DRUMLINE_METRICS_PORT` | - |
 
 The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`, which
 a running `drumline up` leaves in its folder: it gives broker and prefix. The command line and `Cluster()` both ask
@@ -32,6 +34,7 @@ from drumline.retention_text import retention_of
 from drumline.up_file import WRITTEN_WITHIN_S, read_state
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.keys import Keys
+from drumline_protocol.log_lines import LOG_FORMATS, TEXT, VARIABLE
 from drumline_protocol.retention import Retention
 
 _LIST_OF_TEXT = "a list of strings"
@@ -81,6 +84,14 @@ def project_settings(folder: Path | None = None) -> dict[str, Any]:
         if type(value) is not wanted or not texts:
             raise UsageError(f"{path}: {key} under [tool.drumline] is {told}, not {value!r}")
     return dict(table)
+
+
+def parse_place(text: str) -> tuple[str, int]:
+    """`[HOST:]PORT`; without a host this machine only. ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535 or (colon and not host):
+        raise ValueError(f"{text!r} is no [HOST:]PORT, like 9464 or 0.0.0.0:9464")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 class Settings:
@@ -167,6 +178,23 @@ class Settings:
         if level not in LOG_LEVELS:
             raise UsageError(f"DRUMLINE_LOG_LEVEL is {level!r}, and must be one of {', '.join(LOG_LEVELS)}")
         return level
+
+    def log_format(self) -> str:
+        """One of LOG_FORMATS: how a service writes to stderr."""
+        form = str(self._given("log_format", VARIABLE) or TEXT).lower()
+        if form not in LOG_FORMATS:
+            raise UsageError(f"{VARIABLE} is {form!r}, and must be one of {', '.join(LOG_FORMATS)}")
+        return form
+
+    def metrics_place(self) -> tuple[str, int] | None:
+        """Where Prometheus reads the numbers of a service, as (host, port); None: nowhere."""
+        given = self._given("metrics_port", "DRUMLINE_METRICS_PORT")
+        if given is None:
+            return None
+        try:
+            return parse_place(str(given))
+        except ValueError as error:
+            raise UsageError(f"--metrics-port (DRUMLINE_METRICS_PORT): {error}") from None
 
     def concurrency(self) -> int | None:
         """Tasks at once in a worker; None: the worker's default."""

@@ -60,6 +60,8 @@ class Keeper:
         self._broker = broker
         self._apps = apps
         self._name = name
+        #: told to who watches the cluster: a pool that no worker takes is known by nobody else
+        self._pools = apps.pools()
         self._lease_ms = settings.lease_ms
         #: owner of this process's leases: never used again, and readable in `lease_owners`
         self._nonce = f"{name}#{new_run_id()}"
@@ -201,7 +203,7 @@ class Keeper:
     def _info(self, held: list[int]) -> bytes:
         graphs = {name: program.fingerprint for name, program in self._apps.programs.items()}
         here = {"host": socket.gethostname(), "pid": os.getpid()}
-        return json.dumps({"partitions": held, "graphs": graphs, **here}).encode()
+        return json.dumps({"partitions": held, "graphs": graphs, "pools": self._pools, **here}).encode()
 
     def _settled(self) -> list[int]:
         with self._lock:

@@ -17,6 +17,7 @@ from drumline_coordinator.apps import Apps
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.ends import Ends
+from drumline_coordinator.metering import Told
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.staging import Stage
 from drumline_coordinator.thread_desk import ThreadDesk
@@ -92,6 +93,7 @@ class Partition(Ends):
         token: NewToken = new_token,
         log_bytes_max: int = RUN_LOG_BYTES_MAX,
         retention: Retention | None = None,
+        is_counted: bool = False,
     ) -> None:
         self.index = lease.partition
         self.lease = lease
@@ -111,6 +113,7 @@ class Partition(Ends):
         self._token = token
         self._log_bytes_max = log_bytes_max
         self._retention = retention
+        self._is_counted = is_counted
         #: runs whose keys had to be deleted first; the next commit says why they failed
         self._epilogue: dict[str, BaseException] = {}
         self._touched: dict[str, OpenRun] = {}
@@ -125,6 +128,11 @@ class Partition(Ends):
         """Whether something waits for the next commit, so that `handle(())` should be called again."""
         self._threads.settle(self.answered)
         return bool(self._runs.more or self._epilogue or self._threads.has_due)
+
+    @property
+    def told(self) -> Told | None:
+        """What the last commit tells, for who counts."""
+        return self._stage.told
 
     @property
     def awaits_reply(self) -> bool:
@@ -319,7 +327,8 @@ class Partition(Ends):
     def _new_stage(self) -> Stage:
         lease = self.lease
         commit = Commit(self.index, lease.nonce, lease.epoch, self.number, self.position)
-        return Stage(commit, self._codec, self._now_ms, self._token, self._log_bytes_max, self.clock_ahead_ms)
+        told = Told() if self._is_counted else None
+        return Stage(commit, self._codec, self._now_ms, self._token, self._log_bytes_max, self.clock_ahead_ms, told)
 
     def _add_effects(self, open_run: OpenRun, fx: Effects) -> None:
         open_run.effects.append(fx)

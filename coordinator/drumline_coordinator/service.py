@@ -17,6 +17,7 @@ from drumline_coordinator.alarms import Alarms
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.intake import Intake
 from drumline_coordinator.keeper import Keeper
+from drumline_coordinator.metering import Counts, Meter
 from drumline_coordinator.partition import Partition
 from drumline_coordinator.troubles import Troubles
 from drumline_protocol.errors import NoBroker
@@ -30,7 +31,7 @@ from drumline_protocol.limits import (
 )
 from drumline_protocol.retention import Retention
 from drumline_transport.backoff import Pause
-from drumline_transport.broker import REQUESTS, CommitReply, InboxEntry, Lease, Position
+from drumline_transport.broker import REQUESTS, Commit, CommitReply, InboxEntry, Lease, Position
 from drumline_transport.errors import ServerError
 from drumline_transport.keeper_verbs import KeeperVerbs
 
@@ -74,12 +75,14 @@ class Coordinator:
         *,
         on_ready: Callable[[], None] = lambda: None,
         clock_ms: Callable[[], float] | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self._broker = broker
         self._troubles = Troubles(log, time.monotonic)
         self._intake = Intake(broker, self._troubles, time.monotonic)
         self._now_ms = clock_ms or now_ms
         self._alarms = Alarms(broker, apps.codec, self._troubles, self._now_ms)
+        self._meter = None if counts is None else Meter(counts)
         self._apps = apps
         self._settings = settings or CoordinatorSettings()
         self._partitions: dict[int, Partition] = {}
@@ -161,7 +164,7 @@ class Coordinator:
             partition.clock_ahead_ms = self._alarms.ahead_ms(partition.index)
             commit = partition.handle(batch, self._now_ms())
             if commit is not None:
-                self._broker.send_commit(commit)
+                self._send(partition, commit, batch)
                 if commit.timers or commit.timers_done:
                     self._alarms.committed(partition.index, commit.timers, commit.timers_done)
         except NoBroker:
@@ -176,6 +179,12 @@ class Coordinator:
         forged = [entry for entry in batch if entry.source == REQUESTS and self._is_of_the_future(entry)]
         if forged:
             self._renew_requests(partition, forged[-1])
+
+    def _send(self, partition: Partition, commit: Commit, batch: list[InboxEntry]) -> None:
+        self._broker.send_commit(commit)
+        if self._meter is not None:
+            redis_ms = self._now_ms() + self._alarms.ahead_ms(partition.index)
+            self._meter.sent(commit, partition.told, batch, redis_ms)
 
     def _is_of_the_future(self, entry: InboxEntry) -> bool:
         """Whether a client gave its request an id that no clock has come to, so that ids may run out behind it."""
@@ -207,7 +216,7 @@ class Coordinator:
             if not tries:
                 return
             if tries >= POISON_TRIES_MAX:
-                self._broker.send_commit(partition.poison(entry, tries, self._now_ms()))
+                self._send(partition, partition.poison(entry, tries, self._now_ms()), [entry])
             else:
                 self._handle(partition, [entry])
             self._await_replies()
@@ -241,6 +250,8 @@ class Coordinator:
         if reply.status in ("applied", "already"):
             partition.progressed = partition.progressed or reply.status == "applied"
             partition.answered = reply.number
+            if self._meter is not None:
+                self._meter.answered(reply.partition, reply.number)
         elif reply.status == "diverged":
             log.warning("partition %d is lost: %s", reply.partition, reply.detail)
             self._forget(reply.partition)
@@ -260,7 +271,11 @@ class Coordinator:
                     retry_later=self.keeper.retry_later,
                     log_bytes_max=self._settings.run_log_bytes,
                     retention=self._settings.retention,
+                    is_counted=self._meter is not None,
                 )
+                if self._meter is not None:
+                    self._meter.lost(index)
+                    self._meter.leased(change)
                 self._fresh.add(index)
                 self._alarms.adopt(index)
             else:

@@ -16,6 +16,7 @@ from drumline_coordinator.cells import bases_named
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
+from drumline_coordinator.metering import Told
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
@@ -84,8 +85,11 @@ class Stage:
         new_token: NewToken,
         log_bytes_max: int = RUN_LOG_BYTES_MAX,
         clock_ahead_ms: float = 0.0,
+        told: Told | None = None,
     ) -> None:
         self.commit = commit
+        #: what the commit tells, for who counts; None: nobody does
+        self.told = told
         self._codec = codec
         self._now_ms = now_ms
         self._new_token = new_token
@@ -143,11 +147,16 @@ class Stage:
         if facts and type(facts[0]) is RunStarted:
             open_run.started = facts[0]
         end = facts[-1]
+        if self.told is not None:
+            self.told.note(open_run.run.shared.graph, facts, added)
         if not isinstance(end, RunFinished):
             if head:
                 self._put_head(open_run, head, head_data)
             return False
-        self._ended(open_run.run.id, open_run.run.shared.graph, end, open_run.last)
+        graph, started = open_run.run.shared.graph, open_run.started
+        if self.told is not None:
+            self.told.end(graph, end, started)
+        self._ended(open_run.run.id, graph, end, open_run.last, "" if thread is None else thread.id)
         return True
 
     def _messages(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, bytes]]:
@@ -300,11 +309,16 @@ class Stage:
             digest=told.get("digest", ""),
         )
         self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
+        if self.told is not None and end.status != "done":  # done: the answer to a client, and no run
+            self.told.note(graph, [started], 0)
+            self.told.end(graph, end)
         self._ended(run_id, graph, end, 2)
 
     def wait(self, started: RunStarted, thread: str) -> None:
         """A run that waits for its thread: it has a record, and the first fact of its log."""
         self.commit.logs.extend(self._entries(started.run_id, 1, [started], self._codec))
+        if self.told is not None:
+            self.told.note(started.graph, [started], 0)
         record: dict[str, FieldValue] = {"graph": started.graph, "status": "queued", "thread": thread}
         record["created_ms"] = int(self._now_ms)
         self.commit.fields.append((started.run_id, record))
@@ -312,6 +326,8 @@ class Stage:
     def end_waiting(self, run_id: str, graph: str, end: RunFinished) -> None:
         """A run that has waited ends without having begun."""
         self.commit.logs.extend(self._entries(run_id, 2, [end], self._codec))
+        if self.told is not None:
+            self.told.end(graph, end)
         self._ended(run_id, graph, end, 2)
 
     def ruin(self, ruin: Ruin) -> None:
@@ -322,6 +338,8 @@ class Stage:
             return
         end = RunFinished("failed", ruin.error, self._now_ms)
         self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end], self._codec))
+        if self.told is not None:
+            self.told.end(ruin.graph, end)
         self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
 
     def delete(self, run_id: str, attempts: Sequence[str]) -> None:
@@ -334,16 +352,18 @@ class Stage:
         if attempts:
             self.commit.ctl.append(wire.encode(self._codec, Cancel(run_id)))
 
-    def _ended(self, run_id: str, graph: str, end: RunFinished, last: int) -> None:
+    def _ended(self, run_id: str, graph: str, end: RunFinished, last: int, thread: str = "") -> None:
         commit = self.commit
         commit.fields.append((run_id, {"graph": graph, "status": end.status, "facts": last}))
         commit.closed.append((run_id, LOG_TTL_S))
         if end.status == "failed":
             told = _told(end.error)
             commit.failed.append(FailedRun(run_id, graph, int(self._now_ms), told))
-            log.info("run %s of graph %s failed: %s", run_id, graph, told)
+            fields = run_fields(run_id, graph, thread, status=end.status, error=told)
+            log.info("run %s of graph %s failed: %s", run_id, graph, told, extra=fields)
         else:
-            log.info("run %s of graph %s ended: %s", run_id, graph, end.status)
+            fields = run_fields(run_id, graph, thread, status=end.status)
+            log.info("run %s of graph %s ended: %s", run_id, graph, end.status, extra=fields)
 
     # -- entries -------------------------------------------------------------------------------------
 
@@ -364,6 +384,12 @@ class Stage:
             head = self._entries(run_id, first, facts[:middle], codec)
             return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:], codec)]
         return [LogAppend(run_id, first, first - 1 + sum(map(fact_count, facts)), data)]
+
+
+def run_fields(run_id: str, graph: str, thread: str, **more: str) -> dict[str, str]:
+    """What a record of the log says of a run beside its text (`extra=`)."""
+    fields = {"run_id": run_id, "graph": graph, **more}
+    return {**fields, "thread_id": thread} if thread else fields
 
 
 def _part_of(task: Task) -> bytes:

@@ -153,7 +153,9 @@ class Sweep:
         if not self._reports.is_new(f"{pool} {stale.id}"):
             return
         reason = f"worker {stale.consumer} has not renewed it for {stale.idle_ms} ms"
-        log.warning("task %s of node %s is lost: %s", message.task, message.node, reason)
+        fields = {"run_id": run[1], "node": message.node, "task_id": message.task, "attempt": message.attempt}
+        fields |= {"worker": stale.consumer, "pool": pool}
+        log.warning("task %s of node %s is lost: %s", message.task, message.node, reason, extra=fields)
         self._tell(run, AttemptLost(run[1], message.task, message.attempt, reason, _proof(record, key), died=True))
 
     # -- what nobody will get -----------------------------------------------------------------------
@@ -216,7 +218,8 @@ class Sweep:
         return False
 
     def _damaged(self, run: _OpenRun, damage: str) -> None:
-        log.warning("run %s of partition %d cannot go on: %s", run[1], run[0], damage)
+        fields = {"run_id": run[1], "partition": run[0]}
+        log.warning("run %s of partition %d cannot go on: %s", run[1], run[0], damage, extra=fields)
         self._tell(run, RunDamaged(run[1], damage))
 
     def _wake(self, run: _OpenRun) -> None:
@@ -229,7 +232,8 @@ class Sweep:
 
     def _report_lost(self, run: _OpenRun, key: str, reason: str, proof: str) -> None:
         task, _, attempt = key.rpartition(":")
-        log.warning("task %s of run %s is lost: %s", task, run[1], reason)
+        fields = {"run_id": run[1], "task_id": task, "attempt": int(attempt)}
+        log.warning("task %s of run %s is lost: %s", task, run[1], reason, extra=fields)
         self._tell(run, AttemptLost(run[1], task, int(attempt), reason, proof))
 
     # -- consumers ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from drumline_coordinator.held_rows import holders_of
 from drumline_coordinator.loading import graph_at
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.outside import keep_large
-from drumline_coordinator.staging import Stage
+from drumline_coordinator.staging import Stage, run_fields
 from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, root_of, thread_of_request
 from drumline_coordinator.thread_desk import SEEN, ThreadDesk
@@ -164,7 +164,7 @@ class ThreadRequests:
                 place=(self._threads.life,),
             )
             for note in thread.notes:
-                log.warning("run %s: %s", run_id, note)
+                log.warning("run %s: %s", run_id, note, extra=run_fields(run_id, name, head.id))
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread)
         self._runs.begin(run_id, open_run)
         if head is not None:
@@ -174,7 +174,8 @@ class ThreadRequests:
             self._threads.begins(run_id, head)
             self._stage.commit.thread_runs.append((head.id, run_id, 0))
         self._stage.commit.opened.append(run_id)
-        log.info("run %s of graph %s begins", run_id, name)
+        thread_id = "" if head is None else head.id
+        log.info("run %s of graph %s begins", run_id, name, extra=run_fields(run_id, name, thread_id))
         fx = open_run.run.start(request, self._now_ms)
         if thread is not None and head is not None and thread.answers:
             head.note_answers(thread.answers, run_id)
@@ -195,7 +196,8 @@ class ThreadRequests:
         self._stage.commit.queued.append(self._threads.enqueue(thread, request.run_id, strategy, data))
         self._stage.wait(started_fact(name, program, request, self._now_ms, thread), thread)
         self._stage.commit.thread_runs.append((thread, request.run_id, 0))
-        log.info("run %s of graph %s waits for thread %s", request.run_id, name, thread)
+        fields = run_fields(request.run_id, name, thread)
+        log.info("run %s of graph %s waits for thread %s", request.run_id, name, thread, extra=fields)
 
     def _press(self, holder: str, thread: str) -> None:
         """Do to the run in the way what the next one that waits asks for."""

@@ -96,7 +96,7 @@ def forms_in(function: Any) -> Iterator[Any]:
     inner = [part for part in _constants_in(code) if isinstance(part, CodeType)]
     for name in dict.fromkeys(name for part in (code, *inner) for name in (*part.co_names, *part.co_freevars)):
         yield known.get(name)
-    yield from _chains_in(function)
+    yield from attributes_in(function)
 
 
 #: the keyword of `interrupt` that says what form the answer has

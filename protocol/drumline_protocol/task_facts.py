@@ -47,7 +47,8 @@ class TaskFinished:
 class TaskFailed:
     """A task failed for good. `error` is an exception (embedded) or a `Failure` (cluster).
 
-    `waits`: an answer has not the form that was asked for. The run fails when the other tasks of the superstep have ended.
+    `waits`: an answer has not the form that was asked for. The run fails when the other tasks of the superstep have
+    ended.
     """
 
     ns: Namespace

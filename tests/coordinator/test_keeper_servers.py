@@ -200,6 +200,7 @@ def test_presence_tells_what_is_held(real_backend: Backend) -> None:
     assert json.loads(info) == {
         "partitions": list(range(8)),
         "graphs": {"g": APPS.programs["g"].fingerprint},
+        "pools": ["default"],
         "host": socket.gethostname(),
         "pid": os.getpid(),
     }

@@ -34,7 +34,7 @@ from drumline_worker.service import Worker, WorkerSettings
 from . import deploy_app
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-PASSWORDS = {role: f"pass-of-{role}" for role in ("coordinator", "worker", "client")}
+PASSWORDS = {role: f"pass-of-{role}" for role in ("coordinator", "worker", "client", "exporter")}
 
 #: not of the template: what tests themselves ask of a server
 ADMIN = "user admin on nopass ~* &* +@all\n"
@@ -214,6 +214,21 @@ def test_workers_and_coordinators_may_ask_for_their_health(served: Guarded) -> N
             assert name in broker.members(kind)  # type: ignore[arg-type]
         finally:
             broker.close()
+
+
+def test_an_exporter_looks_and_changes_nothing(served: Guarded) -> None:
+    from drumline.metrics.of_cluster import look
+
+    with _broker(served, "exporter", "exporter") as broker:
+        found = look(broker)
+    assert found["drumline_partitions"][("held",)] == broker.partitions
+    assert found["drumline_workers"][("default",)] >= 1
+
+
+def test_an_exporter_without_a_password_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(PASSWORDS, "exporter")
+    (line,) = [line for line in render().splitlines() if line.startswith("user exporter ")]
+    assert line.startswith("user exporter reset on off ")
 
 
 def test_a_worker_can_make_the_group_of_its_pool_and_leave(served: Guarded) -> None:

@@ -45,6 +45,10 @@ GIVEN = (
 )
 #: what others call by a name that no code of ours says
 CALLED_BY_OTHERS = {
+    "GatewayCounts": "a gateway that tells its numbers",
+    "exposition": "a gateway that tells its numbers",
+    "stream_closed": "a gateway that tells its numbers",
+    "stream_opened": "a gateway that tells its numbers",
     "_at_exit": "Python, at its end",
     "_close_all": "Python, at its end",
     "_conforms": "type checkers: the class has all verbs of its Protocol",

@@ -170,3 +170,39 @@ def test_queue_depths(broker):
     broker.publish([], [("a", taken[0].id)])
     assert broker.queue_depths(["a"]) == {"a": (3, 1)}
     assert broker.queue_depths([]) == {}
+
+
+def test_a_look_in_numbers(backend):
+    from tests.transport.commits import task
+
+    broker = backend.connect()
+    broker.ensure_pool("a")
+    lease = lease_of(broker, ttl_ms=60_000)
+    tasks = [task("r", f"s{i}", pool="a") for i in range(3)] + [task("r", "n", pool="no group")]
+    settle(broker, commit_of(lease, 1, tasks=tasks, opened=["r"], waiting=[("r", True)]))
+    broker.push_inbox(0, "r", b"m")
+    broker.submit(0, "r", b"m")
+    broker.take(["a"], "w", 1, 0)
+    backend.elapse(40)
+    look = broker.measure(["a", "no group", "unknown"])
+    first, other = look.partitions[0], look.partitions[1]
+    assert (first.is_held, first.inbox, first.open_runs, first.waiting_runs, first.dead) == (True, 2, 1, 1, 0)
+    assert (other.is_held, other.inbox, other.open_runs, other.waiting_runs, other.dead) == (False, 0, 0, 0, 0)
+    assert sorted(look.partitions) == list(range(broker.partitions))
+    assert {pool: (row.waiting, row.running) for pool, row in look.pools.items()} == {
+        "a": (2, 1),
+        "no group": (1, 0),
+        "unknown": (0, 0),
+    }
+    assert look.pools["a"].oldest_wait_ms >= 40 and look.pools["no group"].oldest_wait_ms >= 40
+    assert look.pools["unknown"].oldest_wait_ms == 0
+    # When all that waits is taken, nothing waits, however long it has been there
+    broker.take(["a"], "w", 9, 0)
+    assert broker.measure(["a"]).pools["a"].oldest_wait_ms == 0
+
+
+def test_a_lease_that_ran_out_is_held_by_nobody(backend):
+    broker = backend.connect()
+    lease_of(broker, ttl_ms=1)
+    backend.elapse(2)
+    assert not broker.measure([]).partitions[0].is_held

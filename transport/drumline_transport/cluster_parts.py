@@ -17,6 +17,7 @@ from drumline_protocol.keys import Keys, PartitionKeys
 from drumline_protocol.wire import VERSION
 from drumline_transport.after_fork import renew_after_fork
 from drumline_transport.broker import SWEEP_START, CellRead, Kind, StaleTask
+from drumline_transport.measures import Measures, together
 from drumline_transport.nodes import Nodes, SlotDialer, slot_of
 from drumline_transport.redis_client import RedisClient
 from drumline_transport.redis_core import RedisCore
@@ -130,6 +131,10 @@ class ClusterParts:
             rows = [row[pool] for row in found.values()]
             depths[pool] = (sum(waiting for waiting, _ in rows), sum(pending for _, pending in rows))
         return depths
+
+    def measure(self, pools: list[str]) -> Measures:
+        found, _ = self.each(range(self.partitions), lambda p: self.part(p).measure_some([p], pools))
+        return together(found.values())
 
     def read_values(
         self, p: int, cells: list[CellRead], blobs: list[str]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from drumline_transport.broker import REQUESTS
 from drumline_transport.dead import DeadEntry, FailedRun
-from drumline_transport.memory_streams import ZERO, format_id, parse_id
+from drumline_transport.measures import Measures, PartitionMeasure, PoolMeasure
+from drumline_transport.memory_streams import ZERO, TaskStream, format_id, parse_id
 
 if TYPE_CHECKING:
     from drumline_transport.memory import MemoryServer
@@ -42,6 +43,20 @@ class MemoryDead(_Double):
         dead = self._reach(write=True).partition(p).dead
         for entry_id in ids:
             dead.delete(parse_id(entry_id))
+
+    def measure(self, pools: list[str]) -> Measures:
+        server, found = self._reach(), Measures()
+        for p, rows in enumerate(server.partitions):
+            held = bool(rows.lease.owner) and rows.lease.until_ms > server.now_ms
+            inbox = len(rows.inbox) + len(rows.requests)
+            found.partitions[p] = PartitionMeasure(held, inbox, len(rows.open), len(rows.waiting), len(rows.dead))
+        for pool in pools:
+            tasks = server.tasks.get(pool) or TaskStream()
+            row = PoolMeasure(max(0, len(tasks.stream) - len(tasks.pending)), len(tasks.pending))
+            for (came_ms, _), _data in tasks.stream.after(tasks.delivered, 1):
+                row.oldest_wait_ms = max(0, server.now_ms - came_ms)
+            found.pools[pool] = row
+        return found
 
     def failed(self, p: int, count: int) -> list[FailedRun]:
         rows = self._reach().partition(p).failed.after(ZERO)

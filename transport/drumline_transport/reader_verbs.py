@@ -10,6 +10,7 @@ from typing import Protocol
 from drumline_protocol.cells import CellRow
 from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.entries import CellRead, Kind, LogEntry
+from drumline_transport.measures import Measures
 from drumline_transport.thread_verbs import ThreadVerbs
 
 
@@ -146,6 +147,14 @@ class OperatorVerbs(LookVerbs, Protocol):
 
     def queue_depths(self, pools: list[str]) -> dict[str, tuple[int, int]]:
         """`pool -> (entries not yet delivered, entries delivered and pending)`."""
+        ...
+
+    def measure(self, pools: list[str]) -> Measures:
+        """The numbers of the partitions and of these pools, as of one look.
+
+        A key that holds something else counts as 0. Of several servers, those that are away are left out; `NoBroker`
+        when all are.
+        """
         ...
 
     def dead(self, p: int, count: int, newest: str = "+") -> list[tuple[str, DeadEntry]]:

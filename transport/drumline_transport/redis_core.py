@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from drumline_protocol.cells import CellRow
 from drumline_protocol.keys import Keys
 from drumline_protocol.limits import (
@@ -17,6 +19,8 @@ from drumline_transport.connection import Reply, pack
 from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
+from drumline_transport.measures import Measures
+from drumline_transport.measuring import measure
 from drumline_transport.rows import cell_rows
 from drumline_transport.scripts import BEAT
 
@@ -96,6 +100,13 @@ class RedisCore:
             waiting = 0 if isinstance(length, ServerError) else int(length) - pending
             depths[pool] = (max(0, waiting), pending)
         return depths
+
+    def measure(self, pools: list[str]) -> Measures:
+        return self.measure_some(range(self.partitions), pools)
+
+    def measure_some(self, partitions: Sequence[int], pools: list[str]) -> Measures:
+        """As `measure`, of some partitions."""
+        return measure(self._any, self._keys, GROUP, partitions, pools)
 
     # -- values and inbox ------------------------------------------------------------------------
 

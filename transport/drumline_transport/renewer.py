@@ -19,7 +19,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from typing import Any
 
 from drumline_protocol.errors import ClusterError
 from drumline_protocol.limits import BUSY_MS_MAX
+from drumline_protocol.log_lines import set_up_as_parent
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import CoordinatorVerbs, Kind, WorkerVerbs
 from drumline_transport.redis_broker import broker_at
@@ -132,7 +132,7 @@ def main(stdin: int = 0) -> None:
     for name in _SIGNALS:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_as_parent(logging.WARNING)
     with open(stdin, "rb", buffering=0, closefd=False) as pipe:  # unbuffered: the rest stays in the pipe
         first = pipe.readline()
     if not first:

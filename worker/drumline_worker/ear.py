@@ -62,4 +62,5 @@ class Ear:
 
     def _cancel(self, message: Cancel) -> None:
         for execution in self._table.cancel(self._table.of_run(message.run, message.tasks)):
-            log.info("%s, is cancelled on worker %s", execution, execution.executor)
+            fields = execution.fields()
+            log.info("%s, is cancelled on worker %s", execution, execution.executor, extra=fields)

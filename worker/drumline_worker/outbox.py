@@ -56,6 +56,8 @@ class Execution:
     #: nobody waits for it any more, and what it still says is dropped
     cancelled: bool = False
     graph: str = ""
+    #: the thread of its run; "": it is on none
+    thread: str = ""
     #: whether its coordinator takes names of large values
     names: bool = False
     #: it is cancelled because this worker does not hold its entry any more
@@ -63,6 +65,8 @@ class Execution:
     #: runs of a cluster that the node waits for
     waiting: int = 0
     table: Any = None
+    #: when its job began, for who counts (monotonic clock; 0: nobody does, or it has not)
+    begun_s: float = 0.0
     #: which values of its task have names (`Job.origins`)
     origins: Any = None
     #: the calls of `@task`s that its code has made (`drumline_worker.calling.MadeCalls`); None: none
@@ -72,6 +76,12 @@ class Execution:
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} of node {self.node!r}, task {self.task} of run {self.run}"
+
+    def fields(self) -> dict[str, Any]:
+        """What a record of the log says of it beside its text (`extra=`)."""
+        fields = {"run_id": self.run, "graph": self.graph, "node": self.node, "task_id": self.task}
+        fields |= {"thread_id": self.thread} if self.thread else {}
+        return {**fields, "attempt": self.attempt, "worker": self.executor, "pool": self.pool}
 
     @property
     def repeats(self) -> bool:

@@ -26,6 +26,7 @@ from drumline_worker.ear import Ear
 from drumline_worker.handlers import flush_tracers
 from drumline_worker.keeper import Keeper, Renewer
 from drumline_worker.loop import LoopThread
+from drumline_worker.metering import Meter
 from drumline_worker.outbox import Outbox
 from drumline_worker.registry import Registry
 from drumline_worker.runner import TaskRunner
@@ -73,6 +74,7 @@ class Worker:
         on_ready: Callable[[], None] = lambda: None,
         renewer: Renewer | None = None,
         outbox: Outbox | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._broker = broker
         self._name = name
@@ -86,7 +88,7 @@ class Worker:
         self.table = Table(settings.concurrency, self.outbox)
         self.sender = Sender(broker, self.outbox, self.table, self._ended)
         self.values = Values(broker.read_values, settings.cache_bytes)
-        codec = TaskCodec(registry, self.outbox, name, self.values, broker.partitions)
+        codec = TaskCodec(registry, self.outbox, name, self.values, broker.partitions, meter=meter)
         self.runner = TaskRunner(
             broker, name, settings.pools, codec, self.outbox, self.table, self.sender, lambda n, f: self._thread(n, f)
         )

@@ -19,6 +19,7 @@ from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInte
 from drumline_transport.broker import Delivery
 from drumline_worker.calling import WorkerCalls
 from drumline_worker.job import Job, portable_event
+from drumline_worker.metering import CACHED, CANCELLED, DONE, FAILED, INTERRUPTED, LEFT, Meter
 from drumline_worker.node import Answer
 from drumline_worker.outbox import BURST_BYTES_MAX, Execution, Outbox
 from drumline_worker.registry import NotHeld, Registry
@@ -40,6 +41,7 @@ class TaskCodec:
         values: Values,
         partitions: int,
         results: Results | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._registry = registry
         self._codec = registry.codec
@@ -49,6 +51,7 @@ class TaskCodec:
         self._partitions = partitions
         self._results = results or Results()
         self.calls = WorkerCalls(registry, outbox, self._results, values)
+        self._meter = meter
 
     def decode(self, delivery: Delivery) -> tuple[Execution, TaskMessage] | None:
         """The task in an entry. None if it cannot be read, whatever it holds.
@@ -80,6 +83,7 @@ class TaskCodec:
             message.token,
             message.node,
             graph=shared.graph,
+            thread=shared.thread,
             names=shared.names,
         )
         return execution, message
@@ -102,6 +106,8 @@ class TaskCodec:
         try:
             job = self._registry.job(message, emit, self._executor, self._values)
             job.fate, job.calling, execution.origins = execution, self.calls, job.origins
+            if self._meter is not None:
+                self._meter.begun(execution)
             return job
         except NotHeld as error:
             self.refuse(execution, str(error))
@@ -149,7 +155,10 @@ class TaskCodec:
                 answer.interrupts = box
             else:
                 return self._encode_failure(execution, answer.events, describe(answer.error, codec), answer)
-            return wire.encode(codec, answer)
+            data = wire.encode(codec, answer)
+            if self._meter is not None:
+                self._meter.ended(execution, _outcome(answer))
+            return data
         except BaseException as error:  # also from an encoder that the user registered
             return self._encode_failure(execution, answer.events, self._explain(execution, answer, error, codec))
 
@@ -170,6 +179,8 @@ class TaskCodec:
         failure.place = place_of(execution.node, execution.executor)
         if not execution.cancelled:  # who cancelled it has logged that
             tell_failure(execution, failure)
+        if self._meter is not None:
+            self._meter.ended(execution, CANCELLED if execution.cancelled else FAILED)
         error = TaskError(
             execution.run,
             execution.task,
@@ -195,3 +206,9 @@ class TaskCodec:
             writes = answer.writes if isinstance(answer, TaskResult) else []
             error = of_answer(error, codec, writes, execution.node)
         return describe(error, codec)
+
+
+def _outcome(answer: Answer) -> str:
+    if isinstance(answer, TaskResult):
+        return CACHED if answer.cached else DONE
+    return LEFT if isinstance(answer, TaskBubbled) else INTERRUPTED

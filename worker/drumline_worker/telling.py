@@ -25,5 +25,8 @@ def tell_failure(execution: Execution, failure: Failure) -> None:
         message = failure.message.replace("\n", " | ")
         if len(message) > _MESSAGE_CHARS_MAX:
             message = message[:_MESSAGE_CHARS_MAX] + "..."
-        log.warning("%s, failed on worker %s: %s: %s", execution, execution.executor, failure.class_name, message)
-        log.debug("traceback of task %s, attempt %d:\n%s", execution.task, execution.attempt, failure.traceback)
+        text, fields = f"{execution}, failed on worker {execution.executor}", execution.fields()
+        told = {**fields, "error": failure.class_name}
+        log.warning("%s: %s: %s", text, failure.class_name, message, extra=told)
+        traceback = failure.traceback
+        log.debug("traceback of task %s, attempt %d:\n%s", execution.task, execution.attempt, traceback, extra=fields)

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
+from drumline_protocol.log_lines import said
+
 #: before the first, the second, ... restart of a process that keeps dying; the last one again and again
 RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 #: a process that was ready for so long has recovered: its next restart is its first
@@ -95,9 +97,10 @@ class Child:
     def hear(self, line: str) -> bool:
         """Take in a line; True if it is the one that says the process is ready."""
         opening = f"{self.kind} {self.name} ready: "
-        if self.ready or not line.startswith(opening):
+        text = said(line)
+        if self.ready or not text.startswith(opening):
             return False
-        self.ready, self.told, self.ready_at = True, line[len(opening) :], time.monotonic()
+        self.ready, self.told, self.ready_at = True, text[len(opening) :], time.monotonic()
         return True
 
     def died(self) -> float:

@@ -10,12 +10,18 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from drumline._version import __version__
+from drumline.cli.run_options import COMMANDS as RUN_COMMANDS
 from drumline.settings import LOG_LEVELS, UsageError
 from drumline_graph.errors import DrumlineError
+from drumline_protocol.log_lines import LOG_FORMATS, say
 
 #: exit codes: done, failed, wrong use, ended by Ctrl-C, by SIGTERM, by a reader that went away
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 0, 1, 2, 130, 143, 141
 
+#: modules whose commands serve: their stderr is a log
+_SERVICES = ("serve", "exporter")
+#: where exporters of numbers are looked for, by custom
+EXPORTER_PORT = 9464
 _ABOUT = "Run LangGraph-style graphs on a cluster, and see one ordered stream."
 _APP_HELP = "a graph to serve: [NAME=]module:attribute or [NAME=]path.py:attribute; repeatable"
 _UP = (
@@ -31,17 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks ends no command
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    tell = say if args.module in _SERVICES else _say
     try:
         run = import_module(f"drumline.cli.{args.module}").run
         code: int = run(args)
         sys.stdout.flush()
         return code
     except UsageError as error:
-        _say(f"drumline {args.command}: error: {error}")
+        tell(f"drumline {args.command}: error: {error}")
         return USAGE
     except DrumlineError as error:
         trace = getattr(error, "user_traceback", "")
-        _say(f"{trace}\n\ndrumline: error: {error}" if trace else f"drumline: error: {error}")
+        tell(f"{trace}\n\ndrumline: error: {error}" if trace else f"drumline: error: {error}")
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -50,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:  # of this machine: a folder that cannot be written, a disk that is full
-        _say(f"drumline {args.command}: error: {error}")
+        tell(f"drumline {args.command}: error: {error}")
         return FAILED
 
 
@@ -69,10 +76,14 @@ def parser() -> argparse.ArgumentParser:
     up = _command(commands, "up", "up", "start all that is needed on this machine: broker, coordinator, workers")
     up.description = _UP
     _add_up(up)
-    _add_run(_command(commands, "run", "run", "run a graph and print its stream"))
+    for name, module, about, add in RUN_COMMANDS:
+        of_run = _command(commands, name, module, about)
+        add(of_run)
+        _add_cluster(of_run)
     _add_ps(_command(commands, "ps", "ps", "show coordinators, workers, pools, open runs, and runs that failed"))
     _add_coordinator(_command(commands, "coordinator", "serve", "serve graphs: plan supersteps, keep runs"))
     _add_worker(_command(commands, "worker", "serve", "serve graphs: run their nodes"))
+    _add_exporter(_command(commands, "exporter", "exporter", "tell Prometheus how long the queues of a cluster are"))
     _add_dead(_command(commands, "dead", "dead", "list, show, retry or drop entries that could not be handled"))
     protocol = _command(commands, "protocol", "admin", "show the protocol version of the cluster, or raise it")
     protocol.add_argument(
@@ -114,6 +125,18 @@ def _add_role(parser: argparse.ArgumentParser) -> None:
     _add_cluster(parser)
     parser.add_argument("--name", help="name in `drumline ps` (default: DRUMLINE_NAME, else host, pid and a nonce)")
     parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="silence after which a task is lost")
+    _add_metrics(parser, "nowhere")
+    _add_log_level(parser)
+
+
+def _add_metrics(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--metrics-port", metavar="[HOST:]PORT", help=f"where Prometheus reads (default: {default})")
+
+
+def _add_exporter(parser: argparse.ArgumentParser) -> None:
+    _add_cluster(parser)
+    _add_metrics(parser, str(EXPORTER_PORT))
+    parser.set_defaults(default_port=EXPORTER_PORT)
     _add_log_level(parser)
 
 
@@ -122,6 +145,11 @@ def _add_log_level(parser: argparse.ArgumentParser) -> None:
         "--log-level",
         choices=LOG_LEVELS,
         help="what goes to stderr (default: DRUMLINE_LOG_LEVEL, else info)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        help="lines for people, or one JSON object a line (default: DRUMLINE_LOG_FORMAT, else text)",
     )
 
 
@@ -180,27 +208,6 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_log_level(parser)
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "graph", metavar="NAME", help="the graph, as coordinators and workers name it; or app.py:graph, to run it here"
-    )
-    given = parser.add_mutually_exclusive_group()
-    given.add_argument("--input", default="{}", metavar="JSON", help="the input: JSON, @file.json, or - for stdin")
-    given.add_argument("--resume", metavar="JSON", help="the answer to what the thread asks, given like --input")
-    parser.add_argument("--thread", metavar="ID", help="the thread to run on, which is kept")
-    parser.add_argument(
-        "--stream",
-        default="updates,custom",
-        metavar="MODES",
-        help="with commas: values, updates, custom, messages, tasks, debug (default: updates,custom)",
-    )
-    parser.add_argument("--subgraphs", action="store_true", help="also what happens inside of subgraphs")
-    parser.add_argument("--json", action="store_true", help='one line for each item: {"mode", "ns", "data"}')
-    parser.add_argument("--context", metavar="JSON", help="the run's context, given like --input")
-    parser.add_argument("--config", metavar="JSON", help='as in {"recursion_limit": 50}, given like --input')
-    _add_cluster(parser)
-
-
 def _add_ps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", action="store_true", help="show threads: how they stand, and what they wait for")
     parser.add_argument(
@@ -209,6 +216,9 @@ def _add_ps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--app", action="append", metavar="APP", help="a graph of today, for --stale")
     parser.add_argument("--version", metavar="TEXT", help="see `drumline coordinator`, for --stale")
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+    parser.add_argument(
+        "--watch", type=_not_negative, nargs="?", const=2.0, metavar="S", help="look again each S seconds (default: 2)"
+    )
     parser.add_argument(
         "--runs",
         type=_positive,

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from argparse import Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from drumline.cli.signals import stop_on_signals
 from drumline.cli.survey import survey
 from drumline.cli.tables import new_console, span, table
-from drumline.settings import Settings
+from drumline.settings import Settings, UsageError
+from drumline_protocol.errors import NoBroker
+
+if TYPE_CHECKING:
+    from drumline.cluster import Cluster
+
+#: looks of `--watch` are at least so far apart
+WATCH_MIN_S = 0.2
 
 
 def run(args: Namespace) -> int:
     """Print the survey: tables, or with `--json` one object (see `survey`); with `--threads` the threads."""
     if args.threads or args.stale:
+        if args.watch is not None:
+            raise UsageError("--watch goes with the view of the cluster, not with --threads or --stale")
         from drumline.cli import ps_threads
 
         return ps_threads.run(args)
@@ -23,12 +34,37 @@ def run(args: Namespace) -> int:
 
     settings = Settings(args)
     with Cluster(settings.broker(), prefix=settings.prefix()) as cluster:
-        found = survey(cluster, runs_max=args.runs)
+        if args.watch is None:
+            _show(survey(cluster, runs_max=args.runs), args)
+        else:
+            _watch(cluster, args)
+    return 0
+
+
+def _show(found: dict[str, Any], args: Namespace) -> None:
     if args.json:
-        print(json.dumps(found, indent=2 if sys.stdout.isatty() else None))
+        print(json.dumps(found, indent=2 if sys.stdout.isatty() else None), flush=True)
     else:
         _print(found)
-    return 0
+
+
+def _watch(cluster: Cluster, args: Namespace) -> None:
+    """Look again and again until a signal comes: on a terminal in its place, in a pipe one look behind the other.
+
+    A broker that is away is told in place of a look, and waited for.
+    """
+    stopped = threading.Event()
+    with stop_on_signals(stopped.set):
+        while not stopped.is_set():
+            try:
+                found = survey(cluster, runs_max=args.runs)
+            except NoBroker as error:
+                print(f"drumline ps: {error}", file=sys.stderr, flush=True)
+            else:
+                if sys.stdout.isatty() and not args.json:
+                    print("\x1b[H\x1b[2J", end="")
+                _show(found, args)
+            stopped.wait(max(args.watch, WATCH_MIN_S))
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -30,11 +30,11 @@ _PLACE = f"In {NODE}"
 _OUR_FRAME = f"{os.sep}drumline_worker{os.sep}"
 
 
-class _Terminated(BaseException):
+class Terminated(BaseException):
     """SIGTERM: end like Ctrl-C does."""
 
 
-class _RunFailed(Exception):
+class RunFailed(Exception):
     """The stream ended with `error`, as opposed to a mistake of our own while printing it."""
 
     def __init__(self, error: Exception) -> None:
@@ -45,6 +45,33 @@ class _RunFailed(Exception):
 def run(args: Namespace) -> int:
     """0 when the run is done, 1 when it failed, 130 on Ctrl-C, which cancels it."""
     settings = Settings(args)
+    input, config, context = read_call(args)
+    modes = read_modes(args.stream)
+    output = output_of(args, modes)
+    with _graph(args, settings) as graph, plain_warnings(), terminable():
+        stream = graph.stream(
+            input,
+            cast("RunConfig", config),
+            context=context,
+            stream_mode=[*modes, *output.further_modes],
+            subgraphs=output.needs_subgraphs,
+        )
+        try:
+            with closing(stream), output:
+                for item in items_of(stream):
+                    ns, mode, payload = item if output.needs_subgraphs else ((), *item)
+                    output.show(ns, mode, payload)
+        except (KeyboardInterrupt, Terminated) as end:
+            say(f"run {id_of(stream)} was cancelled")
+            return INTERRUPTED if isinstance(end, KeyboardInterrupt) else TERMINATED
+        except RunFailed as failure:
+            say(told_failure(args.graph, id_of(stream), failure.error))
+            return FAILED
+    return 0
+
+
+def read_call(args: Namespace) -> tuple[Any, dict[str, Any], Any]:
+    """Input, config and context of a run, from the options. UsageError."""
     input = read_json(args.input, "--input")
     context = None if args.context is None else read_json(args.context, "--context")
     config = {} if args.config is None else read_json(args.config, "--config")
@@ -57,28 +84,7 @@ def run(args: Namespace) -> int:
         if args.thread is None:
             raise UsageError("--resume answers what a thread asks: name it with --thread")
         input = Command(resume=read_json(args.resume, "--resume"))
-    modes = read_modes(args.stream)
-    output = _output(args, modes)
-    with _graph(args, settings) as graph, _plain_warnings(), _terminable():
-        stream = graph.stream(
-            input,
-            cast("RunConfig", config),
-            context=context,
-            stream_mode=[*modes, *output.further_modes],
-            subgraphs=output.needs_subgraphs,
-        )
-        try:
-            with closing(stream), output:
-                for item in _items(stream):
-                    ns, mode, payload = item if output.needs_subgraphs else ((), *item)
-                    output.show(ns, mode, payload)
-        except (KeyboardInterrupt, _Terminated) as end:
-            _say(f"run {_id_of(stream)} was cancelled")
-            return INTERRUPTED if isinstance(end, KeyboardInterrupt) else TERMINATED
-        except _RunFailed as failure:
-            _say(_told(args.graph, _id_of(stream), failure.error))
-            return FAILED
-    return 0
+    return input, config, context
 
 
 @contextmanager
@@ -96,20 +102,23 @@ def _graph(args: Namespace, settings: Settings) -> Iterator[Any]:
         yield cluster.graph(args.graph)
 
 
-def _id_of(stream: Any) -> str:
+def id_of(stream: Any) -> str:
+    """The id of the run that a stream is of, as texts name it."""
     return str(getattr(stream, "run_id", "of this process"))
 
 
-def _items(stream: Any) -> Iterator[Any]:
+def items_of(stream: Any) -> Iterator[Any]:
+    """The items of a stream. RunFailed, UsageError if it holds what only LangChain can build."""
     try:
         yield from stream
     except LangChainMissing as error:
         raise UsageError(str(error)) from None
     except Exception as error:
-        raise _RunFailed(error) from error
+        raise RunFailed(error) from error
 
 
-def _output(args: Namespace, modes: Sequence[str]) -> Any:
+def output_of(args: Namespace, modes: Sequence[str]) -> Any:
+    """What shows the items: for a terminal, a pipe, or a program."""
     from drumline.cli.outputs import JsonOutput, LineOutput
 
     if args.json:
@@ -158,7 +167,7 @@ def read_modes(text: str) -> list[StreamMode]:
     return cast("list[StreamMode]", list(modes))
 
 
-def _told(graph: str, run_id: str, error: Exception) -> str:
+def told_failure(graph: str, run_id: str, error: Exception) -> str:
     """The error of a run: the worker's traceback, if there is one, then one line."""
     from drumline_graph.errors import DrumlineError
     from drumline_protocol.errors import ClusterError, RemoteError
@@ -192,11 +201,11 @@ def _user_frames(text: str) -> str:
 
 
 @contextmanager
-def _plain_warnings() -> Iterator[None]:
+def plain_warnings() -> Iterator[None]:
     """Warnings of the client as lines for people: their text, without a place in our code."""
 
     def show(message: Warning | str, *_rest: Any, **_more: Any) -> None:
-        _say(f"drumline: warning: {message}")
+        say(f"drumline: warning: {message}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -205,9 +214,11 @@ def _plain_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
+    """Within the block SIGTERM raises `Terminated`."""
+
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise _Terminated
+        raise Terminated
 
     before = signal.signal(signal.SIGTERM, end)
     try:
@@ -216,5 +227,6 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """A line on stderr."""
     print(text, file=sys.stderr, flush=True)

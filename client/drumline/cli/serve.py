@@ -10,7 +10,8 @@ import socket
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from drumline.apps import load_programs
@@ -19,6 +20,7 @@ from drumline.cluster.environment import serve_here
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings
 from drumline.store.serving import stores_of
+from drumline_protocol.log_lines import say, set_up
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -39,13 +41,13 @@ _EXIT_GRACE_S = 2.0
 def run(args: Namespace) -> int:
     """Serve as `args.command` says; 0 after a stop by signal."""
     settings = Settings(args)
-    logging.basicConfig(
-        level=settings.log_level().upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    set_up(settings.log_level().upper(), settings.log_format())
     if args.command == "worker":  # what its apps ask for in vain, the coordinator has said
         logging.getLogger("drumline.apps").setLevel(logging.ERROR)
+    if settings.metrics_place() is not None:
+        from drumline.metrics.book import library_of_numbers
+
+        library_of_numbers()  # what is not installed is told before anything is loaded
     serve_here()
     url, prefix = settings.broker(), settings.prefix()
     programs = load_programs(settings.apps(), version=settings.version())
@@ -59,7 +61,7 @@ def run(args: Namespace) -> int:
     else:
         found = _await_cluster(url, prefix, name)
         if found is None:
-            _say(f"worker {name} stopped")
+            say(f"worker {name} stopped")
             return 0
         broker = found
     try:
@@ -110,22 +112,28 @@ def _coordinate(
     from drumline_coordinator.service import Coordinator, CoordinatorSettings
 
     def ready() -> None:
-        _say(f"coordinator {name} ready: {_graphs(programs)}, {broker.partitions} partitions")
+        say(f"coordinator {name} ready: {_graphs(programs)}, {broker.partitions} partitions")
 
     chosen = CoordinatorSettings(**_given(args, "lease_ms", "task_lease_ms"))
     chosen.run_log_bytes = settings.run_log_bytes() or chosen.run_log_bytes
     project = None if settings.apps() else read_project()
     chosen.retention = settings.retention() or (None if project is None else project.retention)
     chosen.retention_sweep_ms = (project and project.retention_sweep_ms) or chosen.retention_sweep_ms
-    coordinator = Coordinator(broker, Apps(programs, broker.protocol), name, chosen, on_ready=ready)
+    place, counts = settings.metrics_place(), None
+    if place is not None:
+        from drumline.metrics.of_coordinator import CoordinatorCounts
+
+        counts = CoordinatorCounts(programs)
+    apps = Apps(programs, broker.protocol)
+    coordinator = Coordinator(broker, apps, name, chosen, on_ready=ready, counts=counts)
     renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
     coordinator.keeper.renewer = renewer
     try:
-        with stop_on_signals(coordinator.stop):
+        with _metrics(place, counts, name), stop_on_signals(coordinator.stop):
             coordinator.run()
     finally:
         renewer.close()
-    _say(f"coordinator {name} stopped")
+    say(f"coordinator {name} stopped")
 
 
 def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapping[str, Program], name: str) -> None:
@@ -139,19 +147,24 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
 
     def ready() -> None:
         at_once = f"{chosen.concurrency} task{'' if chosen.concurrency == 1 else 's'} at once"
-        _say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
+        say(f"worker {name} ready: {_graphs(programs)}, pools {','.join(pools)}, {at_once}")
 
     renewer = _renewer("workers", name, name, settings, broker, chosen.task_lease_ms, pools)
     stores = stores_of(programs, settings.store(), settings.broker(), settings.prefix(), named=not settings.apps())
     registry = Registry(programs, broker.protocol, stores)
-    worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer)
+    place, counts = settings.metrics_place(), None
+    if place is not None:
+        from drumline.metrics.of_worker import WorkerCounts
+
+        counts = WorkerCounts(programs, broker.time_ms())
+    worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer, meter=counts)
 
     def stop() -> None:
-        _say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
+        say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
         worker.stop()
 
     try:
-        with stop_on_signals(stop):
+        with _metrics(place, counts, name), stop_on_signals(stop):
             worker.run()
     except BaseException:
         _exit_for_sure(1)
@@ -159,7 +172,20 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
     finally:
         renewer.close()
     _exit_for_sure(0)
-    _say(f"worker {name} stopped")
+    say(f"worker {name} stopped")
+
+
+@contextmanager
+def _metrics(place: tuple[str, int] | None, counts: Any, name: str) -> Iterator[None]:
+    """Within the block Prometheus may read what is counted."""
+    if place is None:
+        yield
+        return
+    from drumline.metrics.serving import served_at
+
+    with served_at(place, counts.book.registry) as address:
+        say(f"{name} tells its numbers at {address}")
+        yield
 
 
 def _renewer(
@@ -210,7 +236,3 @@ def _graphs(programs: Mapping[str, Program]) -> str:
 def new_name() -> str:
     """A name that no other process has: host, process id, and a nonce for hosts that begin with the same ids again."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

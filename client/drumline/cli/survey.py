@@ -51,9 +51,7 @@ def survey(cluster: Cluster, *, runs_max: int) -> dict[str, Any]:
         }
         for row in members(broker, "workers")
     ]
-    served: dict[str, int] = {}
-    for pool in (pool for worker in workers if worker["alive"] for pool in worker["pools"]):
-        served[pool] = served.get(pool, 0) + 1
+    served = _served(workers)
     indices = range(broker.partitions)
     open_runs = _of_all(indices, broker.open_runs, "open runs", unusable)
     failed = _of_all(indices, lambda index: broker.failed(index, runs_max), "failed runs", unusable)
@@ -122,11 +120,29 @@ def _runs(cluster: Cluster, run_ids: list[str], served: Mapping[str, int], unusa
         if status["status"] != "open":
             continue
         status.update(run_id=printable(run_id), graph=printable(status["graph"]))
-        for task in status["open_tasks"]:
-            task["told"] = _told(task, served)
+        _tell_tasks(status, served)
         status["age_s"] = max(0.0, time.time() - status["created_ms"] / 1000)
         runs.append(status)
     return runs
+
+
+def _served(workers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many workers that live take each pool."""
+    served: dict[str, int] = {}
+    for pool in (pool for worker in workers if worker["alive"] for pool in worker["pools"]):
+        served[pool] = served.get(pool, 0) + 1
+    return served
+
+
+def told_tasks(broker: LookVerbs, status: dict[str, Any]) -> None:
+    """Give each open task of a `Cluster.status` its `"told"`: what it waits for, in words."""
+    rows = [{"pools": row.pools, **_age(row)} for row in members(broker, "workers")] if status["open_tasks"] else []
+    _tell_tasks(status, _served(rows))
+
+
+def _tell_tasks(status: dict[str, Any], served: Mapping[str, int]) -> None:
+    for task in status["open_tasks"]:
+        task["told"] = _told(task, served)
 
 
 def _told(task: Mapping[str, Any], served: Mapping[str, int]) -> str:

@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environment, how_it_ended
+from drumline.cli.json_console import JsonConsole
 from drumline.cli.reaper import Reaper
 from drumline.cli.signals import stop_on_signals
 from drumline.langgraph_json import read_project
@@ -28,11 +29,14 @@ from drumline.retention_text import text_of
 from drumline.settings import Settings, UsageError
 from drumline.up_file import state_file
 from drumline_graph.errors import DrumlineError
+from drumline_protocol.log_lines import JSON
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from drumline_transport.local_server import LocalServer
+
+    AnyConsole = Console | JsonConsole
 
 #: how long running nodes may go on at a stop, if --drain-s does not say
 DRAIN_S = 5.0
@@ -68,7 +72,8 @@ def run(args: Namespace) -> int:
             "pyproject.toml, or a langgraph.json into this folder."
         )
     prefix = settings.prefix()  # before this process itself is the `up` of this folder
-    console = Console(highlight=False, soft_wrap=True)
+    is_json = settings.log_format() == JSON
+    console = JsonConsole() if is_json else Console(highlight=False, soft_wrap=True)
     events: SimpleQueue[Event] = SimpleQueue()
     with (
         state_file() as state,
@@ -94,7 +99,7 @@ def _reaper() -> Iterator[Reaper]:
 
 
 @contextlib.contextmanager
-def _broker(args: Namespace, console: Console, reaper: Reaper) -> Iterator[tuple[str, LocalServer | None]]:
+def _broker(args: Namespace, console: AnyConsole, reaper: Reaper) -> Iterator[tuple[str, LocalServer | None]]:
     """The broker that was named, or one of our own."""
     from drumline_protocol.errors import without_password
 
@@ -136,7 +141,7 @@ def _children(
     args: Namespace, settings: Settings, prefix: str, apps: list[str], url: str, events: SimpleQueue[Event]
 ) -> list[Child]:
     words = [word for app in apps for word in ("--app", app)]
-    words += ["--prefix", prefix, "--log-level", settings.log_level()]
+    words += ["--prefix", prefix, "--log-level", settings.log_level(), "--log-format", settings.log_format()]
     for option, value in (("--version", settings.version()), ("--task-lease-ms", args.task_lease_ms)):
         words += [] if value is None else [option, str(value)]
     coordinator, worker = [*words], [*words, "--drain-s", str(_drain_s(args))]
@@ -167,7 +172,7 @@ class Up:
 
     def __init__(
         self,
-        console: Console,
+        console: AnyConsole,
         children: list[Child],
         events: SimpleQueue[Event],
         reaper: Reaper,
@@ -247,7 +252,7 @@ class Up:
         self._drain_lines()
         if not child.ready and not child.deaths and code >= 0:
             for line in child.held:
-                self._console.print(line, markup=False)
+                self._print(child, line)
             self._console.print(f"{child.kind} {child.name} {how_it_ended(code)} and never was ready", style="red")
             return False
         self._release(child)
@@ -316,12 +321,15 @@ class Up:
         self._console.print(f"    drumline run {graphs[0]} --input '{{...}}'\n    drumline ps", markup=False)
 
     def _print(self, child: Child, line: str) -> None:
+        if isinstance(self._console, JsonConsole):
+            self._console.pass_on(line, child.name)
+            return
         from rich.text import Text
 
         self._console.print(Text.assemble((f"{child.name:<{self._width}} | ", "cyan"), Text.from_ansi(line)))
 
 
-def _row(console: Console, kind: str, name: str, told: str) -> None:
+def _row(console: AnyConsole, kind: str, name: str, told: str) -> None:
     from rich.text import Text
 
     console.print(Text.assemble((f"{kind:<12}", "bold"), f"{name:<10} ", (told, "dim")))
