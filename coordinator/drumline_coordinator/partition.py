@@ -46,6 +46,7 @@ from drumline_protocol.messages import (
     CancelRun,
     DeleteRun,
     DeleteThread,
+    DescribeThread,
     DrainRun,
     Events,
     PruneThread,
@@ -74,7 +75,7 @@ REFUSALS_AT_ONCE = 3
 _OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, AttemptLost)
 
 #: Messages that clients may send. Clients can read run records, and so the proofs of keepers.
-_OF_CLIENTS = (RunRequest, CancelRun, DrainRun, DeleteRun, ThreadSaves, DeleteThread, PruneThread)
+_OF_CLIENTS = (RunRequest, CancelRun, DrainRun, DeleteRun, ThreadSaves, DeleteThread, PruneThread, DescribeThread)
 
 
 class Partition(Ends):
@@ -242,6 +243,8 @@ class Partition(Ends):
             self._from_outside(message)
         elif isinstance(message, PruneThread):
             self._on_prune(message)
+        elif isinstance(message, DescribeThread):
+            self._describe(message)
         elif isinstance(message, CancelRun) and self._threads.waits(message.run):
             self._leave_queue(message.run, RunCancelled(message.run, message.reason))
         else:

@@ -53,6 +53,7 @@ INBOX: list[Any] = [
     m.ThreadSaves(RUN, "thread", "", [b"row"], "g"),
     m.DeleteThread(RUN, "thread"),
     m.PruneThread(RUN, "thread", {"max_age": 3.5, "keep": "latest"}, own=True),
+    m.DescribeThread(RUN, "thread", {"title": "of the talk"}, "refuse"),
     m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0, [b"row"]),
 ]
 TASKS: list[Any] = [

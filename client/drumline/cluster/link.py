@@ -24,6 +24,7 @@ from drumline_protocol.messages import (
     CancelRun,
     DeleteRun,
     DeleteThread,
+    DescribeThread,
     DrainRun,
     PruneThread,
     RunRequest,
@@ -203,7 +204,7 @@ class Link:
         if isinstance(fact, RunStarted):
             asked.check(run_id, fact.graph, fact.fingerprint, fact.digest)
 
-    def ask_thread(self, message: ThreadSaves | DeleteThread | PruneThread) -> None:
+    def ask_thread(self, message: ThreadSaves | DeleteThread | DescribeThread | PruneThread) -> None:
         """Ask for a change of a thread that is no run, and wait until it is made. Raises why it was not.
 
         NoCoordinator if nobody answers: then it may still be made.
