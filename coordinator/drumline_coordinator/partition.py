@@ -262,6 +262,8 @@ class Partition(Ends):
                 open_run.doubted = True
                 log.warning("run %s: a message for one of its tasks bears no valid token, and is dropped", message.run)
             return
+        if isinstance(message, CancelRun) and message.takes_back:
+            open_run.takes_back = True
         self._runs.read_named(open_run, message)
         self._add_effects(open_run, open_run.run.handle(message, self._now_ms))
         if isinstance(message, Refused):

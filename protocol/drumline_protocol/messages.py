@@ -77,10 +77,11 @@ class RunRequest:
 
 @dataclass(slots=True)
 class CancelRun:
-    """End a run now; `reason` is told to its readers."""
+    """End a run now; `reason` is told to its readers. `takes_back`: nothing that it has added to its thread stays."""
 
     run: str
     reason: str = ""
+    takes_back: bool = False
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from tests.coordinator.test_threads import Talk, program
 
 from drumline_protocol.errors import InvalidRequest, ThreadExists, UnknownThread
 from drumline_protocol.failure import rebuild
-from drumline_protocol.messages import DescribeThread
+from drumline_protocol.messages import CancelRun, DescribeThread
 
 
 @pytest.fixture
@@ -73,3 +73,17 @@ def test_the_same_message_twice_is_answered_once(talk: Talk) -> None:
     talk.settle()
     end = talk.end("a1")
     assert end is not None and end.error is None
+
+
+def test_a_cancel_may_take_back_what_the_run_has_added(talk: Talk) -> None:
+    talk.ask("r1", {"l": ["i"]})
+    talk.whole("r1", "a", "b")
+    before = talk.history()
+    for run, takes_back in (("r2", True), ("r3", False)):
+        talk.ask(run, {"l": ["j"]})
+        talk.answer(run, "c")
+        talk.say(CancelRun(run, "stop", takes_back))
+        talk.settle()
+        assert talk.status(run) == "cancelled"
+        assert (talk.history() == before) == takes_back
+        assert talk.head().status == "idle"

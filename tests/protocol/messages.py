@@ -42,6 +42,7 @@ INBOX: list[Any] = [
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, retry_ms=500.0),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, unfit_answer=2),
     m.TimerDue(RUN, TASK, 2),
+    m.CancelRun(RUN, "stop", takes_back=True),
     m.DrainRun(RUN, "deploy"),
     m.TaskBubbled(*ATTEMPT, CODEC.box(Command(goto="b", update={"text": "y"}, graph=Command.PARENT)), TOKEN, 0),
     m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0),

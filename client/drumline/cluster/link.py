@@ -158,9 +158,9 @@ class Link:
         codec.version = self.broker().protocol
         self._ask(run_id, wire.encode(codec, message), thread)
 
-    def cancel(self, run_id: str, reason: str, thread: str | None = None) -> None:
-        """Ask for the end of a run, accepted or not."""
-        self.ask_by(run_id, CancelRun(run_id, reason), thread)
+    def cancel(self, run_id: str, reason: str, thread: str | None = None, *, takes_back: bool = False) -> None:
+        """Ask for the end of a run, accepted or not. `takes_back`: and that nothing stays of it on its thread."""
+        self.ask_by(run_id, CancelRun(run_id, reason, takes_back), thread)
 
     def drain(self, run_id: str, reason: str, thread: str | None = None) -> None:
         """Ask a run to stop at the end of its superstep."""
