@@ -25,6 +25,7 @@ from typing import Any
 from drumline.cli.jsonable import safe_repr
 from drumline_graph.loaded import loaded
 from drumline_graph.types import Interrupt, Send
+from drumline_protocol.errors import RemoteError
 
 #: marks an object that stands for a value which JSON has no form for; beside it stands the value's repr
 TYPE_KEY, REPR_KEY = "__type__", "__repr__"
@@ -64,16 +65,24 @@ def plain(value: Any) -> Any:
 
 
 def interrupt(asked: Any) -> dict[str, Any]:
-    """A question as clients know it: `{"value", "id"}`, and `response_schema` as JSON schema if it has one."""
-    shown: dict[str, Any] = {"value": plain(asked.value), "id": str(asked.id)}
-    schema = getattr(asked, "response_schema", None)
+    """A question as clients know it: `{"value", "id"}`, and `response_schema` as JSON schema if it has one.
+
+    `asked` is an Interrupt, or a dict of its fields as events of tasks have it.
+    """
+    if isinstance(asked, Mapping):
+        value, id_, schema = asked.get("value"), asked.get("id"), asked.get("response_schema")
+    else:
+        value, id_, schema = asked.value, asked.id, asked.response_schema
+    shown: dict[str, Any] = {"value": plain(value), "id": str(id_)}
     if schema is not None:
         shown["response_schema"] = _json_schema(schema)
     return shown
 
 
 def error_data(error: BaseException) -> dict[str, Any]:
-    """An exception as clients know it."""
+    """An exception as clients know it. One that could not be rebuilt here has the class and the text that it had."""
+    if isinstance(error, RemoteError):
+        return {"error": _clean(error.class_name), "message": _clean(error.message)}
     try:
         text = str(error)
     except Exception:
