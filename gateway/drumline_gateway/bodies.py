@@ -23,7 +23,7 @@ DEPTH_MAX = 200
 
 
 async def read_body(request: Request, size_max: int) -> Any:
-    """The JSON of a request; None for an empty body. HttpError 413 or 422. No more than `size_max` bytes are taken in."""
+    """The JSON of a request; None for an empty body. HttpError 413 beyond `size_max` bytes, 422."""
     told = request.headers.get("content-length", "")
     if told.isdigit() and (len(told) > 15 or int(told) > size_max):
         raise _too_large(size_max)
@@ -128,7 +128,14 @@ class Fields:
 
 
 def _kind(value: Any) -> str:
-    kinds = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    kinds = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "an object",
+    }
     return "null" if value is None else kinds.get(type(value), type(value).__name__)
 
 

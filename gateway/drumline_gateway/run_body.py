@@ -21,14 +21,12 @@ _DURABILITIES = ("sync", "async", "exit")
 
 @dataclass(slots=True)
 class RunBody:
-    """A body, read. `modes` are as the client names them."""
+    """A body, read, but for its stream modes."""
 
-    assistant: str
     input: Any = None
     config: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
-    modes: list[str] = field(default_factory=list)
     subgraphs: bool = False
     stops_before: Any = None
     stops_after: Any = None
@@ -40,24 +38,24 @@ class RunBody:
     ignored: list[str] = field(default_factory=list)
 
 
-def read_run_body(given: Any, graph_of: Any, ignored: Collection[str]) -> RunBody:
-    """Read a body. HttpError 422 says which key is wrong, 404 for an unknown assistant, 501 for what is not built.
-
-    `graph_of` maps an assistant to its graph's name and the graph, if this process holds it (else None); `ignored` are
-    keys without effect where the run will run. Unknown keys are passed over.
-    """
-    if given is None:
-        raise bad("The body is empty: it must name an assistant_id.")
-    fields = Fields(given)
-    assistant = fields.text("assistant_id")
-    if not assistant:
+def assistant_in(given: Any) -> str:
+    """The assistant that a body names. HttpError 422."""
+    found = Fields(given).text("assistant_id")
+    if not found:
         raise bad("assistant_id is missing: the id of an assistant, or the name of a graph.")
-    name, graph = graph_of(assistant)
+    return found
+
+
+def read_run_body(given: Any, graph: Any, ignored: Collection[str]) -> RunBody:
+    """Read a body. HttpError 422 says which key is wrong, 501 for what is not built.
+
+    `graph` is the one to be run, if this process holds it (else None); `ignored` are keys without effect where the run
+    will run. Unknown keys are passed over.
+    """
+    fields = Fields(given)
     if fields.all.get("after_seconds"):
         raise unbuilt("after_seconds")
     body = RunBody(
-        name,
-        modes=_modes(fields),
         subgraphs=fields.flag("stream_subgraphs"),
         metadata=dict(fields.dict("metadata")),
         stops_before=_stops(fields, "interrupt_before"),
@@ -73,16 +71,6 @@ def read_run_body(given: Any, graph_of: Any, ignored: Collection[str]) -> RunBod
     _read_config(fields, body, graph)
     _read_input(fields, body, graph)
     return body
-
-
-def _modes(fields: Fields) -> list[str]:
-    given = fields.all.get("stream_mode")
-    if given is None:
-        return ["values"]
-    modes = [given] if isinstance(given, str) else given
-    if not isinstance(modes, list) or not modes or not all(isinstance(mode, str) for mode in modes):
-        raise bad("stream_mode must be a text, or a list of texts.")
-    return modes
 
 
 def _stops(fields: Fields, key: str) -> Any:
@@ -125,7 +113,7 @@ def _read_config(fields: Fields, body: RunBody, graph: Any) -> None:
 
 
 def _context(context: dict[str, Any], configurable: dict[str, Any], graph: Any) -> dict[str, Any] | None:
-    """What nodes find as their context: what was sent as such, and what `configurable` says of it, which goes before."""
+    """What nodes find as their context: what was sent as such, and what `configurable` says in place of it."""
     schema = None if graph is None else graph.get_context_jsonschema()
     if schema is None:
         return context or None
@@ -138,7 +126,7 @@ def _read_input(fields: Fields, body: RunBody, graph: Any) -> None:
     command = fields.all.get("command")
     given = fields.all.get("input")
     if command is None:
-        body.input = None if given is None else _read(graph and graph.InputType, given, "input")
+        body.input = None if given is None else _read(None if graph is None else graph.InputType, given, "input")
         return
     if given not in (None, {}):
         raise bad("input and command are given both: a command goes on with what is there, and takes no input.")
@@ -147,10 +135,14 @@ def _read_input(fields: Fields, body: RunBody, graph: Any) -> None:
     if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):
         raise bad("command names none of update, resume and goto.")
     body.input = Command(
-        update=None if update is None else _read(None, update, "command.update"),
+        update=None if update is None else _read(_state_schema(graph), update, "command.update"),
         resume=asked.all.get("resume"),
         goto=() if goto is None else [_goto(part) for part in (goto if isinstance(goto, list) else [goto])],
     )
+
+
+def _state_schema(graph: Any) -> Any:
+    return None if graph is None else graph.program.state_schema
 
 
 def _goto(given: Any) -> Any:
