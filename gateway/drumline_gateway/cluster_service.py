@@ -74,6 +74,11 @@ class ClusterService:
     async def prune(self, threads: Sequence[str], strategy: Literal["keep_latest", "delete"]) -> None:
         await self._cluster.threads.aprune(threads, strategy=strategy)
 
+    async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
+        del thread  # the config names it
+        found: dict[str, Any] = await self.graphs[graph].abulk_update_state(config, steps)
+        return found
+
     # -- runs -----------------------------------------------------------------------------------------
 
     async def start(self, start: Start) -> str:

@@ -76,18 +76,18 @@ async def post(ask: Ask) -> Response:
     """Change the state of a thread as if a node had returned these values."""
     fields = ask.fields
     row = await ask.thread("update")
-    graph = await graph_to_change(ask, row)
+    name = await graph_to_change(ask, row)
     place = dict(fields.dict("checkpoint"))
     if fields.text("checkpoint_id"):
         place.setdefault("checkpoint_id", fields.text("checkpoint_id"))
     values = fields.all.get("values")
     updates = values if isinstance(values, list) else [values]
-    schema = graph.program.state_schema
+    schema = ask.graph(name).program.state_schema
     as_node = fields.text("as_node") or None
     # a list is several updates of one superstep, as LangGraph's server takes it
     steps = [[StateUpdate(read_state(schema, update, "values"), as_node)] for update in updates]
     config = config_at(row["thread_id"], place)
     config["metadata"] = ask.stamped({})
-    made = await graph.abulk_update_state(config, steps)
+    made = await ask.service.update(name, row["thread_id"], config, steps)
     checkpoint = shapes.checkpoint(made, row["thread_id"])
     return ask.answer({"checkpoint": checkpoint, "configurable": checkpoint})

@@ -23,11 +23,11 @@ async def graph_of(ask: Ask, row: Row) -> Any:
     return None if not isinstance(name, str) or not name else ask.graph(name)
 
 
-async def graph_to_change(ask: Ask, row: Row) -> Any:
-    """The same; where nobody has said and only one graph is served, it is that. HttpError 409, 501."""
-    graph = await graph_of(ask, row)
-    if graph is not None:
-        return graph
+async def graph_to_change(ask: Ask, row: Row) -> str:
+    """Its name; where nobody has said and only one graph is served, it is that. HttpError 409."""
+    name = row["graph"] or row["metadata"].get("graph_id")
+    if isinstance(name, str) and name:
+        return name
     names = await ask.served.names()
     if len(names) != 1:
         raise HttpError(
@@ -35,7 +35,7 @@ async def graph_to_change(ask: Ask, row: Row) -> Any:
             f"Thread {row['thread_id']!r} is of no graph yet: run one on it first, or name it as graph_id in the "
             "metadata of the thread.",
         )
-    return ask.graph(names[0])
+    return names[0]
 
 
 async def snapshot_of(ask: Ask, row: Row) -> Any:

@@ -108,6 +108,9 @@ class Service(Protocol):
     async def prune(self, threads: Sequence[str], strategy: Literal["keep_latest", "delete"]) -> None:
         """Keep the newest checkpoint of each of these, or nothing. ThreadBusy."""
 
+    async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
+        """Change the state of a thread by supersteps of `StateUpdate`s; the config of the last checkpoint. ThreadBusy."""
+
     # -- runs -----------------------------------------------------------------------------------------
 
     async def start(self, start: Start) -> str:
