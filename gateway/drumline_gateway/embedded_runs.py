@@ -18,7 +18,7 @@ Drive = Callable[[EmbeddedRun], Awaitable[None]]
 
 
 class EmbeddedRuns:
-    """All runs since this process began, but for those that ended long ago. `drive` runs one to its end, and ends it."""
+    """The runs since this process began, but those that ended long ago. `drive` runs one to its end, and ends it."""
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive

@@ -17,13 +17,12 @@ _NAMES_MAX, _CHARS_MAX = 32, 1024
 
 
 class _Space:
-    """The namespace of a request, as the caller names it and as the guard has it: perhaps within one of the caller's."""
+    """The namespace of a request, as the caller names it, and as the guard has it: perhaps within another."""
 
     def __init__(self, named: Sequence[str], allowed: Any) -> None:
         self.all = tuple(allowed)
-        self._before = (
-            len(self.all) - len(tuple(named)) if self.all[len(self.all) - len(named) :] == tuple(named) else 0
-        )
+        before = len(self.all) - len(named)
+        self._before = before if before > 0 and self.all[before:] == tuple(named) else 0
 
     def shown(self, namespace: Sequence[str]) -> list[str]:
         """A namespace of an item, as the caller names it."""

@@ -109,7 +109,7 @@ class Service(Protocol):
         """Keep the newest checkpoint of each of these, or nothing. ThreadBusy."""
 
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
-        """Change the state of a thread by supersteps of `StateUpdate`s; the config of the last checkpoint. ThreadBusy."""
+        """Change the state of a thread by supersteps of `StateUpdate`s; the last checkpoint's config. ThreadBusy."""
 
     # -- runs -----------------------------------------------------------------------------------------
 

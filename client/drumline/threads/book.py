@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 class ThreadBook:
-    """The threads of a file. `place`: its path, `":memory:"` for none. Metadata must be plain JSON. Safe for threads."""
+    """The threads of a file. `place`: its path, `":memory:"` for none. Metadata are plain JSON. Safe for threads."""
 
     def __init__(self, place: str) -> None:
         self._file = SqliteFile(place, _TABLE)
@@ -43,7 +43,7 @@ class ThreadBook:
         """Threads of that status whose metadata has these items, those that changed last first."""
         with self._file.transaction(writes=False) as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM drumline_threads WHERE ? IS NULL OR status = ? ORDER BY updated_ms DESC, rowid",
+                f"SELECT {_COLUMNS} FROM drumline_threads WHERE ? IS NULL OR status = ? ORDER BY updated_ms DESC",
                 (status, status),
             ).fetchall()
         wanted = dict(metadata or {})
@@ -59,7 +59,9 @@ class ThreadBook:
         """A new thread. One that is there is left as it is; ThreadExists if `refuse`."""
         with self._file.transaction() as connection:
             values = (thread, IDLE, "", "", json.dumps(dict(metadata)), at_ms, at_ms)
-            made = connection.execute(f"INSERT OR IGNORE INTO drumline_threads ({_COLUMNS}) VALUES (?,?,?,?,?,?,?)", values)
+            made = connection.execute(
+                f"INSERT OR IGNORE INTO drumline_threads ({_COLUMNS}) VALUES (?,?,?,?,?,?,?)", values
+            )
             if refuse and not made.rowcount:
                 raise ThreadExists(thread)
             return self._get(connection, thread)
