@@ -17,6 +17,7 @@ from drumline.views import MODES
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
 from drumline_gateway.service import Row, RunItems, Start, Wanted
+from drumline_graph.errors import GraphDrained
 from drumline_graph.program import Program
 from drumline_protocol.errors import RunCancelled, ThreadBusy, UnknownGraph
 
@@ -186,9 +187,12 @@ class EmbeddedService:
                 stream_mode=list(MODES),
                 subgraphs=True,
                 version="v2",
+                control=run.control,
                 **options,
             ):
                 run.add(part)
+        except GraphDrained:  # another run has interrupted it
+            status = "paused"
         except asyncio.CancelledError:
             status, failure = "cancelled", RunCancelled(run.id, run.stopped)
         except Exception as error:

@@ -9,6 +9,7 @@ from typing import Any
 from drumline_gateway.bodies import Fields
 from drumline_gateway.errors import HttpError, bad, unbuilt
 from drumline_gateway.json_input import read_state
+from drumline_graph.constants import END
 from drumline_graph.types import Command, Send
 from drumline_protocol.threads import STRATEGIES
 
@@ -32,6 +33,8 @@ class RunBody:
     stops_after: Any = None
     strategy: str = "enqueue"
     makes_thread: bool = False
+    #: what still is to do on the thread is dropped, in place of an input: `command: {goto: "__end__"}`
+    gives_up: bool = False
     cancels: bool = False
     durability: str | None = None
     #: keys that are accepted without effect
@@ -134,6 +137,9 @@ def _read_input(fields: Fields, body: RunBody, graph: Any) -> None:
     update, goto = asked.all.get("update"), asked.all.get("goto")
     if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):
         raise bad("command names none of update, resume and goto.")
+    if goto in (END, [END]) and update is None and asked.all.get("resume") is None:
+        body.gives_up = True
+        return
     body.input = Command(
         update=None if update is None else _read(_state_schema(graph), update, "command.update"),
         resume=asked.all.get("resume"),

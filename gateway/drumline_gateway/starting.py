@@ -11,6 +11,8 @@ from drumline_gateway.bodies import Fields
 from drumline_gateway.run_body import RunBody, assistant_in, read_run_body
 from drumline_gateway.service import Start
 from drumline_gateway.shapes import assistant_id_of
+from drumline_graph.constants import END
+from drumline_graph.types import StateUpdate
 from drumline_protocol.errors import UnknownThread
 
 #: the body as it came
@@ -52,6 +54,10 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
     ask.filter = mine
     metadata = {**(asked.get("metadata") or {}), "graph_id": graph, "assistant_id": assistant_id_of(graph)}
     body.config["metadata"] = ask.stamped(metadata)
+    if body.gives_up and thread is not None:
+        ask.graph(graph)  # that it is held is needed for this
+        config = {"configurable": {"thread_id": thread}, "metadata": ask.stamped({})}
+        await ask.service.update(graph, thread, config, [[StateUpdate(None, END)]])
     run_id = await ask.service.start(
         Start(
             graph,

@@ -56,6 +56,7 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
         "speak": graph("speak", speak),
         "ask": graph("ask", speak, ask),
         "wait": graph("wait", wait),
+        "slow": graph("slow", wait, speak),
         "fail": graph("fail", fail),
         "nested": whole.compile(name="nested"),
         "up": graph("up", up),
