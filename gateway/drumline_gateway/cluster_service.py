@@ -75,7 +75,9 @@ class ClusterService:
         await self._cluster.threads.aprune(threads, strategy=strategy)
 
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
-        del thread  # the config names it
+        row = await self.thread(thread)
+        if row["status"] == "busy":  # else it would wait for the run; one that begins just now, it waits for
+            raise ThreadBusy(thread, row["run_id"])
         found: dict[str, Any] = await self.graphs[graph].abulk_update_state(config, steps)
         return found
 

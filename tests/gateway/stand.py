@@ -13,6 +13,7 @@ import uvicorn
 from typing_extensions import TypedDict
 
 from drumline.graph import START, StateGraph
+from drumline.store.base import BaseStore
 from drumline.types import Command, interrupt
 
 
@@ -41,6 +42,11 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
     def up(_state: State) -> Any:
         return Command(goto="end", update={"said": ["up"]}, graph=Command.PARENT)
 
+    def remember(state: State, *, store: BaseStore) -> State:
+        found = store.get((state["topic"],), "greeting")
+        store.put((state["topic"],), "seen", {"by": "remember"})
+        return {"said": [None if found is None else found.value["text"]]}
+
     def graph(name: str, *nodes: Any) -> Any:
         built = StateGraph(State)
         before = START
@@ -52,7 +58,10 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
 
     whole = StateGraph(State).add_node("inner", graph("inner", speak)).add_node("after", speak)
     whole.add_edge(START, "inner").add_edge("inner", "after")
+    deep = StateGraph(State).add_node("asking", graph("asking", ask)).add_edge(START, "asking")
     return {
+        "deep": deep.compile(name="deep"),
+        "remember": graph("remember", remember),
         "speak": graph("speak", speak),
         "ask": graph("ask", speak, ask),
         "wait": graph("wait", wait),
