@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import uuid
 from typing import Any
@@ -95,7 +96,7 @@ def test_states_and_their_history_link_up(client: Any) -> None:
     assert state["values"] == {"said": ["x", "x", "heard 1", "heard 3"]} and state["next"] == []
     history = client.threads.get_history(thread, limit=20)
     assert history[0] == state
-    for newer, older in zip(history, history[1:], strict=False):
+    for newer, older in itertools.pairwise(history):
         assert newer["parent_checkpoint"] == older["checkpoint"]
     assert history[-1]["parent_checkpoint"] is None
     assert client.threads.get_history(thread, limit=1, before=history[0]["checkpoint"]) == [history[1]]
