@@ -7,10 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 from tests.gateway.stand import serving, talk
+from tests.servers import own_server, real_backend
 
 from drumline.testing import local_cluster
 from drumline_gateway.app import asgi, build
 from drumline_gateway.embedded_service import EmbeddedService
+
+__all__ = ["own_server", "real_backend"]
 
 
 @pytest.fixture(scope="session")
