@@ -337,6 +337,15 @@ def test_one_caller_takes_nothing_from_another() -> None:
     assert refused(lambda: caps.request(Identity(peer="1"))) == 429
 
 
+def test_a_page_of_another_origin_makes_no_request_behind_a_browsers_back() -> None:
+    for fine in ({}, {"origin": "http://gate.example:2024"}, {"origin": "https://page.example"}):
+        refuse_foreign(request(host="gate.example:2024", **fine), ["https://page.example"])
+    refuse_foreign(request(host="x", origin="null"), ["*"])
+    for foreign in ("https://evil.example", "null", "http://gate.example", "http://gate.example:2024.evil.example"):
+        ask = request(host="gate.example:2024", origin=foreign)
+        assert refused(lambda ask=ask: refuse_foreign(ask, ["https://page.example"])) == 403
+
+
 @pytest.mark.parametrize(
     ("origins", "allowed"), [((), None), (("https://a.example",), "https://a.example"), (("*",), "*")]
 )
