@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["GatewayNotInstalled", "asgi"]
 
 #: distributions of the extra, as they are imported
-_NEEDED = ("starlette", "uvicorn")
+NEEDED = ("starlette", "uvicorn")
 
 
 class GatewayNotInstalled(DrumlineError):
@@ -44,6 +44,6 @@ def part(name: str) -> Any:
     try:
         return import_module(f"drumline_gateway.{name}")
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in _NEEDED:
+        if (error.name or "").partition(".")[0] in NEEDED:
             raise GatewayNotInstalled(error.name or "") from error
         raise
