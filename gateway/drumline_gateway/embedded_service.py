@@ -173,7 +173,8 @@ class EmbeddedService:
             own = {"thread_id": thread, "run_id": run.id}  # by its run a checkpoint is found that is to be taken back
             config["configurable"] = {**config.get("configurable", {}), **own}
             options["durability"] = start.durability
-        status, failure = "done", None
+        status = "done"
+        failure: BaseException | None = None
         try:
             if thread is not None:
                 metadata = config.get("metadata") or {}
