@@ -10,6 +10,7 @@ from drumline.cluster import Cluster
 from drumline.cluster.attendance import alive
 from drumline.cluster.thread_runs import summary
 from drumline_gateway.service import Item, Row, RunItems, Start, Wanted
+from drumline_gateway.watching import Watching
 from drumline_protocol.errors import ClusterError, InvalidRequest, ThreadBusy, UnknownGraph, UnknownRun
 
 #: errors with which a run is refused before it has begun
@@ -27,10 +28,13 @@ class ClusterService:
         self.graphs: Mapping[str, Any] = {name: graph.on(cluster, name) for name, graph in self._given.items()}
 
     async def open(self) -> None:
-        """The cluster connects when it is first asked."""
+        """From now on all that this loop reads of runs is read together. Connects when it is first asked."""
+        self._watching = Watching(self._cluster)
+        await self._watching.open()
 
     async def aclose(self) -> None:
-        """The cluster is its owner's to close."""
+        """End the reading; the cluster is its owner's to close."""
+        await self._watching.aclose()
 
     async def names(self) -> Sequence[str]:
         """The graphs of the coordinators that are there."""

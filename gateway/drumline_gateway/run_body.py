@@ -61,8 +61,8 @@ def read_run_body(given: Any, graph: Any, ignored: Collection[str]) -> RunBody:
     body = RunBody(
         subgraphs=fields.flag("stream_subgraphs"),
         metadata=dict(fields.dict("metadata")),
-        stops_before=_stops(fields, "interrupt_before"),
-        stops_after=_stops(fields, "interrupt_after"),
+        stops_before=_stops(fields, "interrupt_before", graph),
+        stops_after=_stops(fields, "interrupt_after", graph),
         strategy=fields.choice("multitask_strategy", STRATEGIES, "enqueue"),
         makes_thread=fields.choice("if_not_exists", ("create", "reject"), "reject") == "create",
         cancels=fields.choice("on_disconnect", ("cancel", "continue"), "continue") == "cancel",
@@ -76,11 +76,15 @@ def read_run_body(given: Any, graph: Any, ignored: Collection[str]) -> RunBody:
     return body
 
 
-def _stops(fields: Fields, key: str) -> Any:
+def _stops(fields: Fields, key: str, graph: Any) -> Any:
     given = fields.all.get(key)
     if given is None or given == "*":
         return given
-    return fields.texts(key)
+    names = fields.texts(key)
+    strange = [] if graph is None else [name for name in names if name not in graph.nodes]
+    if strange:
+        raise bad(f"{key} names {strange[0]!r}, and graph {graph.name!r} has no such node.")
+    return names
 
 
 def _durability(fields: Fields) -> str | None:
