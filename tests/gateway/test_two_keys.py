@@ -32,6 +32,7 @@ class Gateway:
     ann: httpx.Client
     bob: httpx.Client
     nobody: httpx.Client
+    eve: httpx.Client
     thread: str
     run: str
     free_run: str
@@ -76,6 +77,7 @@ def filled(url: str) -> Gateway:
         ann,
         bob,
         client(url, None),
+        client(url, "key-of-eve"),
         threads[0],
         runs[0],
         free,
@@ -129,8 +131,7 @@ def ask(caller: httpx.Client, gateway: Gateway, row: Row, thread: str, run: str)
 @pytest.mark.parametrize("row", GUARDED, ids=named)
 def test_without_a_key_nothing_is_answered(gateway: Gateway, row: Row) -> None:
     assert ask(gateway.nobody, gateway, row, gateway.thread, gateway.run).status_code == 401
-    wrong = httpx.Client(base_url=gateway.nobody.base_url, headers={"x-api-key": "key-of-eve"})
-    assert ask(wrong, gateway, row, gateway.thread, gateway.run).status_code == 401
+    assert ask(gateway.eve, gateway, row, gateway.thread, gateway.run).status_code == 401
 
 
 @pytest.mark.parametrize("row", GUARDED, ids=named)
