@@ -60,6 +60,7 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
         ask.graph(graph)  # that it is held is needed for this
         config = {"configurable": {"thread_id": thread}, "metadata": ask.stamped({})}
         await ask.service.update(graph, thread, config, [[StateUpdate(None, END)]])
+    body.config["configurable"].update(ask.identity.for_nodes)
     run_id = await ask.service.start(
         Start(
             graph,

@@ -41,8 +41,7 @@ def add_messages(left: Any = None, right: Any = None, *, format: MessageFormat |
             f"{'left' if right is None else 'right'}. Call it without either to get a reducer."
         )
     forms = message_forms.current()
-    history, changes = forms.coerce(left), forms.coerce(right)
-    merged = _merge(forms, history, changes)
+    merged = _merge(*forms.coerce(left), *forms.coerce(right), forms.is_removal)
     if format is None:
         return merged
     if format == "langchain-openai":
@@ -65,15 +64,22 @@ add_messages.appends_by_identity = True  # type: ignore[attr-defined]
 add_messages.is_pure = True  # type: ignore[attr-defined]
 
 
-def _merge(forms: message_forms.Forms, history: list[Any], changes: list[Any]) -> list[Any]:
-    id_of, is_removal = forms.id_of, forms.is_removal
+def _merge(
+    merged: list[Any], ids: list[Any], changes: list[Any], change_ids: list[Any], is_removal: Callable[[Any], bool]
+) -> list[Any]:
+    """The history `merged` after `changes`; both lists of the history are used up."""
     for index in range(len(changes) - 1, -1, -1):
-        if is_removal(changes[index]) and id_of(changes[index]) == REMOVE_ALL_MESSAGES:
+        if change_ids[index] == REMOVE_ALL_MESSAGES and is_removal(changes[index]):
             return changes[index + 1 :]
-    position = dict(zip(map(id_of, history), range(len(history)), strict=True))
-    merged, removed = list(history), set()
-    for message in changes:
-        message_id = id_of(message)
+    position: dict[Any, int] = {}
+    if len(changes) > 1:
+        position = dict(zip(ids, range(len(ids)), strict=True))
+    elif (
+        changes and change_ids[0] in ids
+    ):  # a talk grows by one message at a time: a search costs less than a dict of all
+        position[change_ids[0]] = len(ids) - 1 - ids[::-1].index(change_ids[0])
+    removed = set()
+    for message, message_id in zip(changes, change_ids, strict=True):
         found = position.get(message_id)
         if is_removal(message):
             if found is None:
@@ -85,11 +91,12 @@ def _merge(forms: message_forms.Forms, history: list[Any], changes: list[Any]) -
         elif found is None:
             position[message_id] = len(merged)
             merged.append(message)
+            ids.append(message_id)
         else:
             # Removed and added again in one write: the new one stays.
             removed.discard(message_id)
             merged[found] = message
-    return [m for m in merged if id_of(m) not in removed] if removed else merged
+    return [m for m, m_id in zip(merged, ids, strict=True) if m_id not in removed] if removed else merged
 
 
 class MessagesState(TypedDict):

@@ -17,11 +17,11 @@ REMOVE_ROLE = "remove"
 class Forms:
     """How messages are read and made in one of the two forms.
 
-    `coerce` gives a new list of messages that all have ids; messages that need no change stay the same objects.
+    `coerce` gives a new list of messages that all have ids, and the ids; messages that need no change stay the same
+    objects.
     """
 
-    coerce: Callable[[Any], list[Any]]
-    id_of: Callable[[Any], Any]
+    coerce: Callable[[Any], tuple[list[Any], list[Any]]]
     is_removal: Callable[[Any], bool]
     as_openai: Callable[[list[Any]], list[Any]]
 
@@ -57,11 +57,11 @@ def langchain_forms() -> Forms:
     def is_whole(kind: type) -> bool:
         return issubclass(kind, BaseMessage) and not issubclass(kind, BaseMessageChunk)
 
-    def coerce(side: Any) -> list[Any]:
+    def coerce(side: Any) -> tuple[list[Any], list[Any]]:
         items = side if isinstance(side, list) else [side]
         # A history is whole messages with ids. Looking at each of its classes once keeps a long one cheap.
-        if all(map(is_whole, set(map(type, items)))) and None not in map(id_of, items):
-            return list(items)
+        if all(map(is_whole, set(map(type, items)))) and None not in (ids := list(map(id_of, items))):
+            return list(items), ids
         messages: list[Any] = []
         for item in items:
             message = item if isinstance(item, BaseMessage) else convert_to_messages([item])[0]
@@ -71,14 +71,13 @@ def langchain_forms() -> Forms:
                 # In place, as in LangGraph: the caller's message gets the id it has in the state.
                 message.id = str(uuid.uuid4())
             messages.append(message)
-        return messages
+        return messages, list(map(id_of, messages))
 
     def as_openai(messages: list[Any]) -> list[Any]:
         return list(convert_to_messages(convert_to_openai_messages(messages)))
 
     return Forms(
         coerce,
-        id_of,
         lambda message: isinstance(message, RemoveMessage),
         as_openai,
     )
@@ -87,15 +86,15 @@ def langchain_forms() -> Forms:
 def dict_forms() -> Forms:
     """Messages as dicts `{"role", "content", "id"}`; a string is a user's, a pair is (role, content)."""
 
-    def coerce(side: Any) -> list[Any]:
-        return [_as_dict(item) for item in (side if isinstance(side, list) else [side])]
+    def coerce(side: Any) -> tuple[list[Any], list[Any]]:
+        messages = [_as_dict(item) for item in (side if isinstance(side, list) else [side])]
+        return messages, [message["id"] for message in messages]
 
     def as_openai(messages: list[Any]) -> list[Any]:
         return messages
 
     return Forms(
         coerce,
-        lambda message: message["id"],
         lambda message: message.get("role") == REMOVE_ROLE,
         as_openai,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -116,10 +117,8 @@ def test_a_body_is_bounded_before_it_is_taken_in(url: str) -> None:
 
 
 def test_headers_are_bounded(http: httpx.Client) -> None:
-    try:
+    with contextlib.suppress(httpx.TransportError):  # it may hang up while we are sending
         assert http.get("/ok", headers={"x-long": "x" * 200_000}).status_code in (400, 431)
-    except httpx.TransportError:
-        pass  # it hung up while we were sending
     assert http.get("/ok").status_code == 200
 
 

@@ -92,7 +92,10 @@ class Pristine:
             return Pristine(value)
         found = _new(Pristine)
         found.value, found._whole = value, None
-        found._makes = {key: make for key, make in self._makes.items() if key not in new} if new else self._makes
+        if kind == APPEND:  # nothing that was there is replaced
+            found._makes = self._makes.copy()
+        else:
+            found._makes = {key: make for key, make in self._makes.items() if key not in new}
         found._makes.update(_makes_of(new.items(), 0))
         return found
 

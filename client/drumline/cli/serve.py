@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -29,6 +30,8 @@ log = logging.getLogger("drumline.worker")
 
 #: graphs that the line of readiness names; of more it gives the number only
 _NAMED_MAX = 5
+#: so many objects more than were freed make the collector look at the young ones; Python's own default is 700
+_YOUNG_OBJECTS = 20_000
 #: how long a worker that has drained may take to leave Python
 _EXIT_GRACE_S = 2.0
 
@@ -46,6 +49,7 @@ def run(args: Namespace) -> int:
     serve_here()
     url, prefix = settings.broker(), settings.prefix()
     programs = load_programs(settings.apps(), version=settings.version())
+    _tune_garbage_collector()
     name = args.name or os.environ.get("DRUMLINE_NAME") or new_name()
 
     if args.command == "coordinator":
@@ -66,6 +70,20 @@ def run(args: Namespace) -> int:
     finally:
         broker.close()
     return 0
+
+
+def _tune_garbage_collector() -> None:
+    """Once the graphs are loaded: the collector leaves alone what was imported, and looks at the rest less often.
+
+    With LangChain more than 100,000 objects are imported, and none is freed before this process ends; a full collection
+    would walk all of them. Each task gets a copy of its state, some thousand objects, which end without the collector.
+    Decision 0083. What the app has told the collector by itself stays, unless it is less.
+    """
+    gc.collect()
+    gc.freeze()
+    young, *older = gc.get_threshold()
+    if young:  # 0: the app has turned the collector off
+        gc.set_threshold(max(young, _YOUNG_OBJECTS), *older)
 
 
 def _await_cluster(url: str, prefix: str, name: str) -> AnyBroker | None:
@@ -138,11 +156,11 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
         with stop_on_signals(stop):
             worker.run()
     except BaseException:
-        _exit_for_sure(1)
+        exit_for_sure(1)
         raise
     finally:
         renewer.close()
-    _exit_for_sure(0)
+    exit_for_sure(0)
     _say(f"worker {name} stopped")
 
 
@@ -157,14 +175,14 @@ def _renewer(
     return RenewerProcess(Charge(os.getpid(), kind, name, owner, url, prefix, broker.partitions, lease_ms, list(pools)))
 
 
-def _exit_for_sure(code: int) -> None:
+def exit_for_sure(code: int, grace_s: float = _EXIT_GRACE_S) -> None:
     """End soon. A node that outlived the drain sits in a thread that Python would wait for, however long."""
 
     def end() -> None:
         sys.stdout.flush()
         os._exit(code)
 
-    timer = threading.Timer(_EXIT_GRACE_S, end)
+    timer = threading.Timer(grace_s, end)
     timer.daemon = True
     timer.start()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from drumline.cluster.link import Link
@@ -39,7 +38,7 @@ def summary(link: Link, run_id: str, thread: str | None) -> dict[str, Any] | Non
     status, graph = (record.get(name, b"").decode("utf-8", "replace") for name in ("status", "graph"))
     if started is not None and status == "done" and not started.sketches:
         return None
-    if not _is_of(thread, record, started):
+    if record.get("thread", b"").decode("utf-8", "replace") != (thread or ""):  # that of another thread lies beside it
         return None
     created = record.get("created_ms", b"")
     at_ms = int(created) if created.isdigit() and len(created) <= _STAMP_DIGITS_MAX else 0
@@ -50,14 +49,6 @@ def summary(link: Link, run_id: str, thread: str | None) -> dict[str, Any] | Non
         "created_ms": at_ms or (0 if started is None else int(started.at_ms)),
         "metadata": {} if started is None else dict(started.metadata),
     }
-
-
-def _is_of(thread: str | None, record: Mapping[str, bytes], started: RunStarted | None) -> bool:
-    """Whether a run is on that thread (None: on none): runs of other threads may lie beside it."""
-    named = record.get("thread", b"").decode("utf-8", "replace")
-    if not named and started is not None and not started.sketches:  # it was refused, and its record says nothing
-        named = str(started.metadata.get("thread_id") or "")
-    return named == (thread or "")
 
 
 def _started(link: Link, p: int, run_id: str, record: dict[str, bytes]) -> RunStarted | None:
