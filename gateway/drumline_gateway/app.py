@@ -136,7 +136,9 @@ class Gateway:
         body = None
         if row.method in _WITH_BODY:
             body = await read_body(request, self._guard.caps.body_max)
-        return await row.handler(Ask(request, self.service, self._served, self._guard, self.streams, identity, body))
+        ask = Ask(request, self.service, self._served, self._guard, self.streams, identity, body)
+        found: Response = await row.handler(ask)
+        return found
 
 
 async def _told(_request: Request, error: Exception) -> Response:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from drumline_gateway import of_assistants, of_runs, of_server, of_states, of_store, of_threads
-from drumline_gateway.route import NO, PARTIAL, Row
+from drumline_gateway.route import NO, PARTIAL
+from drumline_gateway.route import Row as Row
 
 _T, _R = "/threads/{thread_id}", "/threads/{thread_id}/runs/{run_id}"
 _A = "/assistants/{assistant_id}"

@@ -84,8 +84,8 @@ def _stops(fields: Fields, key: str, graph: Any) -> Any:
     if given is None or given == "*":
         return given
     names = fields.texts(key)
-    strange = [] if graph is None else [name for name in names if name not in graph.nodes]
-    if strange:
+    strange = [name for name in names if graph is not None and name not in graph.nodes]
+    if graph is not None and strange:
         raise bad(f"{key} names {strange[0]!r}, and graph {graph.name!r} has no such node.")
     return names
 
