@@ -17,8 +17,8 @@ class Idle:
     """Called when a read of a run's log came back empty.
 
     The first time it warns if a task waits for a worker that is not there; then, now and again, it makes sure that the
-    run still exists: a reader must not wait for ever on keys that somebody deleted. If a coordinator ends such a run, the
-    end begins a new log, and may stand in front of where the reader is.
+    run still exists: a reader must not wait for ever on keys that somebody deleted. If a coordinator ends such a run,
+    the end begins a new log, and may stand in front of where the reader is.
     """
 
     def __init__(self, link: Link, run_id: str, thread: str | None = None) -> None:
