@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from drumline_coordinator.opened import UNREADABLE, OpenRun, Ruin
-from drumline_coordinator.thread_pruning import ThreadPruning
+from drumline_coordinator.thread_config import thread_of_request
+from drumline_coordinator.thread_describing import ThreadDescribing
 from drumline_protocol.errors import DamagedRun
 from drumline_protocol.facts import RunFinished
 from drumline_protocol.messages import RunDamaged, RunRequest
@@ -15,7 +16,7 @@ from drumline_protocol.messages import RunDamaged, RunRequest
 log = logging.getLogger("drumline.coordinator")
 
 
-class Ends(ThreadPruning):
+class Ends(ThreadDescribing):
     """A part of `Partition`."""
 
     _epilogue: dict[str, BaseException]
@@ -29,7 +30,8 @@ class Ends(ThreadPruning):
             self._stage.reject(run_id, graph, end)
         else:
             told = {"metadata": request.config.get("metadata"), "tags": request.config.get("tags")}
-            self._stage.reject(run_id, graph, end, request.recorded, digest=request.digest, **told)
+            thread = thread_of_request(request) or ""
+            self._stage.reject(run_id, graph, end, request.recorded, digest=request.digest, thread=thread, **told)
         self._forget(run_id)
 
     def _delete(self, run_id: str) -> None:

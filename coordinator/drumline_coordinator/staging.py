@@ -313,6 +313,8 @@ class Stage:
             self.told.note(graph, [started], 0)
             self.told.end(graph, end)
         self._ended(run_id, graph, end, 2)
+        if told.get("thread"):
+            self.commit.fields.append((run_id, {"thread": told["thread"]}))
 
     def wait(self, started: RunStarted, thread: str) -> None:
         """A run that waits for its thread: it has a record, and the first fact of its log."""

@@ -104,6 +104,7 @@ _CODES: dict[int, type] = {
     51: m.TaskCall,
     52: m.CallEnded,
     60: m.PruneThread,
+    61: m.DescribeThread,
 }
 
 Convert = Callable[[Any], Any]

@@ -222,6 +222,7 @@ FIELDS: dict[Any, Shape] = {
     "held": tuple_of(held_at),
     (m.ThreadSaves, "graph"): text,
     (m.PruneThread, "retention"): dict_of(),
+    (m.DescribeThread, "metadata"): dict_of(),
     "below": optional(task_thread),
     "rows": bursts,
     (m.Cancel, "tasks"): tuple_of(name),

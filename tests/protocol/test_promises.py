@@ -182,7 +182,7 @@ def test_entries_of_our_version_are_read_and_newer_ones_are_not() -> None:
 
 
 def test_fields_that_are_not_known_are_left_out_and_those_with_defaults_may_lack() -> None:
-    assert wire.decode(CODEC, entry(wire.VERSION, 33, "r", "why", "new field", 7)) == CancelRun("r", "why")
+    assert wire.decode(CODEC, entry(wire.VERSION, 33, "r", "why", True, "new field", 7)) == CancelRun("r", "why", True)
     assert wire.decode(CODEC, entry(wire.VERSION, 33, "r")) == CancelRun("r")
     with pytest.raises(DecodeError, match="at least 1"):
         wire.decode(CODEC, entry(wire.VERSION, 33))

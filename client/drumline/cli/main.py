@@ -19,7 +19,7 @@ from drumline_protocol.log_lines import LOG_FORMATS, say
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 0, 1, 2, 130, 143, 141
 
 #: modules whose commands serve: their stderr is a log
-_SERVICES = ("serve", "exporter")
+_SERVICES = ("serve", "exporter", "gateway")
 #: where exporters of numbers are looked for, by custom
 EXPORTER_PORT = 9464
 _ABOUT = "Run LangGraph-style graphs on a cluster, and see one ordered stream."
@@ -84,6 +84,10 @@ def parser() -> argparse.ArgumentParser:
     _add_coordinator(_command(commands, "coordinator", "serve", "serve graphs: plan supersteps, keep runs"))
     _add_worker(_command(commands, "worker", "serve", "serve graphs: run their nodes"))
     _add_exporter(_command(commands, "exporter", "exporter", "tell Prometheus how long the queues of a cluster are"))
+    _add_gateway(_command(commands, "gateway", "gateway", "serve a cluster's graphs by HTTP, to clients of LangGraph"))
+    _add_dev(
+        _command(commands, "dev", "gateway", "run graphs in this process, and serve them by HTTP: no broker needed")
+    )
     _add_dead(_command(commands, "dead", "dead", "list, show, retry or drop entries that could not be handled"))
     protocol = _command(commands, "protocol", "admin", "show the protocol version of the cluster, or raise it")
     protocol.add_argument(
@@ -177,6 +181,29 @@ def _add_worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
 
 
+def _add_gateway(parser: argparse.ArgumentParser) -> None:
+    _add_cluster(parser)
+    _add_dev(parser, drain_s=5.0)
+
+
+def _add_dev(parser: argparse.ArgumentParser, *, drain_s: float = 0.0) -> None:
+    _add_apps(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=_port_or_any, default=2024, metavar="N", help="default: 2024; 0: a free one")
+    parser.add_argument(
+        "--cors", action="append", metavar="ORIGIN", help="pages of this origin may ask; repeatable; '*': all"
+    )
+    parser.add_argument("--name", help="name in what it says (default: none)")
+    parser.add_argument(
+        "--drain-s",
+        type=_not_negative,
+        default=drain_s,
+        metavar="S",
+        help=f"how long streams go on after a signal (default: {drain_s:g})",
+    )
+    _add_log_level(parser)
+
+
 def _add_pools(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--pool",
@@ -198,6 +225,12 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_positive, default=2, metavar="N", help="worker processes (default: 2)")
     _add_cluster(parser)
     parser.add_argument("--port", type=_port, metavar="N", help="of the broker that it starts (default: a free one)")
+    parser.add_argument(
+        "--http-port",
+        type=_port_or_any,
+        metavar="N",
+        help="of the gateway, if its extra is installed (default: 2024, or a free one); 0: no gateway",
+    )
     parser.add_argument("--fresh", action="store_true", help="forget the threads and runs that an `up` here has left")
     _add_pools(parser, "'*'")
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
@@ -258,6 +291,10 @@ def _port(text: str) -> int:
     if number > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: it is a number from 1 to 65535")
     return number
+
+
+def _port_or_any(text: str) -> int:
+    return 0 if text == "0" else _port(text)
 
 
 def _not_negative(text: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from drumline_protocol.messages import (
     CancelRun,
     DeleteRun,
     DeleteThread,
+    DescribeThread,
     DrainRun,
     PruneThread,
     RunRequest,
@@ -35,7 +36,9 @@ from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
 
 if TYPE_CHECKING:
-    from drumline_transport.broker import Broker, ClientVerbs
+    from drumline_transport.broker import AsyncLogReader, Broker, ClientVerbs
+
+    OpensLog = Callable[[int, str], AsyncLogReader]
 
 
 class Link:
@@ -51,6 +54,8 @@ class Link:
         self._broker: Broker | None = None
         #: what was read of threads
         self.threads = SeenThreads()
+        #: opens readers of logs for event loops, where one reader is shared by many (`read_logs_by`)
+        self._opens_log: OpensLog | None = None
         #: ends the runs of streams that were dropped
         self.canceller = Canceller()
         #: set by `close`: ends the waits of calls in other threads
@@ -76,6 +81,15 @@ class Link:
 
                 self._broker = connect(self.url, prefix=self.prefix, name="client")
             return self._broker
+
+    def alog_reader(self, p: int, run_id: str) -> AsyncLogReader:
+        """A reader of a run's log for the running event loop."""
+        opens = self._opens_log or self.broker().alog_reader
+        return opens(p, run_id)
+
+    def read_logs_by(self, opens: OpensLog | None) -> None:
+        """Let event loops read logs by what `opens` gives from now on; None: by a connection for each reader."""
+        self._opens_log = opens
 
     def await_cluster(self) -> None:
         """Wait for the first coordinator to create the cluster, as long as for the acceptance of a run. NoCluster."""
@@ -161,9 +175,9 @@ class Link:
         codec.version = self.broker().protocol
         self._ask(run_id, wire.encode(codec, message), thread)
 
-    def cancel(self, run_id: str, reason: str, thread: str | None = None) -> None:
-        """Ask for the end of a run, accepted or not."""
-        self.ask_by(run_id, CancelRun(run_id, reason), thread)
+    def cancel(self, run_id: str, reason: str, thread: str | None = None, *, takes_back: bool = False) -> None:
+        """Ask for the end of a run, accepted or not. `takes_back`: and that nothing stays of it on its thread."""
+        self.ask_by(run_id, CancelRun(run_id, reason, takes_back), thread)
 
     def drain(self, run_id: str, reason: str, thread: str | None = None) -> None:
         """Ask a run to stop at the end of its superstep."""
@@ -207,7 +221,7 @@ class Link:
         if isinstance(fact, RunStarted):
             asked.check(run_id, fact.graph, fact.fingerprint, fact.digest)
 
-    def ask_thread(self, message: ThreadSaves | DeleteThread | PruneThread) -> None:
+    def ask_thread(self, message: ThreadSaves | DeleteThread | DescribeThread | PruneThread) -> None:
         """Ask for a change of a thread that is no run, and wait until it is made. Raises why it was not.
 
         NoCoordinator if nobody answers: then it may still be made.

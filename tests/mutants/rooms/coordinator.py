@@ -282,4 +282,12 @@ COORDINATOR: tuple[Mutation, ...] = (
         _SERVICE,
         "A coordinator that was not heard of for a lease has no share.",
     ),
+    Mutation(
+        "noted_beside_the_run",
+        "coordinator/drumline_coordinator/thread_describing.py",
+        "held = holder and self._find(holder)",
+        "held = holder",
+        "tests/coordinator/test_thread_metadata.py",
+        "What is noted of a busy thread outlives the run that a new owner has not read yet.",
+    ),
 )
