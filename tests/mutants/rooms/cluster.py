@@ -189,8 +189,8 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "cancel_of_nobody",
         _CLIENT + "cluster.py",
-        "        self.link.record(run_id, thread_id)\n        self.link.cancel(run_id, reason, thread_id, takes_back=rollback)",
-        "        self.link.cancel(run_id, reason, thread_id, takes_back=rollback)",
+        "        self.link.record(run_id, thread_id)\n        self.link.cancel(run_id, reason,",
+        "        self.link.cancel(run_id, reason,",
         _ALL,
         "cancel() of an unknown run raises UnknownRun.",
     ),
