@@ -112,7 +112,9 @@ def test_a_slow_reader_loses_nothing_and_keeps_nobody(
             slow, fast = watched.reader(0, "r"), watched.reader(0, "r")
             await write(writer, (0, "r"))
             first = await slow.read("0-0", 10, 1000)
-            attached = asyncio.create_task(slow.read(first[0].id, 10, 1000))
+            attached = asyncio.create_task(slow.read(first[0].id, 10, 60_000))
+            while not watched.watched:  # from then on it has a buffer
+                await asyncio.sleep(0)
             quick = asyncio.create_task(facts_until(fast, 50))
             await write(writer, (0, "r"))
             (second,) = await attached
