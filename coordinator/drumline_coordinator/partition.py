@@ -46,6 +46,7 @@ from drumline_protocol.messages import (
     CancelRun,
     DeleteRun,
     DeleteThread,
+    DescribeThread,
     DrainRun,
     Events,
     PruneThread,
@@ -74,7 +75,7 @@ REFUSALS_AT_ONCE = 3
 _OF_ATTEMPTS = (Events, TaskResult, TaskError, TaskBubbled, TaskInterrupt, Refused, AttemptLost)
 
 #: Messages that clients may send. Clients can read run records, and so the proofs of keepers.
-_OF_CLIENTS = (RunRequest, CancelRun, DrainRun, DeleteRun, ThreadSaves, DeleteThread, PruneThread)
+_OF_CLIENTS = (RunRequest, CancelRun, DrainRun, DeleteRun, ThreadSaves, DeleteThread, PruneThread, DescribeThread)
 
 
 class Partition(Ends):
@@ -242,6 +243,8 @@ class Partition(Ends):
             self._from_outside(message)
         elif isinstance(message, PruneThread):
             self._on_prune(message)
+        elif isinstance(message, DescribeThread):
+            self._describe(message)
         elif isinstance(message, CancelRun) and self._threads.waits(message.run):
             self._leave_queue(message.run, RunCancelled(message.run, message.reason))
         else:
@@ -259,6 +262,8 @@ class Partition(Ends):
                 open_run.doubted = True
                 log.warning("run %s: a message for one of its tasks bears no valid token, and is dropped", message.run)
             return
+        if isinstance(message, CancelRun) and message.takes_back:
+            open_run.takes_back = True
         self._runs.read_named(open_run, message)
         self._add_effects(open_run, open_run.run.handle(message, self._now_ms))
         if isinstance(message, Refused):

@@ -32,6 +32,7 @@
         LangChainMissing        a message that cannot be read here    (fault: the installation)
         RunCancelled            somebody ended the run                (nobody's fault)
         UnknownThread           there is no thread of that id         (fault: the id)
+        ThreadExists            a thread of that id is there already  (fault: the caller)
         ThreadBusy              another run holds the thread          (fault: the caller)
         ThreadMoved             somebody else changed the thread      (fault: the caller)
         TaskLost                each worker that began it vanished    (fault: node, or machine)
@@ -80,6 +81,7 @@ from drumline_protocol.errors_run import (
     RunIdTaken,
     TaskLost,
     ThreadBusy,
+    ThreadExists,
     ThreadMoved,
     UnknownRun,
     UnknownThread,
@@ -129,6 +131,7 @@ __all__ = [
     "ThreadConflict",
     "ThreadDamaged",
     "ThreadError",
+    "ThreadExists",
     "ThreadMismatch",
     "ThreadMoved",
     "UnknownGraph",

@@ -205,6 +205,20 @@ class UnknownThread(RunError):
         return f"there is no thread {self.thread!r}"
 
 
+class ThreadExists(RunError):
+    """A thread was to be made, and one of that id is there.
+
+    What to do: take another id, or say that one which is there is as good (`if_exists="do_nothing"`).
+    """
+
+    def __init__(self, thread: str) -> None:
+        super().__init__(thread)
+        self.thread = thread
+
+    def __str__(self) -> str:
+        return f"there is a thread {self.thread!r} already"
+
+
 class ThreadBusy(RunError):
     """Another run holds the thread, and the caller asked for `multitask_strategy="reject"` or a change from outside.
 

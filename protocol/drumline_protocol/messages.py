@@ -10,6 +10,7 @@ DeleteRun       client -> coordinator   end this run now, and keep nothing of it
 ThreadSaves     client -> coordinator   add this to a thread
 DeleteThread    client -> coordinator   keep nothing of a thread
 PruneThread     client -> coordinator   drop what is too old or too much of a thread (keepers ask so too)
+DescribeThread  client -> coordinator   note metadata of a thread, or make one
 Events          worker -> coordinator   what a node emitted, in order
 TaskResult      worker -> coordinator   a task's writes
 TaskError       worker -> coordinator   a task raised
@@ -40,6 +41,7 @@ from typing import Any
 from drumline_graph.types import TimeoutPolicy
 from drumline_protocol.thread_messages import NO_ANSWER as NO_ANSWER
 from drumline_protocol.thread_messages import DeleteThread as DeleteThread
+from drumline_protocol.thread_messages import DescribeThread as DescribeThread
 from drumline_protocol.thread_messages import PruneThread as PruneThread
 from drumline_protocol.thread_messages import ThreadSaves as ThreadSaves
 
@@ -75,10 +77,11 @@ class RunRequest:
 
 @dataclass(slots=True)
 class CancelRun:
-    """End a run now; `reason` is told to its readers."""
+    """End a run now; `reason` is told to its readers. `takes_back`: nothing that it has added to its thread stays."""
 
     run: str
     reason: str = ""
+    takes_back: bool = False
 
 
 @dataclass(slots=True)
@@ -359,6 +362,7 @@ Message = (
     | ThreadSaves
     | DeleteThread
     | PruneThread
+    | DescribeThread
     | Events
     | TaskResult
     | TaskError

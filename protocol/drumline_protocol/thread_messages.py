@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(slots=True)
@@ -45,3 +45,22 @@ class PruneThread:
     thread: str
     retention: dict[str, Any]
     own: bool = False
+
+
+#: what a thread must be for its metadata to be noted: there; not there; whichever, and then it is left as it is
+IfThere = Literal["change", "refuse", "leave"]
+IF_THERE = ("change", "refuse", "leave")
+
+
+@dataclass(slots=True)
+class DescribeThread:
+    """Note metadata of a thread, whether a run holds it or not. `run` names the answer, as in `ThreadSaves`.
+
+    `if_there`: "change" adds to the metadata of a thread that is there; "refuse" and "leave" make one that is not, and
+    refuse one that is, or leave it as it is.
+    """
+
+    run: str
+    thread: str
+    metadata: dict[str, Any]
+    if_there: str = "change"

@@ -101,6 +101,7 @@ _CODES: dict[int, type] = {
     49: m.TimerDue,
     50: m.DrainRun,
     60: m.PruneThread,
+    61: m.DescribeThread,
 }
 
 Convert = Callable[[Any], Any]

@@ -203,6 +203,7 @@ FIELDS: dict[Any, Shape] = {
     (c.TaskWrites, "writes"): pairs,
     (m.ThreadSaves, "graph"): text,
     (m.PruneThread, "retention"): dict_of(),
+    (m.DescribeThread, "metadata"): dict_of(),
     "below": optional(task_thread),
     "rows": bursts,
     (m.Cancel, "tasks"): tuple_of(name),

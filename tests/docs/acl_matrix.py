@@ -99,6 +99,7 @@ MAY: dict[str, dict[str, str]] = {
         "history": "XRANGE XREVRANGE",
         "queue": "XRANGE",
         "threads": "ZREVRANGE",
+        "runs": "ZRANGE",
         "workers": "HGETALL HDEL",
         "coordinators": "HGETALL HDEL",
         "graphs": "HGETALL",

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = {
     "client": "drumline",
     "coordinator": "drumline_coordinator",
+    "gateway": "drumline_gateway",
     "graph": "drumline_graph",
     "protocol": "drumline_protocol",
     "transport": "drumline_transport",

@@ -22,7 +22,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("client", "coordinator", "graph", "protocol", "transport", "worker")
+ROOMS = ("client", "coordinator", "gateway", "graph", "protocol", "transport", "worker")
 #: import package -> distribution that brings it
 LIBRARIES = {
     "redis": "redis",

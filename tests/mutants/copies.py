@@ -22,7 +22,7 @@ from .mutation import Mutation
 ROOT = Path(__file__).parents[2]
 #: Hypothesis draws the same examples each time, and bears a slow machine: a mutation is noticed by what it breaks
 ENVIRONMENT = {**os.environ, "CI": "1"}
-ROOMS = ("client", "coordinator", "graph", "protocol", "transport", "worker")
+ROOMS = ("client", "coordinator", "gateway", "graph", "protocol", "transport", "worker")
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ INBOX: list[Any] = [
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, retry_ms=500.0),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, unfit_answer=2),
     m.TimerDue(RUN, TASK, 2),
+    m.CancelRun(RUN, "stop", takes_back=True),
     m.DrainRun(RUN, "deploy"),
     m.TaskBubbled(*ATTEMPT, CODEC.box(Command(goto="b", update={"text": "y"}, graph=Command.PARENT)), TOKEN, 0),
     m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0),
@@ -53,6 +54,7 @@ INBOX: list[Any] = [
     m.ThreadSaves(RUN, "thread", "", [b"row"], "g"),
     m.DeleteThread(RUN, "thread"),
     m.PruneThread(RUN, "thread", {"max_age": 3.5, "keep": "latest"}, own=True),
+    m.DescribeThread(RUN, "thread", {"title": "of the talk"}, "refuse"),
     m.TaskInterrupt(*ATTEMPT, CODEC.box([Interrupt("sure?", "id")]), TOKEN, 0, [b"row"]),
 ]
 TASKS: list[Any] = [

@@ -337,6 +337,7 @@ def test_every_error_can_be_built_from_its_args_and_says_what_happened() -> None
         errors.LogTrimmed: ("run-1", 5, 9, "8.0.abc"),
         errors.UnknownThread: ("talk-7",),
         errors.ThreadBusy: ("talk-7", "run-1"),
+        errors.ThreadExists: ("talk-7",),
         errors.ThreadMismatch: ("chat", "f1", ["f2"], "talk-7", "sub:1", "id-1", ["node 'a' is gone"]),
         errors.ThreadMoved: ("talk-7", "id-2", "id-1"),
         errors.ThreadConflict: ("talk-7", "sub", "id-2", "id-1"),

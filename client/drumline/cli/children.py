@@ -1,4 +1,4 @@
-"""The coordinator and worker processes of `drumline up`: started, heard, started again when they die."""
+"""The coordinator, worker and gateway processes of `drumline up`: started, heard, started again when they die."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Event = Said | Ended | Stop
 
 @dataclass
 class Child:
-    """One role, through all its processes. `kind` is `coordinator` or `worker`; `name` stays."""
+    """One role, through all its processes. `kind` is `coordinator`, `worker` or `gateway`; `name` stays."""
 
     kind: str
     name: str

@@ -73,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
     _add_ps(_command(commands, "ps", "ps", "show coordinators, workers, pools, open runs, and runs that failed"))
     _add_coordinator(_command(commands, "coordinator", "serve", "serve graphs: plan supersteps, keep runs"))
     _add_worker(_command(commands, "worker", "serve", "serve graphs: run their nodes"))
+    _add_gateway(_command(commands, "gateway", "gateway", "serve a cluster's graphs by HTTP, to clients of LangGraph"))
+    _add_dev(
+        _command(commands, "dev", "gateway", "run graphs in this process, and serve them by HTTP: no broker needed")
+    )
     _add_dead(_command(commands, "dead", "dead", "list, show, retry or drop entries that could not be handled"))
     protocol = _command(commands, "protocol", "admin", "show the protocol version of the cluster, or raise it")
     protocol.add_argument(
@@ -149,6 +153,29 @@ def _add_worker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drain-s", type=_not_negative, metavar="S", help="time for running nodes to end at a stop")
 
 
+def _add_gateway(parser: argparse.ArgumentParser) -> None:
+    _add_cluster(parser)
+    _add_dev(parser, drain_s=5.0)
+
+
+def _add_dev(parser: argparse.ArgumentParser, *, drain_s: float = 0.0) -> None:
+    _add_apps(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=_port_or_any, default=2024, metavar="N", help="default: 2024; 0: a free one")
+    parser.add_argument(
+        "--cors", action="append", metavar="ORIGIN", help="pages of this origin may ask; repeatable; '*': all"
+    )
+    parser.add_argument("--name", help="name in what it says (default: none)")
+    parser.add_argument(
+        "--drain-s",
+        type=_not_negative,
+        default=drain_s,
+        metavar="S",
+        help=f"how long streams go on after a signal (default: {drain_s:g})",
+    )
+    _add_log_level(parser)
+
+
 def _add_pools(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--pool",
@@ -170,6 +197,12 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_positive, default=2, metavar="N", help="worker processes (default: 2)")
     _add_cluster(parser)
     parser.add_argument("--port", type=_port, metavar="N", help="of the broker that it starts (default: a free one)")
+    parser.add_argument(
+        "--http-port",
+        type=_port_or_any,
+        metavar="N",
+        help="of the gateway, if its extra is installed (default: 2024, or a free one); 0: no gateway",
+    )
     parser.add_argument("--fresh", action="store_true", help="forget the threads and runs that an `up` here has left")
     _add_pools(parser, "'*'")
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")
@@ -248,6 +281,10 @@ def _port(text: str) -> int:
     if number > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: it is a number from 1 to 65535")
     return number
+
+
+def _port_or_any(text: str) -> int:
+    return 0 if text == "0" else _port(text)
 
 
 def _not_negative(text: str) -> float:

@@ -8,10 +8,12 @@ later and later while it keeps dying; one that ends before it was ever ready is 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import shutil
 import signal
+import socket
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING
 from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environment, how_it_ended
 from drumline.cli.reaper import Reaper
 from drumline.cli.signals import stop_on_signals
+from drumline.gateway import NEEDED, part
 from drumline.langgraph_json import read_project
 from drumline.retention_text import text_of
 from drumline.settings import Settings, UsageError
@@ -41,6 +44,9 @@ _KILL_AFTER_S = 5.0
 #: how often the broker is looked at
 _BROKER_LOOK_S = 1.0
 
+
+#: where LangGraph's clients look for a server
+GATEWAY_PORT = 2024
 
 #: where the broker of an `up` keeps its data: threads and open runs outlive the `up`
 BROKER_FOLDER = Path(".drumline", "broker")
@@ -135,10 +141,11 @@ def _create(url: str, prefix: str, settings: Settings) -> None:
 def _children(
     args: Namespace, settings: Settings, prefix: str, apps: list[str], url: str, events: SimpleQueue[Event]
 ) -> list[Child]:
-    words = [word for app in apps for word in ("--app", app)]
-    words += ["--prefix", prefix, "--log-level", settings.log_level()]
-    for option, value in (("--version", settings.version()), ("--task-lease-ms", args.task_lease_ms)):
-        words += [] if value is None else [option, str(value)]
+    shared = [word for app in apps for word in ("--app", app)]
+    shared += ["--prefix", prefix, "--log-level", settings.log_level()]
+    version = settings.version()
+    shared += [] if version is None else ["--version", version]
+    words = [*shared] if args.task_lease_ms is None else [*shared, "--task-lease-ms", str(args.task_lease_ms)]
     coordinator, worker = [*words], [*words, "--drain-s", str(_drain_s(args))]
     coordinator += [] if args.lease_ms is None else ["--lease-ms", str(args.lease_ms)]
     run_log_bytes = settings.run_log_bytes()
@@ -155,7 +162,23 @@ def _children(
     nonce = secrets.token_hex(2)
     roles = [("coordinator", "c1", coordinator)]
     roles += [("worker", f"w{index}", worker) for index in range(1, args.workers + 1)]
+    roles += [("gateway", "g1", [*shared, "--port", str(port)]) for port in _gateway_ports(args)]
     return [Child(kind, f"{short}-{nonce}", words, environment, events) for kind, short, words in roles]
+
+
+def _gateway_ports(args: Namespace) -> list[int]:
+    """The port of the gateway, if there is to be one: 2024, where LangGraph's clients look, or a free one."""
+    if args.http_port == 0:
+        return []
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        if args.http_port is not None:
+            part("serve")  # says what is not installed
+        return []
+    if args.http_port is not None:
+        return [args.http_port]
+    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", GATEWAY_PORT)):
+        return [GATEWAY_PORT]
+    return [0]
 
 
 def _drain_s(args: Namespace) -> float:
@@ -280,7 +303,11 @@ class Up:
 
     def _stop(self) -> None:
         """Workers drain first, then coordinators go; what does not end in time is killed."""
-        for kind, patience_s in (("worker", self._drain_s + _KILL_AFTER_S), ("coordinator", _KILL_AFTER_S)):
+        for kind, patience_s in (
+            ("gateway", _KILL_AFTER_S),
+            ("worker", self._drain_s + _KILL_AFTER_S),
+            ("coordinator", _KILL_AFTER_S),
+        ):
             going = [child for child in self._children if child.kind == kind and child.process is not None]
             for child in going:
                 child.send(signal.SIGTERM)
@@ -314,6 +341,9 @@ class Up:
         seconds = time.monotonic() - self._began
         self._console.print(f"all ready after {seconds:.1f} s. In another terminal, in this folder:", style="green")
         self._console.print(f"    drumline run {graphs[0]} --input '{{...}}'\n    drumline ps", markup=False)
+        for child in self._children:
+            if child.kind == "gateway":
+                self._console.print(f"HTTP: {child.told.partition(' ')[0]}", style="green")
 
     def _print(self, child: Child, line: str) -> None:
         from rich.text import Text

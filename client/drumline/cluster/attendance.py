@@ -23,7 +23,7 @@ def is_in_vain(link: Link, waited_ms: float) -> bool:
 
     So it is when no coordinator is registered, unless the `drumline up` of this folder is still starting one.
     """
-    return is_over(link, waited_ms) and not _alive(link, "coordinators")
+    return is_over(link, waited_ms) and not alive(link, "coordinators")
 
 
 def is_over(link: Link, waited_ms: float) -> bool:
@@ -34,10 +34,11 @@ def is_over(link: Link, waited_ms: float) -> bool:
 def missing_workers(link: Link, graph: str, tasks: Iterable[Mapping[str, Any]]) -> list[NoWorker]:
     """A warning for each pool of these open tasks that no worker takes which holds the graph."""
     # what is not told, of a run or by a worker, is no reason to warn
-    holding = [worker for worker in _alive(link, "workers") if not (graph and worker.graphs) or graph in worker.graphs]
+    holding = [worker for worker in alive(link, "workers") if not (graph and worker.graphs) or graph in worker.graphs]
     served = {pool for worker in holding for pool in worker.pools}
     return [NoWorker(pool, graph) for pool in sorted({task["pool"] for task in tasks} - served)]
 
 
-def _alive(link: Link, kind: Kind) -> list[Presence]:
+def alive(link: Link, kind: Kind) -> list[Presence]:
+    """The coordinators or workers that have been heard of lately."""
     return [member for member in presences(link.broker().members(kind)) if member.age_ms <= PRESENCE_TTL_MS]

@@ -181,17 +181,20 @@ class Cluster:
         """The twin of `result` for an event loop."""
         return await aresult_of(OUTPUT, Opening(run_id, OUTPUT, newest=True, thread=thread_id).astream(self.link))
 
-    def cancel(self, run_id: str, reason: str = "", *, thread_id: str | None = None) -> None:
+    def cancel(self, run_id: str, reason: str = "", *, thread_id: str | None = None, rollback: bool = False) -> None:
         """End a run: no new task starts, running async nodes are cancelled, readers get `RunCancelled`.
 
-        A run that has ended already is left as it is. UnknownRun if there is none.
+        `rollback`: what the run has added to its thread is taken back. A run that has ended already is left as it is.
+        UnknownRun if there is none.
         """
         self.link.record(run_id, thread_id)
-        self.link.cancel(run_id, reason, thread_id)
+        self.link.cancel(run_id, reason, thread_id, takes_back=rollback)
 
-    async def acancel(self, run_id: str, reason: str = "", *, thread_id: str | None = None) -> None:
+    async def acancel(
+        self, run_id: str, reason: str = "", *, thread_id: str | None = None, rollback: bool = False
+    ) -> None:
         """The twin of `cancel` for an event loop."""
-        await _in_thread(self.cancel, run_id, reason, thread_id=thread_id)
+        await _in_thread(self.cancel, run_id, reason, thread_id=thread_id, rollback=rollback)
 
     def drain(self, run_id: str, reason: str = "shutdown", *, thread_id: str | None = None) -> None:
         """Let a run stop at the end of its open superstep: it ends as "paused", and its readers get `GraphDrained`.

@@ -24,6 +24,7 @@ from drumline_protocol.messages import (
     CancelRun,
     DeleteRun,
     DeleteThread,
+    DescribeThread,
     DrainRun,
     PruneThread,
     RunRequest,
@@ -157,9 +158,9 @@ class Link:
         codec.version = self.broker().protocol
         self._ask(run_id, wire.encode(codec, message), thread)
 
-    def cancel(self, run_id: str, reason: str, thread: str | None = None) -> None:
-        """Ask for the end of a run, accepted or not."""
-        self.ask_by(run_id, CancelRun(run_id, reason), thread)
+    def cancel(self, run_id: str, reason: str, thread: str | None = None, *, takes_back: bool = False) -> None:
+        """Ask for the end of a run, accepted or not. `takes_back`: and that nothing stays of it on its thread."""
+        self.ask_by(run_id, CancelRun(run_id, reason, takes_back), thread)
 
     def drain(self, run_id: str, reason: str, thread: str | None = None) -> None:
         """Ask a run to stop at the end of its superstep."""
@@ -203,7 +204,7 @@ class Link:
         if isinstance(fact, RunStarted):
             asked.check(run_id, fact.graph, fact.fingerprint, fact.digest)
 
-    def ask_thread(self, message: ThreadSaves | DeleteThread | PruneThread) -> None:
+    def ask_thread(self, message: ThreadSaves | DeleteThread | DescribeThread | PruneThread) -> None:
         """Ask for a change of a thread that is no run, and wait until it is made. Raises why it was not.
 
         NoCoordinator if nobody answers: then it may still be made.

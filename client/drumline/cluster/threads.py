@@ -9,6 +9,7 @@ from heapq import merge
 from typing import Any, Literal, TypeVar
 
 from drumline.cluster.link import Link
+from drumline.cluster.thread_runs import runs_of_thread
 from drumline.cluster.thread_store import ClusterThreads
 from drumline.threads.loading import load, read, run_loading
 from drumline_coordinator.thread_run import ThreadRun
@@ -16,7 +17,7 @@ from drumline_graph.program import Program
 from drumline_protocol.checkpoints import outcomes
 from drumline_protocol.errors import ThreadMismatch, UnknownThread
 from drumline_protocol.history import History, save_in
-from drumline_protocol.messages import DeleteThread, PruneThread
+from drumline_protocol.messages import DeleteThread, DescribeThread, PruneThread
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.retention import KEEP_LATEST, Retention
 from drumline_protocol.threads import FAILED, PAUSED, ThreadHead
@@ -51,6 +52,38 @@ class ThreadsOfCluster:
         if head is None:
             raise UnknownThread(thread_id)
         return self._told(head)
+
+    def create(
+        self,
+        thread_id: str,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        if_exists: Literal["raise", "do_nothing"] = "raise",
+    ) -> dict[str, Any]:
+        """Make a thread before any run is on it; what is known of it, as `get` tells.
+
+        ThreadExists if it is there already; with `if_exists="do_nothing"` it is left as it is. The first run on a
+        thread that nobody has made makes it too.
+        """
+        if if_exists not in ("raise", "do_nothing"):
+            raise ValueError(f"if_exists is 'raise' or 'do_nothing', not {if_exists!r}")
+        if_there = "refuse" if if_exists == "raise" else "leave"
+        self._link.ask_thread(DescribeThread(new_run_id(thread_id), thread_id, dict(metadata or {}), if_there))
+        return self.get(thread_id)
+
+    def update(self, thread_id: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Add to the metadata of a thread, whether a run holds it or not; what is known of it then. UnknownThread."""
+        self._link.ask_thread(DescribeThread(new_run_id(thread_id), thread_id, dict(metadata)))
+        return self.get(thread_id)
+
+    def runs(self, thread_id: str, *, status: str | None = None, limit: int | None = 100, offset: int = 0) -> Rows:
+        """Runs of a thread whose records are still there, the newest first: those of that status.
+
+        `{"run_id", "graph", "status", "created_ms", "metadata"}` each; the status is one of `Cluster.status`, the
+        metadata are those of the run's config.
+        """
+        found = [row for row in runs_of_thread(self._link, thread_id) if status is None or row["status"] == status]
+        return found[offset:] if limit is None else found[offset : offset + limit]
 
     def list(
         self,
@@ -147,6 +180,26 @@ class ThreadsOfCluster:
     async def aget(self, thread_id: str) -> dict[str, Any]:
         """The twin of `get` for an event loop."""
         return await _in_thread(self.get, thread_id)
+
+    async def acreate(
+        self,
+        thread_id: str,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        if_exists: Literal["raise", "do_nothing"] = "raise",
+    ) -> dict[str, Any]:
+        """The twin of `create` for an event loop."""
+        return await _in_thread(self.create, thread_id, metadata, if_exists=if_exists)
+
+    async def aupdate(self, thread_id: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """The twin of `update` for an event loop."""
+        return await _in_thread(self.update, thread_id, metadata)
+
+    async def aruns(
+        self, thread_id: str, *, status: str | None = None, limit: int | None = 100, offset: int = 0
+    ) -> Rows:
+        """The twin of `runs` for an event loop."""
+        return await _in_thread(self.runs, thread_id, status=status, limit=limit, offset=offset)
 
     async def alist(
         self,

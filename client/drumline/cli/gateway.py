@@ -1,0 +1,92 @@
+"""`drumline gateway` and `drumline dev`: graphs behind HTTP, those of a cluster or those of this process."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drumline.gateway import part
+from drumline.langgraph_json import read_project
+from drumline.settings import Settings, UsageError
+
+if TYPE_CHECKING:
+    from drumline_graph.program import Program
+
+log = logging.getLogger("drumline.gateway")
+
+#: where `drumline dev` keeps threads and items of the store; so does `drumline run app.py:graph --thread ID`
+FOLDER = Path(".drumline")
+
+
+def run(args: Namespace) -> int:
+    """Serve as `args.command` says; 0 after a stop by signal. GatewayNotInstalled, UsageError, AppNotFound."""
+    settings = Settings(args)
+    logging.basicConfig(
+        level=settings.log_level().upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
+    part("serve")  # what is not installed is told before anything is loaded
+    _warn_of_the_open_door(args.host)
+    if args.command == "dev":
+        _dev(args, settings)
+    else:
+        _gateway(args, settings)
+    _say(f"{args.command} {args.name or ''}".strip() + " stopped")
+    return 0
+
+
+def _gateway(args: Namespace, settings: Settings) -> None:
+    from drumline.cluster import Cluster
+    from drumline.graph.compiled import CompiledStateGraph
+
+    url, prefix = settings.broker(), settings.prefix()
+    graphs = {name: CompiledStateGraph(program) for name, program in _programs(settings).items()}
+    with Cluster(url, prefix=prefix) as cluster:
+        cluster.broker()  # one that cannot be reached is told now
+        _serve(args, part("app").asgi(cluster, graphs=graphs, cors_origins=args.cors or ()), graphs)
+
+
+def _dev(args: Namespace, settings: Settings) -> None:
+    programs = _programs(settings)
+    if not programs:
+        raise UsageError("which graph? `drumline dev app.py:graph`, or put a langgraph.json into this folder.")
+    service = part("embedded_service").EmbeddedService(programs, FOLDER)
+    _serve(args, part("app").build(service, cors_origins=args.cors or ()), programs)
+
+
+def _programs(settings: Settings) -> Mapping[str, Program]:
+    from drumline.apps import load_programs
+
+    apps = settings.apps()
+    return load_programs(apps, version=settings.version()) if apps or read_project() is not None else {}
+
+
+def _serve(args: Namespace, app: Any, graphs: Mapping[str, Any]) -> None:
+    def ready(address: str) -> None:
+        held = f"{', '.join(graphs)}" if graphs else "the cluster's graphs"
+        name = f"{args.command} {args.name} ready" if args.name else f"{args.command} ready"
+        _say(f"{name}: {address} ({held})")
+
+    part("serve").serve(app, args.host, args.port, grace_s=args.drain_s, on_ready=ready)
+
+
+def _warn_of_the_open_door(host: str) -> None:
+    """Whoever reaches a gateway without keys may run everything that it serves."""
+    try:
+        is_local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_local = host == "localhost"
+    if not is_local and not any(os.environ.get(name) for name in ("DRUMLINE_API_KEY", "DRUMLINE_API_KEYS")):
+        log.warning("everybody who reaches %s may start and read runs: set DRUMLINE_API_KEY, or leave --host out", host)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

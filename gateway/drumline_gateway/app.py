@@ -1,0 +1,134 @@
+"""The ASGI app: the routes, and around each of them who asks, what may come in, and how errors are told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from drumline.cluster import Cluster
+from drumline_gateway.ask import Ask
+from drumline_gateway.auth import Guard, Identity, Refused, cors
+from drumline_gateway.bodies import read_body
+from drumline_gateway.cluster_service import ClusterService
+from drumline_gateway.errors import HttpError, status_of
+from drumline_gateway.json_values import dumps
+from drumline_gateway.routes import ROUTES, Row
+from drumline_gateway.served import Served
+from drumline_gateway.service import Service
+from drumline_gateway.sse import Streams
+
+log = logging.getLogger("drumline.gateway")
+
+_WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
+
+
+def asgi(
+    cluster: Cluster,
+    *,
+    graphs: Mapping[str, Any] | None = None,
+    guard: Guard | None = None,
+    cors_origins: Sequence[str] = (),
+) -> Starlette:
+    """An ASGI app over a cluster. `drumline.gateway.asgi` is where users find it.
+
+    `graphs`: compiled graphs by the names under which they are served. `guard` says who may do what; without one the
+    environment does (`DRUMLINE_API_KEY`). `cors_origins`: web pages of other origins that may ask ("*": all).
+    """
+    return build(ClusterService(cluster, graphs), guard=guard, cors_origins=cors_origins)
+
+
+def build(
+    service: Service,
+    *,
+    guard: Guard | None = None,
+    streams: Streams | None = None,
+    cors_origins: Sequence[str] = (),
+) -> Starlette:
+    """The app over a service, which it opens with the first request, or with its lifespan, and closes with that."""
+    gateway = Gateway(service, guard or Guard.from_environment(os.environ), streams or Streams())
+    middleware = cors(cors_origins)
+    app = Starlette(
+        routes=[Route(row.path, gateway.endpoint(row), methods=[row.method]) for row in ROUTES],
+        middleware=[] if middleware is None else [middleware],
+        exception_handlers={HTTPException: _told},
+        lifespan=gateway.lifespan,
+    )
+    app.state.gateway = gateway
+    return app
+
+
+class Gateway:
+    """What all requests of an app share."""
+
+    def __init__(self, service: Service, guard: Guard, streams: Streams) -> None:
+        self.service = service
+        self.streams = streams
+        self._served = Served(service)
+        self._guard = guard
+        self._opening = asyncio.Lock()
+        self._is_open = False
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Any) -> AsyncIterator[None]:
+        """Open the service for as long as a server runs the app. An app that is mounted into another one has none."""
+        await self.open()
+        try:
+            yield
+        finally:
+            self._is_open = False
+            await self.service.aclose()
+
+    async def open(self) -> None:
+        """Open the service, if it is not."""
+        async with self._opening:
+            if not self._is_open:
+                await self.service.open()
+                self._is_open = True
+
+    def endpoint(self, row: Row) -> Callable[[Request], Awaitable[Response]]:
+        """The handler of a route as Starlette calls it."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await self._handle(row, request)
+            except ClientDisconnect:
+                return Response(status_code=499)
+            except (HttpError, Refused) as error:
+                return _problem(error.status, error.detail, error.headers)
+            except Exception as error:
+                status = status_of(error)
+                if status is None:
+                    log.exception("%s %s", row.method, row.path)
+                    return _problem(500, f"{type(error).__name__}: see the log of the gateway")
+                return _problem(status, str(error))
+
+        return endpoint
+
+    async def _handle(self, row: Row, request: Request) -> Response:
+        identity = Identity() if row.is_open else await self._guard.identify(request)
+        if not self._is_open:
+            await self.open()
+        body = None
+        if row.method in _WITH_BODY:
+            body = await read_body(request, self._guard.caps.body_max)
+        return await row.handler(Ask(request, self.service, self._served, self._guard, self.streams, identity, body))
+
+
+async def _told(_request: Request, error: Exception) -> Response:
+    """What Starlette refuses by itself: a path or a method that is not there."""
+    assert isinstance(error, HTTPException)
+    return _problem(error.status_code, str(error.detail), error.headers)
+
+
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(dumps({"detail": detail}), status, dict(headers or {}), "application/json")

@@ -1,0 +1,110 @@
+"""The runs of this process: which hold a thread, and which wait for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from drumline_gateway.embedded_run import EmbeddedRun
+from drumline_gateway.service import Start
+from drumline_protocol.errors import RunCancelled, RunIdTaken, ThreadBusy, UnknownRun
+from drumline_protocol.new_ids import new_run_id
+
+#: runs that have ended and can still be read
+KEPT_MAX = 500
+
+Drive = Callable[[EmbeddedRun], Awaitable[None]]
+
+
+class EmbeddedRuns:
+    """The runs since this process began, but those that ended long ago. `drive` runs one to its end, and ends it."""
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+        self._runs: dict[str, EmbeddedRun] = {}
+        self._holders: dict[str, EmbeddedRun] = {}
+        self._waiting: dict[str, deque[EmbeddedRun]] = {}
+
+    def get(self, run_id: str, thread: str | None) -> EmbeddedRun:
+        """A run of a thread. UnknownRun."""
+        run = self._runs.get(run_id)
+        if run is None or run.start.thread != thread:
+            raise UnknownRun(run_id)
+        return run
+
+    def of_thread(self, thread: str) -> list[EmbeddedRun]:
+        """Runs of a thread, the newest first."""
+        return [run for run in reversed(self._runs.values()) if run.start.thread == thread]
+
+    def holder(self, thread: str) -> EmbeddedRun | None:
+        """The run that holds a thread."""
+        return self._holders.get(thread)
+
+    def begin(self, start: Start) -> EmbeddedRun:
+        """Begin a run, or let it wait for its thread. ThreadBusy, RunIdTaken."""
+        thread = start.thread
+        holder = None if thread is None else self._holders.get(thread)
+        if holder is not None and start.strategy == "reject":
+            raise ThreadBusy(str(thread), holder.id)
+        run = EmbeddedRun(str(start.config.get("run_id") or new_run_id(None)), start)
+        if run.id in self._runs:
+            raise RunIdTaken(run.id, start.graph, self._runs[run.id].start.graph, ["request"])
+        self._runs[run.id] = run
+        self._forget_old()
+        if thread is None or holder is None:
+            self._go(run)
+            return run
+        self._waiting.setdefault(thread, deque()).append(run)
+        if start.strategy in ("interrupt", "rollback"):
+            how = "rolled it back" if start.strategy == "rollback" else "interrupted it"
+            self.stop(holder, f"run {run.id} on its thread {how}", takes_back=start.strategy == "rollback")
+        return run
+
+    def stop(self, run: EmbeddedRun, reason: str, *, takes_back: bool = False) -> None:
+        """End a run, if it has not ended: one that waits at once, another one soon."""
+        if run.ended or run.stopped:
+            return
+        run.stopped, run.takes_back = reason, takes_back
+        if run.task is not None:
+            # not at once: a task that is cancelled before its first step takes none, and would never end its run
+            asyncio.get_running_loop().call_soon(run.task.cancel)
+            return
+        self._waiting[str(run.start.thread)].remove(run)
+        run.end("cancelled", RunCancelled(run.id, reason))
+
+    def forget(self, run: EmbeddedRun) -> None:
+        """Nobody may read a run any more that has ended."""
+        self._runs.pop(run.id, None)
+
+    async def close(self) -> None:
+        """End all runs."""
+        tasks = [run.task for run in self._runs.values() if run.task is not None and not run.ended]
+        for run in list(self._runs.values()):
+            self.stop(run, "the process ends")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _go(self, run: EmbeddedRun) -> None:
+        run.status = "open"
+        if run.start.thread is not None:
+            self._holders[run.start.thread] = run
+        run.task = asyncio.get_running_loop().create_task(self._to_its_end(run))
+
+    async def _to_its_end(self, run: EmbeddedRun) -> None:
+        try:
+            await self._drive(run)
+        finally:
+            thread = run.start.thread
+            if thread is not None and self._holders.get(thread) is run:
+                del self._holders[thread]
+                waiting = self._waiting.get(thread)
+                if waiting:
+                    self._go(waiting.popleft())
+                else:
+                    self._waiting.pop(thread, None)
+
+    def _forget_old(self) -> None:
+        if len(self._runs) <= KEPT_MAX:
+            return
+        for run_id in [run_id for run_id, run in self._runs.items() if run.ended][: len(self._runs) - KEPT_MAX]:
+            del self._runs[run_id]

@@ -1,0 +1,148 @@
+"""Threads: made, found, changed, copied, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from drumline_gateway import shapes
+from drumline_gateway.ask import Ask
+from drumline_gateway.bodies import ROWS_MAX, Fields, checked_id, new_thread_id
+from drumline_gateway.errors import unbuilt
+from drumline_gateway.json_values import plain
+from drumline_gateway.places import snapshot_of
+from drumline_gateway.service import Row
+from drumline_protocol.errors import UnknownThread
+
+#: threads that one search looks at, at most
+SEARCHED_MAX = 10_000
+#: keys of a shown thread that its newest state tells
+_OF_STATE = frozenset({"values", "interrupts", "error"})
+_SORTED = {"thread_id": "thread_id", "status": "status", "created_at": "created_ms", "updated_at": "updated_ms"}
+_STATUS = {theirs: ours for ours, theirs in shapes.THREAD_STATUS.items()}
+
+
+async def create(ask: Ask) -> Response:
+    """Make a thread; one that is there is refused (409), or is as good (`if_exists: do_nothing`)."""
+    fields = ask.fields
+    if fields.all.get("supersteps"):
+        raise unbuilt("supersteps", "Make the thread, and POST its states.")
+    given = fields.text("thread_id")
+    thread = checked_id("thread", given) if given else new_thread_id()
+    if_exists = fields.choice("if_exists", ("raise", "do_nothing"), "raise")
+    asked = await ask.allow(
+        "threads", "create", {"thread_id": thread, "metadata": fields.dict("metadata"), "if_exists": if_exists}
+    )
+    metadata = ask.stamped(asked.get("metadata") or {})
+    row = await ask.service.make_thread(thread, metadata, refuse=if_exists == "raise")
+    if not ask.sees(row["metadata"]):
+        raise UnknownThread(thread)
+    _ignore_ttl(ask, fields)
+    return ask.answer(await _shown(ask, row))
+
+
+async def get(ask: Ask) -> Response:
+    """One thread, with its newest values."""
+    return ask.answer(await _shown(ask, await ask.thread()))
+
+
+async def patch(ask: Ask) -> Response:
+    """Add to the metadata of a thread."""
+    fields = ask.fields
+    row = await ask.thread("update", metadata=fields.dict("metadata"))
+    row = await ask.service.note(row["thread_id"], ask.stamped(fields.dict("metadata")))
+    _ignore_ttl(ask, fields)
+    if ask.request.headers.get("prefer", "").replace(" ", "") == "return=minimal":
+        return ask.nothing()
+    return ask.answer(await _shown(ask, row))
+
+
+async def delete(ask: Ask) -> Response:
+    """Nothing of a thread is kept, nor of its runs."""
+    row = await ask.thread("delete")
+    await ask.service.delete_thread(row["thread_id"])
+    return ask.nothing()
+
+
+async def copy(ask: Ask) -> Response:
+    """A new thread with the history and the metadata of this one."""
+    row = await ask.thread()
+    to = new_thread_id()
+    asked = await ask.allow("threads", "create", {"thread_id": to, "metadata": dict(row["metadata"])})
+    made = await ask.service.copy_thread(row["thread_id"], to, ask.stamped(asked.get("metadata") or {}))
+    return ask.answer(await _shown(ask, made))
+
+
+async def prune(ask: Ask) -> Response:
+    """Delete threads, or keep only their newest checkpoints."""
+    fields = ask.fields
+    strategy = fields.choice("strategy", ("delete", "keep_latest"), "delete")
+    threads = [checked_id("thread", thread) for thread in fields.texts("thread_ids")]
+    pruned = []
+    for thread in threads:
+        await ask.allow("threads", "delete", {"thread_id": thread})
+        try:
+            row = await ask.service.thread(thread)
+        except UnknownThread:
+            continue
+        if ask.sees(row["metadata"]):
+            pruned.append(thread)
+    await ask.service.prune(pruned, "delete" if strategy == "delete" else "keep_latest")
+    return ask.answer({"pruned_count": len(pruned)})
+
+
+async def search(ask: Ask) -> Response:
+    """Threads that are what the body says, a page of them."""
+    fields = ask.fields
+    limit, offset = fields.count("limit", 10), fields.count("offset", 0, SEARCHED_MAX)
+    select = fields.texts("select")
+    if fields.all.get("extract"):
+        raise unbuilt("extract")
+    found = await _found(ask, fields)
+    page = found[offset : offset + limit]
+    if offset + limit < len(found):
+        ask.headers["X-Pagination-Next"] = str(offset + limit)
+    needs_state = not select or bool(_OF_STATE.intersection(select))
+    shown = [await _shown(ask, row, needs_state=needs_state) for row in page]
+    return ask.answer([shapes.narrowed(row, select) for row in shown])
+
+
+async def count(ask: Ask) -> Response:
+    """How many threads are what the body says."""
+    return ask.answer(len(await _found(ask, ask.fields)))
+
+
+async def _found(ask: Ask, fields: Fields) -> list[Row]:
+    metadata, values, ids = fields.dict("metadata"), fields.dict("values"), fields.texts("ids")
+    status = fields.choice("status", tuple(_STATUS))
+    sort_by = fields.choice("sort_by", tuple(_SORTED), "updated_at")
+    descends = fields.choice("sort_order", ("asc", "desc"), "desc") == "desc"
+    asked = await ask.allow(
+        "threads", "search", {"metadata": metadata, "values": values, "status": status or None, "limit": ROWS_MAX}
+    )
+    wanted = asked.get("metadata") or {}
+    rows = await ask.service.threads(_STATUS.get(status), wanted, SEARCHED_MAX)
+    rows = [row for row in rows if ask.sees(row["metadata"]) and (not ids or row["thread_id"] in ids)]
+    if values:
+        rows = [row for row in rows if await _has_values(ask, row, values)]
+    if sort_by != "updated_at" or not descends:
+        rows.sort(key=lambda row: row[_SORTED[sort_by]], reverse=descends)
+    return rows
+
+
+async def _has_values(ask: Ask, row: Row, values: Mapping[str, Any]) -> bool:
+    snapshot = await snapshot_of(ask, row)
+    found = plain(snapshot.values) if snapshot is not None else None
+    return isinstance(found, dict) and all(key in found and found[key] == value for key, value in values.items())
+
+
+async def _shown(ask: Ask, row: Row, *, needs_state: bool = True) -> Row:
+    state = await snapshot_of(ask, row) if needs_state else None
+    return shapes.thread(row, ask.shown(row["metadata"]), state)
+
+
+def _ignore_ttl(ask: Ask, fields: Fields) -> None:
+    if fields.all.get("ttl") is not None:
+        ask.headers["Drumline-Ignored"] = "ttl"

@@ -1,0 +1,98 @@
+"""The table of the routes: from it come the app, `openapi.json` and the table of docs/http.md."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from drumline_gateway import of_assistants, of_runs, of_server, of_states, of_store, of_threads
+from drumline_gateway.ask import Ask
+
+Handler = Callable[[Ask], Awaitable[Response]]
+
+FULL, PARTIAL, NO = "full", "partial", "no"
+
+
+class Row(NamedTuple):
+    """One route. `clients` are those that call it: P Python's SDK, J JavaScript's, A Agent Chat UI, D deep-agents-ui,
+    U assistant-ui, C CopilotKit, R RemoteGraph. `built` says how much of it is there, `note` what is not.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    clients: str = ""
+    built: str = FULL
+    note: str = ""
+    #: anybody may ask: probes, and clients that look whether there is a server
+    is_open: bool = False
+
+
+_T, _R = "/threads/{thread_id}", "/threads/{thread_id}/runs/{run_id}"
+_A = "/assistants/{assistant_id}"
+_RUN_NOTE = "without effect, and told so in `Drumline-Ignored`: webhook, on_completion, feedback_keys, langsmith_tracer"
+
+ROUTES: tuple[Row, ...] = (
+    Row("GET", "/ok", of_server.ok, "P", is_open=True),
+    Row("GET", "/info", of_server.info, "A", is_open=True),
+    Row("GET", "/live", of_server.live, is_open=True),
+    Row("GET", "/ready", of_server.ready, is_open=True),
+    Row("GET", "/openapi.json", of_server.openapi, is_open=True),
+    # assistants
+    Row("POST", "/assistants/search", of_assistants.search, "DCP"),
+    Row("POST", "/assistants/count", of_assistants.count, "P"),
+    Row("GET", _A, of_assistants.get, "DCP"),
+    Row("GET", _A + "/graph", of_assistants.graph, "CRP"),
+    Row("GET", _A + "/schemas", of_assistants.schemas, "CP"),
+    Row("GET", _A + "/subgraphs", of_assistants.subgraphs, "P"),
+    Row("GET", _A + "/subgraphs/{namespace}", of_assistants.subgraphs, "P"),
+    Row("POST", _A + "/versions", of_assistants.versions, "P", PARTIAL, "each assistant has one version"),
+    Row("POST", _A + "/latest", of_assistants.set_latest, "P", PARTIAL, "each assistant has one version"),
+    Row("POST", "/assistants", of_assistants.unwritable, "P", NO),
+    Row("PATCH", _A, of_assistants.unwritable, "P", NO),
+    Row("DELETE", _A, of_assistants.unwritable, "P", NO),
+    # threads
+    Row("POST", "/threads", of_threads.create, "JADUCP", PARTIAL, "no supersteps; ttl has no effect"),
+    Row("POST", "/threads/search", of_threads.search, "ADP", PARTIAL, "no extract"),
+    Row("POST", "/threads/count", of_threads.count, "P"),
+    Row("POST", "/threads/prune", of_threads.prune, "P"),
+    Row("GET", _T, of_threads.get, "CP"),
+    Row("PATCH", _T, of_threads.patch, "CP", PARTIAL, "ttl has no effect"),
+    Row("DELETE", _T, of_threads.delete, "P"),
+    Row("POST", _T + "/copy", of_threads.copy, "P"),
+    Row("GET", _T + "/state", of_states.get, "JUCRP"),
+    Row("POST", _T + "/state", of_states.post, "DCRP"),
+    Row("POST", _T + "/state/checkpoint", of_states.get_by_body, "RP"),
+    Row("GET", _T + "/state/{checkpoint_id}", of_states.get_at, "P"),
+    Row("GET", _T + "/history", of_states.history),
+    Row("POST", _T + "/history", of_states.history, "AJCRP"),
+    # runs on a thread
+    Row("POST", _T + "/runs", of_runs.create, "PJ", PARTIAL, _RUN_NOTE),
+    Row("POST", _T + "/runs/stream", of_runs.stream, "PJADUCR", PARTIAL, _RUN_NOTE),
+    Row("POST", _T + "/runs/wait", of_runs.wait, "PJ", PARTIAL, _RUN_NOTE),
+    Row("GET", _T + "/runs", of_runs.listed, "PJ"),
+    Row("GET", _R, of_runs.get, "PJ"),
+    Row("DELETE", _R, of_runs.delete, "P"),
+    Row("GET", _R + "/join", of_runs.join, "PJ"),
+    Row("GET", _R + "/stream", of_runs.join_stream, "PJ"),
+    Row("POST", _R + "/cancel", of_runs.cancel, "JADCP"),
+    # runs on no thread
+    Row("POST", "/runs", of_runs.create, "PJ", PARTIAL, _RUN_NOTE),
+    Row("POST", "/runs/stream", of_runs.stream, "PJR", PARTIAL, _RUN_NOTE),
+    Row("POST", "/runs/wait", of_runs.wait, "PJ", PARTIAL, _RUN_NOTE),
+    Row("POST", "/runs/batch", of_runs.batch, "P", PARTIAL, _RUN_NOTE),
+    Row("POST", "/runs/cancel", of_runs.cancel_many, "P", PARTIAL, "of one thread"),
+    Row("GET", "/runs/{run_id}", of_runs.get),
+    Row("DELETE", "/runs/{run_id}", of_runs.delete),
+    Row("GET", "/runs/{run_id}/join", of_runs.join),
+    Row("GET", "/runs/{run_id}/stream", of_runs.join_stream),
+    Row("POST", "/runs/{run_id}/cancel", of_runs.cancel),
+    # the store
+    Row("PUT", "/store/items", of_store.put, "P"),
+    Row("GET", "/store/items", of_store.get, "P"),
+    Row("DELETE", "/store/items", of_store.delete, "P"),
+    Row("POST", "/store/items/search", of_store.search, "P"),
+    Row("POST", "/store/namespaces", of_store.namespaces, "P"),
+)

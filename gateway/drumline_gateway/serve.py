@@ -1,0 +1,93 @@
+"""An app as a process: a socket, uvicorn, and the end by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from drumline.cli.signals import stop_on_signals
+from drumline.settings import UsageError
+
+#: how long requests that wait may take to end once the streams are closed
+_CLOSE_S = 3
+#: bytes of all headers of one request
+_HEADER_BYTES_MAX = 64 * 1024
+
+
+def serve(app: Any, host: str, port: int, *, grace_s: float, on_ready: Callable[[str], None]) -> None:
+    """Serve an app until a signal comes. `on_ready` is told the address. UsageError if the port cannot be had.
+
+    From the signal on `/ready` says no; after `grace_s` the streams that are open are closed without their end, so that
+    clients come back, to another gateway.
+    """
+    with _bound(host, port) as sock:
+        server = _Server(app, grace_s, lambda: on_ready(_address(sock)))
+        with stop_on_signals(server.stop):
+            server.run([sock])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, whose end is asked for from another thread."""
+
+    def __init__(self, app: Any, grace_s: float, on_ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_CLOSE_S,
+                h11_max_incomplete_event_size=_HEADER_BYTES_MAX,
+            )
+        )
+        self._streams = app.state.gateway.streams
+        self._grace_s = grace_s
+        self._on_ready = on_ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are not uvicorn's: it would end the process by them."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        if self.started:
+            self._on_ready()
+
+    def stop(self) -> None:
+        """Let everybody go. May be called from any thread."""
+        if self._loop is None:
+            self.should_exit = True
+            return
+        asyncio.run_coroutine_threadsafe(self._leave(), self._loop)
+
+    async def _leave(self) -> None:
+        try:
+            await self._streams.drain(self._grace_s)
+        finally:
+            self.should_exit = True
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+    with sock:
+        yield sock
+
+
+def _address(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

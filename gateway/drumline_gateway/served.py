@@ -1,0 +1,54 @@
+"""The graphs behind a gateway, by the names and ids under which clients ask for them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from drumline_gateway.errors import HttpError, unknown
+from drumline_gateway.service import Service
+from drumline_gateway.shapes import assistant_id_of
+
+#: for how long the names of the graphs are taken as they were, unless somebody asks for another one
+_NAMES_S = 2.0
+
+
+class Served:
+    """The graphs of a service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._names: list[str] = []
+        self._asked = float("-inf")
+        #: since when the gateway is there: its assistants are as old
+        self.since_ms = int(time.time() * 1000)
+
+    async def names(self, *, anew: bool = False) -> list[str]:
+        """The graphs that are served, by name."""
+        now = time.monotonic()
+        if anew or now - self._asked > _NAMES_S:
+            self._names, self._asked = list(await self._service.names()), now
+        return self._names
+
+    async def graph_name(self, assistant: str) -> str:
+        """The graph that an assistant's id or a graph's name means. HttpError 404."""
+        for anew in (False, True):
+            for name in await self.names(anew=anew):
+                if assistant in (name, assistant_id_of(name)):
+                    return name
+        raise unknown("assistant", assistant)
+
+    def held(self, name: str) -> Any:
+        """A graph that this process holds. HttpError 501 for one that only coordinators and workers have."""
+        graph = self._service.graphs.get(name)
+        if graph is None:
+            raise HttpError(
+                501,
+                f"The gateway does not hold graph {name!r}, and needs it for that: name its app when you start the "
+                "gateway, as for a coordinator, or give drumline.gateway.asgi(..., graphs=).",
+            )
+        return graph
+
+    def get(self, name: str) -> Any:
+        """The same, or None."""
+        return self._service.graphs.get(name)

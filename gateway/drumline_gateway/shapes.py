@@ -1,0 +1,164 @@
+"""What drumline tells of threads, runs, states and assistants, in the shapes of LangGraph's SDK. Pure."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from drumline_gateway.service import Row
+
+#: how a thread stands, in the SDK's words
+THREAD_STATUS = {"idle": "idle", "busy": "busy", "paused": "interrupted", "failed": "error"}
+#: how a run stands. One that waits for an answer is interrupted; so is one that was cancelled
+RUN_STATUS = {
+    "queued": "pending",
+    "open": "running",
+    "done": "success",
+    "failed": "error",
+    "paused": "interrupted",
+    "cancelled": "interrupted",
+}
+#: statuses of runs that go on
+OPEN = ("queued", "open")
+
+#: what the id of a graph's own assistant is made of, with the graph's name
+_ASSISTANTS = uuid.uuid5(uuid.NAMESPACE_OID, "drumline assistants")
+
+
+def assistant_id_of(graph: str) -> str:
+    """The id of the assistant that each graph has by itself."""
+    return str(uuid.uuid5(_ASSISTANTS, graph))
+
+
+def assistant(graph: str, description: str | None, since_ms: int) -> Row:
+    """The assistant that a graph has by itself."""
+    at = iso(since_ms)
+    return {
+        "assistant_id": assistant_id_of(graph),
+        "graph_id": graph,
+        "name": graph,
+        "description": description,
+        "config": {},
+        "context": {},
+        "metadata": {"created_by": "system"},
+        "version": 1,
+        "created_at": at,
+        "updated_at": at,
+    }
+
+
+def iso(at_ms: float) -> str:
+    """A time in ms as ISO 8601, in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc).isoformat()
+
+
+def thread(row: Row, metadata: Mapping[str, Any], state: Any = None) -> Row:
+    """A thread; `state` is the newest snapshot of it, if there is one."""
+    shown: Row = {
+        "thread_id": row["thread_id"],
+        "created_at": iso(row["created_ms"]),
+        "updated_at": iso(row["updated_ms"]),
+        "state_updated_at": iso(row["updated_ms"]),
+        "metadata": dict(metadata),
+        "status": THREAD_STATUS.get(row["status"], "idle"),
+        "config": {},
+        "values": None,
+        "interrupts": {},
+    }
+    if state is not None:
+        shown["values"] = state.values
+        shown["interrupts"] = {task.id: list(task.interrupts) for task in state.tasks if task.interrupts}
+        failed = [task.error for task in state.tasks if task.error]
+        if failed:
+            shown["error"] = error_text(failed[-1])
+    return shown
+
+
+def run(row: Row, thread_id: str | None, metadata: Mapping[str, Any]) -> Row:
+    """A run."""
+    at = iso(row["created_ms"])
+    shown = {
+        "run_id": row["run_id"],
+        "thread_id": thread_id,
+        "assistant_id": row["metadata"].get("assistant_id") or assistant_id_of(row["graph"]),
+        "created_at": at,
+        "updated_at": at,
+        "status": RUN_STATUS.get(row["status"], "running"),
+        "metadata": dict(metadata),
+    }
+    if "multitask_strategy" in row:
+        shown["multitask_strategy"] = row["multitask_strategy"]
+    return shown
+
+
+def state(snapshot: Any, thread_id: str) -> Row:
+    """A snapshot of a thread's state, with those of the graphs in its tasks if it has them."""
+    return {
+        "values": snapshot.values,
+        "next": list(snapshot.next),
+        "checkpoint": checkpoint(snapshot.config, thread_id),
+        "metadata": snapshot.metadata,
+        "created_at": snapshot.created_at,
+        "parent_checkpoint": None if snapshot.parent_config is None else checkpoint(snapshot.parent_config, thread_id),
+        "tasks": [_task(task, thread_id) for task in snapshot.tasks],
+        "interrupts": list(snapshot.interrupts),
+    }
+
+
+def no_state(thread_id: str) -> Row:
+    """The state of a thread that no run was on."""
+    place = {"thread_id": thread_id, "checkpoint_ns": "", "checkpoint_id": None, "checkpoint_map": None}
+    return {
+        "values": {},
+        "next": [],
+        "checkpoint": place,
+        "metadata": {},
+        "created_at": None,
+        "parent_checkpoint": None,
+        "tasks": [],
+        "interrupts": [],
+    }
+
+
+def checkpoint(config: Mapping[str, Any] | None, thread_id: str) -> Row:
+    """A place in a thread, out of the config that names it."""
+    named = (config or {}).get("configurable") or {}
+    return {
+        "thread_id": str(named.get("thread_id", thread_id)),
+        "checkpoint_ns": named.get("checkpoint_ns") or "",
+        "checkpoint_id": named.get("checkpoint_id"),
+        "checkpoint_map": named.get("checkpoint_map"),
+    }
+
+
+def _task(task: Any, thread_id: str) -> Row:
+    within, place = task.state, None
+    if isinstance(within, Mapping):  # a config: where the graph in it stands
+        within, place = None, checkpoint(within, thread_id)
+    elif within is not None:
+        place, within = checkpoint(within.config, thread_id), state(within, thread_id)
+    return {
+        "id": task.id,
+        "name": task.name,
+        "path": list(task.path),
+        "error": error_text(task.error) if task.error else None,
+        "interrupts": list(task.interrupts),
+        "checkpoint": place,
+        "state": within,
+        "result": task.result,
+    }
+
+
+def error_text(error: Any) -> str:
+    """An error as the text that LangGraph's clients read of a task: JSON with the class and the message."""
+    if isinstance(error, BaseException):
+        return json.dumps({"error": type(error).__name__, "message": str(error)})
+    return str(error)
+
+
+def narrowed(row: Row, select: Sequence[str]) -> Row:
+    """Only these keys of a row; all of it if none is named."""
+    return {key: row[key] for key in select if key in row} if select else row

@@ -1,0 +1,83 @@
+"""From the body of a request to a run that has begun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from drumline_gateway.ask import Ask
+from drumline_gateway.auth import refuse_reserved
+from drumline_gateway.bodies import Fields
+from drumline_gateway.run_body import RunBody, assistant_in, read_run_body
+from drumline_gateway.service import Start
+from drumline_gateway.shapes import assistant_id_of
+from drumline_protocol.errors import UnknownThread
+
+#: the body as it came
+_UNREAD: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that is there. `thread`: None if it is on none."""
+
+    run_id: str
+    thread: str | None
+    body: RunBody = field(default_factory=RunBody)
+
+
+async def start(ask: Ask, given: Any = _UNREAD) -> Started:
+    """Start the run that the body asks for, on the thread in the path if there is one. Names what has no effect.
+
+    HttpError 404, 409, 422, 501, Refused.
+    """
+    given = ask.body if given is _UNREAD else given
+    fields = Fields(given)
+    refuse_reserved(Fields(fields.dict("config"), "config").dict("configurable"))
+    graph = await ask.served.graph_name(assistant_in(given))
+    body = read_run_body(given, ask.served.get(graph), ask.service.ignored)
+    thread = ask.id_of("thread") if "thread_id" in ask.request.path_params else None
+    asked: dict[str, Any] = {
+        "thread_id": thread,
+        "assistant_id": assistant_id_of(graph),
+        "metadata": body.metadata,
+        "kwargs": {"input": fields.all.get("input"), "command": fields.all.get("command")},
+        "multitask_strategy": body.strategy,
+        "if_not_exists": "create" if body.makes_thread else "reject",
+    }
+    asked = await ask.allow("threads", "create_run", asked)
+    mine = ask.filter
+    if thread is not None:
+        await _reach(ask, thread, makes=body.makes_thread)
+    ask.filter = mine
+    metadata = {**(asked.get("metadata") or {}), "graph_id": graph, "assistant_id": assistant_id_of(graph)}
+    body.config["metadata"] = ask.stamped(metadata)
+    run_id = await ask.service.start(
+        Start(
+            graph,
+            body.input,
+            thread,
+            body.config,
+            body.context,
+            body.stops_before,
+            body.stops_after,
+            body.strategy,
+            body.durability,
+        )
+    )
+    if body.ignored:
+        ask.headers["Drumline-Ignored"] = ", ".join(body.ignored)
+    return Started(run_id, thread, body)
+
+
+async def _reach(ask: Ask, thread: str, *, makes: bool) -> None:
+    """See that the thread is there and the caller's; make it, if that was asked for. UnknownThread."""
+    try:
+        row = await ask.service.thread(thread)
+    except UnknownThread:
+        if not makes:
+            raise
+        asked = await ask.allow("threads", "create", {"thread_id": thread, "metadata": {}, "if_exists": "do_nothing"})
+        row = await ask.service.make_thread(thread, ask.stamped(asked.get("metadata") or {}), refuse=False)
+    if not ask.sees(row["metadata"]):
+        raise UnknownThread(thread)

@@ -1,0 +1,75 @@
+"""From a run to a response that shows it as it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from drumline_gateway.ask import Ask
+from drumline_gateway.bodies import query_flag
+from drumline_gateway.cursors import BadEventId, parse_last_event_id
+from drumline_gateway.errors import HttpError, bad
+from drumline_gateway.frames import Frames, drumline_modes
+from drumline_gateway.service import Wanted
+from drumline_gateway.sse import frames_of
+
+#: what somebody sees who joins a run and says nothing of modes
+JOIN_MODES = ("values", "updates", "messages-tuple", "custom")
+
+
+def modes_in(given: Any, default: Sequence[str] = JOIN_MODES) -> list[str]:
+    """The modes that a client asks for, as it names them. HttpError 422 for one that there is not."""
+    if given is None:
+        return list(default)
+    modes = [given] if isinstance(given, str) else given
+    if not isinstance(modes, list) or not modes or not all(isinstance(mode, str) for mode in modes):
+        raise bad("stream_mode must be a text, or a list of texts.")
+    try:
+        drumline_modes(modes)
+    except ValueError as error:
+        raise bad(str(error)) from None
+    return list(dict.fromkeys(modes))
+
+
+def place_of(run_id: str, thread: str | None, tail: str = "") -> dict[str, str]:
+    """Headers that say where a run is, and where to come back to."""
+    on = "" if thread is None else f"/threads/{quote(thread, safe='')}"
+    run = f"{on}/runs/{quote(run_id, safe='')}"
+    return {"Content-Location": run, **({"Location": f"{run}/{tail}"} if tail else {})}
+
+
+def watch(
+    ask: Ask,
+    run_id: str,
+    thread: str | None,
+    modes: list[str],
+    *,
+    subgraphs: bool,
+    last_event_id: str | None = None,
+    on_disconnect: Callable[[], Awaitable[None]] | None = None,
+) -> Response:
+    """A stream of the run's frames. HttpError 400 for a `Last-Event-ID` that nobody gave out, Refused (429)."""
+    try:
+        cursor = parse_last_event_id(last_event_id)
+    except BadEventId as error:
+        raise HttpError(400, str(error)) from None
+    retracted = query_flag(ask.request.query_params, "retracted")
+    frames = Frames(run_id, modes, cursor=cursor, retracted=retracted)
+    release = ask.guard.caps.stream(ask.identity)
+    items = ask.service.items(run_id, thread, Wanted(frames.modes, subgraphs, frames.after))
+    # who comes back by this address has no other way to say what it wants to see
+    again = urlencode([*(("stream_mode", mode) for mode in modes), *([("subgraphs", "true")] if subgraphs else [])])
+    ask.headers.update(place_of(run_id, thread, f"stream?{again}"))
+    return ask.streams.respond(
+        frames_of(items, frames), headers=ask.headers, on_disconnect=on_disconnect, release=release
+    )
+
+
+async def gone(request: Request) -> None:
+    """Returns when the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
