@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from drumline_transport.broker import AsyncLogReader, Broker, LogReader
+from drumline_transport.broker import AsyncLogReader, Broker, LogReader, LogsReader
 from drumline_transport.cluster_keeper import ClusterKeeper
 from drumline_transport.cluster_parts import entry_place
 from drumline_transport.cluster_worker import ClusterWorker
 from drumline_transport.dead import DeadEntry, FailedRun
+from drumline_transport.logs_reader import RedisLogsReader
 
 
 class ClusterBroker(ClusterKeeper, ClusterWorker):
@@ -37,6 +38,12 @@ class ClusterBroker(ClusterKeeper, ClusterWorker):
 
     def alog_reader(self, p: int, run_id: str) -> AsyncLogReader:
         return self.part(p).alog_reader(p, run_id)
+
+    def logs_reader(self) -> LogsReader:
+        return RedisLogsReader(lambda p: p, lambda p: self.part(p).dialer, self._log_key)
+
+    def _log_key(self, p: int, run_id: str) -> str:
+        return self.part(p)._keys.log(p, run_id)
 
 
 def _conforms(broker: ClusterBroker) -> Broker:

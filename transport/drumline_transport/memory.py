@@ -32,9 +32,9 @@ from drumline_transport.broker import (
 from drumline_transport.errors import BrokerRefuses
 from drumline_transport.memory_dead import MemoryDead
 from drumline_transport.memory_keeper import MemoryKeeper
+from drumline_transport.memory_readers import MemoryAsyncLogReader, MemoryLogReader, MemoryLogsReader, log_entries_of
 from drumline_transport.memory_server import MEMBER_FORGET_MS, MemoryServer
 from drumline_transport.memory_streams import (
-    EntryId,
     Stream,
     TaskStream,
     format_id,
@@ -216,7 +216,7 @@ class MemoryBroker(MemoryThreads, MemoryValues, MemoryKeeper, MemoryDead):
 
     def load_log(self, p: int, run_id: str, after: str = "-") -> list[LogEntry]:
         stream = self._reach().partition(p).logs.get(run_id)
-        return _log_entries(stream, after, None)
+        return log_entries_of(stream, after, None)
 
     def open_runs(self, p: int) -> list[str]:
         return sorted(self._reach().partition(p).open)
@@ -325,51 +325,9 @@ class MemoryBroker(MemoryThreads, MemoryValues, MemoryKeeper, MemoryDead):
     def alog_reader(self, p: int, run_id: str) -> MemoryAsyncLogReader:
         return MemoryAsyncLogReader(self, p, run_id)
 
+    def logs_reader(self) -> MemoryLogsReader:
+        return MemoryLogsReader(self)
+
 
 def _conforms(broker: MemoryBroker) -> Broker:
     return broker  # checked by mypy
-
-
-def _log_entries(stream: Stream[tuple[int, bytes]] | None, after: str, count: int | None) -> list[LogEntry]:
-    if stream is None:
-        return []
-    rows: list[tuple[EntryId, tuple[int, bytes]]] = stream.after(parse_id(after), count)
-    return [LogEntry(format_id(entry_id), first, data) for entry_id, (first, data) in rows]
-
-
-class MemoryLogReader:
-    """`LogReader` of the double: never waits."""
-
-    def __init__(self, broker: MemoryBroker, p: int, run_id: str) -> None:
-        self._broker, self._p, self._run_id = broker, p, run_id
-
-    def _stream(self) -> Stream[tuple[int, bytes]] | None:
-        return self._broker._reach().partition(self._p).logs.get(self._run_id)
-
-    def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:  # noqa: ARG002
-        return _log_entries(self._stream(), after, count)
-
-    def exists(self) -> bool:
-        return self._stream() is not None
-
-    def close(self) -> None:
-        pass
-
-
-class MemoryAsyncLogReader:
-    """`AsyncLogReader` of the double: never waits."""
-
-    def __init__(self, broker: MemoryBroker, p: int, run_id: str) -> None:
-        self._reader = MemoryLogReader(broker, p, run_id)
-
-    async def read(self, after: str, count: int, block_ms: int) -> list[LogEntry]:
-        return self._reader.read(after, count, block_ms)
-
-    async def exists(self) -> bool:
-        return self._reader.exists()
-
-    async def close(self) -> None:
-        pass
-
-    def release(self) -> None:
-        pass

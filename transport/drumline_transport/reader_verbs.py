@@ -51,6 +51,36 @@ class AsyncLogReader(Protocol):
         ...
 
 
+class LogsReader(Protocol):
+    """Reads any number of run logs as one, on connections whose number does not grow with that of the logs.
+
+    `read` is for one thread at a time, the rest for any thread.
+    """
+
+    def follow(self, p: int, run_id: str, after: str) -> None:
+        """Read the log of a run from now on, behind the id `after` ("0-0" or "-": from its start).
+
+        A log need not exist yet. One that is followed already is read on behind `after`.
+        """
+        ...
+
+    def leave(self, p: int, run_id: str) -> None:
+        """Read the log no more. What has come of it may still be returned once."""
+        ...
+
+    def read(self, count: int, block_ms: int) -> list[tuple[int, str, list[LogEntry]]]:
+        """`(partition, run id, entries)` of logs that have new entries: up to `count` of each, in order, each once.
+
+        Waits up to `block_ms` (0: not at all) for the first, also in a log that is followed meanwhile. An empty list
+        when none came, and after `close`. What cannot be reached is passed over; `NoBroker`, at once, when nothing can.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the read, and give the connections back."""
+        ...
+
+
 class LookVerbs(Protocol):
     """What every role may ask: who is there, and what the cluster is. They change nothing that matters."""
 
@@ -120,6 +150,10 @@ class ReaderVerbs(LookVerbs, RunVerbs, Protocol):
 
         Any number of loops, one after another or at once.
         """
+        ...
+
+    def logs_reader(self) -> LogsReader:
+        """A reader of any number of logs: for who watches many runs at once."""
         ...
 
 

@@ -33,6 +33,7 @@ from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.dialer import Dialer
 from drumline_transport.errors import BrokerRefuses, ServerError
 from drumline_transport.line import check_streams
+from drumline_transport.logs_reader import RedisLogsReader
 from drumline_transport.redis_core import RedisCore
 from drumline_transport.rows import dead_entry, failed_run, log_entries
 
@@ -142,6 +143,9 @@ class RedisClient(RedisCore):
 
     def alog_reader(self, p: int, run_id: str) -> RedisAsyncLogReader:
         return RedisAsyncLogReader(self._readers, self._keys.log(p, run_id))
+
+    def logs_reader(self) -> RedisLogsReader:
+        return RedisLogsReader(lambda _p: 0, lambda _place: self._readers.dialer, self._keys.log)
 
 
 class _Reader:
