@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
+from drumline.cli.survey import survey
 from drumline.cluster import Cluster
 from drumline.cluster.attendance import alive
 from drumline.cluster.thread_runs import summary
@@ -125,6 +126,9 @@ class ClusterService:
 
     async def delete_run(self, run_id: str, thread: str | None) -> None:
         await self._cluster.adelete(run_id, thread_id=thread)
+
+    async def overview(self, runs_max: int) -> Row:
+        return await asyncio.to_thread(survey, self._cluster, runs_max=runs_max)
 
     @property
     def store(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from drumline_gateway.routes import NO, ROUTES, Row
 
 #: routes whose answer is a stream of events
-_STREAMS = ("/stream",)
+_STREAMS = ("/stream", "/facts")
 
 
 def document(version: str) -> dict[str, Any]:

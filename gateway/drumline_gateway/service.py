@@ -134,6 +134,9 @@ class Service(Protocol):
     async def delete_run(self, run_id: str, thread: str | None) -> None:
         """Nothing of a run is kept. UnknownRun."""
 
+    async def overview(self, runs_max: int) -> Row:
+        """How everything stands, in the shape of `drumline.cli.survey.survey`, for all callers alike."""
+
     # -- the store ------------------------------------------------------------------------------------
 
     @property
