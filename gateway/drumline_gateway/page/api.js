@@ -33,7 +33,7 @@ async function ask(url, method = "GET", body = undefined) {
 export const assistants = () => ask(place("assistants", "search"), "POST", { limit: 1000 });
 export const schemas = (graph) => ask(place("assistants", graph, "schemas"));
 export const overview = () => ask(place("drumline", "overview"));
-export const threads = () => ask(place("threads", "search"), "POST", { limit: 30, select: null });
+export const threads = () => ask(place("threads", "search"), "POST", { limit: 30 });
 export const runsOf = (thread) => ask(place("threads", thread, "runs"));
 export const stateOf = (thread) => ask(place("threads", thread, "state"));
 export const history = (thread) => ask(place("threads", thread, "history"), "POST", { limit: 100 });

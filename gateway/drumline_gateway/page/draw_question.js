@@ -11,7 +11,7 @@ export class Questions {
   // answer(resume) sends the answers of all questions at once, as {id: answer}.
   constructor(answer) {
     this.answer = answer;
-    this.whole = el("div", { class: "stack", "aria-live": "polite" });
+    this.whole = el("div", { class: "questions", "aria-live": "polite" });
   }
 
   // open: whether the run stands there and can be answered
@@ -48,10 +48,11 @@ export class Questions {
 function asked(value) {
   if (typeof value === "string") return el("p", {}, value);
   const text = ["question", "message", "prompt", "description"].map((key) => value?.[key]).find((each) => typeof each === "string");
-  const rest = text && Object.keys(value).length === 1;
+  const rest = text ? Object.fromEntries(Object.entries(value).filter(([, each]) => each !== text)) : value;
   const tree = new Tree("What it asks");
-  tree.draw({ before: undefined, now: value });
-  return el("div", {}, text ? el("p", {}, text) : null, rest ? null : tree.body);
+  tree.draw({ before: undefined, now: rest });
+  const empty = text && Object.keys(rest).length === 0;
+  return el("div", {}, text ? el("p", {}, text) : null, empty ? null : tree.body);
 }
 
 // What LangChain's human in the loop asks: whether actions may be taken.

@@ -4,7 +4,7 @@ import { el, replace, svg } from "./dom.js";
 import { gantt, ticks, told } from "./gantt.js";
 
 const LEFT = 130;
-const WIDTH = 900;
+const NARROWEST = 460;
 const ROW = 22;
 const TOP = 22;
 const LANES_MAX = 40;
@@ -29,28 +29,29 @@ export class Timeline {
     const made = gantt(state, live ? Math.max(nowMs, state.clock) : state.clock);
     const lanes = made.lanes.slice(0, LANES_MAX);
     const height = TOP + lanes.reduce((sum, lane) => sum + lane.rows * ROW + 8, 0) + 4;
-    const scale = (WIDTH - LEFT - 12) / Math.max(made.toMs - made.fromMs, 1);
+    const width = Math.max(NARROWEST, this.canvas.clientWidth);
+    const scale = (width - LEFT - 12) / Math.max(made.toMs - made.fromMs, 1);
     const x = (ms) => LEFT + (ms - made.fromMs) * scale;
-    replace(this.canvas, svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "list" },
+    replace(this.canvas, svg("svg", { width, height, role: "list" },
       ticks(made.fromMs, made.toMs).map((tick) => [
         svg("line", { class: "tick", x1: x(tick.ms), x2: x(tick.ms), y1: TOP - 6, y2: height }),
-        svg("text", { x: x(tick.ms) + 3, y: 12 }, tick.label),
+        x(tick.ms) + 40 < width ? svg("text", { x: x(tick.ms) + 3, y: 12 }, tick.label) : null,
       ]).flat(),
-      lanesOf(lanes, x),
+      lanesOf(lanes, x, width),
       made.marks.map((mark) => svg("line", {
         class: mark.kind, x1: x(mark.ms), x2: x(mark.ms), y1: TOP - 6, y2: height,
       }, svg("title", {}, `superstep ${mark.step}: ${mark.kind === "paused" ? "stands at a question" : "ended"}`)))));
   }
 }
 
-function lanesOf(lanes, x) {
+function lanesOf(lanes, x, width) {
   let top = TOP;
   return lanes.flatMap((lane) => {
     const y = top;
     top += lane.rows * ROW + 8;
     const name = lane.worker.length > 20 ? `${lane.worker.slice(0, 19)}…` : lane.worker;
     return [
-      svg("rect", { class: "band", x: 0, y, width: WIDTH, height: lane.rows * ROW + 4, rx: 4 }),
+      svg("rect", { class: "band", x: 0, y, width, height: lane.rows * ROW + 4, rx: 4 }),
       svg("text", { class: "lane", x: 6, y: y + 15 }, svg("title", {}, lane.worker), name),
       ...lane.bars.map((bar) => barOf(bar, x, y + bar.row * ROW + 2)),
     ];

@@ -2,10 +2,12 @@
 
 import { changes, isBranch, pathKey } from "./diff.js";
 import { el, replace } from "./dom.js";
+import { textOf } from "./messages.js";
 
 const CHILDREN_MAX = 100;
 const TEXT_MAX = 1500;
 const OPEN_DEPTH = 2;
+const PREVIEW_MAX = 60;
 
 export class Tree {
   #open = new Map(); // path key -> whether a person opened or closed it
@@ -67,8 +69,11 @@ export class Tree {
 
 function countOf(value) {
   const count = Object.keys(value).length;
-  const kind = typeof value.type === "string" && "content" in value ? `${value.type} ` : "";
-  return Array.isArray(value) ? `[${count}]` : `${kind}{${count}}`;
+  if (Array.isArray(value)) return `[${count}]`;
+  const kind = value.type ?? value.role; // of a message, whose text is what a person looks for
+  if (typeof kind !== "string" || !("content" in value)) return `{${count}}`;
+  const text = textOf(value.content);
+  return `${kind}: ${text.length > PREVIEW_MAX ? `${text.slice(0, PREVIEW_MAX)}…` : text}`;
 }
 
 function leaf(value) {

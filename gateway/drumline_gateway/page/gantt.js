@@ -1,6 +1,6 @@
 // The attempts of all tasks on the workers that ran them, over time. Pure.
 
-export const UNHEARD = "not heard of yet";
+export const UNHEARD = "worker not told";
 
 // -> {fromMs, toMs, lanes: [{worker, rows, bars: [{...attempt, task, name, path, row, open}]}], marks}
 export function gantt(state, nowMs) {

@@ -1,6 +1,6 @@
 // A drawing of a graph in layers, from the top down. Pure: the same graph is always drawn the same.
 
-export const SIZE = { height: 34, gapX: 28, gapY: 44, char: 7.4, pad: 26, min: 64, max: 210, margin: 18 };
+export const SIZE = { height: 34, gapX: 28, gapY: 38, char: 7.4, pad: 26, min: 64, max: 210, margin: 18 };
 
 const SWEEPS = 6;
 

@@ -25,7 +25,8 @@ export function addMessage(state, data, ns) {
   const last = parts[parts.length - 1] ?? "";
   const task = last.slice(last.lastIndexOf(":") + 1) || state.emitter?.task || "";
   const node = pathIn(parts) || String(metadata?.langgraph_node ?? "");
-  const isChunk = CHUNK.test(String(message.type ?? ""));
+  // drumline's own messages have a role and no type: one that is not known yet may be whole, and grows if more comes
+  const isChunk = message.type === undefined || CHUNK.test(String(message.type));
   const id = `m:${message.id ?? `${task}:${state.spoken.length}`}`;
   const known = state.messages[id];
   const next = isChunk && known && !known.whole ? grown(known, message) : begun(id, node, task, message, !isChunk);
@@ -61,8 +62,8 @@ function grown(message, chunk, whole = false) {
 }
 
 function roleOf(message) {
-  const type = String(message.type ?? "").replace(CHUNK, "");
-  return { AIMessage: "ai", HumanMessage: "human", ToolMessage: "tool", SystemMessage: "system" }[type] ?? type;
+  const type = String(message.type ?? message.role ?? "").replace(CHUNK, "");
+  return { AIMessage: "ai", assistant: "ai", user: "human", HumanMessage: "human", ToolMessage: "tool", SystemMessage: "system" }[type] ?? type;
 }
 
 function toolsWith(tools, chunk, whole) {

@@ -50,6 +50,7 @@ export function isOpen(task) {
 }
 
 const ITEMS = {
+  __proto__: null,
   values: (state, data, ns, item) => {
     const key = ns.join("|");
     const known = state.values[key];
@@ -62,6 +63,7 @@ const ITEMS = {
 };
 
 const FACTS = {
+  __proto__: null,
   RunStarted: (state, fact) => ({
     ...state,
     run: {

@@ -129,11 +129,12 @@ export class RunView {
 
   #grid() {
     return el("div", { class: "grid" },
-      el("div", { class: "stack" }, card("Graph", this.graph.canvas, this.graph.now), card("State", this.tree.body)),
+      el("div", { class: "stack" }, card("Graph", this.graph.canvas, this.graph.now),
+        card("Progress and events", this.events.whole)),
       el("div", { class: "stack" },
         card("What the nodes say", this.columns.whole),
-        card("Progress and events", this.events.whole),
-        card("Timeline", this.timeline.canvas, this.timeline.legend)));
+        card("Timeline", this.timeline.canvas, this.timeline.legend),
+        card("State", this.tree.body)));
   }
 
   #drawTop(state) {
