@@ -1,8 +1,8 @@
 """`langgraph.json`: the graphs of a LangGraph project, and what they need around them.
 
 Honoured: `graphs` (a place, or an object with `path`), `env` (a file or an object), `dependencies` as far as they are
-folders, `index` and `ttl` of `store`, `ttl` of `checkpointer`. LangGraph's tools build an image and a server from the
-rest: that is told by name, once, when it is loaded.
+folders, `index` and `ttl` of `store`, `ttl` of `checkpointer`, `path` of `auth` (by the gateway). LangGraph's tools
+build an image and a server from the rest: that is told by name, once, when it is loaded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ _CODEC = "drumline keeps threads with its own codec, in the cluster's Redis"
 #: keys that change nothing here, and why; what stands for nothing (`[]`, null) is not told
 _PASSED_OVER = {
     "encryption": _CODEC,
-    "auth": _SERVER,
     "http": _SERVER,
     "webhooks": _SERVER,
     "ui": _SERVER,
@@ -46,7 +45,7 @@ _PASSED_OVER = {
     "keep_pkg_tools": _IMAGE,
     "node_version": "drumline runs Python only",
 }
-_HONOURED = {"$schema", "graphs", "env", "dependencies", "python_version", "store", "checkpointer"}
+_HONOURED = {"$schema", "graphs", "env", "dependencies", "python_version", "store", "checkpointer", "auth"}
 #: what `store` may hold
 _STORE = ("index", "ttl")
 #: the name in front of a requirement, as in `langchain-openai>=1`
@@ -67,6 +66,8 @@ class Project:
     #: what is kept of threads, and milliseconds between two looks at them: of `checkpointer`
     retention: Retention | None = None
     retention_sweep_ms: int | None = None
+    #: where the `Auth` object of langgraph_sdk is that the gateway asks, as `./file.py:auth`
+    auth: str = ""
 
     def prepare(self, environment: MutableMapping[str, str] | None = None) -> None:
         """Put `env` into the environment, where what is there already stays, and `dependencies` on the module path."""
@@ -99,6 +100,7 @@ def read_project(folder: Path | None = None) -> Project | None:
     _read_dependencies(project, said.get("dependencies"))
     _read_store(project, said.get("store"))
     _read_checkpointer(project, said.get("checkpointer"))
+    _read_auth(project, said.get("auth"))
     wanted, here = said.get("python_version"), f"{sys.version_info.major}.{sys.version_info.minor}"
     if wanted and str(wanted) != here:
         project.told.append(f"python_version is {wanted}, and this is Python {here}")
@@ -187,6 +189,19 @@ def _read_checkpointer(project: Project, checkpointer: Any) -> None:
             project.retention, project.retention_sweep_ms = rules_of_ttl(checkpointer["ttl"])
         except ValueError as error:
             raise UsageError(f"{project.path}: checkpointer.ttl: {error}") from None
+
+
+def _read_auth(project: Project, auth: Any) -> None:
+    """`path` of the object that says who may do what; another key is told."""
+    if not auth:
+        return
+    path = auth.get("path") if isinstance(auth, Mapping) else None
+    if not isinstance(path, str) or ":" not in path:
+        raise UsageError(f'{project.path}: auth is {auth!r}, and must be {{"path": "./file.py:auth"}}')
+    for key, value in auth.items():
+        if key != "path" and value not in (None, "", [], {}, False):
+            project.told.append(f"auth.{key} is not honoured: only its path is")
+    project.auth = path
 
 
 def _installed(requirement: str) -> bool:

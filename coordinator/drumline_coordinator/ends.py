@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drumline_coordinator.opened import UNREADABLE, OpenRun, Ruin
+from drumline_coordinator.thread_config import thread_of_request
 from drumline_coordinator.thread_describing import ThreadDescribing
 from drumline_protocol.errors import DamagedRun
 from drumline_protocol.facts import RunFinished
@@ -29,7 +30,8 @@ class Ends(ThreadDescribing):
             self._stage.reject(run_id, graph, end)
         else:
             told = {"metadata": request.config.get("metadata"), "tags": request.config.get("tags")}
-            self._stage.reject(run_id, graph, end, request.recorded, digest=request.digest, **told)
+            thread = thread_of_request(request) or ""
+            self._stage.reject(run_id, graph, end, request.recorded, digest=request.digest, thread=thread, **told)
         self._forget(run_id)
 
     def _delete(self, run_id: str) -> None:

@@ -285,6 +285,8 @@ class Stage:
         )
         self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
         self._ended(run_id, graph, end, 2)
+        if told.get("thread"):
+            self.commit.fields.append((run_id, {"thread": told["thread"]}))
 
     def wait(self, started: RunStarted, thread: str) -> None:
         """A run that waits for its thread: it has a record, and the first fact of its log."""

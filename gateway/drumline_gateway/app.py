@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from drumline.cluster import Cluster
 from drumline_gateway.ask import Ask
-from drumline_gateway.auth import Guard, Identity, Refused, cors
+from drumline_gateway.auth import Guard, Identity, Refused, cors, refuse_foreign
 from drumline_gateway.bodies import read_body
 from drumline_gateway.cluster_service import ClusterService
 from drumline_gateway.errors import HttpError, status_of
@@ -55,7 +55,8 @@ def build(
     cors_origins: Sequence[str] = (),
 ) -> Starlette:
     """The app over a service, which it opens with the first request, or with its lifespan, and closes with that."""
-    gateway = Gateway(service, guard or Guard.from_environment(os.environ), streams or Streams())
+    guard = guard or Guard.from_environment(os.environ)
+    gateway = Gateway(service, guard, streams or Streams(), cors_origins)
     middleware = cors(cors_origins)
     app = Starlette(
         routes=[Route(row.path, gateway.endpoint(row), methods=[row.method]) for row in ROUTES],
@@ -70,11 +71,12 @@ def build(
 class Gateway:
     """What all requests of an app share."""
 
-    def __init__(self, service: Service, guard: Guard, streams: Streams) -> None:
+    def __init__(self, service: Service, guard: Guard, streams: Streams, origins: Sequence[str]) -> None:
         self.service = service
         self.streams = streams
         self._served = Served(service)
         self._guard = guard
+        self._origins = origins
         self._opening = asyncio.Lock()
         self._is_open = False
 
@@ -115,7 +117,17 @@ class Gateway:
         return endpoint
 
     async def _handle(self, row: Row, request: Request) -> Response:
-        identity = Identity() if row.is_open else await self._guard.identify(request)
+        if row.is_open:
+            return await self._answer(row, request, Identity())
+        refuse_foreign(request, self._origins)
+        identity = await self._guard.identify(request)
+        release = self._guard.caps.request(identity)
+        try:
+            return await self._answer(row, request, identity)
+        finally:
+            release()
+
+    async def _answer(self, row: Row, request: Request, identity: Identity) -> Response:
         if not self._is_open:
             await self.open()
         body = None

@@ -56,7 +56,7 @@ class Ask:
 
     def stamped(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """Metadata of what the caller makes."""
-        return stamp(metadata, self.filter, self.identity)
+        return stamp(metadata, self.filter)
 
     def shown(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """Metadata as the caller sees them."""

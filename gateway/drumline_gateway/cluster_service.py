@@ -11,6 +11,7 @@ from drumline.cluster import Cluster
 from drumline.cluster.attendance import alive
 from drumline.cluster.thread_runs import summary
 from drumline_gateway.service import Item, Row, RunItems, Start, Wanted
+from drumline_gateway.watching import Watching
 from drumline_protocol.errors import ClusterError, InvalidRequest, ThreadBusy, UnknownGraph, UnknownRun
 
 #: errors with which a run is refused before it has begun
@@ -28,10 +29,13 @@ class ClusterService:
         self.graphs: Mapping[str, Any] = {name: graph.on(cluster, name) for name, graph in self._given.items()}
 
     async def open(self) -> None:
-        """The cluster connects when it is first asked."""
+        """From now on all that this loop reads of runs is read together. Connects when it is first asked."""
+        self._watching = Watching(self._cluster)
+        await self._watching.open()
 
     async def aclose(self) -> None:
-        """The cluster is its owner's to close."""
+        """End the reading; the cluster is its owner's to close."""
+        await self._watching.aclose()
 
     async def names(self) -> Sequence[str]:
         """The graphs of the coordinators that are there."""
@@ -76,7 +80,9 @@ class ClusterService:
         await self._cluster.threads.aprune(threads, strategy=strategy)
 
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
-        del thread  # the config names it
+        row = await self.thread(thread)
+        if row["status"] == "busy":  # else it would wait for the run; one that begins just now, it waits for
+            raise ThreadBusy(thread, row["run_id"])
         found: dict[str, Any] = await self.graphs[graph].abulk_update_state(config, steps)
         return found
 

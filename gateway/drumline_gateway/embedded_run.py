@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from drumline.cluster.position import Position, parse_position, position_text, run_tag
+from drumline.runtime import RunControl
 from drumline_gateway.service import Item, Row, Start, Wanted
 from drumline_graph.constants import INTERRUPT
 from drumline_protocol.errors import InvalidPosition
@@ -28,6 +29,8 @@ class EmbeddedRun:
         #: why it is to end before it has, and whether what it has added to its thread goes then
         self.stopped = ""
         self.takes_back = False
+        #: asks it to stop at the end of its superstep
+        self.control = RunControl()
         #: what runs it
         self.task: asyncio.Task[None] | None = None
         self._items: list[Item] = []

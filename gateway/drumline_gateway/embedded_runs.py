@@ -77,9 +77,10 @@ class EmbeddedRuns:
             self._go(run)
             return run
         self._waiting.setdefault(thread, deque()).append(run)
-        if start.strategy in ("interrupt", "rollback"):
-            how = "rolled it back" if start.strategy == "rollback" else "interrupted it"
-            self.stop(holder, f"run {run.id} on its thread {how}", takes_back=start.strategy == "rollback")
+        if start.strategy == "interrupt":
+            holder.control.request_drain(f"run {run.id} on its thread interrupted it")
+        elif start.strategy == "rollback":
+            self.stop(holder, f"run {run.id} on its thread rolled it back", takes_back=True)
         return run
 
     def stop(self, run: EmbeddedRun, reason: str, *, takes_back: bool = False) -> None:

@@ -18,6 +18,7 @@ from drumline.views.shapes import FACTS
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
 from drumline_gateway.service import Row, RunItems, Start, Wanted
+from drumline_graph.errors import GraphDrained
 from drumline_graph.program import Program
 from drumline_protocol.errors import RunCancelled, ThreadBusy, UnknownGraph
 
@@ -176,7 +177,8 @@ class EmbeddedService:
             own = {"thread_id": thread, "run_id": run.id}  # by its run a checkpoint is found that is to be taken back
             config["configurable"] = {**config.get("configurable", {}), **own}
             options["durability"] = start.durability
-        status, failure = "done", None
+        status = "done"
+        failure: BaseException | None = None
         try:
             if thread is not None:
                 metadata = config.get("metadata") or {}
@@ -190,9 +192,12 @@ class EmbeddedService:
                 stream_mode=[*MODES, FACTS],
                 subgraphs=True,
                 version="v2",
+                control=run.control,
                 **options,
             ):
                 run.add(part)
+        except GraphDrained:  # another run has interrupted it
+            status = "paused"
         except asyncio.CancelledError:
             status, failure = "cancelled", RunCancelled(run.id, run.stopped)
         except Exception as error:

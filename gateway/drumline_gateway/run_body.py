@@ -9,6 +9,7 @@ from typing import Any
 from drumline_gateway.bodies import Fields
 from drumline_gateway.errors import HttpError, bad, unbuilt
 from drumline_gateway.json_input import read_state
+from drumline_graph.constants import END
 from drumline_graph.types import Command, Send
 from drumline_protocol.threads import STRATEGIES
 
@@ -32,6 +33,8 @@ class RunBody:
     stops_after: Any = None
     strategy: str = "enqueue"
     makes_thread: bool = False
+    #: what still is to do on the thread is dropped, in place of an input: `command: {goto: "__end__"}`
+    gives_up: bool = False
     cancels: bool = False
     durability: str | None = None
     #: keys that are accepted without effect
@@ -58,8 +61,8 @@ def read_run_body(given: Any, graph: Any, ignored: Collection[str]) -> RunBody:
     body = RunBody(
         subgraphs=fields.flag("stream_subgraphs"),
         metadata=dict(fields.dict("metadata")),
-        stops_before=_stops(fields, "interrupt_before"),
-        stops_after=_stops(fields, "interrupt_after"),
+        stops_before=_stops(fields, "interrupt_before", graph),
+        stops_after=_stops(fields, "interrupt_after", graph),
         strategy=fields.choice("multitask_strategy", STRATEGIES, "enqueue"),
         makes_thread=fields.choice("if_not_exists", ("create", "reject"), "reject") == "create",
         cancels=fields.choice("on_disconnect", ("cancel", "continue"), "continue") == "cancel",
@@ -73,11 +76,15 @@ def read_run_body(given: Any, graph: Any, ignored: Collection[str]) -> RunBody:
     return body
 
 
-def _stops(fields: Fields, key: str) -> Any:
+def _stops(fields: Fields, key: str, graph: Any) -> Any:
     given = fields.all.get(key)
     if given is None or given == "*":
         return given
-    return fields.texts(key)
+    names = fields.texts(key)
+    strange = [] if graph is None else [name for name in names if name not in graph.nodes]
+    if strange:
+        raise bad(f"{key} names {strange[0]!r}, and graph {graph.name!r} has no such node.")
+    return names
 
 
 def _durability(fields: Fields) -> str | None:
@@ -134,6 +141,9 @@ def _read_input(fields: Fields, body: RunBody, graph: Any) -> None:
     update, goto = asked.all.get("update"), asked.all.get("goto")
     if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):
         raise bad("command names none of update, resume and goto.")
+    if goto in (END, [END]) and update is None and asked.all.get("resume") is None:
+        body.gives_up = True
+        return
     body.input = Command(
         update=None if update is None else _read(_state_schema(graph), update, "command.update"),
         resume=asked.all.get("resume"),

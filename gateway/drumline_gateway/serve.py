@@ -31,21 +31,25 @@ def serve(app: Any, host: str, port: int, *, grace_s: float, on_ready: Callable[
             server.run([sock])
 
 
+def config(app: Any) -> uvicorn.Config:
+    """How uvicorn serves an app. Of its parsers h11 is the one that bounds headers."""
+    return uvicorn.Config(
+        app,
+        http="h11",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_CLOSE_S,
+        h11_max_incomplete_event_size=_HEADER_BYTES_MAX,
+    )
+
+
 class _Server(uvicorn.Server):
     """uvicorn, whose end is asked for from another thread."""
 
     def __init__(self, app: Any, grace_s: float, on_ready: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_CLOSE_S,
-                h11_max_incomplete_event_size=_HEADER_BYTES_MAX,
-            )
-        )
+        super().__init__(config(app))
         self._streams = app.state.gateway.streams
         self._grace_s = grace_s
         self._on_ready = on_ready

@@ -226,6 +226,16 @@ def test_the_ttl_of_a_checkpointer(folder: Path, ttl: Any, rules: Retention | No
     assert (project.retention, project.retention_sweep_ms, project.told) == (rules, every_ms, [])
 
 
+def test_where_the_auth_object_is(folder: Path) -> None:
+    write(folder, graphs={"a": "./lg_app.py:graph"}, auth={"path": "./auth.py:auth"})
+    project = read_project()
+    assert project is not None and (project.auth, project.told) == ("./auth.py:auth", [])
+    for wrong in ("./auth.py:auth", {"path": "./auth.py"}, {"path": 1}):
+        write(folder, graphs={"a": "./lg_app.py:graph"}, auth=wrong)
+        with pytest.raises(UsageError, match="auth is"):
+            read_project()
+
+
 # -- what is not honoured -----------------------------------------------------------------------------
 
 
@@ -234,7 +244,7 @@ def test_what_is_not_honoured_is_told_once_by_name(folder: Path, caplog: pytest.
         folder,
         graphs={"a": "./lg_app.py:graph"},
         store={"index": {"dims": 3}, "path": "./store.py:made"},
-        auth={"path": "./auth.py:auth"},
+        auth={"path": "./auth.py:auth", "openapi": {"x": 1}},
         http={"app": "./web.py:app"},
         dockerfile_lines=["RUN true"],
         checkpointer={"ttl": {}, "serde": {"allowed": []}},
@@ -249,10 +259,11 @@ def test_what_is_not_honoured_is_told_once_by_name(folder: Path, caplog: pytest.
         load_programs([])
     told = caplog.messages
     assert "langgraph.json: store.path is not honoured: name a store of your own with --store" in told
-    for key in ("auth", "http", "dockerfile_lines", "pip_installer", "typo"):
+    for key in ("http", "dockerfile_lines", "pip_installer", "typo"):
         assert [line for line in told if f"'{key}' is not honoured" in line], key
     assert [line for line in told if "python_version is 2.7" in line]
     assert [line for line in told if line.startswith("langgraph.json: checkpointer.serde is not honoured")]
+    assert "langgraph.json: auth.openapi is not honoured: only its path is" in told
     assert len(told) == 8, "what stands for nothing is not told, and nothing twice"
 
 

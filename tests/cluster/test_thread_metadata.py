@@ -11,9 +11,11 @@ import pytest
 from typing_extensions import TypedDict
 
 from drumline import Cluster
+from drumline.cluster.thread_runs import summary
 from drumline.graph import START, StateGraph
 from drumline.testing import local_cluster
 from drumline_protocol.errors import ThreadExists, UnknownThread
+from drumline_protocol.ids import partition_of
 
 
 class State(TypedDict, total=False):
@@ -81,6 +83,18 @@ def test_runs_of_a_thread_are_told_the_newest_first(cluster: Cluster) -> None:
     assert cluster.threads.runs("runs", limit=1, offset=1) == told[1:2]
     assert cluster.threads.runs("runs", status="failed") == told[1:2]
     assert cluster.threads.runs("nobody") == []
+
+
+def test_a_run_is_found_on_its_own_thread_alone(cluster: Cluster) -> None:
+    run = cluster.graph("speak").start({"said": ["a"]}, on("own"))
+    cluster.result(run, thread_id="own")
+    partitions = cluster.broker().partitions
+    beside = next(f"t{n}" for n in range(99) if partition_of(f"t{n}", partitions) == partition_of("own", partitions))
+    alone = cluster.graph("speak").start({"said": ["a"]})
+    cluster.result(alone)
+    assert [summary(cluster.link, run, thread) is None for thread in ("own", beside, None)] == [False, True, True]
+    assert summary(cluster.link, alone, None) is not None
+    assert summary(cluster.link, "nobody", "own") is None
 
 
 def test_who_adds_to_a_thread_from_outside_makes_no_run(cluster: Cluster) -> None:

@@ -13,7 +13,9 @@ import uvicorn
 from typing_extensions import TypedDict
 
 from drumline.graph import START, StateGraph
+from drumline.store.base import BaseStore
 from drumline.types import Command, interrupt
+from drumline_gateway.serve import config
 
 
 class State(TypedDict, total=False):
@@ -41,6 +43,11 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
     def up(_state: State) -> Any:
         return Command(goto="end", update={"said": ["up"]}, graph=Command.PARENT)
 
+    def remember(state: State, *, store: BaseStore) -> State:
+        found = store.get((state["topic"],), "greeting")
+        store.put((state["topic"],), "seen", {"by": "remember"})
+        return {"said": [None if found is None else found.value["text"]]}
+
     def graph(name: str, *nodes: Any) -> Any:
         built = StateGraph(State)
         before = START
@@ -52,22 +59,45 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
 
     whole = StateGraph(State).add_node("inner", graph("inner", speak)).add_node("after", speak)
     whole.add_edge(START, "inner").add_edge("inner", "after")
+    deep = StateGraph(State).add_node("asking", graph("asking", ask)).add_edge(START, "asking")
     return {
+        "deep": deep.compile(name="deep"),
+        "chat": chat(),
+        "remember": graph("remember", remember),
         "speak": graph("speak", speak),
         "ask": graph("ask", speak, ask),
         "wait": graph("wait", wait),
+        "slow": graph("slow", wait, speak),
         "fail": graph("fail", fail),
         "nested": whole.compile(name="nested"),
         "up": graph("up", up),
     }
 
 
+def chat() -> Any:
+    """A graph with a model of LangChain that speaks word by word."""
+    from langchain_core.language_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage
+
+    from drumline.graph import MessagesState
+
+    def model(state: MessagesState) -> Any:
+        heard = state["messages"][-1].content
+        return {
+            "messages": [
+                GenericFakeChatModel(messages=iter([AIMessage(f"you said {heard}")])).invoke(state["messages"])
+            ]
+        }
+
+    return StateGraph(MessagesState).add_node("model", model).add_edge(START, "model").compile(name="chat")
+
+
 @contextmanager
-def serving(app: Any, **options: Any) -> Iterator[str]:
+def serving(app: Any) -> Iterator[str]:
     """The address under which an app is served meanwhile."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", **options))
+        server = uvicorn.Server(config(app))
         thread = threading.Thread(target=server.run, args=([sock],), daemon=True)
         started = threading.Event()
         begin = server.startup

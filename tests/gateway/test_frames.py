@@ -253,9 +253,11 @@ def test_ids_are_read_back(after: str | None, frames: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["$", "abc", "-2", "0-0", "1+", "+1", "1+1+1", "1+-1", "1+1e3", "1+99999999", "x" * 2**20, "1." * 200, "1\x00", "1\n2",
-     " 1.1.a", "1.1.a\u0661", "\u0661", "1.1.a;b", "../1.1"],
-)  # fmt: skip
+    [
+        *("$", "abc", "-2", "0-0", "1+", "+1", "1+1+1", "1+-1", "1+1e3", "1+99999999", "x" * 2**20, "1." * 200),
+        *("1\x00", "1\n2", " 1.1.a", "1.1.a\u0661", "\u0661", "1.1.a;b", "../1.1"),
+    ],
+)
 def test_garbage_is_refused(text: str) -> None:
     with pytest.raises(BadEventId) as refused:
         parse_last_event_id(text)

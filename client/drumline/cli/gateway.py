@@ -34,7 +34,6 @@ def run(args: Namespace) -> int:
     )
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
     part("serve")  # what is not installed is told before anything is loaded
-    _warn_of_the_open_door(args.host)
     if args.command == "dev":
         _dev(args, settings)
     else:
@@ -48,10 +47,10 @@ def _gateway(args: Namespace, settings: Settings) -> None:
     from drumline.graph.compiled import CompiledStateGraph
 
     url, prefix = settings.broker(), settings.prefix()
-    graphs = {name: CompiledStateGraph(program) for name, program in _programs(settings).items()}
+    graphs: dict[str, Any] = {name: CompiledStateGraph(program) for name, program in _programs(settings).items()}
     with Cluster(url, prefix=prefix) as cluster:
         cluster.broker()  # one that cannot be reached is told now
-        _serve(args, part("app").asgi(cluster, graphs=graphs, cors_origins=args.cors or ()), graphs)
+        _serve(args, part("app").asgi(cluster, graphs=graphs, **_door(args)), graphs)
 
 
 def _dev(args: Namespace, settings: Settings) -> None:
@@ -59,7 +58,7 @@ def _dev(args: Namespace, settings: Settings) -> None:
     if not programs:
         raise UsageError("which graph? `drumline dev app.py:graph`, or put a langgraph.json into this folder.")
     service = part("embedded_service").EmbeddedService(programs, FOLDER)
-    _serve(args, part("app").build(service, cors_origins=args.cors or ()), programs)
+    _serve(args, part("app").build(service, **_door(args)), programs)
 
 
 def _programs(settings: Settings) -> Mapping[str, Program]:
@@ -67,6 +66,13 @@ def _programs(settings: Settings) -> Mapping[str, Program]:
 
     apps = settings.apps()
     return load_programs(apps, version=settings.version()) if apps or read_project() is not None else {}
+
+
+def _door(args: Namespace) -> dict[str, Any]:
+    """Who may come in: as the environment says, and the langgraph.json of this folder."""
+    guard = part("auth").Guard.of_project(os.environ)
+    _warn_of_the_open_door(args.host, guard)
+    return {"guard": guard, "cors_origins": args.cors or ()}
 
 
 def _serve(args: Namespace, app: Any, graphs: Mapping[str, Any]) -> None:
@@ -78,13 +84,13 @@ def _serve(args: Namespace, app: Any, graphs: Mapping[str, Any]) -> None:
     part("serve").serve(app, args.host, args.port, grace_s=args.drain_s, on_ready=ready)
 
 
-def _warn_of_the_open_door(host: str) -> None:
-    """Whoever reaches a gateway without keys may run everything that it serves."""
+def _warn_of_the_open_door(host: str, guard: Any) -> None:
+    """Whoever reaches a gateway that asks nobody who they are may run everything that it serves."""
     try:
         is_local = ipaddress.ip_address(host).is_loopback
     except ValueError:
         is_local = host == "localhost"
-    if not is_local and not any(os.environ.get(name) for name in ("DRUMLINE_API_KEY", "DRUMLINE_API_KEYS")):
+    if not is_local and not guard.asks:
         log.warning("everybody who reaches %s may start and read runs: set DRUMLINE_API_KEY, or leave --host out", host)
 
 

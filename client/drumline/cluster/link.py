@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,9 @@ from drumline_protocol.requests import check_names, check_run_id
 from drumline_transport.after_fork import late_import, renew_after_fork
 
 if TYPE_CHECKING:
-    from drumline_transport.broker import Broker, ClientVerbs
+    from drumline_transport.broker import AsyncLogReader, Broker, ClientVerbs
+
+    OpensLog = Callable[[int, str], AsyncLogReader]
 
 
 class Link:
@@ -49,6 +51,8 @@ class Link:
         self._codecs: dict[Program | None, Codec] = {}
         self._lock = threading.Lock()
         self._broker: Broker | None = None
+        #: opens readers of logs for event loops, where one reader is shared by many (`read_logs_by`)
+        self._opens_log: OpensLog | None = None
         #: ends the runs of streams that were dropped
         self.canceller = Canceller()
         #: set by `close`: ends the waits of calls in other threads
@@ -73,6 +77,15 @@ class Link:
 
                 self._broker = connect(self.url, prefix=self.prefix, name="client")
             return self._broker
+
+    def alog_reader(self, p: int, run_id: str) -> AsyncLogReader:
+        """A reader of a run's log for the running event loop."""
+        opens = self._opens_log or self.broker().alog_reader
+        return opens(p, run_id)
+
+    def read_logs_by(self, opens: OpensLog | None) -> None:
+        """Let event loops read logs by what `opens` gives from now on; None: by a connection for each reader."""
+        self._opens_log = opens
 
     def await_cluster(self) -> None:
         """Wait for the first coordinator to create the cluster, as long as for the acceptance of a run. NoCluster."""

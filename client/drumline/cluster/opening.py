@@ -78,7 +78,7 @@ class Opening:
         stream: AsyncRunStream[Any] = kind(
             self.run_id,
             self._reader(link),
-            lambda: link.broker().alog_reader(link.partition(self.run_id, self.thread), self.run_id),
+            lambda: link.alog_reader(link.partition(self.run_id, self.thread), self.run_id),
             **self._rest(link),
         )
         return stream

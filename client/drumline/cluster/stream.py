@@ -300,7 +300,13 @@ class AsyncRunStream(_Stream[ItemT]):
         if self._is_in_void:
             await _done(self._noted())
             raise RunCancelled(self.run_id, _VOID)
-        self._took(await self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS))
+        entries = await self._log.read(self._reader.after, self._appetite.count, READ_BLOCK_MS)
+        if entries:
+            self._took(entries)
+        else:  # what to make of that is asked of the broker, for which the loop must not wait
+            import asyncio
+
+            await asyncio.to_thread(self._took_nothing)
 
     async def _fetch_next(self) -> None:
         """Large values are read in another thread: the loop must not wait for a broker."""

@@ -24,7 +24,9 @@ def runs_of_thread(link: Link, thread: str) -> list[dict[str, Any]]:
 
 
 def summary(link: Link, run_id: str, thread: str | None) -> dict[str, Any] | None:
-    """`{"run_id", "graph", "status", "created_ms", "metadata"}` of a run; None if there is no such run.
+    """`{"run_id", "graph", "status", "created_ms", "metadata"}` of a run of that thread, or of one that is on none.
+
+    None if there is no such run.
 
     NoBroker, InvalidRequest for an id that no run can have.
     """
@@ -35,6 +37,8 @@ def summary(link: Link, run_id: str, thread: str | None) -> dict[str, Any] | Non
     started = _started(link, p, run_id, record)
     status, graph = (record.get(name, b"").decode("utf-8", "replace") for name in ("status", "graph"))
     if started is not None and status == "done" and not started.sketches:
+        return None
+    if record.get("thread", b"").decode("utf-8", "replace") != (thread or ""):  # that of another thread lies beside it
         return None
     created = record.get("created_ms", b"")
     at_ms = int(created) if created.isdigit() and len(created) <= _STAMP_DIGITS_MAX else 0

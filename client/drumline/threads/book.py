@@ -47,7 +47,7 @@ class ThreadBook:
                 (status, status),
             ).fetchall()
         wanted = dict(metadata or {})
-        found = []
+        found: list[Row] = []
         for row in map(_told, rows):
             if limit is not None and len(found) >= limit:
                 break

@@ -138,6 +138,10 @@ class LocalBroker:
         """See `ReaderVerbs`."""
         return LocalAsyncLogReader(LocalLogReader(self._server, p, run_id))
 
+    def logs_reader(self) -> LocalLogsReader:
+        """See `ReaderVerbs`."""
+        return LocalLogsReader(self._server)
+
     def close(self) -> None:
         """This role asks no more. Others go on."""
         with self._server.changed:
@@ -203,3 +207,40 @@ class LocalAsyncLogReader:
 
     def release(self) -> None:
         """Nothing is open."""
+
+
+class LocalLogsReader:
+    """`LogsReader` that waits."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self._server = server
+        self._reader = MemoryBroker(server).logs_reader()
+        self._closed = False
+
+    def follow(self, p: int, run_id: str, after: str) -> None:
+        """See `LogsReader`."""
+        with self._server.changed:
+            self._reader.follow(p, run_id, after)
+            self._server.tell()
+
+    def leave(self, p: int, run_id: str) -> None:
+        """See `LogsReader`."""
+        with self._server.changed:
+            self._reader.leave(p, run_id)
+
+    def read(self, count: int, block_ms: int) -> list[tuple[int, str, list[LogEntry]]]:
+        """New entries of the logs that are followed; [] if none comes in time, and after `close`."""
+        found: list[tuple[int, str, list[LogEntry]]] = []
+
+        def ask() -> bool:
+            found[:] = [] if self._closed else self._reader.read(count, 0)
+            return bool(found) or self._closed
+
+        self._server.wait(ask, block_ms)
+        return found
+
+    def close(self) -> None:
+        """See `LogsReader`."""
+        with self._server.changed:
+            self._closed = True
+            self._server.tell()

@@ -1,0 +1,81 @@
+"""LangGraph's Python SDK against both gateways: every method of `assistants`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from langgraph_sdk import get_sync_client
+from langgraph_sdk.errors import NotFoundError
+
+
+@pytest.fixture
+def client(url: str) -> Any:
+    return get_sync_client(url=url)
+
+
+def test_each_graph_has_an_assistant(client: Any) -> None:
+    found = client.assistants.search(limit=100)
+    names = [row["name"] for row in found]
+    assert names == sorted(names) and {"ask", "fail", "nested", "speak"} <= set(names)
+    for row in found:
+        assert row["metadata"] == {"created_by": "system"} and row["graph_id"] == row["name"]
+        assert uuid.UUID(row["assistant_id"]).version == 5
+        assert client.assistants.get(row["assistant_id"]) == row == client.assistants.get(row["name"])
+    [ask] = client.assistants.search(graph_id="ask")
+    assert ask["name"] == "ask"
+    assert client.assistants.search(metadata={"created_by": "me"}) == []
+    assert client.assistants.search(name="ES", select=["name"]) == [{"name": "nested"}]
+    page = client.assistants.search(limit=1, offset=1, sort_by="name", sort_order="desc", response_format="object")
+    assert page["assistants"][0]["name"] == names[-2] and page["next"] == "2"
+    assert client.assistants.count() == len(names) and client.assistants.count(graph_id="ask") == 1
+    with pytest.raises(NotFoundError):
+        client.assistants.get("nobody")
+
+
+def test_the_graph_is_drawn(client: Any) -> None:
+    drawn = client.assistants.get_graph("nested")
+    assert {node["id"] for node in drawn["nodes"]} == {"__start__", "inner", "after", "__end__"}
+    assert {(edge["source"], edge["target"]) for edge in drawn["edges"]} >= {("__start__", "inner"), ("inner", "after")}
+    within = client.assistants.get_graph("nested", xray=True)
+    assert "inner:speak" in {node["id"] for node in within["nodes"]}
+    assert client.assistants.get_graph("nested", xray=1) == within
+
+
+def test_schemas_say_what_goes_in_and_out(client: Any) -> None:
+    found = client.assistants.get_schemas("speak")
+    assert found["graph_id"] == "speak"
+    for name in ("input_schema", "output_schema", "state_schema"):
+        assert set(found[name]["properties"]) == {"said", "topic"}, name
+    assert found["context_schema"] is None and found["config_schema"]["type"] == "object"
+    inner = client.assistants.get_subgraphs("nested")
+    assert list(inner) == ["inner"] and set(inner["inner"]["input_schema"]["properties"]) == {"said", "topic"}
+    assert client.assistants.get_subgraphs("nested", namespace="inner", recurse=True) == inner
+    assert client.assistants.get_subgraphs("speak") == {}
+
+
+def test_an_assistant_has_one_version(client: Any) -> None:
+    ask = client.assistants.get("ask")
+    assert client.assistants.get_versions("ask") == [ask]
+    assert client.assistants.set_latest(ask["assistant_id"], 1) == ask
+    with pytest.raises(NotFoundError):
+        client.assistants.set_latest("ask", 2)
+
+
+def test_assistants_of_clients_own_are_refused_as_not_built(client: Any) -> None:
+    for call in (
+        lambda: client.assistants.create("ask", name="mine"),
+        lambda: client.assistants.update("ask", name="mine"),
+        lambda: client.assistants.delete("ask"),
+    ):
+        with pytest.raises(Exception, match=r"501|not built"):
+            call()
+
+
+def test_what_the_server_says_of_itself(url: str) -> None:
+    assert httpx.get(f"{url}/ok").json() == {"ok": True} == httpx.get(f"{url}/live").json()
+    assert httpx.get(f"{url}/ok?check_db=1").status_code == 200 == httpx.get(f"{url}/ready").status_code
+    info = httpx.get(f"{url}/info").json()
+    assert info["name"] == "drumline" and info["without_effect"]["stream_modes"] == ["events"]
