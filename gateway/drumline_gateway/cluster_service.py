@@ -134,7 +134,17 @@ class ClusterService:
         await self._cluster.adelete(run_id, thread_id=thread)
 
     async def overview(self, runs_max: int) -> Row:
-        return await asyncio.to_thread(survey, self._cluster, runs_max=runs_max)
+        return await asyncio.to_thread(self._overview, runs_max)
+
+    def _overview(self, runs_max: int) -> Row:
+        found = survey(self._cluster, runs_max=runs_max)
+        for run in (*found["runs"], *found["failed"]):
+            try:
+                record = self._cluster.link.record(run["run_id"])
+            except (UnknownRun, InvalidRequest):  # it is deleted meanwhile, or its id does not say where it lives
+                record = {}
+            run["thread_id"] = record.get("thread", b"").decode("utf-8", "replace") or None
+        return found
 
     @property
     def store(self) -> Any:

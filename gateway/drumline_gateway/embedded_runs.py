@@ -43,7 +43,13 @@ class EmbeddedRuns:
         runs = list(reversed(self._runs.values()))
         going = [run.row | {"thread_id": run.start.thread, "open_tasks": []} for run in runs if not run.ended]
         failed = [
-            {"run_id": run.id, "graph": run.start.graph, "at_ms": run.created_ms, "error": str(run.failure)}
+            {
+                "run_id": run.id,
+                "thread_id": run.start.thread,
+                "graph": run.start.graph,
+                "at_ms": run.created_ms,
+                "error": f"{type(run.failure).__name__}: {run.failure}",
+            }
             for run in runs
             if run.status == "failed"
         ]

@@ -12,12 +12,12 @@ from drumline_gateway.cursors import BadEventId, parse_last_event_id
 from drumline_gateway.errors import HttpError, unknown
 from drumline_gateway.page_files import INDEX, PageFile, page_files
 from drumline_gateway.page_frames import MODES, RECORDED, PageFrames
-from drumline_gateway.service import Item, Wanted
+from drumline_gateway.service import Item, Row, Wanted
 from drumline_gateway.sse import frames_of
 from drumline_protocol.errors import ModeNotRecorded, UnknownRun
 
 #: runs of each kind that an overview names
-RUNS_MAX = 50
+RUNS_MAX = 30
 
 #: The page is these files and nothing else: no other host is asked, and no script or style stands in the document.
 _HEADERS = {
@@ -106,15 +106,15 @@ async def overview(ask: Ask) -> Response:
     found = await ask.service.overview(RUNS_MAX)
     if ask.filter:
         for kind in ("runs", "failed"):
-            found[kind] = [run for run in found[kind] if await _is_seen(ask, run["run_id"])]
+            found[kind] = [run for run in found[kind] if await _is_seen(ask, run)]
         found["open_runs"] = len(found["runs"])
         found["broker"], found["unusable"] = "", []
     return ask.answer(found)
 
 
-async def _is_seen(ask: Ask, run_id: str) -> bool:
-    """Whether the caller may see a run. One whose thread is not known may not be."""
+async def _is_seen(ask: Ask, run: Row) -> bool:
+    """Whether the caller may see a run, as far as was asked with `allow`."""
     try:
-        return ask.sees((await ask.service.run(run_id, None))["metadata"])
+        return ask.sees((await ask.service.run(run["run_id"], run["thread_id"]))["metadata"])
     except UnknownRun:
         return False

@@ -35,6 +35,8 @@ class PageFrames:
         """The frame of an item."""
         self._position = item.position
         data = item.data
+        if item.mode == "retracted":  # the fact says so
+            return []
         if item.mode == "facts":
             if data["fact"] == "Emitted":
                 emitter = (data["task"], data["attempt"], data["executor"])
