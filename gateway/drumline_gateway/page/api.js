@@ -34,6 +34,7 @@ export const assistants = () => ask(place("assistants", "search"), "POST", { lim
 export const schemas = (graph) => ask(place("assistants", graph, "schemas"));
 export const overview = () => ask(place("drumline", "overview"));
 export const threads = () => ask(place("threads", "search"), "POST", { limit: 30 });
+export const threadAt = (thread) => ask(place("threads", thread));
 export const runsOf = (thread) => ask(place("threads", thread, "runs"));
 export const stateOf = (thread) => ask(place("threads", thread, "state"));
 export const history = (thread) => ask(place("threads", thread, "history"), "POST", { limit: 100 });

@@ -20,6 +20,9 @@ export class StartView {
       replace(this.place, el("p", { class: "empty" }, "No graph is served: start a coordinator with an app."));
       return;
     }
+    this.fields = el("div", {});
+    replace(this.place, el("div", { class: "stack" },
+      el("form", {}, el("label", { for: "graph" }, "Graph", this.choice)), this.fields));
     replace(this.choice, found.map(({ graph_id: graph }) => el("option", { value: graph }, graph)));
     await this.#show();
   }
@@ -28,6 +31,7 @@ export class StartView {
 
   async #show() {
     const graph = this.choice.value;
+    replace(this.fields); // nobody fills a form that is about to go
     let schema = null;
     try {
       schema = (await api.schemas(graph)).input_schema;
@@ -40,8 +44,6 @@ export class StartView {
       el("label", { for: "thread" }, "Thread", el("small", {}, "the run goes on from where this thread stands"), this.thread),
     ];
     const send = (input) => this.app.start(this.thread.value.trim(), graph, { input });
-    replace(this.place, el("div", { class: "stack" },
-      el("form", {}, el("label", { for: "graph" }, "Graph", this.choice)),
-      form(made, [el("button", { class: "first", type: "submit" }, "Start")], send, about)));
+    replace(this.fields, form(made, [el("button", { class: "first", type: "submit" }, "Start")], send, about));
   }
 }

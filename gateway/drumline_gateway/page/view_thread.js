@@ -22,8 +22,10 @@ export class ThreadView {
   }
 
   async open() {
-    const [runs, states] = await Promise.all([api.runsOf(this.thread), api.history(this.thread)]);
-    this.#graph = runs[0]?.metadata?.graph_id ?? "";
+    const asked = [api.threadAt(this.thread), api.runsOf(this.thread), api.history(this.thread)];
+    const [thread, runs, states] = await Promise.all(asked);
+    const told = [thread, ...runs].map((each) => each.metadata?.graph_id);
+    this.#graph = told.find((name) => typeof name === "string") ?? "";
     replace(this.runs, table("Runs of the thread", ["run", "status", "begun"], runs.map((run) => [
       el("a", { href: link("run", this.thread, run.run_id), class: "mono" }, run.run_id), badge(run.status), timeOf(run.created_at),
     ]), "No run was on it."));
