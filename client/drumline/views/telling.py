@@ -13,8 +13,8 @@ from drumline.views.events import Errors
 from drumline.views.view import View
 from drumline_protocol import facts as f
 from drumline_protocol.codec import unbox
-from drumline_protocol.failure import Failure, rebuild
 from drumline_protocol.facts import Fact
+from drumline_protocol.failure import Failure, rebuild
 
 #: fields of each kind of fact that are told as they are
 _FIELDS: dict[type, tuple[str, ...]] = {

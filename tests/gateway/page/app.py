@@ -61,13 +61,14 @@ def report(gate: threading.Event) -> Any:
 def hostile() -> Any:
     """Markup in the names of nodes and keys, in values, messages, events, questions and errors."""
 
-    def node(state: State) -> State:
+    def node(_state: State) -> State:
         tell = get_stream_writer()
         tell({"progress": 0.5, "label": HOSTILE, "message": HOSTILE})
         tell({HOSTILE: HOSTILE})
         out = messages.start(id=HOSTILE)
         out.write(HOSTILE)
-        return {"said": [{HOSTILE: HOSTILE}, {"__proto__": {"hurt": 1}, "type": HOSTILE, "content": HOSTILE}, out.message()]}
+        posing = {"__proto__": {"hurt": 1}, "type": HOSTILE, "content": HOSTILE}
+        return {"said": [{HOSTILE: HOSTILE}, posing, out.message()]}
 
     def ask(_state: State) -> State:
         interrupt({"question": HOSTILE, HOSTILE: [HOSTILE]})

@@ -157,8 +157,9 @@ def test_all_is_reached_by_keys_and_has_a_name(page: Any, served: tuple[str, thr
     page.get_by_role("region", name="Question of review").wait_for()
     page.locator("body").press("Tab")
     reached = set()
+    where = "document.activeElement.closest('section')?.getAttribute('aria-label') ?? document.activeElement.tagName"
     for _ in range(60):
-        reached.add(page.evaluate("document.activeElement.closest('section')?.getAttribute('aria-label') ?? document.activeElement.tagName"))
+        reached.add(page.evaluate(where))
         page.keyboard.press("Tab")
     assert {"Question of review", "A", "INPUT"} <= reached
     unnamed = page.evaluate(
