@@ -334,14 +334,14 @@ def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -
         end_graph(machine, scope, Ending.BUBBLED, [command])
 
 
-def fail_task(machine: Machine, task: Task, error: Any) -> None:
+def fail_task(machine: Machine, task: Task, error: Any, executor: str = "") -> None:
     """The task, the tasks above it, and the run have failed; or all up to a node that has an error handler.
 
     Of a called `@task`: that alone, its caller is told.
     """
     error = not_cancelled(error, task.name)
     if task.caller is not None:
-        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms))
+        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, executor))
         if machine.thread is not None:
             keep_writes(machine, task, [*what_failed(task, error_text(error), handled=False), *call_of(task)])
         machine.note_end(task.scope)
@@ -350,7 +350,8 @@ def fail_task(machine: Machine, task: Task, error: Any) -> None:
     current: Task | None = task
     while current is not None:
         scope = current.scope
-        machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms))
+        by = executor if current is task else ""
+        machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms, by))
         if machine.thread is not None and scope.updates is None:
             keep_writes(machine, current, what_failed(current, error_text(error), handled=current is catcher))
         if current is catcher:

@@ -128,13 +128,14 @@ const FACTS = {
     const task = state.tasks[fact.task];
     if (!task) return state;
     const kind = fact.died ? "taken over" : "taken back";
-    return retractMessages(withTask(state, again(task, fact, kind, state.clock, state.clock)), fact.task);
+    const ms = fact.at_ms || state.clock; // a log of an older drumline does not tell when
+    return retractMessages(withTask(state, again(task, fact, kind, ms, ms)), fact.task);
   },
   TaskRetried: (state, fact) => {
     const task = state.tasks[fact.task];
     if (!task) return state;
     const told = { ...fact, reason: fact.error ? `${fact.error.error}: ${fact.error.message}` : "" };
-    return withTask(state, again(task, told, "retried", state.clock, fact.due_ms));
+    return withTask(state, again(task, told, "retried", fact.at_ms || state.clock, fact.due_ms));
   },
   TaskParked: (state, fact) => {
     const task = state.tasks[fact.task];
@@ -182,7 +183,8 @@ function ended(state, fact, status, more = {}) {
 }
 
 function again(task, fact, end, ms, nextMs) {
-  const attempts = changedLast(task.attempts, { toMs: ms, end, reason: fact.reason ?? "" });
+  const worker = fact.executor || task.worker;
+  const attempts = changedLast(task.attempts, { toMs: ms, end, worker, reason: fact.reason ?? "" });
   const attempt = fact.attempt + 1;
   return {
     ...task, status: "waiting", worker: "", attempt, note: fact.reason ?? "",

@@ -38,11 +38,11 @@ test("a run begins, runs and ends", () => {
 
 test("a worker that is lost: the attempt is marked, the next one has another worker", () => {
   const items = [started, plan(1, [["1", "a"]], 1001), emitted("1", 1, "w1"), token("m", "one "), token("m", "two"),
-    fact("AttemptRetracted", { task: "1", attempt: 1, reason: "worker w1 is gone", died: true })];
+    fact("AttemptRetracted", { task: "1", attempt: 1, reason: "worker w1 is gone", died: true, executor: "w1", at_ms: 1700 })];
   const lost = all(...items);
   assert.deepEqual([lost.tasks["1"].status, lost.tasks["1"].attempt, lost.messages["m:m"].taken], ["waiting", 2, true]);
   const more = all(...items, emitted("1", 2, "w2"), finished("1", 1900, "w2", 2));
-  assert.deepEqual(more.tasks["1"].attempts.map((one) => [one.attempt, one.worker, one.end]), [[1, "w1", "taken over"], [2, "w2", "done"]]);
+  assert.deepEqual(more.tasks["1"].attempts.map((one) => [one.attempt, one.worker, one.end, one.fromMs, one.toMs]), [[1, "w1", "taken over", 1001, 1700], [2, "w2", "done", 1700, 1900]]);
   // the second attempt said the same, which is told once: nothing was taken back
   assert.equal(more.messages["m:m"].taken, false);
   assert.equal(more.messages["m:m"].text, "one two");
@@ -51,9 +51,10 @@ test("a worker that is lost: the attempt is marked, the next one has another wor
 });
 
 test("a node that is tried again waits until it is due", () => {
-  const state = all(started, plan(1, [["1", "a"]], 1001), fact("TaskRetried", { task: "1", attempt: 1, due_ms: 3000, error: { error: "E", message: "m" } }));
+  const state = all(started, plan(1, [["1", "a"]], 1001), fact("TaskRetried", { task: "1", attempt: 1, due_ms: 3000, executor: "w9", at_ms: 1400, error: { error: "E", message: "m" } }));
   const task = state.tasks["1"];
   assert.deepEqual([task.attempt, task.note, task.attempts[0].end, task.attempts[1].fromMs], [2, "E: m", "retried", 3000]);
+  assert.deepEqual([task.attempts[0].worker, task.attempts[0].toMs, task.worker], ["w9", 1400, ""]);
 });
 
 test("nodes of graphs within graphs have the path of the drawing", () => {
