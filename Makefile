@@ -9,6 +9,9 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The oldest LangGraph that the adapter claims: OLDEST in client/drumline/langgraph/versions.py.
 OLDEST_LANGGRAPH := 1.2.0
 
+# How many processes `make test` has, each with files of its own: as many as there are cores, but no more than four.
+TEST_JOBS ?= auto --maxprocesses 4
+
 # Of `make chaos`: seconds of each round, servers and rounds with commas between, the seed of all that is drawn.
 SECONDS ?= 60
 SERVERS ?=
@@ -24,7 +27,7 @@ demo: $(VENV)/.demo  ## a broker, a coordinator, three workers as processes; end
 	$(BIN)/python examples/demo/demo.py
 
 test: $(VENV)/.dev  ## all tests but the long figures; starts the servers that it needs
-	$(BIN)/python -m pytest -q -m "not full and not field"
+	$(BIN)/python -m pytest -q -m "not full and not field" -n $(TEST_JOBS) --dist loadfile
 
 test-full: $(VENV)/.dev  ## the long figures too: 1,000 random graphs, 5,000 simulation seeds
 	DRUMLINE_FULL=1 $(BIN)/python -m pytest -q -m "" --timeout=3600

@@ -254,13 +254,14 @@ class OpenRuns:
         if own is not codec:
             codec, box = own, Boxed(box.data, own)
             shared = wire.from_row(unbox(box))
-        head, at = record.get("head", b""), record.get("head_at", b"-").decode("ascii", "replace")
+        head = record.get("head", b"")
+        at = record.get("head_at", b"").decode("ascii", "replace") if head else ""
         facts: list[Fact] = wire.decode_facts(codec, head) if head else []
         last, size = (last_fact_of(at) if head else 0), 0
         bases = bases_in(facts)
-        behind = next((fact.since for fact in facts[:2] if type(fact) is RunKept), "") or (at if head else "0-0")
+        behind = next((fact.since for fact in facts[:2] if type(fact) is RunKept), "") or (at or "0-0")
         planned: dict[tuple[str, ...], str] = {}
-        for entry in self._loader.load_log(self._partition, run_id, at):
+        for entry in self._entries_behind(run_id, at):
             if entry.first != last + 1:
                 raise DamagedRun(run_id, f"facts {last + 1} to {entry.first - 1} of its log are missing")
             found = wire.decode_facts(codec, entry.data)
@@ -304,6 +305,20 @@ class OpenRuns:
             thread=head_,
             loose=(False, "") if thread is None else thread.loose,
         )
+
+    def _entries_behind(self, run_id: str, at: str) -> list[LogEntry]:
+        """The entries of a log behind the one at which its head was made; all of them if it has none.
+
+        The head's own entry must be there: without it the run would go back to its head, and do again what it has done.
+        DamagedRun, DecodeError, NoBroker.
+        """
+        if not at:
+            return self._loader.load_log(self._partition, run_id)
+        number, epoch = last_fact_of(at), at.partition("-")[0]
+        entries = self._loader.load_log(self._partition, run_id, f"{epoch}-{number - 1}")
+        if not entries or entries[0].id != at:
+            raise DamagedRun(run_id, f"fact {number} of its log, at which its head was made, is missing")
+        return entries[1:]
 
     def read_named(self, open_run: OpenRun, message: Any) -> None:
         """Give a task's answer the large values that it names and that the machine needs. Raises NoBroker."""

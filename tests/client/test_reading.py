@@ -10,6 +10,7 @@ from tests.client.scripted import PROGRAM, Script, begun, committed, events, fin
 
 from drumline.cluster.position import Position, position_text, run_tag
 from drumline.errors import (
+    DamagedRun,
     InvalidPosition,
     LogGap,
     ModeNotRecorded,
@@ -151,6 +152,21 @@ def test_a_burst_counts_as_many_facts_as_it_has_events(script: Script) -> None:
 def test_a_reader_does_not_wait_for_a_run_that_somebody_deleted(script: Script, gone: dict[str, bool], at: int) -> None:
     script.write("r", 1, *begun(PROGRAM), planned(1, "says"))
     script.at_empty_read(at, lambda: script.forget("r", **gone))
+    script.at_empty_read(at + 20, lambda: pytest.fail("it waits on"))
+    with pytest.raises(RunExpired, match="'r'"):
+        next(script.cluster().join("r"))
+
+
+@pytest.mark.filterwarnings("ignore::drumline.errors.NoWorker")
+@pytest.mark.parametrize("at", [1, 2, 30])
+def test_a_reader_does_not_wait_for_an_end_that_stands_in_front_of_it(script: Script, at: int) -> None:
+    # Somebody deletes the log of an open run, and its coordinator ends the run: in a log that begins anew
+    def replace() -> None:
+        script.forget("r", log=True)
+        script.finish("r", 1, "failed", DamagedRun("r", "its log is gone"))
+
+    script.write("r", 1, *begun(PROGRAM), planned(1, "says"))
+    script.at_empty_read(at, replace)
     script.at_empty_read(at + 20, lambda: pytest.fail("it waits on"))
     with pytest.raises(RunExpired, match="'r'"):
         next(script.cluster().join("r"))

@@ -9,6 +9,7 @@ from tests.coordinator.test_run import START, graph
 
 from drumline_coordinator import staging
 from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, IDLE_RUN_MS
+from drumline_transport.memory_streams import Stream, parse_id
 
 BIG = "x" * (CELL_INLINE_BYTES_MAX + 1)
 
@@ -52,6 +53,35 @@ def test_a_new_owner_reads_the_head_and_not_the_whole_log(monkeypatch: pytest.Mo
     seat.settle()
     assert len(read) == 1 and read[0] < 25 < len(genuine(0, "r1"))
     assert seat.end() is None and seat.tasks()
+
+
+@pytest.mark.parametrize("gone", ["all", "the head's entry and what follows"])
+def test_a_run_whose_log_is_gone_does_not_go_back_to_its_head(monkeypatch: pytest.MonkeyPatch, gone: str) -> None:
+    # Given a run with a head, a step behind it, and a task that a worker has in hand
+    monkeypatch.setattr(staging, "HEAD_AFTER_BYTES_MIN", 4_000)
+    seat = Seat({"g": chain(40)})
+    (task,) = seat.start(input={"l": [BIG]})
+    for _ in range(30):
+        seat.say(seat.result(task))
+        seat.settle()
+        (task,) = seat.tasks()
+    pool = seat.server.pool("default").stream
+    in_hand = pool.last
+    # When somebody deletes the log, and another coordinator takes over
+    logs = seat.server.partition(0).logs
+    at = parse_id(seat.broker.load_run(0, "r1")["head_at"].decode())
+    assert logs["r1"].last > at
+    kept = [] if gone == "all" else [row for row in logs["r1"].after((0, 0)) if row[0] < at]
+    logs["r1"] = Stream()
+    for entry_id, data in kept:
+        logs["r1"].append(entry_id, data)
+    seat.lease()
+    seat.say(seat.result(task))
+    seat.settle()
+    # Then the run ends, and nothing is left that a worker would take, or a keeper look at for ever
+    end = seat.end()
+    assert end is not None and end.status == "failed"
+    assert seat.tasks() == [] and pool.get(in_hand) is None
 
 
 def test_a_run_that_cannot_go_on_leaves_nothing_that_a_commit_on_its_way_brings(seat: Seat) -> None:

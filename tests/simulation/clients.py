@@ -15,6 +15,7 @@ from drumline_protocol.ids import partition_of_run
 from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_protocol.request_digest import Asked
 from drumline_transport.memory import MemoryBroker
+from drumline_transport.memory_streams import Stream
 
 from .graphs import Subject
 
@@ -84,13 +85,23 @@ class SimClient:
         log = self.server.partitions[self.run.partition].logs.get(self.run.id)
         if log is None:  # a reader looks now and then whether there still is one
             return self.run.damaged and not self.run.ended
+        return (self._is_behind(log) or self._is_lost) and not self.run.told
+
+    def _is_behind(self, log: Stream[tuple[int, bytes]]) -> bool:
         first, _, second = self.reader.after.partition("-")
-        return log.last > (int(first), int(second)) and not self.run.told
+        return log.last > (int(first), int(second))
+
+    @property
+    def _is_lost(self) -> bool:
+        """Whether the run has ended and this reader cannot read that: the log that it was in was deleted by hand."""
+        part = self.server.partitions[self.run.partition]
+        ended = part.runs.get(self.run.id, {}).get("status", b"open") != b"open"
+        return self.run.damaged and ended and not self.run.ended and not self._is_behind(part.logs[self.run.id])
 
     def read(self) -> str:
         """Read a piece of the log; now and then over a new connection."""
         run = self.run
-        if run.damaged and run.id not in self.server.partitions[run.partition].logs:
+        if run.damaged and (run.id not in self.server.partitions[run.partition].logs or self._is_lost):
             run.ended, run.failure, run.told = True, RunExpired(run.id), True
             return "finds no log any more"
         if run.items and self.rng.random() < self.drop_reader:

@@ -17,7 +17,8 @@ class Idle:
     """Called when a read of a run's log came back empty.
 
     The first time it warns if a task waits for a worker that is not there; then, now and again, it makes sure that the
-    run still exists: a reader must not wait for ever on keys that somebody deleted.
+    run still exists: a reader must not wait for ever on keys that somebody deleted. If a coordinator ends such a run,
+    the end begins a new log, and may stand in front of where the reader is.
     """
 
     def __init__(self, link: Link, run_id: str, thread: str | None = None) -> None:
@@ -25,13 +26,17 @@ class Idle:
         self._run_id = run_id
         self._thread = thread
         self._calls = 0
+        #: the run had ended when it was looked at: its end is there to be read since then
+        self._has_ended = False
 
     def __call__(self) -> None:
         self._calls += 1
         if self._calls == 1:
             self._warn_of_missing_workers()
         elif self._calls % CHECK_EVERY == 0:
-            self._link.check_readable(self._run_id, self._thread)
+            if self._has_ended:
+                raise RunExpired(self._run_id)
+            self._has_ended = self._link.check_readable(self._run_id, self._thread)
 
     def _warn_of_missing_workers(self) -> None:
         with late_import():

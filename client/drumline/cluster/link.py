@@ -241,15 +241,17 @@ class Link:
         finally:
             log.close()
 
-    def check_readable(self, run_id: str, thread: str | None = None) -> None:
-        """RunExpired if the broker holds the run, or its log, no more."""
+    def check_readable(self, run_id: str, thread: str | None = None) -> bool:
+        """Whether the run has ended. RunExpired if the broker holds the run, or its log, no more."""
         partition = self.partition(run_id, thread)
         log = self.broker().log_reader(partition, run_id)
         try:
-            if not log.exists() or not self.broker().load_run(partition, run_id):
+            record = self.broker().load_run(partition, run_id)
+            if not record or not log.exists():
                 raise RunExpired(run_id)
         finally:
             log.close()
+        return record.get("status", b"open") not in (b"open", b"queued")
 
 
 def thread_held(request: RunRequest) -> str | None:
