@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from drumline import __version__
 from drumline.cluster import Cluster
 from drumline_gateway.ask import Ask
 from drumline_gateway.auth import Guard, Identity, Refused, cors, refuse_foreign
@@ -22,7 +23,9 @@ from drumline_gateway.bodies import read_body
 from drumline_gateway.cluster_service import ClusterService
 from drumline_gateway.errors import HttpError, status_of
 from drumline_gateway.json_values import dumps
-from drumline_gateway.routes import ROUTES, Row
+from drumline_gateway.openapi import document
+from drumline_gateway.route import Row
+from drumline_gateway.routes import ROUTES
 from drumline_gateway.served import Served
 from drumline_gateway.service import Service
 from drumline_gateway.sse import Streams
@@ -74,7 +77,7 @@ class Gateway:
     def __init__(self, service: Service, guard: Guard, streams: Streams, origins: Sequence[str]) -> None:
         self.service = service
         self.streams = streams
-        self._served = Served(service)
+        self._served = Served(service, document(__version__, ROUTES))
         self._guard = guard
         self._origins = origins
         self._opening = asyncio.Lock()
@@ -133,7 +136,9 @@ class Gateway:
         body = None
         if row.method in _WITH_BODY:
             body = await read_body(request, self._guard.caps.body_max)
-        return await row.handler(Ask(request, self.service, self._served, self._guard, self.streams, identity, body))
+        ask = Ask(request, self.service, self._served, self._guard, self.streams, identity, body)
+        found: Response = await row.handler(ask)
+        return found
 
 
 async def _told(_request: Request, error: Exception) -> Response:

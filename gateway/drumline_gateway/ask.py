@@ -55,7 +55,7 @@ class Ask:
         return matches(metadata, self.filter)
 
     def stamped(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """Metadata of what the caller makes."""
+        """Metadata of what the caller makes or changes, as the guard wants them to be."""
         return stamp(metadata, self.filter)
 
     def shown(self, metadata: Mapping[str, Any]) -> dict[str, Any]:

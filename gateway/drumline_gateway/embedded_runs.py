@@ -15,6 +15,9 @@ from drumline_protocol.new_ids import new_run_id
 #: runs that have ended and can still be read
 KEPT_MAX = 500
 
+#: how long runs that are ended with the process may take: a sync node cannot be stopped
+CLOSE_S = 2.0
+
 Drive = Callable[[EmbeddedRun], Awaitable[None]]
 
 
@@ -110,7 +113,8 @@ class EmbeddedRuns:
         tasks = [run.task for run in self._runs.values() if run.task is not None and not run.ended]
         for run in list(self._runs.values()):
             self.stop(run, "the process ends")
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_S)
 
     def _go(self, run: EmbeddedRun) -> None:
         run.status = "open"

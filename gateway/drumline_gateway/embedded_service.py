@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -182,7 +182,7 @@ class EmbeddedService:
         try:
             if thread is not None:
                 metadata = config.get("metadata") or {}
-                await asyncio.to_thread(self._book.begins, thread, run.id, start.graph, metadata, _now_ms())
+                await _surely(self._book.begins, thread, run.id, start.graph, metadata, _now_ms())
             async for part in graph.astream(
                 start.input,
                 config,
@@ -220,6 +220,16 @@ class EmbeddedService:
         stands = {"cancelled": "idle", "done": "idle"}.get(status, status)
         await asyncio.to_thread(self._book.stands, thread, stands, run.start.graph, _now_ms())
         return status
+
+
+async def _surely(call: Callable[..., Any], *args: Any) -> None:
+    """Call it in another thread. Who is cancelled waits for it all the same: else it would come later, out of order."""
+    done = asyncio.ensure_future(asyncio.to_thread(call, *args))
+    try:
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await done
+        raise
 
 
 def _now_ms() -> int:

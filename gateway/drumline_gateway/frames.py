@@ -7,14 +7,16 @@ A client asks for modes by LangGraph's names, and a reader of the run must be op
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from drumline.views.shapes import MODES
-from drumline_gateway.cursors import BEGINNING, BadEventId, Cursor, event_id
+from drumline_gateway.cursors import BEGINNING, Cursor
 from drumline_gateway.json_values import error_data, interrupt, plain
 from drumline_gateway.old_messages import OldMessages
+from drumline_gateway.placing import Frame, Placing
 from drumline_gateway.service import Item
+
+__all__ = ["Frame", "Frames", "asked_modes", "drumline_modes", "shown_config"]
 
 #: the mode that is asked for as `messages-tuple` comes under the name `messages`
 TUPLES, MESSAGES = "messages-tuple", "messages"
@@ -38,15 +40,6 @@ _TOOL_FIELDS = {
     "output": "output",
     "message": "error",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One event of a stream: `data` is any value, which is written as JSON. `id`: what `Last-Event-ID` may say."""
-
-    event: str
-    data: Any
-    id: str = ""
 
 
 def asked_modes(asked: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -85,68 +78,36 @@ class Frames:
         self._attempt = attempt
         self._asked = frozenset(asked_modes(asked))
         self._retracted = retracted
-        self._cursor = cursor
         self.modes = drumline_modes(asked)
         self._old = OldMessages() if MESSAGES in self._asked else None
-        #: the position behind which the next frames stand, and how many frames there were since
-        self._after: str | None = None
-        self._count = 0
-        #: the client's place is not reached yet: what is made until then, it has
-        self._seeking = bool(cursor.after) and self._old is not None
-        if not self._seeking:
-            self._after = cursor.after
+        # The old mode tells of messages as they have grown so far, so it must know what was before.
+        self._placing = Placing(cursor, remembers=self._old is not None)
 
     @property
     def after(self) -> str | None:
-        """Behind which position the run must be read. None: from its beginning.
-
-        The old mode `messages` tells of messages as they have grown so far, so it must know what was before.
-        """
-        return None if self._old is not None else self._cursor.after
+        """Behind which position the run must be read. None: from its beginning."""
+        return self._placing.after
 
     def begin(self) -> list[Frame]:
         """What comes before all items; nothing for a client that goes on from somewhere."""
-        if self._after is not None:
+        if self._placing.goes_on:
             return []
-        return self._placed([("metadata", {"run_id": self._run_id, "attempt": self._attempt})])
+        return self._placing.place([("metadata", {"run_id": self._run_id, "attempt": self._attempt})])
 
     def item(self, item: Item) -> list[Frame]:
         """The frames of one item."""
-        events = self._events(item)
-        return self._placed(events, item.position) if events else self._passed(item.position)
+        return self._placing.place(self._events(item), item.position)
 
     def end(self) -> list[Frame]:
         """What comes behind all items. A client that has them all gets the last frame again."""
-        if self._seeking:  # the run has no such position, so who is there has read something else
-            return self.failed(BadEventId(str(self._cursor.after)))
-        frames = self._placed(self._old.end() if self._old is not None else [])
-        return [*frames, Frame("end", None, event_id(self._after, self._count))]
+        if self._placing.lost is not None:
+            return self.failed(self._placing.lost)
+        frames = self._placing.place(self._old.end() if self._old is not None else [])
+        return [*frames, self._placing.last("end", None)]
 
     def failed(self, error: BaseException) -> list[Frame]:
         """What comes in place of `end`."""
-        return [Frame("error", error_data(error), event_id(self._after, self._count))]
-
-    # -- which frames a client has ------------------------------------------------------------------
-
-    def _placed(self, events: Sequence[tuple[str, Any]], position: str | None = None) -> list[Frame]:
-        """Frames with their ids, without those that the client has."""
-        frames: list[Frame] = []
-        for number, (event, data) in enumerate(events, 1):
-            self._count += 1
-            behind = position if number == len(events) else None
-            id_ = event_id(self._after, self._count) if behind is None else behind
-            has = self._after == self._cursor.after and self._count <= self._cursor.frames
-            if not (self._seeking or has):
-                frames.append(Frame(event, data, id_))
-        if position is not None:
-            self._passed(position)
-        return frames
-
-    def _passed(self, position: str) -> list[Frame]:
-        self._after, self._count = position, 0
-        if position == self._cursor.after:
-            self._seeking = False
-        return []
+        return [self._placing.last("error", error_data(error))]
 
     # -- what an item is ----------------------------------------------------------------------------
 

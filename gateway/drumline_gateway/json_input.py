@@ -155,7 +155,7 @@ def _message(value: Any, where: str) -> Any:
     from drumline_graph.message_forms import langchain_forms
 
     try:
-        message = langchain_forms().coerce([dict(value)])[0]
+        message: Any = langchain_forms().coerce([dict(value)])[0]
     except Exception as error:  # whatever a message class finds wrong with its fields
         raise BadValue(f"{where}: no message: {error}") from None
     if value.get("id") is None:

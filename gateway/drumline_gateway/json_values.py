@@ -1,4 +1,4 @@
-"""Any value of a run as JSON: the table of docs/gateway.md. Pure, and never raises.
+"""Any value of a run as JSON, by one table: that of `dumps`. Pure, and never raises.
 
 What is plain goes through the standard library's encoder in C, which asks `_simpler` for all else. What it refuses is
 taken apart value by value: NaN, a container inside itself, a key that is no text, half of a surrogate pair.

@@ -48,7 +48,7 @@ async def history(ask: Ask) -> Response:
     thread, graph = row["thread_id"], await graph_of(ask, row)
     if graph is None or limit == 0:
         return ask.answer([])
-    before = fields.all.get("before")
+    before: Any = fields.all.get("before")
     if isinstance(before, str):
         before = {"checkpoint_id": before}
     elif before is not None and not isinstance(before, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -100,7 +101,7 @@ async def search(ask: Ask) -> Response:
     select = fields.texts("select")
     if fields.all.get("extract"):
         raise unbuilt("extract")
-    found = await _found(ask, fields)
+    found = await _found(ask, fields, offset + limit + 1)
     page = found[offset : offset + limit]
     if offset + limit < len(found):
         ask.headers["X-Pagination-Next"] = str(offset + limit)
@@ -111,25 +112,43 @@ async def search(ask: Ask) -> Response:
 
 async def count(ask: Ask) -> Response:
     """How many threads are what the body says."""
-    return ask.answer(len(await _found(ask, ask.fields)))
+    return ask.answer(len(await _found(ask, ask.fields, SEARCHED_MAX)))
 
 
-async def _found(ask: Ask, fields: Fields) -> list[Row]:
+async def _found(ask: Ask, fields: Fields, needed: int) -> list[Row]:
+    """What a search finds, in its order; `needed` rows are enough."""
     metadata, values, ids = fields.dict("metadata"), fields.dict("values"), fields.texts("ids")
-    status = fields.choice("status", tuple(_STATUS))
+    status = _STATUS.get(fields.choice("status", tuple(_STATUS)))
     sort_by = fields.choice("sort_by", tuple(_SORTED), "updated_at")
     descends = fields.choice("sort_order", ("asc", "desc"), "desc") == "desc"
-    asked = await ask.allow(
-        "threads", "search", {"metadata": metadata, "values": values, "status": status or None, "limit": ROWS_MAX}
-    )
-    wanted = asked.get("metadata") or {}
-    rows = await ask.service.threads(_STATUS.get(status), wanted, SEARCHED_MAX)
-    rows = [row for row in rows if ask.sees(row["metadata"]) and (not ids or row["thread_id"] in ids)]
+    asked = await ask.allow("threads", "search", {"metadata": metadata, "values": values, "limit": ROWS_MAX})
+    wanted = dict(asked.get("metadata") or {})
+    is_as_it_comes = sort_by == "updated_at" and descends
+    if ids:
+        rows = [row for row in await _named(ask, ids) if status in (None, row["status"]) and _has(row, wanted)]
+    else:
+        plain_filter = {key: value for key, value in (ask.filter or {}).items() if not isinstance(value, Mapping)}
+        exact = len(plain_filter) == len(ask.filter or {})
+        enough = needed if is_as_it_comes and exact and not values else SEARCHED_MAX
+        rows = await ask.service.threads(status, {**wanted, **plain_filter}, enough)
+    rows = [row for row in rows if ask.sees(row["metadata"])]
     if values:
         rows = [row for row in rows if await _has_values(ask, row, values)]
-    if sort_by != "updated_at" or not descends:
+    if ids or not is_as_it_comes:
         rows.sort(key=lambda row: row[_SORTED[sort_by]], reverse=descends)
     return rows
+
+
+async def _named(ask: Ask, ids: list[str]) -> list[Row]:
+    rows = []
+    for thread in dict.fromkeys(ids):
+        with contextlib.suppress(UnknownThread):
+            rows.append(await ask.service.thread(checked_id("thread", thread)))
+    return rows
+
+
+def _has(row: Row, metadata: Mapping[str, Any]) -> bool:
+    return all(key in row["metadata"] and row["metadata"][key] == value for key, value in metadata.items())
 
 
 async def _has_values(ask: Ask, row: Row, values: Mapping[str, Any]) -> bool:

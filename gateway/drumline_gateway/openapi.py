@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from drumline_gateway.routes import NO, ROUTES, Row
+from drumline_gateway.route import NO, Row
 
 #: routes whose answer is a stream of events
 _STREAMS = ("/stream", "/facts")
 
 
-def document(version: str) -> dict[str, Any]:
+def document(version: str, rows: Sequence[Row]) -> dict[str, Any]:
     """An OpenAPI 3.1 document: each route that is built, with its parameters and what it answers."""
     paths: dict[str, dict[str, Any]] = {}
-    for row in ROUTES:
+    for row in rows:
         if row.built != NO:
             paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
     return {

@@ -2,33 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
-
-from starlette.responses import Response
-
 from drumline_gateway import of_assistants, of_page, of_runs, of_server, of_states, of_store, of_threads
-from drumline_gateway.ask import Ask
-
-Handler = Callable[[Ask], Awaitable[Response]]
-
-FULL, PARTIAL, NO = "full", "partial", "no"
-
-
-class Row(NamedTuple):
-    """One route. `clients` are those that call it: P Python's SDK, J JavaScript's, A Agent Chat UI, D deep-agents-ui,
-    U assistant-ui, C CopilotKit, R RemoteGraph. `built` says how much of it is there, `note` what is not.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    clients: str = ""
-    built: str = FULL
-    note: str = ""
-    #: anybody may ask: probes, and clients that look whether there is a server
-    is_open: bool = False
-
+from drumline_gateway.route import NO, PARTIAL
+from drumline_gateway.route import Row as Row
 
 _T, _R = "/threads/{thread_id}", "/threads/{thread_id}/runs/{run_id}"
 _A = "/assistants/{assistant_id}"

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from drumline_gateway.auth import refuse_reserved
 from drumline_gateway.bodies import Fields
 from drumline_gateway.errors import HttpError, bad, unbuilt
 from drumline_gateway.json_input import read_state
@@ -17,6 +18,8 @@ from drumline_protocol.threads import STRATEGIES
 _WITHOUT_EFFECT = ("webhook", "feedback_keys", "langsmith_tracer", "on_completion", "strict_resume")
 #: keys of a body that say where in a thread a run begins
 _PLACE = ("checkpoint_ns", "checkpoint_id", "checkpoint_map")
+#: keys of `configurable` that the path of a request says, and never its body
+_OF_PATH = ("thread_id", "run_id")
 _DURABILITIES = ("sync", "async", "exit")
 
 
@@ -81,8 +84,8 @@ def _stops(fields: Fields, key: str, graph: Any) -> Any:
     if given is None or given == "*":
         return given
     names = fields.texts(key)
-    strange = [] if graph is None else [name for name in names if name not in graph.nodes]
-    if strange:
+    strange = [name for name in names if graph is not None and name not in graph.nodes]
+    if graph is not None and strange:
         raise bad(f"{key} names {strange[0]!r}, and graph {graph.name!r} has no such node.")
     return names
 
@@ -98,8 +101,10 @@ def _durability(fields: Fields) -> str | None:
 
 def _read_config(fields: Fields, body: RunBody, graph: Any) -> None:
     given = Fields(fields.dict("config"), "config")
+    context = fields.dict("context")
+    refuse_reserved(context)  # it is merged into `configurable`
     configurable = dict(given.dict("configurable"))
-    for key in ("thread_id", "run_id"):  # the path says that
+    for key in _OF_PATH:
         configurable.pop(key, None)
     if "tags" in given.all:
         body.config["tags"] = given.texts("tags")
@@ -114,8 +119,8 @@ def _read_config(fields: Fields, body: RunBody, graph: Any) -> None:
         place["checkpoint_map"] = checkpoint.dict("checkpoint_map")
     if fields.text("checkpoint_id"):
         place.setdefault("checkpoint_id", fields.text("checkpoint_id"))
-    context = fields.dict("context")
-    body.config["configurable"] = {**context, **configurable, **place}
+    merged = {key: value for key, value in context.items() if key not in _OF_PATH}
+    body.config["configurable"] = {**merged, **configurable, **place}
     body.context = _context(context, configurable, graph)
 
 

@@ -19,14 +19,22 @@ _CLOSE_S = 3
 _HEADER_BYTES_MAX = 64 * 1024
 
 
-def serve(app: Any, host: str, port: int, *, grace_s: float, on_ready: Callable[[str], None]) -> None:
+def serve(
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    grace_s: float,
+    on_ready: Callable[[str], None],
+    on_leave: Callable[[], None] = lambda: None,
+) -> None:
     """Serve an app until a signal comes. `on_ready` is told the address. UsageError if the port cannot be had.
 
     From the signal on `/ready` says no; after `grace_s` the streams that are open are closed without their end, so that
-    clients come back, to another gateway.
+    clients come back, to another gateway. Then `on_leave` is called, and what is open is closed.
     """
     with _bound(host, port) as sock:
-        server = _Server(app, grace_s, lambda: on_ready(_address(sock)))
+        server = _Server(app, grace_s, lambda: on_ready(_address(sock)), on_leave)
         with stop_on_signals(server.stop):
             server.run([sock])
 
@@ -48,11 +56,12 @@ def config(app: Any) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """uvicorn, whose end is asked for from another thread."""
 
-    def __init__(self, app: Any, grace_s: float, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: Any, grace_s: float, on_ready: Callable[[], None], on_leave: Callable[[], None]) -> None:
         super().__init__(config(app))
         self._streams = app.state.gateway.streams
         self._grace_s = grace_s
         self._on_ready = on_ready
+        self._on_leave = on_leave
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @contextlib.contextmanager
@@ -78,6 +87,7 @@ class _Server(uvicorn.Server):
         try:
             await self._streams.drain(self._grace_s)
         finally:
+            self._on_leave()
             self.should_exit = True
 
 

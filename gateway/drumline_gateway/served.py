@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from drumline_gateway.errors import HttpError, unknown
@@ -16,8 +17,10 @@ _NAMES_S = 2.0
 class Served:
     """The graphs of a service."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, document: Mapping[str, Any]) -> None:
         self._service = service
+        #: the OpenAPI document
+        self.document = document
         self._names: list[str] = []
         self._asked = float("-inf")
         #: since when the gateway is there: its assistants are as old

@@ -73,66 +73,85 @@ class Service(Protocol):
 
     async def open(self) -> None:
         """Called once, on the event loop that serves."""
+        ...
 
     async def aclose(self) -> None:
         """Called once, at the end."""
+        ...
 
     async def names(self) -> Sequence[str]:
         """The graphs that are served."""
+        ...
 
     async def trouble(self) -> str:
         """Why runs would not be served now; "" if they would be."""
+        ...
 
     # -- threads --------------------------------------------------------------------------------------
 
     async def make_thread(self, thread: str, metadata: Mapping[str, Any], *, refuse: bool) -> Row:
         """Make a thread. One that is there is left as it is; ThreadExists if `refuse`."""
+        ...
 
     async def thread(self, thread: str) -> Row:
         """What is known of a thread. UnknownThread."""
+        ...
 
     async def threads(
         self, status: str | None = None, metadata: Mapping[str, Any] | None = None, limit: int | None = None
     ) -> list[Row]:
         """Threads of that status whose metadata has these items, those that changed last first."""
+        ...
 
     async def note(self, thread: str, metadata: Mapping[str, Any]) -> Row:
         """Add to the metadata of a thread. UnknownThread."""
+        ...
 
     async def delete_thread(self, thread: str) -> None:
         """Nothing of a thread is kept, nor of its runs."""
+        ...
 
     async def copy_thread(self, thread: str, to: str, metadata: Mapping[str, Any]) -> Row:
         """A new thread with the history of another one. UnknownThread."""
+        ...
 
     async def prune(self, threads: Sequence[str], strategy: Literal["keep_latest", "delete"]) -> None:
         """Keep the newest checkpoint of each of these, or nothing. ThreadBusy."""
+        ...
 
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
         """Change the state of a thread by supersteps of `StateUpdate`s; the last checkpoint's config. ThreadBusy."""
+        ...
 
     # -- runs -----------------------------------------------------------------------------------------
 
     async def start(self, start: Start) -> str:
         """Start a run; its id. ThreadBusy, UnknownGraph, InvalidRequest: it has not begun."""
+        ...
 
     async def run(self, run_id: str, thread: str | None) -> Row:
         """What is known of a run. UnknownRun."""
+        ...
 
     async def runs(self, thread: str, status: str | None = None, limit: int = 100, offset: int = 0) -> list[Row]:
         """Runs of a thread, the newest first."""
+        ...
 
     def items(self, run_id: str, thread: str | None, wanted: Wanted) -> RunItems:
         """A reader of a run. UnknownRun, InvalidPosition, LogGap, ModeNotRecorded, while it is read."""
+        ...
 
     async def result(self, run_id: str, thread: str | None) -> Any:
         """The output of a run, when it has ended. Raises what it raised."""
+        ...
 
     async def cancel(self, run_id: str, thread: str | None, *, rollback: bool) -> None:
         """Ask for the end of a run. `rollback`: what it has added to its thread is taken back. UnknownRun."""
+        ...
 
     async def delete_run(self, run_id: str, thread: str | None) -> None:
         """Nothing of a run is kept. UnknownRun."""
+        ...
 
     async def overview(self, runs_max: int) -> Row:
         """How everything stands, for all callers alike: what `drumline.cli.survey.survey` tells, and of each run its
@@ -143,3 +162,4 @@ class Service(Protocol):
     @property
     def store(self) -> Any:
         """The store that graphs get, with LangGraph's methods."""
+        ...

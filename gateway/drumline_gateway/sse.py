@@ -15,13 +15,13 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.responses import Response
 
-from drumline_gateway.frames import Frame, Frames
 from drumline_gateway.json_values import dumps
-from drumline_gateway.service import RunItems
+from drumline_gateway.placing import Frame, Raw
+from drumline_gateway.service import Item, RunItems
 from drumline_protocol.errors import NoBroker
 
 log = logging.getLogger("drumline.gateway")
@@ -47,15 +47,28 @@ _IN_NAMES: dict[int, str] = dict.fromkeys([*range(0x20), 0x85, 0x2028, 0x2029], 
 
 def frame_bytes(frame: Frame) -> bytes:
     """A frame as it goes over the wire."""
-    data = dumps(frame.data)
+    data = frame.data.encode() if isinstance(frame.data, Raw) else dumps(frame.data)
     for end, escaped in _LINE_ENDS:
         data = data.replace(end, escaped)
     name = frame.event.translate(_IN_NAMES).encode("utf-8", "replace")
     id_ = b"id: %s\n" % frame.id.encode() if frame.id else b""
-    return b"%sevent: %s\ndata: %s\n\n" % (id_, name, data)
+    event = b"event: %s\n" % name if name else b""
+    return b"%s%sdata: %s\n\n" % (id_, event, data)
 
 
-async def frames_of(items: RunItems, frames: Frames) -> AsyncIterator[Frame]:
+class Shows(Protocol):
+    """What makes frames of a run: `Frames`, and its likes for other protocols."""
+
+    def begin(self) -> list[Frame]: ...
+
+    def item(self, item: Item) -> list[Frame]: ...
+
+    def end(self) -> list[Frame]: ...
+
+    def failed(self, error: BaseException) -> list[Frame]: ...
+
+
+async def frames_of(items: RunItems, frames: Shows) -> AsyncIterator[Frame]:
     """All frames of a run: `begin`, its items, `end` or what it failed with. Closes `items`.
 
     Raises NoBroker: that is no end of the run.

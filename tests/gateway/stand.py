@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 import socket
 import threading
@@ -37,6 +38,10 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
             assert gate.wait(30)
         return {"said": ["waited"]}
 
+    async def sleep(_state: State) -> State:
+        await asyncio.Event().wait()
+        return {}
+
     def fail(_state: State) -> State:
         raise ValueError("this graph always fails")
 
@@ -69,6 +74,7 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
         "wait": graph("wait", wait),
         "slow": graph("slow", wait, speak),
         "fail": graph("fail", fail),
+        "sleep": graph("sleep", sleep),
         "nested": whole.compile(name="nested"),
         "up": graph("up", up),
     }

@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 
 from drumline_gateway import bodies
 from drumline_gateway.app import build
-from drumline_gateway.routes import NO, ROUTES
+from drumline_gateway.route import NO
+from drumline_gateway.routes import ROUTES
 
 INPUT = {"said": ["x"]}
 

@@ -38,7 +38,7 @@ def test_it_is_called_and_streamed(url: str) -> None:
     graph = remote(url, "nested")
     assert graph.invoke(INPUT)["said"] == ["x", "x", "heard 1", "heard 3"]
     assert list(graph.stream(INPUT, stream_mode="values"))[-1]["said"] == ["x", "x", "heard 1", "heard 3"]
-    found = list(graph.stream(INPUT, stream_mode=["updates", "values", "custom"]))
+    found: Any = list(graph.stream(INPUT, stream_mode=["updates", "values", "custom"]))
     assert [part.event for part in found] == ["values", "updates", "values", "updates", "values"]
     deep = list(graph.stream(INPUT, stream_mode="updates", subgraphs=True))
     assert [bool(ns) for ns, _ in deep] == [True, False, False]
@@ -77,6 +77,8 @@ def test_what_a_child_raises_is_raised(url: str) -> None:
 
 
 def test_tokens_of_a_child_come_as_messages(url: str) -> None:
-    found = list(remote(url, "chat").stream({"messages": [{"role": "user", "content": "hi"}]}, stream_mode="messages"))
+    found: Any = list(
+        remote(url, "chat").stream({"messages": [{"role": "user", "content": "hi"}]}, stream_mode="messages")
+    )
     assert "".join(chunk["content"] for chunk, _ in found) == "you said hi"
     assert {metadata["langgraph_node"] for _, metadata in found} == {"model"}

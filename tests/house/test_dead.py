@@ -32,7 +32,7 @@ FACES += tuple(
 )
 FACES += tuple(f"drumline.cache.{name}" for name in ("base", "memory", "redis", "sqlite"))
 FACES += tuple(f"drumline.store.{name}" for name in ("base", "base.batch", "base.embed", "memory", "redis", "sqlite"))
-FACES += ("drumline.store.sqlite.aio",)
+FACES += ("drumline.gateway", "drumline.store.sqlite.aio")
 #: classes that users are given without importing them
 GIVEN = (
     ("drumline.cluster.cluster", "Cluster"),
@@ -47,6 +47,7 @@ GIVEN = (
 CALLED_BY_OTHERS = {
     "_at_exit": "Python, at its end",
     "_close_all": "Python, at its end",
+    "capture_signals": "uvicorn, of its server",
     "_conforms": "type checkers: the class has all verbs of its Protocol",
     "TracedAsyncRunStream": "`drumline.cluster.opening`, by its name",
     "TracedRunStream": "`drumline.cluster.opening`, by its name",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drumline.cli.serve import exit_for_sure
 from drumline.gateway import part
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings, UsageError
@@ -22,6 +23,8 @@ log = logging.getLogger("drumline.gateway")
 
 #: where `drumline dev` keeps threads and items of the store; so does `drumline run app.py:graph --thread ID`
 FOLDER = Path(".drumline")
+#: how long a process may take to leave, once its streams are closed, whatever its nodes do
+_EXIT_S = 8.0
 
 
 def run(args: Namespace) -> int:
@@ -81,7 +84,10 @@ def _serve(args: Namespace, app: Any, graphs: Mapping[str, Any]) -> None:
         name = f"{args.command} {args.name} ready" if args.name else f"{args.command} ready"
         _say(f"{name}: {address} ({held})")
 
-    part("serve").serve(app, args.host, args.port, grace_s=args.drain_s, on_ready=ready)
+    def leave() -> None:
+        exit_for_sure(0, _EXIT_S)
+
+    part("serve").serve(app, args.host, args.port, grace_s=args.drain_s, on_ready=ready, on_leave=leave)
 
 
 def _warn_of_the_open_door(host: str, guard: Any) -> None:

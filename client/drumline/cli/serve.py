@@ -156,11 +156,11 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
         with stop_on_signals(stop):
             worker.run()
     except BaseException:
-        _exit_for_sure(1)
+        exit_for_sure(1)
         raise
     finally:
         renewer.close()
-    _exit_for_sure(0)
+    exit_for_sure(0)
     _say(f"worker {name} stopped")
 
 
@@ -175,14 +175,14 @@ def _renewer(
     return RenewerProcess(Charge(os.getpid(), kind, name, owner, url, prefix, broker.partitions, lease_ms, list(pools)))
 
 
-def _exit_for_sure(code: int) -> None:
+def exit_for_sure(code: int, grace_s: float = _EXIT_GRACE_S) -> None:
     """End soon. A node that outlived the drain sits in a thread that Python would wait for, however long."""
 
     def end() -> None:
         sys.stdout.flush()
         os._exit(code)
 
-    timer = threading.Timer(_EXIT_GRACE_S, end)
+    timer = threading.Timer(grace_s, end)
     timer.daemon = True
     timer.start()
 

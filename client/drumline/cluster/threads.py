@@ -33,6 +33,10 @@ Rows = list[dict[str, Any]]
 
 Texts = list[str]
 
+#: (thread, run) of what waits in a partition, in order
+Waiting = list[tuple[str, str]]
+Queues = dict[int, Waiting]
+
 
 class ThreadsOfCluster:
     """The threads of a cluster. Get it as `cluster.threads`."""
@@ -98,13 +102,14 @@ class ThreadsOfCluster:
         these items.
         """
         found: list[dict[str, Any]] = []
+        queues: Queues = {}
         for head in self._heads(status, graph, metadata):
             if offset > 0:
                 offset -= 1
                 continue
             if limit is not None and len(found) >= limit:
                 break
-            found.append(self._told(head))
+            found.append(self._told(head, queues))
         return found
 
     def search(self, **given: Any) -> Rows:
@@ -288,18 +293,25 @@ class ThreadsOfCluster:
             yield from ((at_ms, thread) for thread, at_ms in rows)
             start += len(rows)
 
-    def _told(self, head: ThreadHead) -> dict[str, Any]:
-        waiting, after = [], "-"
-        p = self._store.partition(head.id)
+    def _queue(self, p: int) -> Waiting:
+        waiting: Waiting = []
+        after = "-"
         while rows := self._link.broker().read_queue(p, after):
-            waiting += [row.run_id for row in rows if row.thread == head.id]
+            waiting += [(row.thread, row.run_id) for row in rows]
             after = rows[-1].id
+        return waiting
+
+    def _told(self, head: ThreadHead, queues: Queues | None = None) -> dict[str, Any]:
+        """What is told of a thread. `queues` are those that were read for others."""
+        p, queues = self._store.partition(head.id), {} if queues is None else queues
+        if p not in queues:
+            queues[p] = self._queue(p)
         return {
             "thread_id": head.id,
             "status": head.status,
             "graph": head.graph,
             "run_id": head.run,
-            "queued": waiting,
+            "queued": [run for thread, run in queues[p] if thread == head.id],
             "checkpoint_id": head.head,
             "metadata": head.metadata,
             "created_ms": head.created_ms,
