@@ -15,7 +15,8 @@ from drumline.testing import local_cluster
 from drumline_gateway.app import asgi, build
 from drumline_gateway.auth import OWNER, Guard
 from drumline_gateway.embedded_service import EmbeddedService
-from drumline_gateway.routes import ROUTES, Row
+from drumline_gateway.route import Row
+from drumline_gateway.routes import ROUTES
 
 KEYS = {"key-of-ann": "ann", "key-of-bob": "bob"}
 GUARDED = [row for row in ROUTES if not row.is_open]
