@@ -11,7 +11,7 @@ from drumline_graph.types import GraphOutput
 #: every stream mode there is
 MODES = ("values", "updates", "custom", "messages", "debug", "tasks", "checkpoints", "tools")
 
-#: one more, which is not offered to users: the facts themselves, as the gateway's page needs them (`drumline.views.telling`)
+#: one more, which is not offered to users: the facts themselves, for the gateway's page (`drumline.views.telling`)
 FACTS = "facts"
 
 Shape = Callable[[tuple[str, ...], str, Any], Any]
