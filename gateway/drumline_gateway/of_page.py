@@ -64,7 +64,7 @@ async def facts(ask: Ask) -> Response:
     items = RecordedItems(ask, row["run_id"], thread, cursor.after)
     release = ask.guard.caps.stream(ask.identity)
     return ask.streams.respond(
-        frames_of(items, PageFrames(cursor.after)),  # type: ignore[arg-type]
+        frames_of(items, PageFrames(cursor.after)),
         headers=ask.headers,
         release=release,
     )
