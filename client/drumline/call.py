@@ -93,8 +93,12 @@ def parse_call(
     """
     if control is not None and not hasattr(control, "drain_reason"):
         raise TypeError(f"control= takes a RunControl (drumline.runtime), not {control!r}")
-    if control is not None and callee.elsewhere:
-        raise FeatureNotBuilt("control=", f"calling graph {callee.name!r} on a cluster: use Cluster.drain(run_id)")
+    if control is not None and callee.elsewhere and not hasattr(control, "tell"):
+        raise FeatureNotBuilt(
+            "Another RunControl than drumline's",
+            f"calling graph {callee.name!r} on a cluster",
+            "Give control= a drumline.runtime.RunControl, or use Cluster.drain(run_id).",
+        )
     if checkpoint_during is not None:
         durability = _durability_of(checkpoint_during, durability)
     if durability is not None and durability not in DURABILITIES:

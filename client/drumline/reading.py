@@ -12,7 +12,7 @@ from typing import Any
 from drumline.views import FinalOutput, View, parse_modes
 from drumline.views.shapes import FACTS
 from drumline.views.telling import TellingView
-from drumline_graph.program import Program
+from drumline_graph.program import Node, Program
 
 VERSIONS = ("v1", "v2")
 
@@ -117,11 +117,25 @@ def mappers_of(program: Program) -> Callable[[str, str], Callable[[Any], Any] | 
     """How a view builds the input of a node: by graph path and node name."""
 
     def mapper(path: str, name: str) -> Callable[[Any], Any] | None:
-        graph = program_at(program, path)
-        node = graph.nodes.get(name) if graph is not None else None
+        node = _node_at(program, path, name)
         return node.mapper if node is not None else None
 
     return mapper
+
+
+def trace_policies_of(program: Program) -> Callable[[str, str], Any]:
+    """What tracers are to record of a node (its `TracePolicy`): by graph path and node name."""
+
+    def policy(path: str, name: str) -> Any:
+        node = _node_at(program, path, name)
+        return node.trace_policy if node is not None else None
+
+    return policy
+
+
+def _node_at(program: Program, path: str, name: str) -> Node | None:
+    graph = program_at(program, path)
+    return graph.nodes.get(name) if graph is not None else None
 
 
 def output_coercion(program: Program) -> Callable[[str, Any], Any]:

@@ -25,7 +25,7 @@ from drumline_graph.errors import GraphDrained
 from drumline_protocol.checkpoints import CALLS_FROM
 from drumline_protocol.codec import unbox
 from drumline_protocol.errors import BlobMissing, TaskLost
-from drumline_protocol.facts import AttemptRetracted, Emitted, TaskParked, TaskRetried
+from drumline_protocol.facts import AttemptRetracted, DrainRequested, Emitted, TaskParked, TaskRetried
 from drumline_protocol.limits import ATTEMPTS_MAX, BEGINNINGS_MAX, DISPATCH_WINDOW_ENTRIES_MAX
 from drumline_protocol.messages import (
     AttemptLost,
@@ -95,6 +95,8 @@ def _answered(machine: Machine, event: TaskResult | TaskError | TaskBubbled | Ta
     machine.fx.settled.append((task.id, task.attempt))
     if machine.thread is not None and machine.thread.lent:
         machine.thread.settle_lent(task.id, took=not isinstance(event, Refused) and event.took)
+    if not isinstance(event, Refused) and event.drain:
+        machine.emit(DrainRequested(event.drain))
     return task
 
 
@@ -139,7 +141,7 @@ def on_error(machine: Machine, event: TaskError) -> None:
     if event.retry_ms < 0:
         if 0 < event.unfit_answer <= len(task.answers):  # whoever is asked may answer again
             keep_answers(machine, task, list(task.answers[: event.unfit_answer - 1]))
-        fail_task(machine, task, event.error, event.executor)
+        fail_task(machine, task, event.error, event.executor, waits=event.unfit_answer != 0)
         return
     if event.answers:
         keep_answers(machine, task, [*task.answers, *event.answers])

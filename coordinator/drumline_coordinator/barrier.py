@@ -13,7 +13,7 @@ from drumline_coordinator.draining import drains
 from drumline_coordinator.handlers import resume_handler
 from drumline_coordinator.idle import idle_notices
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import Ending, end_graph, enter_child, run_start, start_writes
+from drumline_coordinator.nesting import Ending, end_graph, enter_child, fail_late, run_start, start_writes
 from drumline_coordinator.passing import commands_of
 from drumline_coordinator.resuming import due, take_up
 from drumline_coordinator.state import RUN_OPEN
@@ -55,6 +55,9 @@ def _commit(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
         return
     if scope.guarded:
         end_limit(machine, scope)
+    if scope.fails:
+        fail_late(machine, scope, done)
+        return
     if scope.asks:
         # What a called task asks its caller asks too.
         asked = {item.id: item for task in done for item in task.interrupts}

@@ -158,8 +158,10 @@ def _untracked(program: Program) -> frozenset[str]:
 
 
 def keep_writes(machine: Machine, task: Task, writes: Any) -> None:
-    """The thread keeps what a task has written, or what became of it."""
+    """The thread keeps what a task has written, or what became of it; not of a graph without checkpoints."""
     scope = task.scope
+    if not scope.lasts:
+        return
     kept = tracked_writes(scope.program, [(c, v) for c, v in unbox(writes)]) or [(NO_WRITES, None)]
     machine.save(TaskWrites(joined_ns(scope.ns), scope.checkpoint, task.id, kept, task.path))
 

@@ -38,8 +38,8 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     scope.step, scope.checkpoint = fact.step, fact.checkpoint
     scope.stop = fact.stop or scope.stop
     scope.updates = fact.updates
-    scope.leaving, scope.asks, scope.paused = (name in fact.flags for name in ("leaving", "asks", "paused"))
-    scope.resumed = "resumed" in fact.flags
+    for flag in ("leaving", "asks", "fails", "paused", "resumed"):
+        setattr(scope, flag, flag in fact.flags)
     scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
     for row in fact.tasks:
         _task_kept(state, scope, row)

@@ -124,6 +124,8 @@ def fold_failed(state: RunState, fact: TaskFailed) -> None:
     if task.status is PLANNED and not task.runs_on_worker:  # its graph could not be entered
         task.become(RUNNING)
     end(state, fact.task, FAILED).writes = []  # where its graph goes on: with its handler, or with its caller
+    if fact.waits:
+        task.error, task.scope.fails = fact.error, True
 
 
 def fold_handled(state: RunState, fact: ErrorHandled) -> None:

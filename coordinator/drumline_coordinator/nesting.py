@@ -26,7 +26,7 @@ from drumline_coordinator.resuming import due, go_on, journey, loosen_answer, re
 from drumline_coordinator.state import RunState, RunStatus
 from drumline_coordinator.step_limits import begin_limit
 from drumline_coordinator.task_ends import end_run, finish, interrupt, withdraw
-from drumline_coordinator.tasks import DONE, Scope, Task
+from drumline_coordinator.tasks import DONE, FAILED, Scope, Task
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.channels.base import MISSING
 from drumline_graph.constants import START
@@ -334,24 +334,28 @@ def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -
         end_graph(machine, scope, Ending.BUBBLED, [command])
 
 
-def fail_task(machine: Machine, task: Task, error: Any, executor: str = "") -> None:
+def fail_task(machine: Machine, task: Task, error: Any, executor: str = "", *, waits: bool = False) -> None:
     """The task, the tasks above it, and the run have failed; or all up to a node that has an error handler.
 
-    Of a called `@task`: that alone, its caller is told.
+    Of a called `@task`: that alone, its caller is told. `waits`: the siblings of the task come to their end first, so
+    that what they did with answers of their own counts.
     """
     error = not_cancelled(error, task.name)
     if task.caller is not None:
-        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, executor))
+        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, executor=executor))
         if machine.thread is not None:
             keep_writes(machine, task, [*what_failed(task, error_text(error), handled=False), *call_of(task)])
         machine.note_end(task.scope)
         return
     catcher = catcher_of(task, error)
+    if waits and catcher is None:
+        _note_failure(machine, task, error, executor)
+        return
     current: Task | None = task
     while current is not None:
         scope = current.scope
         by = executor if current is task else ""
-        machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms, by))
+        machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms, executor=by))
         if machine.thread is not None and scope.updates is None:
             keep_writes(machine, current, what_failed(current, error_text(error), handled=current is catcher))
         if current is catcher:
@@ -361,3 +365,21 @@ def fail_task(machine: Machine, task: Task, error: Any, executor: str = "") -> N
             _leave(machine, scope)
         current = scope.parent
     end_run(machine, RunStatus.FAILED, error)
+
+
+def _note_failure(machine: Machine, task: Task, error: Any, executor: str = "") -> None:
+    machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, waits=True, executor=executor))
+    if machine.thread is not None:
+        keep_writes(machine, task, what_failed(task, error_text(error), handled=False))
+    machine.note_end(task.scope)
+
+
+def fail_late(machine: Machine, scope: Scope, done: Sequence[Task]) -> None:
+    """The superstep of a graph is over, and one of its tasks has failed meanwhile: the graph fails, and those above."""
+    error = next(task.error for task in done if task.status is FAILED and task.error is not None)
+    if scope.parent is None:
+        end_run(machine, RunStatus.FAILED, error)
+        return
+    parent = scope.parent
+    _leave(machine, scope)
+    _note_failure(machine, parent, error)

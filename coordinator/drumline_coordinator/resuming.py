@@ -15,6 +15,7 @@ from drumline_coordinator.thread_run import GoingOn, ThreadRun
 from drumline_graph.constants import INTERRUPT, PUSH, START
 from drumline_graph.errors import EmptyInputError, InvalidUpdateError, UnknownInterruptError
 from drumline_graph.functional import begins_at_once
+from drumline_graph.message_ids import with_delta_ids
 from drumline_graph.program import Program
 from drumline_graph.superstep import Planned, State, plan
 from drumline_graph.types import Command
@@ -34,10 +35,14 @@ from drumline_protocol.checkpoints import (
     outcomes,
 )
 from drumline_protocol.facts import GraphKept, RunKept, TaskAnswered, TaskFinished
+from drumline_protocol.ids import task_id
 from drumline_protocol.named import names_in, resolve
 
 #: what a mapping of answers has for keys; any other value is one answer
 _ID = re.compile(r"[0-9a-f]{32}")
+
+#: in place of the path of a task, where a `Command` that was given as input writes messages without ids
+_COMMAND = "command"
 
 
 def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved, task: str = "") -> Scope:
@@ -47,7 +52,7 @@ def restore(machine: Machine, scope_ns: tuple[str, ...], path: str, saved: Saved
     top = max(checkpoint.versions.values(), default=0)
     if scope_ns == state.root_ns:
         version = top if thread is None else max(top, thread.version)
-        machine.emit(RunKept(version, (), {}, 0, checkpoint=newest))
+        machine.emit(RunKept(version, (), {}, 0, checkpoint=newest, drain=state.drain))
     kept = checkpoint.kept
     step = checkpoint.step
     machine.emit(
@@ -199,7 +204,8 @@ def _said(
         thread.answers = _answers(thread, resume, sorted(waiting), is_strict=is_strict, is_halted=is_halted)
         if waiting and not is_map_of_answers(resume):
             thread.single = next(iter(thread.answers))
-    writes = command_writes(machine.program, command)
+    said_by = task_id(machine.id, machine.state.root_ns, 0, _COMMAND)
+    writes = with_delta_ids(machine.program, said_by, command_writes(machine.program, command))
     if not writes and resume is None:
         raise EmptyInputError("Received an empty Command: give it resume=, update= or goto=.")
     return writes
@@ -227,7 +233,7 @@ def _answers(
         unknown = sorted(resume.keys() - set(waiting))
         if is_strict and unknown:
             raise UnknownInterruptError(
-                f"No question {unknown[0]} waits for an answer: {_why_not(thread, unknown[0])}. "
+                f"Unknown or already-consumed interrupt: {unknown[0]}: {_why_not(thread, unknown[0])}. "
                 f"Waiting: {', '.join(waiting) or 'none'}.",
                 reason="not_pending",
                 interrupt_ids=unknown,
@@ -256,7 +262,7 @@ def single_answer(thread: ThreadRun, task: str) -> str | None:
 
 def _why_not(thread: ThreadRun, question: str) -> str:
     run = thread.answered.get(question)
-    return "it is unknown, or was answered already" if run is None else f"it was answered already, by run {run}"
+    return "nobody asks it, or it was answered long ago" if run is None else f"it was answered already, by run {run}"
 
 
 def loosen_answer(thread: ThreadRun, asked: str | None, pending: Sequence[PendingWrite]) -> None:

@@ -40,7 +40,7 @@ from drumline_coordinator.updating import begin_update
 from drumline_graph.types import StateUpdates
 from drumline_protocol.checkpoints import joined_ns
 from drumline_protocol.errors import RunCancelled
-from drumline_protocol.facts import RunKept, RunStarted
+from drumline_protocol.facts import DrainRequested, RunKept, RunStarted
 from drumline_protocol.messages import (
     AttemptLost,
     CancelRun,
@@ -125,6 +125,8 @@ def _on_request(machine: Machine, request: RunRequest) -> None:
             ns=machine.state.root_ns,
         )
     )
+    if request.drain:
+        machine.emit(DrainRequested(request.drain))
     thread, root_ns = machine.thread, machine.state.root_ns
     saved = None if thread is None else thread.saved.pop(joined_ns(root_ns), None)
     if saved is None and thread is not None and request.input is not None:

@@ -88,7 +88,7 @@ class Unusual:
     tries: int = 1
     #: when its node is tried again; 0: never
     due_ms: float = 0.0
-    #: of an error handler: the node that failed, and its error
+    #: of an error handler: the node that failed, and its error; of a task that has failed while its siblings go on: why
     failed: str = ""
     error: Any = None
     #: how many graphs its tries have called
@@ -229,6 +229,7 @@ class Scope:
     __slots__ = (
         "asks",
         "checkpoint",
+        "fails",
         "guarded",
         "keeps_output",
         "kept",
@@ -276,6 +277,8 @@ class Scope:
         self.leaving = False
         #: a task asks the caller; its siblings come to their end first
         self.asks = False
+        #: a task has failed; its siblings come to their end first
+        self.fails = False
         #: all tasks have ended, some of them with a question
         self.paused = False
         #: its state is changed from outside: the updates behind those of the open superstep; None: it runs

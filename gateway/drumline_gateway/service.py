@@ -156,6 +156,7 @@ class Service(Protocol):
     async def overview(self, runs_max: int) -> Row:
         """How everything stands, for all callers alike: what `drumline.cli.survey.survey` tells, and of each run its
         `thread_id` (None: it is on none)."""
+        ...
 
     # -- the store ------------------------------------------------------------------------------------
 

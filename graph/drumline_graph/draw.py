@@ -6,13 +6,13 @@ leads to END; dashed edges are conditional and carry the router's value as label
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from drumline_graph.channels.barrier import Barrier
-from drumline_graph.constants import BRANCH_PREFIX, END, START
+from drumline_graph.constants import END, START
 from drumline_graph.drawing import DrawnEdge, DrawnNode
+from drumline_graph.drawn_edges import drawn_edges
 from drumline_graph.mermaid import mermaid_text
 from drumline_graph.program import Node, Program
 
@@ -75,10 +75,7 @@ class DrawableGraph:
         for node in self.nodes.values():
             item: dict[str, Any] = {"id": node.id}
             if node.name != END:
-                item |= {
-                    "type": "runnable",
-                    "data": {"id": ["drumline", "Node"], "name": node.name},
-                }
+                item |= {"type": "runnable", "data": {"id": list(node.kind), "name": node.id}}
             if node.metadata:
                 item["metadata"] = dict(node.metadata)
             nodes.append(item)
@@ -99,89 +96,50 @@ def drawn_alone(name: str) -> DrawableGraph:
     return DrawableGraph(nodes, [DrawnEdge(START, name), DrawnEdge(name, END)])
 
 
-def drawable(program: Program, xray: int | bool = False) -> DrawableGraph:
-    """The drawing of a program. `xray=True` opens subgraphs at every depth, a number so many levels."""
+def drawable(program: Program, xray: int | bool = False, within: tuple[Program, ...] = ()) -> DrawableGraph:
+    """The drawing of a program. `xray=True` opens subgraphs at every depth, a number so many levels.
+
+    A graph that a node's code calls is opened too, as far as that shows, but not within itself: `within` has those
+    around it.
+    """
     graph = DrawableGraph({START: DrawnNode(START, START)})
     for node in program.nodes.values():
-        graph.nodes[node.name] = DrawnNode(node.name, node.name, _metadata(node))
-    graph.edges = _edges(program)
+        graph.nodes[node.name] = DrawnNode(node.name, node.name, _metadata(node, program), kind=_kind(node))
+    graph.edges = drawn_edges(program)
     if any(edge.target == END for edge in graph.edges):
         graph.nodes[END] = DrawnNode(END, END)
     if xray:
         deeper = xray if xray is True else xray - 1
         for node in program.nodes.values():
-            if node.subprogram is not None:
-                _open(graph, node.name, drawable(node.subprogram, deeper))
+            inner = node.subprogram or getattr(node.called, "program", None)
+            if inner is not None and inner not in within:
+                _open(graph, node.name, drawable(inner, deeper, (*within, program)))
     return graph
 
 
-def _metadata(node: Node) -> dict[str, Any] | None:
+def _metadata(node: Node, program: Program) -> dict[str, Any] | None:
+    """What the node was given, and in LangGraph's words what else is to be seen: deferral, breakpoints, tools."""
     metadata = dict(node.metadata or {})
     if node.defer:
         metadata["defer"] = True
+    stops = [
+        word for word, names in (("before", program.stops_before), ("after", program.stops_after)) if node.name in names
+    ]
+    if stops:
+        metadata["__interrupt"] = ",".join(stops)
+    tools = getattr(node.action, "tools_by_name", None)
+    if isinstance(tools, Mapping) and tools:
+        metadata["__tools"] = list(tools)
     return metadata or None
 
 
-def _edges(program: Program) -> list[DrawnEdge]:
-    outgoing, order = _walk(program)
-    edges = sorted(
-        (edge for found in outgoing.values() for edge in found.values()),
-        key=lambda edge: (edge.source, edge.target),
-    )
-    leaves = sorted(name for name in order if name != START and not outgoing[name])
-    edges += [DrawnEdge(name, END) for name in leaves]
-    if not any(edge.target == END for edge in edges):
-        # Every path goes round: show that the last node reached may still be where a run ends.
-        edges.append(DrawnEdge(order[-1], END, conditional=True))
-    return edges
-
-
-def _walk(program: Program) -> tuple[dict[str, dict[str, DrawnEdge]], list[str]]:
-    """Edges by source of all nodes that a run can reach, and those nodes in order of first reach."""
-    joins = list(_list_edges(program))
-    outgoing: dict[str, dict[str, DrawnEdge]] = {}
-    order: list[str] = []
-    queue = [START]
-    while queue:
-        name = queue.pop(0)
-        if name in outgoing:
-            continue
-        order.append(name)
-        outgoing[name] = _direct(program, name)
-        for sources, target in joins:
-            if name in sources and outgoing.keys() >= sources:
-                for source in sources:
-                    outgoing[source].setdefault(target, DrawnEdge(source, target))
-                queue.append(target)
-        queue += [target for target in outgoing[name] if target != END]
-    return outgoing, order
-
-
-def _list_edges(program: Program) -> Iterator[tuple[frozenset[str], str]]:
-    """List edges as (sources, target) pairs; those into END are none, because nothing waits there."""
-    for name in program.joins:
-        channel = program.channels[name]
-        assert isinstance(channel, Barrier)
-        for target in program.trigger_to_nodes.get(name, ()):
-            yield channel.names, target
-
-
-def _direct(program: Program, name: str) -> dict[str, DrawnEdge]:
-    node = program.start if name == START else program.nodes[name]
-    found: dict[str, DrawnEdge] = {}
-    for branch in node.branches:
-        for value, target in (branch.ends or {}).items():
-            label = None if value == target else str(value)
-            found.setdefault(target, DrawnEdge(name, target, label, True))
-    for target in node.ends:
-        label = node.ends[target] if isinstance(node.ends, Mapping) else None
-        label = None if label == target else label
-        found.setdefault(target, DrawnEdge(name, target, label, True))
-    for channel, _ in node.edges:
-        if channel.startswith(BRANCH_PREFIX):
-            target = channel[len(BRANCH_PREFIX) :]
-            found.setdefault(target, DrawnEdge(name, target))
-    return found
+def _kind(node: Node) -> tuple[str, ...]:
+    """The class of a node, as LangChain's JSON has it: a Runnable that can be written down says it itself."""
+    if node.subprogram is not None:
+        return ("drumline", "graph", "state", "CompiledStateGraph")
+    own = getattr(type(node.action), "lc_id", None)
+    parts: Any = own() if callable(own) else ("drumline", "Node")
+    return tuple(parts)
 
 
 def _open(graph: DrawableGraph, name: str, inner: DrawableGraph) -> None:
@@ -205,7 +163,7 @@ def _open(graph: DrawableGraph, name: str, inner: DrawableGraph) -> None:
     del graph.nodes[name]
     for node in inner.nodes.values():
         inner_id = f"{name}:{node.id}"
-        graph.nodes[inner_id] = DrawnNode(inner_id, node.name, node.metadata)
+        graph.nodes[inner_id] = replace(node, id=inner_id)
     graph.edges = [
         edge.copy(
             source=f"{name}:{leave.id}" if edge.source == name else edge.source,

@@ -15,6 +15,8 @@ class DrawnNode:
     metadata: dict[str, Any] | None = None
     data: Any = None
     """Nothing: drawings of LangChain's chains, into which this one is put, hold a Runnable here."""
+    kind: tuple[str, ...] = ("drumline", "Node")
+    """The class of the node, as JSON has it."""
 
     def copy(self, *, id: str) -> DrawnNode:
         """The same node under another id."""

@@ -302,8 +302,11 @@ def _raised_cancelled(what: str, name: str) -> str:
     )
 
 
-class UnknownInterruptError(DrumlineError):
-    """A resume value names an interrupt that is not waiting for an answer."""
+class UnknownInterruptError(DrumlineError, RuntimeError):
+    """A resume value names an interrupt that is not waiting for an answer, or none where several wait.
+
+    A RuntimeError too: where LangGraph does not ask strictly, that is what one answer to several questions raises.
+    """
 
     def __init__(
         self,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from drumline_graph.drawing import DrawnEdge, DrawnNode
 
 WORDS_PER_LABEL_LINE = 9
 _MARKDOWN = ("*", "_", "`")
+_SPECIAL = re.compile(r'[#\[\](){}"<>|]')
 _STYLES = (
     "\tclassDef default fill:#f2f0ff,line-height:1.2\n\tclassDef first fill-opacity:0\n\tclassDef last fill:#bfb6fc\n"
 )
@@ -85,11 +87,26 @@ def _node(node: DrawnNode, mark: str | None) -> str:
     label = node.name.split(":")[-1]
     if label.startswith(_MARKDOWN) and label.endswith(_MARKDOWN):
         label = f"<p>{label}</p>"
-    if node.metadata:
-        pairs = "\n".join(f"{key} = {value}" for key, value in node.metadata.items())
+    lines = [f"{key} = {text}" for key, value in (node.metadata or {}).items() if (text := _shown(value)) is not None]
+    if lines:
+        pairs = "\n".join(map(_escaped, lines))
         label += f"<hr/><small><em>{pairs}</em></small>"
     shape = f"({label})" if mark is None else f"([{label}]):::{mark}"
     return f"\t{_safe(node.id)}{shape}\n"
+
+
+def _shown(value: Any) -> str | None:
+    """A value of metadata as text: a scalar, or some of them; None for anything else, which is left out."""
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if not isinstance(value, (list, tuple, set)) or not all(isinstance(item, (str, int, float)) for item in value):
+        return None
+    return ", ".join(sorted(map(str, value)) if isinstance(value, set) else map(str, value))
+
+
+def _escaped(text: str) -> str:
+    """Text without what would end a label, as Mermaid's entities."""
+    return _SPECIAL.sub(lambda found: "#quot;" if found.group() == '"' else f"#{ord(found.group())};", text)
 
 
 def _edge(edge: DrawnEdge) -> str:

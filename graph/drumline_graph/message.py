@@ -46,7 +46,7 @@ def add_messages(left: Any = None, right: Any = None, *, format: MessageFormat |
         return merged
     if format == "langchain-openai":
         return forms.as_openai(merged)
-    raise ValueError(f"Unknown format {format!r}. The only one is 'langchain-openai'.")
+    raise ValueError(f"Unrecognized format={format!r}. The only one is 'langchain-openai'.")
 
 
 def _formatted(format: MessageFormat | None) -> Callable[[Any, Any], Any]:

@@ -82,6 +82,34 @@ def graph_called_by(action: Any) -> Any:
     return None
 
 
+def forms_in(function: Any) -> Iterator[Any]:
+    """What a function that asks with `interrupt(..., response_schema=X)` names: `X` is among it, and so is all else.
+
+    Its answer is an `X`, of which the schema of the state may say nothing.
+    """
+    plain = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
+    code = getattr(plain, "__code__", None)
+    if code is None or not any(_FORM in part for part in _constants_in(code) if isinstance(part, tuple)):
+        return
+    known = {**getattr(plain, "__globals__", {}), **closed_over(plain)}
+    inner = [part for part in _constants_in(code) if isinstance(part, CodeType)]
+    for name in dict.fromkeys(name for part in (code, *inner) for name in (*part.co_names, *part.co_freevars)):
+        yield known.get(name)
+    yield from _chains_in(function)
+
+
+#: the keyword of `interrupt` that says what form the answer has
+_FORM = "response_schema"
+
+
+def _constants_in(code: CodeType) -> Iterator[Any]:
+    """The constants of some code, those of functions in it too. Names of keyword arguments are a tuple among them."""
+    for part in code.co_consts:
+        yield part
+        if isinstance(part, CodeType):
+            yield from _constants_in(part)
+
+
 def is_graph(value: Any) -> bool:
     """Whether it is a compiled graph. A mock has any attribute, but none of these classes."""
     program = getattr(value, "program", None) if hasattr(value, "get_subgraphs") else None

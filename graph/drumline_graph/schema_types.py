@@ -1,9 +1,9 @@
 """Which classes a program names: the codec's closed table of what may be rebuilt from bytes.
 
-Walked are the state, input, output and context schemas, those of nodes and routers, and all annotations of their
-functions and tools, in subgraphs too: through generics, unions, `Annotated`, aliases (`type X = ...`), NewTypes, base
-models and fields. A name that cannot be found costs only itself (`annotations`), and is looked for again when a value
-comes (`ClassFinder`).
+Walked are the state, input, output and context schemas, those of nodes and routers, all annotations of their functions
+and tools, and the forms of the answers that these ask for, in subgraphs too: through generics, unions, `Annotated`,
+aliases (`type X = ...`), NewTypes, base models and fields. A name that cannot be found costs only itself
+(`annotations`), and is looked for again when a value comes (`ClassFinder`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, Protocol, get_args
 
 from drumline_graph.annotations import hints_of, inner_of, is_unresolved
 from drumline_graph.channels.base import Channel
+from drumline_graph.node_code import forms_in
 from drumline_graph.schema import is_pydantic
 
 _PLAIN = (str, bytes, int, float, complex, type(None), type(Ellipsis))
@@ -80,9 +81,12 @@ def named_by(program: NamesClasses) -> Named:
 
 
 def _of_code(program: NamesClasses) -> Iterable[Any]:
-    """Annotations of the functions and tools of nodes and routers: a Send's argument, what a node returns."""
+    """Annotations of the functions and tools of nodes and routers: a Send's argument, what a node returns; and in which
+    form they ask for answers.
+    """
     for function in program.functions():
         yield from hints_of(inspect.unwrap(function)).values()
+        yield from filter(is_data_class, forms_in(function))
     yield from program.tool_schemas()
 
 

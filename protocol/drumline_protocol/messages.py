@@ -73,6 +73,8 @@ class RunRequest:
     stops_after: tuple[str, ...] = ()
     #: the run whose node asks and waits: it holds the thread that `config` names, so this one is on none
     within: str = ""
+    #: why the run is to stop before its first superstep; "": it is not
+    drain: str = ""
 
 
 @dataclass(slots=True)
@@ -136,6 +138,8 @@ class TaskResult:
     rows: list[bytes] = field(default_factory=list)
     #: a cache had them: the node did not run
     cached: bool = False
+    #: why its code has asked the run to stop (`Runtime.control`); "": it has not
+    drain: str = ""
     #: in the coordinator: what it has read of the large values that `writes` names, by the names of their blobs
     values: dict[str, Any] | None = None
 
@@ -161,8 +165,10 @@ class TaskError:
     called: int = 0
     #: of a node that is tried again: as in `TaskInterrupt`
     answers: list[Any] = field(default_factory=list)
-    #: which of the task's answers had not the form that was asked for, from 1 on; 0: none
+    #: which of the task's answers had not the form that was asked for, from 1 on; 0: none; -1: one of a called graph
     unfit_answer: int = 0
+    #: as in `TaskResult`
+    drain: str = ""
 
 
 @dataclass(slots=True)
@@ -179,6 +185,8 @@ class TaskBubbled:
     #: as in `TaskResult`
     took: bool = False
     rows: list[bytes] = field(default_factory=list)
+    #: as in `TaskResult`
+    drain: str = ""
     values: dict[str, Any] | None = None
 
 
@@ -201,6 +209,8 @@ class TaskInterrupt:
     rows: list[bytes] = field(default_factory=list)
     #: as in `TaskResult`
     took: bool = False
+    #: as in `TaskResult`
+    drain: str = ""
 
 
 @dataclass(slots=True)

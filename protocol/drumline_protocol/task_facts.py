@@ -45,13 +45,17 @@ class TaskFinished:
 
 @dataclass(slots=True)
 class TaskFailed:
-    """A task failed for good. `error` is an exception (embedded) or a `Failure` (cluster)."""
+    """A task failed for good. `error` is an exception (embedded) or a `Failure` (cluster).
+
+    `waits`: an answer has not the form that was asked for; the run fails when the siblings of the task have ended.
+    """
 
     ns: Namespace
     task: str
     attempt: int
     error: Any
     at_ms: float
+    waits: bool = False
     executor: str = ""
 
 

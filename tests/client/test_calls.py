@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from langgraph.runtime import RunControl as TheirControl
 from tests.client.graphs import GRAPHS
 from tests.client.scripted import Script
 from tests.inside import Inside
@@ -18,7 +19,6 @@ from drumline.call import Callee, parse_call
 from drumline.cluster.threads import ThreadsOfCluster
 from drumline.errors import NoCoordinator
 from drumline.graph.state import CompiledStateGraph
-from drumline.runtime import RunControl
 from drumline_graph.errors import FeatureNotBuilt
 from drumline_graph.warnings import DrumlineWarning
 
@@ -77,9 +77,11 @@ def test_what_cannot_be_is_refused_alike(
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("face", sorted(set(FACES) - {"embedded"}))
-def test_a_cluster_takes_no_control(faces: Faces, script: Script, face: str, call: Callable[..., Any]) -> None:
-    with pytest.raises(FeatureNotBuilt, match=r"control=.*Cluster\.drain"):
-        call(faces[face], control=RunControl())
+def test_a_cluster_takes_no_control_of_langgraphs(
+    faces: Faces, script: Script, face: str, call: Callable[..., Any]
+) -> None:
+    with pytest.raises(FeatureNotBuilt, match=r"RunControl.*Cluster\.drain"):
+        call(faces[face], control=TheirControl())
     assert not script.opened
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import pytest
+from langchain_core.runnables import RunnableLambda
 from langgraph.graph import StateGraph as LangStateGraph
 from langgraph.types import Command as TheirCommand
 from typing_extensions import TypedDict
@@ -120,7 +122,20 @@ def small_subgraph(graph: Any, wrap: Any, new: Any, _: Any) -> Any:
     return graph.add_edge("sub", "z")
 
 
+def deferred(graph: Any, *_: Any) -> Any:
+    """`z` waits for `y` too, which nothing leads from to it."""
+    letters(graph, "axyk").add_node("z", node, defer=True).add_node("j", node, defer=True)
+    graph.add_edge(START, "a").add_edge("a", "x").add_edge("x", "y").add_edge("a", "z").add_edge("z", "k")
+    return graph.add_edge(["a", "x"], "j")
+
+
+def deferred_in_a_loop(graph: Any, *_: Any) -> Any:
+    letters(graph, "ab").add_node("z", node, defer=True).add_edge(START, "a").add_edge("a", "b").add_edge("a", "z")
+    return graph.add_conditional_edges("b", node, ["a", "z"])
+
+
 BUILDS = [
+    deferred, deferred_in_a_loop,
     everything, chain, loop, agent, fan, start_router, long_label, unreachable, destinations,
     same_target, subgraph, small_subgraph, loops,
 ]  # fmt: skip
@@ -139,9 +154,74 @@ def test_plain_text_and_json_are_langgraphs(build: Any, xray: bool) -> None:
     assert mine.draw_mermaid(with_styles=False) == other.draw_mermaid(with_styles=False)
     mine_json, other_json = mine.to_json(), other.to_json()
     assert mine_json["edges"] == other_json["edges"]
-    assert [n["id"] for n in mine_json["nodes"]] == [n["id"] for n in other_json["nodes"]]
+    assert list(map(_shown, mine_json["nodes"])) == list(map(_shown, other_json["nodes"]))
     assert list(mine.nodes) == list(other.nodes)
     assert mine.edges == other.edges
+
+
+def _shown(drawn: Any) -> Any:
+    """A node of the JSON without the class of it."""
+    return {**drawn, **({"data": drawn["data"]["name"]} if "data" in drawn else {})}
+
+
+def test_a_drawing_shows_what_stops_and_which_tools_there_are() -> None:
+    class Tools(RunnableLambda[Any, Any]):
+        tools_by_name: dict[str, Any] = {"search": node, "pay": node}  # noqa: RUF012 - as ToolNode has it
+
+    def build(new: Any) -> Any:
+        graph = (
+            letters(new(State), "abc")
+            .add_node("tools", Tools(node), metadata={"a": ("#1", 2), "b": {}, "c": "<x>"})
+            .add_node("late", node, defer=True)
+        )
+        graph.add_edge(START, "a").add_edge("a", "b").add_edge("b", "c").add_edge("c", "tools").add_edge("c", "late")
+        return graph
+
+    before, after = ("a", "b"), ("b", "late")
+    program = replace(build(StateGraph).compile(), stops_before=before, stops_after=after)
+    compiled = build(LangStateGraph).compile(interrupt_before=[*before], interrupt_after=[*after])
+    mine, other = drawable(program), compiled.get_graph()
+    assert {id_: drawn.metadata for id_, drawn in mine.nodes.items()} == {
+        id_: drawn.metadata for id_, drawn in other.nodes.items()
+    }
+    assert mine.draw_mermaid() == other.draw_mermaid()
+
+
+def test_the_json_of_a_runnable_names_its_class() -> None:
+    def build(new: Any) -> Any:
+        return new(State).add_node("chain", RunnableLambda(node) | RunnableLambda(node)).add_edge(START, "chain")
+
+    mine, other = drawable(build(StateGraph).compile()), build(LangStateGraph).compile().get_graph()
+    assert mine.to_json()["nodes"][1] == other.to_json()["nodes"][1]
+
+
+def test_xray_opens_a_graph_that_a_node_calls() -> None:
+    from drumline.graph import StateGraph as Ours
+
+    def build(new: Any) -> Any:
+        inner = letters(new(State), "pq").add_edge(START, "p").add_edge("p", "q").compile()
+
+        def calls(state: Any) -> Any:
+            return inner.invoke(state)
+
+        return letters(new(State), "z").add_node(calls).add_edge(START, "calls").add_edge("calls", "z").compile()
+
+    mine, other = build(Ours), build(LangStateGraph)
+    for xray in (False, 1, True):
+        assert mine.get_graph(xray=xray).draw_mermaid() == other.get_graph(xray=xray).draw_mermaid()
+
+
+def test_xray_of_a_graph_that_calls_itself_has_an_end() -> None:
+    from drumline.graph import StateGraph as Ours
+
+    graph: Any = None
+
+    def calls(state: Any) -> Any:
+        return graph.invoke(state)
+
+    graph = Ours(State).add_node(calls).add_edge(START, "calls").compile()
+    outer = Ours(State).add_node("graph", lambda state: graph.invoke(state)).add_edge(START, "graph").compile()
+    assert "graph:calls" in outer.get_graph(xray=True).nodes
 
 
 def test_xray_depth() -> None:

@@ -81,7 +81,7 @@ def test_format_and_partial_form() -> None:
     write = {"role": "user", "content": [image], "id": "1"}
     reducer, their_reducer = (f(format="langchain-openai") for f in (add_messages, their_add_messages))  # type: ignore[call-arg]
     assert reducer([], [write])[0].content == their_reducer([], [write])[0].content  # type: ignore[operator]
-    with pytest.raises(ValueError, match="Unknown format"):
+    with pytest.raises(ValueError, match="Unrecognized format="):
         add_messages([], [], format="other")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="both sides, got only left"):
         add_messages([])

@@ -82,7 +82,7 @@ FACTS: list[Any] = [
     f.Emitted(TASK, 1, 0, "", [(f.CUSTOM, 1, None)]),
     f.TaskFinished((), TASK, 1, WORKER, CODEC.box([list(pair) for pair in WRITES]), 3),
     f.TaskFinished((), TASK, 1, "", [list(pair) for pair in WRITES], 3.0),
-    f.TaskFailed((), TASK, 1, FAILURE, 3.0, WORKER),
+    f.TaskFailed((), TASK, 1, FAILURE, 3.0, True, WORKER),
     f.TaskInterrupted((), TASK, 1, [Interrupt("sure?", "id")], 3.0, WORKER),
     f.TaskLeft(NS, TASK),
     f.TaskCalled(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Optional, Union
 
 import pytest
 from langchain_core.output_parsers import StrOutputParser
@@ -18,7 +19,7 @@ from langchain_core.runnables import (
     RunnablePassthrough,
     RunnableSequence,
 )
-from tests.differential.engines import DRUMLINE, LANGGRAPH
+from tests.differential.engines import DRUMLINE, LANGGRAPH, Engine
 from tests.inside import Inside
 from tests.runnables.graphs import State, failing, small
 from typing_extensions import NotRequired, TypedDict
@@ -203,6 +204,28 @@ def test_the_schema_of_a_typed_dict_of_the_standard_library() -> None:
     builder.add_edge(DRUMLINE.START, "a")
     schema = builder.compile().get_input_jsonschema()
     assert schema["properties"]["n"]["type"] == "integer" and schema["required"] == ["n"]
+
+
+@dataclass
+class Fields:
+    must: str
+    given: Any
+    none: int | None
+    old: Optional[int]  # noqa: UP045 - the older form
+    within: Annotated[float | None, "told"]
+    deeper: Union[int, Annotated[str | None, "told"]]  # noqa: UP007 - the older form
+    value: str = "x"
+    made: list[int] = field(default_factory=lambda: [1])
+
+
+def test_fields_that_take_none_may_be_left_out() -> None:
+    def build(e: Engine) -> Any:
+        return e.StateGraph(Fields).add_node("n", lambda _: None).add_edge(e.START, "n").compile()
+
+    ours, theirs = build(DRUMLINE), build(LANGGRAPH)
+    assert ours.get_input_jsonschema() == theirs.get_input_jsonschema()
+    assert ours.get_output_jsonschema() == theirs.get_output_jsonschema()
+    assert ours.get_input_jsonschema()["required"] == ["must", "given"]
 
 
 def test_a_chain_draws_the_graph_in_it() -> None:

@@ -88,6 +88,52 @@ def test_an_answer_of_another_form_on_a_cluster() -> None:
         assert graph.invoke(DRUMLINE.Command(resume={"yes": True}), CONFIG) == {"log": ["me", True]}
 
 
+class Line(BaseModel):
+    amount: int
+
+
+class Bill(BaseModel):
+    lines: list[Line]
+
+
+class Loose(TypedDict):
+    """What the answer is made of only the question says."""
+
+    answer: Any
+
+
+def asks_for(e: Engine, form: Any, *, deep: bool) -> Any:
+    """A graph that keeps the answer as the form that it asks for; `deep`: the question stands in a function within."""
+
+    def node(_state: Loose) -> Loose:
+        if deep:
+            return {"answer": (lambda: e.interrupt("bill?", response_schema=Bill))()}
+        return {"answer": e.interrupt("bill?", response_schema=form)}
+
+    def look(state: Loose) -> Loose:
+        return {"answer": [state["answer"], state["answer"].lines[0].amount]}
+
+    nodes = e.StateGraph(Loose).add_node("node", node).add_node("look", look).add_edge(e.START, "node")
+    return nodes.add_edge("node", "look")
+
+
+@engines
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_class_of_an_answer_that_only_the_question_names(e: Engine, deep: bool) -> None:
+    graph = e.runnable(asks_for(e, Bill, deep=deep).compile(checkpointer=e.InMemorySaver()))
+    graph.invoke({"answer": None}, CONFIG)
+    found = graph.invoke(e.Command(resume={"lines": [{"amount": 3}]}), CONFIG)
+    assert found == graph.get_state(CONFIG).values == {"answer": [Bill(lines=[Line(amount=3)]), 3]}
+
+
+def test_the_class_of_an_answer_on_a_cluster() -> None:
+    with SimCluster({"g": asks_for(DRUMLINE, Bill, deep=False).compile()}, workers=2) as cluster:
+        graph = cluster.graph("g")
+        graph.invoke({"answer": None}, CONFIG)
+        found = graph.invoke(DRUMLINE.Command(resume={"lines": [{"amount": 3}]}), CONFIG)
+    assert found == {"answer": [Bill(lines=[Line(amount=3)]), 3]}
+
+
 @engines
 def test_questions_that_one_node_asks_in_threads(e: Engine) -> None:
     """The one that was asked first is not awaited: the other one is shown, and each takes an answer in its turn."""
@@ -130,7 +176,9 @@ def test_any_answer_ends_a_breakpoint_also_where_answers_are_checked(e: Engine) 
     config = {"configurable": {"thread_id": "1", "__pregel_strict_resume": True}}
     graph = graph_of(e, lambda _: {"log": ["ran"]}, interrupt_before=["n"])
     graph.invoke(IN, config)
-    with pytest.raises(e.module("errors").UnknownInterruptError):
+    with pytest.raises(
+        e.module("errors").UnknownInterruptError, match=f"Unknown or already-consumed interrupt: {'0' * 32}"
+    ):
         graph.invoke(e.Command(resume={"0" * 32: "x"}), config)
     assert graph.invoke(e.Command(resume="go"), config) == {"log": ["ran"]}
 
@@ -143,3 +191,27 @@ def test_any_answer_ends_a_breakpoint_on_a_cluster() -> None:
         assert remote.invoke(DRUMLINE.Command(resume="go"), CONFIG) == {"log": ["ran"]}
         with pytest.raises(DRUMLINE.module("errors").UnknownInterruptError):
             remote.invoke(DRUMLINE.Command(resume="go"), CONFIG)
+
+
+def two_askers(e: Engine) -> Any:
+    nodes = e.StateGraph(State).add_node("a", lambda _: {"log": [e.interrupt("a?")]}).add_edge(e.START, "a")
+    return nodes.add_node("b", lambda _: {"log": [e.interrupt("b?")]}).add_edge(e.START, "b")
+
+
+SEVERAL = "When there are multiple pending interrupts, you must specify the interrupt id when resuming"
+
+
+@engines
+def test_one_answer_to_several_questions(e: Engine) -> None:
+    graph = e.runnable(two_askers(e).compile(checkpointer=e.InMemorySaver()))
+    graph.invoke(IN, CONFIG)
+    with pytest.raises(RuntimeError, match=SEVERAL):
+        graph.invoke(e.Command(resume="x"), CONFIG)
+    assert len(waiting(graph)) == 2
+
+
+def test_one_answer_to_several_questions_on_a_cluster() -> None:
+    with SimCluster({"g": two_askers(DRUMLINE).compile()}) as cluster:
+        cluster.graph("g").invoke(IN, CONFIG)
+        with pytest.raises(RuntimeError, match=SEVERAL):
+            cluster.graph("g").invoke(DRUMLINE.Command(resume="x"), CONFIG)

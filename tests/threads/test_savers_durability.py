@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
+from tests.differential.engines import ADAPTED, DRUMLINE, LANGGRAPH, Engine
 from typing_extensions import TypedDict
 
 from drumline.checkpoint.memory import InMemorySaver
@@ -222,3 +223,39 @@ def test_a_saver_on_its_own_loop_refuses_sync_calls() -> None:
             assert state == {"log": ["a"]}
 
     asyncio.run(main())
+
+
+def test_exit_shows_the_parents_that_langgraph_shows() -> None:
+    """No checkpoint that is not kept is a parent. (LangGraph tells that of the checkpoint which the run began at.)"""
+
+    def node(e: Engine, name: str) -> Any:
+        return lambda _: {"log": [e.interrupt("?") if name == "ask" else name]}
+
+    def build(e: Engine) -> Any:
+        within = e.StateGraph(State).add_node("x", node(e, "x")).add_node("y", node(e, "y"))
+        within.add_edge(e.START, "x").add_edge("x", "y")
+        graph = e.StateGraph(State).add_node("a", node(e, "a")).add_node("ask", node(e, "ask"))
+        graph.add_node("sub", within.compile()).add_edge(e.START, "a").add_edge("a", "sub").add_edge("sub", "ask")
+        return e.runnable(graph.compile(checkpointer=e.InMemorySaver()))
+
+    def story(e: Engine) -> Any:
+        graph, numbers = build(e), {}
+
+        def named(config: Any) -> Any:
+            place = None if config is None else config["configurable"]
+            return place and (
+                place["checkpoint_ns"].partition(":")[0],
+                numbers.setdefault(place["checkpoint_id"], len(numbers)),
+            )
+
+        shown: list[Any] = []
+        first: Any = {}
+        for given in (first, e.Command(resume="x"), first):
+            items = graph.stream(given, CONFIG, stream_mode="checkpoints", subgraphs=True, durability="exit")
+            shown += [(named(each["config"]), named(each["parent_config"])) for _, each in items]
+            shown.append([(named(each.config), named(each.parent_config)) for each in graph.get_state_history(CONFIG)])
+        return shown
+
+    expected = story(LANGGRAPH)
+    assert story(DRUMLINE) == expected
+    assert story(ADAPTED) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any, TypedDict
 
 import pytest
@@ -10,6 +11,8 @@ from langchain_core.tracers.base import BaseTracer
 from tests.differential.engines import DRUMLINE, LANGGRAPH
 from tests.differential.harness import ASYNC_ORACLE
 from tests.tracing.recorder import Recorder
+
+from drumline.testing import local_cluster
 
 both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
 
@@ -73,16 +76,20 @@ POLICIES: dict[str, dict[str, Any]] = {
 }
 
 
-def heard(e: Any, policy: dict[str, Any], use_async: bool) -> Any:
+def heard(e: Any, policy: dict[str, Any], use_async: bool, *, on_a_cluster: bool = False) -> Any:
     def node(state: dict[str, Any]) -> dict[str, Any]:
         return {"n": state["n"] + 1}
 
-    builder = e.StateGraph(Counted)
-    builder.add_node("node", node, trace_policy=e.module("types").TracePolicy(**policy)).add_node("plain", node)
-    graph = builder.add_edge(e.START, "node").add_edge("node", "plain").compile()
+    cut = e.module("types").TracePolicy(**policy)
+    within = e.StateGraph(Counted).add_node("node", node, trace_policy=cut).add_edge(e.START, "node").compile()
+    builder = e.StateGraph(Counted).add_node("node", node, trace_policy=cut).add_node("plain", node)
+    builder.add_node("within", within, trace_policy=cut).add_edge(e.START, "node").add_edge("node", "plain")
+    graph = builder.add_edge("plain", "within").compile()
     traces, taps = Traces(), Taps()
     config = {"callbacks": [traces, taps]}
-    result = asyncio.run(graph.ainvoke({"n": 1}, config)) if use_async else graph.invoke({"n": 1}, config)
+    with local_cluster({"graph": graph}) if on_a_cluster else nullcontext() as cluster:
+        run = graph if cluster is None else cluster.graph("graph")
+        result = asyncio.run(run.ainvoke({"n": 1}, config)) if use_async else run.invoke({"n": 1}, config)
     return result, traces.seen, taps.told
 
 
@@ -92,4 +99,5 @@ def heard(e: Any, policy: dict[str, Any], use_async: bool) -> Any:
 def test_tracers_record_what_the_policy_says(policy: dict[str, Any], use_async: bool) -> None:
     expected = heard(LANGGRAPH, policy, use_async)
     assert heard(DRUMLINE, policy, use_async) == expected
-    assert expected[0] == {"n": 3}
+    assert heard(DRUMLINE, policy, use_async, on_a_cluster=True) == expected
+    assert expected[0] == {"n": 4}

@@ -22,9 +22,9 @@ from drumline_protocol import running
 from drumline_protocol.facts import CUSTOM
 from drumline_protocol.metadata import metadata_below, run_metadata, task_metadata
 from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
-from drumline_worker.job import Job
+from drumline_worker.job import Job, control_of
 from drumline_worker.late_config import LateConfig
-from drumline_worker.runtime import ExecutionInfo, Runtime, no_heartbeat, no_writer, server_info_of
+from drumline_worker.runtime import ExecutionInfo, RunControl, Runtime, no_heartbeat, no_writer, server_info_of
 
 _building = threading.RLock()
 
@@ -117,7 +117,7 @@ class TaskContext:
                     node_first_attempt_time=job.first_ms / 1000 or time.time(),
                 ),
                 server_info=server_info_of(configurable),
-                control=job.control,
+                control=control_of(job, RunControl),
                 heartbeat=getattr(job.limit, "heartbeat", None) or no_heartbeat,
             )
         return self._runtime

@@ -32,6 +32,9 @@ Emit = Callable[[int, Any, Any], None]
 class Fate(Protocol):
     """What becomes of an execution beside its answer, for calls of its code that outlive an exception or a thread."""
 
+    #: by what the code asks its run to stop; None until the code wants it
+    control: Any
+
     @property
     def cancelled(self) -> bool:
         """It is for nothing: its run has ended, or its task was given to another worker."""
@@ -239,3 +242,12 @@ def _with_input(task: PlannedTask, given: Any, codec: Codec) -> PlannedTask:
     except EncodeError:
         return task
     return replace(task, arg=given)
+
+
+def control_of(job: Job, make: Callable[[], Any]) -> Any:
+    """The `RunControl` that the code of a job is given. On a worker it is one of its own, of which its answer tells."""
+    if job.control is None:
+        job.control = make()
+        if job.fate is not None:
+            job.fate.control = job.control
+    return job.control

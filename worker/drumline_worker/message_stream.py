@@ -135,7 +135,7 @@ def push_message(message: Any, *, state_key: str | None = "messages") -> Any:
         shown = as_message(message, "")
         written = shown.as_dict()
     if not shown.id:
-        raise ValueError("push_message() needs a message with an id: give it one, then the state can replace it by it")
+        raise ValueError("Message ID is required by push_message(): with it the state can replace the message")
     if state_key is not None and state_key not in job.program.channels:
         known = ", ".join(sorted(job.program.state_keys))
         raise ValueError(f"push_message(state_key={state_key!r}): the keys of graph {job.program.name!r} are {known}")

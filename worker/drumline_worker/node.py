@@ -229,6 +229,8 @@ def _answer_of(job: Job, error: BaseException) -> TaskError | TaskBubbled | Task
         raised.unfit_answer = before + 1
     elif getattr(error, _THEIRS, False):  # of LangGraph's `interrupt`: it tells not which, and older ones have fitted
         raised.unfit_answer = len(job.answers)
+    elif asker:  # a task of a graph that the node has called: that one knows
+        raised.unfit_answer = -1
     if job.thread is not None and job.thread.rows is not None:
         with suppress(EncodeError):  # they begin anew then: the error is what matters
             raised.rows = job.thread.rows()

@@ -60,6 +60,8 @@ class Execution:
     table: Any = None
     #: which values of its task have names (`Job.origins`)
     origins: Any = None
+    #: the `RunControl` that its node has been given, if it has asked for one
+    control: Any = None
 
     def __str__(self) -> str:
         return f"attempt {self.attempt} of node {self.node!r}, task {self.task} of run {self.run}"

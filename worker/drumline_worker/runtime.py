@@ -99,14 +99,26 @@ class RunControl:
     Safe to call from any thread. Once asked it stays so: use another one for the next run.
     """
 
-    __slots__ = ("_drain_reason",)
+    __slots__ = ("_drain_reason", "_told")
 
     def __init__(self) -> None:
         self._drain_reason: str | None = None
+        self._told: list[Callable[[str], object]] = []
 
     def request_drain(self, reason: str = "shutdown") -> None:
         """Ask for it. The run ends with `GraphDrained`; on a thread it goes on with the input None."""
         self._drain_reason = reason
+        told, self._told = self._told, []
+        for call in told:
+            call(reason)
+
+    def tell(self, call: Callable[[str], object]) -> None:
+        """Have `call` called with the reason once somebody asks, in the thread of whoever does; now, if one has."""
+        self._told.append(call)
+        if self._drain_reason is not None:
+            told, self._told = self._told, []
+            for each in told:
+                each(self._drain_reason)
 
     @property
     def drain_requested(self) -> bool:
@@ -124,8 +136,8 @@ class Runtime(Generic[ContextT]):
     """The run as a node sees it: `context` given by the caller, `store`, `stream_writer`, `execution_info`.
 
     `store` is that of `compile(store=)` or of the cluster. `server_info` tells of the server that started the run, if
-    one did. `previous` is what an entrypoint saved in its last run on the thread. `control` is None until the part
-    behind it is built.
+    one did. `previous` is what an entrypoint saved in its last run on the thread. By `control` the node asks the run to
+    stop; on a cluster it tells of what this node has asked alone.
     """
 
     context: ContextT = None  # type: ignore[assignment]

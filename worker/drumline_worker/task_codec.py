@@ -133,6 +133,8 @@ class TaskCodec:
         codec = self._registry.codec_of(execution.graph)
         answer.token = execution.token
         answer.events = self._outbox.seal(execution)
+        if execution.control is not None:
+            answer.drain = execution.control.drain_reason or ""
         try:
             if isinstance(answer, TaskResult):
                 # Ids are given here: a reducer in the coordinator would give others to a second attempt.
@@ -180,7 +182,7 @@ class TaskCodec:
         if answer is not None:
             error.rows, error.took = list(answer.rows), answer.took
             error.retry_ms, error.called, error.answers = answer.retry_ms, answer.called, answer.answers
-            error.unfit_answer = answer.unfit_answer
+            error.unfit_answer, error.drain = answer.unfit_answer, answer.drain
         try:
             return wire.encode(self._codec, error)
         except BaseException:  # an encoder worked once and not twice: send the exception without its arguments

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
 from langchain_core.tracers.langchain import LangChainTracer
+from langsmith.run_helpers import _set_tracing_context, get_tracing_context
 
 from drumline_graph.constants import START
 from drumline_graph.functional import EntryCode, TaskCode
@@ -129,6 +130,8 @@ class TaskTracing:
         self._context = context
         self._run: Any = None
         self._result: Any = None
+        #: what LangSmith knew as the run around the caller; None: it was told nothing
+        self._around: dict[str, Any] | None = None
         self._parent = None if job.depth else manager.parent_run_id
         self.manager = manager
         self.callbacks: BaseCallbackManager = manager
@@ -154,9 +157,14 @@ class TaskTracing:
         return any(map(_streams, self.manager.handlers))
 
     def began(self, run: Any) -> None:
-        """The run of the node has begun."""
+        """The run of the node has begun. What LangSmith's `@traceable` wraps is below it, as in LangGraph."""
         self._run = run
         self.callbacks = run.get_child("seq:step:1")
+        for handler in run.handlers:
+            if isinstance(handler, LangChainTracer) and (tree := handler.run_map.get(str(run.run_id))) is not None:
+                self._around = get_tracing_context()
+                _set_tracing_context({"parent": tree})
+                break
 
     # -- its end --------------------------------------------------------------------------------------
 
@@ -196,6 +204,8 @@ class TaskTracing:
     def _ended(self) -> Any:
         run, self._run = self._run, None
         parent, self._parent = self._parent, None
+        if self._around is not None:
+            _set_tracing_context(self._around)
         self._tracing.leave(self.manager.handlers, parent)
         return run
 

@@ -187,10 +187,17 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
         def begin() -> None:
             if trace is not None:
                 request.config[TRACE] = {"id": str(root_trace_id(run_id)), "order": trace.order()}
+            if call.control is not None:
+                request.drain = call.control.drain_reason or ""
             asked.digest = link.submit(request, link.codec(program))
+            if call.control is not None and not request.drain:
+                call.control.tell(drain)
 
         def cancel() -> None:
             link.cancel(run_id, "its stream was closed", thread)
+
+        def drain(reason: str) -> None:  # also from a signal handler: so not in this thread
+            link.canceller.soon(lambda: link.drain(run_id, reason, thread))
 
         return Opening(
             run_id,

@@ -9,10 +9,12 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from drumline.threads.store import Threads
-from drumline_protocol.checkpoints import Checkpoint, Outcome, Save, TaskWrites, outcomes, split_ns
+from drumline_protocol.checkpoints import Checkpoint, Outcome, Save, TaskWrites, joined_ns, outcomes, split_ns
+from drumline_protocol.facts import Checkpointed
 from drumline_transport.after_fork import forks
 
 SYNC, ASYNC, EXIT = "sync", "async", "exit"
@@ -107,6 +109,10 @@ class AtExit:
         #: by namespace: the checkpoint that the store has, and the newest one
         self._parents: dict[str, str] = {}
         self._newest: dict[str, Checkpoint] = {}
+        #: all checkpoints of the run
+        self._ids: set[str] = set()
+        #: by namespace: the parent of the checkpoint that the graph began at
+        self.began: dict[str, str] = {}
         self._writes: dict[str, list[TaskWrites]] = {}
 
     def add(self, saves: Sequence[Save]) -> list[Save]:
@@ -115,6 +121,7 @@ class AtExit:
         for each in saves:
             if type(each) is Checkpoint:
                 self._parents.setdefault(each.ns, each.parent)
+                self._ids.add(each.id)
                 if each.ns in self._newest:
                     behind.append(self._newest[each.ns])
                 behind += self._writes.pop(each.ns, ())
@@ -122,6 +129,10 @@ class AtExit:
             else:
                 self._writes.setdefault(each.ns, []).append(each)  # type: ignore[arg-type]
         return behind
+
+    def shown(self, fact: Checkpointed) -> Checkpointed:
+        """A checkpoint of the run with the parent that LangGraph shows: that of the one which the run began at."""
+        return replace(fact, parent=self.began.get(joined_ns(fact.ns), "")) if fact.id in self._ids else fact
 
     def take(self) -> list[Save]:
         """What is to be kept, in order, the graphs within before those around them."""

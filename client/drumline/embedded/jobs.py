@@ -78,7 +78,7 @@ class Embedded:
         self._request = request
         self._context = context
         self._store = store
-        self._control = control
+        self.control = control
         run.control = control
         self._cache = run.program.cache or (None if caller is None else caller.job.cache)
         self._strict = strict
@@ -172,6 +172,8 @@ class Embedded:
         """What facts add to the stream. Remembers how the run ended, and answers calls of `@task`s."""
         if self.calling is not None and self.calling.waiting:
             self.calling.settle(facts)
+        if self.thread is not None:
+            facts = self.thread.shown(facts)
         forward, trace = self._forward, self.trace
         for fact in facts:
             if trace is not None:
@@ -219,7 +221,7 @@ class Embedded:
             None,  # pushed
             self,
             None if self.trace is None else self.trace.tracing,
-            self._control,
+            self.control,
             scope.program.cache or self._cache,
             self._store,
             self.calling,

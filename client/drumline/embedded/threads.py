@@ -17,6 +17,7 @@ from drumline_coordinator.thread_run import ThreadRun
 from drumline_graph.program import Program
 from drumline_graph.warnings import RunWarning, tell
 from drumline_protocol.checkpoints import Save, joined_ns
+from drumline_protocol.facts import Checkpointed, Fact
 from drumline_worker.job import JobThread
 
 if TYPE_CHECKING:
@@ -56,21 +57,23 @@ class OpenThread:
     def load(self) -> None:
         """Read what the run begins from."""
         self.run.saved = run_loading(self._loading, lambda asked: read(self._store, self.run.id, asked))
-        self._tell()
+        self._begins()
 
     async def aload(self) -> None:
         """The twin of `load`."""
         self.run.saved = await arun_loading(self._loading, lambda asked: aread(self._store, self.run.id, asked))
-        self._tell()
+        self._begins()
 
-    def _tell(self) -> None:
+    def _begins(self) -> None:
+        if self._exit is not None:
+            self._exit.began = {ns: saved.checkpoint.parent for ns, saved in self.run.saved.items()}
         for note in self.run.notes:
             tell(note, RunWarning)
 
     def keep(self, saves: Sequence[Save]) -> None:
         """Write what the run adds, or have it written. Raises what the store does, also of what it got before."""
         if self._exit is not None:
-            self._store.skip(self.run.id, self._exit.add(saves))
+            self._keep_later(self._exit, saves)
         elif self._background is not None:
             self._background.put(self._store.prepare(self.run.id, saves))
         else:
@@ -79,11 +82,23 @@ class OpenThread:
     async def akeep(self, saves: Sequence[Save]) -> None:
         """The twin of `keep`."""
         if self._exit is not None:
-            self._store.skip(self.run.id, self._exit.add(saves))
+            self._keep_later(self._exit, saves)
         elif self._background is not None:
             self._background.aput(self._store.prepare(self.run.id, saves))
         else:
             await self._store.asave(self.run.id, saves)
+
+    def shown(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        """Facts as readers are told them, behind `keep`: those between two that are kept are no parents."""
+        if self._exit is None:
+            return facts
+        return [self._exit.shown(fact) if type(fact) is Checkpointed else fact for fact in facts]
+
+    def _keep_later(self, at_exit: AtExit, saves: Sequence[Save]) -> None:
+        expect = getattr(self._store, "expect", None)  # a saver of LangGraph's interface
+        if expect is not None:
+            expect(saves)
+        self._store.skip(self.run.id, at_exit.add(saves))
 
     def close(self) -> None:
         """The run has ended, or nobody reads on: what it did is kept when this returns. Raises what the store does."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import types
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from typing_extensions import is_typeddict
 
@@ -76,10 +77,24 @@ def _of(schema: Any, program: Program, name: str) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key in info.channels:
         default = default_of(schema, key) if dataclasses.is_dataclass(schema) else MISSING
-        fields[key] = (_taken(program.channels[key]), ... if default is MISSING else default)
+        taken = _taken(program.channels[key])
+        if default is MISSING:
+            default = None if _takes_none(taken) else ...
+        fields[key] = (taken, default)
     model: Any = create_model(name, **fields)
     written: dict[str, Any] = model.model_json_schema()
     return written
+
+
+def _takes_none(typ: Any) -> bool:
+    """Whether None is a value of a type, so that LangGraph lets it be left out."""
+    if get_origin(typ) is Annotated:
+        return _takes_none(get_args(typ)[0])
+    return (
+        typ is None
+        or typ is type(None)
+        or (get_origin(typ) in (Union, types.UnionType) and any(map(_takes_none, get_args(typ))))
+    )
 
 
 def _taken(channel: Channel) -> Any:

@@ -52,6 +52,7 @@ class StateApi:
         has no values, nothing to do and no metadata.
         """
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        saver = self._named(saver, thread, ns)
         with late_import():
             from drumline.threads.showing import state
         return self.as_snapshot(state(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs))
@@ -59,6 +60,7 @@ class StateApi:
     async def aget_state(self, config: Mapping[str, Any], *, subgraphs: bool = False) -> StateSnapshot:
         """The twin of `get_state`."""
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
+        saver = await self._anamed(saver, thread, ns)
         with late_import():
             from drumline.threads.showing import astate
         return self.as_snapshot(await astate(saver, graph.program, thread, ns, id_, config, subgraphs=subgraphs))
@@ -78,7 +80,7 @@ class StateApi:
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
         with late_import():
             from drumline.threads.showing import record
-        store = threads_of(saver, graph.program, ns)
+        store = threads_of(self._named(saver, thread, ns), graph.program, ns)
         if id_:
             saved = store.get(thread, ns, id_)
             found: Iterator[Saved] = iter([saved] if saved is not None and _fits(saved, filter, before, limit) else [])
@@ -99,7 +101,7 @@ class StateApi:
         saver, (graph, thread, ns, id_) = self._saver(config), self._place(config)
         with late_import():
             from drumline.threads.showing import record
-        store = threads_of(saver, graph.program, ns)
+        store = threads_of(await self._anamed(saver, thread, ns), graph.program, ns)
         if id_:
             saved = await store.aget(thread, ns, id_)
             found = [saved] if saved is not None and _fits(saved, filter, before, limit) else []
@@ -138,6 +140,7 @@ class StateApi:
         """
         graph, config, updates = self._updating(config, supersteps)
         call = self._update_call(config, updates)
+        call.saver = self._named(call.saver, config["configurable"]["thread_id"], updates.ns)
         remote = self._where()
         if remote is not None:
             return place_of_update(list(remote.run(call)))
@@ -151,6 +154,7 @@ class StateApi:
         """The twin of `bulk_update_state`."""
         graph, config, updates = self._updating(config, supersteps)
         call = self._update_call(config, updates)
+        call.saver = await self._anamed(call.saver, config["configurable"]["thread_id"], updates.ns)
         remote = self._where()
         if remote is not None:
             return place_of_update([item async for item in remote.arun(call)])
@@ -173,6 +177,22 @@ class StateApi:
         if self.checkpointer is None:
             raise ValueError("No checkpointer set")
         return self.checkpointer
+
+    def _named(self, saver: Any, thread: str, ns: str) -> Any:
+        """The saver, or what stands for it and knows what it calls the tasks in a namespace: LangGraph's names."""
+        store: Any = threads_of(saver, self.program) if ns else None
+        if not hasattr(store, "learn"):
+            return saver
+        store.learn(thread, ns)
+        return store
+
+    async def _anamed(self, saver: Any, thread: str, ns: str) -> Any:
+        """The twin of `_named`."""
+        store: Any = threads_of(saver, self.program) if ns else None
+        if not hasattr(store, "alearn"):
+            return saver
+        await store.alearn(thread, ns)
+        return store
 
     def _place(self, config: Mapping[str, Any]) -> tuple[Any, str, str, str]:
         """The graph that a config means, its thread, its namespace there, and the checkpoint's id, if it names one."""

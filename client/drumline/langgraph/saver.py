@@ -25,7 +25,7 @@ from drumline.langgraph.their_dicts import (
 from drumline.langgraph.their_ids import Names
 from drumline_coordinator.loading import program_at
 from drumline_graph.program import Program
-from drumline_protocol.checkpoints import Checkpoint, Save, Saved, split_ns
+from drumline_protocol.checkpoints import Checkpoint, Save, Saved, joined_ns, split_ns
 
 #: what a saver is asked: the name of its method, and the arguments
 Asked = tuple[str, tuple[Any, ...], dict[str, Any]]
@@ -69,6 +69,43 @@ class FollowedThreads:
 
     def _at(self, ns: str) -> Program:
         return program_at(self._program, self._base, ns) or self._program
+
+    # -- names --------------------------------------------------------------------------------------
+
+    def learn(self, thread: str, ns: str) -> None:
+        """Learn what the tasks in a namespace are called in the saver, from the checkpoints of the graphs around.
+
+        Of a namespace that stands in a config only drumline's names are known, or only LangGraph's.
+        """
+        for above, task in self._unknown_in(ns):
+            for found in self._saver.list(*self._listing(thread, above)):
+                self._run(self._shown(found, above, None))
+                if self._names.knows(task):
+                    break
+
+    async def alearn(self, thread: str, ns: str) -> None:
+        """The twin of `learn`."""
+        for above, task in self._unknown_in(ns):
+            for found in await self._alisted(self._listing(thread, above), {}):
+                await self._arun(self._shown(found, above, None))
+                if self._names.knows(task):
+                    break
+
+    def _unknown_in(self, ns: str) -> Iterator[tuple[str, str]]:
+        """The ids of tasks in a namespace that are not known yet, each with the namespace of its graph."""
+        parts = split_ns(ns)
+        for depth, part in enumerate(parts):
+            task = part.rpartition(":")[2]
+            if task != part and not self._names.knows(task):
+                yield joined_ns(parts[:depth]), task
+
+    def expect(self, saves: Sequence[Save]) -> None:
+        """Learn what the tasks behind these checkpoints are called, before they are kept: the code of a task that calls
+        a graph of LangGraph's writes at once.
+        """
+        checkpoints = [each for each in saves if type(each) is Checkpoint]
+        for new in sorted(checkpoints, key=lambda each: len(split_ns(each.ns))):  # names of graphs within need those
+            self._names.pair_tasks(new.id, new.ns, new.step + 1, new.tasks)
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -158,9 +195,7 @@ class FollowedThreads:
     def prepare(self, thread: str, saves: Sequence[Save]) -> list[Asked]:
         """The calls of the saver that keep these. The values in them are the run's own."""
         calls: list[Asked] = []
-        checkpoints = [each for each in saves if type(each) is Checkpoint]
-        for new in sorted(checkpoints, key=lambda each: len(split_ns(each.ns))):  # names of graphs within need those
-            self._names.pair_tasks(new.id, new.ns, new.step + 1, new.tasks)
+        self.expect(saves)
         for each in saves:
             place = self._places.setdefault((thread, each.ns), Place())
             if type(each) is Checkpoint:

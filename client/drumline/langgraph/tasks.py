@@ -37,7 +37,7 @@ from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
 from drumline_protocol.running import CONTEXT_KEY, TASK_KEY
 from drumline_worker.context import TaskContext
-from drumline_worker.job import Job
+from drumline_worker.job import Job, control_of
 from drumline_worker.task_handler import graph_ns
 
 Writes = list[tuple[str, Any]]
@@ -250,7 +250,7 @@ def _runtime(context: TaskContext) -> Any:
             run_id=info.run_id,
         ),
         "server_info": server_info_of(context.config),
-        "control": job.control or RunControl(),
+        "control": control_of(job, RunControl),
         "heartbeat": own.heartbeat,
     }
     return Runtime(**{name: value for name, value in given.items() if name in _RUNTIME_FIELDS})

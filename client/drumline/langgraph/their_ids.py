@@ -49,6 +49,10 @@ class Names:
         for task in tasks:
             self.pair(task.id, their_task_id(checkpoint, self.their_ns(ns), step, task))
 
+    def knows(self, name: str) -> bool:
+        """Whether another name of this one is known, or it is the same in both."""
+        return name in self._theirs or name in self._ours
+
     def theirs(self, name: str) -> str:
         """LangGraph's name of a task or a question; the same where none is known."""
         return self._theirs.get(name, name)

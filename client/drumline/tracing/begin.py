@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from drumline.reading import trace_policies_of
 from drumline.tracing.follow import Follower
 from drumline.tracing.listening import may_be_heard
 from drumline.views.graphs import Mappers
@@ -23,7 +24,7 @@ def embedded_trace(
     """The trace of a run inside this process. None if nobody listens, or the graph tells of itself."""
     if not may_be_heard(call.config) or any(_tells_itself(node.action) for node in program.nodes.values()):
         return None
-    return _trace(program.name, call, run_id, root_ns, is_async=is_async)
+    return _trace(program.name, call, run_id, root_ns, is_async=is_async, policies=trace_policies_of(program))
 
 
 def cluster_trace(
@@ -39,8 +40,15 @@ def cluster_trace(
     """The trace of a run on a cluster, as its log tells it. None if nobody listens here."""
     if not may_be_heard(call.config):
         return None
+    policies = None if program is None else trace_policies_of(program)
     name = name if program is None else program.name
-    rest = {"outputs": call.reading.outputs, "mappers": mappers, "known": known, "all_nodes": True}
+    rest = {
+        "outputs": call.reading.outputs,
+        "mappers": mappers,
+        "known": known,
+        "policies": policies,
+        "all_nodes": True,
+    }
     trace = _trace(name, call, run_id, (), is_async=is_async, **rest)
     if trace is not None:
         trace.leave_nodes_to_workers(call.config.get("callbacks"))

@@ -55,6 +55,8 @@ class Began:
     node: UUID | None = None
     #: whether another process tells LangSmith of it
     elsewhere: bool = False
+    #: the `TracePolicy` of a node
+    policy: Any = None
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class Ended:
     id: UUID
     output: Any = None
     error: BaseException | None = None
+    policy: Any = None
 
 
 Step = Began | Ended
@@ -78,12 +81,14 @@ class _Task:
     input: Any
     attempt: int = 1
     run: UUID | None = None
+    policy: Any = None
 
 
 class Follower:
     """Folds the facts of one run into steps of its trace, below the root's run, which others begin and end.
 
     `keys` and `outputs` say what of the root's state is its output, as for a view. `all_nodes` follows every node.
+    `policies` has what tracers are to record of a node, by the path of its graph and its name.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class Follower:
         all_nodes: bool = False,
         mappers: Mappers | None = None,
         known: Known = (),
+        policies: Callable[[str, str], Any] | None = None,
     ) -> None:
         self._root = root
         self._root_ns = root_ns
@@ -104,6 +110,7 @@ class Follower:
         self._all_nodes = all_nodes
         self._mappers = mappers
         self._known = known
+        self._policies = policies
         self._started: RunStarted | None = None
         self._graphs: dict[Namespace, GraphView] = {}
         self._runs: dict[Namespace, UUID] = {}
@@ -268,6 +275,7 @@ class Follower:
         graph, planned = task.graph, task.planned
         sketch = graph.node(planned.name)
         task.run = task_trace_id(self._root, planned.id, task.attempt)
+        task.policy = None if self._policies is None else self._policies(graph.path, planned.name)
         self._steps.append(
             Began(
                 task.run,
@@ -278,6 +286,7 @@ class Follower:
                 graph.metadata_of(planned),
                 () if sketch is None else sketch.tags,
                 elsewhere=self._all_nodes and child_path(graph.path, planned.name) not in graph.sketches,
+                policy=task.policy,
             )
         )
 
@@ -294,7 +303,7 @@ class Follower:
 
     def _end_task(self, task: _Task, **how: Any) -> None:
         if task.run is not None:
-            self._steps.append(Ended(task.run, **how))
+            self._steps.append(Ended(task.run, policy=task.policy, **how))
             task.run = None
 
     def _end_graph(self, ns: Namespace, **how: Any) -> None:

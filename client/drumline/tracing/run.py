@@ -17,6 +17,7 @@ from drumline.tracing.follow import Began, Ended, Follower
 from drumline.tracing.lifecycle import interrupt_event, lifecycle_handlers
 from drumline_protocol.metadata import run_metadata
 from drumline_worker.task_handler import TaskHandler
+from drumline_worker.trace_policy import atell_end, atell_start, tell_end, tell_start
 from drumline_worker.tracing import RunTracing, show_chunk
 
 Namespace = tuple[str, ...]
@@ -144,11 +145,11 @@ class RunTrace:
         """Tell what the facts folded since the last call mean."""
         for step in self._follower.next_steps():
             if isinstance(step, Began):
-                manager = self._place(step)
-                self._runs[step.id] = manager.on_chain_start(None, step.input, name=step.name, run_id=step.id)
+                told = {"name": step.name, "run_id": step.id}
+                self._runs[step.id] = tell_start(self._place(step), step.policy, step.input, **told)
             elif (run := self._runs.pop(step.id, None)) is not None:
                 if step.error is None:
-                    run.on_chain_end(step.output)
+                    tell_end(run, step.policy, step.output)
                 else:
                     run.on_chain_error(step.error)
 
@@ -156,8 +157,8 @@ class RunTrace:
         """The twin of `flush`."""
         for step in self._follower.next_steps():
             if isinstance(step, Began):
-                manager = self._place(step)
-                self._runs[step.id] = await manager.on_chain_start(None, step.input, name=step.name, run_id=step.id)
+                told = {"name": step.name, "run_id": step.id}
+                self._runs[step.id] = await atell_start(self._place(step), step.policy, step.input, **told)
             elif (run := self._runs.pop(step.id, None)) is not None:
                 await self._aended(run, step)
 
@@ -167,7 +168,7 @@ class RunTrace:
             return
         if any(tag.startswith("graph:step:") for tag in run.tags):
             await show_chunk(run, step.output)
-        await run.on_chain_end(step.output)
+        await atell_end(run, step.policy, step.output)
 
     def _place(self, step: Began) -> Any:
         """The manager that begins a run at its place in the tree."""

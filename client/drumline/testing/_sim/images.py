@@ -41,6 +41,7 @@ def _scope(scope: Scope) -> dict[str, Any]:
         "open": scope.open_tasks,
         "leaving": scope.leaving,
         "asks": scope.asks,
+        "fails": scope.fails,
         "paused": scope.paused,
         "parent": scope.parent.id if scope.parent is not None else "",
         "cells": dict(state.cells),
