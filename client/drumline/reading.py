@@ -10,6 +10,8 @@ from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from drumline.views import FinalOutput, View, parse_modes
+from drumline.views.shapes import FACTS
+from drumline.views.telling import TellingView
 from drumline_graph.program import Node, Program
 
 VERSIONS = ("v1", "v2")
@@ -66,7 +68,8 @@ def view_of(reading: Reading, program: Program | None, **rest: Any) -> View:
     """The view that shows a run so; `program` is the run's graph, if the reader holds it."""
     if program is not None:
         rest.update(coerce=output_coercion(program), mappers=mappers_of(program), shown_as=program.shown_as)
-    return View(
+    kind = TellingView if FACTS in reading.modes else View
+    return kind(
         reading.modes,
         listed=reading.listed,
         subgraphs=reading.subgraphs,

@@ -139,12 +139,13 @@ def on_error(machine: Machine, event: TaskError) -> None:
     if event.retry_ms < 0:
         if 0 < event.unfit_answer <= len(task.answers):  # whoever is asked may answer again
             keep_answers(machine, task, list(task.answers[: event.unfit_answer - 1]))
-        fail_task(machine, task, event.error, waits=event.unfit_answer != 0)
+        fail_task(machine, task, event.error, event.executor, waits=event.unfit_answer != 0)
         return
     if event.answers:
         keep_answers(machine, task, [*task.answers, *event.answers])
     due_ms = machine.now_ms + event.retry_ms
-    machine.emit(TaskRetried(task.scope.ns, task.id, task.attempt, event.error, due_ms, event.called))
+    told = (event.error, due_ms, event.called, event.executor, machine.now_ms)
+    machine.emit(TaskRetried(task.scope.ns, task.id, task.attempt, *told))
     machine.fx.timers = [*machine.fx.timers, (due_ms, task.id, task.attempt)]
     if task.calls_from and machine.thread is not None:
         keep_writes(machine, task, [(CALLS_FROM, task.calls_from)])
@@ -181,7 +182,7 @@ def on_interrupt(machine: Machine, event: TaskInterrupt) -> None:
         keep_called(machine, task, event.rows)
         if event.answers:
             keep_answers(machine, task, [*task.answers, *event.answers])
-        interrupt(machine, task, event.interrupts)
+        interrupt(machine, task, event.interrupts, event.executor)
 
 
 def on_refused(machine: Machine, event: Refused) -> None:
@@ -230,7 +231,8 @@ def lose(machine: Machine, task: Task, reason: str, *, died: bool = False) -> No
     if deaths >= ATTEMPTS_MAX or lost >= BEGINNINGS_MAX:
         fail_task(machine, task, TaskLost(task.name, task.id, lost, reason))
     else:
-        machine.emit(AttemptRetracted(task.scope.ns, task.id, task.attempt, reason, died))
+        told = (reason, died, task.executor or "", machine.now_ms)
+        machine.emit(AttemptRetracted(task.scope.ns, task.id, task.attempt, *told))
 
 
 # -- windows ---------------------------------------------------------------------------------------

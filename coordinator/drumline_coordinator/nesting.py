@@ -332,7 +332,7 @@ def bubble(machine: Machine, task: Task, command: Command[Any], executor: str) -
         end_graph(machine, scope, Ending.BUBBLED, [command])
 
 
-def fail_task(machine: Machine, task: Task, error: Any, *, waits: bool = False) -> None:
+def fail_task(machine: Machine, task: Task, error: Any, executor: str = "", *, waits: bool = False) -> None:
     """The task, the tasks above it, and the run have failed; or all up to a node that has an error handler.
 
     Of a called `@task`: that alone, its caller is told. `waits`: the siblings of the task come to their end first, so
@@ -340,7 +340,7 @@ def fail_task(machine: Machine, task: Task, error: Any, *, waits: bool = False) 
     """
     error = not_cancelled(error, task.name)
     if task.caller is not None:
-        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms))
+        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, executor=executor))
         if machine.thread is not None:
             keep_writes(machine, task, [*what_failed(task, error_text(error), handled=False), *call_of(task)])
         tell_caller(machine, task, error=error)
@@ -348,12 +348,13 @@ def fail_task(machine: Machine, task: Task, error: Any, *, waits: bool = False) 
         return
     catcher = catcher_of(task, error)
     if waits and catcher is None:
-        _note_failure(machine, task, error)
+        _note_failure(machine, task, error, executor)
         return
     current: Task | None = task
     while current is not None:
         scope = current.scope
-        machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms))
+        by = executor if current is task else ""
+        machine.emit(TaskFailed(scope.ns, current.id, current.attempt, error, machine.now_ms, executor=by))
         if machine.thread is not None and scope.updates is None:
             keep_writes(machine, current, what_failed(current, error_text(error), handled=current is catcher))
         if current is catcher:
@@ -365,8 +366,8 @@ def fail_task(machine: Machine, task: Task, error: Any, *, waits: bool = False) 
     end_run(machine, RunStatus.FAILED, error)
 
 
-def _note_failure(machine: Machine, task: Task, error: Any) -> None:
-    machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, waits=True))
+def _note_failure(machine: Machine, task: Task, error: Any, executor: str = "") -> None:
+    machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, waits=True, executor=executor))
     if machine.thread is not None:
         keep_writes(machine, task, what_failed(task, error_text(error), handled=False))
     machine.note_end(task.scope)

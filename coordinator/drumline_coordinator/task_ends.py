@@ -30,10 +30,10 @@ def finish(
     machine.note_end(scope)
 
 
-def interrupt(machine: Machine, task: Task, interrupts: Any) -> None:
+def interrupt(machine: Machine, task: Task, interrupts: Any, executor: str = "") -> None:
     """The task waits for an answer; its siblings go on."""
     scope = task.scope
-    machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms))
+    machine.emit(TaskInterrupted(scope.ns, task.id, task.attempt, interrupts, machine.now_ms, executor))
     if machine.thread is not None and (asked := unbox(interrupts)):  # none: a graph in it has stopped at a breakpoint
         keep_writes(machine, task, [(INTERRUPT, asked), *call_of(task)])
     if task.caller is not None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
+from drumline.cli.survey import survey
 from drumline.cluster import Cluster
 from drumline.cluster.attendance import alive
 from drumline.cluster.thread_runs import summary
@@ -131,6 +132,19 @@ class ClusterService:
 
     async def delete_run(self, run_id: str, thread: str | None) -> None:
         await self._cluster.adelete(run_id, thread_id=thread)
+
+    async def overview(self, runs_max: int) -> Row:
+        return await asyncio.to_thread(self._overview, runs_max)
+
+    def _overview(self, runs_max: int) -> Row:
+        found = survey(self._cluster, runs_max=runs_max)
+        for run in (*found["runs"], *found["failed"]):
+            try:
+                record = self._cluster.link.record(run["run_id"])
+            except (UnknownRun, InvalidRequest):  # it is deleted meanwhile, or its id does not say where it lives
+                record = {}
+            run["thread_id"] = record.get("thread", b"").decode("utf-8", "replace") or None
+        return found
 
     @property
     def store(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.service import Start
@@ -39,6 +40,32 @@ class EmbeddedRuns:
     def of_thread(self, thread: str) -> list[EmbeddedRun]:
         """Runs of a thread, the newest first."""
         return [run for run in reversed(self._runs.values()) if run.start.thread == thread]
+
+    def overview(self, runs_max: int) -> dict[str, Any]:
+        """How they stand, in the shape of `drumline.cli.survey.survey`: there is but this process."""
+        runs = list(reversed(self._runs.values()))
+        going = [run.row | {"thread_id": run.start.thread, "open_tasks": []} for run in runs if not run.ended]
+        failed = [
+            {
+                "run_id": run.id,
+                "thread_id": run.start.thread,
+                "graph": run.start.graph,
+                "at_ms": run.created_ms,
+                "error": f"{type(run.failure).__name__}: {run.failure}",
+            }
+            for run in runs
+            if run.status == "failed"
+        ]
+        empty: dict[str, Any] = {name: [] for name in ("coordinators", "workers", "pools", "unowned_partitions")}
+        return {
+            **empty,
+            "broker": "",
+            "partitions": 0,
+            "open_runs": len(going),
+            "runs": going[:runs_max],
+            "failed": failed[:runs_max],
+            "unusable": [],
+        }
 
     def holder(self, thread: str) -> EmbeddedRun | None:
         """The run that holds a thread."""

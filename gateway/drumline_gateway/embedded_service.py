@@ -14,6 +14,7 @@ from drumline.graph.compiled import CompiledStateGraph
 from drumline.store.sqlite import SqliteStore
 from drumline.threads.book import ThreadBook
 from drumline.views import MODES
+from drumline.views.shapes import FACTS
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
 from drumline_gateway.service import Row, RunItems, Start, Wanted
@@ -161,6 +162,9 @@ class EmbeddedService:
         await run.over()
         self._runs.forget(run)
 
+    async def overview(self, runs_max: int) -> Row:
+        return self._runs.overview(runs_max)
+
     async def _drive(self, run: EmbeddedRun) -> None:
         """Run it to its end. How its thread stands then is kept before any reader hears of the end."""
         start, thread = run.start, run.start.thread
@@ -185,7 +189,7 @@ class EmbeddedService:
                 context=start.context,
                 interrupt_before=start.stops_before,
                 interrupt_after=start.stops_after,
-                stream_mode=list(MODES),
+                stream_mode=[*MODES, FACTS],
                 subgraphs=True,
                 version="v2",
                 control=run.control,

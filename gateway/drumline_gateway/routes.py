@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drumline_gateway import of_assistants, of_runs, of_server, of_states, of_store, of_threads
+from drumline_gateway import of_assistants, of_page, of_runs, of_server, of_states, of_store, of_threads
 from drumline_gateway.route import NO, PARTIAL
 from drumline_gateway.route import Row as Row
 
@@ -71,4 +71,10 @@ ROUTES: tuple[Row, ...] = (
     Row("DELETE", "/store/items", of_store.delete, "P"),
     Row("POST", "/store/items/search", of_store.search, "P"),
     Row("POST", "/store/namespaces", of_store.namespaces, "P"),
+    # the page
+    Row("GET", "/", of_page.index, is_open=True),
+    Row("GET", "/page/{name}", of_page.asset, is_open=True),
+    Row("GET", "/drumline/overview", of_page.overview),
+    Row("GET", "/drumline/runs/{run_id}/facts", of_page.facts),
+    Row("GET", "/drumline/threads/{thread_id}/runs/{run_id}/facts", of_page.facts),
 )

@@ -153,6 +153,11 @@ class Service(Protocol):
         """Nothing of a run is kept. UnknownRun."""
         ...
 
+    async def overview(self, runs_max: int) -> Row:
+        """How everything stands, for all callers alike: what `drumline.cli.survey.survey` tells, and of each run its
+        `thread_id` (None: it is on none)."""
+        ...
+
     # -- the store ------------------------------------------------------------------------------------
 
     @property

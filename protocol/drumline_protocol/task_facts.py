@@ -57,6 +57,7 @@ class TaskFailed:
     error: Any
     at_ms: float
     waits: bool = False
+    executor: str = ""
 
 
 @dataclass(slots=True)
@@ -88,6 +89,7 @@ class TaskInterrupted:
     attempt: int
     interrupts: Any
     at_ms: float
+    executor: str = ""
 
 
 @dataclass(slots=True)
@@ -125,7 +127,7 @@ class TaskCalled:
 class AttemptRetracted:
     """Attempt `attempt` is void; the task runs again as the next one. What it emitted was not its result's.
 
-    `died` tells that its worker vanished with it.
+    `died` tells that its worker vanished with it. `executor` is who was heard of it; empty: nobody.
     """
 
     ns: Namespace
@@ -133,6 +135,8 @@ class AttemptRetracted:
     attempt: int
     reason: str
     died: bool = False
+    executor: str = ""
+    at_ms: float = 0.0
 
 
 @dataclass(slots=True)
@@ -149,6 +153,8 @@ class TaskRetried:
     due_ms: float
     #: how many graphs its node has called so far: the next try numbers its own from there
     called: int = 0
+    executor: str = ""
+    at_ms: float = 0.0
 
 
 @dataclass(slots=True)

@@ -148,6 +148,10 @@ FIELDS: dict[Any, Shape] = {
     (m.TimerDue, "attempt"): number(0),
     (f.Emitted, "executor"): text,  # empty for a graph that a node called
     (f.TaskFinished, "executor"): text,
+    (f.TaskFailed, "executor"): text,
+    (f.TaskInterrupted, "executor"): text,
+    (f.AttemptRetracted, "executor"): text,
+    (f.TaskRetried, "executor"): text,
     "graph": name,
     (f.RunStarted, "graph"): text,  # empty for a run that was rejected
     (m.TaskMessage, "node"): free_text,  # a worker answers that it has no such node

@@ -147,7 +147,7 @@ def test_silence_retracts_the_attempt_and_dispatches_the_next() -> None:
     (a,) = fx.dispatch
     run.handle(events(a, 0, 2), 1.0)
     fx = run.handle(AttemptLost("r1", a.id, 1, "silent"), 2.0)
-    assert fx.facts == [AttemptRetracted((), a.id, 1, "silent")]
+    assert fx.facts == [AttemptRetracted((), a.id, 1, "silent", False, "w1", 2.0)]
     assert fx.withdrawn == [(a.id, 1)] and fx.dispatch == [a] and a.attempt == 2
     assert run.handle(AttemptLost("r1", a.id, 1, "told twice"), 3.0).facts == []
     for zombie in (events(a, 2, 1), result(a, "zombie")):

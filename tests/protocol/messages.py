@@ -97,8 +97,8 @@ FACTS: list[Any] = [
     f.Emitted(TASK, 1, 0, "", [(f.CUSTOM, 1, None)]),
     f.TaskFinished((), TASK, 1, WORKER, CODEC.box([list(pair) for pair in WRITES]), 3),
     f.TaskFinished((), TASK, 1, "", [list(pair) for pair in WRITES], 3.0),
-    f.TaskFailed((), TASK, 1, FAILURE, 3.0),
-    f.TaskInterrupted((), TASK, 1, [Interrupt("sure?", "id")], 3.0),
+    f.TaskFailed((), TASK, 1, FAILURE, 3.0, True, WORKER),
+    f.TaskInterrupted((), TASK, 1, [Interrupt("sure?", "id")], 3.0, WORKER),
     f.TaskLeft(NS, TASK),
     f.TaskCalled(
         NS,
@@ -110,9 +110,9 @@ FACTS: list[Any] = [
         3.0,
         ("add", "d1"),
     ),
-    f.AttemptRetracted((), TASK, 1, "its worker vanished"),
+    f.AttemptRetracted((), TASK, 1, "its worker vanished", True, WORKER, 3.0),
     f.TaskParked((), TASK, "no worker"),
-    f.TaskRetried((), TASK, 1, FAILURE, 4.5),
+    f.TaskRetried((), TASK, 1, FAILURE, 4.5, 0, WORKER, 3.0),
     f.DrainRequested("deploy"),
     f.ErrorHandled(
         (), TASK, "t2", "__error_handler__a", ("__pregel_pull", "a", "node_error_handler", False), FAILURE, 4.5

@@ -11,6 +11,9 @@ from drumline_graph.types import GraphOutput
 #: every stream mode there is
 MODES = ("values", "updates", "custom", "messages", "debug", "tasks", "checkpoints", "tools")
 
+#: one more, which is not offered to users: the facts themselves, for the gateway's page (`drumline.views.telling`)
+FACTS = "facts"
+
 Shape = Callable[[tuple[str, ...], str, Any], Any]
 
 
@@ -25,7 +28,7 @@ def parse_modes(stream_mode: str | Sequence[str]) -> tuple[tuple[str, ...], bool
     else:
         modes, listed = tuple(dict.fromkeys(stream_mode)), True
     for mode in modes:
-        if mode not in MODES:
+        if mode not in MODES and mode != FACTS:
             raise ValueError(f"unknown stream mode {mode!r}: the modes are {', '.join(MODES)}")
     return modes, listed
 
