@@ -16,6 +16,7 @@ from drumline_coordinator.cells import bases_named
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
+from drumline_coordinator.log_entries import TOLD_CHARS_MAX, entries_of, error_line, run_fields
 from drumline_coordinator.metering import Told
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
@@ -25,24 +26,14 @@ from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_derived import Derived
-from drumline_protocol.facts import (
-    ErrorHandled,
-    Fact,
-    GraphKept,
-    PlanMade,
-    RunFinished,
-    RunStarted,
-    TaskFailed,
-    fact_count,
-)
-from drumline_protocol.failure import Failure, describe
+from drumline_protocol.facts import Fact, GraphKept, PlanMade, RunFinished, RunStarted
+from drumline_protocol.failure import describe
 from drumline_protocol.ids import token_digest
 from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.limits import (
     DISPATCH_WINDOW_BYTES_MAX,
     DISPATCH_WINDOW_ENTRIES_MAX,
     HEAD_AFTER_BYTES_MIN,
-    LOG_ENTRY_BYTES_MAX,
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
@@ -55,7 +46,6 @@ from drumline_transport.broker import (
     FieldValue,
     Heard,
     InboxEntry,
-    LogAppend,
     TaskAppend,
 )
 from drumline_transport.dead import DeadEntry, FailedRun
@@ -69,9 +59,6 @@ HEARD_BYTES_MIN = 128
 
 #: how many times what the last head takes the log must have grown by before the next one
 HEAD_GROWTH = 2
-
-#: characters of an error in the list of runs that failed, and of a reason in the dead stream
-TOLD_CHARS_MAX = 500
 
 
 class Stage:
@@ -117,7 +104,7 @@ class Stage:
         facts = [fact for fx in effects for fact in fx.facts]
         messages = self._messages(open_run, effects)
         answers = [_answer(open_run, answer) for fx in effects for answer in fx.answers]
-        appended = self._entries(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
+        appended = entries_of(open_run.run.id, open_run.last + 1, facts, open_run.dispatcher.codec)
         added = sum(len(append.data) for append in appended)
         thread, rows = open_run.thread, NOTHING_ADDED
         if thread is not None and not open_run.takes_back:
@@ -308,7 +295,7 @@ class Stage:
             self._now_ms,
             digest=told.get("digest", ""),
         )
-        self.commit.logs.extend(self._entries(run_id, 1, [started, end], self._codec))
+        self.commit.logs.extend(entries_of(run_id, 1, [started, end], self._codec))
         if self.told is not None and end.status != "done":  # done: the answer to a client, and no run
             self.told.note(graph, [started], 0)
             self.told.end(graph, end)
@@ -318,7 +305,7 @@ class Stage:
 
     def wait(self, started: RunStarted, thread: str) -> None:
         """A run that waits for its thread: it has a record, and the first fact of its log."""
-        self.commit.logs.extend(self._entries(started.run_id, 1, [started], self._codec))
+        self.commit.logs.extend(entries_of(started.run_id, 1, [started], self._codec))
         if self.told is not None:
             self.told.note(started.graph, [started], 0)
         record: dict[str, FieldValue] = {"graph": started.graph, "status": "queued", "thread": thread}
@@ -327,7 +314,7 @@ class Stage:
 
     def end_waiting(self, run_id: str, graph: str, end: RunFinished) -> None:
         """A run that has waited ends without having begun."""
-        self.commit.logs.extend(self._entries(run_id, 2, [end], self._codec))
+        self.commit.logs.extend(entries_of(run_id, 2, [end], self._codec))
         if self.told is not None:
             self.told.end(graph, end)
         self._ended(run_id, graph, end, 2)
@@ -339,7 +326,7 @@ class Stage:
             self.commit.deleted.append(ruin.run_id)
             return
         end = RunFinished("failed", ruin.error, self._now_ms)
-        self.commit.logs.extend(self._entries(ruin.run_id, ruin.last + 1, [end], self._codec))
+        self.commit.logs.extend(entries_of(ruin.run_id, ruin.last + 1, [end], self._codec))
         if self.told is not None:
             self.told.end(ruin.graph, end)
         self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
@@ -359,7 +346,7 @@ class Stage:
         commit.fields.append((run_id, {"graph": graph, "status": end.status, "facts": last}))
         commit.closed.append((run_id, LOG_TTL_S))
         if end.status == "failed":
-            told = _told(end.error)
+            told = error_line(end.error)
             commit.failed.append(FailedRun(run_id, graph, int(self._now_ms), told))
             fields = run_fields(run_id, graph, thread, status=end.status, error=told)
             log.info("run %s of graph %s failed: %s", run_id, graph, told, extra=fields)
@@ -372,26 +359,6 @@ class Stage:
     def set_aside(self, source: str, id_: str, run_id: str, reason: str, data: bytes) -> None:
         """Keep an entry that cannot be handled, for an operator to look at."""
         self.commit.dead.append(DeadEntry(source, id_, run_id, reason[:TOLD_CHARS_MAX], data).as_kept())
-
-    def _entries(self, run_id: str, first: int, facts: list[Fact], codec: Codec) -> list[LogAppend]:
-        """Facts as log entries, none of them larger than it must be."""
-        if not facts:
-            return []
-        for fact in facts:
-            if isinstance(fact, (TaskFailed, ErrorHandled, RunFinished)) and isinstance(fact.error, BaseException):
-                fact.error = describe(fact.error, codec, "by the coordinator")
-        data = wire.encode_facts(codec, facts)
-        if len(data) > LOG_ENTRY_BYTES_MAX and len(facts) > 1:
-            middle = len(facts) // 2
-            head = self._entries(run_id, first, facts[:middle], codec)
-            return [*head, *self._entries(run_id, head[-1].last + 1, facts[middle:], codec)]
-        return [LogAppend(run_id, first, first - 1 + sum(map(fact_count, facts)), data)]
-
-
-def run_fields(run_id: str, graph: str, thread: str, **more: str) -> dict[str, str]:
-    """What a record of the log says of a run beside its text (`extra=`)."""
-    fields = {"run_id": run_id, "graph": graph, **more}
-    return {**fields, "thread_id": thread} if thread else fields
 
 
 def _part_of(task: Task) -> bytes:
@@ -406,10 +373,3 @@ def _answer(open_run: OpenRun, answer: CallEnded) -> bytes:
     if isinstance(answer.error, BaseException):
         answer.error = describe(answer.error, codec, "by the coordinator")
     return wire.encode(codec, answer)
-
-
-def _told(error: Any) -> str:
-    """An error in one short line."""
-    text = str(error) if isinstance(error, Failure) else type(error).__name__
-    line = next(iter(text.splitlines()), "")
-    return line if len(line) <= TOLD_CHARS_MAX else f"{line[:TOLD_CHARS_MAX]}..."

@@ -14,9 +14,10 @@ from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.held_rows import holders_of
 from drumline_coordinator.loading import graph_at
+from drumline_coordinator.log_entries import run_fields
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.outside import keep_large
-from drumline_coordinator.staging import Stage, run_fields
+from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, root_of, thread_of_request
 from drumline_coordinator.thread_desk import SEEN, ThreadDesk

@@ -16,7 +16,7 @@ from drumline.testing._sim.ears import Ears
 from drumline.testing._sim.engine import Action, Engine
 from drumline.testing._sim.watch import LogWatch, check_rest, demand
 from drumline.testing.errors import InvariantViolation as Violation
-from drumline_coordinator import attempts, cells, intake, opened, staging
+from drumline_coordinator import attempts, cells, intake, log_entries, opened, staging
 from drumline_worker import outbox, runner
 
 from . import graphs
@@ -41,7 +41,7 @@ _LIMITS = (
     (attempts, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 4, 1)),
     (staging, "DISPATCH_WINDOW_ENTRIES_MAX", (1000, 1000, 5, 1)),
     (staging, "DISPATCH_WINDOW_BYTES_MAX", (2**20, 2**20, 3000)),
-    (staging, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),
+    (log_entries, "LOG_ENTRY_BYTES_MAX", (2**20, 2**20, 2000, 100)),
     (cells, "CELL_INLINE_BYTES_MAX", (65536, 1000, 100, 16)),
     (outbox, "BURST_ITEMS_MAX", (512, 512, 2)),
     (runner, "TAKE_PARTS", (4, 1)),
