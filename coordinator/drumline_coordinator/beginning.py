@@ -23,10 +23,11 @@ def begin_run(
     request: RunRequest,
     now_ms: float,
     thread: ThreadRun | None = None,
+    made_ms: float = 0.0,
 ) -> tuple[OpenRun, dict[str, FieldValue]]:
     """The open run of a request, not started yet, and what its record says from the first commit on.
 
-    `graph` is the name under which it is served. Raises EncodeError for a config or context that no task could carry,
+    `graph` is the name under which it is served, `made_ms` when its thread was made, if it is on one. Raises EncodeError for a config or context that no task could carry,
     InvalidRequest for a change to the state of a graph that is not within `program`.
     """
     shared = RunShared(
@@ -44,6 +45,7 @@ def begin_run(
         stops_after=tuple(request.stops_after),
         thread="" if thread is None else thread.id,
         ns=root_of(request),
+        made=int(made_ms or now_ms) & 0xFFFFFFFF,
     )
     box = codec.box(wire.to_row(shared))
     run = Run(graph_at(program, shared.ns), shared, ns=shared.ns, wire=True, codec=codec, thread=thread)

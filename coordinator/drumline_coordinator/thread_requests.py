@@ -149,8 +149,9 @@ class ThreadRequests:
         row: QueueRow | None = None,
     ) -> None:
         """Begin a run, on the thread of that head; `row`: it has waited, and its first fact is told."""
-        run_id, thread = request.run_id, None
+        run_id, thread, made_ms = request.run_id, None, 0.0
         if head is not None:
+            made_ms = head.created_ms
             given, root = unbox(request.input), root_of(request)
             thread = place_of_run(
                 self._loader,
@@ -166,7 +167,7 @@ class ThreadRequests:
             )
             for note in thread.notes:
                 log.warning("run %s: %s", run_id, note, extra=run_fields(run_id, name, head.id))
-        open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread)
+        open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread, made_ms)
         self._runs.begin(run_id, open_run)
         if head is not None:
             fingerprint, metadata = program.fingerprint, metadata_kept(request.config)

@@ -89,7 +89,7 @@ class Values:
         derived = arg if type(arg) is Derived else None
         if not (names or message.named or message.blobs or derived):
             return Inputs(dict(cells), arg, writes)
-        place, owner = (shared.partition, shared.graph), owner_of_run(shared.run_id, shared.thread)
+        place, owner = _place(shared), owner_of_run(shared.run_id, shared.thread)
         versions = {channel: self._wanted((*place, owner, at[0]), CellAt(*at)) for channel, at in message.named.items()}
         made_of: dict[CellAt, _Wanted] = {}
         if derived is not None:
@@ -120,7 +120,7 @@ class Values:
         names = names_in(writes)
         if not names:
             return writes
-        place = (shared.partition, shared.graph)
+        place = _place(shared)
         blobs = {name.blob: self._wanted((*place, name.blob), _BLOB, name.blob) for name in names}
         self._fill(codec, shared, list(blobs.values()))
         return resolve(writes, {blob: wanted.value for blob, wanted in blobs.items()})
@@ -194,6 +194,11 @@ class Values:
                 raise _gone(each.blob)
             rows[each] = (CellRow(1, 0, value),)
         return rows
+
+
+def _place(shared: RunShared) -> tuple[Hashable, ...]:
+    """What names of a run's values mean something in: another owner of that name may have had the same."""
+    return shared.partition, shared.graph, shared.made
 
 
 def _settled(wanted: _Wanted) -> Seen:
