@@ -27,8 +27,9 @@ def begin_run(
 ) -> tuple[OpenRun, dict[str, FieldValue]]:
     """The open run of a request, not started yet, and what its record says from the first commit on.
 
-    `graph` is the name under which it is served, `made_ms` when its thread was made, if it is on one. Raises EncodeError for a config or context that no task could carry,
-    InvalidRequest for a change to the state of a graph that is not within `program`.
+    `graph` is the name under which it is served, `made_ms` when its thread was made, if it is on one. Raises
+    EncodeError for a config or context that no task could carry, InvalidRequest for a change to the state of a graph
+    that is not within `program`.
     """
     shared = RunShared(
         request.run_id,

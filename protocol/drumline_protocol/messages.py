@@ -288,8 +288,8 @@ class RunShared:
     thread: str = ""
     #: the namespace of the graph that is run: one within `graph`, if its state is changed from outside
     ns: tuple[str, ...] = ()
-    #: When the owner of the run's values was made, its thread or the run itself: the low 32 bits of a time in ms. An owner
-    #: that was deleted and made anew gives its values the same names, and whoever keeps values must not mix them up.
+    #: When the owner of the run's values was made, its thread or the run itself: the low 32 bits of a time in ms. An
+    #: owner that was deleted and made anew gives its values the same names; who keeps values must not mix them up.
     made: int = 0
 
 

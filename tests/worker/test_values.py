@@ -226,10 +226,10 @@ def test_what_is_seen_of_one_run_and_graph_is_not_that_of_another() -> None:
 
 @pytest.mark.parametrize("kind", ["cell", "blob"])
 def test_what_is_seen_of_an_owner_that_was_deleted_is_not_that_of_the_next_one_of_its_name(kind: str) -> None:
+    stores = [Store(), Store()]
+    values = Values(lambda *asked: stores[0].read(*asked), LARGE)
     for made in (1, 2):
-        store = Store()
-        values = Values(store.read, LARGE) if made == 1 else values
-        values._read = store.read
+        store = stores[0]
         store.base(1, [f"of life {made}"])
         store.blobs["run:t-1-1"] = CODEC.encode(f"of life {made}")
         shared = RunShared("run", "g", "f", 3, {}, None, (), True, made=made)
@@ -239,6 +239,7 @@ def test_what_is_seen_of_an_owner_that_was_deleted_is_not_that_of_the_next_one_o
                 assert found == [f"of life {made}"]
             else:
                 assert values.inputs(CODEC, shared, message(arg=Named("run:t-1-1", 5))).arg == f"of life {made}"
+        del stores[0]
 
 
 # -- the budget -------------------------------------------------------------------------------------
