@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 OLD    ?= .venv-oldest
 FIELD  ?= .venv-field
+NODE   ?= .node
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -18,7 +19,7 @@ SERVERS ?=
 ROUNDS  ?= takeover,chaos,everysec,quiet,hostile
 SEED    ?=
 
-.PHONY: help demo test test-redis-cluster test-full test-oldest test-field fuzz chaos mutants lint bench clean
+.PHONY: help demo test test-redis-cluster test-full test-oldest test-field test-node fuzz chaos mutants lint bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,6 +43,10 @@ test-oldest: $(OLD)/.dev  ## the adapter's tests with the oldest LangGraph that 
 test-field: $(FIELD)/.dev  ## graphs of the packages of LangGraph's ecosystem, on every engine (docs/field.md)
 	$(FIELD)/bin/python -m pytest -q tests/field
 
+test-node: $(VENV)/.dev $(NODE)/.done  ## the gateway by the vendors' JavaScript clients; needs npm
+	DRUMLINE_NODE_MODULES=$(abspath $(NODE)/node_modules) $(BIN)/python -m pytest -q \
+	  tests/gateway/test_js_client.py tests/gateway/test_chat_protocols.py
+
 fuzz: $(VENV)/.dev  ## FRAMES=10000000 mutated frames into every decoder, the coordinator and the worker (some 15 minutes)
 	$(BIN)/python -m tests.fuzz --frames $(or $(FRAMES),10000000) --seed $(or $(SEED),1)
 
@@ -62,7 +67,7 @@ chaos: $(VENV)/.dev  ## kill, stop and cut everything while 100 runs go on: SECO
 mutants: $(VENV)/.dev  ## break one rule after another and see whether a test notices: ROOMS="graph worker" JOBS=2
 	$(BIN)/python -m tests.mutants $(foreach room,$(ROOMS),--room $(room)) --jobs $(or $(JOBS),2)
 
-clean:  ## remove what tools have left (.venv, .venv-oldest and .venv-field stay: they are yours to delete)
+clean:  ## remove what tools have left (.venv, .venv-oldest, .venv-field and .node stay: they are yours to delete)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .drumline
 	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(OLD)/*' -not -path './$(FIELD)/*' -prune -exec rm -rf {} +
 
@@ -88,4 +93,10 @@ $(OLD)/.dev: pyproject.toml Makefile
 $(FIELD)/.dev: pyproject.toml Makefile
 	$(PYTHON) -m venv $(FIELD)
 	$(FIELD)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable ".[field]"
+	@touch $@
+
+$(NODE)/.done: tests/gateway/node/package.json
+	@mkdir -p $(NODE)
+	cp $< $(NODE)/package.json
+	npm --prefix $(NODE) install --no-audit --no-fund --silent
 	@touch $@
