@@ -1,4 +1,4 @@
-"""LangGraph's JavaScript client against a gateway: `make test-node`. A loud skip where there is no Node, or no package."""
+"""LangGraph's JavaScript client against a gateway: `make test-node`. A loud skip where there is no Node or package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def seen(url: str) -> dict[str, Any]:
         reason = "LangGraph's JavaScript client did not run: `make test-node` does that, where npm is"
         warnings.warn(reason, stacklevel=2)
         pytest.skip(reason)
-    told = subprocess.run([program, str(SCRIPT), modules, url], capture_output=True, text=True, timeout=100, check=False)
+    told = subprocess.run(
+        [program, str(SCRIPT), modules, url], capture_output=True, text=True, timeout=100, check=False
+    )
     assert told.returncode == 0, told.stderr
     found: dict[str, Any] = json.loads(told.stdout)
     return found
