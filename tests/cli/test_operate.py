@@ -124,7 +124,7 @@ def test_an_entry_is_shown_with_its_message(place: Place, capsys: Capture) -> No
     assert place.call("dead", "show", entry) == 0
     told = capsys.readouterr().out
     assert f"entry    {entry}\nfrom     requests, entry 5-1 there\nrun      run-1\nreason   why not\n" in told
-    assert "message  CancelRun(run='run-1', reason='enough')" in told
+    assert "message  CancelRun(run='run-1', reason='enough', takes_back=False)" in told
 
 
 def test_whatever_an_entry_holds_can_be_shown() -> None:

@@ -54,8 +54,9 @@ def saver_here() -> Iterator[Any]:
 
 def threads_here(count: int) -> list[dict[str, Any]]:
     """The threads of the folder's file, as `threads_of_cluster` tells of them; those that changed last first."""
-    from drumline.threads.encoder import PLAIN, Encoder
+    from drumline.threads.encoder import Encoder
     from drumline.threads.encoding import saved_of
+    from drumline.threads.packed_facts import decode_facts
     from drumline.threads.rows import Wanted
     from drumline_protocol.codec import Codec
     from drumline_protocol.threads import FAILED, IDLE, PAUSED
@@ -73,7 +74,7 @@ def threads_here(count: int) -> list[dict[str, Any]]:
                 saved = saved_of(encoder, None, saver.rows.fill(row))
                 waits = told_of(saved)
                 status = FAILED if waits.startswith("failed") else PAUSED if waits else IDLE
-                at_ms = PLAIN.decode(row.facts)["at"]
+                at_ms = decode_facts(row.facts)["at"]
                 graph = row.graph.partition(" ")[2]
                 found.append(
                     {"thread_id": thread, "graph": graph, "status": status, "updated_ms": at_ms, "waits_for": waits}
