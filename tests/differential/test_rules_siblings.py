@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from .engines import Engine
-from .harness import same_outcome
+from .engines import LANGGRAPH, Engine
 from .states import EMPTY, Log
 
 CONFIG = {"configurable": {"thread_id": "t"}}
@@ -52,6 +51,9 @@ def test_a_sync_node_comes_to_its_end_and_is_not_run_again(other: Engine, how: s
         return found, sorted(ran)
 
     if how == "fails":
-        same_outcome(story, other)
+        once = (["fails", "slow"], ["fails", "fails", "slow"])
+        assert story(other) == once
+        # RACE: on a busy machine LangGraph runs it again
+        assert story(LANGGRAPH) in (once, (once[0], [*once[1], "slow"]))
     else:  # LangGraph saves what came before the stream was closed
         assert story(other) == (["fails", "slow"], ["fails", "slow"])

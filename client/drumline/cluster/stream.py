@@ -316,7 +316,7 @@ class AsyncRunStream(_Stream[ItemT]):
         else:  # what to make of that is asked of the broker, for which the loop must not wait
             import asyncio
 
-            await asyncio.to_thread(self._took_nothing)
+            await asyncio.to_thread(self._took, entries)
 
     async def _fetch_next(self) -> None:
         """Large values are read in another thread: the loop must not wait for a broker."""
