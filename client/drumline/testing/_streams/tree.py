@@ -268,7 +268,7 @@ class Tree:
 
 def _is_call(step: _Step, payload: Mapping[str, Any]) -> bool:
     """Whether a start is that of a called `@task`: its caller, of the same superstep, is at work."""
-    given = payload.get("input")
+    given: Any = payload.get("input")
     looks = tuple(payload["triggers"]) == ("__pregel_push",) and type(given) is tuple and len(given) == 2
     if not looks or type(given[0]) is not tuple or type(given[1]) is not dict or step.tail:
         return False
