@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 from tests.differential.engines import ADAPTED, LANGGRAPH, Engine
+from tests.differential.harness import newest_oracle
 from typing_extensions import TypedDict
 
 CONFIG: dict[str, Any] = {"configurable": {"thread_id": "1"}}
@@ -71,6 +72,7 @@ def history_of(e: Engine, depth: int, durability: str, persists: bool | None) ->
     ], [told(each) for each in graph.get_state_history(CONFIG)]
 
 
+@newest_oracle
 @pytest.mark.parametrize("persists", [None, True, False])
 @pytest.mark.parametrize("durability", DURABILITIES)
 @pytest.mark.parametrize("depth", [1, 2])

@@ -202,7 +202,10 @@ def test_a_run_that_shall_continue_does(cluster: Cluster, who: str, way: Any) ->
     cluster.link.canceller.flush()
     assert heard(who) == "waiting"
     gates[who].set()
-    assert heard(who) == "done"
+    found = heard(who)
+    while found == "waiting":  # a busy machine: its worker has lost the task meanwhile, and it runs again
+        found = heard(who)
+    assert found == "done"
 
 
 # -- without a loop -----------------------------------------------------------------------------------
