@@ -18,7 +18,7 @@ from starlette.routing import Route
 from drumline import __version__
 from drumline.cluster import Cluster
 from drumline_gateway.ask import Ask
-from drumline_gateway.auth import Guard, Identity, Refused, cors, refuse_foreign
+from drumline_gateway.auth import Guard, Identity, cors, refuse_foreign
 from drumline_gateway.bodies import read_body
 from drumline_gateway.cluster_service import ClusterService
 from drumline_gateway.errors import HttpError, status_of
@@ -108,7 +108,7 @@ class Gateway:
                 return await self._handle(row, request)
             except ClientDisconnect:
                 return Response(status_code=499)
-            except (HttpError, Refused) as error:
+            except HttpError as error:
                 return _problem(error.status, error.detail, error.headers)
             except Exception as error:
                 status = status_of(error)

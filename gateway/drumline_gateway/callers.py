@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from drumline_gateway.errors import HttpError
 
-class Refused(Exception):
-    """A request that is not answered: `status`, `detail` and `headers` are the answer."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.headers = dict(headers or {})
+class Refused(HttpError):
+    """A request that is not answered for who asks, or for how much they have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ class Caps:
     body_max: int = 32 * 1024 * 1024
     #: streams that are open
     streams_max: int = 5000
-    #: requests that are being answered, streams among them
+    #: requests that are being answered; that of a stream counts until the stream begins
     requests_max: int = 6000
     _streams: Counter[str] = field(default_factory=Counter)
     _requests: Counter[str] = field(default_factory=Counter)

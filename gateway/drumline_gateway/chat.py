@@ -96,14 +96,16 @@ class Chat:
                 yield from self._close(message)
 
     def _contents(self, message: _Message, fields: Mapping[str, Any]) -> Iterator[Part]:
-        thought = (fields.get("additional_kwargs") or {}).get("reasoning_content")
+        further = fields.get("additional_kwargs")
+        thought = further.get("reasoning_content") if isinstance(further, dict) else None
         if isinstance(thought, str):
             yield from self._grow(message, REASONING, thought)
         for kind, text in _texts(fields.get("content")):
             yield from self._grow(message, kind, text)
-        chunks = fields.get("tool_call_chunks")
-        for number, call in enumerate(chunks or fields.get("tool_calls") or ()):
-            yield from self._call(message, call, number)
+        calls = fields.get("tool_call_chunks") or fields.get("tool_calls")
+        for number, call in enumerate(calls if isinstance(calls, list) else ()):
+            if isinstance(call, dict):
+                yield from self._call(message, call, number)
 
     def _grow(self, message: _Message, kind: str, text: str) -> Iterator[Part]:
         if not text:
@@ -124,7 +126,9 @@ class Chat:
 
     def _call(self, message: _Message, call: Mapping[str, Any], number: int) -> Iterator[Part]:
         """A call of a tool, or a piece of one: the first piece has the id and the name."""
-        index = call.get("index", number)
+        index = call.get("index")
+        if index is None:  # a model that numbers no pieces sends each call whole, or names it in each piece
+            index = call.get("id") or next(reversed(message.calls), number)
         id_ = call.get("id") or message.calls.get(index)
         if id_ is None or (index not in message.calls and id_ in self._names):
             return  # a piece of a call that has no beginning, or one that was told

@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-import typing_extensions
-
 from drumline_gateway.json_values import dumps
 from drumline_graph.loaded import loaded
+from drumline_graph.schema import unwrapped
 
 #: the roles that OpenAI's messages have, and the words that LangChain has for the same
 _ROLES = frozenset(
@@ -111,14 +110,11 @@ def _made(hint: Any) -> Any:
 
 
 def _bare(hint: Any) -> Any:
-    """Without what is around it for the graph: reducers, channels, Required."""
-    while get_origin(hint) is Annotated or _is_wrapper(hint):
-        hint = get_args(hint)[0]
+    """Without what is around it for the graph: reducers, channels, Required, a name by `type X = ...`."""
+    hint = unwrapped(hint)
+    while get_origin(hint) is Annotated:
+        hint = unwrapped(get_args(hint)[0])
     return hint
-
-
-def _is_wrapper(hint: Any) -> bool:
-    return get_origin(hint) in (typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly)
 
 
 # -- messages ------------------------------------------------------------------------------------------

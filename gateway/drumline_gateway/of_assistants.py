@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from drumline_gateway import shapes
 from drumline_gateway.ask import Ask
-from drumline_gateway.bodies import Fields
+from drumline_gateway.bodies import Fields, query_flag
 from drumline_gateway.errors import bad, unbuilt, unknown
 from drumline_gateway.service import Row
 
@@ -107,7 +107,7 @@ async def subgraphs(ask: Ask) -> Response:
     """Schemas of the graphs in an assistant's graph, by their namespaces."""
     held = ask.graph(await ask.assistant())
     wanted = ask.request.path_params.get("namespace", "")
-    recurse = ask.request.query_params.get("recurse", "false").lower() in ("true", "1")
+    recurse = query_flag(ask.request.query_params, "recurse")
     found: dict[str, Any] = {}
     for namespace, inner in held.get_subgraphs(namespace=wanted or None, recurse=recurse):
         found[namespace] = {"graph_id": inner.get_name(), **schemas_of(inner)}

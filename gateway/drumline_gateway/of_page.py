@@ -14,6 +14,7 @@ from drumline_gateway.page_files import INDEX, PageFile, page_files
 from drumline_gateway.page_frames import MODES, RECORDED, PageFrames
 from drumline_gateway.service import Item, Row, Wanted
 from drumline_gateway.sse import frames_of
+from drumline_gateway.watched import room
 from drumline_protocol.errors import ModeNotRecorded, UnknownRun
 
 #: runs of each kind that an overview names
@@ -61,13 +62,9 @@ async def facts(ask: Ask) -> Response:
     except BadEventId as error:
         raise HttpError(400, str(error)) from None
     row, thread = await ask.run()
-    items = RecordedItems(ask, row["run_id"], thread, cursor.after)
-    release = ask.guard.caps.stream(ask.identity)
-    return ask.streams.respond(
-        frames_of(items, PageFrames(cursor.after)),
-        headers=ask.headers,
-        release=release,
-    )
+    with room(ask) as release:
+        items = RecordedItems(ask, row["run_id"], thread, cursor.after)
+        return ask.streams.respond(frames_of(items, PageFrames(cursor.after)), headers=ask.headers, release=release)
 
 
 class RecordedItems:

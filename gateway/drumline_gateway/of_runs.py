@@ -13,7 +13,7 @@ from drumline_gateway.bodies import query_count, query_flag
 from drumline_gateway.errors import bad
 from drumline_gateway.json_values import error_data
 from drumline_gateway.starting import Started, start
-from drumline_gateway.watched import gone, modes_in, place_of, watch
+from drumline_gateway.watched import gone, modes_in, place_of, room, watch
 from drumline_protocol.errors import RunCancelled
 
 #: the SDK's status -> ours, of which it may stand for several
@@ -24,11 +24,19 @@ _STATUSES = {theirs: [ours for ours, word in shapes.RUN_STATUS.items() if word =
 async def stream(ask: Ask) -> Response:
     """Start a run and watch it."""
     modes = modes_in(ask.fields.all.get("stream_mode"), ("values",))
-    started = await start(ask)
-    on_disconnect = None if not started.body.cancels else lambda: _cancel_quietly(ask, started)
-    return watch(
-        ask, started.run_id, started.thread, modes, subgraphs=started.body.subgraphs, on_disconnect=on_disconnect
-    )
+    retracted = query_flag(ask.request.query_params, "retracted")
+    with room(ask) as release:
+        started = await start(ask)
+        return watch(
+            ask,
+            started.run_id,
+            started.thread,
+            modes,
+            subgraphs=started.body.subgraphs,
+            retracted=retracted,
+            release=release,
+            on_disconnect=(lambda: _cancel_quietly(ask, started)) if started.body.cancels else None,
+        )
 
 
 async def join_stream(ask: Ask) -> Response:
@@ -39,15 +47,18 @@ async def join_stream(ask: Ask) -> Response:
     row, thread = await ask.run()
     cancels = query_flag(query, "cancel_on_disconnect")
     started = Started(row["run_id"], thread)
-    return watch(
-        ask,
-        row["run_id"],
-        thread,
-        modes,
-        subgraphs=query_flag(query, "subgraphs"),
-        last_event_id=ask.request.headers.get("last-event-id"),
-        on_disconnect=(lambda: _cancel_quietly(ask, started)) if cancels else None,
-    )
+    with room(ask) as release:
+        return watch(
+            ask,
+            row["run_id"],
+            thread,
+            modes,
+            subgraphs=query_flag(query, "subgraphs"),
+            retracted=query_flag(query, "retracted"),
+            release=release,
+            last_event_id=ask.request.headers.get("last-event-id"),
+            on_disconnect=(lambda: _cancel_quietly(ask, started)) if cancels else None,
+        )
 
 
 async def create(ask: Ask) -> Response:
@@ -123,14 +134,17 @@ async def get(ask: Ask) -> Response:
 
 async def cancel(ask: Ask) -> Response:
     """End a run: `wait=1` answers when it is over, `action=rollback` takes back what it has done, and deletes it."""
-    query = ask.request.query_params
-    action = query.get("action") or "interrupt"
+    rollback, waits = _rolls_back(ask), query_flag(ask.request.query_params, "wait")
+    row, thread = await ask.run("update")
+    await end(ask, row, thread, rollback=rollback, waits=waits)
+    return ask.nothing(204 if waits else 202)
+
+
+def _rolls_back(ask: Ask) -> bool:
+    action = ask.request.query_params.get("action") or "interrupt"
     if action not in ("interrupt", "rollback"):
         raise bad(f"action is interrupt or rollback, not {action[:40]!r}.")
-    waits = query_flag(query, "wait")
-    row, thread = await ask.run("update")
-    await end(ask, row, thread, rollback=action == "rollback", waits=waits)
-    return ask.nothing(204 if waits else 202)
+    return action == "rollback"
 
 
 async def end(ask: Ask, row: dict[str, Any], thread: str | None, *, rollback: bool, waits: bool) -> None:
@@ -161,9 +175,7 @@ async def cancel_many(ask: Ask) -> Response:
     fields = ask.fields
     thread, named = fields.text("thread_id"), fields.texts("run_ids")
     status = fields.choice("status", ("pending", "running", "all"))
-    action = ask.request.query_params.get("action") or "interrupt"
-    if action not in ("interrupt", "rollback"):
-        raise bad(f"action is interrupt or rollback, not {action[:40]!r}.")
+    rollback = _rolls_back(ask)
     if not thread:
         raise bad("thread_id is missing: drumline has no list of the runs of all threads.")
     ask.request.path_params["thread_id"] = thread
@@ -172,7 +184,7 @@ async def cancel_many(ask: Ask) -> Response:
     wanted = {"pending": ("queued",), "running": ("open",)}.get(status, shapes.OPEN)
     for row in rows:
         if row["run_id"] in named or (not named and row["status"] in wanted):
-            await end(ask, row, thread, rollback=action == "rollback", waits=False)
+            await end(ask, row, thread, rollback=rollback, waits=False)
     return ask.nothing()
 
 

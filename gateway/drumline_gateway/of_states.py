@@ -9,7 +9,7 @@ from starlette.responses import Response
 from drumline.types import StateUpdate
 from drumline_gateway import shapes
 from drumline_gateway.ask import Ask
-from drumline_gateway.bodies import Fields, query_flag
+from drumline_gateway.bodies import Fields, query_count, query_flag
 from drumline_gateway.errors import bad
 from drumline_gateway.json_input import read_state
 from drumline_gateway.places import config_at, graph_of, graph_to_change
@@ -66,10 +66,7 @@ async def history(ask: Ask) -> Response:
 
 def _of_query(ask: Ask) -> Fields:
     query = ask.request.query_params
-    limit = query.get("limit", "10")
-    if not limit.isdecimal() or len(limit) > 12:
-        raise bad("limit must be a number of at least 0.")
-    return Fields({"limit": int(limit), "before": query.get("before")})
+    return Fields({"limit": query_count(query, "limit", 10), "before": query.get("before")})
 
 
 async def post(ask: Ask) -> Response:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from drumline_gateway.frames import Frame
 from drumline_gateway.json_values import error_data, interrupt
+from drumline_gateway.placing import Frame
 from drumline_gateway.service import Item
 
 #: what the page shows: the facts, and of the stream modes those that tell values

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from drumline_gateway.ask import Ask
-from drumline_gateway.bodies import query_flag
 from drumline_gateway.cursors import BadEventId, parse_last_event_id
 from drumline_gateway.errors import HttpError, bad
 from drumline_gateway.frames import Frames, drumline_modes
@@ -42,6 +42,20 @@ def place_of(run_id: str, thread: str | None, tail: str = "") -> dict[str, str]:
     return {"Content-Location": run, **({"Location": f"{run}/{tail}"} if tail else {})}
 
 
+@contextmanager
+def room(ask: Ask) -> Iterator[Callable[[], None]]:
+    """Take one of the caller's streams before anything is begun for it. Refused (429).
+
+    What gives it back is the response's to call; it is called here if no response comes of it.
+    """
+    release = ask.guard.caps.stream(ask.identity)
+    try:
+        yield release
+    except BaseException:
+        release()
+        raise
+
+
 def watch(
     ask: Ask,
     run_id: str,
@@ -49,17 +63,20 @@ def watch(
     modes: list[str],
     *,
     subgraphs: bool,
+    retracted: bool,
+    release: Callable[[], None],
     last_event_id: str | None = None,
     on_disconnect: Callable[[], Awaitable[None]] | None = None,
 ) -> Response:
-    """A stream of the run's frames. HttpError 400 for a `Last-Event-ID` that nobody gave out, Refused (429)."""
+    """A stream of the run's frames. HttpError 400 for a `Last-Event-ID` that nobody gave out.
+
+    `retracted` asks for events of that name, `release` comes of `room`.
+    """
     try:
         cursor = parse_last_event_id(last_event_id)
     except BadEventId as error:
         raise HttpError(400, str(error)) from None
-    retracted = query_flag(ask.request.query_params, "retracted")
     frames = Frames(run_id, modes, cursor=cursor, retracted=retracted)
-    release = ask.guard.caps.stream(ask.identity)
     items = ask.service.items(run_id, thread, Wanted(frames.modes, subgraphs, frames.after))
     # who comes back by this address has no other way to say what it wants to see
     again = urlencode([*(("stream_mode", mode) for mode in modes), *([("subgraphs", "true")] if subgraphs else [])])

@@ -143,6 +143,24 @@ def test_a_run_that_asks() -> None:
     ]
 
 
+def test_calls_whose_pieces_have_no_numbers() -> None:
+    """Some models send each call whole, without an index: two of them are not one."""
+    whole = [
+        {"name": name, "args": args, "id": id_, "index": None}
+        for name, args, id_ in (("f", "{}", "c1"), ("g", '{"x"', "c2"))
+    ]
+    rest = [{"name": None, "args": ": 1}", "id": None, "index": None}]
+    run = items(token("a", tool_call_chunks=whole), token("a", tool_call_chunks=rest, chunk_position="last"))
+    calls = [frame.data for frame in ui(run) if frame.data != "[DONE]" and frame.data["type"] == "tool-input-available"]
+    assert [(each["toolName"], each["input"]) for each in calls] == [("f", {}), ("g", {"x": 1})]
+
+
+@pytest.mark.parametrize("strange", [["no mapping"], "text", {"a": 1}, 7])
+def test_fields_of_messages_that_are_not_what_they_should_be_say_nothing(strange: Any) -> None:
+    message = {"type": "ai", "id": "a", "content": "hi", "tool_calls": strange, "additional_kwargs": strange}
+    assert "text-delta" in types(ui(items(("messages", (message, {})))))
+
+
 def test_ends_of_runs() -> None:
     assert agui([], failure=ValueError("no"))[-1].data == {"type": "RUN_ERROR", "message": "no", "code": "ValueError"}
     assert agui([], failure=RunCancelled("r", ""))[-1].data["outcome"] == {"type": "cancelled"}

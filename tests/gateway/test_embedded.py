@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 from tests.gateway.stand import talk
 
+from drumline.cluster.position import Position, position_text, run_tag
 from drumline_gateway import embedded_runs
+from drumline_gateway.app import build
+from drumline_gateway.auth import Guard
+from drumline_gateway.caps import Caps
 from drumline_gateway.embedded_service import THREADS, EmbeddedService
 from drumline_gateway.service import Start, Wanted
 from drumline_protocol.errors import InvalidPosition, RunCancelled, RunIdTaken, ThreadExists, UnknownGraph, UnknownRun
@@ -181,3 +186,27 @@ def test_durability_is_honoured() -> None:
             assert len([state async for state in history]) == count
 
     during(do)
+
+
+def test_a_stream_that_there_is_no_room_for_starts_no_run() -> None:
+    programs = {name: graph.program for name, graph in talk().items()}
+    app = build(EmbeddedService(programs), guard=Guard(caps=Caps(streams_max=0)))
+    with TestClient(app) as http:
+        thread = http.post("/threads", json={}).json()["thread_id"]
+        body = {"assistant_id": "speak", "input": INPUT}
+        assert http.post(f"/threads/{thread}/runs/stream", json=body).status_code == 429
+        asked = http.post(f"/threads/{thread}/runs/stream", json=body, params={"retracted": "perhaps"})
+        assert asked.status_code == 422
+        assert http.get(f"/threads/{thread}/runs").json() == []
+
+
+def test_who_asks_for_a_place_that_is_not_there_gives_the_stream_back() -> None:
+    programs = {name: graph.program for name, graph in talk().items()}
+    with TestClient(build(EmbeddedService(programs), guard=Guard(caps=Caps(streams_max=1)))) as http:
+        run = http.post("/runs", json={"assistant_id": "speak", "input": INPUT}).json()["run_id"]
+        http.get(f"/runs/{run}/join")
+        late = position_text(Position(10_000, 1, 1, True), run_tag(run))
+        for path in (f"/runs/{run}/stream", f"/drumline/runs/{run}/facts"):
+            for _ in range(3):
+                assert http.get(path, headers={"Last-Event-ID": late}).status_code == 400
+            assert http.get(path).status_code == 200

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
 from pydantic import BaseModel, SecretStr, field_serializer
-from typing_extensions import NotRequired
+from typing_extensions import NotRequired, Required, TypeAliasType
 
 from drumline.graph.message import add_messages
 from drumline_gateway.json_input import BadValue, read_state
@@ -273,6 +273,20 @@ def test_messages_by_role_and_by_type() -> None:
     assert type(tool) is ToolMessage and tool.tool_call_id == "c" and text == "just text"
     assert read_state(State, {"last": {"role": "user", "content": "z"}})["last"].content == "z"
     assert read_state(State, {"messages": ["user", "hi"]}) == {"messages": ("user", "hi")}
+
+
+History = TypeAliasType("History", Annotated[list[AnyMessage], add_messages])
+Day = TypeAliasType("Day", datetime.date)
+
+
+class Named(TypedDict):
+    messages: Required[History]
+    day: Day
+
+
+def test_what_is_named_by_an_alias_is_read_too() -> None:
+    found = read_state(Named, {"messages": [{"role": "user", "content": "a"}], "day": "2026-01-01"})
+    assert type(found["messages"][0]) is HumanMessage and found["day"] == datetime.date(2026, 1, 1)
 
 
 def test_what_does_not_fit_is_named_by_its_path() -> None:
