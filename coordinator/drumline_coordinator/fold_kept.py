@@ -41,7 +41,7 @@ def _graph_kept(state: RunState, fact: GraphKept) -> None:
     scope.step, scope.checkpoint = fact.step, fact.checkpoint
     scope.stop = fact.stop or scope.stop
     scope.updates = fact.updates
-    for flag in ("leaving", "asks", "fails", "paused", "resumed"):
+    for flag in Scope.FLAGS:
         setattr(scope, flag, flag in fact.flags)
     scope.output = scope.state.read(program, program.output_keys) if "now" in fact.flags else fact.output
     for row in fact.tasks:

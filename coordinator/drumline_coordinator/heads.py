@@ -40,7 +40,7 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
 def _graph(scope: Scope) -> GraphKept:
     state, kept = scope.state, scope.kept
     cells = {key: cell for key, cell in state.cells.items() if key not in kept}
-    flags = [name for name in ("leaving", "asks", "fails", "paused", "resumed") if getattr(scope, name)]
+    flags = [name for name in Scope.FLAGS if getattr(scope, name)]
     now = not scope.keeps_output or _is_now(scope)
     return GraphKept(
         scope.ns,

@@ -140,10 +140,8 @@ class Stage:
             if head:
                 self._put_head(open_run, head, head_data)
             return False
-        graph, started = open_run.run.shared.graph, open_run.started
-        if self.told is not None:
-            self.told.end(graph, end, started)
-        self._ended(open_run.run.id, graph, end, open_run.last, "" if thread is None else thread.id)
+        graph, at = open_run.run.shared.graph, "" if thread is None else thread.id
+        self._ended(open_run.run.id, graph, end, open_run.last, at, open_run.started)
         return True
 
     def _messages(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, bytes]]:
@@ -298,8 +296,7 @@ class Stage:
         self.commit.logs.extend(entries_of(run_id, 1, [started, end], self._codec))
         if self.told is not None and end.status != "done":  # done: the answer to a client, and no run
             self.told.note(graph, [started], 0)
-            self.told.end(graph, end)
-        self._ended(run_id, graph, end, 2)
+        self._ended(run_id, graph, end, 2, counts=end.status != "done")
         if told.get("thread"):
             self.commit.fields.append((run_id, {"thread": told["thread"]}))
 
@@ -315,8 +312,6 @@ class Stage:
     def end_waiting(self, run_id: str, graph: str, end: RunFinished) -> None:
         """A run that has waited ends without having begun."""
         self.commit.logs.extend(entries_of(run_id, 2, [end], self._codec))
-        if self.told is not None:
-            self.told.end(graph, end)
         self._ended(run_id, graph, end, 2)
 
     def ruin(self, ruin: Ruin) -> None:
@@ -327,8 +322,6 @@ class Stage:
             return
         end = RunFinished("failed", ruin.error, self._now_ms)
         self.commit.logs.extend(entries_of(ruin.run_id, ruin.last + 1, [end], self._codec))
-        if self.told is not None:
-            self.told.end(ruin.graph, end)
         self._ended(ruin.run_id, ruin.graph, end, ruin.last + 1)
 
     def delete(self, run_id: str, attempts: Sequence[str]) -> None:
@@ -341,8 +334,20 @@ class Stage:
         if attempts:
             self.commit.ctl.append(wire.encode(self._codec, Cancel(run_id)))
 
-    def _ended(self, run_id: str, graph: str, end: RunFinished, last: int, thread: str = "") -> None:
+    def _ended(
+        self,
+        run_id: str,
+        graph: str,
+        end: RunFinished,
+        last: int,
+        thread: str = "",
+        started: RunStarted | None = None,
+        *,
+        counts: bool = True,
+    ) -> None:
         commit = self.commit
+        if counts and self.told is not None:
+            self.told.end(graph, end, started)
         commit.fields.append((run_id, {"graph": graph, "status": end.status, "facts": last}))
         commit.closed.append((run_id, LOG_TTL_S))
         if end.status == "failed":

@@ -234,6 +234,9 @@ class Task(Unusual):
 class Scope:
     """One graph of a run: the root, or a subgraph that is a node of its parent's open superstep."""
 
+    #: what a head says of a graph by a word, if it is so (`GraphKept.flags`)
+    FLAGS = ("leaving", "asks", "fails", "paused", "resumed")
+
     __slots__ = (
         "asks",
         "checkpoint",

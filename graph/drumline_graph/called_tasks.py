@@ -7,12 +7,11 @@ that the code of the graph names, and among those at the top of modules that its
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import CodeType
 from typing import Any
 
 from drumline_graph.annotations import closed_over
 from drumline_graph.graphs_within import graph_within
-from drumline_graph.node_code import AnyTask, attributes_in, functions_of
+from drumline_graph.node_code import AnyTask, attributes_in, codes_of, functions_of
 from drumline_graph.program import Node, Program
 from drumline_graph.weakly import once_per_object
 
@@ -57,9 +56,10 @@ def _text_of(node: Node) -> str:
     return f"{inner.__module__}:{inner.__qualname__}:{node.name}"
 
 
+@once_per_object
 def calls_tasks(program: Program) -> bool:
     """Whether the code of a graph's own nodes names `@task`s."""
-    return _calls(program)
+    return any(True for node in program.nodes.values() for _ in tasks_in(node.action))
 
 
 def calls_pool(pool: str) -> str:
@@ -81,16 +81,6 @@ def pools_of(program: Program) -> set[str]:
         if node.subprogram is not None:
             found |= pools_of(node.subprogram)
     return found
-
-
-@once_per_object
-def _named(program: Program) -> dict[str, Node]:
-    return _walk(program)
-
-
-@once_per_object
-def _calls(program: Program) -> bool:
-    return any(True for node in program.nodes.values() for _ in tasks_in(node.action))
 
 
 def _walk(program: Program) -> dict[str, Node]:
@@ -116,6 +106,10 @@ def _walk(program: Program) -> dict[str, Node]:
     return found
 
 
+#: `_walk`, once for each graph
+_named = once_per_object(_walk)
+
+
 def tasks_in(action: Any) -> Iterator[AnyTask]:
     """The `@task`s that an action's functions name, and those that the functions of these name."""
     for function in functions_of(action):
@@ -126,10 +120,6 @@ def tasks_in(action: Any) -> Iterator[AnyTask]:
 
 def _values_in(function: Any) -> Iterator[Any]:
     """What the names in a function's code stand for, those of functions and comprehensions within it too."""
-    code, globals_ = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-    codes = [] if code is None else [code]
-    while codes:
-        current = codes.pop()
-        yield from (globals_[name] for name in current.co_names if name in globals_)
-        codes += [inner for inner in current.co_consts if isinstance(inner, CodeType)]
+    globals_ = getattr(function, "__globals__", {})
+    yield from (globals_[name] for code in codes_of(function) for name in code.co_names if name in globals_)
     yield from closed_over(function).values()

@@ -74,9 +74,8 @@ def _merge(
     position: dict[Any, int] = {}
     if len(changes) > 1:
         position = dict(zip(ids, range(len(ids)), strict=True))
-    elif (
-        changes and change_ids[0] in ids
-    ):  # a talk grows by one message at a time: a search costs less than a dict of all
+    # A talk grows by one message at a time: a search costs less than a dict of all.
+    elif changes and change_ids[0] in ids:
         position[change_ids[0]] = len(ids) - 1 - ids[::-1].index(change_ids[0])
     removed = set()
     for message, message_id in zip(changes, change_ids, strict=True):

@@ -88,13 +88,13 @@ def forms_in(function: Any) -> Iterator[Any]:
 
     Its answer is an `X`, of which the schema of the state may say nothing.
     """
-    plain = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
-    code = getattr(plain, "__code__", None)
-    if code is None or not any(_FORM in part for part in _constants_in(code) if isinstance(part, tuple)):
+    plain = _plain(function)
+    codes = list(codes_of(plain))
+    # The names of keyword arguments are a tuple among the constants.
+    if not any(_FORM in part for code in codes for part in code.co_consts if isinstance(part, tuple)):
         return
     known = {**getattr(plain, "__globals__", {}), **closed_over(plain)}
-    inner = [part for part in _constants_in(code) if isinstance(part, CodeType)]
-    for name in dict.fromkeys(name for part in (code, *inner) for name in (*part.co_names, *part.co_freevars)):
+    for name in dict.fromkeys(name for code in codes for name in (*code.co_names, *code.co_freevars)):
         yield known.get(name)
     yield from attributes_in(function)
 
@@ -103,12 +103,20 @@ def forms_in(function: Any) -> Iterator[Any]:
 _FORM = "response_schema"
 
 
-def _constants_in(code: CodeType) -> Iterator[Any]:
-    """The constants of some code, those of functions in it too. Names of keyword arguments are a tuple among them."""
-    for part in code.co_consts:
-        yield part
-        if isinstance(part, CodeType):
-            yield from _constants_in(part)
+def codes_of(function: Any) -> Iterator[CodeType]:
+    """The code of a function, and that of functions and comprehensions within it. Nothing of one without code."""
+    todo = [getattr(function, "__code__", None)]
+    while todo:
+        code = todo.pop()
+        if isinstance(code, CodeType):
+            yield code
+            todo += code.co_consts
+
+
+def _plain(function: Any) -> Any:
+    """The function that decorators and methods wrap."""
+    inner = inspect.unwrap(function)
+    return getattr(inner, "__func__", inner)
 
 
 def is_graph(value: Any) -> bool:
@@ -120,7 +128,7 @@ def is_graph(value: Any) -> bool:
 
 def _named_in(function: Any) -> Iterable[Any]:
     """What the names in a function's code stand for."""
-    function = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
+    function = _plain(function)
     code, globals_ = getattr(function, "__code__", None), getattr(function, "__globals__", {})
     named = [globals_.get(name) for name in getattr(code, "co_names", ())]
     return (*named, *closed_over(function).values())
@@ -131,7 +139,7 @@ def attributes_in(function: Any) -> Iterator[Any]:
 
     Of functions within it only names of functions around them count. No property is run.
     """
-    function = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
+    function = _plain(function)
     code = getattr(function, "__code__", None)
     if code is None:
         return
@@ -171,7 +179,7 @@ def _tasks_in(function: Any) -> Iterable[Any]:
 
 def namespaces_of(function: Any) -> Iterator[dict[str, Any]]:
     """The names that a function's code can use: of its module, and of the functions around it."""
-    function = getattr(inspect.unwrap(function), "__func__", inspect.unwrap(function))
+    function = _plain(function)
     globals_ = getattr(function, "__globals__", None)
     if isinstance(globals_, dict):
         yield globals_

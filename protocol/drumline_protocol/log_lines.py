@@ -1,18 +1,16 @@
-"""How a process of the cluster writes its log to stderr: as lines for people, or as one JSON object a line."""
+"""What a line of the log of a process of the cluster is: text for people, or one JSON object. Pure."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import sys
 from datetime import datetime, timezone
 from typing import Any
 
 #: for every process of a service, its renewer among them
 VARIABLE = "DRUMLINE_LOG_FORMAT"
 TEXT, JSON = LOG_FORMATS = ("text", "json")
-_TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+TEXT_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 #: what every record has; anything beside came in by `extra=`
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -55,29 +53,6 @@ def _shown(value: Any) -> str:
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def set_up(level: int | str, form: str) -> None:
-    """Send all logs of this process to stderr, as `text` or `json`. With `json`, Python's warnings become records."""
-    logging.basicConfig(level=level, stream=sys.stderr, format=_TEXT)
-    os.environ[VARIABLE] = form
-    if form == JSON:
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())
-        logging.captureWarnings(True)
-
-
-def set_up_as_parent(level: int) -> None:
-    """As `set_up`, in the form that the process above has chosen."""
-    set_up(level, os.environ.get(VARIABLE, TEXT))
-
-
-def say(text: str, logger: str = "drumline") -> None:
-    """Tell on stderr what no level of the log hides: that a process is ready, or why it ends."""
-    if os.environ.get(VARIABLE) == JSON:
-        record = logging.LogRecord(logger, logging.INFO, "", 0, text, None, None)
-        text = JsonFormatter().format(record)
-    print(text, file=sys.stderr, flush=True)
 
 
 def said(line: str) -> str:

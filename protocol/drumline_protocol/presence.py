@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drumline_protocol.limits import PRESENCE_BYTES_MAX
+from drumline_protocol.limits import PRESENCE_BYTES_MAX, PRESENCE_TTL_MS
 
 
 @dataclass(slots=True)
@@ -27,6 +27,11 @@ class Presence:
     concurrency: int
     host: str
     pid: int
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has been heard of lately."""
+        return self.age_ms <= PRESENCE_TTL_MS
 
 
 def presences(rows: Mapping[str, tuple[bytes, int]]) -> list[Presence]:

@@ -48,7 +48,7 @@ class TaskFailed:
     """A task failed for good. `error` is an exception (embedded) or a `Failure` (cluster).
 
     `waits`: an answer has not the form that was asked for. The run fails when the other tasks of the superstep have
-    ended.
+    ended. `executor` is who had the attempt; empty: nobody was heard of.
     """
 
     ns: Namespace
@@ -82,6 +82,7 @@ class TaskInterrupted:
     """A task asks the caller: it has no result. `interrupts` is a list of `Interrupt`s.
 
     Its superstep does not end in a next one: when the other tasks are done, the graph pauses, and with it the run.
+    `executor` is as in `TaskFailed`.
     """
 
     ns: Namespace
@@ -127,7 +128,7 @@ class TaskCalled:
 class AttemptRetracted:
     """Attempt `attempt` is void; the task runs again as the next one. What it emitted was not its result's.
 
-    `died` tells that its worker vanished with it. `executor` is who was heard of it; empty: nobody.
+    `died` tells that its worker vanished with it. `executor` is as in `TaskFailed`. `at_ms`: when it was decided.
     """
 
     ns: Namespace
@@ -143,7 +144,7 @@ class AttemptRetracted:
 class TaskRetried:
     """Attempt `attempt` of a task failed; its node is tried again, as the next attempt, not before `due_ms`.
 
-    What the attempt emitted stays. `error` is as in `TaskFailed`.
+    What the attempt emitted stays. `error` and `executor` are as in `TaskFailed`. `at_ms`: when it was decided.
     """
 
     ns: Namespace

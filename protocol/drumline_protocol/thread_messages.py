@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class PruneThread:
 
 #: what a thread must be for its metadata to be noted: there; not there; whichever, and then it is left as it is
 IfThere = Literal["change", "refuse", "leave"]
-IF_THERE = ("change", "refuse", "leave")
+IF_THERE: tuple[IfThere, ...] = get_args(IfThere)
 
 
 @dataclass(slots=True)

@@ -16,8 +16,9 @@ from tests.cli.command import SERVED, Started, drumline, environment
 
 from drumline.cli.json_console import JsonConsole
 from drumline.settings import Settings, UsageError
-from drumline_protocol.log_lines import JsonFormatter, said, say
+from drumline_protocol.log_lines import JsonFormatter, said
 from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.log_setup import say
 
 
 @pytest.fixture

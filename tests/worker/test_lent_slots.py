@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from tests.worker.test_outbox import CODEC, execution_of
 
-from drumline_worker.calling import ASK_AGAIN_TURNS, MadeCalls, _Waiting
+from drumline_worker import calling
+from drumline_worker.calling import ASK_AGAIN_TURNS, MadeCalls, WorkerCalls, _Waiting
 from drumline_worker.job import Job
 from drumline_worker.outbox import Execution, Outbox
 from drumline_worker.table import LENT_TIMES_MAX, Table
@@ -100,3 +105,44 @@ def test_nobody_waits_for_calls_of_an_execution_that_is_over(made: Any) -> None:
     calls.abandon()
     calls.send(4, _Waiting(late, b"call", []))
     assert early.left and late.left and outbox.said == [b"call"]
+
+
+def test_the_end_of_a_call_and_the_next_one_are_told_in_their_order(made: Any) -> None:
+    """The end is heard by the worker's thread, the next call made by the task's: the slot stays lent."""
+    calls, outbox, execution = made
+    told: list[bool] = []
+
+    class Watching:
+        def calls(self, _execution: Execution, begins: bool) -> None:
+            if not begins:
+                other.start()
+                other.join(0.3)  # it is not through before this is told: then the wait ends in vain, as it should
+            told.append(begins)
+
+    calls.send(3, _Waiting(concurrent.futures.Future(), b"call", []))
+    execution.table = Watching()
+    other = threading.Thread(target=calls.send, args=(4, _Waiting(Future(), b"next", [])))
+    calls.end(3, None, LookupError())
+    other.join(10)
+    assert told == [False, True] and outbox.said == [b"call", b"next"]
+
+
+def test_threads_of_one_node_that_make_its_first_calls_number_them_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+
+    class Slow(MadeCalls):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            with suppress(threading.BrokenBarrierError):  # the other one is not let in
+                both.wait(0.3)
+
+    class Given:
+        calls_from = 0
+
+    job: Any = Given()
+    nothing: Any = None
+    monkeypatch.setattr(calling, "MadeCalls", Slow)
+    worker, execution = WorkerCalls(nothing, Kept(), nothing, nothing), execution_of()
+    with ThreadPoolExecutor(2) as pool:
+        one, other = (pool.submit(worker._made, execution, job) for _ in range(2))
+        assert one.result(10) is other.result(10)

@@ -28,9 +28,9 @@ from typing import Any
 
 from drumline_protocol.errors import ClusterError
 from drumline_protocol.limits import BUSY_MS_MAX
-from drumline_protocol.log_lines import set_up_as_parent
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import CoordinatorVerbs, Kind, WorkerVerbs
+from drumline_transport.log_setup import set_up_as_parent
 from drumline_transport.redis_broker import broker_at
 
 log = logging.getLogger("drumline.renewer")

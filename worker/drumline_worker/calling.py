@@ -72,10 +72,11 @@ class MadeCalls:
             over = self._over or self._execution.cancelled or self._execution.answered
             if not over:
                 self._waiting[index] = waiting
+                # Under the lock: the end of an earlier call, which another thread hears, must not be told after this.
+                self._execution.calls_wait(True)
         if over:
             leave(waiting.future)
             return
-        self._execution.calls_wait(True)
         self._outbox.say(self._execution, waiting.data, waiting.blobs)
 
     @property
@@ -91,9 +92,9 @@ class MadeCalls:
     def end(self, index: int, result: Any, error: BaseException | None) -> None:
         """A call has ended."""
         with self._lock:
-            waiting, left = self._waiting.pop(index, None), len(self._waiting)
-        if not left:
-            self._execution.calls_wait(False)
+            waiting = self._waiting.pop(index, None)
+            if not self._waiting:
+                self._execution.calls_wait(False)
         if waiting is not None:
             give(waiting.future, result, error)
 
@@ -127,6 +128,7 @@ class WorkerCalls:
         self._outbox = outbox
         self._results = results
         self._values = values
+        self._lock = threading.Lock()
 
     def call(self, job: Job, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A future of the result: asyncio's on a running loop, else one of `concurrent.futures`.
@@ -149,9 +151,7 @@ class WorkerCalls:
         except EncodeError as error:
             raise error.at(place) from None
         given, blobs = self._argument(execution, Boxed(data, codec), place)
-        made = execution.calls
-        if made is None:
-            made = execution.calls = MadeCalls(execution, job, self._outbox)
+        made = self._made(execution, job)
         if job.limit is not None and job.limit.hears_all:
             job.limit.touch()
         index = made.number()
@@ -180,6 +180,14 @@ class WorkerCalls:
             lambda: outbox.say(execution, wire.encode(codec, DrainRun(execution.run, control.drain_reason or "")))
         )
         return control
+
+    def _made(self, execution: Execution, job: Job) -> MadeCalls:
+        """The calls of an execution: one object, also where threads of its code make the first ones at once."""
+        with self._lock:
+            made = execution.calls
+            if made is None:
+                made = execution.calls = MadeCalls(execution, job, self._outbox)
+        return cast("MadeCalls", made)
 
     def _argument(self, execution: Execution, box: Boxed, place: str) -> tuple[Any, list[Blob]]:
         """The arguments of a call as its message has them, and as a blob if they are large."""

@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from drumline.cli.signals import stop_on_signals
 from drumline.settings import Settings
-from drumline_protocol.log_lines import say, set_up
+from drumline_transport.log_setup import say, set_up
 
 
 def run(args: Namespace) -> int:

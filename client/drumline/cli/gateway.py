@@ -14,7 +14,7 @@ from drumline.cli.serve import exit_for_sure
 from drumline.gateway import part
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings, UsageError
-from drumline_protocol.log_lines import say, set_up
+from drumline_transport.log_setup import say, set_up
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program

@@ -42,11 +42,11 @@ def why_not(kind: str, name: str | None, found: list[Presence]) -> str | None:
         return f"no {kind} {who} has registered; there are {', '.join(row.name for row in found) or 'none'}"
     # of several on one host, as below `drumline up`, one that is well is enough
     heard = min(mine, key=lambda row: row.age_ms)
-    if heard.age_ms > PRESENCE_TTL_MS:
+    if not heard.is_alive:
         return f"{heard.name} was last heard of {heard.age_ms / 1000:.1f} s ago (bound: {PRESENCE_TTL_MS / 1000:g} s)"
     if kind == "coordinator" and not heard.partitions:
         # standing by is well, as long as there is somebody to stand by for
-        others = [row for row in found if row.age_ms <= PRESENCE_TTL_MS and row.partitions]
+        others = [row for row in found if row.is_alive and row.partitions]
         if not others:
             return f"{heard.name} holds no partition, and nobody else does"
     return None

@@ -13,7 +13,7 @@ from drumline._version import __version__
 from drumline.cli.run_options import COMMANDS as RUN_COMMANDS
 from drumline.settings import LOG_LEVELS, UsageError
 from drumline_graph.errors import DrumlineError
-from drumline_protocol.log_lines import LOG_FORMATS, say
+from drumline_protocol.log_lines import LOG_FORMATS
 
 #: exit codes: done, failed, wrong use, ended by Ctrl-C, by SIGTERM, by a reader that went away
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 0, 1, 2, 130, 143, 141
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks ends no command
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    tell = say if args.module in _SERVICES else _say
+    tell = _log if args.module in _SERVICES else _say
     try:
         run = import_module(f"drumline.cli.{args.module}").run
         code: int = run(args)
@@ -59,6 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # of this machine: a folder that cannot be written, a disk that is full
         tell(f"drumline {args.command}: error: {error}")
         return FAILED
+
+
+def _log(text: str) -> None:
+    from drumline_transport.log_setup import say
+
+    say(text)
 
 
 def _say(text: str) -> None:

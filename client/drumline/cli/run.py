@@ -57,10 +57,7 @@ def run(args: Namespace) -> int:
             subgraphs=output.needs_subgraphs,
         )
         try:
-            with closing(stream), output:
-                for item in items_of(stream):
-                    ns, mode, payload = item if output.needs_subgraphs else ((), *item)
-                    output.show(ns, mode, payload)
+            show(stream, output)
         except (KeyboardInterrupt, Terminated) as end:
             say(f"run {id_of(stream)} was cancelled")
             return INTERRUPTED if isinstance(end, KeyboardInterrupt) else TERMINATED
@@ -107,8 +104,15 @@ def id_of(stream: Any) -> str:
     return str(getattr(stream, "run_id", "of this process"))
 
 
-def items_of(stream: Any) -> Iterator[Any]:
-    """The items of a stream. RunFailed, UsageError if it holds what only LangChain can build."""
+def show(stream: Any, output: Any) -> None:
+    """Show a stream to its end. RunFailed, UsageError if it holds what only LangChain can build."""
+    with closing(stream), output:
+        for item in _items_of(stream):
+            ns, mode, payload = item if output.needs_subgraphs else ((), *item)
+            output.show(ns, mode, payload)
+
+
+def _items_of(stream: Any) -> Iterator[Any]:
     try:
         yield from stream
     except LangChainMissing as error:

@@ -7,7 +7,6 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 from drumline.cli.jsonable import to_line
@@ -19,12 +18,12 @@ from drumline.cli.run import (
     TERMINATED,
     RunFailed,
     Terminated,
-    items_of,
     output_of,
     plain_warnings,
     read_call,
     read_modes,
     say,
+    show,
     terminable,
     told_failure,
 )
@@ -75,10 +74,7 @@ def _join(args: Namespace, cluster: Cluster) -> int:
         thread_id=args.thread,
     )
     try:
-        with closing(stream), output:
-            for item in items_of(stream):
-                ns, mode, payload = item if output.needs_subgraphs else ((), *item)
-                output.show(ns, mode, payload)
+        show(stream, output)
     except (KeyboardInterrupt, Terminated) as end:
         say(f"run {args.run_id} goes on: `drumline join {args.run_id} --after {stream.position}` shows the rest")
         return INTERRUPTED if isinstance(end, KeyboardInterrupt) else TERMINATED

@@ -20,7 +20,7 @@ from drumline.cluster.environment import serve_here
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings
 from drumline.store.serving import stores_of
-from drumline_protocol.log_lines import say, set_up
+from drumline_transport.log_setup import say, set_up
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from drumline_protocol.errors import InvalidRequest, UnknownRun, without_password
-from drumline_protocol.limits import PRESENCE_TTL_MS
 from drumline_protocol.presence import Presence, presences, printable
 from drumline_transport.errors import ServerError
 
@@ -95,7 +94,7 @@ def members(broker: LookVerbs, kind: Kind) -> list[Presence]:
 
 
 def _age(row: Presence) -> dict[str, Any]:
-    return {"age_ms": row.age_ms, "alive": row.age_ms <= PRESENCE_TTL_MS}
+    return {"age_ms": row.age_ms, "alive": row.is_alive}
 
 
 def _pools(broker: OperatorVerbs, served: Mapping[str, int], wanted: Iterable[str]) -> list[dict[str, Any]]:

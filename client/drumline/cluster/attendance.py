@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.up_file import is_starting
 from drumline_protocol.errors import NoWorker
-from drumline_protocol.limits import ACCEPT_TIMEOUT_MS, PRESENCE_TTL_MS
+from drumline_protocol.limits import ACCEPT_TIMEOUT_MS
 from drumline_protocol.presence import Presence, presences
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def missing_workers(link: Link, graph: str, tasks: Iterable[Mapping[str, Any]]) 
 
 def alive(link: Link, kind: Kind) -> list[Presence]:
     """The coordinators or workers that have been heard of lately."""
-    return [member for member in presences(link.broker().members(kind)) if member.age_ms <= PRESENCE_TTL_MS]
+    return [member for member in presences(link.broker().members(kind)) if member.is_alive]

@@ -23,7 +23,6 @@ def run_status(link: Link, run_id: str, thread: str | None = None) -> dict[str, 
     """The dict that `Cluster.status` returns. UnknownRun."""
     record = link.record(run_id, thread)
     status, graph = (record.get(name, b"").decode("utf-8", "replace") for name in ("status", "graph"))
-    created = record.get("created_ms", b"")
     tasks: list[Task] = []
     if status == "open":
         tasks = _open_tasks(link, run_id, thread, record)
@@ -31,9 +30,15 @@ def run_status(link: Link, run_id: str, thread: str | None = None) -> dict[str, 
         "run_id": run_id,
         "graph": graph,
         "status": status,
-        "created_ms": int(created) if created.isdigit() and len(created) <= _STAMP_DIGITS_MAX else 0,
+        "created_ms": created_ms(record),
         "open_tasks": [_told(task, record) for task in tasks],
     }
+
+
+def created_ms(record: Mapping[str, bytes]) -> int:
+    """When a run was accepted, as its record has it (ms since 1970); 0 if it does not say."""
+    stamp = record.get("created_ms", b"")
+    return int(stamp) if stamp.isdigit() and len(stamp) <= _STAMP_DIGITS_MAX else 0
 
 
 def _open_tasks(link: Link, run_id: str, thread: str | None, record: Mapping[str, bytes]) -> list[Task]:

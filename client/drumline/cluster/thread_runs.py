@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from drumline.cluster.link import Link
+from drumline.cluster.status import created_ms
 from drumline_protocol import wire
 from drumline_protocol.errors import WireError
 from drumline_protocol.facts import RunStarted
-
-#: digits of a time in ms: more were not written by us
-_STAMP_DIGITS_MAX = 15
 
 
 def runs_of_thread(link: Link, thread: str) -> list[dict[str, Any]]:
@@ -40,13 +38,11 @@ def summary(link: Link, run_id: str, thread: str | None) -> dict[str, Any] | Non
         return None
     if record.get("thread", b"").decode("utf-8", "replace") != (thread or ""):  # that of another thread lies beside it
         return None
-    created = record.get("created_ms", b"")
-    at_ms = int(created) if created.isdigit() and len(created) <= _STAMP_DIGITS_MAX else 0
     return {
         "run_id": run_id,
         "graph": graph,
         "status": status,
-        "created_ms": at_ms or (0 if started is None else int(started.at_ms)),
+        "created_ms": created_ms(record) or (0 if started is None else int(started.at_ms)),
         "metadata": {} if started is None else dict(started.metadata),
     }
 

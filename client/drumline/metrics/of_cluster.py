@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from drumline.metrics.names import OWNER_STATES
 from drumline_protocol.errors import ClusterError
-from drumline_protocol.limits import PRESENCE_TTL_MS
-from drumline_protocol.presence import Presence, presences
+from drumline_protocol.presence import presences
 from drumline_transport.broker import Kind
 from drumline_transport.errors import ServerError
 from drumline_transport.measures import Measures
@@ -51,7 +50,9 @@ class ClusterLook:
 
 def look(broker: _Looks) -> Gauges:
     """One look: members, then partitions and pools. NoBroker, ServerError."""
-    workers, coordinators = (_alive(presences(broker.members(kind))) for kind in ("workers", "coordinators"))
+    workers, coordinators = (
+        [row for row in presences(broker.members(kind)) if row.is_alive] for kind in ("workers", "coordinators")
+    )
     # a pool without a worker is known to coordinators alone, from the graphs
     pools = sorted({pool for row in (*workers, *coordinators) for pool in row.pools})
     found = broker.measure(pools)
@@ -76,7 +77,3 @@ def look(broker: _Looks) -> Gauges:
         "drumline_runs_waiting": {(): float(sum(row.waiting_runs for row in rows))},
         "drumline_dead_entries": {(): float(sum(row.dead for row in rows))},
     }
-
-
-def _alive(rows: list[Presence]) -> list[Presence]:
-    return [row for row in rows if row.age_ms <= PRESENCE_TTL_MS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drumline_protocol.codec import Codec
+from drumline.threads.encoder import PLAIN
 from drumline_protocol.packed_rows import (
     Names,
     packed_path,
@@ -14,9 +14,6 @@ from drumline_protocol.packed_rows import (
     unpacked_source,
 )
 
-#: facts have no class of the user's
-_PLAIN = Codec()
-
 _ALWAYS = frozenset(("source", "step", "at", "versions", "seen"))
 _KNOWN = _ALWAYS | {"parents", "updated", "tasks", "fingerprint"}
 
@@ -24,7 +21,7 @@ _KNOWN = _ALWAYS | {"parents", "updated", "tasks", "fingerprint"}
 def encode_facts(facts: Mapping[str, Any]) -> bytes:
     """The bytes of what a row says of a checkpoint; of one that LangGraph has put, as it was put."""
     if not (_ALWAYS <= facts.keys() <= _KNOWN):
-        return _PLAIN.encode(dict(facts), "checkpoint")
+        return PLAIN.encode(dict(facts), "checkpoint")
     names = Names()
     updated, tasks = facts.get("updated"), facts.get("tasks")
     packed = [
@@ -40,12 +37,12 @@ def encode_facts(facts: Mapping[str, Any]) -> bytes:
     ]
     while packed[-1] is None:
         packed.pop()
-    return _PLAIN.encode([names.all, *packed], "checkpoint")
+    return PLAIN.encode([names.all, *packed], "checkpoint")
 
 
 def decode_facts(data: bytes) -> dict[str, Any]:
     """The facts in these bytes. DecodeError."""
-    found = _PLAIN.decode(data)
+    found = PLAIN.decode(data)
     if type(found) is dict:
         return found
     return _unpacked(*found)

@@ -253,7 +253,7 @@ CLUSTER: tuple[Mutation, ...] = (
     Mutation(
         "warns_of_old_workers",
         _CLIENT + "attendance.py",
-        "if member.age_ms <= PRESENCE_TTL_MS]",
+        "if member.is_alive]",
         "if member.age_ms >= 0]",
         _ALL,
         "A worker that was not heard of lately serves no pool.",
