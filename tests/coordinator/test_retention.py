@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.coordinator.test_threads import Talk, program
+from tests.coordinator.talk import Talk, program
 
 from drumline_coordinator.retention_sweep import RetentionSweep
 from drumline_coordinator.service import CoordinatorSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.coordinator.test_threads import Talk, program
+from tests.coordinator.talk import Talk, program
 
 from drumline_protocol.errors import InvalidRequest, ThreadExists, UnknownThread
 from drumline_protocol.failure import rebuild

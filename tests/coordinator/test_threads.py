@@ -2,103 +2,22 @@
 
 from __future__ import annotations
 
-import operator
-from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
-from tests.coordinator.seat import Seat
-from typing_extensions import TypedDict
+from tests.coordinator.talk import BIG, Talk, program
 
-from drumline.graph import START, StateGraph
 from drumline_graph.errors import UnknownInterruptError
-from drumline_graph.types import Command, Interrupt
-from drumline_protocol.checkpoint_ids import interrupt_id
+from drumline_graph.types import Command
 from drumline_protocol.checkpoints import Saved, outcomes
 from drumline_protocol.errors import RunCancelled, ThreadBusy
 from drumline_protocol.facts import RunStarted
-from drumline_protocol.failure import rebuild
-from drumline_protocol.history import History
 from drumline_protocol.messages import (
     CancelRun,
     DeleteRun,
     DeleteThread,
     RunDamaged,
-    RunRequest,
-    TaskInterrupt,
-    TaskMessage,
-    ThreadSaves,
 )
-from drumline_protocol.thread_rows import row_data, save_in
-from drumline_protocol.threads import ThreadHead, head_in
-
-
-class State(TypedDict):
-    l: Annotated[list[Any], operator.add]  # noqa: E741
-
-
-def program() -> Any:
-    """`ask`, then `act`. What nodes do is up to the test, which answers for the workers."""
-    graph = StateGraph(State)
-    graph.add_node("ask", lambda state: state)
-    graph.add_node("act", lambda state: state)
-    graph.add_edge(START, "ask")
-    graph.add_edge("ask", "act")
-    return graph.compile(name="g").program
-
-
-class Talk(Seat):
-    """A seat whose runs are on threads."""
-
-    def ask(self, run: str, input: Any, thread: str = "t", *, settle: bool = True, **options: Any) -> None:
-        config = {"configurable": {"thread_id": thread, **options.pop("place", {})}, **options.pop("config", {})}
-        self.say(RunRequest(run, "g", self.codec.box(input), config, recorded=("custom",), **options))
-        if settle:
-            self.settle()
-
-    def answer(self, run: str, *writes: Any) -> TaskMessage:
-        """The worker of the one task that waits has written these values."""
-        [task] = self.tasks()
-        found = [["l", [value]] for value in writes]
-        edges = self.apps.programs["g"].nodes[task.node].edges
-        self.say(self.result(task, run, writes=[*found, *([channel, value] for channel, value in edges)]))
-        self.settle()
-        return task
-
-    def question(self, run: str, value: Any = "ok?") -> str:
-        """The worker of the one task that waits asks; the id of its question."""
-        [task] = self.tasks()
-        id_ = interrupt_id("|".join((*task.ns, f"{task.node}:{task.task}")), len(task.answers))
-        asked = self.codec.box([Interrupt(value, id_)])
-        self.say(TaskInterrupt(run, task.task, task.attempt, "w1", asked, task.token, 0))
-        self.settle()
-        return id_
-
-    def head(self, thread: str = "t") -> ThreadHead:
-        found = head_in(self.codec, thread, self.broker.load_thread(0, thread))
-        assert found is not None
-        return found
-
-    def history(self, thread: str = "t") -> list[Saved]:
-        rows = self.broker.read_history(0, thread)
-        read: Any = lambda cells, blobs: self.broker.read_values(0, cells, blobs)  # noqa: E731
-        history = History(self.codec, thread, rows, read, resolves=True)
-        ids = sorted((row.checkpoint for row in rows if row.kind == "c" and not row.ns), reverse=True)
-        return [saved for id_ in ids if (saved := history.get("", id_)) is not None]
-
-    def status(self, run: str) -> str:
-        end = self.end(run)
-        return self.broker.load_run(0, run).get("status", b"").decode() if end is None else end.status
-
-    def error(self, run: str) -> Any:
-        end = self.end(run)
-        assert end is not None
-        return rebuild(end.error, ())
-
-    def whole(self, run: str, *writes: Any) -> None:
-        """Both tasks of a run are answered."""
-        for value in writes:
-            self.answer(run, value)
 
 
 @pytest.fixture
@@ -335,77 +254,6 @@ def test_an_old_checkpoint_begins_a_branch_and_the_other_stays(talk: Talk) -> No
     assert talk.broker.read_history(0, "t")[: len(rows)] == rows
 
 
-BIG = "x" * 5000
-
-
-def test_a_run_reads_what_was_added_since_the_last_one(talk: Talk) -> None:
-    """However long the talk is; and a thread that is begun anew has nothing of the one before."""
-    read: list[int] = []
-    broker: Any = talk.broker
-    values_of = broker.read_values
-
-    def noted(*asked: Any) -> Any:
-        found = values_of(*asked)
-        read.append(sum(map(len, found[0])))
-        return found
-
-    broker.read_values = noted
-    for turn in range(8):
-        talk.ask(f"r{turn}", {"l": [BIG]})
-        talk.whole(f"r{turn}", "a", "b")
-    assert max(read[2:]) <= 3
-    before = talk.history()[0].checkpoint.cells["l"]
-    talk.say(DeleteThread("d", "t"))
-    talk.settle()
-    for turn in range(3):
-        talk.ask(f"n{turn}", {"l": [BIG, "anew"]})
-        talk.whole(f"n{turn}", "c", "d")
-        assert talk.history()[0].checkpoint.cells["l"] == [BIG, "anew", "c", "d"] * (turn + 1)
-    assert len(before) == 24
-
-
-def test_rows_name_what_the_versions_behind_them_hold(talk: Talk) -> None:
-    """What was given and what was written reads as if it stood there, on branches and in copies too."""
-    for turn in range(3):
-        talk.ask(f"r{turn}", {"l": [BIG, {"turn": turn}]})
-        talk.whole(f"r{turn}", {"said": "y" * 300}, "b")
-    rows = talk.broker.read_history(0, "t")
-    saves = [save_in(talk.codec, row.data) for row in rows]
-    assert sum(bool(save.held) for save in saves) >= 8
-    found = talk.history()
-    given = [each.checkpoint.cells["__start__"] for each in found if each.checkpoint.source == "input"]
-    assert given == [{"l": [BIG, {"turn": turn}]} for turn in (2, 1, 0)]
-    written = [[value for _, channel, value in each.pending if channel == "l"] for each in found]
-    assert written[1:4] == [[["b"]], [[{"said": "y" * 300}]], [[BIG, {"turn": 2}]]]
-    old = found[2].checkpoint
-    talk.ask("again", None, place={"checkpoint_id": old.id})
-    talk.whole("again", "B")
-    branch = talk.history()[0].checkpoint.cells["l"]
-    assert (branch[: len(old.cells["l"])], branch[-1]) == (old.cells["l"], "B")
-
-
-def test_large_cells_are_rows_of_the_thread_and_checkpoints_name_them(talk: Talk) -> None:
-    talk.ask("r1", {"l": [BIG]})
-    talk.whole("r1", "a", "b")
-    assert all(len(row.data) < 500 for row in talk.broker.read_history(0, "t"))  # also what was given and written
-    talk.lease()
-    old = talk.history()[1].checkpoint
-    talk.ask("r2", None, place={"checkpoint_id": old.id})
-    talk.answer("r2", "B")
-    talk.ask("r3", {"l": ["j"]})
-    talk.whole("r3", "c", "d")
-    found = talk.history()
-    assert found[0].checkpoint.cells["l"] == [BIG, "a", "B", "j", "c", "d"]
-    assert [each.checkpoint.cells["l"] for each in found if each.checkpoint.id == old.id] == [[BIG, "a"]]
-    assert [each.checkpoint.cells["l"] for each in found][-4:-2] == [[BIG, "a", "b"], [BIG, "a"]]
-    stored = sum(
-        len(data) for stream in talk.server.partition(0).cells.values() for _, (_, data) in stream.after((0, 0))
-    )
-    assert stored < 2 * len(BIG)
-    log = sum(len(entry.data) for entry in talk.broker.load_log(0, "r3"))
-    assert log < len(BIG)
-
-
 @pytest.mark.parametrize("busy", [False, True])
 def test_nothing_is_left_of_a_thread_that_is_deleted(talk: Talk, busy: bool) -> None:
     talk.ask("r1", {"l": [BIG]})
@@ -431,32 +279,6 @@ def test_a_thread_that_is_idle_takes_no_memory(talk: Talk) -> None:
     talk.turn([])
     desk, runs = talk.partition._threads, talk.partition._runs
     assert not (runs.loaded or desk._heads or desk._holders or desk._waiting or desk._ended)
-
-
-def test_a_history_that_is_added_from_outside_takes_what_it_took_before(talk: Talk) -> None:
-    for n in range(6):
-        talk.ask(f"r{n}", {"l": [BIG, n]})
-        talk.whole(f"r{n}", "a", "b")
-    rows = talk.broker.read_history(0, "t")
-    history = History(talk.codec, "t", rows, partial(talk.broker.read_values, 0), resolves=True)
-    data = [row_data(talk.codec, history.whole(save_in(talk.codec, row.data))) for row in rows]
-    talk.say(ThreadSaves("answer", "u", "", data, "g"))
-    talk.settle()
-    assert talk.status("answer") == "done" and talk.head("u").status == "idle"
-    for mine, theirs in zip(talk.history("u"), talk.history("t"), strict=True):
-        mine.checkpoint.kept, theirs.checkpoint.kept = {}, {}
-        assert mine == theirs
-    part = talk.server.partition(0)
-
-    def stored(thread: str) -> int:
-        cells = [rows for (owner, _), rows in part.cells.items() if owner[1:] == thread]
-        rows = talk.broker.read_history(0, thread)
-        return sum(len(data) for each in cells for _, (_, data) in each.after((0, 0))) + sum(len(x.data) for x in rows)
-
-    assert stored("u") <= 1.2 * stored("t")
-    talk.ask("next", {"l": ["n"]}, "u")
-    talk.whole("next", "c", "d")
-    assert talk.history("u")[0].checkpoint.cells["l"] == [*talk.history("t")[0].checkpoint.cells["l"], "n", "c", "d"]
 
 
 @pytest.mark.parametrize("ends", [DeleteRun("r2"), RunDamaged("r2", "somebody deleted its log")])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.deployments import RedisClusterServers, client
-from tests.docs.test_deploy import PASSWORDS, render
+from tests.docs.guarded import PASSWORDS, render
 from tests.servers import wait_until
 from tests.transport.commits import commit_of, log, settle, task
 

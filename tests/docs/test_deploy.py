@@ -1,11 +1,8 @@
-"""What `deploy/` holds does what it says: the ACL users on real servers, redis.conf, the compose file's structure."""
+"""The ACL users of `deploy/`, on real servers: what each must be able to do, and what it must not."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 from tests.docs.acl_matrix import COMMANDS, KEYS, MAY, NOBODY
+from tests.docs.guarded import PASSWORDS, SERVERS, Guarded, render
 from tests.servers import program
 
 from drumline import Cluster
@@ -26,79 +24,11 @@ from drumline_protocol.errors import NoBroker, NoCluster
 from drumline_protocol.keys import Keys
 from drumline_transport import connect
 from drumline_transport.backoff import Pause
-from drumline_transport.local_server import free_port
 from drumline_transport.scripts import ALL
 from drumline_worker.registry import Registry
 from drumline_worker.service import Worker, WorkerSettings
 
 from . import deploy_app
-
-DEPLOY = Path(__file__).parents[2] / "deploy"
-PASSWORDS = {role: f"pass-of-{role}" for role in ("coordinator", "worker", "client", "exporter")}
-
-#: not of the template: what tests themselves ask of a server
-ADMIN = "user admin on nopass ~* &* +@all\n"
-
-#: servers that know selectors and %R~; 6.2 does not
-SERVERS = ["redis8", "valkey9"]
-
-
-def render(prefix: str = "drumline") -> str:
-    """The ACL file, made by the script that compose uses."""
-    environment = {f"DRUMLINE_{role.upper()}_PASSWORD": password for role, password in PASSWORDS.items()}
-    return subprocess.run(
-        ["sh", str(DEPLOY / "render-acl.sh"), str(DEPLOY / "users.acl.template")],
-        env={"PATH": os.environ["PATH"], "DRUMLINE_PREFIX": prefix, **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-
-
-class Guarded:
-    """A server started as compose starts it: with redis.conf, and (but on 6.2) with the users of the template."""
-
-    def __init__(self, server: Path, folder: Path, acl: str | None) -> None:
-        self.port = free_port()
-        words = [str(server), str(DEPLOY / "redis.conf"), "--dir", str(folder), "--port", str(self.port)]
-        words += ["--bind", "127.0.0.1"]
-        if acl is not None:
-            (folder / "users.acl").write_text(acl + ADMIN, encoding="utf-8")
-            words += ["--aclfile", str(folder / "users.acl")]
-        self._log = (folder / "server.log").open("w+b")
-        self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-        login: dict[str, Any] = {} if acl is None else {"username": "health", "password": "none"}
-        self.health = redis.Redis(port=self.port, protocol=2, **login)
-        self._await_ready()
-
-    def _await_ready(self) -> None:
-        for _ in range(1000):
-            try:
-                self.health.ping()
-                return
-            except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError):
-                if self._process.poll() is not None:
-                    break
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(0.01)
-        self._log.seek(0)
-        raise AssertionError(f"the server did not start:\n{self._log.read().decode()}")
-
-    def url(self, role: str | None = None) -> str:
-        login = "" if role is None else f"{role}:{PASSWORDS[role]}@"
-        return f"redis://{login}127.0.0.1:{self.port}/0"
-
-    def raw(self, role: str | None = None) -> redis.Redis:
-        return redis.Redis.from_url(self.url(role), protocol=2, socket_timeout=10)
-
-    def admin(self) -> redis.Redis:
-        return redis.Redis(port=self.port, protocol=2, username="admin", password="none", socket_timeout=10)
-
-    def close(self) -> None:
-        self.health.close()
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -431,84 +361,3 @@ def test_the_acl_file_holds_no_password() -> None:
     text = render()
     assert not [password for password in PASSWORDS.values() if password in text]
     assert "@" not in text
-
-
-# -- redis.conf -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["redis62", *SERVERS])
-def test_a_server_starts_with_redis_conf(name: str, tmp_path: Path) -> None:
-    """As an operator would start it, and drumline takes it as it is."""
-    started = Guarded(program(name), tmp_path, None)
-    try:
-        raw = started.raw()
-        assert raw.info("memory")["maxmemory_policy"] == "noeviction"
-        assert raw.info("memory")["maxmemory"] == 1024**3
-        assert raw.info("persistence")["aof_enabled"] == 1
-        connect(started.url(), create=True).close()
-    finally:
-        started.close()
-
-
-# -- compose.yaml -----------------------------------------------------------------------------------
-
-
-def _compose() -> dict[str, Any]:
-    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: compose.yaml was NOT looked at")
-    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
-    return loaded
-
-
-def test_compose_has_the_parts_of_a_cluster() -> None:
-    services = _compose()["services"]
-    assert {"redis", "coordinator", "worker", "worker-gpu"} <= set(services)
-    assert services["coordinator"]["deploy"]["replicas"] == 2
-    for name, service in services.items():
-        assert "ports" not in service, f"{name} publishes a port"
-        assert service["restart"] in ("unless-stopped", "no")
-        assert "container_name" not in service, f"{name} could not be scaled"
-        if name != "client":
-            assert service["healthcheck"]["test"]
-            assert service["stop_grace_period"]
-
-
-def test_compose_gives_nodes_time_to_end() -> None:
-    for name, service in _compose()["services"].items():
-        command = service["command"]
-        if "--drain-s" in command:
-            drain_s = int(command[command.index("--drain-s") + 1])
-            assert int(service["stop_grace_period"].removesuffix("s")) > drain_s, name
-
-
-def test_compose_commands_are_those_of_the_command_line() -> None:
-    from drumline.cli.main import parser
-
-    for name in ("coordinator", "worker", "worker-gpu", "client"):
-        service = _compose()["services"][name]
-        parser().parse_args(service["command"])
-        test = service.get("healthcheck", {}).get("test")
-        if test is not None:
-            parser().parse_args(test[2:])
-
-
-def test_compose_names_only_files_that_are_there() -> None:
-    for service in _compose()["services"].values():
-        for volume in service.get("volumes", ()):
-            source = volume.split(":")[0]
-            if source.startswith("."):
-                assert (DEPLOY / source).exists(), source
-
-
-def test_variables_of_compose_are_in_the_example() -> None:
-    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
-    wanted = set(re.findall(r"\$\{(\w+)", text))
-    given = set(re.findall(r"^(\w+)=", (DEPLOY / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
-    assert wanted == given
-
-
-def test_dockerfile_copies_every_room() -> None:
-    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
-    project = (DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8")
-    rooms = set(re.findall(r'^  "(\w+)/drumline', project, re.MULTILINE))
-    assert set(re.findall(r"^COPY (\w+) \1$", text, re.MULTILINE)) == rooms
-    assert re.search(r"^USER \d+", text, re.MULTILINE), "runs as root"

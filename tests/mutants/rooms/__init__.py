@@ -8,6 +8,7 @@ from .cluster import CLUSTER
 from .coordinator import COORDINATOR
 from .deployed import DEPLOYED
 from .graph import GRAPH
+from .node import NODE
 from .protocol import PROTOCOL
 from .transport import TRANSPORT
 from .views import VIEWS
@@ -19,7 +20,7 @@ ROOMS: dict[str, tuple[Mutation, ...]] = {
     "transport": TRANSPORT,
     "deployed": DEPLOYED,
     "coordinator": COORDINATOR,
-    "worker": WORKER,
+    "worker": (*WORKER, *NODE),
     "cluster": CLUSTER,
     "views": VIEWS,
     "adapter": ADAPTER,

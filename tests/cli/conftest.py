@@ -1,0 +1,5 @@
+"""A server for the tests of each module."""
+
+from tests.servers import server
+
+__all__ = ["server"]
