@@ -60,7 +60,7 @@ def langchain_forms() -> Forms:
     def coerce(side: Any) -> tuple[list[Any], list[Any]]:
         items = side if isinstance(side, list) else [side]
         # A history is whole messages with ids. Looking at each of its classes once keeps a long one cheap.
-        if all(map(is_whole, set(map(type, items)))) and None not in (ids := list(map(id_of, items))):
+        if all(map(is_whole, set(map(type, items)))) and all(ids := list(map(id_of, items))):
             return list(items), ids
         messages: list[Any] = []
         for item in items:

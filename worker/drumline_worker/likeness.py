@@ -7,7 +7,9 @@ takes about as long as a clone; what is shared with nobody is compared by its by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
+from operator import attrgetter, is_
 from typing import Any
 
 from drumline_graph.delta import APPEND, PUT, REPLACE, TAKE_ITEMS, Change
@@ -120,17 +122,15 @@ def _is_same(one: Any, other: Any, depth: int) -> bool:
     if kind in _EXACT:
         return bool(one == other)
     if kind is list or kind is tuple:
-        if len(one) != len(other):
-            return False
-        return all(_is_same(a, b, depth + 1) for a, b in zip(one, other, strict=True))
+        return len(one) == len(other) and _same_items(one, other, depth)
     if kind is dict:
         return _same_dicts(one, other, depth)
     if kind is set or kind is frozenset:
         return len(one) == len(other) and set(map(id, one)) == set(map(id, other))
     if kind is Message or kind is MessageChunk:
-        names = kind.__slots__
-        return all(_is_same(getattr(one, name), getattr(other, name), depth + 1) for name in names)
-    if getattr(kind, "__pydantic_fields_set__", None) is not None and kind.__module__.startswith("langchain_core."):
+        fields = attrgetter(*kind.__slots__)
+        return _same_items(fields(one), fields(other), depth)
+    if _is_langchain_model(kind):  # type: ignore[arg-type]  # mypy holds that `type` is not hashable
         return (
             one.__pydantic_fields_set__ == other.__pydantic_fields_set__
             and _same_dicts(one.__dict__, other.__dict__, depth)
@@ -140,7 +140,30 @@ def _is_same(one: Any, other: Any, depth: int) -> bool:
     return False
 
 
+@cache
+def _is_langchain_model(kind: type) -> bool:
+    return hasattr(kind, "__pydantic_fields_set__") and kind.__module__.startswith("langchain_core.")
+
+
 def _same_dicts(one: Mapping[Any, Any], other: Mapping[Any, Any], depth: int) -> bool:
-    if len(one) != len(other) or not all(map(_same_key, one, other)):
+    if len(one) != len(other):
         return False
-    return all(_is_same(a, b, depth + 1) for a, b in zip(one.values(), other.values(), strict=True))
+    if not one:
+        return True
+    # A clone has the keys of its original: most dicts are through without a frame for each key.
+    if not all(map(is_, one, other)) and not all(map(_same_key, one, other)):
+        return False
+    return _same_items(one.values(), other.values(), depth)
+
+
+def _same_items(ones: Iterable[Any], others: Iterable[Any], depth: int) -> bool:
+    """Of as many items on both sides. What a clone shares with its original costs no call."""
+    for one, other in zip(ones, others):  # noqa: B905 - the callers have compared lengths, and `strict` costs
+        if one is other:
+            continue
+        kind = type(one)
+        if (kind is dict or kind is list) and kind is type(other) and not one and not other:
+            continue
+        if not _is_same(one, other, depth + 1):
+            return False
+    return True
