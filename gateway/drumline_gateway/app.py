@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from starlette.routing import Route
 
 from drumline import __version__
 from drumline.cluster import Cluster
+from drumline.metrics.book import MetricsNotInstalled
+from drumline.metrics.of_gateway import GatewayCounts
 from drumline_gateway.ask import Ask
 from drumline_gateway.auth import Guard, Identity, cors, refuse_foreign
 from drumline_gateway.bodies import read_body
@@ -64,7 +67,7 @@ def build(
     app = Starlette(
         routes=[Route(row.path, gateway.endpoint(row), methods=[row.method]) for row in ROUTES],
         middleware=[] if middleware is None else [middleware],
-        exception_handlers={HTTPException: _told},
+        exception_handlers={HTTPException: gateway.refuse},
         lifespan=gateway.lifespan,
     )
     app.state.gateway = gateway
@@ -80,6 +83,8 @@ class Gateway:
         self._served = Served(service, document(__version__, ROUTES))
         self._guard = guard
         self._origins = origins
+        #: what counts; None: prometheus-client is not installed
+        self.metrics = streams.counts = _counts()
         self._opening = asyncio.Lock()
         self._is_open = False
 
@@ -104,6 +109,13 @@ class Gateway:
         """The handler of a route as Starlette calls it."""
 
         async def endpoint(request: Request) -> Response:
+            asked_s = time.monotonic()
+            answer = await answered(request)
+            if self.metrics is not None:
+                self.metrics.answered(row.method, row.path, answer.status_code, time.monotonic() - asked_s)
+            return answer
+
+        async def answered(request: Request) -> Response:
             try:
                 return await self._handle(row, request)
             except ClientDisconnect:
@@ -136,15 +148,23 @@ class Gateway:
         body = None
         if row.method in _WITH_BODY:
             body = await read_body(request, self._guard.caps.body_max)
-        ask = Ask(request, self.service, self._served, self._guard, self.streams, identity, body)
+        ask = Ask(request, self.service, self._served, self._guard, self.streams, self.metrics, identity, body)
         found: Response = await row.handler(ask)
         return found
 
+    async def refuse(self, _request: Request, error: Exception) -> Response:
+        """What Starlette refuses by itself: a path or a method that is not there."""
+        assert isinstance(error, HTTPException)
+        if self.metrics is not None:
+            self.metrics.refused(error.status_code)
+        return _problem(error.status_code, str(error.detail), error.headers)
 
-async def _told(_request: Request, error: Exception) -> Response:
-    """What Starlette refuses by itself: a path or a method that is not there."""
-    assert isinstance(error, HTTPException)
-    return _problem(error.status_code, str(error.detail), error.headers)
+
+def _counts() -> GatewayCounts | None:
+    try:
+        return GatewayCounts()
+    except MetricsNotInstalled:
+        return None
 
 
 def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from drumline.metrics.of_gateway import GatewayCounts
 from drumline_gateway.auth import Guard, Identity, matches, stamp, visible
 from drumline_gateway.bodies import Fields, checked_id
 from drumline_gateway.json_values import dumps
@@ -27,6 +28,8 @@ class Ask:
     served: Served
     guard: Guard
     streams: Streams
+    #: what counts; None: nobody does
+    metrics: GatewayCounts | None
     identity: Identity
     body: Any = None
     #: what an answer's metadata must have, as the guard said last

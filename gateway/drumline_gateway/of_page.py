@@ -64,7 +64,8 @@ async def facts(ask: Ask) -> Response:
     row, thread = await ask.run()
     with room(ask) as release:
         items = RecordedItems(ask, row["run_id"], thread, cursor.after)
-        return ask.streams.respond(frames_of(items, PageFrames(cursor.after)), headers=ask.headers, release=release)
+        frames = frames_of(items, PageFrames(cursor.after), ask.streams.counts)
+        return ask.streams.respond(frames, headers=ask.headers, release=release)
 
 
 class RecordedItems:

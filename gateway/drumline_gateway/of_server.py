@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from drumline import __version__
+from drumline.metrics.book import MetricsNotInstalled
 from drumline_gateway.ask import Ask
 from drumline_gateway.bodies import query_flag
 from drumline_gateway.errors import HttpError
@@ -37,6 +38,17 @@ async def info(ask: Ask) -> Response:
     flags = {"assistants": True, "crons": False, "langsmith": False}
     left_out = {"stream_modes": ["events"], "ignored": sorted(ask.service.ignored)}
     return ask.answer({"name": "drumline", "version": __version__, "flags": flags, "without_effect": left_out})
+
+
+async def metrics(ask: Ask) -> Response:
+    """The numbers of this gateway, for Prometheus: of all callers, so who sees only what is its own may not (403)."""
+    await ask.allow("threads", "search", {"metadata": {}})
+    if ask.filter:
+        raise HttpError(403, "Forbidden: these numbers are of all callers; --metrics-port tells them elsewhere")
+    if ask.metrics is None:
+        raise HttpError(501, str(MetricsNotInstalled()))
+    text, kind = ask.metrics.told()
+    return Response(text, 200, {"Content-Type": kind})
 
 
 async def openapi(ask: Ask) -> Response:

@@ -16,6 +16,7 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/live", of_server.live, is_open=True),
     Row("GET", "/ready", of_server.ready, is_open=True),
     Row("GET", "/openapi.json", of_server.openapi, is_open=True),
+    Row("GET", "/metrics", of_server.metrics),
     # assistants
     Row("POST", "/assistants/search", of_assistants.search, "DCP"),
     Row("POST", "/assistants/count", of_assistants.count, "P"),

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from drumline_gateway.json_values import dumps
 from drumline_gateway.placing import Frame, Raw
 from drumline_gateway.service import Item, RunItems
-from drumline_protocol.errors import NoBroker
+from drumline_protocol.errors import LogGap, NoBroker
 
 log = logging.getLogger("drumline.gateway")
 
@@ -68,10 +68,22 @@ class Shows(Protocol):
     def failed(self, error: BaseException) -> list[Frame]: ...
 
 
-async def frames_of(items: RunItems, frames: Shows) -> AsyncIterator[Frame]:
+class Counts(Protocol):
+    """What counts streams: `drumline.metrics.of_gateway.GatewayCounts`."""
+
+    def stream_opened(self) -> None: ...
+
+    def stream_closed(self) -> None: ...
+
+    def stalled(self) -> None: ...
+
+    def gap(self) -> None: ...
+
+
+async def frames_of(items: RunItems, frames: Shows, counts: Counts | None = None) -> AsyncIterator[Frame]:
     """All frames of a run: `begin`, its items, `end` or what it failed with. Closes `items`.
 
-    Raises NoBroker: that is no end of the run.
+    `counts` hears of facts that are missing. Raises NoBroker: that is no end of the run.
     """
     try:
         for frame in frames.begin():
@@ -84,6 +96,8 @@ async def frames_of(items: RunItems, frames: Shows) -> AsyncIterator[Frame]:
         except NoBroker:
             raise
         except Exception as error:
+            if counts is not None and isinstance(error, LogGap):
+                counts.gap()
             last = frames.failed(error)
         for frame in last:
             yield frame
@@ -100,6 +114,8 @@ class Streams:
         self.queue_max = queue_max
         self.heartbeat_s = heartbeat_s
         self.stall_s = stall_s
+        #: what hears of streams; None: nobody counts
+        self.counts: Counts | None = None
         #: whether this gateway is being stopped
         self.draining = False
         self._closed = False
@@ -148,11 +164,15 @@ class Streams:
 
     def _entered(self, stream: EventStream) -> None:
         self._streams.add(stream)
+        if self.counts is not None:
+            self.counts.stream_opened()
         if self._closed:
             asyncio.get_running_loop().call_soon(stream.close)  # once it has said where its run is
 
     def _left(self, stream: EventStream) -> None:
         self._streams.discard(stream)
+        if self.counts is not None:
+            self.counts.stream_closed()
         if self._changed is not None and not self._streams:
             self._changed.set()
 
@@ -265,6 +285,8 @@ class EventStream(Response):
                 continue
             if not await self._send(send, data, more=True):
                 log.info("a client took nothing for %g s: its stream is closed", self._streams.stall_s)
+                if self._streams.counts is not None:
+                    self._streams.counts.stalled()
                 return
 
     async def _send(self, send: Any, data: bytes, *, more: bool) -> bool:

@@ -81,9 +81,8 @@ def watch(
     # who comes back by this address has no other way to say what it wants to see
     again = urlencode([*(("stream_mode", mode) for mode in modes), *([("subgraphs", "true")] if subgraphs else [])])
     ask.headers.update(place_of(run_id, thread, f"stream?{again}"))
-    return ask.streams.respond(
-        frames_of(items, frames), headers=ask.headers, on_disconnect=on_disconnect, release=release
-    )
+    shown = frames_of(items, frames, ask.streams.counts)
+    return ask.streams.respond(shown, headers=ask.headers, on_disconnect=on_disconnect, release=release)
 
 
 async def gone(request: Request) -> None:

@@ -149,11 +149,11 @@ def test_selectors_find_what_they_are_for() -> None:
     policies = _of("NetworkPolicy")
     assert all(each.get("drumline/role") for each in labels if each["app.kubernetes.io/name"] != "drumline-redis")
     (metrics,) = policies["drumline-metrics"]["spec"]["podSelector"]["matchExpressions"]
-    assert set(metrics["values"]) == {_role(name) for name in DEPLOYMENTS} - {"gateway"}
+    assert set(metrics["values"]) == {_role(name) for name in DEPLOYMENTS}
     for name in DEPLOYMENTS:
-        port = _container(name)["ports"][0]["containerPort"]
-        policy = policies["drumline-gateway" if _role(name) == "gateway" else "drumline-metrics"]
-        assert [row["port"] for row in policy["spec"]["ingress"][0]["ports"]] == [port]
+        for port in _container(name)["ports"]:
+            policy = policies["drumline-gateway" if port["name"] == "http" else "drumline-metrics"]
+            assert [row["port"] for row in policy["spec"]["ingress"][0]["ports"]] == [port["containerPort"]]
 
 
 def test_each_pool_is_scaled_by_gauges_that_there_are() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +79,19 @@ def test_a_stop_closes_streams_without_their_end(folder: Path) -> None:
         assert not [line for line in rest if line in ("event: end", "event: error")]
     finally:
         assert started.wait() == 0, started.text
+
+
+def test_numbers_are_told_at_a_port_of_their_own(folder: Path) -> None:
+    started, url = dev(folder, "--metrics-port", "0", DRUMLINE_API_KEY="a-long-secret")
+    try:
+        found = re.search(r"tells its numbers at (\S+)", started.text)
+        assert found is not None
+        address = found[1]
+        assert httpx.get(f"{url}/metrics").status_code == 401
+        assert httpx.get(f"{url}/ok").status_code == 200
+        assert 'drumline_http_requests_total{code="200",method="GET",route="/ok"} 1.0' in httpx.get(address).text
+    finally:
+        assert started.end(signal.SIGTERM) == 0, started.text
 
 
 def test_a_gateway_that_drains_is_not_ready(folder: Path) -> None:

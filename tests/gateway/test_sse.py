@@ -17,10 +17,11 @@ from langgraph_sdk.sse import BytesLineDecoder, SSEDecoder
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from drumline.metrics.of_gateway import GatewayCounts
 from drumline_gateway.frames import Frame, Frames
 from drumline_gateway.service import Item
 from drumline_gateway.sse import HEARTBEAT, Streams, frame_bytes, frames_of
-from drumline_protocol.errors import NoBroker, RunCancelled
+from drumline_protocol.errors import LogGap, NoBroker, RunCancelled
 
 
 def decoded(data: bytes) -> list[tuple[str, Any, Any]]:
@@ -211,10 +212,15 @@ def test_a_slow_client_slows_its_own_reading() -> None:
 
 def test_a_client_that_takes_nothing_loses_its_connection() -> None:
     async def main(source: Source, calls: Calls) -> None:
-        client = Client(Streams(stall_s=0.01), source.frames(), **calls.options)
+        streams = Streams(stall_s=0.01)
+        streams.counts = counts = GatewayCounts()
+        client = Client(streams, source.frames(), **calls.options)
         client.takes.clear()
         source.put(values(1))
+        await client.until(lambda: b"drumline_streams_open 1.0" in counts.told()[0])
         await client.serving
+        assert b"drumline_streams_open 0.0" in counts.told()[0]
+        assert b"drumline_streams_stalled_total 1.0" in counts.told()[0]
         assert not client.complete and "end" not in client.events
         assert (calls.released, calls.gone, source.closed) == (1, 0, True)
 
@@ -298,6 +304,16 @@ def test_all_frames_of_a_run(last: tuple[Any, ...], events: list[str]) -> None:
     assert [frame.event for frame in frames] == events and items.closed
     if last:
         assert frames[-1].data["error"] == type(last[0]).__name__
+
+
+@pytest.mark.parametrize(("error", "gaps"), [(LogGap("r", 3, 5), b"1.0"), (ValueError("no"), b"0.0")])
+def test_facts_that_are_missing_are_counted(error: Exception, gaps: bytes) -> None:
+    async def main() -> list[Frame]:
+        return [frame async for frame in frames_of(Items(error), Frames("r", "values"), counts)]
+
+    counts = GatewayCounts()
+    assert asyncio.run(main())[-1].event == "error"
+    assert b"drumline_stream_gaps_total " + gaps in counts.told()[0]
 
 
 def test_on_a_real_server_a_client_that_hangs_up_ends_the_stream() -> None:

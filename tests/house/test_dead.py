@@ -45,10 +45,6 @@ GIVEN = (
 )
 #: what others call by a name that no code of ours says
 CALLED_BY_OTHERS = {
-    "GatewayCounts": "a gateway that tells its numbers",
-    "exposition": "a gateway that tells its numbers",
-    "stream_closed": "a gateway that tells its numbers",
-    "stream_opened": "a gateway that tells its numbers",
     "_at_exit": "Python, at its end",
     "_close_all": "Python, at its end",
     "capture_signals": "uvicorn, of its server",

@@ -134,4 +134,5 @@ def child_environment(url: str) -> dict[str, str]:
     environment = {**os.environ, "DRUMLINE_BROKER": url}
     environment.pop("DRUMLINE_NAME", None)
     environment.pop("DRUMLINE_APP", None)
+    environment.pop("DRUMLINE_METRICS_PORT", None)  # one of them would have it
     return environment

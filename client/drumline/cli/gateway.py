@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drumline.cli.serve import exit_for_sure
+from drumline.cli.serve import exit_for_sure, need_numbers, numbers_at
 from drumline.gateway import part
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings, UsageError
@@ -33,6 +33,7 @@ def run(args: Namespace) -> int:
     set_up(settings.log_level().upper(), settings.log_format())
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
     part("serve")  # what is not installed is told before anything is loaded
+    need_numbers(settings)
     if args.command == "dev":
         _dev(args, settings)
     else:
@@ -83,7 +84,8 @@ def _serve(args: Namespace, app: Any, graphs: Mapping[str, Any]) -> None:
     def leave() -> None:
         exit_for_sure(0, _EXIT_S)
 
-    part("serve").serve(app, args.host, args.port, grace_s=args.drain_s, on_ready=ready, on_leave=leave)
+    with numbers_at(Settings(args).metrics_place(), app.state.gateway.metrics, args.name or args.command):
+        part("serve").serve(app, args.host, args.port, grace_s=args.drain_s, on_ready=ready, on_leave=leave)
 
 
 def _warn_of_the_open_door(host: str, guard: Any) -> None:

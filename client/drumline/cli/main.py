@@ -207,6 +207,7 @@ def _add_dev(parser: argparse.ArgumentParser, *, drain_s: float = 0.0) -> None:
         metavar="S",
         help=f"how long streams go on after a signal (default: {drain_s:g})",
     )
+    _add_metrics(parser, "/metrics of its own port only")
     _add_log_level(parser)
 
 

@@ -44,10 +44,7 @@ def run(args: Namespace) -> int:
     set_up(settings.log_level().upper(), settings.log_format())
     if args.command == "worker":  # what its apps ask for in vain, the coordinator has said
         logging.getLogger("drumline.apps").setLevel(logging.ERROR)
-    if settings.metrics_place() is not None:
-        from drumline.metrics.book import library_of_numbers
-
-        library_of_numbers()  # what is not installed is told before anything is loaded
+    need_numbers(settings)
     serve_here()
     url, prefix = settings.broker(), settings.prefix()
     programs = load_programs(settings.apps(), version=settings.version())
@@ -129,7 +126,7 @@ def _coordinate(
     renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
     coordinator.keeper.renewer = renewer
     try:
-        with _metrics(place, counts, name), stop_on_signals(coordinator.stop):
+        with numbers_at(place, counts, name), stop_on_signals(coordinator.stop):
             coordinator.run()
     finally:
         renewer.close()
@@ -164,7 +161,7 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
         worker.stop()
 
     try:
-        with _metrics(place, counts, name), stop_on_signals(stop):
+        with numbers_at(place, counts, name), stop_on_signals(stop):
             worker.run()
     except BaseException:
         exit_for_sure(1)
@@ -175,8 +172,16 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
     say(f"worker {name} stopped")
 
 
+def need_numbers(settings: Settings) -> None:
+    """What is not installed is told before anything is loaded. MetricsNotInstalled, UsageError."""
+    if settings.metrics_place() is not None:
+        from drumline.metrics.book import library_of_numbers
+
+        library_of_numbers()
+
+
 @contextmanager
-def _metrics(place: tuple[str, int] | None, counts: Any, name: str) -> Iterator[None]:
+def numbers_at(place: tuple[str, int] | None, counts: Any, name: str) -> Iterator[None]:
     """Within the block Prometheus may read what is counted."""
     if place is None:
         yield

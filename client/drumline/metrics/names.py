@@ -113,6 +113,7 @@ FAMILIES = (
     ),
     Family("drumline_streams_open", "gauge", "gateway", "streams that clients read now"),
     Family("drumline_stream_gaps_total", "counter", "gateway", "streams that ended because facts were missing"),
+    Family("drumline_streams_stalled_total", "counter", "gateway", "streams that ended because nobody took what came"),
 )
 
 BY_NAME = {family.name: family for family in FAMILIES}
