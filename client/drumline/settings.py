@@ -16,6 +16,7 @@
 | what goes to stderr | `--log-level` | `DRUMLINE_LOG_LEVEL` | - |
 | lines for people, or JSON | `--log-format` | `DRUMLINE_LOG_FORMAT` | - |
 | where Prometheus reads its numbers | `--metrics-port` | `DRUMLINE_METRICS_PORT` | - |
+| spans for OpenTelemetry | `--otel` | `DRUMLINE_OTEL` | - |
 
 The first that is there wins, from left to right. Between the environment and the file stands `.drumline/up.json`, which
 a running `drumline up` leaves in its folder: it gives broker and prefix. The command line and `Cluster()` both ask

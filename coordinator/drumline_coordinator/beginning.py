@@ -47,6 +47,8 @@ def begin_run(
         thread="" if thread is None else thread.id,
         ns=root_of(request),
         made=int(made_ms or now_ms) & 0xFFFFFFFF,
+        traceparent=request.traceparent,
+        tracestate=request.tracestate,
     )
     box = codec.box(wire.to_row(shared))
     run = Run(graph_at(program, shared.ns), shared, ns=shared.ns, wire=True, codec=codec, thread=thread)

@@ -31,10 +31,10 @@ class Dispatcher:
         """What all messages have in common, as the run's record holds it too."""
         return self._shared.data
 
-    def message(self, task: Task, token: str = "", below: TaskThread | None = None) -> bytes:
+    def message(self, task: Task, token: str = "", below: TaskThread | None = None, sent_in: str = "") -> bytes:
         """The encoded message of a task's current attempt. `token` is what its executor must show with all it says.
 
-        `below` says where it stands on the run's thread.
+        `below` says where it stands on the run's thread, `sent_in` is the span in which it is sent.
         """
         cells, named = _cells(task)
         message = TaskMessage(
@@ -67,6 +67,7 @@ class Dispatcher:
             error=describe(task.error, self.codec, "by the coordinator")
             if isinstance(task.error, BaseException)
             else task.error,
+            sent_in=sent_in,
         )
         return wire.encode(self.codec, message)
 

@@ -8,10 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from drumline_protocol.facts import AttemptRetracted, Fact, RunFinished, RunStarted, TaskInterrupted, TaskParked
+from drumline_protocol.messages import RunRequest, RunShared
 from drumline_transport.broker import START, Commit, InboxEntry, Lease
+
+if TYPE_CHECKING:
+    from drumline_coordinator.opened import OpenRun
+    from drumline_coordinator.tasks import Task
+    from drumline_graph.program import Program
+
+
+@dataclass(slots=True)
+class Over:
+    """The end of a run, for its span. `shared` is None for one that is not in memory."""
+
+    run_id: str
+    end: RunFinished
+    started: RunStarted | None = None
+    shared: RunShared | None = None
 
 
 @dataclass(slots=True)
@@ -27,6 +43,10 @@ class Told:
     died: list[str] = field(default_factory=list)
     parked: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    #: spans of tasks that were sent
+    sent: list[Any] = field(default_factory=list)
+    #: runs that are over, whether they had begun or not
+    over: list[Over] = field(default_factory=list)
 
     def note(self, graph: str, facts: Sequence[Fact], log_bytes: int) -> None:
         """Facts of a run, and what they take in its log."""
@@ -62,11 +82,28 @@ class Counts(Protocol):
         ...
 
 
+class Spans(Protocol):
+    """What makes spans (`drumline_coordinator.run_spans.RunSpans`)."""
+
+    def begin(self, request: RunRequest, graph: str, program: Program, thread: str, now_ms: float) -> None:
+        """A run begins; its request is given the context below which its tasks lie."""
+        ...
+
+    def send(self, open_run: OpenRun, task: Task, told: Told | None) -> str:
+        """A task is about to be sent, in a commit that tells that: its span as text; "": there is none."""
+        ...
+
+    def committed(self, told: Told) -> None:
+        """What a commit tells has happened."""
+        ...
+
+
 class Meter:
     """Holds what commits tell until the broker answers. For the main loop alone."""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counts | None, spans: Spans | None = None) -> None:
         self._counts = counts
+        self._spans = spans
         #: by partition and number: what it tells, and how long its oldest entry had waited
         self._sent: dict[tuple[int, int], tuple[Told, float | None]] = {}
 
@@ -79,8 +116,10 @@ class Meter:
     def answered(self, partition: int, number: int) -> None:
         """The broker has applied a commit."""
         found = self._sent.pop((partition, number), None)
-        if found is not None:
+        if found is not None and self._counts is not None:
             self._counts.committed(*found)
+        if found is not None and self._spans is not None:
+            self._spans.committed(found[0])
 
     def lost(self, partition: int) -> None:
         """What is on its way for the partition will not be applied, or nobody will know."""
@@ -89,5 +128,5 @@ class Meter:
 
     def leased(self, lease: Lease) -> None:
         """This process has a partition from now on."""
-        if lease.position != START:
+        if lease.position != START and self._counts is not None:
             self._counts.taken_over()

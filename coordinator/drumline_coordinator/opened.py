@@ -92,6 +92,8 @@ class OpenRun:
     loose: tuple[bool, str] = (False, "")
     #: nothing of what it has added to its thread is to stay
     takes_back: bool = False
+    #: for which try each of its tasks was sent first, and the span in which it was, as text
+    sent_in: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def events_lie_behind(self) -> str:
         """The log entry behind which all events of tasks that are open now lie; "" if they have none."""

@@ -17,7 +17,7 @@ from drumline_coordinator.apps import Apps
 from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.ends import Ends
-from drumline_coordinator.metering import Told
+from drumline_coordinator.metering import Spans, Told
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.staging import Stage
 from drumline_coordinator.thread_desk import ThreadDesk
@@ -95,6 +95,7 @@ class Partition(Ends):
         log_bytes_max: int = RUN_LOG_BYTES_MAX,
         retention: Retention | None = None,
         is_counted: bool = False,
+        spans: Spans | None = None,
     ) -> None:
         self.index = lease.partition
         self.lease = lease
@@ -115,6 +116,7 @@ class Partition(Ends):
         self._log_bytes_max = log_bytes_max
         self._retention = retention
         self._is_counted = is_counted
+        self._spans = spans
         #: runs whose keys had to be deleted first; the next commit says why they failed
         self._epilogue: dict[str, BaseException] = {}
         self._touched: dict[str, OpenRun] = {}
@@ -333,7 +335,8 @@ class Partition(Ends):
         lease = self.lease
         commit = Commit(self.index, lease.nonce, lease.epoch, self.number, self.position)
         told = Told() if self._is_counted else None
-        return Stage(commit, self._codec, self._now_ms, self._token, self._log_bytes_max, self.clock_ahead_ms, told)
+        rest = (self._token, self._log_bytes_max, self.clock_ahead_ms, told, self._spans)
+        return Stage(commit, self._codec, self._now_ms, *rest)
 
     def _add_effects(self, open_run: OpenRun, fx: Effects) -> None:
         open_run.effects.append(fx)

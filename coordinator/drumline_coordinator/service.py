@@ -17,7 +17,7 @@ from drumline_coordinator.alarms import Alarms
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.intake import Intake
 from drumline_coordinator.keeper import Keeper
-from drumline_coordinator.metering import Counts, Meter
+from drumline_coordinator.metering import Counts, Meter, Spans
 from drumline_coordinator.partition import Partition
 from drumline_coordinator.troubles import Troubles
 from drumline_protocol.errors import NoBroker
@@ -76,13 +76,15 @@ class Coordinator:
         on_ready: Callable[[], None] = lambda: None,
         clock_ms: Callable[[], float] | None = None,
         counts: Counts | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self._broker = broker
         self._troubles = Troubles(log, time.monotonic)
         self._intake = Intake(broker, self._troubles, time.monotonic)
         self._now_ms = clock_ms or now_ms
         self._alarms = Alarms(broker, apps.codec, self._troubles, self._now_ms)
-        self._meter = None if counts is None else Meter(counts)
+        self._meter = None if counts is None and spans is None else Meter(counts, spans)
+        self._spans = spans
         self._apps = apps
         self._settings = settings or CoordinatorSettings()
         self._partitions: dict[int, Partition] = {}
@@ -272,6 +274,7 @@ class Coordinator:
                     log_bytes_max=self._settings.run_log_bytes,
                     retention=self._settings.retention,
                     is_counted=self._meter is not None,
+                    spans=self._spans,
                 )
                 if self._meter is not None:
                     self._meter.lost(index)

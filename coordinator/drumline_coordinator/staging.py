@@ -17,7 +17,7 @@ from drumline_coordinator.dispatch import NewToken
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.heads import bases_in, head_facts
 from drumline_coordinator.log_entries import TOLD_CHARS_MAX, entries_of, error_line, run_fields
-from drumline_coordinator.metering import Told
+from drumline_coordinator.metering import Over, Spans, Told
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
@@ -37,7 +37,7 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import CallEnded, Cancel, TaskResult, TimerDue
+from drumline_protocol.messages import CallEnded, Cancel, RunShared, TaskResult, TimerDue
 from drumline_protocol.threads import ThreadHead
 from drumline_transport.broker import (
     INBOX,
@@ -73,8 +73,10 @@ class Stage:
         log_bytes_max: int = RUN_LOG_BYTES_MAX,
         clock_ahead_ms: float = 0.0,
         told: Told | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self.commit = commit
+        self._spans = spans
         #: what the commit tells, for who counts; None: nobody does
         self.told = told
         self._codec = codec
@@ -141,7 +143,7 @@ class Stage:
                 self._put_head(open_run, head, head_data)
             return False
         graph, at = open_run.run.shared.graph, "" if thread is None else thread.id
-        self._ended(open_run.run.id, graph, end, open_run.last, at, open_run.started)
+        self._ended(open_run.run.id, graph, end, open_run.last, at, open_run.started, shared=open_run.run.shared)
         return True
 
     def _messages(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, bytes]]:
@@ -154,7 +156,8 @@ class Stage:
                     open_run.run.postpone(fx, fx.dispatch[index:])
                     break
                 token = self._new_token()
-                data = open_run.dispatcher.message(task, token, task_thread(open_run.run, task))
+                sent_in = "" if self._spans is None else self._spans.send(open_run, task, self.told)
+                data = open_run.dispatcher.message(task, token, task_thread(open_run.run, task), sent_in)
                 messages.append((task, token, data))
                 entries -= 1
                 size -= len(data)
@@ -328,6 +331,8 @@ class Stage:
         """Nothing of the run is to stay."""
         self._forget(run_id, attempts)
         self.commit.deleted.append(run_id)
+        if self._spans is not None and self.told is not None:
+            self.told.over.append(Over(run_id, RunFinished("cancelled", None, self._now_ms)))
 
     def _forget(self, run_id: str, attempts: Sequence[str]) -> None:
         self.commit.withdrawn.extend((run_id, key) for key in attempts)
@@ -344,8 +349,11 @@ class Stage:
         started: RunStarted | None = None,
         *,
         counts: bool = True,
+        shared: RunShared | None = None,
     ) -> None:
         commit = self.commit
+        if self._spans is not None and self.told is not None:
+            self.told.over.append(Over(run_id, end, started, shared))
         if counts and self.told is not None:
             self.told.end(graph, end, started)
         commit.fields.append((run_id, {"graph": graph, "status": end.status, "facts": last}))

@@ -15,6 +15,7 @@ from drumline_coordinator.effects import Effects
 from drumline_coordinator.held_rows import holders_of
 from drumline_coordinator.loading import graph_at
 from drumline_coordinator.log_entries import run_fields
+from drumline_coordinator.metering import Spans
 from drumline_coordinator.opened import Loader, OpenRun, OpenRuns
 from drumline_coordinator.outside import keep_large
 from drumline_coordinator.staging import Stage
@@ -43,6 +44,7 @@ from drumline_protocol.messages import NO_ANSWER, CancelRun, DeleteThread, RunRe
 from drumline_protocol.names import fault_of_name
 from drumline_protocol.thread_rows import save_in
 from drumline_protocol.threads import BUSY, STRATEGIES, ThreadHead
+from drumline_protocol.trace_context import checked
 from drumline_transport.broker import CellAppend, Lease, QueueRow
 from drumline_transport.errors import ServerError
 
@@ -67,6 +69,7 @@ class ThreadRequests:
     _threads: ThreadDesk
     _stage: Stage
     _now_ms: float
+    _spans: Spans | None
 
     def _add_effects(self, open_run: OpenRun, fx: Effects) -> None:
         raise NotImplementedError
@@ -167,6 +170,10 @@ class ThreadRequests:
             )
             for note in thread.notes:
                 log.warning("run %s: %s", run_id, note, extra=run_fields(run_id, name, head.id))
+        if self._spans is None:
+            request.traceparent, request.tracestate = checked(request.traceparent, request.tracestate)
+        else:
+            self._spans.begin(request, name, program, "" if head is None else head.id, self._now_ms)
         open_run, record = begin_run(self.index, name, program, codec, request, self._now_ms, thread, made_ms)
         self._runs.begin(run_id, open_run)
         if head is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextvars import copy_context
 from typing import Any
 
 from drumline.cluster.position import Position, parse_position, position_text, run_tag
@@ -31,8 +32,9 @@ class EmbeddedRun:
         self.takes_back = False
         #: asks it to stop at the end of its superstep
         self.control = RunControl()
-        #: what runs it
+        #: what runs it, and in which context: that in which it was asked for
         self.task: asyncio.Task[None] | None = None
+        self.context = copy_context()
         self._items: list[Item] = []
         self._tag = run_tag(run_id)
         self._output: Any = None

@@ -120,7 +120,8 @@ class EmbeddedRuns:
         run.status = "open"
         if run.start.thread is not None:
             self._holders[run.start.thread] = run
-        run.task = asyncio.get_running_loop().create_task(self._to_its_end(run))
+        # in the context of its own request: one that has waited begins with the end of another
+        run.task = run.context.run(asyncio.get_running_loop().create_task, self._to_its_end(run))
 
     async def _to_its_end(self, run: EmbeddedRun) -> None:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.datastructures import Headers
+
 from drumline_gateway.ask import Ask
 from drumline_gateway.auth import refuse_reserved
 from drumline_gateway.bodies import Fields
@@ -15,6 +17,7 @@ from drumline_gateway.watched import modes_in
 from drumline_graph.constants import END
 from drumline_graph.types import StateUpdate
 from drumline_protocol.errors import UnknownThread
+from drumline_protocol.trace_context import NO_TRACE, TraceContext, arrived, checked
 
 #: the body as it came
 _UNREAD: Any = object()
@@ -61,6 +64,7 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
         config = {"configurable": {"thread_id": thread}, "metadata": ask.stamped({})}
         await ask.service.update(graph, thread, config, [[StateUpdate(None, END)]])
     body.config["configurable"].update(ask.identity.for_nodes)
+    arrived.set(_trace(ask.request.headers))
     run_id = await ask.service.start(
         Start(
             graph,
@@ -77,6 +81,12 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
     if body.ignored:
         ask.headers["Drumline-Ignored"] = ", ".join(body.ignored)
     return Started(run_id, thread, body)
+
+
+def _trace(headers: Headers) -> TraceContext:
+    """The trace that the request is part of; one that names several is part of none."""
+    parents, states = headers.getlist("traceparent"), headers.getlist("tracestate")
+    return checked(parents[0].strip(), ",".join(states)) if len(parents) == 1 else NO_TRACE
 
 
 async def _reach(ask: Ask, thread: str, *, makes: bool) -> None:

@@ -79,6 +79,9 @@ class RunRequest:
     within: str = ""
     #: why it is to stop before its first superstep, if its caller has asked for that already; "": it is not
     drain: str = ""
+    #: the trace that it is asked for in (`trace_context`); "": none
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 @dataclass(slots=True)
@@ -291,6 +294,9 @@ class RunShared:
     #: When the owner of the run's values was made, its thread or the run itself: the low 32 bits of a time in ms. An
     #: owner that was deleted and made anew gives its values the same names; who keeps values must not mix them up.
     made: int = 0
+    #: the span that the run is in a trace, or the one that it was asked for in (`trace_context`); "": none
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 @dataclass(slots=True)
@@ -339,6 +345,8 @@ class TaskMessage:
     callers: tuple[str, ...] = ()
     #: the number of the first `@task` that this try of it calls
     calls_from: int = 0
+    #: the span in which it was sent, as a `traceparent`; "": none
+    sent_in: str = ""
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.run_spans import RunSpans
 from drumline_coordinator.service import Coordinator
 from drumline_protocol import wire
 from drumline_protocol.ids import partition_of_run
@@ -12,31 +13,38 @@ from drumline_protocol.messages import CancelRun, RunRequest
 from drumline_transport.memory import MemoryBroker, MemoryServer
 from drumline_worker.registry import Registry
 from drumline_worker.service import Worker, WorkerSettings
+from drumline_worker.task_spans import WorkerSpans
 
 
 class House:
-    """One partition; `counts` and `meter` count, or nobody does."""
+    """One partition; `counts` and `meter` count, or nobody does; `tracer` makes spans."""
 
-    def __init__(self, graphs: dict[str, Any], counts: Any = None, meter: Any = None) -> None:
+    def __init__(self, graphs: dict[str, Any], counts: Any = None, meter: Any = None, tracer: Any = None) -> None:
         programs = {name: graph.program for name, graph in graphs.items()}
         self.server = MemoryServer(partitions=1)
         self.server.now_ms = 1_000_000
         self.apps, self.programs = Apps(programs), programs
+        self._tracer = tracer
         self.coordinator = self.coordinate("c1", counts)
-        self.worker = Worker(
-            MemoryBroker(self.server), Registry(programs), "w1", WorkerSettings(pools=["default", "gpu"]), meter=meter
-        )
+        self.worker = self.employ("w1", meter)
         self.client = MemoryBroker(self.server)
 
-    def coordinate(self, name: str, counts: Any) -> Coordinator:
-        made = Coordinator(
-            MemoryBroker(self.server), self.apps, name, counts=counts, clock_ms=lambda: float(self.server.now_ms)
-        )
+    def employ(self, name: str, meter: Any = None) -> Worker:
+        spans = None if self._tracer is None else WorkerSpans(self._tracer, "drumline")
+        registry, settings = Registry(self.programs, spans=spans), WorkerSettings(pools=["default", "gpu"])
+        return Worker(MemoryBroker(self.server), registry, name, settings, meter=meter)
+
+    def coordinate(self, name: str, counts: Any = None) -> Coordinator:
+        spans = None if self._tracer is None else RunSpans(self._tracer, "drumline")
+        clock_ms = lambda: float(self.server.now_ms)  # noqa: E731
+        broker = MemoryBroker(self.server)
+        made = Coordinator(broker, self.apps, name, counts=counts, spans=spans, clock_ms=clock_ms)
         made.keeper.turn()
         return made
 
     def start(self, run_id: str, graph: str, input: Any, **more: Any) -> None:
-        request = RunRequest(run_id, graph, self.apps.codec.box(input), {}, None, (), True, **more)
+        config = more.pop("config", {})
+        request = RunRequest(run_id, graph, self.apps.codec.box(input), config, None, (), True, **more)
         self.say(request, run_id)
 
     def cancel(self, run_id: str) -> None:
@@ -57,13 +65,19 @@ class House:
         """The worker runs what it is given; whether that was something."""
         runner = self.worker.runner
         runner.take(0)
+        taken = self.run_taken()
+        if self.worker.outbox._queue:
+            self.worker.sender.gather()
+        self.worker.sender.send()
+        return bool(taken)
+
+    def run_taken(self) -> list[Any]:
+        """The worker runs what it has taken, and tells nobody yet."""
+        runner = self.worker.runner
         taken = list(runner.taken)
         runner.taken.clear()
         for execution, message in taken:
             job = runner.begin(execution, message)
             if job is not None:
                 runner.run(execution, job)
-        if self.worker.outbox._queue:
-            self.worker.sender.gather()
-        self.worker.sender.send()
-        return bool(taken)
+        return taken

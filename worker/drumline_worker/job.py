@@ -126,6 +126,10 @@ class Unusual:
     depth: int = 0
     #: the number of the first `@task` that it calls
     calls_from: int = 0
+    #: what makes its span (`drumline_worker.task_spans.TaskSpans`); None: nobody asks for spans
+    spans: Any = None
+    #: the span in which it was sent, as a `traceparent`
+    sent_in: str = ""
 
 
 @dataclass(slots=True)

@@ -40,6 +40,13 @@ Steps = Generator[tuple[Node | Branch, Any], Any, Writes]
 
 def run_job(job: Job) -> Answer:
     """Run a job whose code is all sync, on this thread, in a context of its own."""
+    if job.spans is not None:
+        answer: Answer = job.spans.run(job, _run_job)
+        return answer
+    return _run_job(job)
+
+
+def _run_job(job: Job) -> Answer:
     context = copy_context()
     if not has_policies(job):
         return context.run(_run_here, job)
@@ -86,6 +93,13 @@ async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
 
     Must be the body of an asyncio task of its own: it sets the task's context variable.
     """
+    if job.spans is not None:
+        answer: Answer = await job.spans.arun(job, partial(_arun_job, threads=threads))
+        return answer
+    return await _arun_job(job, threads)
+
+
+async def _arun_job(job: Job, threads: Executor | None) -> Answer:
     if not has_policies(job):
         return await _run_on_loop(job, threads)
     try:

@@ -26,6 +26,7 @@ from drumline_protocol.replay import Replay
 from drumline_worker.carried import CarriedThread
 from drumline_worker.handlers import run_tracing
 from drumline_worker.job import Emit, Job, JobThread
+from drumline_worker.task_spans import WorkerSpans
 from drumline_worker.values import Inputs, Values
 
 #: runs whose common part is kept decoded
@@ -43,6 +44,7 @@ class _Known:
     shared: RunShared
     context: Any = _UNBUILT
     tracing: Any = _UNBUILT
+    spans: Any = None
 
 
 class NotHeld(DrumlineError):
@@ -52,7 +54,8 @@ class NotHeld(DrumlineError):
 class Registry:
     """Programs by name, and the codecs that know their types. `version` is the protocol that the cluster speaks.
 
-    `stores` are those of the graphs by name; without it each graph has the one that it was compiled with.
+    `stores` are those of the graphs by name; without it each graph has the one that it was compiled with. `spans` makes
+    the spans of tasks, if somebody asks for these.
 
     `codec` reads and writes messages; `codec_of(message)` the values of a task's graph.
     """
@@ -62,8 +65,10 @@ class Registry:
         programs: Mapping[str, Program],
         version: int = wire.VERSION,
         stores: Mapping[str, Any] | None = None,
+        spans: WorkerSpans | None = None,
     ) -> None:
         self.programs = dict(programs)
+        self._spans = spans
         self._stores = {name: program.store for name, program in programs.items()} if stores is None else dict(stores)
         self._codecs = GraphCodecs(self.programs, version)
         self.codec = self._codecs.general
@@ -102,6 +107,8 @@ class Registry:
             except UnicodeEncodeError:
                 raise DecodeError(f"run id {shared.run_id!r} cannot be written as UTF-8") from None
             known = self._shared[box.data] = _Known(shared)
+            if self._spans is not None:
+                known.spans = self._spans.of_run(shared)
             if len(self._shared) > SHARED_MAX:
                 self._shared.popitem(last=False)
         return known
@@ -166,6 +173,8 @@ class Registry:
             job.timeout = message.timeout or node.timeout
         if node.cache is not None:
             job.codec = self.codec_of(shared.graph)
+        if known.spans is not None:
+            job.spans, job.sent_in = known.spans, message.sent_in
         return job
 
     def _called(self, program: Program, graph: str, code: str) -> Node:

@@ -15,6 +15,7 @@ from drumline.gateway import part
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings, UsageError
 from drumline_transport.log_setup import say, set_up
+from drumline_transport.spans import ask_for_spans, tracer_asked_for
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -34,6 +35,8 @@ def run(args: Namespace) -> int:
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
     part("serve")  # what is not installed is told before anything is loaded
     need_numbers(settings)
+    ask_for_spans(args.otel)
+    tracer_asked_for()
     if args.command == "dev":
         _dev(args, settings)
     else:

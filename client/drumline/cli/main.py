@@ -136,11 +136,18 @@ def _add_role(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name in `drumline ps` (default: DRUMLINE_NAME, else host, pid and a nonce)")
     parser.add_argument("--task-lease-ms", type=_positive, metavar="MS", help="silence after which a task is lost")
     _add_metrics(parser, "nowhere")
+    _add_otel(parser)
     _add_log_level(parser)
 
 
 def _add_metrics(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--metrics-port", metavar="[HOST:]PORT", help=f"where Prometheus reads (default: {default})")
+
+
+def _add_otel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--otel", choices=["on", "off"], help="spans for OpenTelemetry (default: if something has loaded it)"
+    )
 
 
 def _add_exporter(parser: argparse.ArgumentParser) -> None:
@@ -208,6 +215,7 @@ def _add_dev(parser: argparse.ArgumentParser, *, drain_s: float = 0.0) -> None:
         help=f"how long streams go on after a signal (default: {drain_s:g})",
     )
     _add_metrics(parser, "/metrics of its own port only")
+    _add_otel(parser)
     _add_log_level(parser)
 
 

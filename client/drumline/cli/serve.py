@@ -21,6 +21,7 @@ from drumline.langgraph_json import read_project
 from drumline.settings import Settings
 from drumline.store.serving import stores_of
 from drumline_transport.log_setup import say, set_up
+from drumline_transport.spans import ask_for_spans, tracer_asked_for
 
 if TYPE_CHECKING:
     from drumline_graph.program import Program
@@ -45,6 +46,8 @@ def run(args: Namespace) -> int:
     if args.command == "worker":  # what its apps ask for in vain, the coordinator has said
         logging.getLogger("drumline.apps").setLevel(logging.ERROR)
     need_numbers(settings)
+    ask_for_spans(args.otel)
+    tracer_asked_for()
     serve_here()
     url, prefix = settings.broker(), settings.prefix()
     programs = load_programs(settings.apps(), version=settings.version())
@@ -106,6 +109,7 @@ def _coordinate(
     args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapping[str, Program], name: str
 ) -> None:
     from drumline_coordinator.apps import Apps
+    from drumline_coordinator.run_spans import RunSpans
     from drumline_coordinator.service import Coordinator, CoordinatorSettings
 
     def ready() -> None:
@@ -122,7 +126,9 @@ def _coordinate(
 
         counts = CoordinatorCounts(programs)
     apps = Apps(programs, broker.protocol)
-    coordinator = Coordinator(broker, apps, name, chosen, on_ready=ready, counts=counts)
+    tracer = tracer_asked_for()
+    spans = None if tracer is None else RunSpans(tracer, settings.prefix())
+    coordinator = Coordinator(broker, apps, name, chosen, on_ready=ready, counts=counts, spans=spans)
     renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
     coordinator.keeper.renewer = renewer
     try:
@@ -136,6 +142,7 @@ def _coordinate(
 def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapping[str, Program], name: str) -> None:
     from drumline_worker.registry import Registry
     from drumline_worker.service import Worker, WorkerSettings
+    from drumline_worker.task_spans import WorkerSpans
 
     pools = _with_calls(settings.pools(["default"]), _all_pools(programs))
     chosen = WorkerSettings(pools=pools, **_given(args, "task_lease_ms", "drain_s"))
@@ -148,7 +155,9 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
 
     renewer = _renewer("workers", name, name, settings, broker, chosen.task_lease_ms, pools)
     stores = stores_of(programs, settings.store(), settings.broker(), settings.prefix(), named=not settings.apps())
-    registry = Registry(programs, broker.protocol, stores)
+    tracer = tracer_asked_for()
+    spans = None if tracer is None else WorkerSpans(tracer, settings.prefix())
+    registry = Registry(programs, broker.protocol, stores, spans)
     place, counts = settings.metrics_place(), None
     if place is not None:
         from drumline.metrics.of_worker import WorkerCounts

@@ -24,6 +24,7 @@ from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.request_digest import Asked
 from drumline_protocol.threads import STRATEGIES
+from drumline_protocol.trace_context import trace_here
 from drumline_protocol.trace_ids import TRACE, root_trace_id
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             stops_after=call.stops_after,
             within="" if strategy or call.caller is None else holder_of_thread(call.caller, config),
         )
+        request.traceparent, request.tracestate = trace_here()
         if strategy and strategy not in STRATEGIES:
             raise ValueError(f"multitask_strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
         if not request.run_id:

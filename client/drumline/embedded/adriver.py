@@ -57,7 +57,11 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
             raise embedded.failure
         if trace is not None:
             await trace.aend()
+        if embedded.span is not None:
+            embedded.span.end(embedded.status)
     except BaseException as error:
+        if embedded.span is not None:
+            embedded.span.fail(error)
         if trace is not None:
             await trace.afail(error)
         raise

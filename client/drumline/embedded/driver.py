@@ -67,7 +67,11 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
             raise embedded.failure
         if trace is not None:
             trace.end()
+        if embedded.span is not None:
+            embedded.span.end(embedded.status)
     except BaseException as error:
+        if embedded.span is not None:
+            embedded.span.fail(error)
         if trace is not None:
             trace.fail(error)
         raise

@@ -9,6 +9,7 @@ from typing import Any
 from drumline.call import Call, portable_input
 from drumline.embedded.forward import Forwarder
 from drumline.embedded.jobs import Embedded
+from drumline.embedded.run_span import run_span
 from drumline.embedded.strict import StrictWire
 from drumline.embedded.threads import thread_of
 from drumline.reading import view_of
@@ -20,6 +21,7 @@ from drumline_protocol.checkpoints import joined_ns, split_ns
 from drumline_protocol.graph_paths import thread_ns
 from drumline_protocol.messages import RunRequest, RunShared
 from drumline_protocol.new_ids import new_run_id
+from drumline_protocol.trace_context import trace_here
 from drumline_worker.context import current
 from drumline_worker.runtime import RunControl
 
@@ -64,6 +66,7 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         stops_before=call.stops_before,
         stops_after=call.stops_after,
     )
+    shared.traceparent, shared.tracestate = trace_here()
     thread = thread_of(program, call, root_ns)
     view = view_of(reading, program, root_ns=root_ns, surfacing=hot)
     forward = None
@@ -82,5 +85,6 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,
         trace=embedded_trace(program, call, shared.run_id, root_ns, is_async=is_async),
+        span=run_span(program, shared.run_id, call.config),
         thread=thread,
     )

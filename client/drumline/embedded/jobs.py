@@ -30,6 +30,7 @@ from drumline_worker.job import Fate, Job
 from drumline_worker.runtime import RunControl
 
 if TYPE_CHECKING:
+    from drumline.embedded.run_span import RunSpan
     from drumline.embedded.threads import OpenThread
     from drumline.tracing.run import RunTrace
 
@@ -70,10 +71,16 @@ class Embedded:
         thread: OpenThread | None = None,
         store: Any = None,
         control: RunControl | None = None,
+        span: RunSpan | None = None,
     ) -> None:
         self.run = run
+        #: its span; None if nobody asks for spans
+        self.span = span
+        self._spans = None if span is None else span.tasks
         self.view = view
         self.failure: BaseException | None = None
+        #: how the run has ended
+        self.status = "done"
         self._request = request
         self._context = context
         self._store = store
@@ -182,6 +189,7 @@ class Embedded:
             kind = type(fact)
             if kind is RunFinished:
                 self.failure = self._raised(fact.control or fact.error)  # type: ignore[union-attr]
+                self.status = fact.status  # type: ignore[union-attr]
             elif kind is Noticed:
                 warnings.warn(fact.text, RunWarning, stacklevel=4)  # type: ignore[union-attr]
         return self.view.fold_all(facts if self._strict is None else map(self._strict.fact, facts))
@@ -226,6 +234,8 @@ class Embedded:
             self.calling,
             task.first_ms,
         )
+        if self._spans is not None:
+            job.spans = self._spans
         if self.thread is not None:
             job.answers, job.thread = task.answers, self.thread.below(task)
         node = task.node

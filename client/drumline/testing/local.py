@@ -12,12 +12,16 @@ from drumline.store.memory import InMemoryStore
 from drumline.testing._local.broker import LocalBroker, LocalServer
 from drumline.testing.graphs import served_graphs
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.run_spans import RunSpans
 from drumline_coordinator.service import Coordinator
+from drumline_transport.spans import tracer_here
 from drumline_worker.registry import Registry
 from drumline_worker.service import Worker, WorkerSettings
+from drumline_worker.task_spans import WorkerSpans
 
 #: how long a thread may take to get ready, or to end
 PATIENCE_S = 20.0
+PREFIX = "local"
 
 
 class LocalCluster(Cluster):
@@ -42,7 +46,7 @@ class LocalCluster(Cluster):
         store: Any = None,
     ) -> None:
         store = InMemoryStore() if store is None else store
-        super().__init__("memory://local", prefix="local", types=types, errors=errors, store=store)
+        super().__init__("memory://local", prefix=PREFIX, types=types, errors=errors, store=store)
         #: the graphs that it serves, by name
         self.graphs = served_graphs(graphs)
         programs = {name: graph.program for name, graph in self.graphs.items()}
@@ -51,12 +55,15 @@ class LocalCluster(Cluster):
         self._services: list[_Service] = []
         apps = Apps(programs)
         settings = WorkerSettings(pools=apps.pools(), concurrency=concurrency, drain_s=PATIENCE_S)
+        tracer = tracer_here()
+        task_spans = None if tracer is None else WorkerSpans(tracer, PREFIX)
 
         def coordinator(name: str, broker: Any, on_ready: Callable[[], None]) -> Coordinator:
-            return Coordinator(broker, apps, name, on_ready=on_ready)
+            spans = None if tracer is None else RunSpans(tracer, PREFIX)
+            return Coordinator(broker, apps, name, on_ready=on_ready, spans=spans)
 
         def worker(name: str, broker: Any, on_ready: Callable[[], None]) -> Worker:
-            registry = Registry(programs)
+            registry = Registry(programs, spans=task_spans)
             registry.give_store(store)
             return Worker(broker, registry, name, settings, on_ready=on_ready)
 
