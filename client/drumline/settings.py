@@ -37,6 +37,7 @@ from drumline_graph.errors import DrumlineError
 from drumline_protocol.keys import Keys
 from drumline_protocol.log_lines import LOG_FORMATS, TEXT, VARIABLE
 from drumline_protocol.retention import Retention
+from drumline_protocol.trace_context import OFF, ON, VARIABLE_OF_SPANS
 
 _LIST_OF_TEXT = "a list of strings"
 #: the keys of [tool.drumline]: their types, and how an error names these
@@ -196,6 +197,13 @@ class Settings:
             return parse_place(str(given))
         except ValueError as error:
             raise UsageError(f"--metrics-port (DRUMLINE_METRICS_PORT): {error}") from None
+
+    def otel(self) -> str | None:
+        """ "on" or "off": whether there are spans for OpenTelemetry; None: nobody says."""
+        word = self._given("otel", VARIABLE_OF_SPANS)
+        if word is not None and word not in (ON, OFF):
+            raise UsageError(f"{VARIABLE_OF_SPANS} is {word!r}, and must be {ON} or {OFF}")
+        return word
 
     def concurrency(self) -> int | None:
         """Tasks at once in a worker; None: the worker's default."""

@@ -47,6 +47,7 @@ from drumline_protocol.thread_messages import NO_ANSWER as NO_ANSWER
 from drumline_protocol.thread_messages import DeleteThread as DeleteThread
 from drumline_protocol.thread_messages import DescribeThread as DescribeThread
 from drumline_protocol.thread_messages import PruneThread as PruneThread
+from drumline_protocol.thread_messages import TaskThread as TaskThread
 from drumline_protocol.thread_messages import ThreadSaves as ThreadSaves
 
 
@@ -347,25 +348,6 @@ class TaskMessage:
     calls_from: int = 0
     #: the span in which it was sent, as a `traceparent`; "": none
     sent_in: str = ""
-
-
-@dataclass(slots=True)
-class TaskThread:
-    """Where a task stands on its run's thread (`drumline_worker.job.JobThread`).
-
-    `parents` has the checkpoints of the graphs around the task, by namespace. `answers` are those that this run was
-    given, by question. `rows` are what graphs that the task's code called in an earlier run have added. `addressed`
-    are the checkpoints that the run's caller has named, `single` is the question that has the only answer.
-    """
-
-    checkpoint: str
-    parents: dict[str, str]
-    resumes: bool
-    answers: dict[str, Any]
-    rows: list[bytes]
-    addressed: dict[str, str] = field(default_factory=dict)
-    single: str | None = None
-    bound: str = ""
 
 
 @dataclass(slots=True)

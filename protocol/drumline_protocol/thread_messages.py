@@ -1,8 +1,10 @@
-"""Messages about threads that are of no run. Import them from `drumline_protocol.messages`."""
+"""Messages about threads that are of no run, and what a task is told of its own. Import them from
+`drumline_protocol.messages`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 
@@ -64,3 +66,22 @@ class DescribeThread:
     thread: str
     metadata: dict[str, Any]
     if_there: str = "change"
+
+
+@dataclass(slots=True)
+class TaskThread:
+    """Where a task stands on its run's thread (`drumline_worker.job.JobThread`).
+
+    `parents` has the checkpoints of the graphs around the task, by namespace. `answers` are those that this run was
+    given, by question. `rows` are what graphs that the task's code called in an earlier run have added. `addressed`
+    are the checkpoints that the run's caller has named, `single` is the question that has the only answer.
+    """
+
+    checkpoint: str
+    parents: dict[str, str]
+    resumes: bool
+    answers: dict[str, Any]
+    rows: list[bytes]
+    addressed: dict[str, str] = field(default_factory=dict)
+    single: str | None = None
+    bound: str = ""

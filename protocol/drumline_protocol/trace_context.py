@@ -13,6 +13,10 @@ from typing import Any
 from drumline_graph.loaded import loaded
 from drumline_protocol.running import current
 
+#: says whether a process makes spans (`drumline_transport.spans`): one of these two words
+VARIABLE_OF_SPANS = "DRUMLINE_OTEL"
+ON, OFF = "on", "off"
+
 #: `traceparent` and `tracestate`
 TraceContext = tuple[str, str]
 NO_TRACE: TraceContext = ("", "")

@@ -17,12 +17,19 @@ from typing import Any
 
 from drumline_graph.errors import DrumlineError
 from drumline_graph.loaded import loaded
-from drumline_protocol.trace_context import NO_TRACE, TraceContext, as_texts, checked
+from drumline_protocol.trace_context import (
+    NO_TRACE,
+    OFF,
+    ON,
+    VARIABLE_OF_SPANS,
+    TraceContext,
+    as_texts,
+    checked,
+    trace_here,
+)
 
 log = logging.getLogger("drumline")
 
-VARIABLE = "DRUMLINE_OTEL"
-ON, OFF = "on", "off"
 #: which names that may still change somebody wants
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 #: of a text that is an attribute, or part of a span's name
@@ -49,16 +56,16 @@ def ask_for_spans(word: str | None) -> None:
 
 def tracer_asked_for() -> Tracer | None:
     """What makes spans; None if nobody asks for any, or nobody would hear of them. OtelNotInstalled."""
-    word = _asked or os.environ.get(VARIABLE)
-    if word is None or word == "":
-        trace = loaded("opentelemetry.trace")
-    elif word.lower() in (ON, "1", "true"):
+    word = _asked or os.environ.get(VARIABLE_OF_SPANS)
+    if word == OFF:
+        return None
+    if word == ON:
         try:
             trace = importlib.import_module("opentelemetry.trace")
         except ImportError:
             raise OtelNotInstalled from None
     else:
-        return None
+        trace = loaded("opentelemetry.trace")
     return None if trace is None else _tracer_of(trace)
 
 
@@ -105,8 +112,6 @@ class Tracer:
 
     def here(self) -> Any:
         """The context of the calling code, or that of the request that it answers. For `start`."""
-        from drumline_protocol.trace_context import trace_here
-
         try:
             around = self._context.get_current()
             if self._trace.get_current_span(around).get_span_context().is_valid:

@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))
     part("serve")  # what is not installed is told before anything is loaded
     need_numbers(settings)
-    ask_for_spans(args.otel)
+    ask_for_spans(settings.otel())
     tracer_asked_for()
     if args.command == "dev":
         _dev(args, settings)

@@ -46,7 +46,7 @@ def run(args: Namespace) -> int:
     if args.command == "worker":  # what its apps ask for in vain, the coordinator has said
         logging.getLogger("drumline.apps").setLevel(logging.ERROR)
     need_numbers(settings)
-    ask_for_spans(args.otel)
+    ask_for_spans(settings.otel())
     tracer_asked_for()
     serve_here()
     url, prefix = settings.broker(), settings.prefix()
