@@ -15,9 +15,12 @@ from drumline_coordinator.metering import Over, Told
 from drumline_coordinator.opened import OpenRun
 from drumline_coordinator.tasks import Task
 from drumline_graph.program import Program
+from drumline_graph.types import StateUpdates
+from drumline_protocol.codec import unbox
 from drumline_protocol.failure import Failure
 from drumline_protocol.failure_base import class_name_of
 from drumline_protocol.messages import RunRequest, RunShared
+from drumline_protocol.trace_context import checked
 from drumline_transport.spans import Tracer
 
 #: Open runs whose spans are held; of one that was crowded out, the end alone is told, as of one that was taken over.
@@ -33,23 +36,33 @@ class RunSpans:
     def __init__(self, tracer: Tracer, prefix: str) -> None:
         self._tracer = tracer
         self._prefix = prefix
+        #: the spans of runs that this process has begun; None: it is told of none
         self._held: OrderedDict[str, Any] = OrderedDict()
         #: the last run for which something was sent, and the context below which that lies
         self._last: tuple[str, Any] = ("", None)
 
     def begin(self, request: RunRequest, graph: str, program: Program, thread: str, now_ms: float) -> None:
-        """A run begins, below the span that the request names; its tasks are to lie below the run's own."""
+        """A run begins, below the span that the request names; its tasks are to lie below the run's own.
+
+        A change of a thread's state is a run too, but none of which anybody wants to be told.
+        """
         tracer = self._tracer
+        request.traceparent, request.tracestate = checked(request.traceparent, request.tracestate)
+        if isinstance(unbox(request.input), StateUpdates):
+            self._hold(request.run_id, None)
+            return
         parent = tracer.context_of(request.traceparent, request.tracestate)
         attributes = run_attributes(tracer, request.run_id, graph, program, thread, request.config)
         span = tracer.start("INTERNAL", run_name(graph, program), parent, attributes, start_ms=now_ms)
         own, state = tracer.texts_of(span)
         if own:
             request.traceparent, request.tracestate = own, state
-        if span is not None:
-            self._held[request.run_id] = span
-            if len(self._held) > HELD_MAX:
-                self._held.popitem(last=False)
+        self._hold(request.run_id, span)
+
+    def _hold(self, run_id: str, span: Any) -> None:
+        self._held[run_id] = span
+        if len(self._held) > HELD_MAX:
+            self._held.popitem(last=False)
 
     def send(self, open_run: OpenRun, task: Task, told: Told | None) -> str:
         """A task is about to be sent, in a commit that tells that: its span as text; "" if its run is in no trace.
@@ -101,10 +114,12 @@ class RunSpans:
             self._end(over)
 
     def _end(self, over: Over) -> None:
-        span, shared, end, started = self._held.pop(over.run_id, None), over.shared, over.end, over.started
-        if span is None:  # it was begun by a coordinator that has gone
-            if shared is None or not shared.traceparent:
-                return
+        shared, end, started = over.shared, over.end, over.started
+        if over.run_id in self._held:
+            span = self._held.pop(over.run_id)
+        elif shared is None or not shared.traceparent:
+            return
+        else:  # it was begun by a coordinator that has gone
             parent = self._tracer.context_of(shared.traceparent, shared.tracestate)
             name = f"invoke_workflow {shared.graph}"
             attributes: dict[str, Any] = {"drumline.run_id": shared.run_id, "drumline.graph": shared.graph}

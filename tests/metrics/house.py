@@ -53,6 +53,19 @@ class House:
     def say(self, message: Any, run_id: str) -> None:
         self.client.submit(partition_of_run(run_id, 1), run_id, wire.encode(self.apps.codec, message))
 
+    def lose_before_commit(self) -> list[Any]:
+        """Another owner has the partition from the next commit on, which is thus refused; the commits that were sent."""
+        broker, sent = self.coordinator._broker, []
+        genuine = broker.send_commit
+
+        def send(commit: Any) -> None:
+            sent.append(commit)
+            self.server.partition(0).lease.owner = "somebody else"
+            genuine(commit)
+
+        broker.send_commit = send  # type: ignore[method-assign]
+        return sent
+
     def work(self) -> None:
         """Until nobody has anything to do."""
         for _ in range(50):

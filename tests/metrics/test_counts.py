@@ -125,9 +125,10 @@ def test_a_dead_worker_and_a_new_owner_are_takeovers(house: House) -> None:
 
 def test_what_the_broker_refused_is_not_counted(house: House) -> None:
     house.start("good", "good", {"n": 0})
-    house.server.partition(0).lease.owner = "somebody else"
+    sent = house.lose_before_commit()
     house.coordinator.turn()
     house.coordinator.turn()
+    assert sent
     assert _value(house, "drumline_runs_started_total", graph="good") == 0
 
 

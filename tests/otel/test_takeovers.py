@@ -49,9 +49,10 @@ def test_an_attempt_that_is_taken_again_is_a_second_consumer_of_the_same_message
 
 def test_what_the_broker_refused_shows_nowhere(house: House, told: Told) -> None:
     house.start("run", "good", {"n": 0})
-    house.server.partition(0).lease.owner = "somebody else"
+    sent = house.lose_before_commit()
     for _ in range(3):
         house.coordinator.turn()
+    assert [len(commit.tasks) for commit in sent] == [1]
     assert told.spans == ()
 
 

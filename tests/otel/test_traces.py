@@ -166,6 +166,42 @@ def test_no_span_holds_what_users_wrote(cluster: Any, told: Told) -> None:
     assert not any(span.events for span in told.spans)
 
 
+def test_a_change_of_state_is_no_run(told: Told) -> None:
+    builder = StateGraph(State).add_node("one", lambda _state: {}).add_edge(START, "one")
+    graph = builder.compile(name="kept", checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "t"}}
+    graph.update_state(config, {"text": "x"}, "one")
+    assert told.spans == ()
+    with local_cluster({"kept": builder.compile(name="kept")}) as cluster:
+        with told.users.start_as_current_span("caller"):
+            cluster.graph("kept").update_state(config, {"text": "x"}, "one")
+        cluster.graph("kept").invoke({"text": "x"}, config)
+        until(told, "invoke_workflow kept")
+    assert len(told.named("invoke_workflow kept")) == 1
+
+
+def test_what_is_cancelled_is_no_failure(told: Told) -> None:
+    begun = asyncio.Event()
+
+    async def wait(_state: State) -> State:
+        begun.set()
+        await asyncio.Event().wait()
+        return {}
+
+    async def main() -> None:
+        running = asyncio.ensure_future(graph.ainvoke({"text": "x"}))
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    graph = StateGraph(State).add_node(wait).add_edge(START, "wait").compile(name="waits")
+    asyncio.run(main())
+    assert attributes(told.one("node wait"))["drumline.outcome"] == "cancelled"
+    assert attributes(told.one("invoke_workflow waits"))["drumline.status"] == "left"
+    assert all(span.status.status_code is StatusCode.UNSET for span in told.spans)
+
+
 def test_metadata_are_bounded(told: Told) -> None:
     metadata = {f"k{n:02}": n for n in range(50)} | {"a": "x" * 5000, "b\0": 1, "c": {"d": SECRET}, "e": [SECRET]}
     graphs(told)["both"].invoke({}, {"metadata": dict(reversed(metadata.items()))})

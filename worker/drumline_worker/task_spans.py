@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -66,7 +67,10 @@ class TaskSpans:
 
     def _raised(self, span: Any, token: Any, error: BaseException) -> None:
         self._tracer.detach(token)
-        self._tracer.end(span, error=class_name_of(type(error)), attributes={"drumline.outcome": FAILED})
+        if isinstance(error, CancelledError):
+            self._tracer.end(span, attributes={"drumline.outcome": CANCELLED})
+        else:
+            self._tracer.end(span, error=class_name_of(type(error)), attributes={"drumline.outcome": FAILED})
 
     def _answered(self, span: Any, token: Any, job: Job, answer: Any) -> None:
         self._tracer.detach(token)

@@ -85,6 +85,6 @@ def embed(program: Program, call: Call, *, strict: bool, is_async: bool = False)
         caller=caller if caller is not None else current.get(),
         strict=StrictWire(program, partial(portable_input, program)) if strict else None,
         trace=embedded_trace(program, call, shared.run_id, root_ns, is_async=is_async),
-        span=run_span(program, shared.run_id, call.config),
+        span=run_span(program, shared.run_id, call.config, call.input),
         thread=thread,
     )

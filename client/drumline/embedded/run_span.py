@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Mapping
 from typing import Any
 
 from drumline_coordinator.run_spans import error_class, run_attributes, run_name
 from drumline_graph.program import Program
+from drumline_graph.types import StateUpdates
 from drumline_transport.spans import Tracer, tracer_here
 from drumline_worker.task_spans import TaskSpans
 
@@ -30,13 +32,13 @@ class RunSpan:
 
     def fail(self, error: BaseException) -> None:
         """The run ended by `error`, or its caller left it."""
-        if isinstance(error, GeneratorExit):
+        if isinstance(error, (GeneratorExit, CancelledError)):
             self.end("left")
         else:
             self._tracer.end(self._span, error=error_class(error), attributes={"drumline.status": "failed"})
 
 
-def run_span(program: Program, run_id: str, config: Mapping[str, Any]) -> RunSpan | None:
-    """The span of a run that begins; None if nobody asks for spans."""
+def run_span(program: Program, run_id: str, config: Mapping[str, Any], input: Any = None) -> RunSpan | None:
+    """The span of a run that begins; None if nobody asks for spans, or it is but a change of a thread's state."""
     tracer = tracer_here()
-    return None if tracer is None else RunSpan(tracer, program, run_id, config)
+    return None if tracer is None or isinstance(input, StateUpdates) else RunSpan(tracer, program, run_id, config)
