@@ -199,11 +199,11 @@ class Settings:
             raise UsageError(f"--metrics-port (DRUMLINE_METRICS_PORT): {error}") from None
 
     def otel(self) -> str | None:
-        """ "on" or "off": whether there are spans for OpenTelemetry; None: nobody says."""
+        """Whether there are spans for OpenTelemetry, "on" or "off"; None: nobody says. UsageError."""
         word = self._given("otel", VARIABLE_OF_SPANS)
         if word is not None and word not in (ON, OFF):
             raise UsageError(f"{VARIABLE_OF_SPANS} is {word!r}, and must be {ON} or {OFF}")
-        return word
+        return None if word is None else str(word)
 
     def concurrency(self) -> int | None:
         """Tasks at once in a worker; None: the worker's default."""

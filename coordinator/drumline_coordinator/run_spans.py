@@ -161,7 +161,12 @@ def _operation(program: Program) -> str:
 
 
 def _runs_tools(action: Any) -> bool:
-    return isinstance(getattr(action, "tools_by_name", None), Mapping)
+    """Whether a node is a `ToolNode`, ours or LangGraph's, or one that LangGraph's runner runs."""
+    try:
+        own = (action, *getattr(action, "user_code", ()))
+        return any(isinstance(getattr(code, "tools_by_name", None), Mapping) for code in own)
+    except Exception:  # code of users, asked for an attribute that it may not have
+        return False
 
 
 def error_class(error: Any) -> str:

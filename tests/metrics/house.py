@@ -54,7 +54,7 @@ class House:
         self.client.submit(partition_of_run(run_id, 1), run_id, wire.encode(self.apps.codec, message))
 
     def lose_before_commit(self) -> list[Any]:
-        """Another owner has the partition from the next commit on, which is thus refused; the commits that were sent."""
+        """Another owner has the partition from the next commit on. Gives the commits that are sent, and refused."""
         broker, sent = self.coordinator._broker, []
         genuine = broker.send_commit
 

@@ -14,6 +14,7 @@ from tests.otel.told import PARENT, SPAN, TRACE, Told, attributes, id_of, linked
 
 from drumline.checkpoint.memory import InMemorySaver
 from drumline.graph import START, StateGraph
+from drumline.langgraph import adapt
 from drumline.prebuilt import ToolNode
 from drumline.testing import local_cluster
 from drumline.types import interrupt
@@ -200,6 +201,16 @@ def test_what_is_cancelled_is_no_failure(told: Told) -> None:
     assert attributes(told.one("node wait"))["drumline.outcome"] == "cancelled"
     assert attributes(told.one("invoke_workflow waits"))["drumline.status"] == "left"
     assert all(span.status.status_code is StatusCode.UNSET for span in told.spans)
+
+
+def test_an_agent_of_langgraph_is_one(told: Told) -> None:
+    from langgraph.graph import StateGraph as TheirGraph
+    from langgraph.prebuilt import ToolNode as TheirToolNode
+
+    built: Any = TheirGraph(State).add_node("one", lambda _state: {"text": "x"})
+    built.add_node("tools", TheirToolNode([])).add_edge(START, "one")
+    adapt(built.compile(name="theirs")).invoke({"text": "x"})
+    assert told.line(told.one("node one")) == ["node one", "invoke_agent theirs"]
 
 
 def test_metadata_are_bounded(told: Told) -> None:
