@@ -22,13 +22,13 @@ APP = textwrap.dedent(
     from typing import TypedDict
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
     from drumline.graph import START, StateGraph
 
     to = open("spans.jsonl", "a", buffering=1)
     exporter = ConsoleSpanExporter(out=to, formatter=lambda span: span.to_json(indent=None) + "\\n")
     provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
 
     class State(TypedDict, total=False):

@@ -123,7 +123,7 @@ class Broken:
     def shutdown(self) -> None: ...
 
     def force_flush(self, *_: Any) -> bool:
-        return True
+        raise RuntimeError("broken")
 
 
 def test_a_broken_exporter_harms_nobody(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -141,5 +141,6 @@ def test_a_broken_exporter_harms_nobody(monkeypatch: pytest.MonkeyPatch, caplog:
             house.work()
             assert house.client.load_run(0, run)["status"] == b"done"
         assert GRAPHS["good"].invoke({"n": 0}) is not None
+        broken.tracer.flush(1)
     texts = [record.message for record in caplog.records if "OpenTelemetry" in record.message]
-    assert len(texts) == 2 and all("broken" in text for text in texts)  # once for each kind
+    assert len(texts) == 3 and all("broken" in text for text in texts)  # once for each kind

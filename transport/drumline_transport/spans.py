@@ -204,6 +204,15 @@ class Tracer:
         except Exception as raised:
             _warn("end", f"a span could not end: {type(raised).__name__}: {raised}")
 
+    def flush(self, limit_s: float) -> None:
+        """Wait, so long at most, until what was told has left this process, if the provider can say so."""
+        try:
+            flush = getattr(self.provider, "force_flush", None)
+            if flush is not None:
+                flush(int(limit_s * 1000))
+        except Exception as error:
+            _warn("flush", f"spans may be lost at the end of this process: {type(error).__name__}: {error}")
+
 
 def bounded(value: Any) -> Any:
     """A value of an attribute, of which texts are cut."""

@@ -37,6 +37,8 @@ _NAMED_MAX = 5
 _YOUNG_OBJECTS = 20_000
 #: how long a worker that has drained may take to leave Python
 _EXIT_GRACE_S = 2.0
+#: how long its last spans may take to leave before that
+_FLUSH_S = 5.0
 
 
 def run(args: Namespace) -> int:
@@ -177,6 +179,8 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
         raise
     finally:
         renewer.close()
+    if tracer is not None:  # a node that outlived the drain keeps Python from doing so at its end
+        tracer.flush(_FLUSH_S)
     exit_for_sure(0)
     say(f"worker {name} stopped")
 
