@@ -9,7 +9,6 @@ Nothing that a tracer, a processor or an exporter raises reaches a run: it is lo
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -61,11 +60,10 @@ def tracer_asked_for() -> Tracer | None:
         return None
     if word == ON:
         try:
-            trace = importlib.import_module("opentelemetry.trace")
+            import opentelemetry.trace  # noqa: F401  `loaded` finds it
         except ImportError:
             raise OtelNotInstalled from None
-    else:
-        trace = loaded("opentelemetry.trace")
+    trace = loaded("opentelemetry.trace")
     return None if trace is None else _tracer_of(trace)
 
 
@@ -103,7 +101,9 @@ class Tracer:
     def __init__(self, trace: Any, provider: Any) -> None:
         self.provider = provider
         self._trace = trace
-        self._context: Any = importlib.import_module("opentelemetry.context")
+        from opentelemetry import context
+
+        self._context: Any = context
         self._tracer = provider.get_tracer("drumline")
         opted = {word.strip() for word in os.environ.get(OPT_IN, "").split(",")}
         #: which conventions that are still in development somebody has opted into
