@@ -30,8 +30,8 @@ def test_a_position_is_sent_when_it_has_moved() -> None:
         (Position("6-0", "4-0"), [b"6-0", b""]),
         (Position("5-1", "9-0"), [b"", b"9-0"]),
     ):
-        assert words_of(pack_commit(commit(now), KEYS, before))[-3:-1] == sent
-        assert words_of(pack_commit(commit(now), KEYS))[-3:-1] == [word.encode() for word in now]
+        assert words_of(pack_commit(commit(now), KEYS, before))[-4:-2] == sent
+        assert words_of(pack_commit(commit(now), KEYS))[-4:-2] == [word.encode() for word in now]
 
 
 def test_an_answer_is_taken_from_the_inbox_from_the_tasks_id_on() -> None:

@@ -142,6 +142,12 @@ class Heard:
     id: str
     data: bytes
     part: bytes
+    source: Source = INBOX
+
+    @property
+    def name(self) -> str:
+        """How the commit script finds it."""
+        return self.id if self.source == INBOX else f"r{self.id}"
 
 
 @dataclass(slots=True)
@@ -193,6 +199,7 @@ class CellAppend:
 class HistoryRow:
     """A row of a thread's history. Its `id` is that of a stream entry: the time in the id of the newest checkpoint, and
     a number. `kind` is "c" for a checkpoint of the graph at `ns`, "w" for what a task behind `checkpoint` has written.
+    `part` of the data is likely to stand in a log of the same commit too.
     """
 
     id: str
@@ -200,6 +207,7 @@ class HistoryRow:
     ns: str
     checkpoint: str
     data: bytes
+    part: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -252,6 +260,8 @@ class Commit:
     waiting: list[tuple[str, bool]] = field(default_factory=list)
     #: `(run id, seconds to keep its record, its log, and the cells and blobs that its record names; 0 = for ever)`
     closed: list[tuple[str, int]] = field(default_factory=list)
+    #: runs among these whose logs are so short that a copy of them takes much less memory
+    short_logs: list[str] = field(default_factory=list)
     #: `(member, due in ms of Redis TIME)`
     timers: list[tuple[str, int]] = field(default_factory=list)
     timers_done: list[str] = field(default_factory=list)
