@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hiredis
 
-from drumline_protocol.keys import Keys
-from drumline_transport.broker import Commit, Heard, LogAppend, Position
+from drumline_protocol.keys import Keys, PartitionKeys, owner_of_thread
+from drumline_transport.broker import CellAppend, Commit, Heard, HistoryRow, LogAppend, Position, TaskAppend
 from drumline_transport.log_words import log_words
 from drumline_transport.redis_commits import pack_commit
 
@@ -32,6 +32,25 @@ def test_a_position_is_sent_when_it_has_moved() -> None:
     ):
         assert words_of(pack_commit(commit(now), KEYS, before))[-4:-2] == sent
         assert words_of(pack_commit(commit(now), KEYS))[-4:-2] == [word.encode() for word in now]
+
+
+def test_an_id_is_said_once_however_many_keys_end_in_it() -> None:
+    """On Redis Cluster each key is said whole: the server looks where they lie before it begins."""
+    run, thread = "a run: *", "a thread"
+    one = commit(Position())
+    one.logs.append(LogAppend(run, 1, 1, b"facts"))
+    one.cells.append(CellAppend(owner_of_thread(thread), ":c*", 1, 0, b"cell", run))
+    one.history.append((thread, HistoryRow("5-0", "c", "", "", b"row")))
+    one.fields.append((run, {"status": "open"}))
+    one.tasks.append(TaskAppend(run, "t:1", "pool", b"do", "digest"))
+    words = words_of(pack_commit(one, KEYS))
+    assert sum(run.encode() in word for word in words) == sum(thread.encode() in word for word in words) == 1
+    assert words[2:4] == [b"1", b"{test:3}:lease"] and b"=test:tasks:pool" in words
+    keys = PartitionKeys("test", 3)
+    words = words_of(pack_commit(one, keys))
+    assert int(words[2]) == len(set(words[3 : 3 + int(words[2])])) == 7
+    assert all(word.startswith(b"{test:3}:") for word in words[3:10])
+    assert keys.cells(3, owner_of_thread(thread), ":c*").encode() in words[3:10]
 
 
 def test_an_answer_is_taken_from_the_inbox_from_the_tasks_id_on() -> None:
