@@ -81,8 +81,8 @@ def say_again(rows: Sequence[Any], places: Any) -> None:
         raise DecodeError(f"a log entry names a value that it does not hold: {error}") from error
 
 
-#: their codes (`drumline_protocol.wire`). Values go from rows of the first kind to rows of the others: no value can come
-#: to hold itself
+#: their codes (`drumline_protocol.wire`). Values go from rows of the first kind to rows of the others, so that no value
+#: comes to hold itself
 _INPUT_TAKEN, _PLAN_MADE, _TASK_FINISHED = 20, 3, 5
 
 

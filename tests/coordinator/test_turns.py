@@ -28,7 +28,7 @@ class Late(MemoryBroker):
 
 
 def test_who_has_read_the_end_of_a_run_asks_for_the_next_one_and_does_not_wait_in_the_queue() -> None:
-    """Its commit is in the broker, so the reply is there before the request is: it need not be queued, and begun anew."""
+    """Its commit is in the broker, so the reply is there before the request is. The request need not be queued."""
     house = House(partitions=1)
     coordinator = Turned(Late(house.server), "one")
     coordinator.turn()

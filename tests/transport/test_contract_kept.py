@@ -50,7 +50,7 @@ def test_a_large_value_lives_as_long_as_it_was_given(backend: Any) -> None:
 
 
 def test_a_short_log_takes_what_it_holds_once_its_run_has_ended(backend: Any) -> None:
-    """A server gives each new stream 4 KiB. What its readers get stays the same, and they may go on waiting for more."""
+    """A server gives each new stream 4 KiB. What its readers get stays the same."""
     broker = backend.connect()
     lease = lease_of(broker)
     entries = [log("r", 1, 2, b"one"), log("r", 3, 3, b"two")]
