@@ -16,9 +16,10 @@ from drumline_protocol.facts import RunFinished
 from drumline_protocol.graph_paths import has_one_history
 from drumline_protocol.history import CHECKPOINT, WRITES, next_row
 from drumline_protocol.thread_rows import row_data
-from drumline_protocol.threads import ThreadHead, changed_fields
+from drumline_protocol.threads import BUSY, ThreadHead, changed_fields
 from drumline_transport.broker import Commit, HistoryRow
 
+_UPDATED_EACH_MS = 1000
 #: less of what a task has told is sent again as it is
 PART_BYTES_MIN = 128
 
@@ -75,9 +76,12 @@ def put_rows(commit: Commit, head: ThreadHead, added: Added) -> None:
 
 
 def put_head(commit: Commit, codec: Codec, head: ThreadHead, now_ms: float) -> None:
-    """Write what the head says now."""
-    head.updated_ms = int(now_ms)
-    commit.threads.append((head.id, head.updated_ms, changed_fields(codec, head)))
+    """Write what the head says now. While a run goes on, when it changed is told once a second at most."""
+    goes_on = head.status == BUSY and head.stored.get("status") == BUSY.encode()
+    changed = not (goes_on and 0 <= now_ms - head.updated_ms < _UPDATED_EACH_MS)
+    if changed:
+        head.updated_ms = int(now_ms)
+    commit.threads.append((head.id, head.updated_ms if changed else 0, changed_fields(codec, head)))
 
 
 def put_end(

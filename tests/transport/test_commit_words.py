@@ -44,8 +44,12 @@ def test_an_id_is_said_once_however_many_keys_end_in_it() -> None:
     one.fields.append((run, {"status": "open"}))
     one.tasks.append(TaskAppend(run, "t:1", "pool", b"do", "digest"))
     words = words_of(pack_commit(one, KEYS))
-    assert sum(run.encode() in word for word in words) == sum(thread.encode() in word for word in words) == 1
-    assert words[2:4] == [b"1", b"{test:3}:lease"] and b"=test:tasks:pool" in words
+    packed = b"|".join(words)
+    assert packed.count(run.encode()) == packed.count(thread.encode()) == 1
+    assert words[2:4] == [b"1", b"{test:3}:lease"] and b"=test:tasks:pool" in words[11].split(b"\x01")
+    one.fields.append(("what stands between ids\x01", {"status": "open"}))
+    assert int(words_of(pack_commit(one, KEYS))[2]) == 8
+    del one.fields[-1]
     keys = PartitionKeys("test", 3)
     words = words_of(pack_commit(one, keys))
     assert int(words[2]) == len(set(words[3 : 3 + int(words[2])])) == 7

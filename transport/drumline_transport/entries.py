@@ -276,7 +276,7 @@ class Commit:
     #: requests that wait from now on, ascending, and the ids of those that wait no more
     queued: list[QueueRow] = field(default_factory=list)
     unqueued: list[str] = field(default_factory=list)
-    #: `(thread, ms at which it changed, fields to set in its head)`
+    #: `(thread, ms at which it changed or 0 for as before, fields to set in its head)`
     threads: list[tuple[str, int, dict[str, FieldValue]]] = field(default_factory=list)
     #: `(thread, run id, ms at which it ended, or 0: it has not)`; runs that ended before the record of a run expires
     #: are forgotten with it

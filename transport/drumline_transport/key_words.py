@@ -10,28 +10,29 @@ the keys that are told lies elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from drumline_protocol.keys import Keys, PartitionKeys
 
-if TYPE_CHECKING:
-    from drumline_transport.connection import Argument
-
 #: what stands before a name that is none of the partition's, and in the place of an id
 _WHOLE, _ID = "=", "*"
+#: what stands between words
+_BETWEEN = "\x01"
 #: what stands before the id of a thread in the name of a cell
 _OF_THREAD = "%t"
 
 
-def key_words(keys: Keys, partition: int, names: Sequence[str]) -> tuple[Sequence[str], list[Argument]]:
-    """The names that are said whole, and the words for the others: how many ids, the ids, a word for each key."""
+def key_words(keys: Keys, partition: int, names: Sequence[str]) -> tuple[Sequence[str], str]:
+    """The names that are said whole, and a text for the others: ids, and behind them a word for each key."""
     if isinstance(keys, PartitionKeys):
-        return names, [0]
+        return names, ""
     tag = keys.tag(partition) + ":"
     parts = [_parts(name, tag) for name in names]
     numbers: dict[str, int] = {}
     words = [part if type(part) is str else _numbered(part, numbers) for part in parts]
-    return (), [len(numbers), *numbers, *words]
+    text = _BETWEEN.join((*numbers, *words))
+    if text.count(_BETWEEN) != len(numbers) + len(words) - 1:  # somebody has it in an id
+        return names, ""
+    return (), text
 
 
 def _parts(name: str, tag: str) -> str | tuple[str, str, str]:

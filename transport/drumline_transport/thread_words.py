@@ -69,7 +69,8 @@ def thread_words(commit: Commit, keys: Keys, key: Index) -> list[Argument]:
         for i in range(0, len(pairs), _FIELD_WORDS_MAX):
             chunk = pairs[i : i + _FIELD_WORDS_MAX]
             words += ("F", k, len(chunk), *chunk)
-        words += ("Z", key(keys.threads(p), "z"), int(at_ms), thread)
+        if at_ms:
+            words += ("Z", key(keys.threads(p), "z"), int(at_ms), thread)
     for thread, run_id, ended_ms in commit.thread_runs:
         k = key(keys.runs(p, thread), "z")
         words += ("J", k, run_id, int(ended_ms) or "+inf", int(ended_ms) and int(ended_ms) - LOG_TTL_S * 1000)

@@ -8,9 +8,10 @@
 -- ARGV[5]  position in the inbox       ARGV[6]  position in the requests; "": as after the commit before. What lies up
 --                                               to a position that is given goes
 -- ARGV[7]  expected type of each key but the lease: h hash, x stream, s set, z zset, l log (checked by L), - any
--- ARGV[8]  how many ids follow; then come those, and a word for each key that KEYS lacks: its name behind that of the
---          partition; or the number of an id, and the name with * in the place of that; or = and the whole name
--- then     operations, L and I first, then A, then E, then T and U; <k> is the number of a key, that of the lease is 1:
+-- ARGV[8]  if KEYS has the lease alone: ids, and a word for each other key, with a byte 1 between any two. A word is the
+--          name behind that of the partition; or the number of an id, and the name with * in the place of that; or = and
+--          the whole name
+-- ARGV[9..] operations, L and I first, then A, then E, then T and U; <k> is the number of a key, that of the lease is 1:
 --   L <k log> <id> <first> <data>                  append to a run log
 --   I <k log> <id> <first> <tail> <n> (<data> <entry> <from> <to>) x n  the same; its data is put together: n times what
 --                                                  is sent and behind it the bytes from..to of an inbox entry, or with
@@ -79,19 +80,21 @@ end
 local tag = string.sub(KEYS[1], 1, -#'lease' - 1)
 
 local types, count = ARGV[7], #ARGV
-local first = 9 + tonumber(ARGV[8]) -- of the words for keys, then of the operations
 if #KEYS == 1 then
-  local names = { KEYS[1] }
+  local names, told = { KEYS[1] }, {}
+  for word in string.gmatch(ARGV[8], '[^\1]+') do
+    told[#told + 1] = word
+  end
+  local ids = #told - #types
   for k = 1, #types do
-    local word = ARGV[first]
+    local word = told[ids + k]
     local id, before, after = string.match(word, '^(%d+)([^*]*)%*(.*)$')
     if id then
-      word = tag .. before .. ARGV[8 + tonumber(id)] .. after
+      word = tag .. before .. told[tonumber(id)] .. after
     else
       word = string.sub(word, 1, 1) == '=' and string.sub(word, 2) or tag .. word
     end
     names[k + 1] = word
-    first = first + 1
   end
   KEYS = names
 end
@@ -124,7 +127,7 @@ local function heard(id)
   return ''
 end
 
-local i = first
+local i = 9
 local logs = {} -- what is appended to logs
 while ARGV[i] == 'L' or ARGV[i] == 'I' do
   local later = pcall_('XRANGE', KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], '+', 'COUNT', 1)
@@ -227,7 +230,7 @@ if ARGV[6] ~= '' then
   call('HSET', KEYS[1], 'requests', ARGV[6])
 end
 
-i = first
+i = 9
 local appended = 0
 while i <= count do
   local op = ARGV[i]
