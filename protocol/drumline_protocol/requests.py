@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
 from drumline_graph.texts import is_encodable
 from drumline_protocol.errors import InvalidRequest

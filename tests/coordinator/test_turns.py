@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.coordinator.keepers import APPS, House, Turned
 
 from drumline_protocol import wire
 from drumline_protocol.messages import RunRequest, TaskMessage, TaskResult
+from drumline_transport.broker import Commit, CommitReply
 from drumline_transport.memory import MemoryBroker
 
 
@@ -16,11 +15,11 @@ class Late(MemoryBroker):
 
     _sent = False
 
-    def send_commit(self, commit: Any) -> None:
+    def send_commit(self, commit: Commit) -> None:
         super().send_commit(commit)
         self._sent = True
 
-    def poll_commits(self, block_ms: int) -> list[Any]:
+    def poll_commits(self, block_ms: int = 0) -> list[CommitReply]:
         if self._sent and not block_ms:
             self._sent = False
             return []

@@ -28,7 +28,7 @@ def key_words(keys: Keys, partition: int, names: Sequence[str]) -> tuple[Sequenc
     tag = keys.tag(partition) + ":"
     parts = [_parts(name, tag) for name in names]
     numbers: dict[str, int] = {}
-    words = [part if type(part) is str else _numbered(part, numbers) for part in parts]
+    words = [part if isinstance(part, str) else _numbered(part, numbers) for part in parts]
     text = _BETWEEN.join((*numbers, *words))
     if text.count(_BETWEEN) != len(numbers) + len(words) - 1:  # somebody has it in an id
         return names, ""

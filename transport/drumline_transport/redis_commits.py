@@ -111,9 +111,9 @@ def pack_commit(commit: Commit, keys: Keys, before: Position | None = None) -> b
     position = [_checked(id_) for id_ in commit.position]
     if before is not None:
         position = ["" if id_ == former else id_ for id_, former in zip(position, before, strict=True)]
-    whole, words = key_words(keys, p, names)
-    head = (commit.nonce, epoch, number - 1, number, *position, "".join(types))
-    return COMMIT.pack([keys.lease(p), *whole], [*head, words, *ops])
+    whole, told = key_words(keys, p, names)
+    head: list[Argument] = [commit.nonce, epoch, number - 1, number, *position, "".join(types), told]
+    return COMMIT.pack([keys.lease(p), *whole], [*head, *ops])
 
 
 def _checked(position: str) -> str:
