@@ -1,7 +1,8 @@
 """Savers of threads, opened empty, each with a count of what it holds and of what was written for it.
 
 Bytes held are those of all that the saver keeps: what lies in memory, the file, the tables with their indexes. Bytes
-written are what this process hands to the kernel (SQLite's own log included), and what PostgreSQL adds to its log.
+written are what this process hands to the kernel (SQLite's own log included, and what goes from there to the file), and
+what PostgreSQL adds to its log.
 """
 
 from __future__ import annotations
@@ -95,7 +96,11 @@ def _in_a_file(saver_class: Any) -> Iterator[Opened]:
                 saver.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 return path.stat().st_size
 
-            yield Opened(saver, held, _written_by_us)
+            def written() -> int:
+                held()  # else it would depend on when SQLite did that last
+                return _written_by_us()
+
+            yield Opened(saver, held, written)
 
 
 def _written_by_us() -> int:

@@ -140,7 +140,7 @@ def _of_many_runs(bench: Bench) -> list[Table]:
     ]
 
 
-def _talk(graph: Any, turns: int) -> tuple[dict[str, float], dict[str, Any], int]:
+def talk_of(graph: Any, turns: int) -> tuple[dict[str, float], dict[str, Any], int]:
     """Times of a talk, its config, and the size of its last state."""
     config: dict[str, Any] = {"configurable": {"thread_id": uuid.uuid4().hex}}
     taken: list[float] = []
@@ -177,7 +177,7 @@ def _talked(build: Callable[..., Any], opened: Opens, turns: int) -> Sample:
         with opened() as found:
             graph = build(checkpointer=found.saver)
             before = found.written() if found.written else 0
-            times, config, size = _talk(graph, turns)
+            times, config, size = talk_of(graph, turns)
             written = {WRITTEN: (found.written() - before) / size} if found.written else {}
             state = _ms_to_get(graph, config, turns)
             return {**times, STORED: found.held() / size, **written, STATE: state}
@@ -191,7 +191,7 @@ def _talked_there(cluster: ClusterProcesses, server: Any, turns: int) -> Sample:
     def sample() -> dict[str, float]:
         there = set(server.scan_iter(count=1000))
         before = server.info("stats")["total_net_input_bytes"]
-        times, config, size = _talk(graph, turns)
+        times, config, size = talk_of(graph, turns)
         written = server.info("stats")["total_net_input_bytes"] - before
         left = set(server.scan_iter(count=1000)) - there
         stored = sum(server.memory_usage(key, samples=0) or 0 for key in left)

@@ -138,6 +138,11 @@ class Partition(Ends):
         return self._stage.told
 
     @property
+    def is_unsettled(self) -> bool:
+        """Whether a thread is free once the broker has answered a commit that was sent."""
+        return self._threads.is_unsettled
+
+    @property
     def awaits_reply(self) -> bool:
         """Whether what comes next waits for the broker's answer to a commit."""
         return self._threads.awaits_reply
@@ -244,6 +249,7 @@ class Partition(Ends):
     def _message(self, entry: InboxEntry, message: Any, given_up: set[str]) -> None:
         if isinstance(message, RunRequest):
             self._accept(entry, message, given_up)
+            self._stage.hear(entry, message)
         elif isinstance(message, WorkersChanged):
             self._offer_waiting(message)
         elif isinstance(message, DeleteRun):

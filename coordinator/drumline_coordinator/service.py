@@ -136,6 +136,9 @@ class Coordinator:
         after = {index: partition.position for index, partition in self._partitions.items()}
         self._alarms.ring()
         entries = self._intake.read(after, 0 if waiting else self._block_ms())
+        if entries and any(partition.is_unsettled for partition in self._partitions.values()):
+            # Who has read the end of a run may ask for the next one on its thread before its commit was heard of here.
+            self._hear_replies(0)
         batches: dict[int, list[InboxEntry]] = {}
         for entry in entries:
             batches.setdefault(entry.partition, []).append(entry)

@@ -21,6 +21,7 @@ from drumline_coordinator.metering import Over, Spans, Told
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
+from drumline_coordinator.thread_config import thread_of_request
 from drumline_coordinator.thread_loading import answers_kept
 from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head, put_rows
 from drumline_protocol import wire
@@ -37,10 +38,12 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import CallEnded, Cancel, RunShared, TaskResult, TimerDue
+from drumline_protocol.messages import CallEnded, Cancel, RunRequest, RunShared, TaskResult, TimerDue
+from drumline_protocol.requests import input_in
 from drumline_protocol.threads import ThreadHead
 from drumline_transport.broker import (
     INBOX,
+    REQUESTS,
     CellAppend,
     Commit,
     FieldValue,
@@ -56,6 +59,9 @@ log = logging.getLogger("drumline.coordinator")
 NOTHING_ADDED = Added([], "")
 #: Less of what an entry tells is sent again as it is.
 HEARD_BYTES_MIN = 128
+
+#: A new stream of Redis is given 4 KiB, and gives back what it does not use when it goes on to the next 4 KiB.
+SHORT_LOG_BYTES_MAX = 8192
 
 #: how many times what the last head takes the log must have grown by before the next one
 HEAD_GROWTH = 2
@@ -92,9 +98,13 @@ class Stage:
         """Note what a handled entry of the inbox tells: the run's log is likely to tell it again, byte for byte."""
         if type(message) is TimerDue:
             self.commit.timers_done.append(timer_member(message.run, message.task, message.attempt))
-        writes = message.writes if type(message) is TaskResult else None
-        if type(writes) is Boxed and len(writes.data) >= HEARD_BYTES_MIN and entry.source == INBOX:
-            self.commit.heard.append(Heard(entry.run, entry.id, entry.data, writes.data))
+        part = b""
+        if type(message) is TaskResult and entry.source == INBOX:
+            part = message.writes.data if type(message.writes) is Boxed else b""
+        elif type(message) is RunRequest and entry.source == REQUESTS and thread_of_request(message) is not None:
+            part = input_in(entry.data)
+        if len(part) >= HEARD_BYTES_MIN:
+            self.commit.heard.append(Heard(entry.run, entry.id, entry.data, part, entry.source))
 
     # -- runs that go on -----------------------------------------------------------------------------
 
@@ -143,7 +153,8 @@ class Stage:
                 self._put_head(open_run, head, head_data)
             return False
         graph, at = open_run.run.shared.graph, "" if thread is None else thread.id
-        self._ended(open_run.run.id, graph, end, open_run.last, at, open_run.started, shared=open_run.run.shared)
+        shared, size = open_run.run.shared, open_run.log_bytes
+        self._ended(open_run.run.id, graph, end, open_run.last, at, open_run.started, shared=shared, log_bytes=size)
         return True
 
     def _messages(self, open_run: OpenRun, effects: Sequence[Effects]) -> list[tuple[Task, str, bytes]]:
@@ -299,7 +310,7 @@ class Stage:
         self.commit.logs.extend(entries_of(run_id, 1, [started, end], self._codec))
         if self.told is not None and end.status != "done":  # done: the answer to a client, and no run
             self.told.note(graph, [started], 0)
-        self._ended(run_id, graph, end, 2, counts=end.status != "done")
+        self._ended(run_id, graph, end, 2, counts=end.status != "done", log_bytes=0)
         if told.get("thread"):
             self.commit.fields.append((run_id, {"thread": told["thread"]}))
 
@@ -350,6 +361,7 @@ class Stage:
         *,
         counts: bool = True,
         shared: RunShared | None = None,
+        log_bytes: int = RUN_LOG_BYTES_MAX,
     ) -> None:
         commit = self.commit
         if self._spans is not None and self.told is not None:
@@ -358,6 +370,8 @@ class Stage:
             self.told.end(graph, end, started)
         commit.fields.append((run_id, {"graph": graph, "status": end.status, "facts": last}))
         commit.closed.append((run_id, LOG_TTL_S))
+        if log_bytes < SHORT_LOG_BYTES_MAX:
+            commit.short_logs.append(run_id)
         if end.status == "failed":
             told = error_line(end.error)
             commit.failed.append(FailedRun(run_id, graph, int(self._now_ms), told))

@@ -101,6 +101,11 @@ class ThreadDesk:
         """Whether the broker holds all that was decided of a thread that no run holds."""
         return thread not in self._ended
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether there is a thread that no run holds of which that is not known yet."""
+        return bool(self._ended)
+
     # -- what waits for the broker's answer alone ---------------------------------------------------
 
     def postpone(self, message: PruneThread) -> None:

@@ -9,11 +9,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from drumline_graph.constants import PULL
+from drumline_graph.constants import BRANCH_PREFIX, PULL, PUSH, START, TASKS
 from drumline_protocol.checkpoints import FORK, INPUT, LOOP, UPDATE
 
 #: by number: never changed, only added to
 _SOURCES = (INPUT, LOOP, UPDATE, FORK)
+#: names that most graphs have, by numbers from -1 down: never changed, only added to
+_KNOWN = (START, TASKS, PUSH)
+_NUMBERS = {name: -1 - at for at, name in enumerate(_KNOWN)}
+#: parts of the path of a task that a Send has made
+_PUSHED = 3
 
 
 def packed_id(id_: str) -> str | bytes:
@@ -61,28 +66,46 @@ def unpacked_source(stored: Any) -> Any:
 
 
 def packed_path(path: Any, name: str) -> Any:
-    """The path of a task of this name: that of most is known from its name."""
-    return 0 if type(path) in (tuple, list) and tuple(path) == (PULL, name) else path
+    """The path of a task of this name: that of most is known from its name, and a Send is known by its number."""
+    if type(path) in (tuple, list):
+        if tuple(path) == (PULL, name):
+            return 0
+        if len(path) == _PUSHED and path[0] == PUSH and path[2] is False and type(path[1]) is int and path[1] >= 0:
+            return path[1] + 1
+    return path
 
 
 def unpacked_path(stored: Any, name: str) -> Any:
     """The path that was stored."""
-    return (PULL, name) if type(stored) is int else stored
+    if type(stored) is int:
+        return (PUSH, stored - 1, False) if stored else (PULL, name)
+    return stored
 
 
 class Names:
-    """Names of channels and nodes, each by its number."""
+    """Names of channels and nodes, each by its number. `said` is what stands of them in a row.
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
-        self._numbers = {name: number for number, name in enumerate(names)}
-        self.all = list(names)
+    A name that most graphs have has a number below zero, and is not said. The channel that leads to a node is said by
+    the number of that.
+    """
+
+    def __init__(self, said: Sequence[Any] = ()) -> None:
+        self._numbers = dict(_NUMBERS)
+        self.said: list[str | int] = list(said)
+        names: list[str] = []
+        for each in said:
+            names.append(each if type(each) is str else BRANCH_PREFIX + names[each])
+        #: all of them, so that any number is an index
+        self.all = [*names, *reversed(_KNOWN)]
 
     def number(self, name: str) -> int:
         """The number of a name; a new one for a new name."""
         found = self._numbers.get(name)
         if found is None:
-            found = self._numbers[name] = len(self.all)
-            self.all.append(name)
+            node = name.removeprefix(BRANCH_PREFIX)
+            at = self.number(node) if node != name else -1
+            found = self._numbers[name] = len(self.said)
+            self.said.append(at if at >= 0 else name)
         return found
 
     def packed(self, items: Mapping[str, Any]) -> list[Any]:

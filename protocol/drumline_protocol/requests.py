@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import msgpack  # type: ignore[import-untyped]
+
 from drumline_graph.texts import is_encodable
 from drumline_protocol.errors import InvalidRequest
 from drumline_protocol.messages import RunRequest
@@ -64,3 +66,24 @@ def check_request(request: RunRequest) -> None:
     except ValidationError as error:
         faults = "; ".join(f"config.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise InvalidRequest(faults) from None
+
+
+#: what stands before the input of a request: its code, the run, the graph
+_BEFORE_INPUT = 3
+#: bytes before the payload of an ext value, by the first one
+_EXT_HEADERS = {0xC7: 3, 0xC8: 4, 0xC9: 6}
+
+
+def input_in(data: bytes) -> bytes:
+    """The bytes of the input in those of a request that was decoded. Of one that is boxed, those in the box."""
+    reader = msgpack.Unpacker(max_buffer_size=len(data))
+    reader.feed(data)
+    reader.read_array_header()
+    reader.skip()  # the version of the protocol
+    reader.read_array_header()
+    for _ in range(_BEFORE_INPUT):
+        reader.skip()
+    start = reader.tell()
+    header = _EXT_HEADERS.get(data[start], 0)
+    reader.skip()
+    return data[start + header : reader.tell()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from drumline_graph.constants import PULL
 from drumline_graph.superstep import path_key_of
 from drumline_protocol import wire
 from drumline_protocol.checkpoints import Checkpoint, Save, TaskWrites, split_ns
@@ -76,7 +77,7 @@ def _packed_checkpoint(save: Checkpoint) -> list[Any]:
         names.packed(save.kept),
         [list(each) for each in save.held],
     ]
-    return [_CHECKPOINT, names.all, *packed]
+    return [_CHECKPOINT, names.said, *packed]
 
 
 def _packed_task(save: Checkpoint, task: Any, names: Names) -> list[Any]:
@@ -92,7 +93,7 @@ def _packed_task(save: Checkpoint, task: Any, names: Names) -> list[Any]:
 
 
 def _checkpoint_row(
-    all_names: list[str],
+    said: list[Any],
     id_: Any,
     ns: str,
     parent: Any,
@@ -111,7 +112,7 @@ def _checkpoint_row(
     held: Any,
     *_newer: Any,
 ) -> list[Any]:
-    names, id_ = Names(all_names), unpacked_id(id_)
+    names, id_ = Names(said), unpacked_id(id_)
     return [
         _CODES[Checkpoint],
         id_,
@@ -123,8 +124,8 @@ def _checkpoint_row(
         names.unpacked(cells),
         names.unpacked(versions),
         {node: names.unpacked(inner) for node, inner in names.unpacked(seen).items()},
-        None if updated is None else [all_names[n] for n in updated],
-        [_task_row(id_, ns, step, all_names, *tasks[i : i + 6]) for i in range(0, len(tasks), 6)],
+        None if updated is None else [names.all[n] for n in updated],
+        [_task_row(id_, ns, step, names.all, *tasks[i : i + 6]) for i in range(0, len(tasks), 6)],
         parents,
         metadata,
         unpacked_hex(fingerprint),
@@ -161,13 +162,26 @@ def _packed_writes(save: TaskWrites) -> list[Any]:
         packed_id(save.checkpoint),
         packed_id(save.task),
         [list(write) for write in save.writes],
-        list(save.path),
+        _packed_writer(save.path),
         [list(each) for each in save.held],
     ]
 
 
+def _packed_writer(path: Any) -> Any:
+    """The path of a task that has written: of most the name of the node, or the number of the Send behind it."""
+    name = path[1] if len(path) > 1 and type(path[1]) is str else ""
+    packed = packed_path(path, name)
+    return name if packed == 0 and name else list(path) if packed is path else packed
+
+
+def _unpacked_writer(stored: Any) -> Any:
+    if type(stored) is str:
+        return [PULL, stored]
+    return list(unpacked_path(stored, ""))
+
+
 def _writes_row(ns: Any, checkpoint: Any, task: Any, writes: Any, path: Any, held: Any, *_newer: Any) -> list[Any]:
-    return [_CODES[TaskWrites], ns, unpacked_id(checkpoint), unpacked_id(task), writes, path, held]
+    return [_CODES[TaskWrites], ns, unpacked_id(checkpoint), unpacked_id(task), writes, _unpacked_writer(path), held]
 
 
 _CODES = wire.codes_of(Checkpoint, TaskWrites)

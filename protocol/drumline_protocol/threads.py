@@ -9,6 +9,7 @@ from typing import Any, Literal
 from drumline_protocol.checkpoints import Checkpoint, Save
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError
+from drumline_protocol.packed_rows import packed_id, unpacked_id
 
 #: where a thread is in its life
 IDLE, BUSY, PAUSED, FAILED = "idle", "busy", "paused", "failed"
@@ -96,9 +97,15 @@ class ThreadHead:
             del self.answered[next(iter(self.answered))]
 
 
-_TEXTS = [x.name for x in fields(ThreadHead) if x.type == "str" and x.name != "id"]
-_NUMBERS = [x.name for x in fields(ThreadHead) if x.type == "int"]
-_DICTS = [x.name for x in fields(ThreadHead) if str(x.type).startswith("dict") and x.compare]
+#: what nearly each commit changes, and what each run does: one field of the hash each
+_NOW = ("row", "head", "last", "version", "updated_ms")
+_BASE = ("base_status", "base_head", "base_row", "base_run")
+_PACKED = {"now": _NOW, "base": _BASE}
+_ALONE = [x for x in fields(ThreadHead) if x.name not in (*_NOW, *_BASE, "id") and x.compare]
+_TEXTS = [x.name for x in _ALONE if x.type == "str"]
+_NUMBERS = [x.name for x in _ALONE if x.type == "int"]
+_DICTS = [x.name for x in _ALONE if str(x.type).startswith("dict")]
+_TYPES: dict[str, type] = {x.name: int if x.type == "int" else str for x in fields(ThreadHead)}
 
 #: digits of a number in a head
 _DIGITS_MAX = 18
@@ -108,11 +115,18 @@ def changed_fields(codec: Codec, head: ThreadHead) -> dict[str, str | bytes | in
     """A head as fields of a hash: those that its hash does not hold yet. From now on it does."""
     found = {name: str(getattr(head, name)).encode() for name in (*_TEXTS, *_NUMBERS)}
     found.update((name, codec.encode(getattr(head, name))) for name in _DICTS)
+    found.update((name, _packed(codec, head, names)) for name, names in _PACKED.items())
     changed: dict[str, str | bytes | int] = {
         name: data for name, data in found.items() if head.stored.get(name) != data
     }
     head.stored = found
     return changed
+
+
+def _packed(codec: Codec, head: ThreadHead, names: Sequence[str]) -> bytes:
+    """Several attributes in few bytes."""
+    values = [getattr(head, name) for name in names]
+    return codec.encode([packed_id(value) if type(value) is str else value for value in values])
 
 
 def head_in(codec: Codec, thread: str, record: Mapping[str, bytes]) -> ThreadHead | None:
@@ -132,4 +146,21 @@ def head_in(codec: Codec, thread: str, record: Mapping[str, bytes]) -> ThreadHea
         if type(value) is not dict:
             raise DecodeError(f"the head of thread {thread!r} is damaged: {name} is no dict")
         setattr(head, name, value)
+    for field_, names in _PACKED.items():
+        for name, value in zip(names, _unpacked(codec, thread, record, field_, names), strict=False):
+            setattr(head, name, value)
     return head
+
+
+def _unpacked(
+    codec: Codec, thread: str, record: Mapping[str, bytes], field_: str, names: Sequence[str]
+) -> Sequence[Any]:
+    """The attributes in a field of a hash; none if it lacks that. DecodeError."""
+    if field_ not in record:
+        return ()
+    values = codec.decode(record[field_])
+    if type(values) is list and len(values) == len(names):
+        values = [unpacked_id(value) if type(value) is bytes else value for value in values]
+        if all(type(value) is _TYPES[name] for name, value in zip(names, values, strict=True)):
+            return values
+    raise DecodeError(f"the head of thread {thread!r} is damaged: {field_} does not hold {', '.join(names)}")

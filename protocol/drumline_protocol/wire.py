@@ -42,12 +42,15 @@ from drumline_protocol.wire_outs import (
     writes_out,
 )
 from drumline_protocol.wire_parts import Misshapen, anything, name
+from drumline_protocol.wire_said import say_again, say_once
 from drumline_protocol.wire_shapes import shape_of
 
 #: the newest version that this drumline reads and writes; a change that old readers cannot skip raises it
 VERSION = 1
 
 _CHECKSUM_BYTES = 4
+#: where in a log entry the places of values stand that it holds once
+_PLACES_AT = 3
 
 #: numbers that one fact can take
 _COUNT_MAX = 2**31
@@ -253,13 +256,18 @@ def encode_facts(codec: Codec, facts: Sequence[Any]) -> bytes:
     """One log entry: a checksum, and several facts in order.
 
     Behind the facts stands how many numbers those take that take more or less than one (`[index, count, ...]`): a
-    reader counts on, though it may not know their kind.
+    reader counts on, though it may not know their kind. Behind that stands where values belong that are said once
+    (`wire_said`).
     """
     version = codec.version
-    entry = [version, [to_row(fact, version) for fact in facts]]
+    rows = [to_row(fact, version) for fact in facts]
+    entry: list[Any] = [version, rows]
     counts = [part for at, fact in enumerate(facts) if (n := f.fact_count(fact)) != 1 for part in (at, n)]
-    if counts:
+    places = say_once(facts, rows)
+    if counts or places:
         entry.append(counts)
+    if places:
+        entry.append(places)
     data = codec.encode(entry)
     return crc32(data).to_bytes(_CHECKSUM_BYTES, "big") + data
 
@@ -273,6 +281,8 @@ def decode_facts(codec: Codec, data: bytes) -> list[Any]:
     rows, counts = entry[1], entry[2] if len(entry) > 2 else []
     if type(rows) is not list or type(counts) is not list:
         raise DecodeError("a log entry must hold a list of facts")
+    if len(entry) > _PLACES_AT:
+        say_again(rows, entry[_PLACES_AT])
     return [from_row(row) if _is_known(row) else _unknown_fact(row, at, counts) for at, row in enumerate(rows)]
 
 

@@ -175,7 +175,7 @@ def test_poison_is_set_aside_unread(seat: Seat, monkeypatch: pytest.MonkeyPatch)
     assert end is not None and "PoisonedRun" in end.error.class_name
     assert seat.entries() == [] and seat.broker.open_runs(0) == []
     assert seat.broker.queue_depths(["default"])["default"] == (0, 0)
-    assert set(seat.broker.load_run(0, "r1")) == {"shared", "graph", "status", "created_ms", "facts"}
+    assert set(seat.broker.load_run(0, "r1")) == {"graph", "status", "created_ms", "facts"}
 
 
 def test_poison_of_a_run_that_never_began_is_answered(seat: Seat) -> None:

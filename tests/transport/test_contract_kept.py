@@ -49,6 +49,24 @@ def test_a_large_value_lives_as_long_as_it_was_given(backend: Any) -> None:
         assert blob(broker, 0, "for ever") == b"y"
 
 
+def test_a_short_log_takes_what_it_holds_once_its_run_has_ended(backend: Any) -> None:
+    """A server gives each new stream 4 KiB. What its readers get stays the same."""
+    broker = backend.connect()
+    lease = lease_of(broker)
+    entries = [log("r", 1, 2, b"one"), log("r", 3, 3, b"two")]
+    settle(broker, commit_of(lease, 1, logs=entries, opened=["r"], fields=[("r", {"shared": b"x", "status": "done"})]))
+    before = broker.load_log(0, "r")
+    settle(broker, commit_of(lease, 2, closed=[("r", 60)], short_logs=["r"]))
+    assert broker.load_log(0, "r") == before
+    assert broker.load_run(0, "r") == {"status": b"done"}
+    if backend.memory is None:
+        tag = f"{{{backend.prefix}:0}}"
+        assert 0 < backend.raw("TTL", f"{tag}:log:r") <= 60
+        assert backend.raw("EXISTS", f"{tag}:copy") == 0
+        if backend.name != "fakeredis":
+            assert backend.raw("MEMORY", "USAGE", f"{tag}:log:r") < 1024
+
+
 def test_each_stream_of_an_inbox_is_trimmed_behind_its_own_position(broker: Any) -> None:
     for number in range(3):
         broker.submit(0, "r", b"request %d" % number)

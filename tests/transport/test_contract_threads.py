@@ -28,7 +28,8 @@ def ids(rows: list[Any]) -> list[str]:
 @pytest.mark.parametrize("thread", THREADS)
 def test_history_is_read_as_it_was_written(broker: Any, thread: str) -> None:
     lease = lease_of(broker)
-    rows = [row("5-0", data=b"\x00\xff"), row("5-1", "w", "n:1|m:2"), row("900719925474099300-0")]
+    uuid = "1f1ea6f1-bc03-6d0e-a3b1-96a648872c32"
+    rows = [row("5-0", checkpoint=uuid, data=b"\x00\xff"), row("5-1", "w", "n:1|m:2"), row("900719925474099300-0")]
     settle(broker, commit_of(lease, 1, history=[(thread, rows[0])]))
     settle(broker, commit_of(lease, 2, history=[(thread, each) for each in rows[1:]], threads=[(thread, 7, {"a": 1})]))
     assert broker.read_history(0, thread) == rows

@@ -9,7 +9,7 @@ from tests.transport.commits import commit_of, lease_of, log, settle, statuses, 
 
 from drumline_protocol.cells import CellRow
 from drumline_protocol.limits import BLOB_UNNAMED_TTL_S, READ_NAMES_MAX, READ_ROWS_MAX
-from drumline_transport.broker import BlobPut, CellAppend, Heard, Position, TaskAppend
+from drumline_transport.broker import START, BlobPut, CellAppend, Heard, HistoryRow, Position, TaskAppend
 from drumline_transport.redis_commits import pack_commit
 
 #: names that a key could be taken apart at wrongly
@@ -320,19 +320,28 @@ def test_what_lies_in_the_inbox_becomes_part_of_logs_cells_and_tasks(backend: An
     lease = lease_of(broker)
     one, two = bytes(range(256)) * 3, b"$5\r\n" * 100
     heard = told(broker, one, b"dropped " * 40, two)
-    first = log("r", 1, 3, b"<" + one + b"|" + two + b">")
+    asked = bytes(reversed(one))
+    broker.submit(0, "r", b"please " + asked + b", thank you")
+    [request] = [each for each in broker.read_inbox({0: START}, 100, 0) if each.source == "requests"]
+    heard.append(Heard("r", request.id, request.data, asked, request.source))
+    first = log("r", 1, 3, b"<" + one + b"|" + two + b">" + asked)
     second = log("r", 4, 4, b"nothing of it")
     grown = cell(2, 0, b"\x92\xa1+" + two)
     argument = TaskAppend("r", "t:1", "default", b"do " + one[9:300] + b" now", "digest", one[9:300])
     alone = TaskAppend("r", "t:2", "default", b"do not", "digest", b"in no log")
-    commit = commit_of(lease, 1, logs=[first, second], cells=[grown], tasks=[argument, alone], heard=heard)
+    history = [
+        HistoryRow(f"5-{n}", "w", "", "c", b"w" + part + b"!", part) for n, part in enumerate((two, b"in no log"))
+    ]
+    parts: dict[str, Any] = {"tasks": [argument, alone], "history": [("t", row) for row in history]}
+    commit = commit_of(lease, 1, logs=[first, second], cells=[grown], heard=heard, **parts)
     assert statuses(settle(broker, commit)) == [(1, "applied")]
     assert [entry.data for entry in broker.load_log(0, "r")] == [first.data, second.data]
     assert rows(broker) == [CellRow(2, 0, grown.data)]
+    assert broker.read_history(0, "t") == history
     assert [found.data for found in broker.take(["default"], "w", 5, 0)] == [argument.data, alone.data]
     if backend.name != "memory":
         packed = pack_commit(commit, broker._keys)
-        assert packed.count(one[9:300]) == packed.count(two) == 0
+        assert packed.count(one[9:300]) == packed.count(two) == packed.count(asked[9:300]) == 0
 
 
 def test_a_log_is_not_made_of_an_entry_that_is_gone(backend: Any, broker: Any) -> None:

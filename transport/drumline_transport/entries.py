@@ -142,6 +142,12 @@ class Heard:
     id: str
     data: bytes
     part: bytes
+    source: Source = INBOX
+
+    @property
+    def name(self) -> str:
+        """How the commit script finds it."""
+        return self.id if self.source == INBOX else f"r{self.id}"
 
 
 @dataclass(slots=True)
@@ -193,6 +199,7 @@ class CellAppend:
 class HistoryRow:
     """A row of a thread's history. Its `id` is that of a stream entry: the time in the id of the newest checkpoint, and
     a number. `kind` is "c" for a checkpoint of the graph at `ns`, "w" for what a task behind `checkpoint` has written.
+    `part` of the data is likely to stand in a log of the same commit too.
     """
 
     id: str
@@ -200,6 +207,7 @@ class HistoryRow:
     ns: str
     checkpoint: str
     data: bytes
+    part: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -252,6 +260,8 @@ class Commit:
     waiting: list[tuple[str, bool]] = field(default_factory=list)
     #: `(run id, seconds to keep its record, its log, and the cells and blobs that its record names; 0 = for ever)`
     closed: list[tuple[str, int]] = field(default_factory=list)
+    #: runs among these whose logs are so short that a copy of them takes much less memory
+    short_logs: list[str] = field(default_factory=list)
     #: `(member, due in ms of Redis TIME)`
     timers: list[tuple[str, int]] = field(default_factory=list)
     timers_done: list[str] = field(default_factory=list)
@@ -266,7 +276,7 @@ class Commit:
     #: requests that wait from now on, ascending, and the ids of those that wait no more
     queued: list[QueueRow] = field(default_factory=list)
     unqueued: list[str] = field(default_factory=list)
-    #: `(thread, ms at which it changed, fields to set in its head)`
+    #: `(thread, ms at which it changed or 0 for as before, fields to set in its head)`
     threads: list[tuple[str, int, dict[str, FieldValue]]] = field(default_factory=list)
     #: `(thread, run id, ms at which it ended, or 0: it has not)`; runs that ended before the record of a run expires
     #: are forgotten with it

@@ -70,7 +70,7 @@ def _of_inbox(log: LogAppend, heard: Sequence[Heard]) -> tuple[list[Argument], b
         if first >= 0:
             # In front of what was written both name the task and who ran it.
             same = _common_end(one.data[:first], log.data[at:found])
-            pieces += (log.data[at : found - same], one.id, first + 1 - same, first + len(one.part))
+            pieces += (log.data[at : found - same], one.name, first + 1 - same, first + len(one.part))
             at = found + len(one.part)
     return pieces, log.data[at:]
 

@@ -194,6 +194,7 @@ class MemoryServer:
         for run_id, ttl_s in commit.closed:
             part.open.discard(run_id)
             part.waiting.discard(run_id)
+            part.runs.get(run_id, {}).pop("shared", None)
             if ttl_s:
                 until = self.now_ms + ttl_s * 1000
                 expire_values(part, run_id, until)

@@ -63,7 +63,8 @@ def write_threads(part: Partition, commit: Commit) -> None:
         part.histories.get(thread, Stream()).delete(parse_id(row))
     for thread, at_ms, values in commit.threads:
         part.threads.setdefault(thread, {}).update({name: to_bytes(value) for name, value in values.items()})
-        part.changed[thread] = at_ms
+        if at_ms:
+            part.changed[thread] = at_ms
     for thread, run_id, ended_ms in commit.thread_runs:
         runs = part.thread_runs.setdefault(thread, {})
         runs[run_id] = ended_ms or _NEVER

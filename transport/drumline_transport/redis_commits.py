@@ -31,6 +31,7 @@ from drumline_transport.connection import (
 )
 from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
+from drumline_transport.key_words import key_words
 from drumline_transport.line import load_script
 from drumline_transport.log_words import log_words, task_words
 from drumline_transport.rows import dead_words
@@ -52,7 +53,7 @@ def pack_commit(commit: Commit, keys: Keys, before: Position | None = None) -> b
     Raises `ValueError` for what no server could apply.
     """
     p = commit.partition
-    names = [keys.lease(p)]
+    names: list[str] = []
     index: dict[str, int] = {}
     types: list[str] = []
 
@@ -61,7 +62,7 @@ def pack_commit(commit: Commit, keys: Keys, before: Position | None = None) -> b
         if k is None:
             names.append(name)
             types.append(kind)
-            index[name] = k = len(names)
+            index[name] = k = len(names) + 1  # behind the lease
         return k
 
     ops: list[Argument] = []
@@ -90,7 +91,7 @@ def pack_commit(commit: Commit, keys: Keys, before: Position | None = None) -> b
         add(("P", key(keys.waiting(p), "s"), run_id, int(waits)))
     for run_id, ttl_s in commit.closed:
         run, log_key = key(keys.run(p, run_id), "h"), key(keys.log(p, run_id), "-")
-        add(("C", key(keys.open(p), "s"), run_id, run, log_key, int(ttl_s)))
+        add(("C", key(keys.open(p), "s"), run_id, run, log_key, int(ttl_s), int(run_id in commit.short_logs)))
     for member, due_ms in commit.timers:
         add(("Z", key(keys.timers(p), "z"), int(due_ms), member))
     for member in commit.timers_done:
@@ -110,7 +111,9 @@ def pack_commit(commit: Commit, keys: Keys, before: Position | None = None) -> b
     position = [_checked(id_) for id_ in commit.position]
     if before is not None:
         position = ["" if id_ == former else id_ for id_, former in zip(position, before, strict=True)]
-    return COMMIT.pack(names, [commit.nonce, epoch, number - 1, number, *position, "".join(types), *ops])
+    whole, told = key_words(keys, p, names)
+    head: list[Argument] = [commit.nonce, epoch, number - 1, number, *position, "".join(types), told]
+    return COMMIT.pack([keys.lease(p), *whole], [*head, *ops])
 
 
 def _checked(position: str) -> str:

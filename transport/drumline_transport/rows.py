@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drumline_protocol.cells import CellRow
+from drumline_protocol.packed_rows import packed_id, unpacked_id
 from drumline_transport.broker import Delivery, InboxEntry, LogEntry, Source
 from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.entries import HistoryRow, QueueRow
@@ -71,15 +72,40 @@ def cell_rows(rows: Reply) -> list[CellRow]:
     return found
 
 
+def history_data(row: HistoryRow) -> bytes:
+    """A row of a history as one value: its kind, its checkpoint and its namespace, each with its length, and its data.
+
+    The checkpoint has an id of 36 characters, of which 16 bytes are kept. ValueError for texts that are too long.
+    """
+    found = bytearray()
+    for part in (row.kind, packed_id(row.checkpoint), row.ns):
+        data = part.encode() if isinstance(part, str) else part
+        # Bytes that are no text are told by the bit above their length.
+        size = len(data) << 1 | (part is data)
+        if size >= 1 << 16:
+            raise ValueError(f"a row of a history says {len(data)} bytes of its place")
+        found += size.to_bytes(2, "big") + data
+    return bytes(found) + row.data
+
+
 def history_rows(rows: Reply) -> list[HistoryRow]:
-    """Rows of a history from `[[id, [b"k", kind, b"n", ns, b"i", checkpoint, b"d", data]], ...]`."""
-    found = [(row_id.decode(), fields(values)) for row_id, values in rows]
-    return [
-        HistoryRow(
-            id_, text(row.get(b"k", b"")), text(row.get(b"n", b"")), text(row.get(b"i", b"")), row.get(b"d", b"")
-        )
-        for id_, row in found
-    ]
+    """Rows of a history from `[[id, [b"d", value]], ...]`; see `history_data`."""
+    return [_history_row(row_id.decode(), data_of(values)) for row_id, values in rows]
+
+
+def _history_row(id_: str, value: bytes) -> HistoryRow:
+    parts: list[str] = []
+    at = 0
+    for _ in range(3):
+        size = int.from_bytes(value[at : at + 2], "big")
+        end = at + 2 + (size >> 1)
+        if end > len(value):
+            return HistoryRow(id_, "", "", "", b"")
+        part = value[at + 2 : end]
+        parts.append(unpacked_id(part) if size & 1 else text(part))
+        at = end
+    kind, checkpoint, ns = parts
+    return HistoryRow(id_, kind, ns, checkpoint, value[at:])
 
 
 def queue_rows(rows: Reply) -> list[QueueRow]:

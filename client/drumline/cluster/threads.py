@@ -51,7 +51,7 @@ class ThreadsOfCluster:
 
         `{"thread_id", "status", "graph", "run_id", "queued", "checkpoint_id", "metadata", "created_ms", "updated_ms"}`:
         the status is "idle", "busy", "paused" (a question or a breakpoint) or "failed"; `run_id` is the run that holds
-        it or held it last, `queued` are those that wait for it, in order.
+        it or held it last, `queued` are those that wait for it, in order. `updated_ms` follows a run once a second.
         """
         head = self._store.head(thread_id)
         if head is None:

@@ -37,7 +37,7 @@ def encode_facts(facts: Mapping[str, Any]) -> bytes:
     ]
     while packed[-1] is None:
         packed.pop()
-    return PLAIN.encode([names.all, *packed], "checkpoint")
+    return PLAIN.encode([names.said, *packed], "checkpoint")
 
 
 def decode_facts(data: bytes) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def decode_facts(data: bytes) -> dict[str, Any]:
 
 
 def _unpacked(
-    all_names: list[str],
+    said: list[Any],
     source: Any,
     step: int,
     at: float,
@@ -60,7 +60,7 @@ def _unpacked(
     parents: Any = None,
     fingerprint: str | None = None,
 ) -> dict[str, Any]:
-    names = Names(all_names)
+    names = Names(said)
     facts: dict[str, Any] = {
         "source": unpacked_source(source),
         "step": step,
@@ -71,10 +71,10 @@ def _unpacked(
     if parents is not None:
         facts["parents"] = parents
     if updated is not None:
-        facts["updated"] = [all_names[n] for n in updated]
+        facts["updated"] = [names.all[n] for n in updated]
     if tasks is not None:
         parts = [tasks[i : i + 4] for i in range(0, len(tasks), 4)]
-        facts["tasks"] = [_task_in(all_names, *each) for each in parts]
+        facts["tasks"] = [_task_in(names.all, *each) for each in parts]
     if fingerprint is not None:
         facts["fingerprint"] = fingerprint
     return facts

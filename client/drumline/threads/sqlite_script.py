@@ -40,7 +40,7 @@ Script = Generator[tuple[str, Sequence[Any]], list[tuple[Any, ...]], T]
 
 #: A transaction writes whole pages, and most of them add some hundred bytes: so a new file has small pages. Readers do
 #: not wait for a writer. What is deleted is overwritten, so that no byte of it stays in the file.
-SETTINGS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = WAL", "PRAGMA secure_delete = ON")
+SETTINGS = ("PRAGMA page_size = 512", "PRAGMA journal_mode = WAL", "PRAGMA secure_delete = ON")
 
 #: Names that LangGraph's saver, whose tables may lie in the same file, does not use. All rows of a namespace lie in one
 #: table in the order of their making: so what a superstep adds lies together, and few pages are written for it.

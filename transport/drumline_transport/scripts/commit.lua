@@ -1,21 +1,26 @@
 -- All that a coordinator decided from one batch, in one step: applied as a whole, or nothing is changed.
 --
 -- KEYS[1]  lease (hash); the keys of the partition's inbox and requests differ from it in their last word only
--- KEYS[2..] every other key that the operations name, each once
+-- KEYS[2..] every other key that the operations name, each once; or none, and ARGV names them
 --
 -- ARGV[1]  nonce of the owner          ARGV[2]  epoch
 -- ARGV[3]  number of this commit - 1   ARGV[4]  number of this commit
 -- ARGV[5]  position in the inbox       ARGV[6]  position in the requests; "": as after the commit before. What lies up
 --                                               to a position that is given goes
--- ARGV[7]  expected type of KEYS[2..], one letter each: h hash, x stream, s set, z zset, l log (checked by L), - any
--- ARGV[8..] operations, L and I first, then A, then E, then T and U; <k> is an index into KEYS:
+-- ARGV[7]  expected type of each key but the lease: h hash, x stream, s set, z zset, l log (checked by L), - any
+-- ARGV[8]  if KEYS has the lease alone: ids, and a word for each other key, with a byte 1 between any two. A word is the
+--          name behind that of the partition; or the number of an id, and the name with * in the place of that; or = and
+--          the whole name
+-- ARGV[9..] operations, L and I first, then A, then E, then T and U; <k> is the number of a key, that of the lease is 1:
 --   L <k log> <id> <first> <data>                  append to a run log
 --   I <k log> <id> <first> <tail> <n> (<data> <entry> <from> <to>) x n  the same; its data is put together: n times what
---                                                  is sent and behind it the bytes from..to of an inbox entry, then tail
+--                                                  is sent and behind it the bytes from..to of an inbox entry, or with
+--                                                  r before its id of a request, then tail
 --   A <k cell> <k run> <cell> <id> <parent> <data> <log> <from> <to>  append a version of a cell; name the cell in the
 --                                                  run record. Behind its data come the bytes from..to of what the
 --                                                  operation L or I of that number appends; log 0: none
 --   E <k stream> <id> <n> <name> <value> ...       append an entry of n words: to the history of a thread, or the queue
+--   e <k stream> <id> <head> <log> <from> <to> <tail>  append a row of a history: head, bytes of a log's data, tail
 --   T <k tasks> <k run> <attempt> <pool> <digest> <at> <data>  append a task; remember "<pool> <entry id>" and the
 --                                                  digest of its token in the run record. What the record has as
 --                                                  `shared` goes behind that many bytes of data; at "": nowhere
@@ -27,8 +32,8 @@
 --                                                  names the pool; tasks is what the keys of task streams begin with
 --   O <k open> <run id>                            a run opened
 --   P <k waiting> <run id> <1 or 0>                a run has tasks that wait without an entry, or none any more
---   C <k open> <run id> <k run> <k log> <ttl s>    a run closed: its log, its record and what that names expire; ttl 0:
---                                                  keep
+--   C <k open> <run id> <k run> <k log> <ttl s> <1 or 0>  a run closed: its log, its record and what that names expire;
+--                                                  ttl 0: keep. 1: put a copy in the place of its log
 --   Z <k timers> <due ms> <member>                 set a timer
 --   Y <k timers> <member>                          drop a timer
 --   M <k ctl> <length> <data>                      tell all workers
@@ -71,8 +76,30 @@ if lease[3] ~= ARGV[3] then
   return 'the last commit is ' .. lease[3] .. ', so ' .. ARGV[4] .. ' cannot be next'
 end
 
--- Look before writing.
+-- All keys of the partition begin with this: so does what a run record names.
+local tag = string.sub(KEYS[1], 1, -#'lease' - 1)
+
 local types, count = ARGV[7], #ARGV
+if #KEYS == 1 then
+  local names, told = { KEYS[1] }, {}
+  for word in string.gmatch(ARGV[8], '[^\1]+') do
+    told[#told + 1] = word
+  end
+  local ids = #told - #types
+  for k = 1, #types do
+    local word = told[ids + k]
+    local id, before, after = string.match(word, '^(%d+)([^*]*)%*(.*)$')
+    if id then
+      word = tag .. before .. told[tonumber(id)] .. after
+    else
+      word = string.sub(word, 1, 1) == '=' and string.sub(word, 2) or tag .. word
+    end
+    names[k + 1] = word
+  end
+  KEYS = names
+end
+
+-- Look before writing.
 local full = { h = 'hash', x = 'stream', s = 'set', z = 'zset' }
 for k = 2, #KEYS do
   local wanted = full[string.sub(types, k - 1, k - 1)]
@@ -84,12 +111,13 @@ for k = 2, #KEYS do
   end
 end
 
--- All keys of the partition begin with this: so does what a run record names.
-local tag = string.sub(KEYS[1], 1, -#'lease' - 1)
-
--- The data of an inbox entry; '' if it is not there.
+-- The data of an entry of the inbox, or with r before its id of the requests; '' if it is not there.
 local function heard(id)
-  local entry = pcall_('XRANGE', tag .. 'inbox', id, id)
+  local stream = 'inbox'
+  if string.sub(id, 1, 1) == 'r' then
+    stream, id = 'requests', string.sub(id, 2)
+  end
+  local entry = pcall_('XRANGE', tag .. stream, id, id)
   local words = not entry.err and entry[1] and entry[1][2] or {}
   for w = 1, #words, 2 do
     if words[w] == 'd' then
@@ -99,7 +127,7 @@ local function heard(id)
   return ''
 end
 
-local i = 8
+local i = 9
 local logs = {} -- what is appended to logs
 while ARGV[i] == 'L' or ARGV[i] == 'I' do
   local later = pcall_('XRANGE', KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], '+', 'COUNT', 1)
@@ -138,13 +166,13 @@ while ARGV[i] == 'A' do
   end
   i = i + 10
 end
-while ARGV[i] == 'E' do
+while ARGV[i] == 'E' or ARGV[i] == 'e' do
   local key = KEYS[tonumber(ARGV[i + 1])]
   local later = call('XRANGE', key, ARGV[i + 2], '+', 'COUNT', 1)
   if later[1] then
     return key .. ' already holds ' .. later[1][1] .. ', so ' .. ARGV[i + 2] .. ' cannot be appended'
   end
-  i = i + 4 + tonumber(ARGV[i + 3])
+  i = i + (ARGV[i] == 'e' and 8 or 4 + tonumber(ARGV[i + 3]))
 end
 local shared = {} -- what the tasks of a run have in common, by the index of its record
 while ARGV[i] == 'T' or ARGV[i] == 'U' do
@@ -173,6 +201,17 @@ local function values_of(record, id, mark)
   return found
 end
 
+-- A stream is given 4 KiB to begin with, and keeps them. A copy takes what it holds. Who may not copy keeps it as it is.
+local function compact(key)
+  local copy = tag .. 'copy'
+  if pcall_('COPY', key, copy, 'REPLACE') == 1 then
+    local moved = pcall_('RENAME', copy, key)
+    if moved.err then
+      call('DEL', copy)
+    end
+  end
+end
+
 -- The lowest id behind a position. A number beyond Lua's is left as it is: then the last entry stays until the next one.
 local function behind(position)
   local ms, seq = string.match(position, '^(%d+)-(%d+)$')
@@ -191,7 +230,7 @@ if ARGV[6] ~= '' then
   call('HSET', KEYS[1], 'requests', ARGV[6])
 end
 
-i = 8
+i = 9
 local appended = 0
 while i <= count do
   local op = ARGV[i]
@@ -215,16 +254,23 @@ while i <= count do
     end
     call('HSET', KEYS[tonumber(ARGV[i + 2])], 'c:' .. ARGV[i + 3], '')
     i = i + 10
-  elseif op == 'E' then
-    local n = tonumber(ARGV[i + 3])
-    local added = pcall_('XADD', key, ARGV[i + 2], unpack(ARGV, i + 4, i + 3 + n)) -- n is bounded by the caller
+  elseif op == 'E' or op == 'e' then
+    local words, n = {}, 4
+    if op == 'E' then
+      n = tonumber(ARGV[i + 3])
+      words = { unpack(ARGV, i + 4, i + 3 + n) } -- n is bounded by the caller
+    else
+      local part = string.sub(logs[tonumber(ARGV[i + 4])], tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6]))
+      words = { 'd', ARGV[i + 3] .. part .. ARGV[i + 7] }
+    end
+    local added = pcall_('XADD', key, ARGV[i + 2], unpack(words))
     if type(added) == 'table' and added.err then -- somebody has written into it, and taken that out again
       local rows = call('XRANGE', key, '-', '+')
       call('DEL', key) -- the only way back to lower ids that every server knows
       for _, row in ipairs(rows) do
         call('XADD', key, row[1], unpack(row[2]))
       end
-      call('XADD', key, ARGV[i + 2], unpack(ARGV, i + 4, i + 3 + n))
+      call('XADD', key, ARGV[i + 2], unpack(words))
     end
     i = i + 4 + n
   elseif op == 'T' or op == 'U' then
@@ -268,6 +314,10 @@ while i <= count do
   elseif op == 'C' then
     call('SREM', key, ARGV[i + 2])
     pcall_('SREM', tag .. 'waiting', ARGV[i + 2])
+    call('HDEL', KEYS[tonumber(ARGV[i + 3])], 'shared') -- nothing of the run is sent any more
+    if ARGV[i + 6] == '1' then
+      compact(KEYS[tonumber(ARGV[i + 4])])
+    end
     if ARGV[i + 5] ~= '0' then
       for _, value in ipairs(values_of(KEYS[tonumber(ARGV[i + 3])], ARGV[i + 2], '')) do
         call('EXPIRE', value, ARGV[i + 5])
@@ -275,7 +325,7 @@ while i <= count do
       call('EXPIRE', KEYS[tonumber(ARGV[i + 3])], ARGV[i + 5])
       call('EXPIRE', KEYS[tonumber(ARGV[i + 4])], ARGV[i + 5])
     end
-    i = i + 6
+    i = i + 7
   elseif op == 'Z' then
     call('ZADD', key, ARGV[i + 2], ARGV[i + 3])
     i = i + 4
