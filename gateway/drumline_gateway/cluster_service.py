@@ -133,6 +133,15 @@ class ClusterService:
     async def delete_run(self, run_id: str, thread: str | None) -> None:
         await self._cluster.adelete(run_id, thread_id=thread)
 
+    async def assistants(self) -> dict[str, bytes]:
+        return await asyncio.to_thread(lambda: self._cluster.link.broker().assistants())
+
+    async def assistant(self, assistant: str) -> bytes | None:
+        return await asyncio.to_thread(lambda: self._cluster.link.broker().assistant(assistant))
+
+    async def swap_assistant(self, assistant: str, was: bytes | None, data: bytes | None) -> bool:
+        return await asyncio.to_thread(lambda: self._cluster.link.broker().swap_assistant(assistant, was, data))
+
     async def overview(self, runs_max: int) -> Row:
         return await asyncio.to_thread(self._overview, runs_max)
 

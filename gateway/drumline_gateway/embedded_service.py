@@ -15,6 +15,7 @@ from drumline.store.sqlite import SqliteStore
 from drumline.threads.book import ThreadBook
 from drumline.views import MODES
 from drumline.views.shapes import FACTS
+from drumline_gateway.assistant_book import AssistantBook
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
 from drumline_gateway.service import Row, RunItems, Start, Wanted
@@ -51,6 +52,7 @@ class EmbeddedService:
         self._saver = AsyncSqliteSaver(self._connection)
         await self._saver.setup()
         self._book = ThreadBook(place[THREADS])
+        self._assistants = AssistantBook(place[THREADS])
         self._store = SqliteStore(place[STORE])
         await asyncio.to_thread(self._book.fail_what_was_open)
         self.graphs = {name: self._compiled(program, self._saver) for name, program in self._programs.items()}
@@ -67,6 +69,7 @@ class EmbeddedService:
         await self._runs.close()
         await asyncio.to_thread(self._connection.close)
         self._book.close()
+        self._assistants.close()
 
     async def names(self) -> Sequence[str]:
         return sorted(self._programs)
@@ -161,6 +164,15 @@ class EmbeddedService:
         self._runs.stop(run, "it is deleted")
         await run.over()
         self._runs.forget(run)
+
+    async def assistants(self) -> dict[str, bytes]:
+        return await asyncio.to_thread(self._assistants.all)
+
+    async def assistant(self, assistant: str) -> bytes | None:
+        return await asyncio.to_thread(self._assistants.get, assistant)
+
+    async def swap_assistant(self, assistant: str, was: bytes | None, data: bytes | None) -> bool:
+        return await asyncio.to_thread(self._assistants.swap, assistant, was, data)
 
     async def overview(self, runs_max: int) -> Row:
         return self._runs.overview(runs_max)

@@ -158,6 +158,23 @@ class Service(Protocol):
         `thread_id` (None: it is on none)."""
         ...
 
+    # -- assistants that clients have made: opaque here, and never empty ------------------------------
+
+    async def assistants(self) -> dict[str, bytes]:
+        """All of them, by their ids."""
+        ...
+
+    async def assistant(self, assistant: str) -> bytes | None:
+        """One of them; None: there is none of that id."""
+        ...
+
+    async def swap_assistant(self, assistant: str, was: bytes | None, data: bytes | None) -> bool:
+        """Put `data` (None: nothing) in the place of `was` (None: nothing); False if something else is there.
+
+        ValueError if there are too many.
+        """
+        ...
+
     # -- the store ------------------------------------------------------------------------------------
 
     @property
