@@ -15,7 +15,8 @@ from drumline_gateway.errors import unbuilt
 from drumline_gateway.json_values import plain
 from drumline_gateway.places import snapshot_of
 from drumline_gateway.service import Row
-from drumline_protocol.errors import UnknownThread
+from drumline_gateway.supersteps import Steps, steps_in
+from drumline_protocol.errors import ThreadExists, UnknownThread
 
 #: threads that one search looks at, at most
 SEARCHED_MAX = 10_000
@@ -28,8 +29,6 @@ _STATUS = {theirs: ours for ours, theirs in shapes.THREAD_STATUS.items()}
 async def create(ask: Ask) -> Response:
     """Make a thread; one that is there is refused (409), or is as good (`if_exists: do_nothing`)."""
     fields = ask.fields
-    if fields.all.get("supersteps"):
-        raise unbuilt("supersteps", "Make the thread, and POST its states.")
     given = fields.text("thread_id")
     thread = checked_id("thread", given) if given else new_thread_id()
     if_exists = fields.choice("if_exists", ("raise", "do_nothing"), "raise")
@@ -37,11 +36,31 @@ async def create(ask: Ask) -> Response:
         "threads", "create", {"thread_id": thread, "metadata": fields.dict("metadata"), "if_exists": if_exists}
     )
     metadata = ask.stamped(asked.get("metadata") or {})
-    row = await ask.service.make_thread(thread, metadata, refuse=if_exists == "raise")
+    steps = await steps_in(ask, fields, metadata)
+    try:
+        row = await ask.service.make_thread(thread, metadata, refuse=steps is not None or if_exists == "raise")
+    except ThreadExists:
+        if if_exists == "raise":
+            raise
+        row, steps = await ask.service.thread(thread), None
     if not ask.sees(row["metadata"]):
         raise UnknownThread(thread)
+    if steps is not None:
+        row = await _filled(ask, row, steps)
     _ignore_ttl(ask, fields)
     return ask.answer(await _shown(ask, row))
+
+
+async def _filled(ask: Ask, row: Row, steps: Steps) -> Row:
+    """A thread that was just made, with the history that its client gave; none at all if that cannot be."""
+    thread = row["thread_id"]
+    config = {"configurable": {"thread_id": thread}, "metadata": ask.stamped({"graph_id": steps.graph})}
+    try:
+        await ask.service.update(steps.graph, thread, config, steps.updates)
+    except BaseException:
+        await ask.service.delete_thread(thread)
+        raise
+    return await ask.service.thread(thread)
 
 
 async def get(ask: Ask) -> Response:

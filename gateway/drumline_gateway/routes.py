@@ -30,7 +30,7 @@ ROUTES: tuple[Row, ...] = (
     Row("PATCH", _A, of_assistants.patch, "P", FULL, "not of a graph's own"),
     Row("DELETE", _A, of_assistants.delete, "P", FULL, "not of a graph's own"),
     # threads
-    Row("POST", "/threads", of_threads.create, "JADUCP", PARTIAL, "no supersteps; ttl has no effect"),
+    Row("POST", "/threads", of_threads.create, "JADUCP", PARTIAL, "ttl has no effect"),
     Row("POST", "/threads/search", of_threads.search, "ADP", PARTIAL, "no extract"),
     Row("POST", "/threads/count", of_threads.count, "P"),
     Row("POST", "/threads/prune", of_threads.prune, "P"),

@@ -142,15 +142,21 @@ def _read_input(fields: Fields, body: RunBody, graph: Any) -> None:
         return
     if given not in (None, {}):
         raise bad("input and command are given both: a command goes on with what is there, and takes no input.")
-    asked = Fields(fields.dict("command"), "command")
-    update, goto = asked.all.get("update"), asked.all.get("goto")
-    if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):
-        raise bad("command names none of update, resume and goto.")
-    if goto in (END, [END]) and update is None and asked.all.get("resume") is None:
+    asked = fields.dict("command")
+    if asked.get("goto") in (END, [END]) and asked.get("update") is None and asked.get("resume") is None:
         body.gives_up = True
         return
-    body.input = Command(
-        update=None if update is None else _read(_state_schema(graph), update, "command.update"),
+    body.input = command_in(asked, graph, "command")
+
+
+def command_in(given: dict[str, Any], graph: Any, where: str) -> Command[Any]:
+    """A command as a client writes it. HttpError 422."""
+    asked = Fields(given, where)
+    update, goto = asked.all.get("update"), asked.all.get("goto")
+    if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):
+        raise bad(f"{where} names none of update, resume and goto.")
+    return Command(
+        update=None if update is None else _read(_state_schema(graph), update, f"{where}.update"),
         resume=asked.all.get("resume"),
         goto=() if goto is None else [_goto(part) for part in (goto if isinstance(goto, list) else [goto])],
     )
