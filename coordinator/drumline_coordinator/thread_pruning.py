@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 
+from drumline_coordinator.later import LaterRuns
 from drumline_coordinator.pruning import cut_of, put_cut, runs_before
 from drumline_coordinator.thread_loading import rows_of_thread
-from drumline_coordinator.thread_requests import ThreadRequests
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.errors import InvalidRequest, NoBroker, ThreadBusy, UnknownThread
 from drumline_protocol.messages import NO_ANSWER, DeleteThread, PruneThread
@@ -22,7 +22,7 @@ from drumline_transport.errors import ServerError
 log = logging.getLogger("drumline.coordinator")
 
 
-class ThreadPruning(ThreadRequests):
+class ThreadPruning(LaterRuns):
     """A part of `Partition`."""
 
     #: what holds for threads whose graph says nothing
@@ -56,8 +56,7 @@ class ThreadPruning(ThreadRequests):
     def _prune(self, message: PruneThread) -> None:
         thread = message.thread
         head = self._free_head(thread)
-        waiting = self._threads.next_on(thread)
-        if waiting is not None:
+        for waiting in self._threads.waiting_on(thread):
             raise ThreadBusy(thread, waiting.run_id)
         try:
             given = retention_in(message.retention)

@@ -101,6 +101,7 @@ class ClusterService:
             interrupt_before=start.stops_before,
             interrupt_after=start.stops_after,
             multitask_strategy=start.strategy if start.thread is not None else None,  # type: ignore[arg-type]
+            after_seconds=start.after_seconds,
         )
         row = await self.run(run_id, start.thread)
         if row["status"] == "failed":

@@ -60,6 +60,8 @@ class Start:
     stops_after: Any = None
     strategy: str = "enqueue"
     durability: str | None = None
+    #: how long after it was accepted it begins
+    after_seconds: float = 0
 
 
 class Service(Protocol):

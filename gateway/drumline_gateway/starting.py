@@ -73,6 +73,7 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
             body.stops_after,
             body.strategy,
             body.durability,
+            body.after_seconds,
         )
     )
     if body.ignored:

@@ -253,6 +253,9 @@ PUT_BYTES_MAX = 8 * 1024 * 1024
 #: What a worker keeps of the large values that it has seen (a setting). Values that were read lately stay.
 CACHE_BYTES_MAX = 64 * 1024 * 1024
 
+#: How long after it was accepted a run may begin.
+AFTER_MS_MAX = 366 * 86_400_000
+
 #: Assistants that clients of gateways may make. A search looks at all of them.
 ASSISTANTS_MAX = 10_000
 

@@ -79,6 +79,8 @@ class RunRequest:
     within: str = ""
     #: why it is to stop before its first superstep, if its caller has asked for that already; "": it is not
     drain: str = ""
+    #: how long after it was accepted it begins; 0: at once
+    after_ms: int = 0
 
 
 @dataclass(slots=True)
