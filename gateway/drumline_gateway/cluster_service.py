@@ -13,6 +13,7 @@ from drumline.cluster.thread_runs import summary
 from drumline_gateway.service import Item, Row, RunItems, Start, Wanted
 from drumline_gateway.watching import Watching
 from drumline_protocol.errors import ClusterError, InvalidRequest, ThreadBusy, UnknownGraph, UnknownRun
+from drumline_protocol.retention import Retention
 
 #: errors with which a run is refused before it has begun
 _REFUSALS = (ThreadBusy, InvalidRequest, UnknownGraph)
@@ -78,6 +79,9 @@ class ClusterService:
 
     async def prune(self, threads: Sequence[str], strategy: Literal["keep_latest", "delete"]) -> None:
         await self._cluster.threads.aprune(threads, strategy=strategy)
+
+    async def keep(self, thread: str, rules: Retention) -> None:
+        await self._cluster.threads.aretain(thread, rules)
 
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
         row = await self.thread(thread)

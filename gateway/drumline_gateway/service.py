@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from drumline_protocol.retention import Retention
+
 #: what is known of a thread or a run, by the names that `Cluster.threads.get` and `Cluster.status` use
 Row = dict[str, Any]
 
@@ -119,6 +121,10 @@ class Service(Protocol):
 
     async def prune(self, threads: Sequence[str], strategy: Literal["keep_latest", "delete"]) -> None:
         """Keep the newest checkpoint of each of these, or nothing. ThreadBusy."""
+        ...
+
+    async def keep(self, thread: str, rules: Retention) -> None:
+        """A thread is kept by these rules from now on. UnknownThread."""
         ...
 
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
