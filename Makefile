@@ -19,7 +19,7 @@ SERVERS ?=
 ROUNDS  ?= takeover,chaos,everysec,quiet,hostile
 SEED    ?=
 
-.PHONY: help demo test test-redis-cluster test-full test-oldest test-field test-node fuzz chaos mutants lint bench clean
+.PHONY: help demo test test-redis-cluster test-full test-oldest test-field test-node fuzz chaos mutants lint bench bench-streams docs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,8 +57,14 @@ lint: $(VENV)/.dev  ## ruff, mypy, pyright, import contracts
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs  ## the docs as a site, with a reference, in build/site; a link that leads nowhere is an error
+	$(BIN)/mkdocs build --strict
+
 bench: $(VENV)/.dev  ## the workloads of benchmarks/, with ratios
 	$(BIN)/python -m benchmarks
+
+bench-streams: $(VENV)/.dev  ## a gateway under 2,200 streams, and one that is killed under 500 readers
+	$(BIN)/python -m benchmarks.streams
 
 chaos: $(VENV)/.dev  ## kill, stop and cut everything while 100 runs go on: SECONDS= SERVERS= ROUNDS= SEED=
 	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --servers "$(SERVERS)" --rounds "$(ROUNDS)" \
@@ -74,6 +80,10 @@ clean:  ## remove what tools have left (.venv, .venv-oldest, .venv-field and .no
 # Stamps: an install is done again when pyproject.toml has changed.
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[docs,gateway,langchain,metrics]"
+	@touch $@
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) --editable ".[embedded]"

@@ -14,7 +14,7 @@ from typing import Any
 from drumline_protocol.limits import LOG_TTL_S
 
 #: keys of the cluster itself, of a partition itself, of the store and of a cache, that stay
-_STAYS = {"meta", "ctl", "workers", "coordinators", "graphs", "lease", "dead", "failed", "store", "cache"}
+_STAYS = {"meta", "ctl", "workers", "coordinators", "graphs", "assistants", "lease", "dead", "failed", "store", "cache"}
 #: streams in which an entry is something that is still to be done
 _TO_DO = {"inbox", "requests", "tasks", "queue"}
 #: what fields of a run record begin with that name a task's entry, the digest of its token

@@ -195,7 +195,7 @@ class Backend:
 def expected_key(key: str, prefix: str) -> bool:
     """Whether `keys.py` documents a key of that form."""
     p = re.escape(prefix)
-    whole = rf"{p}:(meta|ctl|workers|coordinators|graphs|tasks:.+)"
+    whole = rf"{p}:(meta|ctl|workers|coordinators|graphs|assistants|tasks:.+)"
     kinds = "requests|inbox|dead|failed|lease|open|waiting|timers|ctl|threads|queue"
     partition = rf"\{{{p}:\d+\}}:({kinds}|(run|thread|history|values|runs|log|cells|blob|tasks):.+)"
     store = rf"\{{{p}:store\}}:(next|ttl|(under|order|items|vectors):.*)"

@@ -22,12 +22,20 @@ RING_MAX = 200
 #: timers that cannot be read are left alone for this long
 LOOK_AGAIN_MS = 5_000.0
 
+#: in place of a task in the name of a timer: it is the run that is to begin
+BEGIN = "begin"
+
 _NEVER = math.inf
 
 
 def timer_member(run_id: str, task: str, attempt: int) -> str:
     """The name of a timer. A run id may hold any character, so it stands last."""
     return f"{task}:{attempt}:{run_id}"
+
+
+def begin_member(run_id: str) -> str:
+    """The name of the timer of a run that is to begin."""
+    return timer_member(run_id, BEGIN, 0)
 
 
 def timer_of(member: str) -> TimerDue | None:

@@ -60,6 +60,7 @@ from drumline_protocol.messages import (
     TaskInterrupt,
     TaskResult,
     ThreadSaves,
+    TimerDue,
     WorkersChanged,
 )
 from drumline_protocol.new_ids import new_token
@@ -264,6 +265,8 @@ class Partition(Ends):
             self._describe(message)
         elif isinstance(message, CancelRun) and self._threads.waits(message.run):
             self._leave_queue(message.run, RunCancelled(message.run, message.reason))
+        elif isinstance(message, TimerDue) and self._on_alarm(message):
+            self._stage.hear(entry, message)
         else:
             if self._apps.apart and (found := self._find(message.run)):
                 message = self._apps.as_of(found.run.shared.graph, message, entry.data)
@@ -328,7 +331,10 @@ class Partition(Ends):
             status = "cancelled" if isinstance(error, RunCancelled) else "failed"
             self._reject(run_id, request.graph, error, request, status)
             return
-        self._begin(name, program, codec, request, entry.data)
+        if request.after_ms:
+            self._put_off(name, program, request, entry.data)
+        else:
+            self._begin(name, program, codec, request, entry.data)
 
     # -- the commit ---------------------------------------------------------------------------------
 

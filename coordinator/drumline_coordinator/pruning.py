@@ -20,6 +20,7 @@ from drumline_protocol.keys import owner_of_thread
 from drumline_protocol.named import Named, names_in, names_of
 from drumline_protocol.retention import Base, Piece, Retention, kept_pieces
 from drumline_protocol.thread_rows import save_in
+from drumline_protocol.threads import ThreadHead
 from drumline_transport.broker import Commit, HistoryRow
 
 
@@ -131,6 +132,12 @@ def _stands_on(save: Checkpoint) -> Iterable[tuple[Base, int]]:
             yield Base("", how.blob), how.size
         else:
             yield Base(cell_name(split_ns(save.ns), channel), how[1]), how[3]
+
+
+def is_over(head: ThreadHead, retention: Retention, now_ms: float) -> bool:
+    """Whether a thread that has no checkpoint goes: it is too old, and its rules would spare none."""
+    seconds = None if retention.spares_latest(waits=False) else retention.seconds
+    return seconds is not None and not head.head and now_ms - head.updated_ms > seconds * 1000
 
 
 def put_cut(commit: Commit, thread: str, cut: Cut) -> None:

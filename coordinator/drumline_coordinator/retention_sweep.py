@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from drumline_coordinator.apps import Apps
+from drumline_coordinator.pruning import is_over
 from drumline_coordinator.troubles import Troubles
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
@@ -89,7 +90,7 @@ class RetentionSweep:
 
     def _look(self, p: int, thread: str, now_ms: float) -> None:
         head = head_in(self._apps.codec, thread, self._broker.load_thread(p, thread))
-        if head is None or head.status == BUSY or not head.head:
+        if head is None or head.status == BUSY:
             return
         program = self._apps.programs.get(head.graph)
         rules = retention_in(head.retention) or (None if program is None else program.retention) or self._cluster
@@ -102,6 +103,8 @@ class RetentionSweep:
 
     def _may_hold(self, p: int, head: ThreadHead, rules: Retention, now_ms: float) -> bool:
         """Whether a thread may hold what can go: a look that costs little, and is never wrong with a No."""
+        if not head.head:
+            return is_over(head, rules, now_ms)
         by_size = rules.max_checkpoints is not None or rules.max_bytes is not None
         if by_size and self._asked.get(head.id) != head.updated_ms:
             return True

@@ -315,12 +315,14 @@ class Stage:
             self.commit.fields.append((run_id, {"thread": told["thread"]}))
 
     def wait(self, started: RunStarted, thread: str) -> None:
-        """A run that waits for its thread: it has a record, and the first fact of its log."""
+        """A run that waits, for its thread ("": it is on none) or its time: it has a record, and a log of one fact."""
         self.commit.logs.extend(entries_of(started.run_id, 1, [started], self._codec))
         if self.told is not None:
             self.told.note(started.graph, [started], 0)
-        record: dict[str, FieldValue] = {"graph": started.graph, "status": "queued", "thread": thread}
+        record: dict[str, FieldValue] = {"graph": started.graph, "status": "queued"}
         record["created_ms"] = int(self._now_ms)
+        if thread:
+            record["thread"] = thread
         self.commit.fields.append((started.run_id, record))
 
     def end_waiting(self, run_id: str, graph: str, end: RunFinished) -> None:

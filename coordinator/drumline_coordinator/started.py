@@ -1,4 +1,4 @@
-"""The first fact of a run that waits for its thread. Pure."""
+"""The first fact of a run that waits, for its thread or its time. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from drumline_protocol.metadata import run_metadata
 
 
 def started_fact(graph: str, program: Program, request: RunRequest, now_ms: float, thread: str) -> RunStarted:
-    """What `Run.start` tells first, told before the run begins: so its client knows that it is accepted."""
+    """What `Run.start` tells first, told before the run begins: so its client knows that it is accepted.
+
+    `thread`: "" for a run that is on none.
+    """
     return RunStarted(
         request.run_id,
         graph,
@@ -24,6 +27,6 @@ def started_fact(graph: str, program: Program, request: RunRequest, now_ms: floa
         now_ms,
         request.subgraphs,
         request.digest,
-        configurable_shown(request.config.get("configurable") or {}, thread),
+        configurable_shown(request.config.get("configurable") or {}, thread) if thread else {},
         root_of(request),
     )

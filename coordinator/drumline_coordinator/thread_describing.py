@@ -6,9 +6,7 @@ from drumline_coordinator.thread_pruning import ThreadPruning
 from drumline_coordinator.thread_stage import put_head
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.errors import InvalidRequest, NoBroker, ThreadExists, UnknownThread
-from drumline_protocol.ids import partition_of
 from drumline_protocol.messages import DescribeThread
-from drumline_protocol.names import fault_of_name
 from drumline_protocol.thread_messages import IF_THERE
 from drumline_transport.errors import ServerError
 
@@ -31,14 +29,9 @@ class ThreadDescribing(ThreadPruning):
 
     def _note_metadata(self, message: DescribeThread) -> None:
         thread, if_there = message.thread, message.if_there
-        fault = fault_of_name(thread)
-        if fault is not None or partition_of(thread, self._loader.partitions) != self.index:
-            raise InvalidRequest(f"thread {fault or 'lives in another partition'}")
         if if_there not in IF_THERE:
             raise InvalidRequest(f"if_there is one of {', '.join(IF_THERE)}, not {if_there!r}")
-        holder = self._threads.holder(thread, self._threads.head(thread))
-        held = holder and self._find(holder)  # read first: what a run that holds it knows is written when it ends
-        head = self._threads.head(thread)
+        head, held = self._head_to_note(thread)
         if head.created_ms:
             if if_there == "refuse":
                 raise ThreadExists(thread)

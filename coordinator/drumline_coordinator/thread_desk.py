@@ -19,6 +19,9 @@ from drumline_protocol.threads import BUSY, ThreadHead
 from drumline_transport.broker import QueueRow
 from drumline_transport.cell_cache import Cache
 
+#: what stands in place of a strategy in the row of a run that sleeps until its time has come
+LATER = "later"
+
 #: what this process has read of the cells of threads
 SEEN = Cache(CACHE_BYTES_MAX)
 
@@ -45,6 +48,8 @@ class ThreadDesk:
         #: requests that wait, by their thread, and by their run
         self._waiting: dict[str, deque[QueueRow]] = {}
         self._rows: dict[str, QueueRow] = {}
+        #: requests of runs that sleep, by their run
+        self._asleep: dict[str, QueueRow] = {}
         #: what is asked of threads whose end is in a commit on its way
         self._postponed: list[PruneThread] = []
 
@@ -142,11 +147,16 @@ class ThreadDesk:
         return row
 
     def _add(self, row: QueueRow) -> None:
+        if row.strategy == LATER:
+            self._asleep[row.run_id] = row
+            return
         self._waiting.setdefault(row.thread, deque()).append(row)
         self._rows[row.run_id] = row
 
     def leaves(self, run_id: str) -> QueueRow | None:
-        """A request waits no more; None if it did not."""
+        """A request waits or sleeps no more; None if it did not."""
+        if run_id in self._asleep:
+            return self._asleep.pop(run_id)
         row = self._rows.pop(run_id, None)
         if row is not None:
             waiting = self._waiting[row.thread]
@@ -156,8 +166,12 @@ class ThreadDesk:
         return row
 
     def waits(self, run_id: str) -> bool:
-        """Whether a request waits."""
-        return run_id in self._rows
+        """Whether a request waits or sleeps."""
+        return run_id in self._rows or run_id in self._asleep
+
+    def asleep(self, run_id: str) -> QueueRow | None:
+        """The request of a run that sleeps; None if it does not."""
+        return self._asleep.get(run_id)
 
     def next_on(self, thread: str) -> QueueRow | None:
         """The request that is next on a thread."""
@@ -165,8 +179,8 @@ class ThreadDesk:
         return waiting[0] if waiting else None
 
     def waiting_on(self, thread: str) -> list[QueueRow]:
-        """All that wait for a thread."""
-        return list(self._waiting.get(thread, ()))
+        """All that wait for a thread, and behind them those that sleep and will."""
+        return [*self._waiting.get(thread, ()), *(row for row in self._asleep.values() if row.thread == thread)]
 
     def due(self) -> Iterator[QueueRow]:
         """The requests that may begin now: one for each thread that is free and settled."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 
-from drumline_coordinator.pruning import cut_of, put_cut, runs_before
+from drumline_coordinator.later import LaterRuns
+from drumline_coordinator.pruning import cut_of, is_over, put_cut, runs_before
 from drumline_coordinator.thread_loading import rows_of_thread
-from drumline_coordinator.thread_requests import ThreadRequests
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.errors import InvalidRequest, NoBroker, ThreadBusy, UnknownThread
+from drumline_protocol.ids import partition_of
 from drumline_protocol.messages import NO_ANSWER, DeleteThread, PruneThread
+from drumline_protocol.names import fault_of_name
 from drumline_protocol.retention import Retention, retention_in
 from drumline_protocol.threads import FAILED, PAUSED, ThreadHead, changed_fields
 from drumline_transport.errors import ServerError
@@ -22,7 +24,15 @@ from drumline_transport.errors import ServerError
 log = logging.getLogger("drumline.coordinator")
 
 
-class ThreadPruning(ThreadRequests):
+def _retention_in(message: PruneThread) -> Retention | None:
+    """The rules that a message brings. InvalidRequest."""
+    try:
+        return retention_in(message.retention)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
+
+
+class ThreadPruning(LaterRuns):
     """A part of `Partition`."""
 
     #: what holds for threads whose graph says nothing
@@ -40,7 +50,9 @@ class ThreadPruning(ThreadRequests):
         if message.run != NO_ANSWER and self._runs.is_known(message.run, self.answered):
             return
         try:
-            if self._threads.is_settled(message.thread):
+            if message.own:
+                self._own(message)
+            elif self._threads.is_settled(message.thread):
                 self._prune(message)
             else:
                 self._threads.postpone(message)
@@ -56,32 +68,39 @@ class ThreadPruning(ThreadRequests):
     def _prune(self, message: PruneThread) -> None:
         thread = message.thread
         head = self._free_head(thread)
-        waiting = self._threads.next_on(thread)
-        if waiting is not None:
+        for waiting in self._threads.waiting_on(thread):
             raise ThreadBusy(thread, waiting.run_id)
-        try:
-            given = retention_in(message.retention)
-        except ValueError as error:
-            raise InvalidRequest(str(error)) from None
-        if message.own:
-            self._own(head, given)
-            self._confirm(message.run, head.graph, thread)
-            return
-        retention = given or self._holds_for(head)
+        retention = _retention_in(message) or self._holds_for(head)
         goes = False
         if retention is not None and retention.is_bounded and head.head:
             goes = not self._cut(head, retention)
+        elif retention is not None and head.created_ms:
+            goes = is_over(head, retention, self._now_ms)
         if goes:
             self._delete_thread(DeleteThread(message.run, thread))
         elif message.run != NO_ANSWER:
             self._confirm(message.run, head.graph, thread)
 
-    def _own(self, head: ThreadHead, given: Retention | None) -> None:
-        if not head.head:
+    def _own(self, message: PruneThread) -> None:
+        """The rules of a thread from now on, also of one that a run holds."""
+        given = _retention_in(message)
+        head, held = self._head_to_note(message.thread)
+        if not head.created_ms:
             raise UnknownThread(head.id)
         head.retention = {} if given is None else given.as_dict()
         self._stage.commit.threads.append((head.id, head.updated_ms, changed_fields(self._codec, head)))
-        self._threads.changes(head, self.number + 1)
+        if not held:
+            self._threads.changes(head, self.number + 1)
+        self._confirm(message.run, head.graph, message.thread)
+
+    def _head_to_note(self, thread: str) -> tuple[ThreadHead, bool]:
+        """The head of a thread of which something is to be noted, and whether a run holds it. InvalidRequest."""
+        fault = fault_of_name(thread)
+        if fault is not None or partition_of(thread, self._loader.partitions) != self.index:
+            raise InvalidRequest(f"thread {fault or 'lives in another partition'}")
+        holder = self._threads.holder(thread, self._threads.head(thread))
+        held = holder and self._find(holder)  # read first: what a run that holds it knows is written when it ends
+        return self._threads.head(thread), bool(held)
 
     def _holds_for(self, head: ThreadHead) -> Retention | None:
         """The rules of the thread, else of its graph, else of the cluster. InvalidRequest for rules that are none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from drumline_coordinator.alarms import begin_member
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.beginning import begin_run
 from drumline_coordinator.effects import Effects
@@ -21,7 +22,7 @@ from drumline_coordinator.outside import keep_large
 from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, root_of, thread_of_request
-from drumline_coordinator.thread_desk import SEEN, ThreadDesk
+from drumline_coordinator.thread_desk import LATER, SEEN, ThreadDesk
 from drumline_coordinator.thread_loading import answers_kept, place_of_run
 from drumline_coordinator.thread_stage import put_head, put_rows, rows_of
 from drumline_graph.errors import DrumlineError, UnknownInterruptError
@@ -242,29 +243,36 @@ class ThreadRequests:
         return begun
 
     def _begin_row(self, row: QueueRow) -> None:
+        self._open(*self._request_of(row), self._threads.head(row.thread), row)
+
+    def _request_of(self, row: QueueRow) -> tuple[str, Program, Codec, RunRequest]:
+        """What `_open` needs of a request that has waited. DrumlineError if it cannot begin any more."""
         request = wire.decode(self._codec, row.data)
-        if not isinstance(request, RunRequest) or thread_of_request(request) != row.thread:
+        if not isinstance(request, RunRequest) or (thread_of_request(request) or "") != row.thread:
             raise DecodeError("what waits for a thread is no request of a run on it", len(row.data))
         name = self._apps.served_name(request.graph, request.fingerprint)
         program, codec = self._apps.find(name), self._apps.codec_of(name)
         request = self._apps.as_of(name, request, row.data)
         request.graph, request.input = name, unbox(request.input)
-        self._open(name, program, codec, request, self._threads.head(row.thread), row)
+        return name, program, codec, request
 
     def _end_row(self, row: QueueRow, error: BaseException) -> None:
         """A run that has waited ends without having begun."""
         status = "cancelled" if isinstance(error, RunCancelled) else "failed"
         graph = self._loader.load_run(self.index, row.run_id).get("graph", b"").decode("utf-8", "replace")
         self._stage.end_waiting(row.run_id, graph, RunFinished(status, error, self._now_ms))
-        self._stage.commit.thread_runs.append((row.thread, row.run_id, int(self._now_ms)))
+        if row.thread:
+            self._stage.commit.thread_runs.append((row.thread, row.run_id, int(self._now_ms)))
         self._runs.forget(row.run_id, self.number + 1)
 
     def _leave_queue(self, run_id: str, error: BaseException | None) -> bool:
-        """Whether a run waited. It waits no more; with `error` its log says why."""
+        """Whether a run waited or slept. It does no more; with `error` its log says why."""
         row = self._threads.leaves(run_id)
         if row is None:
             return False
         self._stage.commit.unqueued.append(row.id)
+        if row.strategy == LATER:
+            self._stage.commit.timers_done.append(begin_member(run_id))
         if error is not None:
             self._end_row(row, error)
         return True

@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from drumline.metrics.of_gateway import GatewayCounts
+from drumline_gateway import kept_assistants
 from drumline_gateway.auth import Guard, Identity, matches, stamp, visible
 from drumline_gateway.bodies import Fields, checked_id
+from drumline_gateway.errors import unknown
 from drumline_gateway.json_values import dumps
 from drumline_gateway.served import Served
 from drumline_gateway.service import Row, Service
@@ -91,11 +93,22 @@ class Ask:
             raise UnknownRun(run_id)
         return row, None
 
-    async def assistant(self, action: str = "read") -> str:
-        """The graph of the assistant in the path. HttpError 404."""
-        given = self.request.path_params["assistant_id"]
-        await self.allow("assistants", action, {"assistant_id": given})
-        return await self.served.graph_name(given)
+    async def assistant(self, given: str = "", action: str = "read", **value: Any) -> tuple[Row, bytes | None]:
+        """An assistant, by default that in the path, if the caller may do that with it; and what is kept of it (None:
+        it is a graph's own, and every caller's). HttpError 404 if not, or if it is not there.
+        """
+        given = given or self.request.path_params["assistant_id"]
+        await self.allow("assistants", action, {"assistant_id": given, **value})
+        for anew in (False, True):
+            graph = await self.served.graph_of(given, anew=anew)
+            if graph is not None:
+                return self.served.assistant(graph), None
+            data = None if anew else await self.service.assistant(given)
+            if data is not None:
+                row = kept_assistants.shown(kept_assistants.read(data))
+                if self.sees(row["metadata"]):
+                    return row, data
+        raise unknown("assistant", given)
 
     def graph(self, name: str) -> Any:
         """A graph that this process holds. HttpError 501 if it does not."""

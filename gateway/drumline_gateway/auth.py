@@ -48,8 +48,8 @@ Authenticate = Callable[[Request], Any]
 #: `(identity, action, resource) -> filter | bool | None`, sync or async
 Authorize = Callable[[Identity, str, str], Any]
 
-#: what belongs to a caller; assistants are the graphs, which all callers have
-_OWNED = frozenset(("threads", "crons"))
+#: what belongs to a caller; of assistants, those that callers have made: the graphs' own all callers have
+_OWNED = frozenset(("threads", "crons", "assistants"))
 _NAME = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}")
 _KEY_LENGTH_MIN = 8
 

@@ -13,6 +13,7 @@ from drumline.cluster.thread_runs import summary
 from drumline_gateway.service import Item, Row, RunItems, Start, Wanted
 from drumline_gateway.watching import Watching
 from drumline_protocol.errors import ClusterError, InvalidRequest, ThreadBusy, UnknownGraph, UnknownRun
+from drumline_protocol.retention import Retention
 
 #: errors with which a run is refused before it has begun
 _REFUSALS = (ThreadBusy, InvalidRequest, UnknownGraph)
@@ -79,6 +80,9 @@ class ClusterService:
     async def prune(self, threads: Sequence[str], strategy: Literal["keep_latest", "delete"]) -> None:
         await self._cluster.threads.aprune(threads, strategy=strategy)
 
+    async def keep(self, thread: str, rules: Retention) -> None:
+        await self._cluster.threads.aretain(thread, rules)
+
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
         row = await self.thread(thread)
         if row["status"] == "busy":  # else it would wait for the run; one that begins just now, it waits for
@@ -101,6 +105,7 @@ class ClusterService:
             interrupt_before=start.stops_before,
             interrupt_after=start.stops_after,
             multitask_strategy=start.strategy if start.thread is not None else None,  # type: ignore[arg-type]
+            after_seconds=start.after_seconds,
         )
         row = await self.run(run_id, start.thread)
         if row["status"] == "failed":
@@ -132,6 +137,15 @@ class ClusterService:
 
     async def delete_run(self, run_id: str, thread: str | None) -> None:
         await self._cluster.adelete(run_id, thread_id=thread)
+
+    async def assistants(self) -> dict[str, bytes]:
+        return await asyncio.to_thread(lambda: self._cluster.link.broker().assistants())
+
+    async def assistant(self, assistant: str) -> bytes | None:
+        return await asyncio.to_thread(lambda: self._cluster.link.broker().assistant(assistant))
+
+    async def swap_assistant(self, assistant: str, was: bytes | None, data: bytes | None) -> bool:
+        return await asyncio.to_thread(lambda: self._cluster.link.broker().swap_assistant(assistant, was, data))
 
     async def overview(self, runs_max: int) -> Row:
         return await asyncio.to_thread(self._overview, runs_max)

@@ -29,6 +29,8 @@ class EmbeddedRuns:
         self._runs: dict[str, EmbeddedRun] = {}
         self._holders: dict[str, EmbeddedRun] = {}
         self._waiting: dict[str, deque[EmbeddedRun]] = {}
+        #: what wakes the runs that are to begin later
+        self._asleep: dict[str, asyncio.TimerHandle] = {}
 
     def get(self, run_id: str, thread: str | None) -> EmbeddedRun:
         """A run of a thread. UnknownRun."""
@@ -72,25 +74,47 @@ class EmbeddedRuns:
         return self._holders.get(thread)
 
     def begin(self, start: Start) -> EmbeddedRun:
-        """Begin a run, or let it wait for its thread. ThreadBusy, RunIdTaken."""
-        thread = start.thread
-        holder = None if thread is None else self._holders.get(thread)
-        if holder is not None and start.strategy == "reject":
-            raise ThreadBusy(str(thread), holder.id)
+        """Begin a run, or let it wait for its thread or its time. ThreadBusy, RunIdTaken."""
+        if not start.after_seconds:
+            self._check_free(start)
         run = EmbeddedRun(str(start.config.get("run_id") or new_run_id(None)), start)
         if run.id in self._runs:
             raise RunIdTaken(run.id, start.graph, self._runs[run.id].start.graph, ["request"])
         self._runs[run.id] = run
         self._forget_old()
+        if start.after_seconds:
+            loop = asyncio.get_running_loop()
+            self._asleep[run.id] = loop.call_later(start.after_seconds, self._wake, run)
+        else:
+            self._place(run)
+        return run
+
+    def _check_free(self, start: Start) -> None:
+        holder = None if start.thread is None else self._holders.get(start.thread)
+        if holder is not None and start.strategy == "reject":
+            raise ThreadBusy(str(start.thread), holder.id)
+
+    def _wake(self, run: EmbeddedRun) -> None:
+        """The time of a run has come."""
+        del self._asleep[run.id]
+        try:
+            self._check_free(run.start)
+        except ThreadBusy as error:
+            run.end("failed", error)
+        else:
+            self._place(run)
+
+    def _place(self, run: EmbeddedRun) -> None:
+        thread, strategy = run.start.thread, run.start.strategy
+        holder = None if thread is None else self._holders.get(thread)
         if thread is None or holder is None:
             self._go(run)
-            return run
+            return
         self._waiting.setdefault(thread, deque()).append(run)
-        if start.strategy == "interrupt":
+        if strategy == "interrupt":
             holder.control.request_drain(f"run {run.id} on its thread interrupted it")
-        elif start.strategy == "rollback":
+        elif strategy == "rollback":
             self.stop(holder, f"run {run.id} on its thread rolled it back", takes_back=True)
-        return run
 
     def stop(self, run: EmbeddedRun, reason: str, *, takes_back: bool = False) -> None:
         """End a run, if it has not ended: one that waits at once, another one soon."""
@@ -101,7 +125,10 @@ class EmbeddedRuns:
             # not at once: a task that is cancelled before its first step takes none, and would never end its run
             asyncio.get_running_loop().call_soon(run.task.cancel)
             return
-        self._waiting[str(run.start.thread)].remove(run)
+        if run.id in self._asleep:
+            self._asleep.pop(run.id).cancel()
+        else:
+            self._waiting[str(run.start.thread)].remove(run)
         run.end("cancelled", RunCancelled(run.id, reason))
 
     def forget(self, run: EmbeddedRun) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +16,17 @@ from drumline.store.sqlite import SqliteStore
 from drumline.threads.book import ThreadBook
 from drumline.views import MODES
 from drumline.views.shapes import FACTS
+from drumline_gateway.assistant_book import AssistantBook
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
+from drumline_gateway.lifetimes import SWEEP_S, Lifetimes
 from drumline_gateway.service import Row, RunItems, Start, Wanted
 from drumline_graph.errors import GraphDrained
 from drumline_graph.program import Program
-from drumline_protocol.errors import RunCancelled, ThreadBusy, UnknownGraph
+from drumline_protocol.errors import RunCancelled, ThreadBusy, UnknownGraph, UnknownThread
+from drumline_protocol.retention import Retention
+
+log = logging.getLogger("drumline.gateway")
 
 #: the file of threads in a folder, and that of the store
 THREADS, STORE = "threads.db", "store.db"
@@ -51,8 +57,11 @@ class EmbeddedService:
         self._saver = AsyncSqliteSaver(self._connection)
         await self._saver.setup()
         self._book = ThreadBook(place[THREADS])
+        self._assistants = AssistantBook(place[THREADS])
         self._store = SqliteStore(place[STORE])
+        self._lifetimes = Lifetimes(place[THREADS])
         await asyncio.to_thread(self._book.fail_what_was_open)
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep_now_and_again())
         self.graphs = {name: self._compiled(program, self._saver) for name, program in self._programs.items()}
         self._stateless = {name: self._compiled(program, None) for name, program in self._programs.items()}
 
@@ -64,9 +73,13 @@ class EmbeddedService:
 
     async def aclose(self) -> None:
         """End the runs and close the files."""
+        self._sweeper.cancel()
+        await asyncio.wait([self._sweeper])
         await self._runs.close()
         await asyncio.to_thread(self._connection.close)
         self._book.close()
+        self._assistants.close()
+        self._lifetimes.close()
 
     async def names(self) -> Sequence[str]:
         return sorted(self._programs)
@@ -101,6 +114,7 @@ class EmbeddedService:
             await run.over()
             self._runs.forget(run)
         await self._saver.adelete_thread(thread)
+        await asyncio.to_thread(self._lifetimes.forget, thread)
         await asyncio.to_thread(self._book.delete, thread)
 
     async def copy_thread(self, thread: str, to: str, metadata: Mapping[str, Any]) -> Row:
@@ -117,6 +131,29 @@ class EmbeddedService:
             else:
                 self._check_free(thread)
                 await self._saver.aprune([thread], strategy=strategy)
+
+    async def keep(self, thread: str, rules: Retention) -> None:
+        await self.thread(thread)
+        await asyncio.to_thread(self._lifetimes.put, thread, rules)
+
+    async def sweep(self, now_ms: int) -> None:
+        """Let go of what the rules of threads let go: those that have not changed for so long."""
+        for thread, rules in (await asyncio.to_thread(self._lifetimes.all)).items():
+            try:
+                row = await self.thread(thread)
+            except UnknownThread:  # it was deleted just now
+                continue
+            is_old = rules.seconds is not None and now_ms - row["updated_ms"] > rules.seconds * 1000
+            if is_old and all(run.ended for run in self._runs.of_thread(thread)):
+                await self.prune([thread], "keep_latest" if rules.spares_latest(waits=False) else "delete")
+
+    async def _sweep_now_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                await self.sweep(_now_ms())
+            except Exception:
+                log.exception("threads whose time is over cannot be deleted")
 
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
         self._check_free(thread)
@@ -161,6 +198,15 @@ class EmbeddedService:
         self._runs.stop(run, "it is deleted")
         await run.over()
         self._runs.forget(run)
+
+    async def assistants(self) -> dict[str, bytes]:
+        return await asyncio.to_thread(self._assistants.all)
+
+    async def assistant(self, assistant: str) -> bytes | None:
+        return await asyncio.to_thread(self._assistants.get, assistant)
+
+    async def swap_assistant(self, assistant: str, was: bytes | None, data: bytes | None) -> bool:
+        return await asyncio.to_thread(self._assistants.swap, assistant, was, data)
 
     async def overview(self, runs_max: int) -> Row:
         return self._runs.overview(runs_max)

@@ -11,14 +11,18 @@ from starlette.responses import Response
 from drumline_gateway import shapes
 from drumline_gateway.ask import Ask
 from drumline_gateway.bodies import ROWS_MAX, Fields, checked_id, new_thread_id
-from drumline_gateway.errors import unbuilt
+from drumline_gateway.errors import bad, unbuilt
 from drumline_gateway.json_values import plain
 from drumline_gateway.places import snapshot_of
 from drumline_gateway.service import Row
-from drumline_protocol.errors import UnknownThread
+from drumline_gateway.supersteps import Steps, steps_in
+from drumline_protocol.errors import ThreadExists, UnknownThread
+from drumline_protocol.retention import Retention
 
 #: threads that one search looks at, at most
 SEARCHED_MAX = 10_000
+#: minutes that a thread may be kept: a thousand years
+TTL_MINUTES_MAX = 526_000_000
 #: keys of a shown thread that its newest state tells
 _OF_STATE = frozenset({"values", "interrupts", "error"})
 _SORTED = {"thread_id": "thread_id", "status": "status", "created_at": "created_ms", "updated_at": "updated_ms"}
@@ -28,8 +32,6 @@ _STATUS = {theirs: ours for ours, theirs in shapes.THREAD_STATUS.items()}
 async def create(ask: Ask) -> Response:
     """Make a thread; one that is there is refused (409), or is as good (`if_exists: do_nothing`)."""
     fields = ask.fields
-    if fields.all.get("supersteps"):
-        raise unbuilt("supersteps", "Make the thread, and POST its states.")
     given = fields.text("thread_id")
     thread = checked_id("thread", given) if given else new_thread_id()
     if_exists = fields.choice("if_exists", ("raise", "do_nothing"), "raise")
@@ -37,11 +39,32 @@ async def create(ask: Ask) -> Response:
         "threads", "create", {"thread_id": thread, "metadata": fields.dict("metadata"), "if_exists": if_exists}
     )
     metadata = ask.stamped(asked.get("metadata") or {})
-    row = await ask.service.make_thread(thread, metadata, refuse=if_exists == "raise")
+    steps, rules = await steps_in(ask, fields, metadata), _rules(fields)
+    try:
+        row = await ask.service.make_thread(thread, metadata, refuse=steps is not None or if_exists == "raise")
+    except ThreadExists:
+        if if_exists == "raise":
+            raise
+        row, steps = await ask.service.thread(thread), None
     if not ask.sees(row["metadata"]):
         raise UnknownThread(thread)
-    _ignore_ttl(ask, fields)
+    if steps is not None:
+        row = await _filled(ask, row, steps)
+    if rules is not None:
+        await ask.service.keep(thread, rules)
     return ask.answer(await _shown(ask, row))
+
+
+async def _filled(ask: Ask, row: Row, steps: Steps) -> Row:
+    """A thread that was just made, with the history that its client gave; none at all if that cannot be."""
+    thread = row["thread_id"]
+    config = {"configurable": {"thread_id": thread}, "metadata": ask.stamped({"graph_id": steps.graph})}
+    try:
+        await ask.service.update(steps.graph, thread, config, steps.updates)
+    except BaseException:
+        await ask.service.delete_thread(thread)
+        raise
+    return await ask.service.thread(thread)
 
 
 async def get(ask: Ask) -> Response:
@@ -50,11 +73,13 @@ async def get(ask: Ask) -> Response:
 
 
 async def patch(ask: Ask) -> Response:
-    """Add to the metadata of a thread."""
+    """Add to the metadata of a thread, or say how long it is kept."""
     fields = ask.fields
+    rules = _rules(fields)
     row = await ask.thread("update", metadata=fields.dict("metadata"))
     row = await ask.service.note(row["thread_id"], ask.stamped(fields.dict("metadata")))
-    _ignore_ttl(ask, fields)
+    if rules is not None:
+        await ask.service.keep(row["thread_id"], rules)
     if ask.request.headers.get("prefer", "").replace(" ", "") == "return=minimal":
         return ask.nothing()
     return ask.answer(await _shown(ask, row))
@@ -162,6 +187,13 @@ async def _shown(ask: Ask, row: Row, *, needs_state: bool = True) -> Row:
     return shapes.thread(row, ask.shown(row["metadata"]), state)
 
 
-def _ignore_ttl(ask: Ask, fields: Fields) -> None:
-    if fields.all.get("ttl") is not None:
-        ask.headers["Drumline-Ignored"] = "ttl"
+def _rules(fields: Fields) -> Retention | None:
+    """The `ttl` of a body: minutes, or these and a strategy. HttpError 422."""
+    given = fields.all.get("ttl")
+    if given is None:
+        return None
+    asked = Fields(given if isinstance(given, dict) else {"ttl": given}, "ttl")
+    minutes, strategy = asked.all.get("ttl"), asked.choice("strategy", ("delete", "keep_latest"), "delete")
+    if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not 0 < minutes < TTL_MINUTES_MAX:
+        raise bad("ttl must be a number of minutes, more than 0.")
+    return Retention(max_age=minutes * 60, keep="none" if strategy == "delete" else "latest")

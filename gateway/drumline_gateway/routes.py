@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drumline_gateway import of_assistants, of_page, of_runs, of_server, of_states, of_store, of_threads
-from drumline_gateway.route import NO, PARTIAL
+from drumline_gateway.route import FULL, PARTIAL
 from drumline_gateway.route import Row as Row
 
 _T, _R = "/threads/{thread_id}", "/threads/{thread_id}/runs/{run_id}"
@@ -25,18 +25,18 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", _A + "/schemas", of_assistants.schemas, "CP"),
     Row("GET", _A + "/subgraphs", of_assistants.subgraphs, "P"),
     Row("GET", _A + "/subgraphs/{namespace}", of_assistants.subgraphs, "P"),
-    Row("POST", _A + "/versions", of_assistants.versions, "P", PARTIAL, "each assistant has one version"),
-    Row("POST", _A + "/latest", of_assistants.set_latest, "P", PARTIAL, "each assistant has one version"),
-    Row("POST", "/assistants", of_assistants.unwritable, "P", NO),
-    Row("PATCH", _A, of_assistants.unwritable, "P", NO),
-    Row("DELETE", _A, of_assistants.unwritable, "P", NO),
+    Row("POST", _A + "/versions", of_assistants.versions, "P"),
+    Row("POST", _A + "/latest", of_assistants.set_latest, "P"),
+    Row("POST", "/assistants", of_assistants.create, "P"),
+    Row("PATCH", _A, of_assistants.patch, "P", FULL, "not of a graph's own"),
+    Row("DELETE", _A, of_assistants.delete, "P", FULL, "not of a graph's own"),
     # threads
-    Row("POST", "/threads", of_threads.create, "JADUCP", PARTIAL, "no supersteps; ttl has no effect"),
+    Row("POST", "/threads", of_threads.create, "JADUCP"),
     Row("POST", "/threads/search", of_threads.search, "ADP", PARTIAL, "no extract"),
     Row("POST", "/threads/count", of_threads.count, "P"),
     Row("POST", "/threads/prune", of_threads.prune, "P"),
     Row("GET", _T, of_threads.get, "CP"),
-    Row("PATCH", _T, of_threads.patch, "CP", PARTIAL, "ttl has no effect"),
+    Row("PATCH", _T, of_threads.patch, "CP"),
     Row("DELETE", _T, of_threads.delete, "P"),
     Row("POST", _T + "/copy", of_threads.copy, "P"),
     Row("GET", _T + "/state", of_states.get, "JUCRP"),

@@ -8,10 +8,11 @@ from typing import Any
 
 from drumline_gateway.auth import refuse_reserved
 from drumline_gateway.bodies import Fields
-from drumline_gateway.errors import HttpError, bad, unbuilt
+from drumline_gateway.errors import HttpError, bad
 from drumline_gateway.json_input import read_state
 from drumline_graph.constants import END
 from drumline_graph.types import Command, Send
+from drumline_protocol.requests import after_ms_of
 from drumline_protocol.threads import STRATEGIES
 
 #: read by a feature that LangSmith has and nobody else; or without effect on runs that are kept as a log
@@ -40,6 +41,7 @@ class RunBody:
     gives_up: bool = False
     cancels: bool = False
     durability: str | None = None
+    after_seconds: float = 0
     #: keys that are accepted without effect
     ignored: list[str] = field(default_factory=list)
 
@@ -59,8 +61,6 @@ def read_run_body(given: Any, graph: Any, ignored: Collection[str]) -> RunBody:
     will run. Unknown keys are passed over.
     """
     fields = Fields(given)
-    if fields.all.get("after_seconds"):
-        raise unbuilt("after_seconds")
     body = RunBody(
         subgraphs=fields.flag("stream_subgraphs"),
         metadata=dict(fields.dict("metadata")),
@@ -70,6 +70,7 @@ def read_run_body(given: Any, graph: Any, ignored: Collection[str]) -> RunBody:
         makes_thread=fields.choice("if_not_exists", ("create", "reject"), "reject") == "create",
         cancels=fields.choice("on_disconnect", ("cancel", "continue"), "continue") == "cancel",
         durability=_durability(fields),
+        after_seconds=_after(fields),
         ignored=[key for key in _WITHOUT_EFFECT if fields.all.get(key)],
     )
     if body.durability and "durability" in ignored:
@@ -88,6 +89,15 @@ def _stops(fields: Fields, key: str, graph: Any) -> Any:
     if graph is not None and strange:
         raise bad(f"{key} names {strange[0]!r}, and graph {graph.name!r} has no such node.")
     return names
+
+
+def _after(fields: Fields) -> float:
+    given = fields.all.get("after_seconds")
+    try:
+        after_ms_of(given or 0)
+    except ValueError as error:
+        raise bad(f"{error}.") from None
+    return given or 0
 
 
 def _durability(fields: Fields) -> str | None:
@@ -142,15 +152,21 @@ def _read_input(fields: Fields, body: RunBody, graph: Any) -> None:
         return
     if given not in (None, {}):
         raise bad("input and command are given both: a command goes on with what is there, and takes no input.")
-    asked = Fields(fields.dict("command"), "command")
-    update, goto = asked.all.get("update"), asked.all.get("goto")
-    if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):
-        raise bad("command names none of update, resume and goto.")
-    if goto in (END, [END]) and update is None and asked.all.get("resume") is None:
+    asked = fields.dict("command")
+    if asked.get("goto") in (END, [END]) and asked.get("update") is None and asked.get("resume") is None:
         body.gives_up = True
         return
-    body.input = Command(
-        update=None if update is None else _read(_state_schema(graph), update, "command.update"),
+    body.input = command_in(asked, graph, "command")
+
+
+def command_in(given: dict[str, Any], graph: Any, where: str) -> Command[Any]:
+    """A command as a client writes it. HttpError 422."""
+    asked = Fields(given, where)
+    update, goto = asked.all.get("update"), asked.all.get("goto")
+    if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):
+        raise bad(f"{where} names none of update, resume and goto.")
+    return Command(
+        update=None if update is None else _read(_state_schema(graph), update, f"{where}.update"),
         resume=asked.all.get("resume"),
         goto=() if goto is None else [_goto(part) for part in (goto if isinstance(goto, list) else [goto])],
     )

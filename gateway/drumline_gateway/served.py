@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from drumline_gateway.errors import HttpError, unknown
-from drumline_gateway.service import Service
-from drumline_gateway.shapes import assistant_id_of
+from drumline_gateway import shapes
+from drumline_gateway.errors import HttpError
+from drumline_gateway.service import Row, Service
 
 #: for how long the names of the graphs are taken as they were, unless somebody asks for another one
 _NAMES_S = 2.0
@@ -33,13 +33,17 @@ class Served:
             self._names, self._asked = list(await self._service.names()), now
         return self._names
 
-    async def graph_name(self, assistant: str) -> str:
-        """The graph that an assistant's id or a graph's name means. HttpError 404."""
-        for anew in (False, True):
-            for name in await self.names(anew=anew):
-                if assistant in (name, assistant_id_of(name)):
-                    return name
-        raise unknown("assistant", assistant)
+    async def graph_of(self, assistant: str, *, anew: bool = False) -> str | None:
+        """The graph whose own assistant this is, by its id or the graph's name; None if it is no graph's own."""
+        for name in await self.names(anew=anew):
+            if assistant in (name, shapes.assistant_id_of(name)):
+                return name
+        return None
+
+    def assistant(self, name: str) -> Row:
+        """The assistant that a graph has by itself."""
+        described = getattr(getattr(self.get(name), "builder", None), "description", None)
+        return shapes.assistant(name, described if isinstance(described, str) else None, self.since_ms)
 
     def held(self, name: str) -> Any:
         """A graph that this process holds. HttpError 501 for one that only coordinators and workers have."""

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from drumline_protocol.retention import Retention
+
 #: what is known of a thread or a run, by the names that `Cluster.threads.get` and `Cluster.status` use
 Row = dict[str, Any]
 
@@ -60,6 +62,8 @@ class Start:
     stops_after: Any = None
     strategy: str = "enqueue"
     durability: str | None = None
+    #: how long after it was accepted it begins
+    after_seconds: float = 0
 
 
 class Service(Protocol):
@@ -119,6 +123,10 @@ class Service(Protocol):
         """Keep the newest checkpoint of each of these, or nothing. ThreadBusy."""
         ...
 
+    async def keep(self, thread: str, rules: Retention) -> None:
+        """A thread is kept by these rules from now on. UnknownThread."""
+        ...
+
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
         """Change the state of a thread by supersteps of `StateUpdate`s; the last checkpoint's config. ThreadBusy."""
         ...
@@ -156,6 +164,23 @@ class Service(Protocol):
     async def overview(self, runs_max: int) -> Row:
         """How everything stands, for all callers alike: what `drumline.cli.survey.survey` tells, and of each run its
         `thread_id` (None: it is on none)."""
+        ...
+
+    # -- assistants that clients have made: opaque here, and never empty ------------------------------
+
+    async def assistants(self) -> dict[str, bytes]:
+        """All of them, by their ids."""
+        ...
+
+    async def assistant(self, assistant: str) -> bytes | None:
+        """One of them; None: there is none of that id."""
+        ...
+
+    async def swap_assistant(self, assistant: str, was: bytes | None, data: bytes | None) -> bool:
+        """Put `data` (None: nothing) in the place of `was` (None: nothing); False if something else is there.
+
+        ValueError if there are too many.
+        """
         ...
 
     # -- the store ------------------------------------------------------------------------------------

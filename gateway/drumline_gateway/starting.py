@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from drumline_gateway.ask import Ask
 from drumline_gateway.auth import refuse_reserved
 from drumline_gateway.bodies import Fields
+from drumline_gateway.kept_assistants import run_body_with
 from drumline_gateway.run_body import RunBody, assistant_in, read_run_body
 from drumline_gateway.service import Start
 from drumline_gateway.shapes import assistant_id_of
@@ -41,12 +42,12 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
     fields = Fields(given)
     refuse_reserved(Fields(fields.dict("config"), "config").dict("configurable"))
     modes_in(fields.all.get("stream_mode"))
-    graph = await ask.served.graph_name(assistant_in(given))
+    graph, assistant, given = await _of_assistant(ask, given)
     body = read_run_body(given, ask.served.get(graph), ask.service.ignored)
     thread = ask.id_of("thread") if "thread_id" in ask.request.path_params else None
     asked: dict[str, Any] = {
         "thread_id": thread,
-        "assistant_id": assistant_id_of(graph),
+        "assistant_id": assistant,
         "metadata": body.metadata,
         "kwargs": {"input": fields.all.get("input"), "command": fields.all.get("command")},
         "multitask_strategy": body.strategy,
@@ -57,7 +58,7 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
     if thread is not None:
         await _reach(ask, thread, makes=body.makes_thread)
     ask.filter = mine
-    metadata = {**(asked.get("metadata") or {}), "graph_id": graph, "assistant_id": assistant_id_of(graph)}
+    metadata = {**(asked.get("metadata") or {}), "graph_id": graph, "assistant_id": assistant}
     body.config["metadata"] = ask.stamped(metadata)
     if body.gives_up and thread is not None:
         ask.graph(graph)  # that it is held is needed for this
@@ -76,6 +77,7 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
             body.stops_after,
             body.strategy,
             body.durability,
+            body.after_seconds,
         )
     )
     if body.ignored:
@@ -87,6 +89,16 @@ def _trace(headers: Headers) -> TraceContext:
     """The trace that the request is part of; one that names several is part of none."""
     parents, states = headers.getlist("traceparent"), headers.getlist("tracestate")
     return checked(parents[0].strip(), ",".join(states)) if len(parents) == 1 else NO_TRACE
+
+
+async def _of_assistant(ask: Ask, given: Any) -> tuple[str, str, Any]:
+    """The graph and the id of the assistant in a body, and the body with what that assistant says. HttpError 404."""
+    named = assistant_in(given)
+    graph = await ask.served.graph_of(named)
+    if graph is not None:
+        return graph, assistant_id_of(graph), given
+    row, data = await ask.assistant(named)
+    return row["graph_id"], row["assistant_id"], given if data is None else run_body_with(given, row)
 
 
 async def _reach(ask: Ask, thread: str, *, makes: bool) -> None:

@@ -9,6 +9,7 @@ drumline:ctl                   stream  what every worker must hear             t
 drumline:workers               hash    worker id: pools, graphs, heartbeat     until it leaves
 drumline:coordinators          hash    id: partitions, heartbeat               until it leaves
 drumline:graphs                hash    graph name: fingerprints held           for ever
+drumline:assistants            hash    id: assistant that a client has made    member: until deleted
 {drumline:3}:requests          stream  what clients ask                        until committed
 {drumline:3}:inbox             stream  what workers and keepers say            until committed
 {drumline:3}:dead              stream  entries set aside, with the reason      the newest few
@@ -119,6 +120,10 @@ class Keys:
     def graphs(self) -> str:
         """Graphs that workers hold."""
         return f"{self.prefix}:graphs"
+
+    def assistants(self) -> str:
+        """Assistants that clients of gateways have made."""
+        return f"{self.prefix}:assistants"
 
     def store(self) -> str:
         """What every key of the cluster's store begins with: they lie in one slot. `store.lua` makes their names."""

@@ -253,6 +253,18 @@ PUT_BYTES_MAX = 8 * 1024 * 1024
 #: What a worker keeps of the large values that it has seen (a setting). Values that were read lately stay.
 CACHE_BYTES_MAX = 64 * 1024 * 1024
 
+#: How long after it was accepted a run may begin.
+AFTER_MS_MAX = 366 * 86_400_000
+
+#: Assistants that clients of gateways may make. A search looks at all of them.
+ASSISTANTS_MAX = 10_000
+
+#: Versions of one assistant that are kept; the oldest go.
+ASSISTANT_VERSIONS_MAX = 100
+
+#: What is kept of one assistant, with all its versions, as JSON.
+ASSISTANT_BYTES_MAX = 1024 * 1024
+
 # -- the store -------------------------------------------------------------------------------------
 
 #: Vectors that a search by meaning compares with its query, one after another. More are refused (`SearchTooWide`): such

@@ -83,6 +83,8 @@ class RunRequest:
     #: the trace that it is asked for in (`trace_context`); "": none
     traceparent: str = ""
     tracestate: str = ""
+    #: how long after it was accepted it begins; 0: at once
+    after_ms: int = 0
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from drumline_graph.texts import is_encodable
 from drumline_protocol.errors import InvalidRequest
+from drumline_protocol.limits import AFTER_MS_MAX
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.names import fault_of_name
 
@@ -54,11 +55,20 @@ def check_run_id(run_id: str) -> None:
         raise InvalidRequest(f"run_id {fault}")
 
 
+def after_ms_of(seconds: float) -> int:
+    """How long after it was accepted a run begins, in ms. ValueError for what cannot be."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds * 1000 <= AFTER_MS_MAX:
+        raise ValueError(f"after_seconds must be a number from 0 to {AFTER_MS_MAX // 1000}, not {seconds!r}")
+    return round(seconds * 1000)
+
+
 def check_request(request: RunRequest) -> None:
     """InvalidRequest, naming each field that cannot be, for a request that no run can be started from."""
     from pydantic import ValidationError
 
     check_names(request)
+    if not 0 <= request.after_ms <= AFTER_MS_MAX:
+        raise InvalidRequest(f"after_ms must be a number from 0 to {AFTER_MS_MAX}, not {request.after_ms}")
     if not all(isinstance(mode, str) for mode in request.recorded):
         raise InvalidRequest("recorded must be a list of stream modes")
     try:

@@ -16,7 +16,7 @@ from drumline_protocol import wire
 from drumline_protocol.errors import InvalidRequest, ThreadBusy
 from drumline_protocol.failure import rebuild
 from drumline_protocol.limits import RETENTION_REST_MS, RETENTION_SWEEP_MS, RETENTION_THREADS_MAX
-from drumline_protocol.messages import NO_ANSWER, PruneThread
+from drumline_protocol.messages import NO_ANSWER, DescribeThread, PruneThread
 from drumline_protocol.retention import Retention
 
 DAY = 86_400
@@ -166,3 +166,29 @@ def test_a_thread_with_its_own_rules_is_found_where_nothing_bounds_others(talk: 
     assert keeper.asks() == []
     assert keeper.asks(RETENTION_SWEEP_MS * 10) == ["own"]
     assert (len(talk.history("own")), len(talk.history("other"))) == (1, 4)
+
+
+def test_a_thread_on_which_no_run_was_goes_by_its_own_rules(talk: Talk) -> None:
+    keeper = Keeper(talk)
+    for thread in ("empty", "kept"):
+        talk.say(DescribeThread(f"made {thread}", thread, {}, "leave"))
+        talk.settle()
+    for thread, keep in (("empty", "none"), ("kept", "latest")):
+        talk.say(PruneThread(f"rules {thread}", thread, {"max_age": 600, "keep": keep}, own=True))
+        talk.settle()
+        assert talk.status(f"rules {thread}") == "done"
+    assert keeper.asks(500_000) == []
+    assert keeper.asks(200_000) == ["empty"]
+    assert list(talk.server.partition(0).threads) == ["kept"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_thread_gets_rules_while_a_run_holds_it(talk: Talk, again: bool) -> None:
+    talk.ask("r1", {"l": ["i"]})
+    if again:
+        talk.lease()
+    talk.say(PruneThread("rules", "t", {"max_checkpoints": 1}, own=True))
+    talk.settle()
+    assert talk.status("rules") == "done" and talk.head().retention == {"max_checkpoints": 1, "keep": "latest"}
+    talk.whole("r1", "a", "b")
+    assert talk.head().retention == {"max_checkpoints": 1, "keep": "latest"} and talk.head().status == "idle"

@@ -6,7 +6,7 @@ from drumline_protocol.keys import Keys
 
 #: every key, by the method of `Keys` that makes it
 KEYS: dict[str, str] = {
-    **{name: getattr(Keys(), name)() for name in ("meta", "ctl", "workers", "coordinators", "graphs")},
+    **{name: getattr(Keys(), name)() for name in ("meta", "ctl", "workers", "coordinators", "graphs", "assistants")},
     **{name: getattr(Keys(), name)(3) for name in ("requests", "inbox", "dead", "failed", "lease", "open", "waiting")},
     "timers": Keys().timers(3),
     **{name: getattr(Keys(), name)(3, "r") for name in ("run", "thread", "history", "values", "runs", "log", "blob")},
@@ -48,6 +48,7 @@ COMMANDS: dict[str, list[str]] = {
         "HGET": "KEY a",
         "HMGET": "KEY a",
         "HGETALL": "KEY",
+        "HLEN": "KEY",
         "GET": "KEY",
         "SET": "KEY x",
         "DEL": "KEY",
@@ -104,6 +105,7 @@ MAY: dict[str, dict[str, str]] = {
         "workers": "HGETALL HDEL",
         "coordinators": "HGETALL HDEL",
         "graphs": "HGETALL",
+        "assistants": "EVALSHA HGET HGETALL HSET HLEN HDEL",
         "lease": "HMGET",
         "open": "SMEMBERS",
         "tasks": "XLEN XPENDING",

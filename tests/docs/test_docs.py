@@ -113,6 +113,7 @@ def test_keys_in_the_table_are_made_by_the_code() -> None:
     named = {_names(row[0])[0] for row in _rows("key")}
     assert named == {
         *(made.meta(), made.tasks("<pool>"), made.ctl(), made.workers(), made.coordinators(), made.graphs()),
+        made.assistants(),
         *(made.requests(3), made.dead(3), made.failed(3)),
         *(made.inbox(3), made.lease(3), made.open(3), made.timers(3), made.run(3, "<run id>")),
         *(made.thread(3, "<id>"), made.log(3, "<run id>"), made.blob(3, "<blob id>"), made.tasks("<pool>", 3)),

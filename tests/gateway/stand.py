@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import uvicorn
+from langchain_core.runnables import RunnableConfig
 from typing_extensions import TypedDict
 
 from drumline.graph import START, StateGraph
@@ -45,6 +46,11 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
     def fail(_state: State) -> State:
         raise ValueError("this graph always fails")
 
+    def told(_state: State, config: RunnableConfig) -> State:
+        told = {"model", "heat", "who", "tone"}
+        heard = {key: value for key, value in config["configurable"].items() if key in told}
+        return {"said": [{**heard, "tags": sorted(config.get("tags") or ())}]}
+
     def up(_state: State) -> Any:
         return Command(goto="end", update={"said": ["up"]}, graph=Command.PARENT)
 
@@ -77,6 +83,7 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
         "sleep": graph("sleep", sleep),
         "nested": whole.compile(name="nested"),
         "up": graph("up", up),
+        "told": graph("told", told),
     }
 
 

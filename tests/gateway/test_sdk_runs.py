@@ -208,8 +208,6 @@ def test_what_has_no_effect_is_named(url: str, kind: str, thread: str) -> None:
     named = {"cluster": "webhook, durability", "embedded": "webhook"}[kind]
     assert answer.status_code == 200 and answer.headers["Drumline-Ignored"] == named
     assert answer.headers["Content-Location"].startswith(f"/threads/{thread}/runs/")
-    late = httpx.post(f"{url}/threads/{thread}/runs", json={**body, "after_seconds": 5})
-    assert late.status_code == 501 and "after_seconds" in late.json()["detail"]
 
 
 def test_a_reader_comes_back_behind_its_last_event(url: str, client: Any, thread: str) -> None:

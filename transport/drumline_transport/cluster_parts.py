@@ -124,6 +124,15 @@ class ClusterParts:
     def graphs(self) -> dict[str, bytes]:
         return self.core(self._keys.graphs()).graphs()
 
+    def assistants(self) -> dict[str, bytes]:
+        return self.core(self._keys.assistants()).assistants()
+
+    def assistant(self, assistant: str) -> bytes | None:
+        return self.core(self._keys.assistants()).assistant(assistant)
+
+    def swap_assistant(self, assistant: str, was: bytes | None, data: bytes | None) -> bool:
+        return self.core(self._keys.assistants()).swap_assistant(assistant, was, data)
+
     def queue_depths(self, pools: list[str]) -> dict[str, tuple[int, int]]:
         found, _ = self.each(range(self.partitions), lambda p: self.part(p).queue_depths(pools))
         depths = {}

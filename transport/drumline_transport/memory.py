@@ -30,6 +30,7 @@ from drumline_transport.broker import (
     StaleTask,
 )
 from drumline_transport.errors import BrokerRefuses
+from drumline_transport.memory_assistants import MemoryAssistants
 from drumline_transport.memory_dead import MemoryDead
 from drumline_transport.memory_keeper import MemoryKeeper
 from drumline_transport.memory_readers import MemoryAsyncLogReader, MemoryLogReader, MemoryLogsReader, log_entries_of
@@ -46,7 +47,7 @@ from drumline_transport.memory_values import MemoryValues
 __all__ = ["MemoryAsyncLogReader", "MemoryBroker", "MemoryLogReader", "MemoryServer"]
 
 
-class MemoryBroker(MemoryThreads, MemoryValues, MemoryKeeper, MemoryDead):
+class MemoryBroker(MemoryThreads, MemoryValues, MemoryKeeper, MemoryDead, MemoryAssistants):
     """All verbs on a `MemoryServer`. Any number of brokers may share one."""
 
     def __init__(self, server: MemoryServer) -> None:

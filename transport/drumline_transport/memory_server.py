@@ -105,6 +105,7 @@ class MemoryServer:
         self.ctl: Stream[bytes] = Stream()
         self.members: dict[Kind, dict[str, tuple[bytes, int]]] = {"workers": {}, "coordinators": {}}
         self.graphs: dict[str, bytes] = {}
+        self.assistants: dict[str, bytes] = {}
         self.protocol = VERSION
         self._restarts = 1
 

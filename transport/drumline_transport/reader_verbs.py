@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from drumline_protocol.cells import CellRow
+from drumline_transport.assistant_verbs import AssistantVerbs
 from drumline_transport.dead import DeadEntry, FailedRun
 from drumline_transport.entries import CellRead, Kind, LogEntry
 from drumline_transport.measures import Measures
@@ -158,8 +159,8 @@ class ReaderVerbs(LookVerbs, RunVerbs, Protocol):
         ...
 
 
-class ClientVerbs(ReaderVerbs, Protocol):
-    """Ask for runs, and read them."""
+class ClientVerbs(ReaderVerbs, AssistantVerbs, Protocol):
+    """Ask for runs, and read them; and keep assistants, for gateways."""
 
     def submit(self, p: int, run_id: str, data: bytes) -> None:
         """Append one message about a run to the requests of partition `p`.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from drumline_protocol.cells import CellRow
 from drumline_protocol.keys import Keys
 from drumline_protocol.limits import (
+    ASSISTANTS_MAX,
     COORDINATOR_LEASE_MS,
     PRESENCE_AHEAD_MS_MAX,
     READ_NAMES_MAX,
@@ -14,15 +15,16 @@ from drumline_protocol.limits import (
     TASK_LEASE_MS,
 )
 from drumline_protocol.wire import VERSION
+from drumline_transport.assistant_verbs import too_many
 from drumline_transport.broker import CellRead, Kind
-from drumline_transport.connection import Reply, pack
+from drumline_transport.connection import Argument, Reply, pack
 from drumline_transport.dialer import Dialer
 from drumline_transport.errors import ServerError
 from drumline_transport.line import Line
 from drumline_transport.measures import Measures
 from drumline_transport.measuring import measure
 from drumline_transport.rows import cell_rows
-from drumline_transport.scripts import BEAT
+from drumline_transport.scripts import BEAT, SWAP
 
 #: The consumer group of every task stream.
 GROUP = "workers"
@@ -84,6 +86,20 @@ class RedisCore:
 
     def graphs(self) -> dict[str, bytes]:
         return _pairs(self._any.call("HGETALL", self._keys.graphs()))
+
+    def assistants(self) -> dict[str, bytes]:
+        return _pairs(self._any.call("HGETALL", self._keys.assistants()))
+
+    def assistant(self, assistant: str) -> bytes | None:
+        found: bytes | None = self._any.call("HGET", self._keys.assistants(), assistant)
+        return found
+
+    def swap_assistant(self, assistant: str, was: bytes | None, data: bytes | None) -> bool:
+        words: list[Argument] = [assistant, was or b"", data or b"", ASSISTANTS_MAX]
+        said: int = self._any.script(SWAP, [self._keys.assistants()], words)
+        if said < 0:
+            raise too_many()
+        return bool(said)
 
     def queue_depths(self, pools: list[str]) -> dict[str, tuple[int, int]]:
         commands = []

@@ -46,9 +46,10 @@ RENEW_ALL = Script("renew_all")
 QUIT = Script("quit")
 STORE = Script("store")
 CACHE = Script("cache")
+SWAP = Script("swap")
 
 #: All of them: what a server must hold for roles that may call scripts and load none.
 ALL = (
     *(COMMIT, ACQUIRE, RENEW_LEASE, RELEASE, RENEW_REQUESTS, NOTE_TRY, DUE, NEXT_TIMER),
-    *(BEAT, PUBLISH, MISSING, RENEW_TASKS, RENEW_ALL, QUIT, STORE, CACHE),
+    *(BEAT, PUBLISH, MISSING, RENEW_TASKS, RENEW_ALL, QUIT, STORE, CACHE, SWAP),
 )

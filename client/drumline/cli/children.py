@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
+from drumline.cli.reload import Changed
 from drumline_protocol.log_lines import said
 
 #: before the first, the second, ... restart of a process that keeps dying; the last one again and again
@@ -41,7 +42,7 @@ class Stop:
     """Somebody wants everything to end."""
 
 
-Event = Said | Ended | Stop
+Event = Said | Ended | Stop | Changed
 
 
 @dataclass

@@ -30,6 +30,10 @@ _EXIT_S = 8.0
 
 def run(args: Namespace) -> int:
     """Serve as `args.command` says; 0 after a stop by signal. GatewayNotInstalled, UsageError, AppNotFound."""
+    if getattr(args, "reload", False):
+        from drumline.cli import reload
+
+        return reload.run(args)
     settings = Settings(args)
     set_up(settings.log_level().upper(), settings.log_format())
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -91,9 +91,9 @@ def parser() -> argparse.ArgumentParser:
     _add_worker(_command(commands, "worker", "serve", "serve graphs: run their nodes"))
     _add_exporter(_command(commands, "exporter", "exporter", "tell Prometheus how long the queues of a cluster are"))
     _add_gateway(_command(commands, "gateway", "gateway", "serve a cluster's graphs by HTTP, to clients of LangGraph"))
-    _add_dev(
-        _command(commands, "dev", "gateway", "run graphs in this process, and serve them by HTTP: no broker needed")
-    )
+    dev = _command(commands, "dev", "gateway", "run graphs in this process, and serve them by HTTP: no broker needed")
+    _add_dev(dev)
+    _add_reload(dev)
     _add_dead(_command(commands, "dead", "dead", "list, show, retry or drop entries that could not be handled"))
     protocol = _command(commands, "protocol", "admin", "show the protocol version of the cluster, or raise it")
     protocol.add_argument(
@@ -219,6 +219,10 @@ def _add_dev(parser: argparse.ArgumentParser, *, drain_s: float = 0.0) -> None:
     _add_log_level(parser)
 
 
+def _add_reload(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reload", action="store_true", help="start again when a source changes")
+
+
 def _add_pools(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--pool",
@@ -246,6 +250,7 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of the gateway, if its extra is installed (default: 2024, or a free one); 0: no gateway",
     )
+    _add_reload(parser)
     parser.add_argument("--fresh", action="store_true", help="forget the threads and runs that an `up` here has left")
     _add_pools(parser, "'*'")
     parser.add_argument("--partitions", type=_positive, metavar="N", help="partitions, if the cluster is new")

@@ -8,12 +8,9 @@ later and later while it keeps dying; one that ends before it was ever ready is 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
-import secrets
 import shutil
 import signal
-import socket
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -22,13 +19,13 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from drumline.cli.children import Child, Ended, Event, Said, Stop, child_environment, how_it_ended
+from drumline.cli.children import Child, Ended, Event, Said, Stop, how_it_ended
 from drumline.cli.json_console import JsonConsole
 from drumline.cli.reaper import Reaper
+from drumline.cli.reload import Changed, folders_of, watching
 from drumline.cli.signals import stop_on_signals
-from drumline.gateway import NEEDED, part
+from drumline.cli.up_children import children_of, drain_s
 from drumline.langgraph_json import read_project
-from drumline.retention_text import text_of
 from drumline.settings import Settings, UsageError
 from drumline.up_file import state_file
 from drumline_graph.errors import DrumlineError
@@ -41,16 +38,10 @@ if TYPE_CHECKING:
 
     AnyConsole = Console | JsonConsole
 
-#: how long running nodes may go on at a stop, if --drain-s does not say
-DRAIN_S = 5.0
 #: how long a process may take beyond that before it is killed
 _KILL_AFTER_S = 5.0
 #: how often the broker is looked at
 _BROKER_LOOK_S = 1.0
-
-
-#: where LangGraph's clients look for a server
-GATEWAY_PORT = 2024
 
 #: where the broker of an `up` keeps its data: threads and open runs outlive the `up`
 BROKER_FOLDER = Path(".drumline", "broker")
@@ -85,14 +76,15 @@ def run(args: Namespace) -> int:
         state_file() as state,
         _reaper() as reaper,
         stop_on_signals(lambda: events.put(Stop())),
+        watching(folders_of(apps), events.put) if args.reload else contextlib.nullcontext(),
         _broker(args, console, reaper) as (url, server),
     ):
         _create(url, prefix, settings)
         found = {"pid": os.getpid(), "broker": url, "prefix": prefix, "ready": False}
         state.write(found)
-        children = _children(args, settings, prefix, apps, url, events)
+        children = children_of(args, settings, prefix, apps, url, events)
         ready = partial(state.write, {**found, "ready": True})
-        return Up(console, children, events, reaper, server, _drain_s(args), ready).run()
+        return Up(console, children, events, reaper, server, drain_s(args), ready, reloads=args.reload).run()
 
 
 @contextlib.contextmanager
@@ -143,53 +135,6 @@ def _create(url: str, prefix: str, settings: Settings) -> None:
     connect(url, prefix=prefix, partitions=settings.partitions(), name="up", create=True).close()
 
 
-def _children(
-    args: Namespace, settings: Settings, prefix: str, apps: list[str], url: str, events: SimpleQueue[Event]
-) -> list[Child]:
-    shared = [word for app in apps for word in ("--app", app)]
-    shared += ["--prefix", prefix, "--log-level", settings.log_level(), "--log-format", settings.log_format()]
-    version = settings.version()
-    shared += [] if version is None else ["--version", version]
-    words = [*shared] if args.task_lease_ms is None else [*shared, "--task-lease-ms", str(args.task_lease_ms)]
-    coordinator, worker = [*words], [*words, "--drain-s", str(_drain_s(args))]
-    coordinator += [] if args.lease_ms is None else ["--lease-ms", str(args.lease_ms)]
-    run_log_bytes = settings.run_log_bytes()
-    coordinator += [] if run_log_bytes is None else ["--run-log-bytes", str(run_log_bytes)]
-    retention = settings.retention()
-    coordinator += [] if retention is None else ["--retention", text_of(retention)]
-    for pool in settings.pools(["*"]):
-        worker += ["--pool", pool]
-    worker += [] if args.concurrency is None else ["--concurrency", str(args.concurrency)]
-    worker += [] if args.cache_bytes is None else ["--cache-bytes", str(args.cache_bytes)]
-    worker += [] if args.store is None else ["--store", args.store]
-    environment = child_environment(url)
-    # several `up` may share a broker: names must differ
-    nonce = secrets.token_hex(2)
-    roles = [("coordinator", "c1", coordinator)]
-    roles += [("worker", f"w{index}", worker) for index in range(1, args.workers + 1)]
-    roles += [("gateway", "g1", [*shared, "--port", str(port)]) for port in _gateway_ports(args)]
-    return [Child(kind, f"{short}-{nonce}", words, environment, events) for kind, short, words in roles]
-
-
-def _gateway_ports(args: Namespace) -> list[int]:
-    """The port of the gateway, if there is to be one: 2024, where LangGraph's clients look, or a free one."""
-    if args.http_port == 0:
-        return []
-    if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        if args.http_port is not None:
-            part("serve")  # says what is not installed
-        return []
-    if args.http_port is not None:
-        return [args.http_port]
-    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", GATEWAY_PORT)):
-        return [GATEWAY_PORT]
-    return [0]
-
-
-def _drain_s(args: Namespace) -> float:
-    return DRAIN_S if args.drain_s is None else float(args.drain_s)
-
-
 class Up:
     """The loop. `run()` returns the exit code when all children have ended."""
 
@@ -202,6 +147,8 @@ class Up:
         server: LocalServer | None,
         drain_s: float,
         on_ready: Callable[[], None],
+        *,
+        reloads: bool = False,
     ) -> None:
         self._console = console
         self._children = children
@@ -210,6 +157,8 @@ class Up:
         self._server = server
         self._drain_s = drain_s
         self._on_ready = on_ready
+        self._reloads = reloads
+        self._stops = False
         self._began = time.monotonic()
         self._announced = False
         self._width = max(len(child.name) for child in children)
@@ -228,6 +177,8 @@ class Up:
                     self._hear(event.child, event.line)
                 elif isinstance(event, Ended) and not self._go_on_without(event):
                     return 1
+                elif isinstance(event, Changed) and not self._reload(event):
+                    return 0
         finally:
             self._stop()
 
@@ -277,11 +228,25 @@ class Up:
             for line in child.held:
                 self._print(child, line)
             self._console.print(f"{child.kind} {child.name} {how_it_ended(code)} and never was ready", style="red")
-            return False
+            if self._reloads:
+                self._console.print("it is started again when a source changes", style="yellow")
+            return self._reloads
         self._release(child)
         delay = child.died()
         again = "starting it again" if delay == 0 else f"starting it again in {delay:g} s"
         self._console.print(f"{child.kind} {child.name} {how_it_ended(code)}: {again}", style="yellow")
+        return True
+
+    def _reload(self, event: Changed) -> bool:
+        """Sources have changed: all processes of them start again. False if somebody wishes to stop meanwhile."""
+        self._console.print(f"{event.told} changed: starting again", style="yellow")
+        self._stop()
+        if self._stops:
+            return False
+        self._began, self._announced = time.monotonic(), False
+        for child in self._children:
+            child.deaths = 0
+            self._start(child)
         return True
 
     def _drain_lines(self) -> None:
@@ -333,6 +298,8 @@ class Up:
                 event.child.process = None
             elif isinstance(event, Said) and event.child.ready:
                 self._print(event.child, event.line)
+            elif isinstance(event, Stop):
+                self._stops = True
 
     # -- what a person sees -------------------------------------------------------------------------
 

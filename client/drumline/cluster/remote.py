@@ -23,6 +23,7 @@ from drumline_graph.types import StateUpdates
 from drumline_protocol.messages import RunRequest
 from drumline_protocol.new_ids import new_run_id
 from drumline_protocol.request_digest import Asked
+from drumline_protocol.requests import after_ms_of
 from drumline_protocol.threads import STRATEGIES
 from drumline_protocol.trace_context import trace_here
 from drumline_protocol.trace_ids import TRACE, root_trace_id
@@ -64,15 +65,19 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
         interrupt_before: All | Sequence[str] | None = None,
         interrupt_after: All | Sequence[str] | None = None,
         multitask_strategy: Strategy | None = None,
+        after_seconds: float = 0,
     ) -> str:
         """Start a run that records everything and return its id; read it with `join`, wait with `result`.
 
         Returns when a coordinator has accepted the run: from then on it is never lost. NoCoordinator if nobody does
         within 10 s. An input that the graph refuses is accepted and fails: `result` raises why. On a thread that is
         busy the run is accepted, and waits (`multitask_strategy`, as in `stream`).
+
+        With `after_seconds` it begins that much later, whatever restarts meanwhile. Until then it is `queued`, holds
+        nothing, and may be cancelled; its thread is looked at when its time has come.
         """
         stops = {"interrupt_before": interrupt_before, "interrupt_after": interrupt_after}
-        return self._start(input, config, context, multitask_strategy, is_async=False, **stops)
+        return self._start(input, config, context, multitask_strategy, after_seconds, is_async=False, **stops)
 
     def _start(
         self,
@@ -80,6 +85,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
         config: Mapping[str, Any] | None,
         context: Any,
         strategy: str | None,
+        after_seconds: float,
         *,
         is_async: bool,
         **stops: Any,
@@ -92,6 +98,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
                 stacklevel=3,
             )
         request = self._request(call, strategy, is_async=is_async)
+        request.after_ms = after_ms_of(after_seconds)
         asked = Asked(request.graph, request.fingerprint)
         asked.digest = self._link.submit(request, self._link.codec(self._program))
         self._link.await_accepted(request.run_id, asked, thread_held(request))
@@ -106,6 +113,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
         interrupt_before: All | Sequence[str] | None = None,
         interrupt_after: All | Sequence[str] | None = None,
         multitask_strategy: Strategy | None = None,
+        after_seconds: float = 0,
     ) -> str:
         """The twin of `start` for an event loop.
 
@@ -118,7 +126,8 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
 
         def start() -> str:
             stops = {"interrupt_before": interrupt_before, "interrupt_after": interrupt_after}
-            started.append(self._start(input, config, context, multitask_strategy, is_async=True, **stops))
+            strategy = multitask_strategy
+            started.append(self._start(input, config, context, strategy, after_seconds, is_async=True, **stops))
             if left:
                 self._unstart(started[0])
             return started[0]

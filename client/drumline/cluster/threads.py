@@ -148,7 +148,7 @@ class ThreadsOfCluster:
 
     def retain(self, thread_id: str, retention: Retention | None) -> None:
         """From now on a thread has rules of its own, which coordinators follow in place of its graph's and the
-        cluster's; None: no more. ThreadBusy while a run holds the thread, UnknownThread.
+        cluster's; None: no more. UnknownThread.
         """
         rules = {} if retention is None else retention.as_dict()
         self._link.ask_thread(PruneThread(new_run_id(thread_id), thread_id, rules, own=True))

@@ -255,9 +255,11 @@ class SimGraph:
         """The twin of `invoke`."""
         return await self._graph.ainvoke(input, self._config(config), **options)
 
-    def start(self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None) -> str:
+    def start(
+        self, input: Any, config: Mapping[str, Any] | None = None, *, context: Any = None, after_seconds: float = 0
+    ) -> str:
         """Start a run and return its id, for `join`, `result` and `cancel`: see `ClusterGraph.start`."""
-        run_id: str = self._graph.start(input, self._config(config), context=context)
+        run_id: str = self._graph.start(input, self._config(config), context=context, after_seconds=after_seconds)
         return run_id
 
     def run(self, call: Any) -> Any:
