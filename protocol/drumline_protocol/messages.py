@@ -79,6 +79,8 @@ class RunRequest:
     within: str = ""
     #: why it is to stop before its first superstep, if its caller has asked for that already; "": it is not
     drain: str = ""
+    #: of a run that the code of a task waits for: where that task stands, and what the run has left before (`left`)
+    below: TaskThread | None = None
 
 
 @dataclass(slots=True)
