@@ -100,8 +100,9 @@ def _pauses(machine: Machine, scope: Scope, done: Sequence[Task], planned: Seque
 def _next_on_thread(machine: Machine, scope: Scope, updated: set[str], done: Sequence[Task]) -> list[Planned]:
     """The next superstep of a graph of a thread; the state in front of it is a checkpoint."""
     step = scope.step + 1
-    if scope.parent is None and not machine.state.root_ns and machine.thread is not None:
-        machine.thread.answers.pop(NEXT, None)  # it was for the superstep that the run went on with
+    thread = machine.thread
+    if scope.parent is None and not machine.state.root_ns and thread is not None and not thread.within:
+        thread.answers.pop(NEXT, None)  # it was for the superstep that the run went on with
     planned: list[Planned] = []
     runs = False
     try:

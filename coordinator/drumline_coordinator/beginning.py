@@ -58,6 +58,6 @@ def begin_run(
         "status": "open",
         "created_ms": int(now_ms),
     }
-    if thread is not None:
+    if thread is not None and thread.id:
         record["thread"] = thread.id
     return OpenRun(run, 0, Dispatcher(codec, box)), record

@@ -29,6 +29,9 @@ def keep_called(machine: Machine, task: Task, rows: Sequence[bytes]) -> None:
             raise DecodeError(f"task {task.id} speaks for the graph at {save.ns!r}", len(data))
         saves.append(save)
     machine.save(*saves)
+    if machine.thread.within:  # on no thread: they go to the task that waits for the run
+        machine.thread.called[task.id] = [*machine.thread.called.get(task.id, ()), *rows]
+        machine.thread.changes += 1
 
 
 def rows_for(thread: ThreadRun, task: Task) -> list[bytes]:

@@ -7,12 +7,14 @@ and on a thread from what an earlier run has left. What differs between the two 
 
 from __future__ import annotations
 
+from typing import Any
+
 from drumline_coordinator.attempts import is_heard, lose, sent_attempt
 from drumline_coordinator.machine import Machine
-from drumline_coordinator.nesting import fail_task
+from drumline_coordinator.nesting import fail_call, fail_task
 from drumline_coordinator.resuming import take_up
-from drumline_coordinator.task_ends import tell_caller
-from drumline_coordinator.tasks import DONE, FAILED, INTERRUPTED, Task
+from drumline_coordinator.task_ends import tell_caller, withdraw
+from drumline_coordinator.tasks import DONE, FAILED, INTERRUPTED, OPEN, Task
 from drumline_graph.constants import PUSH
 from drumline_graph.errors import NotDeterministic
 from drumline_graph.superstep import path_key_of
@@ -39,7 +41,10 @@ def first_call(caller: Task) -> int:
 
 
 def on_call(machine: Machine, event: TaskCall) -> None:
-    """One more task of the open superstep, unless the caller has made the call before."""
+    """One more task of the open superstep, unless the caller has made the call before; or the end of one.
+
+    With an error it is nothing but its end: the caller does not wait for it any more.
+    """
     caller = sent_attempt(machine, event)
     if caller is None:
         return
@@ -51,6 +56,10 @@ def on_call(machine: Machine, event: TaskCall) -> None:
         return
     id_ = call_id(caller, event.index, machine.id)
     known = machine.state.tasks.get(id_)
+    if event.error is not None:
+        if known is not None and known.status in OPEN:
+            _cancel(machine, known, event.error)
+        return
     if known is not None:
         _call_again(machine, known, event)
         return
@@ -77,6 +86,14 @@ def on_call(machine: Machine, event: TaskCall) -> None:
     elif machine.thread is not None and scope.lasts and take_up(machine, task, left):
         assert left is not None
         tell_caller(machine, task, writes=left.output)
+
+
+def _cancel(machine: Machine, task: Task, error: Any) -> None:
+    """The task of a call that was cancelled, and those that it has called, are for nothing."""
+    for each in [each for each in task.scope.tasks.values() if each.caller is task and each.status in OPEN]:
+        _cancel(machine, each, error)
+    withdraw(machine, [task])
+    fail_call(machine, task, error)
 
 
 def _call_again(machine: Machine, known: Task, event: TaskCall) -> None:

@@ -26,15 +26,16 @@ def head_facts(started: RunStarted, state: RunState, log_bytes: int, since: str 
     )
     facts: list[Fact] = [started, kept]
     if state.root is not None:
-        facts += map(_graph, _scopes(state.root))
+        facts += map(_graph, scopes_below(state.root))
     return facts
 
 
-def _scopes(scope: Scope) -> Iterator[Scope]:
+def scopes_below(scope: Scope) -> Iterator[Scope]:
+    """A graph that is open, and those in its tasks."""
     yield scope
     for task in scope.tasks.values():
         if task.child is not None:
-            yield from _scopes(task.child)
+            yield from scopes_below(task.child)
 
 
 def _graph(scope: Scope) -> GraphKept:

@@ -340,11 +340,7 @@ def fail_task(machine: Machine, task: Task, error: Any, executor: str = "", *, w
     """
     error = not_cancelled(error, task.name)
     if task.caller is not None:
-        machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, executor=executor))
-        if machine.thread is not None:
-            keep_writes(machine, task, [*what_failed(task, error_text(error), handled=False), *call_of(task)])
-        tell_caller(machine, task, error=error)
-        machine.note_end(task.scope)
+        fail_call(machine, task, error, executor)
         return
     catcher = catcher_of(task, error)
     if waits and catcher is None:
@@ -364,6 +360,15 @@ def fail_task(machine: Machine, task: Task, error: Any, executor: str = "", *, w
             _leave(machine, scope)
         current = scope.parent
     end_run(machine, RunStatus.FAILED, error)
+
+
+def fail_call(machine: Machine, task: Task, error: Any, executor: str = "") -> None:
+    """A called `@task` has failed, or its caller has cancelled it: the caller is told, and nobody else fails."""
+    machine.emit(TaskFailed(task.scope.ns, task.id, task.attempt, error, machine.now_ms, executor=executor))
+    if machine.thread is not None:
+        keep_writes(machine, task, [*what_failed(task, error_text(error), handled=False), *call_of(task)])
+    tell_caller(machine, task, error=error)
+    machine.note_end(task.scope)
 
 
 def _note_failure(machine: Machine, task: Task, error: Any, executor: str = "") -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -17,11 +18,12 @@ from drumline_coordinator.recovery import attempt_key, recover
 from drumline_coordinator.run import Run
 from drumline_coordinator.tasks import OPEN
 from drumline_coordinator.thread_loading import ThreadLoader, load_head, place_again
+from drumline_coordinator.within import leave, place_within_again
 from drumline_graph.errors import DrumlineError
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, unbox
 from drumline_protocol.errors import DamagedRun, DecodeError, NoBroker
-from drumline_protocol.facts import Fact, PlanMade, RunKept, RunStarted
+from drumline_protocol.facts import Fact, PlanMade, RunFinished, RunKept, RunStarted
 from drumline_protocol.heads import entry_numbers, open_head, trimmed_to
 from drumline_protocol.ids import token_digest
 from drumline_protocol.keys import owner_of_run
@@ -88,8 +90,8 @@ class OpenRun:
     thread: ThreadHead | None = None
     #: the head was written since the run is in memory
     told_thread: bool = False
-    #: what its record says of the answer for whoever asks next (`ThreadRun.loose`)
-    loose: tuple[bool, str] = (False, "")
+    #: what its record says of `ThreadRun.untold`
+    untold: tuple[Any, ...] = ()
     #: nothing of what it has added to its thread is to stay
     takes_back: bool = False
     #: for which try each of its tasks was sent first, and the span in which it was, as text
@@ -287,6 +289,8 @@ class OpenRuns:
             if head_.run != run_id:
                 raise DamagedRun(run_id, f"its thread {shared.thread!r} is gone, or held by run {head_.run!r}")
             thread = place_again(self._loader, codec, self._partition, head_, program, shared, record)
+        elif "below" in record:
+            thread = place_within_again(codec, program, shared, record)
         run = recover(program, shared, facts, attempts, codec, thread)
         dispatcher = Dispatcher(codec, box)
         digests = {name[2:]: value.decode("ascii", "replace") for name, value in record.items() if name[:2] == "k:"}
@@ -305,7 +309,7 @@ class OpenRuns:
             head_bases=bounded.bases(bases),
             waits=None,
             thread=head_,
-            loose=(False, "") if thread is None else thread.loose,
+            untold=() if thread is None else thread.untold,
         )
 
     def _entries_behind(self, run_id: str, at: str) -> list[LogEntry]:
@@ -325,6 +329,12 @@ class OpenRuns:
     def read_named(self, open_run: OpenRun, message: Any) -> None:
         """Give a task's answer the large values that it names and that the machine needs. Raises NoBroker."""
         named.open_answer(open_run.dispatcher.codec, open_run.run.state, message, self._read_blobs)
+
+    def leave(self, open_run: OpenRun, effects: Sequence[Effects]) -> None:
+        """A run that a task waits for tells with its last fact what it goes on from. Raises as `within.leave`."""
+        thread, facts = open_run.run.thread, effects[-1].facts if effects else ()
+        if thread is not None and thread.within and facts and type(facts[-1]) is RunFinished:
+            leave(open_run.run, facts[-1], partial(self._loader.read_values, self._partition))
 
     def _read_blobs(self, blobs: list[str]) -> list[bytes | None]:
         return self._loader.read_values(self._partition, [], blobs)[1]

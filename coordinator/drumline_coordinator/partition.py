@@ -368,7 +368,10 @@ class Partition(Ends):
         effects, open_run.effects = open_run.effects, []
         run_id = open_run.run.id
         try:
+            self._runs.leave(open_run, effects)
             over = self._stage.run(open_run, effects)
+        except NoBroker:
+            raise
         except BaseException as error:  # of an encoder that the user registered, too
             log.warning("run %s failed: %s: %s", run_id, type(error).__name__, error)
             self._end_unwritten(open_run, effects[0].facts, error)

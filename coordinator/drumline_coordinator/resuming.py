@@ -152,7 +152,7 @@ def begin(machine: Machine, saved: Saved, input: Any) -> Scope | None:
     pending = [write for write in saved.pending if not (way.travels and write[1] == RESUME)]
     scope = restore(machine, machine.state.root_ns, "", saved)
     carried: list[tuple[str, Any]] = []
-    if ns:
+    if ns or thread.within:
         loosen_answer(thread, thread.single, () if way.forks else pending)
     if isinstance(input, Command):
         strict = thread.is_strict and not ns and not way.superseded

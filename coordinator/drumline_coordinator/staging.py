@@ -22,7 +22,8 @@ from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
 from drumline_coordinator.tasks import Task
 from drumline_coordinator.thread_config import thread_of_request
-from drumline_coordinator.thread_loading import answers_kept
+from drumline_coordinator.thread_loading import fields_of
+from drumline_coordinator.thread_run import ThreadRun
 from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head, put_rows
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed, Codec
@@ -134,8 +135,8 @@ class Stage:
         self.commit.ctl.extend(answers)
         if open_run.run.state.is_open:
             self._note_waiting(open_run)
-        if thread is not None:
-            self._put_loose(open_run)
+        if open_run.run.thread is not None:
+            self._put_untold(open_run, open_run.run.thread)
         if not appended:
             return False
         if thread is not None:
@@ -278,12 +279,14 @@ class Stage:
             open_run.told_thread = True
             put_head(self.commit, self._codec, thread, self._now_ms)
 
-    def _put_loose(self, open_run: OpenRun) -> None:
-        """Tell the record whether the answer for whoever asks next is still there, and who has it."""
-        thread = open_run.run.thread
-        if thread is not None and thread.loose != open_run.loose:
-            open_run.loose = thread.loose
-            self.commit.fields.append((open_run.run.id, answers_kept(open_run.dispatcher.codec, thread)))
+    def _put_untold(self, open_run: OpenRun, thread: ThreadRun) -> None:
+        """Tell the record what no fact tells: at the beginning, and when it has changed."""
+        untold = thread.untold
+        if untold != open_run.untold:
+            fields = fields_of(open_run.dispatcher.codec, thread, again=bool(open_run.untold))
+            open_run.untold = untold
+            if fields:
+                self.commit.fields.append((open_run.run.id, fields))
 
     def _note_waiting(self, open_run: OpenRun) -> None:
         """Tell the set of runs whose tasks wait without an entry whether this is one of them."""

@@ -71,4 +71,4 @@ def end_run(machine: Machine, status: RunStatus, error: Any = None, control: Bas
         error = not_cancelled(error, machine.program.name, "a reducer or schema of graph")
     withdraw(machine, state.tasks.values())
     machine.fx.finished = True
-    machine.emit(RunFinished(status.value, error, machine.now_ms, control))
+    machine.emit(RunFinished(status.value, error, machine.now_ms, control=control))

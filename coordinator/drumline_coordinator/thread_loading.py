@@ -17,6 +17,7 @@ from drumline_protocol.history import History, first_row_of, place_of_row
 from drumline_protocol.limits import CARRIED_BYTES_MAX
 from drumline_protocol.messages import RunShared
 from drumline_protocol.reading_cells import CellReader
+from drumline_protocol.replay import Replay
 from drumline_protocol.seen_cells import Store
 from drumline_protocol.threads import ThreadHead, head_in
 from drumline_transport.broker import CellRead, FieldValue, HistoryRow, QueueRow
@@ -106,9 +107,9 @@ def place_of_run(
     history = load_history(
         loader, codec, p, head.id, "-" if goes_back else _oldest(head.head, head.called), seen=seen, place=place
     )
-    run.saved = _loaded(load(graph_at(program, root), run, joined_ns(root), input), history)
+    run.saved = loaded(load(graph_at(program, root), run, joined_ns(root), input), history)
     run.values = history.values
-    tasks, bytes_max = (None, CARRIED_BYTES_MAX) if run.travels else (_asking(run.saved.values()), 0)
+    tasks, bytes_max = (None, CARRIED_BYTES_MAX) if run.travels else (asking(run.saved.values()), 0)
     run.called = history.called(tasks, run.saved.keys(), bytes_max)
     run.called_one = history.called_one(run.saved.keys(), bytes_max)
     return run
@@ -119,12 +120,13 @@ def _oldest(checkpoint: str, called: Mapping[str, str]) -> str:
     return min([first_row_of(checkpoint), *called.values()], key=place_of_row)
 
 
-def _asking(found: Iterable[Saved]) -> set[str]:
+def asking(found: Iterable[Saved]) -> set[str]:
     """The tasks behind these checkpoints that have begun and have no result."""
     return {task for saved in found for task, outcome in outcomes(saved.pending).items() if not outcome.has_ended}
 
 
-def _loaded(loading: Loading, history: History) -> dict[str, Saved]:
+def loaded(loading: Loading, history: History) -> dict[str, Saved]:
+    """What a run begins from, as a history has it."""
     saved: Saved | None = None
     try:
         read = next(loading)
@@ -136,10 +138,36 @@ def _loaded(loading: Loading, history: History) -> dict[str, Saved]:
         return found
 
 
-def answers_kept(codec: Codec, thread: ThreadRun) -> dict[str, FieldValue]:
-    """The fields of a run's record that say what `place_again` must know of the answers that the run was given."""
-    asked = {task: sorted(questions) for task, questions in thread.asked.items()}
-    return {"answers": codec.encode([thread.answers, thread.lent, thread.single, asked])}
+def fields_of(codec: Codec, thread: ThreadRun, *, again: bool = False) -> dict[str, FieldValue]:
+    """The fields of a run's record that say what `take_fields` must know: no fact tells it.
+
+    They are the answers that the run was given; how far it has gone back, and what stays there as it is; and what
+    graphs that its tasks have called have left, if that is on no thread. `again`: they may say something else by now.
+    """
+    fields: dict[str, FieldValue] = {}
+    if thread.answers or again:
+        asked = {task: sorted(questions) for task, questions in thread.asked.items()}
+        fields["answers"] = codec.encode([thread.answers, thread.lent, thread.single, asked])
+    if thread.replay is not None or thread.settled or not thread.keeps_results:
+        replay = None if thread.replay is None else [thread.replay.bound, thread.replay.tasks]
+        fields["travel"] = codec.encode([replay, sorted(thread.settled), thread.keeps_results])
+    if thread.changes:
+        fields["left"] = codec.encode([thread.called, thread.called_one])
+    return fields
+
+
+def take_fields(codec: Codec, thread: ThreadRun, record: Mapping[str, bytes]) -> None:
+    """Put back what `fields_of` has put into the run's record. DecodeError."""
+    if "answers" in record:
+        thread.answers, thread.lent, thread.single, asked = codec.decode(record["answers"])
+        thread.asked = {task: set(questions) for task, questions in asked.items()}
+    if "travel" in record:
+        replay, settled, thread.keeps_results = codec.decode(record["travel"])
+        thread.replay = None if replay is None else Replay(replay[0], tasks=dict(replay[1]))
+        thread.settled = set(settled)
+    if "left" in record:
+        thread.called, thread.called_one = codec.decode(record["left"])
+        thread.changes = 1
 
 
 def place_again(
@@ -158,9 +186,7 @@ def place_again(
     """
     run = thread_run_of(head.id, shared.config, is_strict=True, updates=bool(shared.ns))
     run.last, run.version = head.last, head.version
-    if "answers" in record:
-        run.answers, run.lent, run.single, asked = codec.decode(record["answers"])
-        run.asked = {task: set(questions) for task, questions in asked.items()}
+    take_fields(codec, run, record)
     if "called" in record and head.base_head:
         oldest, newest = _oldest(head.base_head, head.base_called), head.base_row
         run.called = load_history(loader, codec, p, head.id, oldest, newest).called(

@@ -23,8 +23,9 @@ from drumline_coordinator.staging import Stage
 from drumline_coordinator.started import started_fact
 from drumline_coordinator.thread_config import metadata_kept, root_of, thread_of_request
 from drumline_coordinator.thread_desk import LATER, SEEN, ThreadDesk
-from drumline_coordinator.thread_loading import answers_kept, place_of_run
+from drumline_coordinator.thread_loading import place_of_run
 from drumline_coordinator.thread_stage import put_head, put_rows, rows_of
+from drumline_coordinator.within import below_kept, place_within
 from drumline_graph.errors import DrumlineError, UnknownInterruptError
 from drumline_graph.program import Program
 from drumline_graph.types import Command
@@ -92,7 +93,7 @@ class ThreadRequests:
         """A request that was checked: its run begins, waits, or is refused. `data` is the request as it came."""
         thread = thread_of_request(request)
         if thread is None:
-            self._open(name, program, codec, request, None)
+            self._open_or_reject(name, program, codec, request, None)
             return
         try:
             self._check_thread(thread, request, program)
@@ -110,13 +111,20 @@ class ThreadRequests:
             if holder:
                 self._press(holder, thread)
         else:
-            try:
-                self._open(name, program, codec, request, head)
-            except NoBroker:
+            self._open_or_reject(name, program, codec, request, head)
+
+    def _open_or_reject(
+        self, name: str, program: Program, codec: Codec, request: RunRequest, head: ThreadHead | None
+    ) -> None:
+        try:
+            self._open(name, program, codec, request, head)
+        except NoBroker:
+            raise
+        except Exception as error:  # what lies of the thread is damaged, or does not fit the graph any more
+            if head is None and request.below is None:
                 raise
-            except Exception as error:  # what lies of the thread is damaged, or does not fit the graph any more
-                log.warning("run %s cannot begin on thread %s: %s", request.run_id, thread, error)
-                self._reject(request.run_id, name, error, request)
+            log.warning("run %s cannot begin on its thread: %s", request.run_id, error)
+            self._reject(request.run_id, name, error, request)
 
     def _check_thread(self, thread: str, request: RunRequest, program: Program) -> None:
         fault = fault_of_name(thread)
@@ -154,7 +162,9 @@ class ThreadRequests:
     ) -> None:
         """Begin a run, on the thread of that head; `row`: it has waited, and its first fact is told."""
         run_id, thread, made_ms = request.run_id, None, 0.0
-        if head is not None:
+        if head is None and request.below is not None:
+            thread = place_within(codec, program, request.below, request.config, request.input)
+        elif head is not None:
             made_ms = head.created_ms
             given, root = unbox(request.input), root_of(request)
             thread = place_of_run(
@@ -189,8 +199,9 @@ class ThreadRequests:
         fx = open_run.run.start(request, self._now_ms)
         if thread is not None and head is not None and thread.answers:
             head.note_answers(thread.answers, run_id)
-            record.update(answers_kept(codec, thread))
-        if thread is not None and thread.called:
+        if request.below is not None and head is None:
+            record.update(below_kept(codec, request.below))
+        elif thread is not None and thread.called:
             record["called"] = "1"
         self._stage.commit.fields.append((run_id, record))
         if row is not None:

@@ -62,6 +62,10 @@ class ThreadRun:
     #: which run has answered which question, and the one that had the thread last: for who answers too late
     answered: dict[str, str] = field(default_factory=dict)
     former: str = ""
+    #: the run is one that the code of a task waits for: it is on no thread of its own, and leaves rows with that task
+    within: bool = False
+    #: how often what `called` has of tasks of this run was changed
+    changes: int = 0
 
     @property
     def travels(self) -> bool:
@@ -69,9 +73,14 @@ class ThreadRun:
         return bool(self.addressed) or self.replay is not None
 
     @property
-    def loose(self) -> tuple[bool, str]:
-        """Whether an answer is there for whoever asks next, and which task has it."""
-        return NEXT in self.answers, self.lent
+    def untold(self) -> tuple[Any, ...]:
+        """What changes while the run goes on, and no fact tells.
+
+        The answer for whoever asks next, whether it is there and which task has it; how many tasks have been sent that
+        a replay is told of; what stays of an old checkpoint; what called graphs have left.
+        """
+        sent = 0 if self.replay is None else len(self.replay.tasks)
+        return NEXT in self.answers, self.lent, sent, len(self.settled), self.keeps_results, self.changes
 
     def lend(self, task: str) -> None:
         """The answer for whoever asks next goes to this task, if it is there and nobody has it: it answers once.

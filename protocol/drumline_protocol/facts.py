@@ -228,6 +228,10 @@ class RunFinished:
     status: str
     error: Any
     at_ms: float
+    #: of a run that the code of a task waits for: the rows from which it goes on when that task runs again, and what it
+    #: asks
+    rows: list[bytes] = field(default_factory=list)
+    interrupts: Any = field(default_factory=list)
     #: embedded only: that question or command, as the exception that the node's code is to see
     control: BaseException | None = None
 

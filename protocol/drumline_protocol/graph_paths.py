@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+#: begins the last part of a namespace that is no graph's: a run has it that the code of a task waits for
+RUN_AT = "@"
+
+
+def is_of_run(ns: str) -> bool:
+    """Whether nothing but what such a run has left stands there."""
+    return f"|{RUN_AT}" in ns
+
 
 def child_path(path: str, node: str) -> str:
     """The path of the subgraph at `node` of the graph at `path` (`""` is the root)."""

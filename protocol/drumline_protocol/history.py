@@ -57,9 +57,9 @@ def next_row(last: str, save: Save) -> str:
 class History:
     """Checkpoints out of rows, in their order. What is read of a checkpoint is decoded when somebody asks for it.
 
-    `cells` reads cells, if it is to keep what it sees. `values` has the large values that pending writes name, by the
-    ids of their blobs, once they were read. With `resolves` they stand in their places; else only in those of cells,
-    for a coordinator passes names on.
+    `cells` reads cells, if it is to keep what it sees. `owner`: a run has them, and no thread. `values` has the large
+    values that pending writes name, by the ids of their blobs, once they were read. With `resolves` they stand in their
+    places; else only in those of cells, for a coordinator passes names on.
     """
 
     def __init__(
@@ -71,9 +71,10 @@ class History:
         *,
         resolves: bool = False,
         cells: CellReader | None = None,
+        owner: str = "",
     ) -> None:
         self._codec = codec
-        self._owner = owner_of_thread(thread)
+        self._owner = owner or owner_of_thread(thread)
         self._read = read
         self._cells = cells or CellReader(codec, read)
         self._resolves = resolves

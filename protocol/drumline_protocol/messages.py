@@ -85,6 +85,8 @@ class RunRequest:
     tracestate: str = ""
     #: how long after it was accepted it begins; 0: at once
     after_ms: int = 0
+    #: of a run that the code of a task waits for: where that task stands, and what the run has left before (`left`)
+    below: TaskThread | None = None
 
 
 @dataclass(slots=True)

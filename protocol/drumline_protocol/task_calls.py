@@ -27,6 +27,8 @@ class TaskCall:
     token: str = ""
     #: as in `TaskResult`: how many events the caller emitted before it
     events: int = -1
+    #: the caller has cancelled the call: what its task ends with
+    error: Any = None
     #: in one process: the node that it runs as
     node: Any = None
 

@@ -205,6 +205,7 @@ FIELDS: dict[Any, Shape] = {
     "args": anything,
     "code": free_text,
     (m.TaskCall, "name"): free_text,
+    (m.TaskCall, "error"): optional(failure),
     (m.CallEnded, "writes"): optional(writes),
     (m.CallEnded, "error"): optional(failure),
     (m.CallEnded, "interrupts"): optional(interrupts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from langchain_core.runnables import RunnableConfig
 from typing_extensions import TypedDict
 
 from drumline import Cluster
+from drumline.errors import GraphInterrupt
 from drumline.graph import START, StateGraph
+from drumline.types import interrupt
 
 
 class State(TypedDict, total=False):
@@ -59,6 +62,27 @@ async def child(state: State) -> Any:
     return {"out": "done"}
 
 
+def killed(state: State, config: RunnableConfig) -> Any:
+    """Its worker dies when its run has asked, before anybody is told."""
+    with Cluster(state["broker"], prefix=state["prefix"]) as cluster:
+        try:
+            return cluster.graph("asks").invoke(state, config)
+        except GraphInterrupt:
+            if not Path(state["gate"]).exists():
+                Path(state["gate"]).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise
+
+
+def before(state: State) -> None:
+    leave(state, "child")
+
+
+def asks(state: State) -> Any:
+    leave(state, "asks")
+    return {"out": interrupt("what?")}
+
+
 async def cancels(_state: State) -> Any:
     """A node's own `CancelledError`, on a worker."""
     raise asyncio.CancelledError
@@ -71,3 +95,5 @@ def built(node: Any, pool: str = "default") -> Any:
 
 GRAPHS = {node.__name__: built(node, "parents") for node in (parent, aparent)}
 GRAPHS |= {node.__name__: built(node) for node in (child, cancels)}
+GRAPHS["killed"] = built(killed, "parents")
+GRAPHS["asks"] = StateGraph(State).add_sequence([before, asks]).add_edge(START, "before").compile(name="asks")

@@ -13,6 +13,7 @@ from tests.cluster.processes import Processes
 
 from drumline import Cluster
 from drumline.errors import NodeCancelledError
+from drumline.types import Command
 
 pytestmark = pytest.mark.cluster
 APP = "tests.cluster.children_app:GRAPHS"
@@ -51,6 +52,16 @@ def test_who_takes_over_a_node_joins_its_run(given: tuple[Processes, Cluster, di
     Path(state["gate"]).touch()
     assert cluster.result(run_id)["out"] == "done"
     assert len(left(state, "child", 1)) == 1, "the child ran once"
+
+
+def test_a_question_outlives_the_worker_whose_node_was_asked(given: tuple[Processes, Cluster, dict[str, Any]]) -> None:
+    """SIGKILL when the run of the node has asked: the next attempt asks the same, and the answer finds that run."""
+    _, cluster, state = given
+    thread: Any = {"configurable": {"thread_id": "t"}}
+    [question] = cluster.graph("killed").invoke(state, thread)["__interrupt__"]
+    assert question.value == "what?"
+    assert cluster.graph("killed").invoke(Command(resume={question.id: "that"}), thread)["out"] == "that"
+    assert len(left(state, "child", 1)) == 1 and len(left(state, "asks", 2)) == 2
 
 
 @pytest.mark.parametrize("name", ["parent", "aparent"])

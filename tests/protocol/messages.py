@@ -35,6 +35,7 @@ INBOX: list[Any] = [
         RUN, "g", {"text": "x"}, {"tags": ["t"], "metadata": {"k": 1}}, None, ("values", "custom"), True, "fp"
     ),
     m.RunRequest(RUN, "g", CODEC.box({"text": "x"}), {"configurable": {"thread_id": "1"}}),
+    m.RunRequest(RUN, "g", None, within="r0", below=m.TaskThread("", {}, True, {"q": "yes"}, [b"row"])),
     m.CancelRun(RUN, "enough \ud800"),
     m.DeleteRun(RUN),
     m.Events(*ATTEMPT, 0, [ITEM, ITEM], TOKEN),
@@ -182,6 +183,7 @@ FACTS: list[Any] = [
     f.Noticed("late events"),
     f.RunFinished("done", None, 5.0),
     f.RunFinished("failed", FAILURE, 5.0),
+    f.RunFinished("paused", None, 5.0, [b"row"], [Interrupt("ok?", "i1")]),
 ]
 ITEMS: list[tuple[int, Any, Any]] = [
     (f.CUSTOM, {"token": "hi"}, None),

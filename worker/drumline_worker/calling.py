@@ -6,8 +6,10 @@ workers read. Both may get lost with a broker that loses its tail: a call that w
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +21,7 @@ from drumline_graph.program import Node
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed
 from drumline_protocol.errors import EncodeError, NoBroker
-from drumline_protocol.failure import rebuild
+from drumline_protocol.failure import describe, rebuild
 from drumline_protocol.limits import CALLS_DEEP_MAX, NAMED_BYTES_MIN
 from drumline_protocol.messages import CallEnded, DrainRun, TaskCall
 from drumline_worker.call_digest import digest_of_encoded
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 #: A call that has waited for so many turns of the keeper (a lease) is asked for again, and then ever more rarely.
 ASK_AGAIN_TURNS = 4
 _RARELY = 32
+
+#: the class of the error that a call has which its caller has cancelled
+_CANCELLED = "asyncio.exceptions.CancelledError"
 
 
 @dataclass(slots=True)
@@ -78,6 +83,18 @@ class MadeCalls:
             leave(waiting.future)
             return
         self._outbox.say(self._execution, waiting.data, waiting.blobs)
+
+    def cancel(self, index: int, end: Callable[[], bytes]) -> None:
+        """The caller has cancelled a call: the coordinator is told.
+
+        Not if it was cancelled since nobody waits for this execution: another attempt finds the call as it is.
+        """
+        with self._lock:
+            waiting = self._waiting.pop(index, None)
+            if waiting is not None and not self._waiting:
+                self._execution.calls_wait(False)
+        if waiting is not None and not self._execution.cancelled:
+            self._outbox.say(self._execution, end())
 
     @property
     def waits(self) -> bool:
@@ -168,7 +185,12 @@ class WorkerCalls:
             execution.token,
             self._outbox.emitted(execution),
         )
-        future = future_here()
+
+        def end() -> bytes:
+            cancelled = describe(asyncio.CancelledError(), codec)
+            return wire.encode(codec, replace(call, args=None, call=(), code="", error=cancelled))
+
+        future = future_here(lambda: made.cancel(index, end))
         made.send(index, _Waiting(future, wire.encode(codec, call), blobs))
         return future
 
@@ -215,6 +237,8 @@ class WorkerCalls:
 
     def _opened(self, job: Job, execution: Execution, message: CallEnded) -> tuple[Any, BaseException | None]:
         if message.error is not None:
+            if message.error.class_name == _CANCELLED:  # by an attempt before this one
+                return None, asyncio.CancelledError()
             return None, rebuild(message.error, error_classes_of(self._registry.programs[execution.graph]))
         if message.interrupts is not None:
             return None, GraphInterrupt(tuple(wire.decode_interrupts(message.interrupts)))

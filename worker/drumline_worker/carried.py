@@ -14,7 +14,7 @@ from drumline_graph.program import Program
 from drumline_protocol.checkpoints import Checkpoint, PendingWrite, Save, Saved, merged, metadata_of
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError
-from drumline_protocol.graph_paths import has_one_history
+from drumline_protocol.graph_paths import has_one_history, is_of_run
 from drumline_protocol.limits import CARRIED_BYTES_MAX
 from drumline_protocol.thread_rows import row_data, save_in
 
@@ -55,7 +55,7 @@ class CarriedThread:
         if not self._added:
             return []
         with self._lock:
-            added = list(self._added)
+            added = [row for row in self._added if not (ended and is_of_run(row.ns))]
             size = sum(
                 len(row)
                 for ns, kept in self._read().items()

@@ -38,12 +38,32 @@ class TaskFuture(Future[T]):
         return asyncio.wrap_future(self).__await__()
 
 
-def future_here() -> Any:
+class AsyncTaskFuture(asyncio.Future[T]):
+    """The result of a `@task` that async code has called. Cancelling it cancels the task, as in LangGraph.
+
+    A `TaskFuture` that is cancelled is let go, and its task runs to its end: there too.
+    """
+
+    #: is told, at once, that the code has cancelled it: alone, or with the coroutine that waits for it
+    on_cancel: Callable[[], None] | None = None
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the call. False if it has ended."""
+        is_cancelled = super().cancel(msg)
+        if is_cancelled and self.on_cancel is not None:
+            self.on_cancel()
+        return is_cancelled
+
+
+def future_here(on_cancel: Callable[[], None]) -> Any:
     """A future for the calling code: asyncio's on a running loop, else a `TaskFuture`."""
     try:
-        return asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         return TaskFuture()
+    future: AsyncTaskFuture[Any] = AsyncTaskFuture(loop=loop)
+    future.on_cancel = on_cancel
+    return future
 
 
 def give(future: Any, result: Any, error: BaseException | None) -> None:

@@ -93,6 +93,8 @@ class RunReader:
         self.after = "0-0"
         self.ended = False
         self.failure: BaseException | None = None
+        #: the last fact, once it was read
+        self.end: RunFinished | None = None
 
     @property
     def view(self) -> View:
@@ -225,7 +227,7 @@ class RunReader:
         elif kind is TaskParked:
             self._tell(f"a task waits for a worker: {fact.reason}")
         elif kind is RunFinished:
-            self.ended = True
+            self.ended, self.end = True, fact
             if self._start.fact >= self._next:
                 text = position_text(self._start, run_tag(self._run_id))
                 raise InvalidPosition(text, f"the run ended with fact {self._next - 1}")

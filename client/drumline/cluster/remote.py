@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drumline.call import Call, Callee, parse_call, portable_input
 from drumline.call_config import is_of_task
 from drumline.cluster.calls import ClusterCalls
-from drumline.cluster.children import Caller, child_run_id, holder_of_thread, is_within_holder, travelling
+from drumline.cluster.children import Caller, child_run_id, holder_of_thread, is_within_holder, place_for, travelling
 from drumline.cluster.controls import ControlledRun
 from drumline.cluster.link import thread_held
 from drumline.cluster.opening import KnownErrors, Opening
@@ -182,8 +182,11 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
         link, program = self._link, self._program
         request = self._request(call, strategy, is_async=is_async)
+        place = None if call.caller is None or not request.within else place_for(call.caller)
+        if place is not None:
+            request.below = place.below()
         thread = thread_held(request)
-        caller = None if call.caller is None else Caller(call.caller, link)
+        caller = None if call.caller is None else Caller(call.caller, link, place)
         run_id, asked = request.run_id, Asked(request.graph, request.fingerprint)
         trace = cluster_trace(
             self.name,

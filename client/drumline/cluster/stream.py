@@ -62,6 +62,7 @@ class _Stream(Generic[ItemT]):
         self._idle = idle
         self._canceller = canceller
         self._caller = caller
+        self._place = None if caller is None else caller.place
         self._control = control
         #: what the canceller knows the run by, for the end of the interpreter
         self._watched: int | None = None
@@ -190,12 +191,17 @@ class _Stream(Generic[ItemT]):
             self._canceller.soon(act)
 
     def _end(self) -> None:
-        """The log is read to its end: raise what ended the run, if it failed."""
+        """The log is read to its end: raise what ended the run, if it failed, or asks the node that waits for it."""
         self._cancel = None
         self._wait_no_more()
         self._unwatch()
+        failure: BaseException | None = None
         if self._reader.failure is not None:
             failure, self._reader.failure = self._reader.failure, None
+        end, self._reader.end = self._reader.end, None
+        if self._place is not None and end is not None:
+            self._place.keep(self.run_id, end)
+        if failure is not None:
             raise failure
 
 

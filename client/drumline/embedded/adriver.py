@@ -76,7 +76,8 @@ class _NodeTasks:
         self._thread = threading.get_ident()
         self._things: deque[tuple[Any, Any]] = deque()
         self._wake = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        #: by each, the task of the run that it is of
+        self._running: dict[asyncio.Task[None], str] = {}
         self._timers = Timers(embedded.run.id)
         self._process = forks()
         self._threads: dict[int, ThreadPoolExecutor] = {}
@@ -109,11 +110,18 @@ class _NodeTasks:
         if task_ is None or task_ is TIMER:
             return embedded.handle(thing)
         if task_ is CALL:
-            return embedded.take_call(thing)
+            return self._without_cancelled(embedded.take_call(thing))
         items = [thing]
         while things and things[0][0] is task_:
             items.append(things.popleft()[1])
         return embedded.handle(embedded.burst(task_, items))
+
+    def _without_cancelled(self, effects: Effects) -> Effects:
+        """Behind a call of a `@task`: what its caller has cancelled is cancelled."""
+        for id_ in effects.cancelled:
+            for running in [running for running, of in self._running.items() if of == id_]:
+                running.cancel()
+        return effects
 
     async def _sleep(self) -> bool:
         """Wait until the first timer is due, or something is there. True: nothing else can answer."""
@@ -140,8 +148,8 @@ class _NodeTasks:
 
     def _start(self, job: Job) -> None:
         running = self._loop.create_task(self._run(job))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        self._running[running] = job.task
+        running.add_done_callback(lambda ended: self._running.pop(ended, None))
 
     async def _run(self, job: Job) -> None:
         answer: Answer

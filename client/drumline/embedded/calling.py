@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -40,7 +41,8 @@ class EmbeddedCalls:
 
     def call(self, job: Job, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A future of the result: asyncio's on a running loop, else one of `concurrent.futures`."""
-        future = future_here()
+        future = future_here(lambda: self._cancel(job, index, id_))
+        index, id_ = -1, ""
         caller = self._run.state.tasks.get(job.task)
         with self._lock:
             if self._over or caller is None:
@@ -50,7 +52,8 @@ class EmbeddedCalls:
             if numbers is None:
                 numbers = self._numbers[job.task, job.attempt] = count(first_call(caller))
             index = next(numbers)
-            self.waiting.setdefault(call_id(caller, index, self._run.id), []).append(future)
+            id_ = call_id(caller, index, self._run.id)
+            self.waiting.setdefault(id_, []).append(future)
         if job.limit is not None and job.limit.hears_all:
             job.limit.touch()
         node = node_of_call(job.program, node)
@@ -69,6 +72,12 @@ class EmbeddedCalls:
             )
         )
         return future
+
+    def _cancel(self, job: Job, index: int, id_: str) -> None:
+        """The caller has cancelled a call."""
+        if id_ in self.waiting:
+            error = asyncio.CancelledError()
+            self._put(TaskCall(job.shared.run_id, job.task, job.attempt, job.executor, index, "", None, error=error))
 
     def control(self, job: Job) -> None:
         """None: the run was given none (`drumline_worker.job.Calling`)."""

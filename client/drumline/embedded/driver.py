@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -91,7 +91,8 @@ class _NodeThreads:
         self._sync: dict[Future[None], None] = {}
         self._loop: LoopThread | None = None
         self._timers = Timers(embedded.run.id)
-        self._async: set[asyncio.Task[None]] = set()
+        #: by each, the task of the run that it is of
+        self._async: dict[asyncio.Task[None], str] = {}
         self._process = forks()
         embedded.calling = EmbeddedCalls(embedded.run, lambda call: self._queue.put((CALL, call)))
 
@@ -131,7 +132,10 @@ class _NodeThreads:
         if task_ is TIMER:
             return embedded.handle(thing)
         if task_ is CALL:
-            return embedded.take_call(thing)
+            effects = embedded.take_call(thing)
+            if effects.cancelled and self._loop is not None:
+                self._loop.submit(self._cancel(effects.cancelled))
+            return effects
         items = [thing]
         while True:
             following = self._peek()
@@ -208,14 +212,14 @@ class _NodeThreads:
     async def _arun(self, job: Job, threads: ThreadPoolExecutor) -> None:
         running = asyncio.current_task()
         assert running is not None
-        self._async.add(running)
+        self._async[running] = job.task
         answer: Answer
         try:
             answer = await arun_job(job, threads)
         except BaseException as error:
             answer = failed(job, error)
         finally:
-            self._async.discard(running)
+            self._async.pop(running, None)
         self._queue.put((None, answer))
 
     def _move_in(self) -> None:
@@ -243,8 +247,9 @@ class _NodeThreads:
             for threads in self._threads.values():
                 threads.shutdown(wait=True)
 
-    async def _cancel(self) -> None:
-        running = list(self._async)
+    async def _cancel(self, tasks: Container[str] | None = None) -> None:
+        """Cancel what runs on the loop, or these tasks of the run alone."""
+        running = [running for running, of in self._async.items() if tasks is None or of in tasks]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -61,7 +61,7 @@ class StrictWire:
         if isinstance(event, (Events, TaskError, TimerDue)):
             return event
         try:
-            if isinstance(event, TaskCall):
+            if isinstance(event, TaskCall) and event.error is None:
                 event.args = self.pass_through([list(event.args[0]), event.args[1]], "arguments")
             elif isinstance(event, TaskResult):
                 identify_writes(event.task, event.writes)
