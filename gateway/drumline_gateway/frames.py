@@ -143,7 +143,7 @@ def _values(values: Any, interrupts: Sequence[Any]) -> Any:
     return {**(shown if isinstance(shown, dict) else {}), "__interrupt__": asked}
 
 
-def _task(payload: Mapping[str, Any]) -> dict[str, Any]:
+def task_data(payload: Mapping[str, Any]) -> dict[str, Any]:
     shown = dict(payload)
     if shown.get("interrupts"):
         shown["interrupts"] = [interrupt(one) for one in shown["interrupts"]]
@@ -156,7 +156,7 @@ def _checkpoint(payload: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("config", "parent_config"):
         if isinstance(shown.get(key), Mapping):
             shown[key] = shown_config(shown[key])
-    tasks = [_task(task) for task in shown.get("tasks") or ()]
+    tasks = [task_data(task) for task in shown.get("tasks") or ()]
     for task in tasks:
         if isinstance(task.get("state"), Mapping) and "configurable" in task["state"]:
             task["state"] = shown_config(task["state"])
@@ -174,7 +174,7 @@ def shown_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _debug(payload: Mapping[str, Any]) -> dict[str, Any]:
-    shape = _checkpoint if payload.get("type") == "checkpoint" else _task
+    shape = _checkpoint if payload.get("type") == "checkpoint" else task_data
     return {**payload, "payload": shape(payload["payload"])}
 
 
@@ -184,7 +184,7 @@ def _tool(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SHAPES: dict[str, Callable[[Any], Any]] = {
-    "tasks": _task,
+    "tasks": task_data,
     "checkpoints": _checkpoint,
     "debug": _debug,
     "tools": _tool,

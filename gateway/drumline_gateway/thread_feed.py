@@ -1,0 +1,197 @@
+"""All events of a thread: those of its runs, one run after another, and on as it goes on.
+
+A reader that has nothing yet gets the last runs from their beginnings, as far as their logs are there. Who asks only
+for `lifecycle` and `input` wants to know how the thread stands: such a reader begins with the run that goes on or waits
+for an answer, and at a thread at rest with the next one. LangGraph's Python client takes the end of any run for the end
+of its own. It asks so before it starts a run on a thread that it knows, but after it if the thread is new: so a run
+that was started just now is told of although it has ended, if no other such reader was told yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from drumline_gateway.service import Item, Row, Service, Wanted
+from drumline_gateway.shapes import OPEN
+from drumline_gateway.thread_bells import Bell
+from drumline_gateway.thread_events import FACTS_PER_MS, RunEvents, ThreadEvent, modes_for, seq_of
+from drumline_gateway.thread_filter import Subscription
+from drumline_protocol.errors import ClusterError, LogGap, ModeNotRecorded, NoBroker, RunExpired, UnknownRun
+
+#: runs that a reader gets who has nothing yet, and among which one is looked for that a reader was in
+RUNS_MAX = 20
+#: how long a run was started just now
+_NEW_MS = 10_000
+#: No run has more facts: behind so many numbers a reader has all of it.
+_FACTS_MAX = 2**24
+
+#: modes whose items are there only if a run was started with them
+_RECORDED = frozenset(("custom", "messages", "tools"))
+
+
+class EventsMissed(ClusterError):
+    """A reader of a thread comes back to events that are gone: the run that they were of was deleted, or its log."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"Events were missed: {what}. Read the state of the thread, and go on from there.")
+
+
+#: what is known of a thread, if the caller may see it; None: there is none yet. Raises if the caller may not
+Look = Callable[[], Awaitable[Row | None]]
+
+
+class ThreadFeed:
+    """Reads one thread for one subscription. Iterate over `events`.
+
+    `look` is asked before each run: the thread may be made, or deleted, while somebody waits.
+    """
+
+    def __init__(self, service: Service, thread: str, wanted: Subscription, look: Look) -> None:
+        self._service = service
+        self._thread = thread
+        self._wanted = wanted
+        self._look = look
+        self._is_first = True
+        self._oldest_ms = 0
+        self._done: deque[str] = deque(maxlen=4 * RUNS_MAX)
+
+    async def events(self) -> AsyncGenerator[ThreadEvent | BaseException, None]:
+        """Never ends by itself. An exception among them tells what was missed: the stream goes on behind it.
+
+        UnknownThread if the thread is deleted or is another's, NoBroker.
+        """
+        with self._service.bell(self._thread) as bell:
+            while True:
+                run, missed = await self._next(bell)
+                if missed is not None:
+                    yield missed
+                if run is None:
+                    await bell.wait()
+                    continue
+                async with aclosing(self._of_run(run)) as events:
+                    async for event in events:
+                        yield event
+                self._done.append(run["run_id"])
+                if self._wanted.watches:
+                    bell.tell_end(run["run_id"])
+
+    # -- which run ----------------------------------------------------------------------------------
+
+    async def _next(self, bell: Bell) -> tuple[Row | None, EventsMissed | None]:
+        """The run to be read now (None: there is none yet), and what the reader has to be told first."""
+        there = await self._look()
+        rows: list[Row] = []
+        if there is not None:
+            rows = list(reversed(await self._service.runs(self._thread, limit=RUNS_MAX)))
+        missed = None
+        if self._is_first:
+            self._is_first = False
+            rows, missed = await self._begin(rows, bell)
+        rows = [row for row in rows if row["created_ms"] >= self._oldest_ms and row["run_id"] not in self._done]
+        return (rows[0] if rows else None), missed
+
+    async def _begin(self, rows: list[Row], bell: Bell) -> tuple[list[Row], EventsMissed | None]:
+        """The runs that are read, of these, and what is gone of them."""
+        missed, there = None, rows
+        if self._wanted.since is not None:
+            rows, missed = await self._behind(rows, self._wanted.since)
+        elif self._wanted.watches:
+            rows = self._standing(rows, bell)
+        if rows or there:
+            self._oldest_ms = (rows or there[-1:])[0]["created_ms"]
+        return rows, missed
+
+    def _standing(self, rows: list[Row], bell: Bell) -> list[Row]:
+        """The runs that go on, or the one that waits for an answer, or that was started just now."""
+        going = [row for row in rows if row["status"] in OPEN]
+        if not going and rows:
+            is_new = rows[-1]["created_ms"] > time.time() * 1000 - _NEW_MS and not bell.told_end(rows[-1]["run_id"])
+            going = rows[-1:] if is_new or rows[-1]["status"] == "paused" else []
+        self._done.extend(row["run_id"] for row in rows if row not in going)
+        return going
+
+    async def _behind(self, rows: list[Row], since: int) -> tuple[list[Row], EventsMissed | None]:
+        """The runs that have something behind that event."""
+        found: list[Row] = []
+        for row in reversed(rows):
+            began = seq_of(row["created_ms"], 0)
+            if began <= since and row["status"] != "queued":  # it may have begun much later than it was asked for
+                began = await self._began(row)
+            if began <= since and since - began > _FACTS_MAX:
+                self._done.append(row["run_id"])
+                return found, None
+            found.insert(0, row)
+            if began <= since:
+                return found, None
+        if found and since < seq_of(found[0]["created_ms"], 0) - 1:
+            return found, EventsMissed(f"there is no event {since} of this thread any more")
+        return found, None
+
+    async def _began(self, row: Row) -> int:
+        """The number before all of a run's events."""
+        items = self._service.items(row["run_id"], self._thread, Wanted(("facts",)))
+        events = RunEvents(row["run_id"], row["created_ms"])
+        try:
+            async for item in items:
+                list(events.item(item))
+                break
+        except NoBroker:
+            raise
+        except Exception:  # whoever reads the run is told
+            pass
+        finally:
+            await items.aclose()
+        return seq_of(events.began_ms, 0)
+
+    # -- one run ------------------------------------------------------------------------------------
+
+    async def _of_run(self, run: Row) -> AsyncGenerator[ThreadEvent | BaseException, None]:
+        """The events of a run that the reader has not, and asks for."""
+        events = RunEvents(run["run_id"], run["created_ms"])
+        failed: BaseException | None = None
+        try:
+            async with aclosing(self._items(run["run_id"])) as items:
+                async for item in items:
+                    for event in events.item(item):
+                        if self._takes(event):
+                            yield event
+        except NoBroker:
+            raise
+        except LogGap as error:
+            yield EventsMissed(str(error))
+            return
+        except Exception as error:
+            if isinstance(error, (RunExpired, UnknownRun)) and not events.has_begun:
+                return
+            failed = error
+        for event in events.end(failed):
+            if self._takes(event):
+                yield event
+
+    def _takes(self, event: ThreadEvent) -> bool:
+        since = self._wanted.since
+        return (since is None or event.seq >= since) and self._wanted.takes(event.method, event.ns, event.data)
+
+    async def _items(self, run_id: str) -> AsyncGenerator[Item, None]:
+        """The items of a run in the modes that are asked for, without those that it does not record."""
+        modes = modes_for(self._wanted)
+        for asked in (modes, tuple(mode for mode in modes if mode not in _RECORDED)):
+            items: Any = self._service.items(run_id, self._thread, Wanted(asked, subgraphs=True))
+            try:
+                async for item in items:
+                    yield item
+                return
+            except ModeNotRecorded:  # raised before the first item
+                if asked is not modes or not _RECORDED.intersection(modes):
+                    raise
+            finally:
+                await items.aclose()
+
+
+def before(run: Row) -> int:
+    """The number before all events of a run that has just been asked for."""
+    return int(run["created_ms"]) * FACTS_PER_MS - 1
