@@ -96,7 +96,7 @@ class Frames:
 
     def item(self, item: Item) -> list[Frame]:
         """The frames of one item."""
-        return self._placing.place(self._events(item), item.position)
+        return self._placing.place(self.events(item), item.position)
 
     def end(self) -> list[Frame]:
         """What comes behind all items. A client that has them all gets the last frame again."""
@@ -111,8 +111,8 @@ class Frames:
 
     # -- what an item is ----------------------------------------------------------------------------
 
-    def _events(self, item: Item) -> list[tuple[str, Any]]:
-        """Names and data of an item's frames."""
+    def events(self, item: Item) -> list[tuple[str, Any]]:
+        """Names and data of an item's frames, without their places."""
         mode, data = item.mode, item.data
         if mode == MESSAGES:
             events = [(_named(MESSAGES, item.ns), list(data))] if TUPLES in self._asked else []

@@ -10,8 +10,9 @@ from drumline_gateway.ask import Ask
 from drumline_gateway.placing import Frame
 from drumline_gateway.protocol_words import problem
 from drumline_gateway.service import Row
-from drumline_gateway.thread_feed import Look, ThreadFeed
+from drumline_gateway.thread_feed import ThreadFeed
 from drumline_gateway.thread_filter import read_subscription
+from drumline_gateway.thread_runs import Look
 from drumline_gateway.watched import room
 from drumline_protocol.errors import NoBroker, UnknownThread
 

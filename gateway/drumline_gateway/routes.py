@@ -11,6 +11,7 @@ from drumline_gateway import (
     of_store,
     of_thread_commands,
     of_thread_events,
+    of_thread_stream,
     of_threads,
 )
 from drumline_gateway.route import NO, PARTIAL
@@ -56,6 +57,7 @@ ROUTES: tuple[Row, ...] = (
     Row("POST", _T + "/history", of_states.history, "AJCRP"),
     # a thread as a whole
     Row("POST", _T + "/commands", of_thread_commands.post, "PJ", PARTIAL, "input.inject answers not_supported"),
+    Row("GET", _T + "/stream", of_thread_stream.join, "P"),
     Row("POST", _T + "/stream/events", of_thread_events.stream, "PJ"),
     # runs on a thread
     Row("POST", _T + "/runs", of_runs.create, "PJ", PARTIAL, _RUN_NOTE),

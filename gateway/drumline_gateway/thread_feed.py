@@ -10,8 +10,7 @@ that was started just now is told of although it has ended, if no other such rea
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -20,10 +19,9 @@ from drumline_gateway.shapes import OPEN
 from drumline_gateway.thread_bells import Bell
 from drumline_gateway.thread_events import FACTS_PER_MS, RunEvents, ThreadEvent, modes_for, seq_of
 from drumline_gateway.thread_filter import Subscription
-from drumline_protocol.errors import ClusterError, LogGap, ModeNotRecorded, NoBroker, RunExpired, UnknownRun
+from drumline_gateway.thread_runs import EventsMissed, Look, ThreadRuns
+from drumline_protocol.errors import LogGap, ModeNotRecorded, NoBroker, RunExpired, UnknownRun
 
-#: runs that a reader gets who has nothing yet, and among which one is looked for that a reader was in
-RUNS_MAX = 20
 #: how long a run was started just now
 _NEW_MS = 10_000
 #: No run has more facts: behind so many numbers a reader has all of it.
@@ -33,86 +31,49 @@ _FACTS_MAX = 2**24
 _RECORDED = frozenset(("custom", "messages", "tools"))
 
 
-class EventsMissed(ClusterError):
-    """A reader of a thread comes back to events that are gone: the run that they were of was deleted, or its log."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"Events were missed: {what}. Read the state of the thread, and go on from there.")
-
-
-#: what is known of a thread, if the caller may see it; None: there is none yet. Raises if the caller may not
-Look = Callable[[], Awaitable[Row | None]]
-
-
 class ThreadFeed:
-    """Reads one thread for one subscription. Iterate over `events`.
-
-    `look` is asked before each run: the thread may be made, or deleted, while somebody waits.
-    """
+    """Reads one thread for one subscription. Iterate over `events`."""
 
     def __init__(self, service: Service, thread: str, wanted: Subscription, look: Look) -> None:
         self._service = service
         self._thread = thread
         self._wanted = wanted
-        self._look = look
-        self._is_first = True
-        self._oldest_ms = 0
-        self._done: deque[str] = deque(maxlen=4 * RUNS_MAX)
+        self._runs = ThreadRuns(service, thread, look, self._begin)
 
     async def events(self) -> AsyncGenerator[ThreadEvent | BaseException, None]:
         """Never ends by itself. An exception among them tells what was missed: the stream goes on behind it.
 
-        UnknownThread if the thread is deleted or is another's, NoBroker.
+        UnknownThread if the thread is another's, NoBroker.
         """
         with self._service.bell(self._thread) as bell:
-            while True:
-                run, missed = await self._next(bell)
-                if missed is not None:
-                    yield missed
-                if run is None:
-                    await bell.wait()
-                    continue
-                async with aclosing(self._of_run(run)) as events:
-                    async for event in events:
-                        yield event
-                self._done.append(run["run_id"])
-                if self._wanted.watches:
-                    bell.tell_end(run["run_id"])
+            async with aclosing(self._runs.each(bell)) as runs:
+                async for run in runs:
+                    if isinstance(run, EventsMissed):
+                        yield run
+                        continue
+                    async with aclosing(self._of_run(run)) as events:
+                        async for event in events:
+                            yield event
+                    if self._wanted.watches:
+                        bell.tell_end(run["run_id"])
 
-    # -- which run ----------------------------------------------------------------------------------
-
-    async def _next(self, bell: Bell) -> tuple[Row | None, EventsMissed | None]:
-        """The run to be read now (None: there is none yet), and what the reader has to be told first."""
-        there = await self._look()
-        rows: list[Row] = []
-        if there is not None:
-            rows = list(reversed(await self._service.runs(self._thread, limit=RUNS_MAX)))
-        missed = None
-        if self._is_first:
-            self._is_first = False
-            rows, missed = await self._begin(rows, bell)
-        rows = [row for row in rows if row["created_ms"] >= self._oldest_ms and row["run_id"] not in self._done]
-        return (rows[0] if rows else None), missed
+    # -- which runs ---------------------------------------------------------------------------------
 
     async def _begin(self, rows: list[Row], bell: Bell) -> tuple[list[Row], EventsMissed | None]:
         """The runs that are read, of these, and what is gone of them."""
-        missed, there = None, rows
         if self._wanted.since is not None:
-            rows, missed = await self._behind(rows, self._wanted.since)
-        elif self._wanted.watches:
-            rows = self._standing(rows, bell)
-        if rows or there:
-            self._oldest_ms = (rows or there[-1:])[0]["created_ms"]
-        return rows, missed
+            return await self._behind(rows, self._wanted.since)
+        return (self._standing(rows, bell) if self._wanted.watches else rows), None
 
-    def _standing(self, rows: list[Row], bell: Bell) -> list[Row]:
+    @staticmethod
+    def _standing(rows: list[Row], bell: Bell) -> list[Row]:
         """The runs that go on, or the one that waits for an answer, or that was started just now."""
         going = [row for row in rows if row["status"] in OPEN]
-        if not going and rows:
-            is_new = rows[-1]["created_ms"] > time.time() * 1000 - _NEW_MS and not bell.told_end(rows[-1]["run_id"])
-            going = rows[-1:] if is_new or rows[-1]["status"] == "paused" else []
-        self._done.extend(row["run_id"] for row in rows if row not in going)
-        return going
+        if going or not rows:
+            return going
+        last = rows[-1]
+        is_new = last["created_ms"] > time.time() * 1000 - _NEW_MS and not bell.told_end(last["run_id"])
+        return [last] if is_new or last["status"] == "paused" else []
 
     async def _behind(self, rows: list[Row], since: int) -> tuple[list[Row], EventsMissed | None]:
         """The runs that have something behind that event."""
@@ -122,12 +83,11 @@ class ThreadFeed:
             if began <= since and row["status"] != "queued":  # it may have begun much later than it was asked for
                 began = await self._began(row)
             if began <= since and since - began > _FACTS_MAX:
-                self._done.append(row["run_id"])
                 return found, None
             found.insert(0, row)
             if began <= since:
                 return found, None
-        if found and since < seq_of(found[0]["created_ms"], 0) - 1:
+        if not found or since < seq_of(found[0]["created_ms"], 0) - 1:
             return found, EventsMissed(f"there is no event {since} of this thread any more")
         return found, None
 
