@@ -23,7 +23,7 @@ async def stream(ask: Ask) -> Response:
     look = await looking(ask)
     with room(ask) as release:
         frames = _frames(ThreadFeed(ask.service, ask.id_of("thread"), wanted, look))
-        return ask.streams.respond(frames, headers=ask.headers, release=release)
+        return ask.streams.respond(frames, headers=ask.headers, release=release, breaks=True)
 
 
 async def looking(ask: Ask) -> Look:

@@ -93,3 +93,6 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/drumline/runs/{run_id}/facts", of_page.facts),
     Row("GET", "/drumline/threads/{thread_id}/runs/{run_id}/facts", of_page.facts),
 )
+
+#: paths that may be asked for as a WebSocket too, which speaks the protocol of threads
+SOCKETS = (_T + "/stream/events",)

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from drumline_gateway.protocol_words import INVALID, ProtocolProblem
 from drumline_gateway.service import Item, Row, Service, Wanted
 from drumline_gateway.shapes import OPEN
 from drumline_gateway.thread_bells import Bell
@@ -81,7 +82,7 @@ class ThreadFeed:
         for row in reversed(rows):
             began = seq_of(row["created_ms"], 0)
             if began <= since and row["status"] != "queued":  # it may have begun much later than it was asked for
-                began = await self._began(row)
+                began = await _began(self._service, self._thread, row)
             if began <= since and since - began > _FACTS_MAX:
                 return found, None
             found.insert(0, row)
@@ -90,22 +91,6 @@ class ThreadFeed:
         if not found or since < seq_of(found[0]["created_ms"], 0) - 1:
             return found, EventsMissed(f"there is no event {since} of this thread any more")
         return found, None
-
-    async def _began(self, row: Row) -> int:
-        """The number before all of a run's events."""
-        items = self._service.items(row["run_id"], self._thread, Wanted(("facts",)))
-        events = RunEvents(row["run_id"], row["created_ms"])
-        try:
-            async for item in items:
-                list(events.item(item))
-                break
-        except NoBroker:
-            raise
-        except Exception:  # whoever reads the run is told
-            pass
-        finally:
-            await items.aclose()
-        return seq_of(events.began_ms, 0)
 
     # -- one run ------------------------------------------------------------------------------------
 
@@ -150,6 +135,32 @@ class ThreadFeed:
                     raise
             finally:
                 await items.aclose()
+
+
+async def number_of(service: Service, thread: str, run: Row, event_id: str) -> int:
+    """The `seq` of an event of a run. ProtocolProblem for an id that no event of it has."""
+    run_id, _, rest = event_id.removeprefix("synth:").partition(":")
+    number = rest.partition(":")[0]
+    if run_id != run["run_id"] or not number.isdecimal() or len(number) > 15:
+        raise ProtocolProblem(INVALID, f"{event_id[:200]!r} is no id of an event of run {run['run_id']}.")
+    return await _began(service, thread, run) + int(number)
+
+
+async def _began(service: Service, thread: str, run: Row) -> int:
+    """The number before all of a run's events."""
+    items = service.items(run["run_id"], thread, Wanted(("facts",)))
+    events = RunEvents(run["run_id"], run["created_ms"])
+    try:
+        async for item in items:
+            list(events.item(item))
+            break
+    except NoBroker:
+        raise
+    except Exception:  # whoever reads the run is told
+        pass
+    finally:
+        await items.aclose()
+    return seq_of(events.began_ms, 0)
 
 
 def before(run: Row) -> int:

@@ -44,7 +44,7 @@ def test_a_client_joins_runs_that_come_and_those_that_were(url: str, thread: str
 
     coming, all_of_it = asyncio.run(both())
     runs = [run["run_id"] for run in httpx.get(f"{url}/threads/{thread}/runs").json()]
-    assert [part.event for part in coming][0] == "metadata" and coming[0].data["run_id"] in runs[:-1]
+    assert coming[0].event == "metadata" and coming[0].data["run_id"] in runs[:-1]
     assert [part.data["run_id"] for part in all_of_it if part.event == "metadata"] == runs[::-1][:2]
     first = [part.event for part in all_of_it][:5]
     assert first == ["metadata", "values", "updates", "values", "run_done"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import uuid
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -62,7 +63,7 @@ def test_a_stream_opens_before_its_thread_and_goes_on_between_its_runs(url: str,
     )  # a run tells where it begins
     assert [each["step"] for each in checkpoints] == [-1, 0, 1, 2]
     assert [each["parent_id"] for each in checkpoints[1:]] == [each["id"] for each in checkpoints[:-1]]
-    after = [one["method"] for one, other in zip(found, found[1:], strict=False) if other["method"] == "values"]
+    after = [one["method"] for one, other in pairwise(found) if other["method"] == "values"]
     assert set(after) == {"checkpoints"}  # which is how a client knows of which checkpoint the values are
 
 
@@ -121,7 +122,7 @@ def test_a_reader_whose_events_are_gone_is_told(url: str, thread: str) -> None:
 
 
 def test_who_only_looks_begins_with_what_goes_on(url: str, thread: str) -> None:
-    looks = {"channels": ["lifecycle", "input"]}
+    looks: Any = {"channels": ["lifecycle", "input"]}
     command(url, thread, "run.start", assistant_id="speak", input={"said": []})
     assert until(events(url, thread, **looks), ends)[-1]["params"]["data"]["event"] == "completed"
     # now that somebody was told of its end, it is over: the next one is what this reader waits for
