@@ -1,8 +1,8 @@
 """Messages as they grow, in the words of the thread protocol: blocks that begin, grow and end, one after another. Pure.
 
 A model may tell two calls of tools at once, a piece of one and a piece of the other. The protocol has one block of a
-message open at a time, so pieces of another call wait until the arguments of the open one are complete. Text that goes
-on behind another block is a block of its own.
+message open at a time, so what else comes waits until the arguments of the open call are complete. Text that goes on
+behind another block is a block of its own.
 """
 
 from __future__ import annotations
@@ -161,13 +161,19 @@ class MessageBlocks:
         if not text:
             return
         block = message.open
+        if block is not None and block.kind == CALL and not _is_complete(block.text):
+            waits = message.waiting[-1] if message.waiting else None
+            if waits is None or (waits.kind, waits.key) != (kind, key):
+                waits = _Block(kind, key)
+                message.waiting.append(waits)
+            waits.add(text)
+            return
         if block is None or block.kind != kind or (key is not None and block.key != key):
             yield from self._settle(message)
             block = _Block(kind, key)
             yield from self._start(message, block)
-        block.text += text
-        delta = {"type": f"{kind}-delta", kind: text}
-        yield self._told(message, "content-block-delta", index=block.index, delta=delta)
+        block.add(text)
+        yield self._delta(message, block, text)
 
     def _call(self, message: _Message, call: Mapping[str, Any], number: int) -> Iterator[Told]:
         """A call of a tool, or a piece of one: the first piece has the id and the name."""
@@ -182,7 +188,7 @@ class MessageBlocks:
             yield from self._piece(message, block, text, id_, call.get("name"))
             return
         if block is not None and block.kind == CALL and not _is_complete(block.text):
-            waits = next((one for one in message.waiting if one.key == key), None)
+            waits = next((one for one in message.waiting if one.kind == CALL and one.key == key), None)
             if waits is None:
                 waits = _Block(CALL, key)
                 message.waiting.append(waits)
@@ -200,8 +206,7 @@ class MessageBlocks:
     def _piece(self, message: _Message, block: _Block, text: str, id_: Any, name: Any) -> Iterator[Told]:
         block.add(text, id_, name)
         if text:
-            delta = {"type": "tool-call-delta", "args": text}
-            yield self._told(message, "content-block-delta", index=block.index, delta=delta)
+            yield self._delta(message, block, text)
         if message.waiting and _is_complete(block.text):
             yield from self._stop(message)
             yield from self._next(message)
@@ -214,9 +219,8 @@ class MessageBlocks:
             block = message.waiting.pop(0)
             yield from self._start(message, block)
             if block.text:
-                delta = {"type": "tool-call-delta", "args": block.text}
-                yield self._told(message, "content-block-delta", index=block.index, delta=delta)
-            if message.waiting and _is_complete(block.text):
+                yield self._delta(message, block, block.text)
+            if message.waiting and (block.kind != CALL or _is_complete(block.text)):
                 yield from self._stop(message)
 
     def _settle(self, message: _Message) -> Iterator[Told]:
@@ -249,6 +253,12 @@ class MessageBlocks:
         if isinstance(reason, str):
             last["reason"] = reason
         yield self._told(message, "message-finish", **last)
+
+    def _delta(self, message: _Message, block: _Block, text: str) -> Told:
+        delta = {"type": f"{block.kind}-delta", block.kind: text}
+        if block.kind == CALL:
+            delta = {"type": "tool-call-delta", "args": text}
+        return self._told(message, "content-block-delta", index=block.index, delta=delta)
 
     @staticmethod
     def _told(of: _Message, event: str, **rest: Any) -> Told:

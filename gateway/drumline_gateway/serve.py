@@ -60,7 +60,7 @@ def config(app: Any) -> uvicorn.Config:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether uvicorn tells something that is not meant to be: streams of threads are broken off when all is stopped."""
+    """Whether uvicorn tells what is not meant to be: streams of threads are broken off when all is stopped."""
     return "without completing response" not in record.getMessage()
 
 

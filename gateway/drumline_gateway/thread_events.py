@@ -76,6 +76,8 @@ class RunEvents:
 
     run_id: str
     created_ms: int
+    #: what the reader has: it need not be told again
+    since: int = 0
     began_ms: int = 0
     _number: int = 0
     _at_ms: int = 0
@@ -119,6 +121,8 @@ class RunEvents:
             yield self._event("tools", item.ns, item.data, self._names.get(self._emitter, ""))
         elif item.mode == "tasks":
             yield self._event("tasks", item.ns, task_data(item.data), str(item.data.get("name") or ""))
+        elif item.mode == "custom" and seq_of(self.began_ms, number) < self.since:
+            self._counts["custom"] += 1
         elif item.mode == "custom":
             yield self._event("custom", item.ns, _custom(item.data), self._names.get(self._emitter, ""))
 

@@ -96,7 +96,7 @@ class ThreadFeed:
 
     async def _of_run(self, run: Row) -> AsyncGenerator[ThreadEvent | BaseException, None]:
         """The events of a run that the reader has not, and asks for."""
-        events = RunEvents(run["run_id"], run["created_ms"])
+        events = RunEvents(run["run_id"], run["created_ms"], self._wanted.since or 0)
         failed: BaseException | None = None
         try:
             async with aclosing(self._items(run["run_id"])) as items:

@@ -39,6 +39,10 @@ SUBSCRIPTIONS_MAX = 100
 AGAIN, TOO_BIG, OVERLOADED, REFUSED = 1012, 1009, 1013, 4000
 
 
+class _Stalled(Exception):
+    """The client takes nothing."""
+
+
 class ThreadSocket:
     """One connection. `ask` makes an `Ask` for each command."""
 
@@ -55,6 +59,7 @@ class ThreadSocket:
         self._since: int | None = None
         self._serving: asyncio.Task[None] | None = None
         self._code, self._reason = 1000, ""
+        self._has_stalled = False
 
     def close(self, code: int = AGAIN, reason: str = "") -> None:
         """End the connection; by itself a client comes back to another gateway."""
@@ -84,7 +89,8 @@ class ThreadSocket:
                 return
             if len(text) > self._size_max:
                 return self.close(TOO_BIG, f"a message has at most {self._size_max} bytes")
-            await self._send(await self._answer(text))
+            with suppress(_Stalled):
+                await self._send(await self._answer(text))
 
     async def _answer(self, text: str) -> dict[str, Any]:
         id_: int | None = None
@@ -161,6 +167,8 @@ class ThreadSocket:
     async def _over(self, error: Exception) -> None:
         """The thread cannot be read any more, or not here."""
         told = problem(None, error)
+        if isinstance(error, _Stalled):
+            return
         if isinstance(error, NoBroker):
             log.warning("a WebSocket is closed, for its client to come back: %s", error)
             self.close(OVERLOADED)
@@ -172,8 +180,10 @@ class ThreadSocket:
             self.close(REFUSED + 404)
 
     async def _send(self, message: dict[str, Any]) -> None:
-        """Write one message, as soon as there is room. Closes the connection if there is none for too long."""
+        """Write one message, as soon as there is room. If there is none for too long, close and raise."""
         async with self._sending:
+            if self._has_stalled:  # a message is lacking: nothing may come behind it
+                raise _Stalled
             sending = asyncio.ensure_future(self._socket.send_text(dumps(message).decode()))
             try:
                 done, _ = await asyncio.wait({sending}, timeout=self._stall_s)
@@ -181,10 +191,11 @@ class ThreadSocket:
                 sending.cancel()
         if not done:
             log.info("a client took nothing for %g s: its WebSocket is closed", self._stall_s)
+            self._has_stalled = True
             self.close(OVERLOADED)
-        else:
-            with suppress(RuntimeError, WebSocketDisconnect, OSError):  # it has gone: we are about to hear of it
-                sending.result()
+            raise _Stalled
+        with suppress(RuntimeError, WebSocketDisconnect, OSError):  # it has gone: we are about to hear of it
+            sending.result()
 
 
 def _command(text: str) -> dict[str, Any]:
