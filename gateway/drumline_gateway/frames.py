@@ -144,6 +144,7 @@ def _values(values: Any, interrupts: Sequence[Any]) -> Any:
 
 
 def task_data(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """An event of a task as clients know it."""
     shown = dict(payload)
     if shown.get("interrupts"):
         shown["interrupts"] = [interrupt(one) for one in shown["interrupts"]]
