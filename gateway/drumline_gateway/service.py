@@ -49,6 +49,24 @@ class RunItems(Protocol):
         """Stop reading. The run goes on."""
 
 
+class Bell(Protocol):
+    """What one reader of a thread waits by, as a context: at its end nobody waits any more."""
+
+    def __enter__(self) -> Bell: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    async def wait(self) -> None:
+        """Returns when a run may have begun, or the thread may have been made, since this was called last."""
+
+    def tell_end(self, run_id: str) -> None:
+        """Its reader is told that this run has ended."""
+
+    def told_end(self, run_id: str) -> bool:
+        """Whether a reader of this gateway was told that this run has ended."""
+        ...
+
+
 @dataclass(slots=True)
 class Start:
     """A run that is to be started: the body of a request, checked."""
@@ -181,6 +199,10 @@ class Service(Protocol):
 
         ValueError if there are too many.
         """
+        ...
+
+    def bell(self, thread: str) -> Bell:
+        """What rings when a run may have begun on a thread, or the thread was made."""
         ...
 
     # -- the store ------------------------------------------------------------------------------------
