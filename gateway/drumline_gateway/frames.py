@@ -13,6 +13,7 @@ from drumline.views.shapes import MODES
 from drumline_gateway.cursors import BEGINNING, Cursor
 from drumline_gateway.json_values import error_data, interrupt, plain
 from drumline_gateway.old_messages import OldMessages
+from drumline_gateway.owners import OURS, visible
 from drumline_gateway.placing import Frame, Placing
 from drumline_gateway.service import Item
 
@@ -115,9 +116,12 @@ class Frames:
         """Names and data of an item's frames."""
         mode, data = item.mode, item.data
         if mode == MESSAGES:
-            events = [(_named(MESSAGES, item.ns), list(data))] if TUPLES in self._asked else []
+            message, metadata = data
+            if not OURS.isdisjoint(metadata):
+                metadata = visible(metadata)
+            events = [(_named(MESSAGES, item.ns), [message, metadata])] if TUPLES in self._asked else []
             if self._old is not None:
-                events += [(_named(name, item.ns), old) for name, old in self._old.add(*data)]
+                events += [(_named(name, item.ns), old) for name, old in self._old.add(message, metadata)]
             return events
         if mode == RETRACTED:
             again = {"run_id": self._run_id, "attempt": data["attempt"] + 1}
@@ -143,8 +147,16 @@ def _values(values: Any, interrupts: Sequence[Any]) -> Any:
     return {**(shown if isinstance(shown, dict) else {}), "__interrupt__": asked}
 
 
+def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A payload or a config, whose metadata are those that clients see."""
+    shown = dict(told)
+    if isinstance(shown.get("metadata"), Mapping):
+        shown["metadata"] = visible(shown["metadata"])
+    return shown
+
+
 def _task(payload: Mapping[str, Any]) -> dict[str, Any]:
-    shown = dict(payload)
+    shown = _seen(payload)
     if shown.get("interrupts"):
         shown["interrupts"] = [interrupt(one) for one in shown["interrupts"]]
     return shown
@@ -152,7 +164,7 @@ def _task(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checkpoint(payload: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint whose configs hold what a client may see of them, and may send back."""
-    shown = dict(payload)
+    shown = _seen(payload)
     for key in ("config", "parent_config"):
         if isinstance(shown.get(key), Mapping):
             shown[key] = shown_config(shown[key])
@@ -165,8 +177,8 @@ def _checkpoint(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config for clients: without callbacks, and without keys of `configurable` that begin with `__`."""
-    shown = {key: value for key, value in config.items() if key != "callbacks" and not str(key).startswith("__")}
+    """A config for clients: without callbacks, keys of `configurable` that begin with `__`, and our own metadata."""
+    shown = {key: value for key, value in _seen(config).items() if key != "callbacks" and not str(key).startswith("__")}
     if isinstance(shown.get("configurable"), Mapping):
         inner = shown["configurable"].items()
         shown["configurable"] = {key: value for key, value in inner if not str(key).startswith("__")}
