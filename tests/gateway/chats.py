@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from tests.gateway.stand import serving
 
-from drumline.graph import START, MessagesState, StateGraph
+from drumline.graph import END, START, MessagesState, StateGraph
 from drumline.testing import local_cluster
 from drumline.types import StreamWriter, interrupt
 from drumline_gateway.app import asgi, build
@@ -61,8 +61,34 @@ class Speaker(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=AIMessage(self.says.format(messages[-1].content)))])
 
 
-class Asked(MessagesState, total=False):
+class Asked(MessagesState):
     answer: Any
+
+
+class Filed(MessagesState):
+    files: dict[str, str]
+
+
+def agent() -> Any:
+    """An agent that looks everything up, if it may: it asks as the middleware of LangChain's agents does."""
+
+    def think(state: Filed) -> Any:
+        last = state["messages"][-1]
+        if last.type == "tool":
+            return {"messages": [AIMessage(f"I {last.content}")]}
+        call = {"name": "search", "args": {"for": last.content}, "id": "call", "type": "tool_call"}
+        return {"messages": [AIMessage("", tool_calls=[call])]}
+
+    def tools(state: Filed) -> Any:
+        request = {"name": "search", "args": state["messages"][-1].tool_calls[0]["args"]}
+        allowed = [{"action_name": "search", "allowed_decisions": ["approve", "reject"]}]
+        answer = interrupt({"action_requests": [request], "review_configs": allowed})
+        found = "found it" if answer["decisions"][0]["type"] == "approve" else "may not"
+        return {"messages": [ToolMessage(found, tool_call_id="call")], "files": {"notes": found}}
+
+    built = StateGraph(Filed).add_node("agent", think).add_node("tools", tools).add_edge(START, "agent")
+    built.add_conditional_edges("agent", lambda state: "tools" if state["messages"][-1].tool_calls else END)
+    return built.add_edge("tools", "agent").compile(name="agent")
 
 
 def chats(gate: Gate) -> dict[str, Any]:
@@ -74,7 +100,7 @@ def chats(gate: Gate) -> dict[str, Any]:
 
         return speak
 
-    def ask(_state: Asked, writer: StreamWriter) -> Asked:
+    def ask(_state: Asked, writer: StreamWriter) -> Any:
         writer({"about": "to ask"})
         return {"answer": interrupt({"question": "may I?"})}
 
@@ -92,6 +118,7 @@ def chats(gate: Gate) -> dict[str, Any]:
     asking = StateGraph(Asked).add_node(ask).add_node(close).add_edge(START, "ask").add_edge("ask", "close")
     failing = StateGraph(MessagesState).add_node(fail).add_edge(START, "fail")
     return {
+        "agent": agent(),
         "chat": chat.compile(name="chat"),
         "nest": outer.compile(name="nest"),
         "ask": asking.compile(name="ask"),
