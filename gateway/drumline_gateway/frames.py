@@ -16,6 +16,8 @@ from drumline_gateway.old_messages import OldMessages
 from drumline_gateway.owners import OURS, visible
 from drumline_gateway.placing import Frame, Placing
 from drumline_gateway.service import Item
+from drumline_graph.errors import NoParentGraph
+from drumline_graph.types import Command, Send
 
 __all__ = ["Frame", "Frames", "asked_modes", "drumline_modes", "shown_config"]
 
@@ -23,6 +25,8 @@ __all__ = ["Frame", "Frames", "asked_modes", "drumline_modes", "shown_config"]
 TUPLES, MESSAGES = "messages-tuple", "messages"
 #: a mode of LangGraph's server that nothing here fills: it is accepted, and no event comes
 EVENTS = "events"
+#: event of a run that ends with a command for a graph around it: `RemoteGraph` hands it to its caller's
+COMMAND = "command"
 #: part of a run's items that tells of an attempt which was taken back
 RETRACTED = "retracted"
 
@@ -107,8 +111,9 @@ class Frames:
         return [*frames, self._placing.last("end", None)]
 
     def failed(self, error: BaseException) -> list[Frame]:
-        """What comes in place of `end`."""
-        return [self._placing.last("error", error_data(error))]
+        """What comes in place of `end`. A command for a graph around the run is told first."""
+        told = [(COMMAND, _command(error))] if isinstance(error, NoParentGraph) else []
+        return [*self._placing.place(told), self._placing.last("error", error_data(error))]
 
     # -- what an item is ----------------------------------------------------------------------------
 
@@ -133,6 +138,18 @@ class Frames:
         elif shape is not None:
             data = shape(data)
         return [(_named(mode, item.ns), data)]
+
+
+def _command(error: NoParentGraph) -> dict[str, Any]:
+    """The command of a node whose graph is the root, by the fields of LangGraph's `Command`."""
+    command = error.args[0]
+    update = command.update
+    if isinstance(update, (list, tuple)) and len(dict(update)) == len(
+        update
+    ):  # channels and values, which JSON has not
+        update = dict(update)
+    goto = [command.goto] if isinstance(command.goto, (str, Send)) else list(command.goto)
+    return {"graph": Command.PARENT, "update": update, "resume": command.resume, "goto": goto}
 
 
 def _named(event: str, ns: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
 const [modules, url] = process.argv.slice(2);
-const LIMIT_MS = 60_000; // the SDK waits longer and longer before it comes back to a server that is away
+const LIMIT_MS = Number(process.env.LIMIT_MS ?? 60_000); // the SDK waits longer and longer before it comes back to a server that is away
 // stdout is for answers alone
 for (const kind of ["log", "warn", "error", "info", "debug"]) {
   console[kind] = (...words) => process.stderr.write(`${words.map(String).join(" ")}\n`);
@@ -64,7 +64,8 @@ class Page {
       return null;
     };
     this.root = createRoot(document.querySelector("main"));
-    this.root.render(React.createElement(Component));
+    const component = React.createElement(Component);
+    this.root.render(use.around ? use.around(component) : component);
     this.leave = () => leaving.abort();
   }
   /** What is told under one of the names that the test listens to; nothing once the page is left. */
