@@ -140,8 +140,8 @@ def _read_input(fields: Fields, body: RunBody, graph: Any) -> None:
     if command is None:
         body.input = None if given is None else _read(None if graph is None else graph.InputType, given, "input")
         return
-    if given not in (None, {}):
-        raise bad("input and command are given both: a command goes on with what is there, and takes no input.")
+    if given not in (None, {}):  # CopilotKit's agent sends the messages that it has beside each command
+        body.ignored.append("input")
     asked = Fields(fields.dict("command"), "command")
     update, goto = asked.all.get("update"), asked.all.get("goto")
     if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):

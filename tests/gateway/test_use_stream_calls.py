@@ -66,6 +66,14 @@ def test_what_is_noted_of_that_is_nobodys_to_read_or_write(url: str, thread: str
     assert kinds(streamed(again)) == kinds(streamed(began)) and "checkpoints" in kinds(streamed(again))
 
 
+def test_an_input_beside_a_command_is_none(url: str, thread: str) -> None:
+    """CopilotKit's agent sends its messages with every command."""
+    run(url, thread, "ask")
+    answered = run(url, thread, "ask", command={"resume": "yes"})
+    assert streamed(answered)[-2][1] == {"said": ["x", "heard 1", "yes"]}
+    assert answered.headers["drumline-ignored"] == "input"
+
+
 def test_an_error_of_a_thread_is_read_as_json(url: str, thread: str) -> None:
     assert streamed(run(url, thread, "fail"))[-1][0] == "error"
     raised = {"error": "ValueError", "message": "this graph always fails"}
