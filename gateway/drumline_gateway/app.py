@@ -13,7 +13,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from drumline import __version__
 from drumline.cluster import Cluster
@@ -23,12 +24,14 @@ from drumline_gateway.bodies import read_body
 from drumline_gateway.cluster_service import ClusterService
 from drumline_gateway.errors import HttpError, status_of
 from drumline_gateway.json_values import dumps
+from drumline_gateway.of_thread_events import looking
 from drumline_gateway.openapi import document
 from drumline_gateway.route import Row
-from drumline_gateway.routes import ROUTES
+from drumline_gateway.routes import ROUTES, SOCKETS
 from drumline_gateway.served import Served
 from drumline_gateway.service import Service
 from drumline_gateway.sse import Streams
+from drumline_gateway.thread_socket import REFUSED, ThreadSocket
 
 log = logging.getLogger("drumline.gateway")
 
@@ -62,7 +65,10 @@ def build(
     gateway = Gateway(service, guard, streams or Streams(), cors_origins)
     middleware = cors(cors_origins)
     app = Starlette(
-        routes=[Route(row.path, gateway.endpoint(row), methods=[row.method]) for row in ROUTES],
+        routes=[
+            *(Route(row.path, gateway.endpoint(row), methods=[row.method]) for row in ROUTES),
+            *(WebSocketRoute(path, gateway.socket) for path in SOCKETS),
+        ],
         middleware=[] if middleware is None else [middleware],
         exception_handlers={HTTPException: _told},
         lifespan=gateway.lifespan,
@@ -119,6 +125,43 @@ class Gateway:
 
         return endpoint
 
+    async def socket(self, socket: WebSocket) -> None:
+        """A WebSocket of a thread, from its beginning to its end. A refusal is told by 4000 and the status of HTTP."""
+        await socket.accept()  # a browser does not tell its page why it was refused before
+        request = Request({**socket.scope, "type": "http", "method": "GET"})
+        try:
+            refuse_foreign(request, self._origins)
+            identity = await self._guard.identify(request)
+            release = self._guard.caps.stream(identity)
+        except Exception as error:
+            status = error.status if isinstance(error, HttpError) else status_of(error) or 500
+            await socket.close(REFUSED + status, str(error)[:100])
+            return
+        try:
+            if not self._is_open:
+                await self.open()
+            await self._serve(socket, lambda: self._ask(request, identity))
+        finally:
+            release()
+
+    async def _serve(self, socket: WebSocket, ask: Callable[[], Ask]) -> None:
+        caps, streams = self._guard.caps, self.streams
+        served = ThreadSocket(socket, ask, stall_s=streams.stall_s, size_max=caps.body_max)
+        try:
+            await looking(ask())
+        except Exception as error:
+            status = error.status if isinstance(error, HttpError) else status_of(error) or 500
+            await socket.close(REFUSED + status, str(error)[:100])
+            return
+        streams.entered(served)
+        try:
+            await served.serve()
+        finally:
+            streams.left(served)
+
+    def _ask(self, request: Request, identity: Identity, body: Any = None) -> Ask:
+        return Ask(request, self.service, self._served, self._guard, self.streams, identity, body)
+
     async def _handle(self, row: Row, request: Request) -> Response:
         if row.is_open:
             return await self._answer(row, request, Identity())
@@ -136,8 +179,7 @@ class Gateway:
         body = None
         if row.method in _WITH_BODY:
             body = await read_body(request, self._guard.caps.body_max)
-        ask = Ask(request, self.service, self._served, self._guard, self.streams, identity, body)
-        found: Response = await row.handler(ask)
+        found: Response = await row.handler(self._ask(request, identity, body))
         return found
 
 

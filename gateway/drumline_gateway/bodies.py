@@ -43,7 +43,7 @@ async def read_body(request: Request, size_max: int) -> Any:
         raise bad("The body is nested too deeply.") from None
     except (ValueError, UnicodeError) as error:
         raise bad(f"The body is no JSON: {error}.") from None
-    if _is_deeper(found, DEPTH_MAX):
+    if is_deeper(found, DEPTH_MAX):
         raise bad(f"The body is nested more than {DEPTH_MAX} deep.")
     return found
 
@@ -52,7 +52,8 @@ def _too_large(size_max: int) -> HttpError:
     return HttpError(413, f"The body is larger than {size_max} bytes.", {"Connection": "close"})
 
 
-def _is_deeper(value: Any, depth_max: int) -> bool:
+def is_deeper(value: Any, depth_max: int) -> bool:
+    """Whether containers lie deeper within one another than that."""
     level = [value]
     for _ in range(depth_max):
         level = [

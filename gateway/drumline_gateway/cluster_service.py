@@ -11,6 +11,8 @@ from drumline.cluster import Cluster
 from drumline.cluster.attendance import alive
 from drumline.cluster.thread_runs import summary
 from drumline_gateway.service import Item, Row, RunItems, Start, Wanted
+from drumline_gateway.thread_bells import Bell, ThreadBells
+from drumline_gateway.thread_look import ClusterLook
 from drumline_gateway.watching import Watching
 from drumline_protocol.errors import ClusterError, InvalidRequest, ThreadBusy, UnknownGraph, UnknownRun
 
@@ -31,10 +33,12 @@ class ClusterService:
     async def open(self) -> None:
         """From now on all that this loop reads of runs is read together. Connects when it is first asked."""
         self._watching = Watching(self._cluster)
+        self._bells = ThreadBells(ClusterLook(self._cluster.link))
         await self._watching.open()
 
     async def aclose(self) -> None:
         """End the reading; the cluster is its owner's to close."""
+        await self._bells.aclose()
         await self._watching.aclose()
 
     async def names(self) -> Sequence[str]:
@@ -102,6 +106,8 @@ class ClusterService:
             interrupt_after=start.stops_after,
             multitask_strategy=start.strategy if start.thread is not None else None,  # type: ignore[arg-type]
         )
+        if start.thread is not None:
+            self._bells.ring(start.thread)
         row = await self.run(run_id, start.thread)
         if row["status"] == "failed":
             try:
@@ -132,6 +138,9 @@ class ClusterService:
 
     async def delete_run(self, run_id: str, thread: str | None) -> None:
         await self._cluster.adelete(run_id, thread_id=thread)
+
+    def bell(self, thread: str) -> Bell:
+        return self._bells.bell(thread)
 
     async def overview(self, runs_max: int) -> Row:
         return await asyncio.to_thread(self._overview, runs_max)

@@ -18,6 +18,7 @@ from drumline.views.shapes import FACTS
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
 from drumline_gateway.service import Row, RunItems, Start, Wanted
+from drumline_gateway.thread_bells import Bell, ThreadBells
 from drumline_graph.errors import GraphDrained
 from drumline_graph.program import Program
 from drumline_protocol.errors import RunCancelled, ThreadBusy, UnknownGraph
@@ -40,6 +41,7 @@ class EmbeddedService:
         self.graphs: Mapping[str, Any] = {}
         self._stateless: dict[str, Any] = {}
         self._runs = EmbeddedRuns(self._drive)
+        self._bells = ThreadBells()
 
     async def open(self) -> None:
         """Open the files, and say of threads that were left busy that they have failed."""
@@ -133,7 +135,10 @@ class EmbeddedService:
 
     async def start(self, start: Start) -> str:
         self._graph(start.graph)
-        return self._runs.begin(start).id
+        run = self._runs.begin(start)
+        if start.thread is not None:
+            self._bells.ring(start.thread)
+        return run.id
 
     def _graph(self, name: str) -> Any:
         if name not in self.graphs:
@@ -161,6 +166,9 @@ class EmbeddedService:
         self._runs.stop(run, "it is deleted")
         await run.over()
         self._runs.forget(run)
+
+    def bell(self, thread: str) -> Bell:
+        return self._bells.bell(thread)
 
     async def overview(self, runs_max: int) -> Row:
         return self._runs.overview(runs_max)

@@ -101,7 +101,7 @@ class Frames:
 
     def item(self, item: Item) -> list[Frame]:
         """The frames of one item."""
-        return self._placing.place(self._events(item), item.position)
+        return self._placing.place(self.events(item), item.position)
 
     def end(self) -> list[Frame]:
         """What comes behind all items. A client that has them all gets the last frame again."""
@@ -117,8 +117,8 @@ class Frames:
 
     # -- what an item is ----------------------------------------------------------------------------
 
-    def _events(self, item: Item) -> list[tuple[str, Any]]:
-        """Names and data of an item's frames."""
+    def events(self, item: Item) -> list[tuple[str, Any]]:
+        """Names and data of an item's frames, without their places."""
         mode, data = item.mode, item.data
         if mode == MESSAGES:
             message, metadata = data
@@ -172,7 +172,7 @@ def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _task(payload: Mapping[str, Any]) -> dict[str, Any]:
+def task_data(payload: Mapping[str, Any]) -> dict[str, Any]:
     shown = _seen(payload)
     if shown.get("interrupts"):
         shown["interrupts"] = [interrupt(one) for one in shown["interrupts"]]
@@ -185,7 +185,7 @@ def _checkpoint(payload: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("config", "parent_config"):
         if isinstance(shown.get(key), Mapping):
             shown[key] = shown_config(shown[key])
-    tasks = [_task(task) for task in shown.get("tasks") or ()]
+    tasks = [task_data(task) for task in shown.get("tasks") or ()]
     for task in tasks:
         if isinstance(task.get("state"), Mapping) and "configurable" in task["state"]:
             task["state"] = shown_config(task["state"])
@@ -203,7 +203,7 @@ def shown_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _debug(payload: Mapping[str, Any]) -> dict[str, Any]:
-    shape = _checkpoint if payload.get("type") == "checkpoint" else _task
+    shape = _checkpoint if payload.get("type") == "checkpoint" else task_data
     return {**payload, "payload": shape(payload["payload"])}
 
 
@@ -213,7 +213,7 @@ def _tool(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _SHAPES: dict[str, Callable[[Any], Any]] = {
-    "tasks": _task,
+    "tasks": task_data,
     "checkpoints": _checkpoint,
     "debug": _debug,
     "tools": _tool,

@@ -9,7 +9,7 @@ from typing import Any
 from drumline_gateway.route import NO, Row
 
 #: routes whose answer is a stream of events
-_STREAMS = ("/stream", "/facts")
+_STREAMS = ("/stream", "/stream/events", "/facts")
 
 
 def document(version: str, rows: Sequence[Row]) -> dict[str, Any]:

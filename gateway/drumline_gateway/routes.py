@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from drumline_gateway import of_assistants, of_page, of_runs, of_server, of_states, of_store, of_threads
+from drumline_gateway import (
+    of_assistants,
+    of_page,
+    of_runs,
+    of_server,
+    of_states,
+    of_store,
+    of_thread_commands,
+    of_thread_events,
+    of_thread_stream,
+    of_threads,
+)
 from drumline_gateway.route import NO, PARTIAL
 from drumline_gateway.route import Row as Row
 
@@ -44,6 +55,10 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", _T + "/state/{checkpoint_id}", of_states.get_at, "P"),
     Row("GET", _T + "/history", of_states.history),
     Row("POST", _T + "/history", of_states.history, "AJCRP"),
+    # a thread as a whole
+    Row("POST", _T + "/commands", of_thread_commands.post, "PJ", PARTIAL, "input.inject answers not_supported"),
+    Row("GET", _T + "/stream", of_thread_stream.join, "P"),
+    Row("POST", _T + "/stream/events", of_thread_events.stream, "PJ"),
     # runs on a thread
     Row("POST", _T + "/runs", of_runs.create, "PJ", PARTIAL, _RUN_NOTE),
     Row("POST", _T + "/runs/stream", of_runs.stream, "PJADUCR", PARTIAL, _RUN_NOTE),
@@ -78,3 +93,6 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/drumline/runs/{run_id}/facts", of_page.facts),
     Row("GET", "/drumline/threads/{thread_id}/runs/{run_id}/facts", of_page.facts),
 )
+
+#: paths that may be asked for as a WebSocket too, which speaks the protocol of threads
+SOCKETS = (_T + "/stream/events",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,8 @@ from drumline.settings import UsageError
 _CLOSE_S = 3
 #: bytes of all headers of one request
 _HEADER_BYTES_MAX = 64 * 1024
+#: of a message of a WebSocket, and of such messages that wait
+_MESSAGE_BYTES_MAX, _MESSAGES_MAX = 8 * 1024 * 1024, 8
 
 
 def serve(
@@ -33,6 +36,7 @@ def serve(
     From the signal on `/ready` says no; after `grace_s` the streams that are open are closed without their end, so that
     clients come back, to another gateway. Then `on_leave` is called, and what is open is closed.
     """
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     with _bound(host, port) as sock:
         server = _Server(app, grace_s, lambda: on_ready(_address(sock)), on_leave)
         with stop_on_signals(server.stop):
@@ -50,7 +54,14 @@ def config(app: Any) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=_CLOSE_S,
         h11_max_incomplete_event_size=_HEADER_BYTES_MAX,
+        ws_max_size=_MESSAGE_BYTES_MAX,
+        ws_max_queue=_MESSAGES_MAX,
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether uvicorn tells what is not meant to be: streams of threads are broken off when all is stopped."""
+    return "without completing response" not in record.getMessage()
 
 
 class _Server(uvicorn.Server):

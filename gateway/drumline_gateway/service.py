@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from drumline_gateway.thread_bells import Bell
+
 #: what is known of a thread or a run, by the names that `Cluster.threads.get` and `Cluster.status` use
 Row = dict[str, Any]
 
@@ -156,6 +158,10 @@ class Service(Protocol):
     async def overview(self, runs_max: int) -> Row:
         """How everything stands, for all callers alike: what `drumline.cli.survey.survey` tells, and of each run its
         `thread_id` (None: it is on none)."""
+        ...
+
+    def bell(self, thread: str) -> Bell:
+        """What rings when a run may have begun on a thread, or the thread was made."""
         ...
 
     # -- the store ------------------------------------------------------------------------------------

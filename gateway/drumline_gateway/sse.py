@@ -91,6 +91,13 @@ async def frames_of(items: RunItems, frames: Shows) -> AsyncIterator[Frame]:
         await items.aclose()
 
 
+class Closable(Protocol):
+    """A stream, as the end of a gateway sees it."""
+
+    def close(self) -> None:
+        """End it where it is, for its client to come back."""
+
+
 class Streams:
     """The streams of one gateway. For one event loop."""
 
@@ -103,7 +110,7 @@ class Streams:
         #: whether this gateway is being stopped
         self.draining = False
         self._closed = False
-        self._streams: set[EventStream] = set()
+        self._streams: set[Closable] = set()
         self._changed: asyncio.Event | None = None
 
     @property
@@ -118,12 +125,15 @@ class Streams:
         headers: Mapping[str, str] | None = None,
         on_disconnect: Callable[[], Awaitable[None]] | None = None,
         release: Callable[[], None] | None = None,
+        breaks: bool = False,
     ) -> Response:
         """A response that streams these frames, and closes them.
 
         `on_disconnect` is awaited if the client goes away before the last frame, `release` is called in any case.
+        `breaks`: where the stream is ended before its last frame, the connection breaks off. It is for clients that
+        take a stream which ends in good order for over.
         """
-        return EventStream(self, frames, headers or {}, on_disconnect, release)
+        return EventStream(self, frames, headers or {}, on_disconnect, release, breaks)
 
     async def drain(self, grace_s: float) -> None:
         """Let the streams that are open end by themselves for so long, then close them without `end`.
@@ -146,12 +156,14 @@ class Streams:
         timer.cancel()
         self._changed = None
 
-    def _entered(self, stream: EventStream) -> None:
+    def entered(self, stream: Closable) -> None:
+        """A stream is there."""
         self._streams.add(stream)
         if self._closed:
             asyncio.get_running_loop().call_soon(stream.close)  # once it has said where its run is
 
-    def _left(self, stream: EventStream) -> None:
+    def left(self, stream: Closable) -> None:
+        """It is there no more."""
         self._streams.discard(stream)
         if self._changed is not None and not self._streams:
             self._changed.set()
@@ -169,6 +181,7 @@ class EventStream(Response):
         headers: Mapping[str, str],
         on_disconnect: Callable[[], Awaitable[None]] | None,
         release: Callable[[], None] | None,
+        breaks: bool,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -177,6 +190,7 @@ class EventStream(Response):
         self._frames = frames
         self._on_disconnect = on_disconnect
         self._release = release
+        self._breaks = breaks
         self._queue: deque[bytes] = deque()
         self._bytes = 0
         #: all frames are in the queue / the stream shall end where it is / the client has gone
@@ -194,7 +208,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI's
         self._tasks = [asyncio.create_task(self._read_frames()), asyncio.create_task(self._await_disconnect(receive))]
-        self._streams._entered(self)
+        self._streams.entered(self)
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await self._write(send)
@@ -208,7 +222,7 @@ class EventStream(Response):
                     await close()
             if self._release is not None:
                 self._release()
-            self._streams._left(self)
+            self._streams.left(self)
         if self._gone and not self._is_over and self._on_disconnect is not None:
             await self._on_disconnect()
 
@@ -251,6 +265,8 @@ class EventStream(Response):
                 self._queue.clear()
                 self._bytes = 0
                 self._room.set()
+            elif self._closing and self._breaks and not self._read:
+                return  # without its last chunk: the server drops the connection
             elif self._read or self._closing:
                 await self._send(send, b"", more=False)
                 return

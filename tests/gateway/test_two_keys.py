@@ -17,9 +17,12 @@ from drumline_gateway.auth import OWNER, Guard
 from drumline_gateway.embedded_service import EmbeddedService
 from drumline_gateway.route import Row
 from drumline_gateway.routes import ROUTES
+from drumline_gateway.thread_commands import COMMANDS
 
 KEYS = {"key-of-ann": "ann", "key-of-bob": "bob"}
 GUARDED = [row for row in ROUTES if not row.is_open]
+#: streams that go on behind the last run of their thread
+ENDLESS = ("/threads/{thread_id}/stream", "/threads/{thread_id}/stream/events")
 
 
 def named(row: Row) -> str:
@@ -108,6 +111,8 @@ def body_for(row: Row, gateway: Gateway, thread: str, run: str) -> Any:
     if row.path.endswith(("/runs", "/runs/stream", "/runs/wait")):
         return {"assistant_id": "speak", "input": {"said": ["from outside"]}}
     bodies: dict[str, Any] = {
+        "/threads/{thread_id}/commands": {"id": 1, "method": "state.get", "params": {"namespace": []}},
+        "/threads/{thread_id}/stream/events": {"channels": ["values"]},
         "/runs/batch": [{"assistant_id": "speak", "input": {"said": []}}],
         "/runs/cancel": {"thread_id": thread, "run_ids": [run]},
         "/threads/{thread_id}/state": {"values": {"said": ["changed"]}},
@@ -126,7 +131,11 @@ def ask(caller: httpx.Client, gateway: Gateway, row: Row, thread: str, run: str)
     path = gateway.ids(row.path, thread, run)
     params = {"namespace": "shelf", "key": "k"} if row.path == "/store/items" and row.method == "GET" else None
     body = body_for(row, gateway, thread, run) if row.method not in ("GET",) else None
-    return caller.request(row.method, path, params=params, json=body)
+    with caller.stream(row.method, path, params=params, json=body) as answer:
+        if answer.status_code == 200 and row.path in ENDLESS:
+            return httpx.Response(200, content=next(answer.iter_raw()))  # how it begins
+        answer.read()
+        return answer
 
 
 @pytest.mark.parametrize("row", GUARDED, ids=named)
@@ -178,6 +187,28 @@ def test_no_body_says_who_its_sender_is(gateway: Gateway, key: str, where: str) 
     body: dict[str, Any] = {"assistant_id": "speak", "input": {"said": []}}
     body |= {"config": {"configurable": {key: "ann"}}} if where == "configurable" else {where: {key: "ann"}}
     assert gateway.bob.post("/runs/wait", json=body).status_code == 422
+
+
+@pytest.mark.parametrize("method", sorted(COMMANDS))
+def test_no_command_reaches_anothers_thread(gateway: Gateway, method: str) -> None:
+    before = gateway.seen_by_ann()
+    question = gateway.ann.get(f"/threads/{gateway.thread}/state").json()["interrupts"][0]["id"]
+    params = {"assistant_id": "ask", "input": {"said": []}, "interrupt_id": question, "response": "mine"}
+    params |= {"checkpoint_id": gateway.checkpoint, "run_id": gateway.run}
+    command = {"id": 1, "method": method, "params": params}
+    answer = gateway.bob.post(f"/threads/{gateway.thread}/commands", json=command)
+    assert answer.status_code == 404, answer.text
+    assert gateway.seen_by_ann() == before
+
+
+def test_who_waits_for_a_thread_does_not_see_it_when_another_makes_it(gateway: Gateway) -> None:
+    body = {"channels": ["values"]}
+    with gateway.bob.stream("POST", "/threads/not-there-yet/stream/events", json=body) as stream:
+        run = {"assistant_id": "speak", "input": {"said": ["secret"]}, "if_not_exists": "create"}
+        assert gateway.ann.post("/threads/not-there-yet/runs/wait", json=run).status_code == 200
+        said = stream.read().decode()
+    gateway.ann.delete("/threads/not-there-yet")
+    assert "no_such_run" in said and "secret" not in said and "heard" not in said
 
 
 def test_searches_find_ones_own(gateway: Gateway) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from drumline.views.events import Errors
 from drumline.views.view import View
+from drumline_graph.constants import PUSHED
 from drumline_protocol import facts as f
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import Fact
@@ -92,7 +93,10 @@ def _of_start(fact: f.RunStarted) -> dict[str, Any]:
 
 
 def _of_plan(fact: f.PlanMade) -> dict[str, Any]:
-    tasks = [{"id": task.id, "name": task.name, "hidden": task.hidden} for task in fact.tasks]
+    tasks = [
+        {"id": task.id, "name": task.name, "hidden": task.hidden, "sent": task.path[:1] == PUSHED}
+        for task in fact.tasks
+    ]
     return {"step": fact.step, "stop": fact.stop, "at_ms": fact.at_ms, "tasks": tasks}
 
 

@@ -6,6 +6,19 @@ async function legacy({ load, url, fetch, options, tell }) {
   return () => useStream({ apiUrl: url, callerOptions, ...options, ...tell });
 }
 
+/** The newer hook, over commands and events of a thread. Its messages are instances of LangChain's classes. */
+async function react({ load, url, fetch, options, tell }) {
+  const { useStream } = await load("@langchain/react");
+  const callerOptions = { fetch };
+  return () => {
+    const shown = useStream({ apiUrl: url, callerOptions, fetch, ...options, ...tell });
+    return { ...shown, messages: shown.messages.map(({ type, content, id }) => ({ type, content: flat(content), id })) };
+  };
+}
+
+/** What a content says, which may be blocks. */
+const flat = (content) => (typeof content === "string" ? content : content.map((block) => block.text ?? "").join(""));
+
 /** The runtime of assistant-ui; what its components would show of it is brought into the shape of the other hooks. */
 async function assistant({ load, React, url, fetch, options, tell }) {
   const { Client } = await load("@langchain/langgraph-sdk");
@@ -57,4 +70,4 @@ function plain(shown) {
 /** What the last message says at the moment. */
 const text = (shown) => shown.messages?.at(-1)?.content;
 
-export const hooks = { legacy, assistant, plain, text };
+export const hooks = { legacy, react, assistant, plain, text };
