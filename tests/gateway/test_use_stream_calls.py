@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.gateway.thread_reader import command, ends, events, is_root, until
+
 from drumline_gateway.shapes import error_text
 
 INPUT: Any = {"said": ["x"]}
@@ -72,6 +74,17 @@ def test_an_input_beside_a_command_is_none(url: str, thread: str) -> None:
     answered = run(url, thread, "ask", command={"resume": "yes"})
     assert streamed(answered)[-2][1] == {"said": ["x", "heard 1", "yes"]}
     assert answered.headers["drumline-ignored"] == "input"
+
+
+def test_a_run_that_is_cancelled_is_interrupted_to_a_reader_of_its_thread(url: str, thread: str) -> None:
+    """What useStream's `stop` does is no failure that it would show."""
+    began = command(url, thread, "run.start", assistant_id="sleep", input=INPUT)
+    reader = events(url, thread)
+    until(reader, is_root)
+    cancelled = httpx.post(f"{url}/threads/{thread}/runs/{began['result']['run_id']}/cancel?wait=1")
+    assert cancelled.status_code == 204
+    assert until(reader, ends)[-1]["params"]["data"] == {"event": "interrupted", "graph_name": "sleep"}
+    reader.close()  # type: ignore[attr-defined]
 
 
 def test_an_error_of_a_thread_is_read_as_json(url: str, thread: str) -> None:
