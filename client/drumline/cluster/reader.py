@@ -186,9 +186,10 @@ class RunReader:
             self._enter(entry)
             if self.names_values(entry):
                 self.fetch(entry)
-            facts = self._fetched.pop(entry.id, None)
-            for fact in wire.decode_facts(self._codec, entry.data) if facts is None else facts:
-                self._open_kept(fact)
+            fetched = self._fetched.pop(entry.id, None)
+            for fact in wire.decode_facts(self._codec, entry.data) if fetched is None else fetched:
+                if fetched is None:  # else it was opened there, and the thread already stands behind this entry
+                    self._open_kept(fact)
                 self._next += fact_count(fact)
                 items = self._fold(fact)
                 if items:

@@ -1,7 +1,7 @@
 // What nodes say: tokens as they come, in a column for each node; progress as bars; other custom events as they are.
 
 import { el, replace } from "./dom.js";
-import { isOpen } from "./reducer.js";
+import { isOpen } from "./bounds.js";
 
 export class Columns {
   #columns = new Map();

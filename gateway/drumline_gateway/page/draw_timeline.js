@@ -16,6 +16,7 @@ export class Timeline {
 
   constructor() {
     this.canvas = el("div", { class: "gantt", tabindex: "0", role: "group", "aria-label": "Timeline of tasks on workers" });
+    this.past = el("p", { class: "soft", hidden: true });
     this.legend = el("p", { class: "legend" }, [
       ["⇥", "its worker was lost, or it was taken back: another attempt"], ["↻", "failed, and is tried again"],
       ["✕", "failed for good"], ["?", "asks"], ["┆", "end of a superstep"],
@@ -28,6 +29,8 @@ export class Timeline {
     this.#drawn = state.tasks;
     const made = gantt(state, live ? Math.max(nowMs, state.clock) : state.clock);
     const lanes = made.lanes.slice(0, LANES_MAX);
+    this.past.hidden = made.past === 0;
+    this.past.textContent = `${made.past} earlier attempts are not drawn.`;
     const height = TOP + lanes.reduce((sum, lane) => sum + lane.rows * ROW + 8, 0) + 4;
     const width = Math.max(NARROWEST, this.canvas.clientWidth);
     const scale = (width - LEFT - 12) / Math.max(made.toMs - made.fromMs, 1);

@@ -1,12 +1,16 @@
 // The attempts of all tasks on the workers that ran them, over time. Pure.
 
 export const UNHEARD = "worker not told";
+export const BARS_MAX = 600;
 
-// -> {fromMs, toMs, lanes: [{worker, rows, bars: [{...attempt, task, name, path, row, open}]}], marks}
+// -> {fromMs, toMs, lanes: [{worker, rows, bars: [{...attempt, task, name, path, row, open}]}], marks, past}
+// `past` tasks or attempts were before the oldest bar: the time that is drawn begins there.
 export function gantt(state, nowMs) {
-  const bars = state.order.flatMap((id) => barsOf(state.tasks[id], nowMs));
-  const fromMs = Math.min(...bars.map((bar) => bar.fromMs), state.run?.fromMs ?? Infinity);
-  const toMs = Math.max(...bars.map((bar) => bar.endMs), state.run?.toMs ?? 0, state.clock);
+  const found = state.order.flatMap((id) => barsOf(state.tasks[id], nowMs));
+  const bars = found.slice(-BARS_MAX);
+  const past = state.past + found.length - bars.length;
+  const fromMs = bars.reduce((ms, bar) => Math.min(ms, bar.fromMs), past ? Infinity : state.run?.fromMs ?? Infinity);
+  const toMs = bars.reduce((ms, bar) => Math.max(ms, bar.endMs), Math.max(state.run?.toMs ?? 0, state.clock));
   const lanes = new Map();
   for (const bar of bars) {
     const worker = bar.worker || UNHEARD;
@@ -18,7 +22,8 @@ export function gantt(state, nowMs) {
     fromMs: Number.isFinite(fromMs) ? fromMs : 0,
     toMs: Math.max(toMs, Number.isFinite(fromMs) ? fromMs + 1 : 1),
     lanes: sorted.map(({ worker, rows, bars: placed }) => ({ worker, rows, bars: placed })),
-    marks: state.marks.filter((mark) => mark.kind !== "step"),
+    marks: state.marks.filter((mark) => mark.kind !== "step" && mark.ms >= fromMs),
+    past,
   };
 }
 

@@ -119,7 +119,7 @@ function meanOf(cells, otherwise) {
 
 function placed(nodes, layers, chains, forward) {
   const widths = layers.map((layer) => layer.reduce((sum, cell) => sum + cell.width + SIZE.gapX, -SIZE.gapX));
-  const inner = Math.max(...widths, 0);
+  const inner = widths.reduce((a, b) => Math.max(a, b), 0);
   layers.forEach((layer, at) => {
     let x = SIZE.margin + (inner - widths[at]) / 2;
     for (const cell of layer) {

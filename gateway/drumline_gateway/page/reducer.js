@@ -1,6 +1,7 @@
 // What a person sees of a run, made of its facts and items, one by one. Pure: a state is never changed, a new one
 // shares what is the same, so that drawing code finds by `===` what to draw anew.
 
+import { bounded, isOpen } from "./bounds.js";
 import { addCustom } from "./customs.js";
 import { addMessage, retractMessages, settleMessages } from "./messages.js";
 
@@ -10,6 +11,7 @@ export const EMPTY = Object.freeze({
   step: null,
   tasks: {}, // id -> task
   order: [], // ids of tasks, as they were planned
+  past: 0, // how many tasks were so long ago that they are not kept
   marks: [], // {kind, ms, step}: the barriers of supersteps of the outermost graph
   emitter: null, // whose the next custom event is: {task, attempt, worker}
   columns: [], // paths of nodes that speak, in the order in which they began
@@ -26,7 +28,7 @@ export const EMPTY = Object.freeze({
 // One item of the stream of facts: {type, ns, data, interrupts?}.
 export function reduce(state, item) {
   const handler = item.type === "facts" ? FACTS[item.data.fact] : ITEMS[item.type];
-  const next = handler === undefined ? state : handler(state, item.data, item.ns, item);
+  const next = handler === undefined ? state : bounded(handler(state, item.data, item.ns, item));
   const ms = item.type === "facts" ? item.data.at_ms : undefined;
   return typeof ms === "number" && ms > next.clock ? { ...next, clock: ms } : next;
 }
@@ -43,10 +45,6 @@ export function pathOf(ns, name) {
 // The tasks that are at work now, those of graphs within others too.
 export function active(state) {
   return state.order.map((id) => state.tasks[id]).filter((task) => isOpen(task) && !task.hidden);
-}
-
-export function isOpen(task) {
-  return task.status === "running" || task.status === "waiting" || task.status === "parked";
 }
 
 const ITEMS = {

@@ -133,7 +133,7 @@ export class RunView {
         card("Progress and events", this.events.whole)),
       el("div", { class: "stack" },
         card("What the nodes say", this.columns.whole),
-        card("Timeline", this.timeline.canvas, this.timeline.legend),
+        card("Timeline", this.timeline.past, this.timeline.canvas, this.timeline.legend),
         card("State", this.tree.body)));
   }
 

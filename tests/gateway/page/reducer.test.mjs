@@ -5,7 +5,8 @@ import { test } from "node:test";
 
 const page = (name) => import(new URL(name, `file://${process.env.PAGE}/`));
 const { EMPTY, active, reduce, reduceAll } = await page("reducer.js");
-const { gantt, ticks, told, UNHEARD } = await page("gantt.js");
+const { BARS_MAX, gantt, ticks, told, UNHEARD } = await page("gantt.js");
+const { MESSAGES_MAX, TASKS_MAX } = await page("bounds.js");
 
 const fact = (name, more = {}, ns = []) => ({ type: "facts", ns, data: { fact: name, ...more } });
 const started = fact("RunStarted", { run_id: "r", graph: "g", thread: "t", nodes: { "": ["a", "b"] }, at_ms: 1000 });
@@ -130,6 +131,32 @@ test("a timeline has a lane for each worker, and no two bars of a row overlap", 
   assert.deepEqual([made.fromMs, made.toMs], [1000, 2000]);
   assert.deepEqual(gantt(EMPTY, 0).lanes, []);
   assert.ok(ticks(0, 10_000).length <= 11 && told(1500) === "1.5 s" && told(61_000) === "1 min 1 s");
+});
+
+test("of a run without end the newest is kept, and what is open", () => {
+  const items = [started, plan(0, [["open", "a"]], 1001), emitted("open", 1, "w0")];
+  for (let step = 1; step <= 3 * TASKS_MAX; step++) {
+    const id = `t${step}`;
+    items.push(plan(step, [[id, "b"]], 1001 + step), emitted(id, 1, "w1"), token(`m${step}`, "hi", "b", id),
+      { type: "values", ns: [`b:${id}`], data: { step } }, finished(id, 1002 + step),
+      fact("StepCommitted", { step, at_ms: 1002 + step, written: [] }), fact("Noticed", { text: "x" }), fact("Checkpointed", { id, step }));
+  }
+  const state = reduceAll(EMPTY, items);
+  const sizes = [state.order, state.spoken, Object.keys(state.tasks), Object.keys(state.messages), state.marks, state.notices, state.checkpoints, Object.keys(state.values)];
+  for (const found of sizes) assert.ok(found.length > 0 && found.length <= 1.25 * TASKS_MAX, String(found.length));
+  assert.ok(state.spoken.length <= 1.25 * MESSAGES_MAX);
+  assert.deepEqual([state.order[0], state.order.at(-1)], ["open", `t${3 * TASKS_MAX}`]);
+  assert.equal(state.past + state.order.length, 3 * TASKS_MAX + 1);
+  const made = gantt(state, state.clock);
+  assert.equal(made.lanes.reduce((count, lane) => count + lane.bars.length, 0) + made.past, 3 * TASKS_MAX + 1);
+  // what comes late of a task that is not kept is passed over
+  assert.equal(reduce(state, finished("t1", 9999)).tasks.t1, undefined);
+});
+
+test("a superstep of very many tasks is drawn in part", () => {
+  const many = Array.from({ length: 150_000 }, (_, index) => [`t${index}`, "a"]);
+  const made = gantt(reduceAll(EMPTY, [started, plan(1, many, 1001)]), 2000);
+  assert.deepEqual([made.past, made.lanes[0].bars.length, made.fromMs, made.toMs], [150_000 - BARS_MAX, BARS_MAX, 1001, 2000]);
 });
 
 test("a log that is cut and read on gives what it gives at once", () => {

@@ -16,7 +16,7 @@ PAGE = Path(page_files.__file__).parent / "page"
 NODE = shutil.which("node")
 
 #: modules that the tests import: they must not need a document
-PURE = ("reducer.js", "messages.js", "customs.js", "gantt.js", "layout.js", "diff.js", "schema.js")
+PURE = ("bounds.js", "reducer.js", "messages.js", "customs.js", "gantt.js", "layout.js", "diff.js", "schema.js")
 
 
 @pytest.mark.skipif(NODE is None, reason="NODE IS NOT ON THIS MACHINE: the page's modules are not tested")
