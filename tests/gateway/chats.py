@@ -56,7 +56,7 @@ class Speaker(BaseChatModel):
             if word == AMID:
                 self.gate.wait()
             yield ChatGenerationChunk(message=AIMessageChunk(content=word if number == 0 else f" {word}"))
-        yield ChatGenerationChunk(message=AIMessageChunk("", response_metadata={"finish_reason": "stop"}))
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata={"finish_reason": "stop"}))
 
     def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
         return ChatResult(generations=[ChatGeneration(message=AIMessage(self.says.format(messages[-1].content)))])

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from tests.gateway.thread_reader import command, ends, events, is_root, until
 
 from drumline_gateway.shapes import error_text
