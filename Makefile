@@ -45,7 +45,8 @@ test-field: $(FIELD)/.dev  ## graphs of the packages of LangGraph's ecosystem, o
 
 test-node: $(VENV)/.dev $(NODE)/.done  ## the gateway by the vendors' JavaScript clients; needs npm
 	DRUMLINE_NODE_MODULES=$(abspath $(NODE)/node_modules) $(BIN)/python -m pytest -q \
-	  tests/gateway/test_js_client.py tests/gateway/test_chat_protocols.py
+	  tests/gateway/test_js_client.py tests/gateway/test_chat_protocols.py \
+	  tests/gateway/test_agent_chat.py tests/gateway/test_use_stream*.py
 
 fuzz: $(VENV)/.dev  ## FRAMES=10000000 mutated frames into every decoder, the coordinator and the worker (some 15 minutes)
 	$(BIN)/python -m tests.fuzz --frames $(or $(FRAMES),10000000) --seed $(or $(SEED),1)

@@ -13,8 +13,11 @@ from drumline.views.shapes import MODES
 from drumline_gateway.cursors import BEGINNING, Cursor
 from drumline_gateway.json_values import error_data, interrupt, plain
 from drumline_gateway.old_messages import OldMessages
+from drumline_gateway.owners import OURS, visible
 from drumline_gateway.placing import Frame, Placing
 from drumline_gateway.service import Item
+from drumline_graph.errors import NoParentGraph
+from drumline_graph.types import Command, Send
 
 __all__ = ["Frame", "Frames", "asked_modes", "drumline_modes", "shown_config"]
 
@@ -22,6 +25,8 @@ __all__ = ["Frame", "Frames", "asked_modes", "drumline_modes", "shown_config"]
 TUPLES, MESSAGES = "messages-tuple", "messages"
 #: a mode of LangGraph's server that nothing here fills: it is accepted, and no event comes
 EVENTS = "events"
+#: event of a run that ends with a command for a graph around it: `RemoteGraph` hands it to its caller's
+COMMAND = "command"
 #: part of a run's items that tells of an attempt which was taken back
 RETRACTED = "retracted"
 
@@ -106,8 +111,9 @@ class Frames:
         return [*frames, self._placing.last("end", None)]
 
     def failed(self, error: BaseException) -> list[Frame]:
-        """What comes in place of `end`."""
-        return [self._placing.last("error", error_data(error))]
+        """What comes in place of `end`. A command for a graph around the run is told first."""
+        told = [(COMMAND, _command(error))] if isinstance(error, NoParentGraph) else []
+        return [*self._placing.place(told), self._placing.last("error", error_data(error))]
 
     # -- what an item is ----------------------------------------------------------------------------
 
@@ -115,9 +121,12 @@ class Frames:
         """Names and data of an item's frames, without their places."""
         mode, data = item.mode, item.data
         if mode == MESSAGES:
-            events = [(_named(MESSAGES, item.ns), list(data))] if TUPLES in self._asked else []
+            message, metadata = data
+            if not OURS.isdisjoint(metadata):
+                metadata = visible(metadata)
+            events = [(_named(MESSAGES, item.ns), [message, metadata])] if TUPLES in self._asked else []
             if self._old is not None:
-                events += [(_named(name, item.ns), old) for name, old in self._old.add(*data)]
+                events += [(_named(name, item.ns), old) for name, old in self._old.add(message, metadata)]
             return events
         if mode == RETRACTED:
             again = {"run_id": self._run_id, "attempt": data["attempt"] + 1}
@@ -129,6 +138,18 @@ class Frames:
         elif shape is not None:
             data = shape(data)
         return [(_named(mode, item.ns), data)]
+
+
+def _command(error: NoParentGraph) -> dict[str, Any]:
+    """The command of a node whose graph is the root, by the fields of LangGraph's `Command`."""
+    command = error.args[0]
+    update = command.update
+    if isinstance(update, (list, tuple)) and len(dict(update)) == len(
+        update
+    ):  # channels and values, which JSON has not
+        update = dict(update)
+    goto = [command.goto] if isinstance(command.goto, (str, Send)) else list(command.goto)
+    return {"graph": Command.PARENT, "update": update, "resume": command.resume, "goto": goto}
 
 
 def _named(event: str, ns: Sequence[str]) -> str:
@@ -143,9 +164,17 @@ def _values(values: Any, interrupts: Sequence[Any]) -> Any:
     return {**(shown if isinstance(shown, dict) else {}), "__interrupt__": asked}
 
 
+def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A payload or a config, whose metadata are those that clients see."""
+    shown = dict(told)
+    if isinstance(shown.get("metadata"), Mapping):
+        shown["metadata"] = visible(shown["metadata"])
+    return shown
+
+
 def task_data(payload: Mapping[str, Any]) -> dict[str, Any]:
     """An event of a task as clients know it."""
-    shown = dict(payload)
+    shown = _seen(payload)
     if shown.get("interrupts"):
         shown["interrupts"] = [interrupt(one) for one in shown["interrupts"]]
     return shown
@@ -153,7 +182,7 @@ def task_data(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checkpoint(payload: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint whose configs hold what a client may see of them, and may send back."""
-    shown = dict(payload)
+    shown = _seen(payload)
     for key in ("config", "parent_config"):
         if isinstance(shown.get(key), Mapping):
             shown[key] = shown_config(shown[key])
@@ -166,8 +195,8 @@ def _checkpoint(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config for clients: without callbacks, and without keys of `configurable` that begin with `__`."""
-    shown = {key: value for key, value in config.items() if key != "callbacks" and not str(key).startswith("__")}
+    """A config for clients: without callbacks, keys of `configurable` that begin with `__`, and our own metadata."""
+    shown = {key: value for key, value in _seen(config).items() if key != "callbacks" and not str(key).startswith("__")}
     if isinstance(shown.get("configurable"), Mapping):
         inner = shown["configurable"].items()
         shown["configurable"] = {key: value for key, value in inner if not str(key).startswith("__")}

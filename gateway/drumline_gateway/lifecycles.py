@@ -60,7 +60,7 @@ class Lifecycles:
 
     def ended(self, status: str) -> Iterator[Told]:
         """The run has ended: so have the graphs within it that had not, the innermost first."""
-        event = {"done": "completed", "paused": "interrupted"}.get(status, "failed")
+        event = {"done": "completed", "paused": "interrupted", "cancelled": "interrupted"}.get(status, "failed")
         for ns in sorted(self._open, key=len, reverse=True):
             yield from self._close(ns, event)
 

@@ -13,7 +13,8 @@ from drumline_gateway.bodies import query_count, query_flag
 from drumline_gateway.errors import bad
 from drumline_gateway.json_values import error_data
 from drumline_gateway.starting import Started, start
-from drumline_gateway.watched import gone, modes_in, place_of, room, watch
+from drumline_gateway.watched import gone, place_of, room, watch
+from drumline_gateway.wishes import modes_in, wish_in
 from drumline_protocol.errors import RunCancelled
 
 #: the SDK's status -> ours, of which it may stand for several
@@ -40,11 +41,15 @@ async def stream(ask: Ask) -> Response:
 
 
 async def join_stream(ask: Ask) -> Response:
-    """Watch a run that is there, from the beginning or behind `Last-Event-ID`."""
+    """Watch a run that is there, from the beginning or behind `Last-Event-ID`.
+
+    What the query leaves open is as the run's starter wanted it.
+    """
     query = ask.request.query_params
     asked = [mode for text in query.getlist("stream_mode") for mode in text.split(",") if mode]
-    modes = modes_in(asked or None)
+    modes_in(asked)
     row, thread = await ask.run()
+    wish = wish_in(row["metadata"])
     cancels = query_flag(query, "cancel_on_disconnect")
     started = Started(row["run_id"], thread)
     with room(ask) as release:
@@ -52,8 +57,8 @@ async def join_stream(ask: Ask) -> Response:
             ask,
             row["run_id"],
             thread,
-            modes,
-            subgraphs=query_flag(query, "subgraphs"),
+            modes_in(asked, wish.modes),
+            subgraphs=query_flag(query, "subgraphs", wish.subgraphs),
             retracted=query_flag(query, "retracted"),
             release=release,
             last_event_id=ask.request.headers.get("last-event-id"),

@@ -18,7 +18,8 @@ from drumline_gateway.service import Bell, Row, Service, Wanted
 from drumline_gateway.shapes import OPEN
 from drumline_gateway.thread_frames import RUN_MODES, THREAD_MODES, ThreadFrames, parse_thread_event_id
 from drumline_gateway.thread_runs import EventsMissed, Look, ThreadRuns
-from drumline_gateway.watched import JOIN_MODES, room
+from drumline_gateway.watched import room
+from drumline_gateway.wishes import JOIN_MODES
 from drumline_protocol.errors import LogGap, NoBroker, RunExpired, UnknownRun
 
 

@@ -2,7 +2,8 @@
 
 A *filter* is what metadata must be like: `{"key": value}`, `{"key": {"$eq": value}}`, or for a list in them
 `{"key": {"$contains": value}}` with one value or several; all of these together. It is the form that langgraph_sdk's
-`Auth` has. None lets all pass. What the gateway itself notes is under `OWNER`, which no client reads or writes.
+`Auth` has. None lets all pass. What the gateway itself notes is under the names of `OURS`, which no client reads or
+writes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from typing import Any
 
 #: the key of metadata, and the first label of namespaces of the store, that say whose something is
 OWNER = "drumline_owner"
+#: the key of a run's metadata that says what its starter wanted to see of it (`drumline_gateway.wishes`)
+SHOWN = "drumline_shown"
+#: keys of metadata that are the gateway's own
+OURS = frozenset((OWNER, SHOWN))
 
 Filter = Mapping[str, Any]
 
@@ -24,7 +29,7 @@ def matches(metadata: Mapping[str, Any] | None, wanted: Filter | None) -> bool:
 
 def stamp(metadata: Mapping[str, Any] | None, wanted: Filter | None) -> dict[str, Any]:
     """Metadata that a client gave, made such that they pass the filter. Whose something is, no client says."""
-    stamped = {key: value for key, value in (metadata or {}).items() if key != OWNER}
+    stamped = {key: value for key, value in (metadata or {}).items() if key not in OURS}
     for key, condition in (wanted or {}).items():
         if not isinstance(condition, Mapping):
             stamped[key] = condition
@@ -39,7 +44,7 @@ def stamp(metadata: Mapping[str, Any] | None, wanted: Filter | None) -> dict[str
 
 def visible(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     """Metadata as clients see them."""
-    return {key: value for key, value in (metadata or {}).items() if key != OWNER}
+    return {key: value for key, value in (metadata or {}).items() if key not in OURS}
 
 
 def label_of(identity: str) -> str:

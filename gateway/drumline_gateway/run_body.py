@@ -150,8 +150,8 @@ def _read_input(fields: Fields, body: RunBody, graph: Any) -> None:
     if command is None:
         body.input = None if given is None else _read(None if graph is None else graph.InputType, given, "input")
         return
-    if given not in (None, {}):
-        raise bad("input and command are given both: a command goes on with what is there, and takes no input.")
+    if given not in (None, {}):  # CopilotKit's agent sends the messages that it has beside each command
+        body.ignored.append("input")
     asked = fields.dict("command")
     if asked.get("goto") in (END, [END]) and asked.get("update") is None and asked.get("resume") is None:
         body.gives_up = True

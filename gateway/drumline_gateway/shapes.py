@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from drumline_gateway.owners import visible
 from drumline_gateway.service import Row
 
 #: how a thread stands, in the SDK's words
@@ -100,7 +103,7 @@ def state(snapshot: Any, thread_id: str) -> Row:
         "values": snapshot.values,
         "next": list(snapshot.next),
         "checkpoint": checkpoint(snapshot.config, thread_id),
-        "metadata": snapshot.metadata,
+        "metadata": visible(snapshot.metadata),
         "created_at": snapshot.created_at,
         "parent_checkpoint": None if snapshot.parent_config is None else checkpoint(snapshot.parent_config, thread_id),
         "tasks": [_task(task, thread_id) for task in snapshot.tasks],
@@ -152,11 +155,34 @@ def _task(task: Any, thread_id: str) -> Row:
     }
 
 
+#: the repr of an exception, which is what a thread keeps of it
+_RAISED = re.compile(r"(?P<name>[^\W\d]\w*)\((?P<args>.*)\)", re.DOTALL)
+#: arguments that are longer are not taken apart
+_ARGS_MAX = 20_000
+
+
 def error_text(error: Any) -> str:
-    """An error as the text that LangGraph's clients read of a task: JSON with the class and the message."""
+    """An error as the text that LangGraph's clients read of a task: JSON with the class and the message.
+
+    `error` is an exception, or its repr.
+    """
     if isinstance(error, BaseException):
         return json.dumps({"error": type(error).__name__, "message": str(error)})
-    return str(error)
+    found = _RAISED.fullmatch(str(error))
+    if found is None:
+        return json.dumps({"error": "Error", "message": str(error)})
+    return json.dumps({"error": found["name"], "message": _message(found["name"], found["args"])})
+
+
+def _message(name: str, args: str) -> str:
+    """What `str` of the exception was: its one argument, or all of them; their text if they are no literals."""
+    try:
+        given = ast.literal_eval(f"({args},)") if args and len(args) <= _ARGS_MAX else ()
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return args
+    if len(given) > 1:
+        return f"({args})"
+    return args if name == "KeyError" else "".join(map(str, given))
 
 
 def narrowed(row: Row, select: Sequence[str]) -> Row:

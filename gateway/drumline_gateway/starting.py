@@ -14,7 +14,7 @@ from drumline_gateway.kept_assistants import run_body_with
 from drumline_gateway.run_body import RunBody, assistant_in, read_run_body
 from drumline_gateway.service import Start
 from drumline_gateway.shapes import assistant_id_of
-from drumline_gateway.watched import modes_in
+from drumline_gateway.wishes import Wish, modes_in, noted
 from drumline_graph.constants import END
 from drumline_graph.types import StateUpdate
 from drumline_protocol.errors import UnknownThread
@@ -41,7 +41,7 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
     given = ask.body if given is _UNREAD else given
     fields = Fields(given)
     refuse_reserved(Fields(fields.dict("config"), "config").dict("configurable"))
-    modes_in(fields.all.get("stream_mode"))
+    modes = modes_in(fields.all.get("stream_mode"))
     graph, assistant, given = await _of_assistant(ask, given)
     body = read_run_body(given, ask.served.get(graph), ask.service.ignored)
     thread = ask.id_of("thread") if "thread_id" in ask.request.path_params else None
@@ -59,7 +59,7 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
         await _reach(ask, thread, makes=body.makes_thread)
     ask.filter = mine
     metadata = {**(asked.get("metadata") or {}), "graph_id": graph, "assistant_id": assistant}
-    body.config["metadata"] = ask.stamped(metadata)
+    body.config["metadata"] = ask.stamped(metadata) | noted(Wish(modes, body.subgraphs))
     if body.gives_up and thread is not None:
         ask.graph(graph)  # that it is held is needed for this
         config = {"configurable": {"thread_id": thread}, "metadata": ask.stamped({})}

@@ -9,6 +9,7 @@ from drumline_gateway.ask import Ask
 from drumline_gateway.auth import refuse_reserved
 from drumline_gateway.bodies import Fields
 from drumline_gateway.json_values import plain
+from drumline_gateway.owners import visible
 from drumline_gateway.places import config_at, graph_of, snapshot_of
 from drumline_gateway.protocol_words import (
     INVALID,
@@ -210,7 +211,7 @@ async def _list_checkpoints(ask: Ask, params: Fields) -> tuple[Any, int | None]:
 
 
 def _checkpoint(snapshot: Any) -> dict[str, Any]:
-    metadata = plain(snapshot.metadata) or {}
+    metadata = visible(plain(snapshot.metadata))
     return {
         "id": snapshot.config["configurable"]["checkpoint_id"],
         "timestamp": snapshot.created_at,

@@ -21,6 +21,7 @@ from drumline_gateway.message_blocks import MessageBlocks, Told
 from drumline_gateway.service import Item
 from drumline_gateway.thread_filter import Subscription
 from drumline_graph.constants import INTERRUPT
+from drumline_protocol.errors import RunCancelled
 
 #: numbers of a run that go into one millisecond of `seq`: more than a run has facts in one
 FACTS_PER_MS = 1024
@@ -131,6 +132,8 @@ class RunEvents:
         yield from self._release(None)
         yield from self._told(self._messages.end())
         status = self._ended or ("done" if error is None else "failed")
+        if isinstance(error, RunCancelled):
+            status = "cancelled"
         for ns, within in self._lifecycles.ended(status):
             yield self._event("lifecycle", ns, within)
         data: dict[str, Any] = {"event": _ENDS.get(status, "failed"), "graph_name": self._lifecycles.graph_name}
@@ -211,8 +214,9 @@ class RunEvents:
         return ThreadEvent(seq, id_, method, ns, self._at_ms, data, node)
 
 
-#: how a run has ended, in the words of the protocol: one that waits for an answer or at a breakpoint goes on later
-_ENDS = {"done": "completed", "failed": "failed", "cancelled": "failed", "paused": "interrupted"}
+#: how a run has ended, in the words of the protocol: one that waits for an answer or at a breakpoint goes on later,
+#: and one that was cancelled has not failed
+_ENDS = {"done": "completed", "failed": "failed", "cancelled": "interrupted", "paused": "interrupted"}
 
 
 def _custom(written: Any) -> dict[str, Any]:

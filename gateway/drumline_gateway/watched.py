@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -12,27 +11,10 @@ from starlette.responses import Response
 
 from drumline_gateway.ask import Ask
 from drumline_gateway.cursors import BadEventId, parse_last_event_id
-from drumline_gateway.errors import HttpError, bad
-from drumline_gateway.frames import Frames, drumline_modes
+from drumline_gateway.errors import HttpError
+from drumline_gateway.frames import Frames
 from drumline_gateway.service import Wanted
 from drumline_gateway.sse import frames_of
-
-#: what somebody sees who joins a run and says nothing of modes
-JOIN_MODES = ("values", "updates", "messages-tuple", "custom")
-
-
-def modes_in(given: Any, default: Sequence[str] = JOIN_MODES) -> list[str]:
-    """The modes that a client asks for, as it names them. HttpError 422 for one that there is not."""
-    if given is None:
-        return list(default)
-    modes = [given] if isinstance(given, str) else given
-    if not isinstance(modes, list) or not modes or not all(isinstance(mode, str) for mode in modes):
-        raise bad("stream_mode must be a text, or a list of texts.")
-    try:
-        drumline_modes(modes)
-    except ValueError as error:
-        raise bad(str(error)) from None
-    return list(dict.fromkeys(modes))
 
 
 def place_of(run_id: str, thread: str | None, tail: str = "") -> dict[str, str]:

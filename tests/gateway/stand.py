@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from drumline.graph import START, StateGraph
 from drumline.store.base import BaseStore
-from drumline.types import Command, interrupt
+from drumline.types import Command, StreamWriter, interrupt
 from drumline_gateway.serve import config
 
 
@@ -54,6 +54,10 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
     def up(_state: State) -> Any:
         return Command(goto="end", update={"said": ["up"]}, graph=Command.PARENT)
 
+    def writes(_state: State, writer: StreamWriter) -> State:
+        writer({"progress": 0.5})
+        return {"said": ["written"]}
+
     def remember(state: State, *, store: BaseStore) -> State:
         found = store.get((state["topic"],), "greeting")
         store.put((state["topic"],), "seen", {"by": "remember"})
@@ -84,6 +88,7 @@ def talk(*, gate: threading.Event | None = None) -> dict[str, Any]:
         "nested": whole.compile(name="nested"),
         "up": graph("up", up),
         "told": graph("told", told),
+        "writes": graph("writes", writes),
     }
 
 

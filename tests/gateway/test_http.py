@@ -59,7 +59,7 @@ def test_a_stream_says_where_its_run_is(http: httpx.Client, thread: str) -> None
         ({"assistant_id": 5}, 422, "assistant_id"),
         ({"assistant_id": "nobody"}, 404, "nobody"),
         ({"assistant_id": "speak", "input": INPUT, "stream_mode": "nothing"}, 422, "nothing"),
-        ({"assistant_id": "speak", "input": INPUT, "stream_mode": []}, 422, "stream_mode"),
+        ({"assistant_id": "speak", "input": INPUT, "stream_mode": [5]}, 422, "stream_mode"),
         ({"assistant_id": "speak", "input": INPUT, "config": []}, 422, "config"),
         ({"assistant_id": "speak", "input": INPUT, "config": {"configurable": 1}}, 422, "configurable"),
         ({"assistant_id": "speak", "input": INPUT, "config": {"recursion_limit": "x"}}, 422, "recursion_limit"),

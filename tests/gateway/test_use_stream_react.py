@@ -1,0 +1,84 @@
+"""The newer `useStream` of `@langchain/react`, over commands and events of a thread, in jsdom: `make test-node`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.gateway.chats import Gate, chats, gateway_over
+from tests.gateway.page_driver import Page, node_and_modules, page_at
+
+HI = {"messages": [{"type": "human", "content": "hi", "id": "m1"}]}
+WHOLE = "you said hi amid the talk"
+LISTEN = ("onThreadId", "onCreated", "onCompleted")
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture(scope="module", params=["cluster", "embedded"])
+def page(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Page]:
+    node_and_modules()
+    with gateway_over(request.param, chats(gate)) as url, page_at(url) as page:
+        yield page
+
+
+def said(shown: dict[str, Any]) -> list[str]:
+    return [message["content"] for message in shown["messages"]]
+
+
+def test_tokens_are_shown_as_they_come(page: Page, gate: Gate) -> None:
+    page.open("react", assistantId="chat", listen=LISTEN)
+    gate.close()
+    page.submit(HI)
+    amid = page.until("s.messages.length === 2 && s.messages[1].content === 'you said hi'")
+    assert amid["isLoading"] and said(amid) == ["hi", "you said hi"]
+    gate.open()
+    done = page.settled(f"s.messages.at(-1)?.content === '{WHOLE}'")
+    assert said(done) == ["hi", WHOLE] and done["error"] is None
+    assert all(WHOLE.startswith(text) for text in page.texts() if text != "hi"), page.texts()
+
+
+def test_a_question_is_asked_and_answered(page: Page) -> None:
+    page.open("react", assistantId="agent", listen=LISTEN)
+    page.submit(HI)
+    asked = page.settled("s.interrupt")
+    assert asked["interrupt"]["value"]["action_requests"][0]["args"] == {"for": "hi"}
+    page.call("(s, answer) => s.respond(answer)", {"decisions": [{"type": "approve"}]})
+    done = page.settled("!s.interrupt && s.messages.length === 4")
+    assert said(done) == ["hi", "", "found it", "I found it"] and done["error"] is None
+
+
+def test_a_run_is_stopped_and_another_one_follows(page: Page, gate: Gate) -> None:
+    page.open("react", assistantId="chat", listen=LISTEN)
+    gate.close()
+    page.submit(HI)
+    page.until("s.messages.at(-1)?.content === 'you said hi'")
+    page.call("(s) => s.stop()")
+    assert page.settled()["error"] is None
+    gate.open()
+    page.submit({"messages": [{"type": "human", "content": "again", "id": "m2"}]})
+    done = page.settled("s.messages.some((m) => m.content === 'you said again amid the talk')")
+    assert done["error"] is None and said(done)[:2] == ["hi", "again"]  # what it saw of the stopped answer, it keeps
+
+
+def test_an_error_is_shown(page: Page) -> None:
+    page.open("react", assistantId="fail", listen=LISTEN)
+    page.submit(HI)
+    failed = page.settled("s.error")
+    assert "the model is out of order" in str(failed["error"])
+
+
+def test_a_page_is_loaded_anew_amid_a_stream(page: Page, gate: Gate) -> None:
+    page.open("react", assistantId="chat", listen=LISTEN)
+    gate.close()
+    page.submit(HI)
+    page.until("s.messages.at(-1)?.content === 'you said hi'")
+    page.reload()
+    page.until("s.messages.at(-1)?.content === 'you said hi'")
+    gate.open()
+    done = page.settled(f"s.messages.at(-1)?.content === '{WHOLE}'")
+    assert said(done) == ["hi", WHOLE] and done["error"] is None
