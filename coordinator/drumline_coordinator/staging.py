@@ -20,14 +20,13 @@ from drumline_coordinator.log_entries import TOLD_CHARS_MAX, entries_of, error_l
 from drumline_coordinator.metering import Over, Spans, Told
 from drumline_coordinator.opened import OpenRun, Ruin
 from drumline_coordinator.recovery import attempt_key
+from drumline_coordinator.said_before import heard_in, part_of_task
 from drumline_coordinator.tasks import Task
-from drumline_coordinator.thread_config import thread_of_request
 from drumline_coordinator.thread_loading import fields_of
 from drumline_coordinator.thread_run import ThreadRun
 from drumline_coordinator.thread_stage import Added, added_by, put_end, put_head, put_rows
 from drumline_protocol import wire
-from drumline_protocol.codec import Boxed, Codec
-from drumline_protocol.codec_derived import Derived
+from drumline_protocol.codec import Codec
 from drumline_protocol.facts import Fact, GraphKept, PlanMade, RunFinished, RunStarted
 from drumline_protocol.failure import describe
 from drumline_protocol.ids import token_digest
@@ -39,16 +38,12 @@ from drumline_protocol.limits import (
     LOG_TTL_S,
     RUN_LOG_BYTES_MAX,
 )
-from drumline_protocol.messages import CallEnded, Cancel, RunRequest, RunShared, TaskResult, TimerDue
-from drumline_protocol.requests import input_in
+from drumline_protocol.messages import CallEnded, Cancel, RunShared, TimerDue
 from drumline_protocol.threads import ThreadHead
 from drumline_transport.broker import (
-    INBOX,
-    REQUESTS,
     CellAppend,
     Commit,
     FieldValue,
-    Heard,
     InboxEntry,
     TaskAppend,
 )
@@ -58,9 +53,6 @@ log = logging.getLogger("drumline.coordinator")
 
 #: what a run that is on no thread adds to one
 NOTHING_ADDED = Added([], "")
-#: Less of what an entry tells is sent again as it is.
-HEARD_BYTES_MIN = 128
-
 #: A new stream of Redis is given 4 KiB, and gives back what it does not use when it goes on to the next 4 KiB.
 SHORT_LOG_BYTES_MAX = 8192
 
@@ -99,13 +91,9 @@ class Stage:
         """Note what a handled entry of the inbox tells: the run's log is likely to tell it again, byte for byte."""
         if type(message) is TimerDue:
             self.commit.timers_done.append(timer_member(message.run, message.task, message.attempt))
-        part = b""
-        if type(message) is TaskResult and entry.source == INBOX:
-            part = message.writes.data if type(message.writes) is Boxed else b""
-        elif type(message) is RunRequest and entry.source == REQUESTS and thread_of_request(message) is not None:
-            part = input_in(entry.data)
-        if len(part) >= HEARD_BYTES_MIN:
-            self.commit.heard.append(Heard(entry.run, entry.id, entry.data, part, entry.source))
+        heard = heard_in(entry, message)
+        if heard is not None:
+            self.commit.heard.append(heard)
 
     # -- runs that go on -----------------------------------------------------------------------------
 
@@ -180,7 +168,7 @@ class Stage:
         for task, token, data in messages:
             key, digest = attempt_key(task.id, task.attempt), token_digest(token)
             open_run.digests[key] = digest
-            commit.tasks.append(TaskAppend(run_id, key, task.node.pool, data, digest, _part_of(task), shared))
+            commit.tasks.append(TaskAppend(run_id, key, task.node.pool, data, digest, part_of_task(task), shared))
             self.entries_left -= 1
             self._bytes_left -= len(data)
 
@@ -391,12 +379,6 @@ class Stage:
     def set_aside(self, source: str, id_: str, run_id: str, reason: str, data: bytes) -> None:
         """Keep an entry that cannot be handled, for an operator to look at."""
         self.commit.dead.append(DeadEntry(source, id_, run_id, reason[:TOLD_CHARS_MAX], data).as_kept())
-
-
-def _part_of(task: Task) -> bytes:
-    """The bytes in the message of a task that are those of a result before it."""
-    box = task.input.box if type(task.input) is Derived else None
-    return box.data if type(box) is Boxed and len(box.data) >= HEARD_BYTES_MIN else b""
 
 
 def _answer(open_run: OpenRun, answer: CallEnded) -> bytes:

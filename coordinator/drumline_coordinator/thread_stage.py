@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 from drumline_coordinator.effects import Effects
 from drumline_coordinator.held_rows import NOTHING_HELD, Holders, holders_of, without_held
-from drumline_graph.constants import TASKS
-from drumline_graph.types import Send
+from drumline_coordinator.said_before import part_of_row
 from drumline_protocol.checkpoints import Checkpoint, Save
-from drumline_protocol.codec import Boxed, Codec
-from drumline_protocol.codec_derived import Derived
+from drumline_protocol.codec import Codec
 from drumline_protocol.facts import RunFinished
 from drumline_protocol.graph_paths import has_one_history
 from drumline_protocol.history import CHECKPOINT, WRITES, next_row
@@ -20,8 +18,6 @@ from drumline_protocol.threads import BUSY, ThreadHead, changed_fields
 from drumline_transport.broker import Commit, HistoryRow
 
 _UPDATED_EACH_MS = 1000
-#: less of what a task has told is sent again as it is
-PART_BYTES_MIN = 128
 
 
 class Added(NamedTuple):
@@ -52,18 +48,10 @@ def rows_of(codec: Codec, head: ThreadHead, saves: Sequence[Save], holders: Hold
         at = next_row(at, save)
         kind = CHECKPOINT if is_checkpoint else WRITES
         data = row_data(codec, without_held(save, holders))
-        rows.append(HistoryRow(at, kind, save.ns, checkpoint, data, _part_of(save)))
+        rows.append(HistoryRow(at, kind, save.ns, checkpoint, data, part_of_row(save)))
         if is_checkpoint and not save.ns:
             newest = max(newest, checkpoint)
     return Added(rows, newest)
-
-
-def _part_of(save: Save) -> bytes:
-    """The bytes in a row that its task has told: the argument of its Send, the largest if it has several."""
-    sends = save.cells.get(TASKS) if isinstance(save, Checkpoint) else [v for c, v in save.writes if c == TASKS]
-    parts = (send.arg.box for send in sends or () if type(send) is Send and type(send.arg) is Derived)
-    part = max((box.data for box in parts if type(box) is Boxed), key=len, default=b"")
-    return part if len(part) >= PART_BYTES_MIN else b""
 
 
 def put_rows(commit: Commit, head: ThreadHead, added: Added) -> None:

@@ -165,10 +165,11 @@ def command_in(given: dict[str, Any], graph: Any, where: str) -> Command[Any]:
     update, goto = asked.all.get("update"), asked.all.get("goto")
     if not any(asked.all.get(key) is not None for key in ("update", "resume", "goto")):
         raise bad(f"{where} names none of update, resume and goto.")
+    parts = goto if isinstance(goto, list) else [] if goto is None else [goto]
     return Command(
         update=None if update is None else _read(_state_schema(graph), update, f"{where}.update"),
         resume=asked.all.get("resume"),
-        goto=() if goto is None else [_goto(part) for part in (goto if isinstance(goto, list) else [goto])],
+        goto=[_goto(part, f"{where}.goto") for part in parts],
     )
 
 
@@ -176,12 +177,12 @@ def _state_schema(graph: Any) -> Any:
     return None if graph is None else graph.program.state_schema
 
 
-def _goto(given: Any) -> Any:
+def _goto(given: Any, where: str) -> Any:
     if isinstance(given, str):
         return given
     if isinstance(given, dict) and isinstance(given.get("node"), str):
-        return Send(given["node"], _read(None, given.get("input"), "command.goto.input"))
-    raise bad("command.goto is the name of a node, {node, input}, or a list of these.")
+        return Send(given["node"], _read(None, given.get("input"), f"{where}.input"))
+    raise bad(f"{where} is the name of a node, {{node, input}}, or a list of these.")
 
 
 def _read(schema: Any, data: Any, where: str) -> Any:

@@ -284,7 +284,7 @@ COORDINATOR: tuple[Mutation, ...] = (
     ),
     Mutation(
         "noted_beside_the_run",
-        "coordinator/drumline_coordinator/thread_describing.py",
+        "coordinator/drumline_coordinator/thread_pruning.py",
         "held = holder and self._find(holder)",
         "held = holder",
         "tests/coordinator/test_thread_metadata.py",
