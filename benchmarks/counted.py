@@ -52,7 +52,7 @@ def _count(bench: Bench, which: str, turns: int) -> None:
     server: Any = redis.Redis.from_url(bench.server.url, protocol=2)
     bench.defer(server.close)
     talk = _talk(bench, which)
-    talk(5)
+    talk(20)
     there = set(server.scan_iter(count=1000))
     before = server.info("stats")["total_net_input_bytes"]
     monitor = _Monitor(bench.server.url)

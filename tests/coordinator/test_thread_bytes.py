@@ -39,7 +39,8 @@ def test_a_head_sends_what_a_step_changes_in_one_field(talk: Talk) -> None:
     talk.ask("r0", {"l": ["first"]})
     del talk.commits[:]
     talk.answer("r0", "x")
-    [(_, _, fields)] = [head for commit in talk.commits for head in commit.threads]
+    [(_, changed_ms, fields)] = [head for commit in talk.commits for head in commit.threads]
+    assert changed_ms == 0, "it was told a moment ago"
     assert set(fields) == {"now"} and len(fields["now"]) < 80  # type: ignore[arg-type]
     talk.answer("r0", "y")
     head = talk.head()

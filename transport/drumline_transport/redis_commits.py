@@ -111,7 +111,8 @@ def pack_commit(commit: Commit, keys: Keys, before: Position | None = None) -> b
     position = [_checked(id_) for id_ in commit.position]
     if before is not None:
         position = ["" if id_ == former else id_ for id_, former in zip(position, before, strict=True)]
-    whole, told = key_words(keys, p, names)
+    # Runs on no thread have few keys: it takes longer to say them in short than it saves.
+    whole, told = key_words(keys, p, names) if commit.history else (names, "")
     head: list[Argument] = [commit.nonce, epoch, number - 1, number, *position, "".join(types), told]
     return COMMIT.pack([keys.lease(p), *whole], [*head, *ops])
 
