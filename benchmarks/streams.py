@@ -34,16 +34,21 @@ from drumline_transport.local_server import LocalServer, find_server
 
 #: how many times a reader that has lost its gateway knocks again, and how long it rests between
 _TRIES, _REST_S = 200, 0.05
+#: how long all runs and readers have to come before the first item
+_GATHER_S = 30.0
 
 
 class State(TypedDict, total=False):
     items: int
     every_s: float
+    #: when the first item is written, by the clock of this machine: until then all readers come
+    begins: float
 
 
 async def write(state: State) -> State:
     """Write numbers and when each was written, so many, so often."""
     tell = get_stream_writer()
+    await asyncio.sleep(max(0.0, state.get("begins", 0.0) - time.time()))
     for number in range(state["items"]):
         tell({"n": number, "at": time.time()})
         await asyncio.sleep(state["every_s"])
@@ -178,13 +183,16 @@ async def many_streams(lab: Lab, runs: int, idle: int, items: int, every_s: floa
                 break
         assert count == items, (run, count)
 
-    began = time.monotonic()
-    spoken = await lab.start(runs, items=items, every_s=every_s)
-    await asyncio.gather(*map(read, spoken))
-    took_s = time.monotonic() - began
+    begins = time.time() + _GATHER_S
+    spoken = await lab.start(runs, items=items, every_s=every_s, begins=begins)
+    readers = [asyncio.ensure_future(read(run)) for run in spoken]
+    late_s = max(0.0, time.time() - begins)
+    await asyncio.gather(*readers)
+    took_s = time.time() - begins
     print(f"{runs} runs x {items} items every {every_s:g} s, each read by one client; {idle} idle streams beside")
     print(f"  writer to client: p50 {1000 * quantile(waits, 0.5):.1f} ms, p99 {1000 * quantile(waits, 0.99):.1f} ms")
-    print(f"  {len(waits)} items in {took_s:.1f} s, load average {os.getloadavg()[0]:.1f}")
+    print(f"  {len(waits)} items in {took_s:.1f} s, load average {os.getloadavg()[0]:.1f}", end="")
+    print(f"; the runs began {late_s:.1f} s before their readers" if late_s else "")
     print(f"  gateway's connections to the broker: {before}, {idle_connections} idle, {most} busy")
     per_stream = 1024 * (idle_mb - before_mb) / max(1, idle)
     print(f"  gateway's memory: {before_mb:.0f} MB, {idle_mb:.0f} MB idle ({per_stream:.1f} KB a stream), ", end="")

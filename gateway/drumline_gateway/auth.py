@@ -2,8 +2,8 @@
 
 `identify` says who asks, `allow` what of it they may have. Without any of these everybody may do everything, so such a
 gateway belongs on loopback. With one key for all, whoever has it may. With keys that have names, or an `authenticate`
-callable, each caller has threads, runs and items of the store of its own, and what is another's is not there (404);
-`authorize`, or the handlers of an `Auth` object, may say otherwise.
+callable, each caller has threads, runs, assistants and items of the store of its own, and what is another's is not
+there (404); `authorize`, or the handlers of an `Auth` object, may say otherwise.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_a_key_for_each_caller() -> None:
     for action in ("create", "read", "update", "delete", "search", "create_run"):
         assert may(guard, ann, "threads", action)[0] == {OWNER: "ann"}
     assert may(guard, bob, "crons", "create")[0] == {OWNER: "bob"}
-    assert may(guard, ann, "assistants", "read")[0] is None
+    assert may(guard, ann, "assistants", "read")[0] == {OWNER: "ann"}  # of those that callers have made
     _, value = may(guard, ann, "store", "put", namespace=["memories", "x"])
     assert value["namespace"] == (OWNER, "ann", "memories", "x")
     assert may(guard, ann, "store", "list_namespaces")[1]["namespace"] == (OWNER, "ann")

@@ -290,4 +290,20 @@ COORDINATOR: tuple[Mutation, ...] = (
         "tests/coordinator/test_thread_metadata.py",
         "What is noted of a busy thread outlives the run that a new owner has not read yet.",
     ),
+    Mutation(
+        "begun_late_and_waited_for",
+        "coordinator/drumline_coordinator/later.py",
+        "waits = holder or self._threads.next_on(thread)",
+        'waits = ""',
+        "tests/coordinator/test_later.py",
+        "A run whose time has come begins on a free thread, and not beside the run that holds it.",
+    ),
+    Mutation(
+        "cancelled_and_rung",
+        "coordinator/drumline_coordinator/thread_requests.py",
+        "if row.strategy == LATER:",
+        "if False:",
+        "tests/coordinator/test_later.py",
+        "Of a run that is cancelled before it begins no timer stays.",
+    ),
 )
