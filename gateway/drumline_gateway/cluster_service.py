@@ -10,8 +10,8 @@ from drumline.cli.survey import survey
 from drumline.cluster import Cluster
 from drumline.cluster.attendance import alive
 from drumline.cluster.thread_runs import summary
-from drumline_gateway.service import Item, Row, RunItems, Start, Wanted
-from drumline_gateway.thread_bells import Bell, ThreadBells
+from drumline_gateway.service import Bell, Item, Row, RunItems, Start, Wanted
+from drumline_gateway.thread_bells import ThreadBells
 from drumline_gateway.thread_look import ClusterLook
 from drumline_gateway.watching import Watching
 from drumline_protocol.errors import ClusterError, InvalidRequest, ThreadBusy, UnknownGraph, UnknownRun

@@ -17,8 +17,8 @@ from drumline.views import MODES
 from drumline.views.shapes import FACTS
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
-from drumline_gateway.service import Row, RunItems, Start, Wanted
-from drumline_gateway.thread_bells import Bell, ThreadBells
+from drumline_gateway.service import Bell, Row, RunItems, Start, Wanted
+from drumline_gateway.thread_bells import ThreadBells
 from drumline_graph.errors import GraphDrained
 from drumline_graph.program import Program
 from drumline_protocol.errors import RunCancelled, ThreadBusy, UnknownGraph

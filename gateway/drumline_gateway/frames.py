@@ -173,6 +173,7 @@ def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def task_data(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """An event of a task as clients know it."""
     shown = _seen(payload)
     if shown.get("interrupts"):
         shown["interrupts"] = [interrupt(one) for one in shown["interrupts"]]

@@ -14,9 +14,8 @@ from drumline_gateway.cursors import BEGINNING, BadEventId, Cursor
 from drumline_gateway.errors import HttpError, bad
 from drumline_gateway.of_thread_events import looking
 from drumline_gateway.placing import Frame
-from drumline_gateway.service import Row, Service, Wanted
+from drumline_gateway.service import Bell, Row, Service, Wanted
 from drumline_gateway.shapes import OPEN
-from drumline_gateway.thread_bells import Bell
 from drumline_gateway.thread_frames import RUN_MODES, THREAD_MODES, ThreadFrames, parse_thread_event_id
 from drumline_gateway.thread_runs import EventsMissed, Look, ThreadRuns
 from drumline_gateway.watched import room

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from drumline_gateway.thread_bells import Bell
-
 #: what is known of a thread or a run, by the names that `Cluster.threads.get` and `Cluster.status` use
 Row = dict[str, Any]
 
@@ -47,6 +45,24 @@ class RunItems(Protocol):
 
     async def aclose(self) -> None:
         """Stop reading. The run goes on."""
+
+
+class Bell(Protocol):
+    """What one reader of a thread waits by, as a context: at its end nobody waits any more."""
+
+    def __enter__(self) -> Bell: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    async def wait(self) -> None:
+        """Returns when a run may have begun, or the thread may have been made, since this was called last."""
+
+    def tell_end(self, run_id: str) -> None:
+        """Its reader is told that this run has ended."""
+
+    def told_end(self, run_id: str) -> bool:
+        """Whether a reader of this gateway was told that this run has ended."""
+        ...
 
 
 @dataclass(slots=True)

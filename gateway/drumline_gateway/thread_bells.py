@@ -21,7 +21,7 @@ TOLD_MAX = 2000
 Look = Callable[[Collection[str]], dict[str, int]]
 
 
-class Bell:
+class ThreadBell:
     """What one reader of a thread waits by. Usable as a context: at its end nobody waits any more."""
 
     def __init__(self, bells: ThreadBells, thread: str) -> None:
@@ -29,7 +29,7 @@ class Bell:
         self._bells = bells
         self._rung = asyncio.Event()
 
-    def __enter__(self) -> Bell:
+    def __enter__(self) -> ThreadBell:
         self._bells.add(self)
         return self
 
@@ -65,28 +65,28 @@ class ThreadBells:
     def __init__(self, look: Look | None = None, look_s: float = LOOK_S) -> None:
         self._look = look
         self._look_s = look_s
-        self._bells: dict[str, set[Bell]] = {}
+        self._bells: dict[str, set[ThreadBell]] = {}
         self._changed: dict[str, int] = {}
         self._looking: asyncio.Task[None] | None = None
         #: runs whose ends readers were told, the last of them
         self.told: dict[str, None] = {}
 
-    def bell(self, thread: str) -> Bell:
+    def bell(self, thread: str) -> ThreadBell:
         """A bell for who reads that thread."""
-        return Bell(self, thread)
+        return ThreadBell(self, thread)
 
     def ring(self, thread: str) -> None:
         """Something may be new on that thread."""
         for bell in self._bells.get(thread, ()):
             bell.ring()
 
-    def add(self, bell: Bell) -> None:
+    def add(self, bell: ThreadBell) -> None:
         """Somebody begins to wait."""
         self._bells.setdefault(bell.thread, set()).add(bell)
         if self._look is not None and self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._watch(self._look))
 
-    def discard(self, bell: Bell) -> None:
+    def discard(self, bell: ThreadBell) -> None:
         """Somebody waits no more."""
         others = self._bells.get(bell.thread, set())
         others.discard(bell)

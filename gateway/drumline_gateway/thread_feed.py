@@ -15,9 +15,8 @@ from contextlib import aclosing
 from typing import Any
 
 from drumline_gateway.protocol_words import INVALID, ProtocolProblem
-from drumline_gateway.service import Item, Row, Service, Wanted
+from drumline_gateway.service import Bell, Item, Row, Service, Wanted
 from drumline_gateway.shapes import OPEN
-from drumline_gateway.thread_bells import Bell
 from drumline_gateway.thread_events import FACTS_PER_MS, RunEvents, ThreadEvent, modes_for, seq_of
 from drumline_gateway.thread_filter import Subscription
 from drumline_gateway.thread_runs import EventsMissed, Look, ThreadRuns

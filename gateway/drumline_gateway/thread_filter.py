@@ -8,8 +8,6 @@ from typing import Any
 
 from drumline_gateway.errors import bad
 
-#: every channel there is; one more for each name of a custom event: `custom:name`
-CHANNELS = ("values", "updates", "messages", "tools", "lifecycle", "input", "checkpoints", "tasks", "custom")
 #: the channels of who only looks how the thread stands
 _OF_WATCHERS = frozenset(("lifecycle", "input"))
 
@@ -25,7 +23,9 @@ _CHANNEL_OF_METHOD = {"input.requested": "input"}
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """`namespaces` None: all. A namespace stands for all below it, `depth` levels deep (None: any).
+    """Channels are values, updates, messages, tools, lifecycle, input, checkpoints, tasks, custom and `custom:name`.
+
+    `namespaces` None: all. A namespace stands for all below it, `depth` levels deep (None: any).
 
     `since`: the reader has all events before that number, and maybe those of it. None: it has none.
     """

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from drumline_gateway.service import Row, Service
-from drumline_gateway.thread_bells import Bell
+from drumline_gateway.service import Bell, Row, Service
 from drumline_protocol.errors import ClusterError
 
 #: runs that a reader gets who has nothing yet, and among which one is looked for that a reader was in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -35,7 +35,7 @@ def piece(text: str = "", calls: Sequence[Any] = (), **rest: Any) -> AIMessageCh
     shown = [
         {"type": "tool_call_chunk", "index": i, "id": id_, "name": name, "args": args} for i, id_, name, args in calls
     ]
-    return AIMessageChunk(text, id="lc_run--1", tool_call_chunks=shown, **rest)
+    return AIMessageChunk(content=text, id="lc_run--1", tool_call_chunks=cast("Any", shown), **rest)
 
 
 TALK = [
