@@ -86,6 +86,7 @@ class RunEvents:
     _error: Any = None
     _counts: Counter[str] = field(default_factory=Counter)
     _asked: set[str] = field(default_factory=set)
+    _questions: list[tuple[Namespace, dict[str, Any]]] = field(default_factory=list)
     _held: dict[Namespace, _Held] = field(default_factory=dict)
     _emitter: str = ""
     _names: dict[str, str] = field(default_factory=dict)
@@ -136,6 +137,8 @@ class RunEvents:
             status = "cancelled"
         for ns, within in self._lifecycles.ended(status):
             yield self._event("lifecycle", ns, within)
+        for ns, asked in self._questions if status == "paused" else ():
+            yield self._event("input.requested", ns, asked)
         data: dict[str, Any] = {"event": _ENDS.get(status, "failed"), "graph_name": self._lifecycles.graph_name}
         if data["event"] == "failed":
             told = error if error is not None else self._error
@@ -165,7 +168,7 @@ class RunEvents:
             yield self._event("checkpoints", ns, {**data, **({"parent_id": fact["parent"]} if fact["parent"] else {})})
             yield from self._release(ns)
         elif kind == "TaskInterrupted":
-            yield from self._questions(ns, fact)
+            self._note_questions(ns, fact)
         elif kind == "RunFinished":
             self._ended, self._error = fact["status"], fact.get("error")
         elif kind in ("TaskFinished", "TaskFailed", "AttemptRetracted"):
@@ -175,8 +178,8 @@ class RunEvents:
         for at, data in self._lifecycles.fact(ns, fact):
             yield self._event("lifecycle", at, data)
 
-    def _questions(self, ns: Namespace, fact: Mapping[str, Any]) -> Iterator[ThreadEvent]:
-        """Each question once: a graph asks what a graph within it asks."""
+    def _note_questions(self, ns: Namespace, fact: Mapping[str, Any]) -> None:
+        """Keep each question once: a graph asks what a graph within it asks. It is told when it can be answered."""
         for asked in map(interrupt, fact.get("interrupts") or ()):
             if asked["id"] in self._asked:
                 continue
@@ -184,7 +187,7 @@ class RunEvents:
             data = {"interrupt_id": asked["id"], "payload": asked["value"], "value": asked["value"]}
             if "response_schema" in asked:
                 data["response_schema"] = asked["response_schema"]
-            yield self._event("input.requested", ns, data)
+            self._questions.append((ns, data))
 
     # -- the rest -----------------------------------------------------------------------------------
 
