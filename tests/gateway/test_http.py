@@ -67,7 +67,6 @@ def test_a_stream_says_where_its_run_is(http: httpx.Client, thread: str) -> None
         ({"assistant_id": "speak", "input": INPUT, "durability": "maybe"}, 422, "durability"),
         ({"assistant_id": "speak", "input": INPUT, "interrupt_before": 5}, 422, "interrupt_before"),
         ({"assistant_id": "speak", "input": INPUT, "interrupt_before": ["nobody"]}, 422, "nobody"),
-        ({"assistant_id": "speak", "input": INPUT, "command": {"resume": 1}}, 422, "command"),
         ({"assistant_id": "speak", "command": {}}, 422, "command"),
         ({"assistant_id": "speak", "command": {"goto": 5}}, 422, "goto"),
         ({"assistant_id": "speak", "input": INPUT, "config": {"configurable": {"__pregel_x": 1}}}, 422, "__pregel_x"),
