@@ -62,9 +62,9 @@ def named(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     genuine = logs_reader.RedisLogsReader._name
 
-    def name(server: Any, watch: Any, logs: Any, count: int, block_ms: int) -> None:
+    def name(server: Any, watch: Any, logs: Any, count: int, block_ms: int) -> bool:
         found.append(len(logs))
-        genuine(server, watch, logs, count, block_ms)
+        return genuine(server, watch, logs, count, block_ms)
 
     monkeypatch.setattr(logs_reader.RedisLogsReader, "_name", staticmethod(name))
     return found
@@ -192,6 +192,7 @@ def test_quiet_logs_are_named_once_and_lively_ones_each_time(
     real_backend: Any, named: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs_reader, "QUIET_AFTER_S", 0.0)
+    monkeypatch.setattr(logs_reader, "NEW_FOR_S", 0.0)
     monkeypatch.setattr(logs_reader, "STANDING_MS", FOR_EVER_MS)
     monkeypatch.setattr(logs_reader, "UNRECALLED_MS", 1)
     writer, reading = Writer(real_backend.connect()), Reading(real_backend.connect().logs_reader())
@@ -215,6 +216,27 @@ def test_quiet_logs_are_named_once_and_lively_ones_each_time(
         writer.write((0, "r9"))
     wait_until(lambda: len(reading.told[0, "r9"]) == 21)
     assert named and max(named) < 100, "a lively log does not name the quiet ones anew"
+    reading.stop()
+    assert reading.error is None
+
+
+def test_quiet_logs_that_speak_one_after_the_other_are_not_named_anew_for_each(
+    real_backend: Any, named: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each entry of a quiet log ends the read that stands for all of them."""
+    monkeypatch.setattr(logs_reader, "NEW_FOR_S", 0.0)
+    monkeypatch.setattr(logs_reader, "QUIET_AGAIN_S", 0.3)
+    monkeypatch.setattr(logs_reader, "STANDING_MS", FOR_EVER_MS)
+    writer, reading = Writer(real_backend.connect()), Reading(real_backend.connect().logs_reader())
+    names = [(0, f"r{number}") for number in range(100)]
+    for name in [*names, *((0, f"silent{number}") for number in range(100))]:
+        reading.reader.follow(*name, "-")
+    wait_until(lambda: max(named, default=0) == 200 and blocked(real_backend) >= 1)
+    del named[:]
+    for name in names:
+        writer.write(name)
+    wait_until(lambda: len(reading.told) == len(names))
+    assert sum(count >= 100 for count in named) < len(names) / 2
     reading.stop()
     assert reading.error is None
 

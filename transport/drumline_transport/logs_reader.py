@@ -3,8 +3,9 @@
 A read that waits names every log, and the id behind which it reads it. For all logs each time that would cost as much
 as they are many, while only some are lively. So there are two reads for each server: one is left standing for the logs
 that are quiet, and one names those that are lively or new. What has become quiet goes into the former when that is
-asked anew. A log that is followed while both reads wait calls the second one off (`CLIENT UNBLOCK`, on a third
-connection). Where that is not allowed, the second one waits shortly.
+asked anew. Each entry of a quiet log ends that read, so it is asked some times in a second at most. A log that is
+followed while both reads wait calls the second one off (`CLIENT UNBLOCK`, on a third connection). Where that is not
+allowed, the second one waits shortly.
 
 On a Redis Cluster a command may touch one slot only, so there each partition is a server by itself.
 """
@@ -29,8 +30,12 @@ from drumline_transport.line import check_streams
 from drumline_transport.rows import log_entries
 from drumline_transport.watches import Watch, check_reached
 
-#: A log of which nothing was read for this long is quiet.
-QUIET_AFTER_S = 1.0
+#: A log of which nothing was read for this long is quiet: longer than it lies between the entries of most that speak.
+QUIET_AFTER_S = 10.0
+#: A log that is followed from now on is quiet after this, if nothing is read of it.
+NEW_FOR_S = 1.0
+#: What lies at least between two times at which the quiet logs are named. Each costs some 2 us a log, here and there.
+QUIET_AGAIN_S = 0.05
 #: Fewer quiet logs than this are named with the lively ones: that costs less than two reads.
 SPLIT_MIN = 8
 #: How long the server lets a read wait. Then it is asked again.
@@ -51,7 +56,7 @@ class _Log:
     name: LogName
     key: bytes
     after: str
-    #: when something was read of it, or it was named first, by `time.monotonic`
+    #: when something was read of it, by `time.monotonic`; of a new one, so that it is quiet after `NEW_FOR_S`
     heard: float
     #: the read that names it with this `after`
     read: Watch | None = None
@@ -73,6 +78,21 @@ class _Server:
     recall_at: float = 0.0
     #: the lively read does not wait
     looks: bool = False
+    #: the quiet logs are not named before that
+    quiet_at: float = 0.0
+
+    def is_resting(self, now: float) -> bool:
+        """Whether no read names the quiet logs, because one did a moment ago."""
+        return self.quiet.asks is None and now < self.quiet_at
+
+    def to_name(self, now: float) -> list[_Log]:
+        """What the lively read is to name. Quiet logs wait for the other one, if that may be asked in a moment."""
+        unread = list(self.unread.values())
+        if not self.is_resting(now):
+            return unread
+        latest = now - QUIET_AFTER_S
+        lively = [log for log in unread if log.heard > latest]
+        return lively if len(unread) - len(lively) >= SPLIT_MIN else unread
 
     @property
     def away(self) -> bool:
@@ -168,7 +188,7 @@ class RedisLogsReader:
                 if server.looks:
                     looked.add(server)
             looks = block_ms <= 0 and any(server.looks or server.has_to_look(looked) for server in servers)
-            self._wait(servers, look_ends if looks else deadline)
+            self._wait(servers, look_ends if looks else deadline, waits=block_ms > 0)
             for server in servers:
                 self._hear(server, found)
             looks = looks and any(server.looks or server.has_to_look(looked) for server in servers)
@@ -196,7 +216,7 @@ class RedisLogsReader:
         for name, after in asked.items():
             server, key = self._server(self._place_of(name[0])), self._key_of(*name).encode()
             if after is not None:
-                server.logs[key] = server.unread[key] = _Log(name, key, after, now)
+                server.logs[key] = server.unread[key] = _Log(name, key, after, now - QUIET_AFTER_S + NEW_FOR_S)
             else:
                 server.logs.pop(key, None)
                 server.unread.pop(key, None)
@@ -212,34 +232,37 @@ class RedisLogsReader:
     def _arm(self, server: _Server, count: int, *, waits: bool) -> None:
         """Ask what is not asked. Raises `NoBroker` when we are not let in."""
         now = time.monotonic()
-        if server.quiet.asks is None and waits and len(server.logs) >= SPLIT_MIN:
+        if server.quiet.asks is None and waits and len(server.logs) >= SPLIT_MIN and now >= server.quiet_at:
             latest = now - QUIET_AFTER_S
             quiet = [log for log in server.logs.values() if log.heard <= latest]
-            if len(quiet) >= SPLIT_MIN:
-                self._name(server, server.quiet, quiet, count, STANDING_MS)
-        if not server.unread:
+            if len(quiet) >= SPLIT_MIN and self._name(server, server.quiet, quiet, count, STANDING_MS):
+                server.quiet_at = now + QUIET_AGAIN_S
+        wanted = server.to_name(now) if waits else list(server.unread.values())
+        if not wanted:
             return
         number = server.lively.client_id if server.recallable else None
         if server.lively.asks is None:
             block_ms = 0 if not waits else UNRECALLED_MS if number is None else STANDING_MS
-            self._name(server, server.lively, list(server.unread.values()), count, block_ms)
+            self._name(server, server.lively, wanted, count, block_ms)
             server.looks = block_ms == 0 and server.lively.asks is not None
         elif number is not None and server.recall.asks is None and now >= server.recall_at:
             server.recall.ask("recall", [pack("CLIENT", "UNBLOCK", number)])
             server.recall_at = now + _RECALL_AGAIN_S
 
     @staticmethod
-    def _name(server: _Server, watch: Watch, logs: list[_Log], count: int, block_ms: int) -> None:
-        """Ask for these logs."""
+    def _name(server: _Server, watch: Watch, logs: list[_Log], count: int, block_ms: int) -> bool:
+        """Ask for these logs. False: there is no connection for now."""
         wait: tuple[Argument, ...] = ("BLOCK", block_ms) if block_ms > 0 else ()
         names, ids = [log.key for log in logs], [log.after for log in logs]
         wanted = dict(zip(names, ids, strict=True))
-        if watch.ask(wanted, [pack("XREAD", "COUNT", count, *wait, "STREAMS", *names, *ids)], block_ms):
-            for log in logs:
-                log.read = watch
-                server.unread.pop(log.key, None)
+        if not watch.ask(wanted, [pack("XREAD", "COUNT", count, *wait, "STREAMS", *names, *ids)], block_ms):
+            return False
+        for log in logs:
+            log.read = watch
+            server.unread.pop(log.key, None)
+        return True
 
-    def _wait(self, servers: list[_Server], until: float) -> None:
+    def _wait(self, servers: list[_Server], until: float, *, waits: bool) -> None:
         """Until something can be read, or asked anew, or another thread asks for something, or `until`."""
         poller, now = select.poll(), time.monotonic()
         ear = -1 if self._ears is None else self._ears[0]
@@ -248,6 +271,10 @@ class RedisLogsReader:
             for watch in (server.lively, server.quiet, server.recall):
                 if watch.asks is not None and watch.connection is not None:
                     poller.register(watch.connection.fileno(), select.POLLIN)
+            if waits and server.unread and server.is_resting(now):
+                until = min(until, server.quiet_at)
+                if not server.to_name(now):
+                    continue
             if server.unread and server.lively.asks is None:
                 until = min(until, max(server.lively.not_before, now + 0.001))
             elif server.unread and server.recallable and server.recall.asks is None:
