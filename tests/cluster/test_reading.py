@@ -31,7 +31,7 @@ class Fed:
 
     def __init__(self, last: int) -> None:
         self.after, self.count, self.last = "0-0", 0, last
-        self.accepted, self.failure = True, None
+        self.accepted, self.failure, self.end = True, None, None
 
     @property
     def ended(self) -> bool:

@@ -313,8 +313,12 @@ def test_a_node_that_calls_a_cluster_does_not_wait_for_its_own_thread(cluster: C
     inner = cluster.graph("ask")
     outer = StateGraph(State).add_node("call", lambda _state: {"said": [list(inner.invoke({"said": ["x"]}))]})
     with local_cluster({"outer": outer.add_edge(START, "call").compile(name="outer")}) as other:
-        found = other.graph("outer").invoke({"said": []}, on("outer thread"))
-    assert found["said"] == [["said", "big", "__interrupt__"]]
+        graph, thread = other.graph("outer"), on("outer thread")
+        [question] = graph.invoke({"said": []}, thread)["__interrupt__"]
+        assert question.value == "?"  # what it waits for asks, and so does it
+        [question] = graph.invoke(Command(resume="one"), thread)["__interrupt__"]
+        assert question.value == {"n": 2}
+        assert graph.invoke(Command(resume="two"), thread)["said"] == [["said", "big"]]
 
 
 def test_large_values_given_to_a_called_graph_reach_its_worker(cluster: Cluster) -> None:

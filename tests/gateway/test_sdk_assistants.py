@@ -28,7 +28,7 @@ def test_each_graph_has_an_assistant(client: Any) -> None:
     [ask] = client.assistants.search(graph_id="ask", metadata=own)
     assert ask["name"] == "ask"
     assert client.assistants.search(metadata={"created_by": "me"}) == []
-    assert client.assistants.search(name="ES", metadata=own, select=["name"]) == [{"name": "nested"}]
+    assert client.assistants.search(name="EST", metadata=own, select=["name"]) == [{"name": "nested"}]
     asked = {"limit": 1, "offset": 1, "sort_by": "name", "sort_order": "desc", "metadata": own}
     page = client.assistants.search(**asked, response_format="object")
     assert page["assistants"][0]["name"] == names[-2] and page["next"] == "2"

@@ -213,4 +213,4 @@ def test_an_answer_that_comes_in_pieces_is_waited_for(real_backend, follower, mo
     monkeypatch.setattr(Watch, "hear", in_pieces)
     found = meanwhile(real_backend, follower.read, lambda: other.push_inbox(9, "", b"y"))
     assert found == [(9, b"y")]
-    assert len(heard) == 2
+    assert len(heard) >= 2  # more on a busy machine
