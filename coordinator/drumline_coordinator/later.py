@@ -17,10 +17,8 @@ from drumline_coordinator.thread_desk import LATER
 from drumline_coordinator.thread_requests import ThreadRequests
 from drumline_graph.errors import DrumlineError
 from drumline_graph.program import Program
-from drumline_protocol.errors import NoBroker
 from drumline_protocol.messages import RunRequest, TimerDue
 from drumline_transport.broker import QueueRow
-from drumline_transport.errors import ServerError
 
 log = logging.getLogger("drumline.coordinator")
 
@@ -56,16 +54,7 @@ class LaterRuns(ThreadRequests):
             return False
         row = self._threads.asleep(message.run)
         if row is not None:
-            self._threads.leaves(row.run_id)
-            self._stage.commit.unqueued.append(row.id)
-            try:
-                self._wake(row)
-            except NoBroker:
-                raise
-            except Exception as error:
-                if not isinstance(error, (DrumlineError, ServerError)):
-                    log.exception("run %s cannot begin", row.run_id)
-                self._end_row(row, error)
+            self._take_from_queue(row, self._wake)
         return True
 
     def _wake(self, row: QueueRow) -> None:

@@ -8,6 +8,7 @@ before, so that what it reads there is true.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from drumline_coordinator.alarms import begin_member
 from drumline_coordinator.apps import Apps
@@ -238,20 +239,23 @@ class ThreadRequests:
 
     def _begin_waiting(self) -> bool:
         """Begin what waits for a thread that is free now; whether there was such a run."""
-        begun = False
-        for row in list(self._threads.due()):
-            begun = True
-            self._threads.leaves(row.run_id)
-            self._stage.commit.unqueued.append(row.id)
-            try:
-                self._begin_row(row)
-            except NoBroker:
-                raise
-            except Exception as error:
-                if not isinstance(error, (DrumlineError, ServerError)):
-                    log.exception("run %s cannot begin", row.run_id)
-                self._end_row(row, error)
-        return begun
+        due = list(self._threads.due())
+        for row in due:
+            self._take_from_queue(row, self._begin_row)
+        return bool(due)
+
+    def _take_from_queue(self, row: QueueRow, begin: Callable[[QueueRow], None]) -> None:
+        """A request waits no more. Its run ends with what `begin` raises. NoBroker."""
+        self._threads.leaves(row.run_id)
+        self._stage.commit.unqueued.append(row.id)
+        try:
+            begin(row)
+        except NoBroker:
+            raise
+        except Exception as error:
+            if not isinstance(error, (DrumlineError, ServerError)):
+                log.exception("run %s cannot begin", row.run_id)
+            self._end_row(row, error)
 
     def _begin_row(self, row: QueueRow) -> None:
         self._open(*self._request_of(row), self._threads.head(row.thread), row)
