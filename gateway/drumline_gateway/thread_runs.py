@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 
 from drumline_gateway.service import Bell, Row, Service
 from drumline_protocol.errors import ClusterError
 
 #: runs that a reader gets who has nothing yet, and among which one is looked for that a reader was in
 RUNS_MAX = 20
+#: how often one looks whether a run has begun that waits for its thread or its time
+_QUEUED_S = 0.5
 
 
 class EventsMissed(ClusterError):
@@ -50,18 +54,27 @@ class ThreadRuns:
         if missed is not None:
             yield missed
         while True:
-            run = next((row for row in rows if self._is_new(row)), None)
+            new = [row for row in rows if self._is_new(row)]
+            # One that waits for its time would hold up those that begin before it.
+            run = next((row for row in new if row["status"] != "queued"), None)
             if run is None:
-                await bell.wait()
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(bell.wait(), _QUEUED_S if new else None)
             else:
                 self._done.append(run["run_id"])
                 yield run
-            rows = await self._rows()
+            rows = await self._rows(further=True)
 
     def _is_new(self, row: Row) -> bool:
         return row["created_ms"] >= self._oldest_ms and row["run_id"] not in self._done
 
-    async def _rows(self) -> list[Row]:
+    async def _rows(self, *, further: bool = False) -> list[Row]:
+        """The last runs, the oldest first. `further`: back to one that the reader has, however many came since."""
         if await self._look() is None:
             return []
-        return list(reversed(await self._service.runs(self._thread, limit=RUNS_MAX)))
+        found: list[Row] = []
+        while True:
+            page = await self._service.runs(self._thread, limit=RUNS_MAX, offset=len(found))
+            found += page
+            if not further or len(page) < RUNS_MAX or not self._is_new(page[-1]):
+                return found[::-1]
