@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
+from drumline_protocol.messages import TaskBubbled, TaskError, TaskResult
 from drumline_worker.outbox import Execution
 
 #: how the attempt of a task ends
@@ -27,3 +28,12 @@ class Meter(Protocol):
     def ended(self, execution: Execution, outcome: str) -> None:
         """A task has its answer. It may have failed before it began."""
         ...
+
+
+def outcome_of(answer: Any) -> str:
+    """How the attempt has ended that has this answer: one of `OUTCOMES`."""
+    if isinstance(answer, TaskResult):
+        return CACHED if answer.cached else DONE
+    if isinstance(answer, TaskError):
+        return FAILED
+    return LEFT if isinstance(answer, TaskBubbled) else INTERRUPTED

@@ -19,7 +19,7 @@ from drumline_protocol.messages import Refused, TaskBubbled, TaskError, TaskInte
 from drumline_transport.broker import Delivery
 from drumline_worker.calling import WorkerCalls
 from drumline_worker.job import Job, portable_event
-from drumline_worker.metering import CACHED, CANCELLED, DONE, FAILED, INTERRUPTED, LEFT, Meter
+from drumline_worker.metering import CANCELLED, FAILED, Meter, outcome_of
 from drumline_worker.node import Answer
 from drumline_worker.outbox import BURST_BYTES_MAX, Execution, Outbox
 from drumline_worker.registry import NotHeld, Registry
@@ -157,7 +157,7 @@ class TaskCodec:
                 return self._encode_failure(execution, answer.events, describe(answer.error, codec), answer)
             data = wire.encode(codec, answer)
             if self._meter is not None:
-                self._meter.ended(execution, _outcome(answer))
+                self._meter.ended(execution, outcome_of(answer))
             return data
         except BaseException as error:  # also from an encoder that the user registered
             return self._encode_failure(execution, answer.events, self._explain(execution, answer, error, codec))
@@ -206,9 +206,3 @@ class TaskCodec:
             writes = answer.writes if isinstance(answer, TaskResult) else []
             error = of_answer(error, codec, writes, execution.node)
         return describe(error, codec)
-
-
-def _outcome(answer: Answer) -> str:
-    if isinstance(answer, TaskResult):
-        return CACHED if answer.cached else DONE
-    return LEFT if isinstance(answer, TaskBubbled) else INTERRUPTED

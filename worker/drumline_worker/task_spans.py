@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from drumline_protocol.failure_base import class_name_of
-from drumline_protocol.messages import RunShared, TaskBubbled, TaskError, TaskInterrupt, TaskResult
+from drumline_protocol.messages import RunShared, TaskError
 from drumline_transport.spans import Tracer
 from drumline_worker.job import Job
-from drumline_worker.metering import CACHED, CANCELLED, DONE, FAILED, INTERRUPTED, LEFT
+from drumline_worker.metering import CANCELLED, FAILED, outcome_of
 
 #: the consumer group of all pools
 _GROUP = "workers"
@@ -74,9 +74,8 @@ class TaskSpans:
 
     def _answered(self, span: Any, token: Any, job: Job, answer: Any) -> None:
         self._tracer.detach(token)
-        outcome, error = _outcome(answer)
-        if job.fate is not None and job.fate.cancelled:
-            outcome = CANCELLED
+        outcome = CANCELLED if job.fate is not None and job.fate.cancelled else outcome_of(answer)
+        error = class_name_of(type(answer.error)) if isinstance(answer, TaskError) else ""
         self._tracer.end(span, error=error, attributes={"drumline.outcome": outcome})
 
 
@@ -113,13 +112,3 @@ class WorkerSpans:
     def of_run(self, shared: RunShared) -> ConsumerSpans:
         """Those of one run."""
         return ConsumerSpans(self._tracer, shared, self._prefix)
-
-
-def _outcome(answer: Any) -> tuple[str, str]:
-    """How an attempt has ended, and the class of its error."""
-    kind = type(answer)
-    if kind is TaskResult:
-        return (CACHED if answer.cached else DONE), ""
-    if kind is TaskError:
-        return FAILED, class_name_of(type(answer.error))
-    return {TaskInterrupt: INTERRUPTED, TaskBubbled: LEFT}[kind], ""
