@@ -76,7 +76,23 @@ class Ask:
         """
         thread_id = self.id_of("thread")
         await self.allow("threads", action, {"thread_id": thread_id, **value})
-        row = await self.service.thread(thread_id)
+        row = await self.thread_now(thread_id)
+        if row is None:
+            raise UnknownThread(thread_id)
+        return row
+
+    async def thread_if_there(self) -> Row | None:
+        """The thread in the path, to be read; None if nobody has made it. UnknownThread if it is another's."""
+        thread_id = self.id_of("thread")
+        await self.allow("threads", "read", {"thread_id": thread_id})
+        return await self.thread_now(thread_id)
+
+    async def thread_now(self, thread_id: str) -> Row | None:
+        """A thread that was asked for with `allow`; None if it is not there. UnknownThread if it is another's."""
+        try:
+            row = await self.service.thread(thread_id)
+        except UnknownThread:
+            return None
         if not self.sees(row["metadata"]):
             raise UnknownThread(thread_id)
         return row

@@ -9,6 +9,10 @@ Namespace = tuple[str, ...]
 #: under which namespace, and what is told
 Told = tuple[Namespace, dict[str, Any]]
 
+#: how a run has ended, in the words of the protocol: one that waits for an answer or at a breakpoint goes on later,
+#: and one that was cancelled has not failed
+ENDS = {"done": "completed", "failed": "failed", "cancelled": "interrupted", "paused": "interrupted"}
+
 _STARTS = frozenset(("tool-started",))
 _STOPS = frozenset(("tool-finished", "tool-error"))
 
@@ -60,7 +64,7 @@ class Lifecycles:
 
     def ended(self, status: str) -> Iterator[Told]:
         """The run has ended: so have the graphs within it that had not, the innermost first."""
-        event = {"done": "completed", "paused": "interrupted", "cancelled": "interrupted"}.get(status, "failed")
+        event = ENDS.get(status, "failed")
         for ns in sorted(self._open, key=len, reverse=True):
             yield from self._close(ns, event)
 

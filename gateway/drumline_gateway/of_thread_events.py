@@ -14,7 +14,7 @@ from drumline_gateway.thread_feed import ThreadFeed
 from drumline_gateway.thread_filter import read_subscription
 from drumline_gateway.thread_runs import Look
 from drumline_gateway.watched import room
-from drumline_protocol.errors import NoBroker, UnknownThread
+from drumline_protocol.errors import NoBroker
 
 
 async def stream(ask: Ask) -> Response:
@@ -33,14 +33,8 @@ async def looking(ask: Ask) -> Look:
     mine = ask.filter
 
     async def look() -> Row | None:
-        try:
-            row = await ask.service.thread(thread)
-        except UnknownThread:
-            return None
         ask.filter = mine
-        if not ask.sees(row["metadata"]):
-            raise UnknownThread(thread)
-        return row
+        return await ask.thread_now(thread)
 
     await look()
     return look

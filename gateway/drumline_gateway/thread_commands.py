@@ -27,7 +27,6 @@ from drumline_gateway.starting import start
 from drumline_gateway.thread_feed import before
 from drumline_gateway.thread_filter import read_namespace
 from drumline_gateway.thread_tree import agent_tree
-from drumline_protocol.errors import UnknownThread
 
 #: camelCase keys, as the protocol's text has them, and what both clients send
 _SNAKE = {
@@ -59,7 +58,7 @@ async def obey(ask: Ask, id_: int | None, given: Mapping[str, Any]) -> dict[str,
     method, params = given.get("method"), given.get("params")
     command = COMMANDS.get(method) if isinstance(method, str) else None
     if command is None:
-        await _there(ask)
+        await ask.thread_if_there()
         raise ProtocolProblem(UNKNOWN_COMMAND, f"method must be one of {', '.join(COMMANDS)}.")
     if params is not None and not isinstance(params, dict):
         raise ProtocolProblem(INVALID, "params must be an object.")
@@ -71,26 +70,13 @@ def snake(params: Mapping[str, Any]) -> dict[str, Any]:
     return {_SNAKE.get(key, key): value for key, value in params.items()}
 
 
-async def _there(ask: Ask) -> Row | None:
-    """The thread in the path; None if nobody has made it. UnknownThread if it is another's."""
-    thread = ask.id_of("thread")
-    await ask.allow("threads", "read", {"thread_id": thread})
-    try:
-        row = await ask.service.thread(thread)
-    except UnknownThread:
-        return None
-    if not ask.sees(row["metadata"]):
-        raise UnknownThread(thread)
-    return row
-
-
 # -- runs -------------------------------------------------------------------------------------------------
 
 
 async def _run_start(ask: Ask, params: Fields) -> tuple[Any, int | None]:
     """Start a run. On a thread that has asked, the input is the answer; on one that is busy, the run waits its turn."""
-    row = await _there(ask)
-    body = {key: params.all[key] for key in _OF_BODY if params.all.get(key) is not None}
+    row = await ask.thread_if_there()
+    body = _given(params, _OF_BODY)
     body |= {"assistant_id": params.all.get("assistant_id"), "if_not_exists": "create"}
     given = params.all.get("input")
     place = Fields(params.dict("config"), "params.config").dict("configurable")
@@ -112,13 +98,16 @@ async def _respond(ask: Ask, params: Fields) -> tuple[Any, int | None]:
     for each in answers:
         if known is not None and each not in known:
             raise ProtocolProblem(NO_INTERRUPT, f"The thread has no open question {each!r}.")
-    body = {key: params.all[key] for key in _OF_BODY if params.all.get(key) is not None}
-    command: dict[str, Any] = {"resume": answers}
-    command |= {key: params.all[key] for key in ("update", "goto") if params.all.get(key) is not None}
+    command: dict[str, Any] = {"resume": answers, **_given(params, ("update", "goto"))}
     graph = row["graph"] or row["metadata"].get("graph_id")
     if not graph or row["status"] != "paused":
         raise ProtocolProblem(NO_INTERRUPT, "The thread waits for no answer.")
-    return await _begin(ask, {**body, "assistant_id": graph, "command": command})
+    return await _begin(ask, {**_given(params, _OF_BODY), "assistant_id": graph, "command": command})
+
+
+def _given(params: Fields, keys: Sequence[str]) -> dict[str, Any]:
+    """What the params say under these keys."""
+    return {key: params.all[key] for key in keys if params.all.get(key) is not None}
 
 
 def _answers(params: Fields) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from drumline.cluster.position import parse_position
 from drumline_gateway.frames import task_data
 from drumline_gateway.json_values import error_data, interrupt, plain
-from drumline_gateway.lifecycles import Lifecycles
+from drumline_gateway.lifecycles import ENDS, Lifecycles, Namespace
 from drumline_gateway.message_blocks import MessageBlocks, Told
 from drumline_gateway.service import Item
 from drumline_gateway.thread_filter import Subscription
@@ -25,8 +25,6 @@ from drumline_protocol.errors import RunCancelled
 
 #: numbers of a run that go into one millisecond of `seq`: more than a run has facts in one
 FACTS_PER_MS = 1024
-
-Namespace = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ class RunEvents:
             yield self._event("lifecycle", ns, within)
         for ns, asked in self._questions if status == "paused" else ():
             yield self._event("input.requested", ns, asked)
-        data: dict[str, Any] = {"event": _ENDS.get(status, "failed"), "graph_name": self._lifecycles.graph_name}
+        data: dict[str, Any] = {"event": ENDS.get(status, "failed"), "graph_name": self._lifecycles.graph_name}
         if data["event"] == "failed":
             told = error if error is not None else self._error
             shown = error_data(told) if isinstance(told, BaseException) else {"error": "error", "message": str(told)}
@@ -215,11 +213,6 @@ class RunEvents:
         else:
             id_ = f"{self.run_id}:{self._number}:{method}:{count}"
         return ThreadEvent(seq, id_, method, ns, self._at_ms, data, node)
-
-
-#: how a run has ended, in the words of the protocol: one that waits for an answer or at a breakpoint goes on later,
-#: and one that was cancelled has not failed
-_ENDS = {"done": "completed", "failed": "failed", "cancelled": "interrupted", "paused": "interrupted"}
 
 
 def _custom(written: Any) -> dict[str, Any]:

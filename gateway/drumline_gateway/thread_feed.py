@@ -17,7 +17,7 @@ from typing import Any
 from drumline_gateway.protocol_words import INVALID, ProtocolProblem
 from drumline_gateway.service import Bell, Item, Row, Service, Wanted
 from drumline_gateway.shapes import OPEN
-from drumline_gateway.thread_events import FACTS_PER_MS, RunEvents, ThreadEvent, modes_for, seq_of
+from drumline_gateway.thread_events import RunEvents, ThreadEvent, modes_for, seq_of
 from drumline_gateway.thread_filter import Subscription
 from drumline_gateway.thread_runs import EventsMissed, Look, ThreadRuns
 from drumline_protocol.errors import LogGap, ModeNotRecorded, NoBroker, RunExpired, UnknownRun
@@ -164,4 +164,4 @@ async def _began(service: Service, thread: str, run: Row) -> int:
 
 def before(run: Row) -> int:
     """The number before all events of a run that has just been asked for."""
-    return int(run["created_ms"]) * FACTS_PER_MS - 1
+    return seq_of(run["created_ms"], 0) - 1
