@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +33,8 @@ _FROZEN = frozenset(
 _DEPTH_MAX = 32
 _SLOTS = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 _new = object.__new__
+#: A LangChain message: its class, its fields, the names of those that were set, and how to clone fields.
+_Parts = tuple[type, dict[str, Any], set[str], tuple[tuple[str, Make], ...]]
 
 
 class NotPlain(Exception):
@@ -46,16 +48,18 @@ class Pristine:
     are cloned.
     """
 
-    __slots__ = ("_makes", "_whole", "value")
+    __slots__ = ("_makes", "_messages", "_whole", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
         #: of a list or dict: how to clone the items that can be changed, by index or key
         self._makes: dict[Any, Make] = {}
+        #: of a list: the LangChain messages that have no more than fields, by index
+        self._messages: dict[int, _Parts] = {}
         #: of anything else: how to clone it; None: nobody can change it
         self._whole: Make | None = None
         if type(value) is list:
-            self._makes = _makes_of(enumerate(value), 0)
+            self._take_in(dict(enumerate(value)))
         elif type(value) is dict:
             _check_keys(value)
             self._makes = _makes_of(value.items(), 0)
@@ -65,7 +69,10 @@ class Pristine:
     def clone(self) -> Any:
         """The value, for somebody who may do with it what they like."""
         if type(self.value) in (list, dict):
-            return _clone(self.value, self._makes)
+            cloned = _clone(self.value, self._makes)
+            if self._messages:
+                _clone_messages(cloned, self._messages)
+            return cloned
         return self.value if self._whole is None else self._whole()
 
     def after(self, changes: Sequence[Change]) -> Pristine:
@@ -90,14 +97,29 @@ class Pristine:
             new = change[1]
         else:
             return Pristine(value)
-        found = _new(Pristine)
+        found: Pristine = _new(Pristine)
         found.value, found._whole = value, None
-        if kind == APPEND:  # nothing that was there is replaced
-            found._makes = self._makes.copy()
+        found._makes, found._messages = self._makes.copy(), self._messages.copy()
+        if kind != APPEND:
+            for key in new:
+                found._makes.pop(key, None)
+                found._messages.pop(key, None)
+        if kind == PUT:
+            found._makes.update(_makes_of(new.items(), 0))
         else:
-            found._makes = {key: make for key, make in self._makes.items() if key not in new}
-        found._makes.update(_makes_of(new.items(), 0))
+            found._take_in(new)
         return found
+
+    def _take_in(self, items: dict[int, Any]) -> None:
+        """These items of the list are new."""
+        others = {}
+        for index, item in items.items():
+            parts = _parts_of(item)
+            if parts is None:
+                others[index] = item
+            else:
+                self._messages[index] = parts
+        self._makes.update(_makes_of(others.items(), 0))
 
 
 def _clone(value: Any, makes: dict[Any, Make]) -> Any:
@@ -105,6 +127,44 @@ def _clone(value: Any, makes: dict[Any, Make]) -> Any:
     for key, make in makes.items():
         cloned[key] = make()
     return cloned
+
+
+def _clone_messages(cloned: list[Any], messages: dict[int, _Parts]) -> None:
+    """Put clones of `messages` into the list `cloned`.
+
+    A long talk is cloned for each of its tasks, and finds nothing of itself in the processor's caches. So a message
+    takes one tuple here and no closure: there is less to fetch.
+    """
+    set_fields, set_chosen, set_extra, set_private = _setters()
+    for index, (cls, fields, chosen, makes) in messages.items():
+        cloned[index] = made = _new(cls)
+        own = fields.copy()
+        for name, make in makes:
+            own[name] = make()
+        set_fields(made, own)
+        set_chosen(made, chosen.copy())
+        set_extra(made, {})
+        set_private(made, None)
+
+
+def _parts_of(value: Any) -> _Parts | None:
+    """What it takes to clone a LangChain message; None for other values, and where that does not suffice."""
+    cls = type(value)
+    if cls not in _langchain_messages():
+        return None
+    if value.__pydantic_extra__ != {} or value.__pydantic_private__ is not None:
+        return None
+    fields = value.__dict__
+    makes = tuple(_makes_of(fields.items(), 1).items())
+    if all(make is dict or make is list for _, make in makes):
+        makes = _same(makes)
+    return cls, fields, value.__pydantic_fields_set__, makes
+
+
+@lru_cache(maxsize=256)
+def _same(makes: tuple[tuple[str, Make], ...]) -> tuple[tuple[str, Make], ...]:
+    """One tuple for all messages whose parts are empty: most of a talk."""
+    return makes
 
 
 def _check_keys(value: dict[Any, Any]) -> None:
@@ -159,7 +219,7 @@ def _make_of_model(message: Any, depth: int) -> Make:
     makes = tuple(_makes_of(fields.items(), depth).items())
     make_extra, make_private = _make_of(extra, depth + 1), _make_of(private, depth + 1)
     cls: Any = type(message)
-    set_fields, set_chosen, set_extra, set_private = _setters(cls)
+    set_fields, set_chosen, set_extra, set_private = _setters()
 
     def make() -> Any:
         made = _new(cls)
@@ -176,9 +236,11 @@ def _make_of_model(message: Any, depth: int) -> Make:
 
 
 @cache
-def _setters(cls: Any) -> list[Any]:
+def _setters() -> list[Any]:
     """The setters of the slots that pydantic keeps its objects in: `__setattr__` of a model would validate."""
-    return [next(vars(base)[slot] for base in cls.__mro__ if slot in vars(base)).__set__ for slot in _SLOTS]
+    from pydantic import BaseModel
+
+    return [vars(BaseModel)[slot].__set__ for slot in _SLOTS]
 
 
 _messages: tuple[Any, frozenset[type]] = (None, frozenset())
