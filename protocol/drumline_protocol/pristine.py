@@ -137,7 +137,8 @@ def _clone_messages(cloned: list[Any], messages: dict[int, _Parts]) -> None:
     """
     set_fields, set_chosen, set_extra, set_private = _setters()
     for index, (cls, fields, chosen, makes) in messages.items():
-        cloned[index] = made = _new(cls)
+        made: Any = _new(cls)
+        cloned[index] = made
         own = fields.copy()
         for name, make in makes:
             own[name] = make()

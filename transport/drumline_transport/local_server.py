@@ -181,7 +181,7 @@ class LocalServer:
         words = [str(self.program), "--bind", _HOST, "--port", str(self.port)]
         words += ["--protected-mode", "yes", "--daemonize", "no", "--dir", str(self.directory)]
         words += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
-        words += ["--maxmemory-policy", "noeviction"]
+        words += ["--maxmemory-policy", "noeviction", "--stream-node-max-bytes", "16kb"]
         if self.password:
             words += ["--requirepass", self.password]
         return [*words, *self._options]
