@@ -63,8 +63,11 @@ def test_so_does_one_whose_run_another_coordinator_has_begun(talk: Talk) -> None
     talk.ask("r1", {"l": ["i"]})
     talk.lease()
     talk.say(DescribeThread("a1", "t", {"title": "x"}))
-    talk.whole("r1", "a", "b")  # the first answer comes in the same batch
-    assert talk.head().metadata["title"] == "x" and talk.head().status == "idle"
+    talk.answer("r1", "a")  # it comes in the same batch
+    assert describe(talk, "a2", {"n": 1}) is None
+    talk.answer("r1", "b")
+    assert talk.head().status == "idle"
+    assert {key: talk.head().metadata[key] for key in ("title", "n")} == {"title": "x", "n": 1}
 
 
 def test_the_same_message_twice_is_answered_once(talk: Talk) -> None:
