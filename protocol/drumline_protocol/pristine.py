@@ -7,7 +7,7 @@ set of types are cloned: what else there is, is decoded anew each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import cache, lru_cache, partial
@@ -33,8 +33,9 @@ _FROZEN = frozenset(
 _DEPTH_MAX = 32
 _SLOTS = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 _new = object.__new__
-#: A LangChain message: its class, its fields, the names of those that were set, and how to clone fields.
-_Parts = tuple[type, dict[str, Any], set[str], tuple[tuple[str, Make], ...]]
+#: A LangChain message: its class, its fields, the names of those that were set, how to clone fields; how to clone what
+#: else it holds, if that is more than an empty dict of extra attributes and no private ones.
+_Parts = tuple[type, dict[str, Any], set[str], tuple[tuple[str, Make], ...], "tuple[Make, Make] | None"]
 
 
 class NotPlain(Exception):
@@ -54,7 +55,7 @@ class Pristine:
         self.value = value
         #: of a list or dict: how to clone the items that can be changed, by index or key
         self._makes: dict[Any, Make] = {}
-        #: of a list: the LangChain messages that have no more than fields, by index
+        #: of a list: the LangChain messages in it, by index
         self._messages: dict[int, _Parts] = {}
         #: of anything else: how to clone it; None: nobody can change it
         self._whole: Make | None = None
@@ -71,7 +72,8 @@ class Pristine:
         if type(self.value) in (list, dict):
             cloned = _clone(self.value, self._makes)
             if self._messages:
-                _clone_messages(cloned, self._messages)
+                for index, made in zip(self._messages, _clones(self._messages.values()), strict=True):
+                    cloned[index] = made
             return cloned
         return self.value if self._whole is None else self._whole()
 
@@ -112,13 +114,12 @@ class Pristine:
 
     def _take_in(self, items: dict[int, Any]) -> None:
         """These items of the list are new."""
-        others = {}
+        known, others = _langchain_messages(), {}
         for index, item in items.items():
-            parts = _parts_of(item)
-            if parts is None:
-                others[index] = item
+            if type(item) in known:
+                self._messages[index] = _parts_of(item, 1)
             else:
-                self._messages[index] = parts
+                others[index] = item
         self._makes.update(_makes_of(others.items(), 0))
 
 
@@ -129,37 +130,37 @@ def _clone(value: Any, makes: dict[Any, Make]) -> Any:
     return cloned
 
 
-def _clone_messages(cloned: list[Any], messages: dict[int, _Parts]) -> None:
-    """Put clones of `messages` into the list `cloned`.
+def _clones(messages: Iterable[_Parts]) -> list[Any]:
+    """New messages, as pydantic keeps them: no validator runs, and what was set stays known as set.
 
     A long talk is cloned for each of its tasks, and finds nothing of itself in the processor's caches. So a message
     takes one tuple here and no closure: there is less to fetch.
     """
     set_fields, set_chosen, set_extra, set_private = _setters()
-    for index, (cls, fields, chosen, makes) in messages.items():
+    clones = []
+    for cls, fields, chosen, makes, beyond in messages:
         made: Any = _new(cls)
-        cloned[index] = made
         own = fields.copy()
         for name, make in makes:
             own[name] = make()
         set_fields(made, own)
         set_chosen(made, chosen.copy())
-        set_extra(made, {})
-        set_private(made, None)
+        set_extra(made, {} if beyond is None else beyond[0]())
+        set_private(made, None if beyond is None else beyond[1]())
+        clones.append(made)
+    return clones
 
 
-def _parts_of(value: Any) -> _Parts | None:
-    """What it takes to clone a LangChain message; None for other values, and where that does not suffice."""
-    cls = type(value)
-    if cls not in _langchain_messages():
-        return None
-    if value.__pydantic_extra__ != {} or value.__pydantic_private__ is not None:
-        return None
-    fields = value.__dict__
-    makes = tuple(_makes_of(fields.items(), 1).items())
+def _parts_of(message: Any, depth: int) -> _Parts:
+    """What it takes to clone a LangChain message. NotPlain if it is not cloned."""
+    fields, extra, private = message.__dict__, message.__pydantic_extra__, message.__pydantic_private__
+    makes = tuple(_makes_of(fields.items(), depth).items())
     if all(make is dict or make is list for _, make in makes):
         makes = _same(makes)
-    return cls, fields, value.__pydantic_fields_set__, makes
+    beyond = None
+    if extra != {} or private is not None:
+        beyond = _make_of(extra, depth + 1) or (lambda: extra), _make_of(private, depth + 1) or (lambda: private)
+    return type(message), fields, message.__pydantic_fields_set__, makes, beyond
 
 
 @lru_cache(maxsize=256)
@@ -202,7 +203,8 @@ def _make_of(value: Any, depth: int) -> Make | None:
     if kind is MessageChunk or kind is Message:
         return _make_of_message(value, depth)
     if kind in _langchain_messages():
-        return _make_of_model(value, depth)
+        parts = (_parts_of(value, depth),)
+        return lambda: _clones(parts)[0]
     raise NotPlain(kind.__name__)
 
 
@@ -211,29 +213,6 @@ def _make_of_message(message: Message | MessageChunk, depth: int) -> Make:
     fields = {name: getattr(message, name) for name in type(message).__slots__}
     makes = _makes_of(fields.items(), depth)
     return lambda: type(message)(**_clone(fields, makes))
-
-
-def _make_of_model(message: Any, depth: int) -> Make:
-    """A LangChain message, as pydantic keeps it: no validator runs, and what was set stays known as set."""
-    fields, chosen = message.__dict__, message.__pydantic_fields_set__
-    extra, private = message.__pydantic_extra__, message.__pydantic_private__
-    makes = tuple(_makes_of(fields.items(), depth).items())
-    make_extra, make_private = _make_of(extra, depth + 1), _make_of(private, depth + 1)
-    cls: Any = type(message)
-    set_fields, set_chosen, set_extra, set_private = _setters()
-
-    def make() -> Any:
-        made = _new(cls)
-        own = fields.copy()
-        for name, make_field in makes:
-            own[name] = make_field()
-        set_fields(made, own)
-        set_chosen(made, chosen.copy())
-        set_extra(made, None if make_extra is None else make_extra())
-        set_private(made, None if make_private is None else make_private())
-        return made
-
-    return make
 
 
 @cache
