@@ -207,11 +207,22 @@ CASES: list[Case] = [
 ]
 
 
+#: nodes that run at once are told of in the order in which they end
+RACING = [a_sibling_keeps_its_result]
+
+
+def in_any_order(items: list[str]) -> list[list[str]]:
+    """The runs of a trace, each with its items sorted."""
+    begins = [index for index, item in enumerate(items) if item == "-- run"]
+    return [sorted(items[begin:end]) for begin, end in zip(begins, [*begins[1:], None], strict=True)]
+
+
 @pytest.mark.parametrize("engine", [DRUMLINE, DRUMLINE_STRICT], ids=["drumline", "strict"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_streams_are_equal(case: Case, engine: Any) -> None:
-    theirs = trace(*case(LANGGRAPH), subgraphs=True)
-    assert trace(*case(engine), subgraphs=True) == theirs
+    theirs, ours = (trace(*case(each), subgraphs=True) for each in (LANGGRAPH, engine))
+    shown = in_any_order if case in RACING else list
+    assert shown(ours) == shown(theirs)
     assert len(theirs) > 3
 
 
