@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 
 from drumline_gateway.errors import HttpError, bad
@@ -165,6 +166,11 @@ def query_flag(query: Mapping[str, str], key: str, default: bool = False) -> boo
     if found.lower() in ("0", "false", "no", ""):
         return False
     raise bad(f"{key} must be true or false, not {found!r}.")
+
+
+def query_texts(query: ImmutableMultiDict[str, str], key: str) -> list[str]:
+    """Texts of a query, which are given one by one or with commas between."""
+    return [part for text in query.getlist(key) for part in text.split(",") if part][:ROWS_MAX]
 
 
 def query_count(query: Mapping[str, str], key: str, default: int, most: int = ROWS_MAX) -> int:

@@ -143,6 +143,9 @@ class EmbeddedService:
         await self.thread(thread)
         await asyncio.to_thread(self._lifetimes.put, thread, rules)
 
+    async def rules(self, thread: str) -> Retention | None:
+        return await asyncio.to_thread(self._lifetimes.get, thread)
+
     async def sweep(self, now_ms: int) -> None:
         """Let go of what the rules of threads let go: those that have not changed for so long."""
         for thread, rules in (await asyncio.to_thread(self._lifetimes.all)).items():

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from drumline_gateway import shapes
 from drumline_gateway.ask import Ask
-from drumline_gateway.bodies import query_count, query_flag
+from drumline_gateway.bodies import query_count, query_flag, query_texts
 from drumline_gateway.errors import bad
 from drumline_gateway.json_values import error_data
 from drumline_gateway.starting import Started, start
@@ -46,7 +46,7 @@ async def join_stream(ask: Ask) -> Response:
     What the query leaves open is as the run's starter wanted it.
     """
     query = ask.request.query_params
-    asked = [mode for text in query.getlist("stream_mode") for mode in text.split(",") if mode]
+    asked = query_texts(query, "stream_mode")
     modes_in(asked)
     row, thread = await ask.run()
     wish = wish_in(row["metadata"])
@@ -128,7 +128,9 @@ async def listed(ask: Ask) -> Response:
         found = [await ask.service.runs(thread, ours, limit + offset, 0) for ours in _STATUSES[status]]
         rows = sorted((row for some in found for row in some), key=lambda row: -row["created_ms"])
         rows = rows[offset : offset + limit]
-    return ask.answer([shapes.run(row, thread, ask.shown(row["metadata"])) for row in rows])
+    select = query_texts(query, "select")
+    shown = (shapes.run(row, thread, ask.shown(row["metadata"])) for row in rows)
+    return ask.answer([shapes.narrowed(row, select) for row in shown])
 
 
 async def get(ask: Ask) -> Response:

@@ -45,6 +45,8 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
     graph, assistant, given = await _of_assistant(ask, given)
     body = read_run_body(given, ask.served.get(graph), ask.service.ignored)
     thread = ask.id_of("thread") if "thread_id" in ask.request.path_params else None
+    if thread is None:
+        body.is_on_no_thread(fields.all)
     asked: dict[str, Any] = {
         "thread_id": thread,
         "assistant_id": assistant,
@@ -81,7 +83,8 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
         )
     )
     if body.ignored:
-        ask.headers["Drumline-Ignored"] = ", ".join(body.ignored)
+        told = ask.headers.get("Drumline-Ignored", "").split(", ")  # of the runs before it in a batch
+        ask.headers["Drumline-Ignored"] = ", ".join(dict.fromkeys(key for key in (*told, *body.ignored) if key))
     return Started(run_id, thread, body)
 
 

@@ -19,7 +19,7 @@ from drumline_protocol.errors import ThreadMismatch, UnknownThread
 from drumline_protocol.history import History
 from drumline_protocol.messages import DeleteThread, DescribeThread, PruneThread
 from drumline_protocol.new_ids import new_run_id
-from drumline_protocol.retention import KEEP_LATEST, Retention
+from drumline_protocol.retention import KEEP_LATEST, Retention, retention_in
 from drumline_protocol.thread_rows import save_in
 from drumline_protocol.threads import FAILED, PAUSED, ThreadHead
 
@@ -152,6 +152,17 @@ class ThreadsOfCluster:
         """
         rules = {} if retention is None else retention.as_dict()
         self._link.ask_thread(PruneThread(new_run_id(thread_id), thread_id, rules, own=True))
+
+    def retention(self, thread_id: str) -> Retention | None:
+        """The rules of its own that a thread has; None: it has none. UnknownThread."""
+        head = self._store.head(thread_id)
+        if head is None:
+            raise UnknownThread(thread_id)
+        return retention_in(head.retention)
+
+    async def aretention(self, thread_id: str) -> Retention | None:
+        """The twin of `retention` for an event loop."""
+        return await _in_thread(self.retention, thread_id)
 
     async def aprune(
         self,
