@@ -47,8 +47,9 @@ class EmbeddedRuns:
         return run
 
     def of_thread(self, thread: str) -> list[EmbeddedRun]:
-        """Runs of a thread, the newest first."""
-        return [run for run in reversed(self._runs.values()) if run.start.thread == thread]
+        """Runs of a thread, the newest first. One that waits is as old as its request, then as its beginning."""
+        found = [run for run in reversed(self._runs.values()) if run.start.thread == thread]
+        return sorted(found, key=lambda run: -run.began_ms)
 
     def overview(self, runs_max: int) -> dict[str, Any]:
         """How they stand, in the shape of `drumline.cli.survey.survey`: there is but this process."""
@@ -180,7 +181,7 @@ class EmbeddedRuns:
             await asyncio.wait(tasks, timeout=CLOSE_S)
 
     def _go(self, run: EmbeddedRun) -> None:
-        run.status = "open"
+        run.begin()
         if run.start.thread is not None:
             self._holders[run.start.thread] = run
         # in the context of its own request: one that has waited begins with the end of another

@@ -249,6 +249,7 @@ class EmbeddedService:
             if thread is not None:
                 metadata = config.get("metadata") or {}
                 await _surely(self._book.begins, thread, run.id, start.graph, metadata, _now_ms())
+                self._bells.ring(thread)  # it may have waited
             self._kept.drop(run)  # not before: a thread that is busy tells of a run that has begun
             await self._kept.settled()
             async for part in graph.astream(

@@ -130,7 +130,7 @@ class KeptRuns:
         except Exception as error:  # the graph has changed, or the bytes
             fault = error
         run = EmbeddedRun(run_id, start)
-        run.created_ms = created_ms
+        run.created_ms = run.began_ms = created_ms
         run.context.run(arrived.set, trace)
         return KeptRun(run, due_ms, fault)
 

@@ -126,7 +126,7 @@ async def listed(ask: Ask) -> Response:
         raise bad(f"status is one of {', '.join(_STATUSES)}, not {status[:40]!r}.")
     else:
         found = [await ask.service.runs(thread, ours, limit + offset, 0) for ours in _STATUSES[status]]
-        rows = sorted((row for some in found for row in some), key=lambda row: -row["created_ms"])
+        rows = sorted((row for some in found for row in some), key=lambda row: -row["began_ms"])
         rows = rows[offset : offset + limit]
     select = query_texts(query, "select")
     shown = (shapes.run(row, thread, ask.shown(row["metadata"])) for row in rows)

@@ -198,7 +198,7 @@ def _message(name: str, args: str) -> str:
 
 
 def narrowed(row: Row, select: Sequence[str]) -> Row:
-    """Only these keys of a row, or of an object in it (`values.messages`); all of it if none is named."""
+    """Only these keys of a row, or of an object in it (behind a dot); all of it if none is named."""
     if not select:
         return row
     found = {key: row[key] for key in select if key in row}

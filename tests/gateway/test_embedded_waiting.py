@@ -103,7 +103,6 @@ def test_those_behind_a_run_go_on_in_their_order(tmp_path: Path) -> None:
         )
         ids.extend([await service.start(enqueued), await service.start(interrupts)])
         assert [(await service.run(run, "t"))["status"] for run in ids] == ["queued", "queued"]
-        assert (await service.thread("t"))["status"] == "busy"
 
     async def second(service: EmbeddedService) -> None:
         said = (await service.result(ids[1], "t"))["said"]

@@ -84,8 +84,9 @@ class ThreadsOfCluster:
     def runs(self, thread_id: str, *, status: str | None = None, limit: int | None = 100, offset: int = 0) -> Rows:
         """Runs of a thread whose records are still there, the newest first: those of that status.
 
-        `{"run_id", "graph", "status", "created_ms", "metadata"}` each; the status is one of `Cluster.status`, the
-        metadata are those of the run's config.
+        `{"run_id", "graph", "status", "created_ms", "began_ms", "metadata"}` each; the status is one of
+        `Cluster.status`, the metadata are those of the run's config. A run that waits is as old as its request, and
+        from then on as its beginning.
         """
         found = [row for row in runs_of_thread(self._link, thread_id) if status is None or row["status"] == status]
         return found[offset:] if limit is None else found[offset : offset + limit]
