@@ -15,7 +15,6 @@ from drumline_gateway.json_values import error_data
 from drumline_gateway.starting import Started, start
 from drumline_gateway.watched import gone, place_of, room, watch
 from drumline_gateway.wishes import modes_in, wish_in
-from drumline_protocol.errors import RunCancelled
 
 #: the SDK's status -> ours, of which it may stand for several
 _STATUSES = {theirs: [ours for ours, word in shapes.RUN_STATUS.items() if word == theirs] for theirs in
@@ -160,21 +159,9 @@ async def end(ask: Ask, row: dict[str, Any], thread: str | None, *, rollback: bo
     if row["status"] in shapes.OPEN:
         await ask.service.cancel(run_id, thread, rollback=rollback)
         if waits or rollback:
-            await ended(ask, run_id, thread)
+            await ask.ended(run_id, thread)
     if rollback:
         await ask.service.delete_run(run_id, thread)
-
-
-async def ended(ask: Ask, run_id: str, thread: str | None) -> None:
-    """Wait until a run is over, however it ends."""
-    try:
-        await ask.service.result(run_id, thread)
-    except (asyncio.CancelledError, GeneratorExit):
-        raise
-    except RunCancelled:
-        pass
-    except Exception:  # what it raised is told to who reads it
-        pass
 
 
 async def cancel_many(ask: Ask) -> Response:
