@@ -6,6 +6,8 @@ partition had in memory never happened.
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from drumline_protocol.facts import AttemptRetracted, Fact, RunFinished, RunStarted, TaskInterrupted, TaskParked
 from drumline_protocol.messages import RunRequest, RunShared
 from drumline_transport.broker import START, Commit, InboxEntry, Lease
+from drumline_transport.instruments import Instruments
 
 if TYPE_CHECKING:
     from drumline_coordinator.opened import OpenRun
@@ -43,6 +46,8 @@ class Told:
     died: list[str] = field(default_factory=list)
     parked: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    #: tasks that were sent, by pool
+    pools: Counter[str] = field(default_factory=Counter)
     #: spans of tasks that were sent
     sent: list[Any] = field(default_factory=list)
     #: runs that are over, whether they had begun or not
@@ -101,25 +106,33 @@ class Spans(Protocol):
 class Meter:
     """Holds what commits tell until the broker answers. For the main loop alone."""
 
-    def __init__(self, counts: Counts | None, spans: Spans | None = None) -> None:
+    def __init__(
+        self, counts: Counts | None, spans: Spans | None = None, instruments: Instruments | None = None
+    ) -> None:
         self._counts = counts
         self._spans = spans
-        #: by partition and number: what it tells, and how long its oldest entry had waited
-        self._sent: dict[tuple[int, int], tuple[Told, float | None]] = {}
+        self._instruments = instruments
+        #: by partition and number: what it tells, how long its oldest entry had waited, and when it was sent
+        self._sent: dict[tuple[int, int], tuple[Told, float | None, float]] = {}
 
     def sent(self, commit: Commit, told: Told | None, batch: Sequence[InboxEntry], redis_ms: float) -> None:
         """A commit is on its way. `redis_ms` is what Redis TIME is about now: the ids of entries are from there."""
         oldest_ms = min((int(entry.id.partition("-")[0]) for entry in batch), default=None)
         waited_s = None if oldest_ms is None else max(0.0, redis_ms - oldest_ms) / 1000
-        self._sent[commit.partition, commit.number] = (told or Told(), waited_s)
+        self._sent[commit.partition, commit.number] = (told or Told(), waited_s, time.monotonic())
 
     def answered(self, partition: int, number: int) -> None:
         """The broker has applied a commit."""
         found = self._sent.pop((partition, number), None)
-        if found is not None and self._counts is not None:
-            self._counts.committed(*found)
-        if found is not None and self._spans is not None:
-            self._spans.committed(found[0])
+        if found is None:
+            return
+        told, waited_s, sent_s = found
+        if self._counts is not None:
+            self._counts.committed(told, waited_s)
+        if self._spans is not None:
+            self._spans.committed(told)
+        if self._instruments is not None and told.pools:
+            self._instruments.sent(told.pools, time.monotonic() - sent_s)
 
     def lost(self, partition: int) -> None:
         """What is on its way for the partition will not be applied, or nobody will know."""

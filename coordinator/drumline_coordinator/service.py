@@ -33,6 +33,7 @@ from drumline_protocol.retention import Retention
 from drumline_transport.backoff import Pause
 from drumline_transport.broker import REQUESTS, Commit, CommitReply, InboxEntry, Lease, Position
 from drumline_transport.errors import ServerError
+from drumline_transport.instruments import Instruments
 from drumline_transport.keeper_verbs import KeeperVerbs
 
 log = logging.getLogger("drumline.coordinator")
@@ -77,13 +78,15 @@ class Coordinator:
         clock_ms: Callable[[], float] | None = None,
         counts: Counts | None = None,
         spans: Spans | None = None,
+        instruments: Instruments | None = None,
     ) -> None:
         self._broker = broker
         self._troubles = Troubles(log, time.monotonic)
         self._intake = Intake(broker, self._troubles, time.monotonic)
         self._now_ms = clock_ms or now_ms
         self._alarms = Alarms(broker, apps.codec, self._troubles, self._now_ms)
-        self._meter = None if counts is None and spans is None else Meter(counts, spans)
+        is_metered = not (counts is None and spans is None and instruments is None)
+        self._meter = Meter(counts, spans, instruments) if is_metered else None
         self._spans = spans
         self._apps = apps
         self._settings = settings or CoordinatorSettings()

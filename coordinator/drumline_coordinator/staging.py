@@ -159,6 +159,8 @@ class Stage:
                 sent_in = "" if self._spans is None else self._spans.send(open_run, task, self.told)
                 data = open_run.dispatcher.message(task, token, task_thread(open_run.run, task), sent_in)
                 messages.append((task, token, data))
+                if self.told is not None:
+                    self.told.pools[task.node.pool] += 1
                 entries -= 1
                 size -= len(data)
         return messages

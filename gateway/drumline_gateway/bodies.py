@@ -7,15 +7,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 
 from drumline_gateway.errors import HttpError, bad
+from drumline_protocol.limits import NAME_CHARS_MAX
 from drumline_protocol.names import fault_of_name
 
 T = TypeVar("T")
 
-#: characters of a thread's or a run's id
-ID_CHARS_MAX = 255
+#: what clients take out of a path before they send it, escaped or not: another place would be asked
+_STEPS = (".", "..")
+
 #: what a list of ids, or a page of results, may hold
 ROWS_MAX = 1000
 #: how deep JSON may be nested
@@ -142,8 +145,8 @@ def _kind(value: Any) -> str:
 
 def checked_id(kind: str, given: str) -> str:
     """An id of a thread or a run. HttpError 422 for one that no path could name."""
-    if not given or len(given) > ID_CHARS_MAX or "/" in given or not given.isprintable():
-        raise bad(f"An id of a {kind} has 1 to {ID_CHARS_MAX} printable characters, and no slash.")
+    if not given or len(given) > NAME_CHARS_MAX or "/" in given or not given.isprintable() or given in _STEPS:
+        raise bad(f"An id of a {kind} has 1 to {NAME_CHARS_MAX} printable characters, no slash, and is not . or ..")
     fault = fault_of_name(given)
     if fault is not None:
         raise bad(f"The id of the {kind} {fault}.")
@@ -165,6 +168,11 @@ def query_flag(query: Mapping[str, str], key: str, default: bool = False) -> boo
     if found.lower() in ("0", "false", "no", ""):
         return False
     raise bad(f"{key} must be true or false, not {found!r}.")
+
+
+def query_texts(query: ImmutableMultiDict[str, str], key: str) -> list[str]:
+    """Texts of a query, which are given one by one or with commas between."""
+    return [part for text in query.getlist(key) for part in text.split(",") if part][:ROWS_MAX]
 
 
 def query_count(query: Mapping[str, str], key: str, default: int, most: int = ROWS_MAX) -> int:

@@ -87,6 +87,9 @@ class ClusterService:
     async def keep(self, thread: str, rules: Retention) -> None:
         await self._cluster.threads.aretain(thread, rules)
 
+    async def rules(self, thread: str) -> Retention | None:
+        return await self._cluster.threads.aretention(thread)
+
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
         row = await self.thread(thread)
         if row["status"] == "busy":  # else it would wait for the run; one that begins just now, it waits for

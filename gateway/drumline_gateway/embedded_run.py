@@ -25,7 +25,8 @@ class EmbeddedRun:
         self.id = run_id
         self.start = start
         self.status = "queued"
-        self.created_ms = int(time.time() * 1000)
+        #: when it was accepted, and when it has begun; as long as it waits the same
+        self.created_ms = self.began_ms = int(time.time() * 1000)
         self.failure: BaseException | None = None
         #: why it is to end before it has, and whether what it has added to its thread goes then
         self.stopped = ""
@@ -50,6 +51,7 @@ class EmbeddedRun:
             "graph": self.start.graph,
             "status": self.status,
             "created_ms": self.created_ms,
+            "began_ms": self.began_ms,
             "metadata": dict(self.start.config.get("metadata") or {}),
         }
 
@@ -57,6 +59,11 @@ class EmbeddedRun:
     def ended(self) -> bool:
         """Whether it is over."""
         return self._ended.is_set()
+
+    def begin(self) -> None:
+        """It waits no more."""
+        self.status = "open"
+        self.began_ms = max(self.began_ms, int(time.time() * 1000))
 
     def add(self, part: Any) -> None:
         """A part of its stream, with all modes and those of subgraphs, as `version="v2"` yields it."""

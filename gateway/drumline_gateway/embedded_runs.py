@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from drumline_gateway.embedded_run import EmbeddedRun
+from drumline_gateway.kept_runs import KeptRun, KeptRuns, due_ms_of
 from drumline_gateway.service import Start
 from drumline_protocol.errors import RunCancelled, RunIdTaken, ThreadBusy, UnknownRun
 from drumline_protocol.new_ids import new_run_id
@@ -22,10 +24,15 @@ Drive = Callable[[EmbeddedRun], Awaitable[None]]
 
 
 class EmbeddedRuns:
-    """The runs since this process began, but those that ended long ago. `drive` runs one to its end, and ends it."""
+    """The runs since this process began, but those that ended long ago. `drive` runs one to its end, and ends it.
 
-    def __init__(self, drive: Drive) -> None:
+    What waits is told to `kept`, and what waits no more: but for the end of the process.
+    """
+
+    def __init__(self, drive: Drive, kept: KeptRuns) -> None:
         self._drive = drive
+        self._kept = kept
+        self._closes = False
         self._runs: dict[str, EmbeddedRun] = {}
         self._holders: dict[str, EmbeddedRun] = {}
         self._waiting: dict[str, deque[EmbeddedRun]] = {}
@@ -40,8 +47,9 @@ class EmbeddedRuns:
         return run
 
     def of_thread(self, thread: str) -> list[EmbeddedRun]:
-        """Runs of a thread, the newest first."""
-        return [run for run in reversed(self._runs.values()) if run.start.thread == thread]
+        """Runs of a thread, the newest first. One that waits is as old as its request, then as its beginning."""
+        found = [run for run in reversed(self._runs.values()) if run.start.thread == thread]
+        return sorted(found, key=lambda run: -run.began_ms)
 
     def overview(self, runs_max: int) -> dict[str, Any]:
         """How they stand, in the shape of `drumline.cli.survey.survey`: there is but this process."""
@@ -83,11 +91,28 @@ class EmbeddedRuns:
         self._runs[run.id] = run
         self._forget_old()
         if start.after_seconds:
-            loop = asyncio.get_running_loop()
-            self._asleep[run.id] = loop.call_later(start.after_seconds, self._wake, run)
+            self._sleep(run, start.after_seconds)
+            self._kept.keep(run, due_ms_of(run))
         else:
             self._place(run)
         return run
+
+    def restore(self, found: list[KeptRun]) -> None:
+        """Let those wait again that waited when the process ended before: first come, first served."""
+        now_ms = time.time() * 1000
+        for kept in found:
+            self._runs[kept.run.id] = kept.run
+            if kept.fault is not None:
+                self._refuse(kept.run, kept.fault)
+            elif kept.due_ms is not None:
+                self._sleep(kept.run, (kept.due_ms - now_ms) / 1000)
+            elif self.holder(str(kept.run.start.thread)) is None:
+                self._go(kept.run)
+            else:
+                self._queue(kept.run)
+
+    def _sleep(self, run: EmbeddedRun, seconds: float) -> None:
+        self._asleep[run.id] = asyncio.get_running_loop().call_later(seconds, self._wake, run)
 
     def _check_free(self, start: Start) -> None:
         holder = None if start.thread is None else self._holders.get(start.thread)
@@ -100,9 +125,14 @@ class EmbeddedRuns:
         try:
             self._check_free(run.start)
         except ThreadBusy as error:
-            run.end("failed", error)
+            self._refuse(run, error)
         else:
             self._place(run)
+
+    def _refuse(self, run: EmbeddedRun, error: Exception) -> None:
+        """A run that has waited does not begin."""
+        self._kept.drop(run)
+        run.end("failed", error)
 
     def _place(self, run: EmbeddedRun) -> None:
         thread, strategy = run.start.thread, run.start.strategy
@@ -110,11 +140,15 @@ class EmbeddedRuns:
         if thread is None or holder is None:
             self._go(run)
             return
-        self._waiting.setdefault(thread, deque()).append(run)
+        self._queue(run)
+        self._kept.keep(run, None)
         if strategy == "interrupt":
             holder.control.request_drain(f"run {run.id} on its thread interrupted it")
         elif strategy == "rollback":
             self.stop(holder, f"run {run.id} on its thread rolled it back", takes_back=True)
+
+    def _queue(self, run: EmbeddedRun) -> None:
+        self._waiting.setdefault(str(run.start.thread), deque()).append(run)
 
     def stop(self, run: EmbeddedRun, reason: str, *, takes_back: bool = False) -> None:
         """End a run, if it has not ended: one that waits at once, another one soon."""
@@ -129,6 +163,8 @@ class EmbeddedRuns:
             self._asleep.pop(run.id).cancel()
         else:
             self._waiting[str(run.start.thread)].remove(run)
+        if not self._closes:
+            self._kept.drop(run)
         run.end("cancelled", RunCancelled(run.id, reason))
 
     def forget(self, run: EmbeddedRun) -> None:
@@ -136,7 +172,8 @@ class EmbeddedRuns:
         self._runs.pop(run.id, None)
 
     async def close(self) -> None:
-        """End all runs."""
+        """End all runs. Those that have not begun will be there again."""
+        self._closes = True
         tasks = [run.task for run in self._runs.values() if run.task is not None and not run.ended]
         for run in list(self._runs.values()):
             self.stop(run, "the process ends")
@@ -144,7 +181,7 @@ class EmbeddedRuns:
             await asyncio.wait(tasks, timeout=CLOSE_S)
 
     def _go(self, run: EmbeddedRun) -> None:
-        run.status = "open"
+        run.begin()
         if run.start.thread is not None:
             self._holders[run.start.thread] = run
         # in the context of its own request: one that has waited begins with the end of another
@@ -154,6 +191,8 @@ class EmbeddedRuns:
         try:
             await self._drive(run)
         finally:
+            if not self._closes:
+                self._kept.drop(run)  # it may have ended before it began
             thread = run.start.thread
             if thread is not None and self._holders.get(thread) is run:
                 del self._holders[thread]

@@ -19,6 +19,7 @@ from drumline.views.shapes import FACTS
 from drumline_gateway.assistant_book import AssistantBook
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
+from drumline_gateway.kept_runs import KeptRuns
 from drumline_gateway.lifetimes import SWEEP_S, Lifetimes
 from drumline_gateway.service import Bell, Row, RunItems, Start, Wanted
 from drumline_gateway.thread_bells import ThreadBells
@@ -46,11 +47,10 @@ class EmbeddedService:
         self._folder = folder
         self.graphs: Mapping[str, Any] = {}
         self._stateless: dict[str, Any] = {}
-        self._runs = EmbeddedRuns(self._drive)
         self._bells = ThreadBells()
 
     async def open(self) -> None:
-        """Open the files, and say of threads that were left busy that they have failed."""
+        """Open the files. Threads that were left busy have failed; runs that waited then wait again."""
         place = {THREADS: ":memory:", STORE: ":memory:"}
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +66,9 @@ class EmbeddedService:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_now_and_again())
         self.graphs = {name: self._compiled(program, self._saver) for name, program in self._programs.items()}
         self._stateless = {name: self._compiled(program, None) for name, program in self._programs.items()}
+        self._kept = KeptRuns(place[THREADS], self._programs)
+        self._runs = EmbeddedRuns(self._drive, self._kept)
+        self._runs.restore(await asyncio.to_thread(self._kept.load))
 
     def _compiled(self, program: Program, saver: Any) -> Any:
         graph: Any = CompiledStateGraph(program, checkpointer=saver)
@@ -78,6 +81,7 @@ class EmbeddedService:
         self._sweeper.cancel()
         await asyncio.wait([self._sweeper])
         await self._runs.close()
+        await asyncio.to_thread(self._kept.close)
         await asyncio.to_thread(self._connection.close)
         self._book.close()
         self._assistants.close()
@@ -115,6 +119,7 @@ class EmbeddedService:
         for run in self._runs.of_thread(thread):
             await run.over()
             self._runs.forget(run)
+        await self._kept.settled()
         await self._saver.adelete_thread(thread)
         await asyncio.to_thread(self._lifetimes.forget, thread)
         await asyncio.to_thread(self._book.delete, thread)
@@ -137,6 +142,9 @@ class EmbeddedService:
     async def keep(self, thread: str, rules: Retention) -> None:
         await self.thread(thread)
         await asyncio.to_thread(self._lifetimes.put, thread, rules)
+
+    async def rules(self, thread: str) -> Retention | None:
+        return await asyncio.to_thread(self._lifetimes.get, thread)
 
     async def sweep(self, now_ms: int) -> None:
         """Let go of what the rules of threads let go: those that have not changed for so long."""
@@ -175,6 +183,8 @@ class EmbeddedService:
         run = self._runs.begin(start)
         if start.thread is not None:
             self._bells.ring(start.thread)
+        if run.status == "queued":
+            await self._kept.settled()  # from now on it is not lost
         return run.id
 
     def _graph(self, name: str) -> Any:
@@ -197,12 +207,14 @@ class EmbeddedService:
 
     async def cancel(self, run_id: str, thread: str | None, *, rollback: bool) -> None:
         self._runs.stop(self._runs.get(run_id, thread), "its client asked for that", takes_back=rollback)
+        await self._kept.settled()
 
     async def delete_run(self, run_id: str, thread: str | None) -> None:
         run = self._runs.get(run_id, thread)
         self._runs.stop(run, "it is deleted")
         await run.over()
         self._runs.forget(run)
+        await self._kept.settled()
 
     async def assistants(self) -> dict[str, bytes]:
         return await asyncio.to_thread(self._assistants.all)
@@ -237,6 +249,9 @@ class EmbeddedService:
             if thread is not None:
                 metadata = config.get("metadata") or {}
                 await _surely(self._book.begins, thread, run.id, start.graph, metadata, _now_ms())
+                self._bells.ring(thread)  # it may have waited
+            self._kept.drop(run)  # not before: a thread that is busy tells of a run that has begun
+            await self._kept.settled()
             async for part in graph.astream(
                 start.input,
                 config,

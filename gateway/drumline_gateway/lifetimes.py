@@ -30,6 +30,12 @@ class Lifetimes:
         with self._file.transaction() as connection:
             connection.execute("DELETE FROM drumline_lifetimes WHERE thread = ?", (thread,))
 
+    def get(self, thread: str) -> Retention | None:
+        """The rules of a thread; None: it has none."""
+        with self._file.transaction(writes=False) as connection:
+            row = connection.execute("SELECT rules FROM drumline_lifetimes WHERE thread = ?", (thread,)).fetchone()
+        return None if row is None else retention_in(json.loads(row[0]))
+
     def all(self) -> dict[str, Retention]:
         """The rules of all threads that have some."""
         with self._file.transaction(writes=False) as connection:

@@ -9,13 +9,12 @@ from starlette.responses import Response
 
 from drumline_gateway import shapes
 from drumline_gateway.ask import Ask
-from drumline_gateway.bodies import query_count, query_flag
+from drumline_gateway.bodies import query_count, query_flag, query_texts
 from drumline_gateway.errors import bad
 from drumline_gateway.json_values import error_data
 from drumline_gateway.starting import Started, start
 from drumline_gateway.watched import gone, place_of, room, watch
 from drumline_gateway.wishes import modes_in, wish_in
-from drumline_protocol.errors import RunCancelled
 
 #: the SDK's status -> ours, of which it may stand for several
 _STATUSES = {theirs: [ours for ours, word in shapes.RUN_STATUS.items() if word == theirs] for theirs in
@@ -46,7 +45,7 @@ async def join_stream(ask: Ask) -> Response:
     What the query leaves open is as the run's starter wanted it.
     """
     query = ask.request.query_params
-    asked = [mode for text in query.getlist("stream_mode") for mode in text.split(",") if mode]
+    asked = query_texts(query, "stream_mode")
     modes_in(asked)
     row, thread = await ask.run()
     wish = wish_in(row["metadata"])
@@ -126,9 +125,11 @@ async def listed(ask: Ask) -> Response:
         raise bad(f"status is one of {', '.join(_STATUSES)}, not {status[:40]!r}.")
     else:
         found = [await ask.service.runs(thread, ours, limit + offset, 0) for ours in _STATUSES[status]]
-        rows = sorted((row for some in found for row in some), key=lambda row: -row["created_ms"])
+        rows = sorted((row for some in found for row in some), key=lambda row: -row["began_ms"])
         rows = rows[offset : offset + limit]
-    return ask.answer([shapes.run(row, thread, ask.shown(row["metadata"])) for row in rows])
+    select = query_texts(query, "select")
+    shown = (shapes.run(row, thread, ask.shown(row["metadata"])) for row in rows)
+    return ask.answer([shapes.narrowed(row, select) for row in shown])
 
 
 async def get(ask: Ask) -> Response:
@@ -158,21 +159,9 @@ async def end(ask: Ask, row: dict[str, Any], thread: str | None, *, rollback: bo
     if row["status"] in shapes.OPEN:
         await ask.service.cancel(run_id, thread, rollback=rollback)
         if waits or rollback:
-            await ended(ask, run_id, thread)
+            await ask.ended(run_id, thread)
     if rollback:
         await ask.service.delete_run(run_id, thread)
-
-
-async def ended(ask: Ask, run_id: str, thread: str | None) -> None:
-    """Wait until a run is over, however it ends."""
-    try:
-        await ask.service.result(run_id, thread)
-    except (asyncio.CancelledError, GeneratorExit):
-        raise
-    except RunCancelled:
-        pass
-    except Exception:  # what it raised is told to who reads it
-        pass
 
 
 async def cancel_many(ask: Ask) -> Response:

@@ -8,7 +8,7 @@ from drumline import __version__
 from drumline.metrics.book import MetricsNotInstalled
 from drumline_gateway.ask import Ask
 from drumline_gateway.bodies import query_flag
-from drumline_gateway.errors import HttpError
+from drumline_gateway.errors import HttpError, unbuilt
 
 
 async def ok(ask: Ask) -> Response:
@@ -49,6 +49,11 @@ async def metrics(ask: Ask) -> Response:
         raise HttpError(501, str(MetricsNotInstalled()))
     text, kind = ask.metrics.told()
     return Response(text, 200, {"Content-Type": kind})
+
+
+async def crons(_ask: Ask) -> Response:
+    """Runs by the clock."""
+    raise unbuilt("Crons", "Start runs from your own scheduler, or with after_seconds.")
 
 
 async def openapi(ask: Ask) -> Response:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from drumline.types import StateUpdate
 from drumline_gateway import shapes
 from drumline_gateway.ask import Ask
-from drumline_gateway.bodies import Fields, query_count, query_flag
+from drumline_gateway.bodies import Fields, query_count, query_flag, query_texts
 from drumline_gateway.errors import bad
 from drumline_gateway.json_input import read_state
 from drumline_gateway.places import config_at, graph_of, graph_to_change
@@ -18,33 +18,38 @@ from drumline_gateway.service import Row
 
 async def get(ask: Ask) -> Response:
     """How a thread stands."""
-    return await _at(ask, await ask.thread(), {}, subgraphs=query_flag(ask.request.query_params, "subgraphs"))
+    query = ask.request.query_params
+    select = query_texts(query, "select")
+    return await _at(ask, await ask.thread(), {}, subgraphs=query_flag(query, "subgraphs"), select=select)
 
 
 async def get_at(ask: Ask) -> Response:
     """How a thread was at the checkpoint in the path."""
     place = {"checkpoint_id": ask.request.path_params["checkpoint_id"]}
-    return await _at(ask, await ask.thread(), place, subgraphs=query_flag(ask.request.query_params, "subgraphs"))
+    query = ask.request.query_params
+    select = query_texts(query, "select")
+    return await _at(ask, await ask.thread(), place, subgraphs=query_flag(query, "subgraphs"), select=select)
 
 
 async def get_by_body(ask: Ask) -> Response:
     """How a thread was at the checkpoint in the body, or a graph within."""
     fields = ask.fields
-    return await _at(ask, await ask.thread(), fields.dict("checkpoint"), subgraphs=fields.flag("subgraphs"))
+    place, select = fields.dict("checkpoint"), fields.texts("select")
+    return await _at(ask, await ask.thread(), place, subgraphs=fields.flag("subgraphs"), select=select)
 
 
-async def _at(ask: Ask, row: Row, place: dict[str, Any], *, subgraphs: bool) -> Response:
+async def _at(ask: Ask, row: Row, place: dict[str, Any], *, subgraphs: bool, select: list[str]) -> Response:
     thread, graph = row["thread_id"], await graph_of(ask, row)
     if graph is None:
-        return ask.answer(shapes.no_state(thread))
+        return ask.answer(shapes.narrowed(shapes.no_state(thread), select))
     snapshot = await graph.aget_state(config_at(thread, place), subgraphs=subgraphs)
-    return ask.answer(shapes.state(snapshot, thread))
+    return ask.answer(shapes.narrowed(shapes.state(snapshot, thread), select))
 
 
 async def history(ask: Ask) -> Response:
     """Checkpoints of a thread, the newest first."""
     fields = ask.fields if ask.body is not None else _of_query(ask)
-    limit, row = fields.count("limit", 10), await ask.thread()
+    limit, select, row = fields.count("limit", 10), fields.texts("select"), await ask.thread()
     thread, graph = row["thread_id"], await graph_of(ask, row)
     if graph is None or limit == 0:
         return ask.answer([])
@@ -61,12 +66,18 @@ async def history(ask: Ask) -> Response:
         before=config_at(thread, before) if before else None,
         limit=limit,
     )
-    return ask.answer([shapes.state(snapshot, thread) async for snapshot in found])
+    return ask.answer([shapes.narrowed(shapes.state(snapshot, thread), select) async for snapshot in found])
 
 
 def _of_query(ask: Ask) -> Fields:
     query = ask.request.query_params
-    return Fields({"limit": query_count(query, "limit", 10), "before": query.get("before")})
+    return Fields(
+        {
+            "limit": query_count(query, "limit", 10),
+            "before": query.get("before"),
+            "select": query_texts(query, "select"),
+        }
+    )
 
 
 async def post(ask: Ask) -> Response:

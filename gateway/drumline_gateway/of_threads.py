@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from drumline_gateway import shapes
 from drumline_gateway.ask import Ask
-from drumline_gateway.bodies import ROWS_MAX, Fields, checked_id, new_thread_id
-from drumline_gateway.errors import bad, unbuilt
+from drumline_gateway.bodies import ROWS_MAX, Fields, checked_id, new_thread_id, query_texts
+from drumline_gateway.errors import bad
+from drumline_gateway.extracts import extracted, paths_in, roots_of
 from drumline_gateway.json_values import plain
 from drumline_gateway.places import snapshot_of
 from drumline_gateway.service import Row
@@ -25,6 +26,8 @@ SEARCHED_MAX = 10_000
 TTL_MINUTES_MAX = 526_000_000
 #: keys of a shown thread that its newest state tells
 _OF_STATE = frozenset({"values", "interrupts", "error"})
+#: what may be told of a thread beside
+_INCLUDED = ("ttl",)
 _SORTED = {"thread_id": "thread_id", "status": "status", "created_at": "created_ms", "updated_at": "updated_ms"}
 _STATUS = {theirs: ours for ours, theirs in shapes.THREAD_STATUS.items()}
 
@@ -68,8 +71,16 @@ async def _filled(ask: Ask, row: Row, steps: Steps) -> Row:
 
 
 async def get(ask: Ask) -> Response:
-    """One thread, with its newest values."""
-    return ask.answer(await _shown(ask, await ask.thread()))
+    """One thread, with its newest values; with `include=ttl` also how long it is kept."""
+    asked = query_texts(ask.request.query_params, "include")
+    strange = [part for part in asked if part not in _INCLUDED]
+    if strange:
+        raise bad(f"include names {strange[0][:40]!r}: it is a list of {', '.join(_INCLUDED)}.")
+    row = await ask.thread()
+    shown = await _shown(ask, row)
+    if "ttl" in asked:
+        shown["ttl"] = shapes.ttl(row, await ask.service.rules(row["thread_id"]))
+    return ask.answer(shown)
 
 
 async def patch(ask: Ask) -> Response:
@@ -124,15 +135,18 @@ async def search(ask: Ask) -> Response:
     fields = ask.fields
     limit, offset = fields.count("limit", 10), fields.count("offset", 0, SEARCHED_MAX)
     select = fields.texts("select")
-    if fields.all.get("extract"):
-        raise unbuilt("extract")
+    paths = paths_in(fields)
     found = await _found(ask, fields, offset + limit + 1)
     page = found[offset : offset + limit]
     if offset + limit < len(found):
         ask.headers["X-Pagination-Next"] = str(offset + limit)
-    needs_state = not select or bool(_OF_STATE.intersection(select))
-    shown = [await _shown(ask, row, needs_state=needs_state) for row in page]
-    return ask.answer([shapes.narrowed(row, select) for row in shown])
+    needs_state = not select or bool(_OF_STATE.intersection([*select, *roots_of(paths)]))
+    answer = []
+    for row in page:
+        shown = await _shown(ask, row, needs_state=needs_state)
+        told = {"extracted": extracted(shown, paths)} if paths else {}
+        answer.append({**shapes.narrowed(shown, select), **told})
+    return ask.answer(answer)
 
 
 async def count(ask: Ask) -> Response:

@@ -14,12 +14,17 @@ from drumline_gateway import (
     of_thread_stream,
     of_threads,
 )
-from drumline_gateway.route import FULL, PARTIAL
+from drumline_gateway.route import FULL, NO, PARTIAL
 from drumline_gateway.route import Row as Row
 
 _T, _R = "/threads/{thread_id}", "/threads/{thread_id}/runs/{run_id}"
 _A = "/assistants/{assistant_id}"
-_RUN_NOTE = "without effect, and told so in `Drumline-Ignored`: webhook, on_completion, feedback_keys, langsmith_tracer"
+_CRONS = ("/runs/crons", "/runs/crons/search", "/runs/crons/count")
+_RUN_NOTE = (
+    "without effect, and told so in `Drumline-Ignored`: webhook, on_completion, feedback_keys, langsmith_tracer, "
+    "strict_resume"
+)
+_ALONE_NOTE = _RUN_NOTE + "; on no thread also what is said of one"
 
 ROUTES: tuple[Row, ...] = (
     Row("GET", "/ok", of_server.ok, "P", is_open=True),
@@ -43,7 +48,7 @@ ROUTES: tuple[Row, ...] = (
     Row("DELETE", _A, of_assistants.delete, "P", FULL, "not of a graph's own"),
     # threads
     Row("POST", "/threads", of_threads.create, "JADUCP"),
-    Row("POST", "/threads/search", of_threads.search, "ADP", PARTIAL, "no extract"),
+    Row("POST", "/threads/search", of_threads.search, "ADP"),
     Row("POST", "/threads/count", of_threads.count, "P"),
     Row("POST", "/threads/prune", of_threads.prune, "P"),
     Row("GET", _T, of_threads.get, "CP"),
@@ -71,16 +76,20 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", _R + "/stream", of_runs.join_stream, "PJ"),
     Row("POST", _R + "/cancel", of_runs.cancel, "JADCP"),
     # runs on no thread
-    Row("POST", "/runs", of_runs.create, "PJ", PARTIAL, _RUN_NOTE),
-    Row("POST", "/runs/stream", of_runs.stream, "PJR", PARTIAL, _RUN_NOTE),
-    Row("POST", "/runs/wait", of_runs.wait, "PJ", PARTIAL, _RUN_NOTE),
-    Row("POST", "/runs/batch", of_runs.batch, "P", PARTIAL, _RUN_NOTE),
+    Row("POST", "/runs", of_runs.create, "PJ", PARTIAL, _ALONE_NOTE),
+    Row("POST", "/runs/stream", of_runs.stream, "PJR", PARTIAL, _ALONE_NOTE),
+    Row("POST", "/runs/wait", of_runs.wait, "PJ", PARTIAL, _ALONE_NOTE),
+    Row("POST", "/runs/batch", of_runs.batch, "P", PARTIAL, _ALONE_NOTE),
     Row("POST", "/runs/cancel", of_runs.cancel_many, "P", PARTIAL, "of one thread"),
     Row("GET", "/runs/{run_id}", of_runs.get),
     Row("DELETE", "/runs/{run_id}", of_runs.delete),
     Row("GET", "/runs/{run_id}/join", of_runs.join),
     Row("GET", "/runs/{run_id}/stream", of_runs.join_stream),
     Row("POST", "/runs/{run_id}/cancel", of_runs.cancel),
+    # by the clock
+    *(Row("POST", path, of_server.crons, "P", NO) for path in (_T + "/runs/crons", *_CRONS)),
+    Row("PATCH", "/runs/crons/{cron_id}", of_server.crons, "P", NO),
+    Row("DELETE", "/runs/crons/{cron_id}", of_server.crons, "P", NO),
     # the store
     Row("PUT", "/store/items", of_store.put, "P"),
     Row("GET", "/store/items", of_store.get, "P"),

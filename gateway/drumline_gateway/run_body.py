@@ -17,6 +17,8 @@ from drumline_protocol.threads import STRATEGIES
 
 #: read by a feature that LangSmith has and nobody else; or without effect on runs that are kept as a log
 _WITHOUT_EFFECT = ("webhook", "feedback_keys", "langsmith_tracer", "on_completion", "strict_resume")
+#: read for a run on a thread, and without effect for one on none
+_OF_THREADS = ("multitask_strategy", "if_not_exists", "checkpoint", "checkpoint_id", "checkpoint_during", "durability")
 #: keys of a body that say where in a thread a run begins
 _PLACE = ("checkpoint_ns", "checkpoint_id", "checkpoint_map")
 #: keys of `configurable` that the path of a request says, and never its body
@@ -44,6 +46,10 @@ class RunBody:
     after_seconds: float = 0
     #: keys that are accepted without effect
     ignored: list[str] = field(default_factory=list)
+
+    def is_on_no_thread(self, given: Any) -> None:
+        """What `given`, the body, says of its thread is without effect."""
+        self.ignored += [key for key in _OF_THREADS if given.get(key) is not None and key not in self.ignored]
 
 
 def assistant_in(given: Any) -> str:

@@ -145,6 +145,10 @@ class Service(Protocol):
         """A thread is kept by these rules from now on. UnknownThread."""
         ...
 
+    async def rules(self, thread: str) -> Retention | None:
+        """The rules that `keep` gave a thread; None: it has none of its own. UnknownThread."""
+        ...
+
     async def update(self, graph: str, thread: str, config: dict[str, Any], steps: Sequence[Any]) -> dict[str, Any]:
         """Change the state of a thread by supersteps of `StateUpdate`s; the last checkpoint's config. ThreadBusy."""
         ...

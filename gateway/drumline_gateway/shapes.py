@@ -12,6 +12,7 @@ from typing import Any
 
 from drumline_gateway.owners import visible
 from drumline_gateway.service import Row
+from drumline_protocol.retention import Retention
 
 #: how a thread stands, in the SDK's words
 THREAD_STATUS = {"idle": "idle", "busy": "busy", "paused": "interrupted", "failed": "error"}
@@ -78,6 +79,17 @@ def thread(row: Row, metadata: Mapping[str, Any], state: Any = None) -> Row:
         if failed:
             shown["error"] = error_text(failed[-1])
     return shown
+
+
+def ttl(row: Row, rules: Retention | None) -> Row | None:
+    """How long a thread is kept, counted from when it changed last; None: it has no time of its own."""
+    if rules is None or rules.seconds is None:
+        return None
+    return {
+        "strategy": "keep_latest" if rules.spares_latest(waits=False) else "delete",
+        "ttl_minutes": rules.seconds / 60,
+        "expires_at": iso(row["updated_ms"] + rules.seconds * 1000),
+    }
 
 
 def run(row: Row, thread_id: str | None, metadata: Mapping[str, Any]) -> Row:
@@ -186,5 +198,13 @@ def _message(name: str, args: str) -> str:
 
 
 def narrowed(row: Row, select: Sequence[str]) -> Row:
-    """Only these keys of a row; all of it if none is named."""
-    return {key: row[key] for key in select if key in row} if select else row
+    """Only these keys of a row, or of an object in it (behind a dot); all of it if none is named."""
+    if not select:
+        return row
+    found = {key: row[key] for key in select if key in row}
+    for name in select:
+        key, dot, within = name.partition(".")
+        whole = row.get(key)
+        if dot and key not in select and isinstance(whole, Mapping):
+            found.setdefault(key, {}).update({within: whole[within]} if within in whole else {})
+    return found

@@ -11,8 +11,9 @@ from drumline_gateway.ask import Ask
 from drumline_gateway.auth import refuse_reserved
 from drumline_gateway.bodies import Fields
 from drumline_gateway.kept_assistants import run_body_with
+from drumline_gateway.remote_parent import input_of, rested, taken_from
 from drumline_gateway.run_body import RunBody, assistant_in, read_run_body
-from drumline_gateway.service import Start
+from drumline_gateway.service import Row, Start
 from drumline_gateway.shapes import assistant_id_of
 from drumline_gateway.wishes import Wish, modes_in, noted
 from drumline_graph.constants import END
@@ -38,13 +39,15 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
 
     HttpError 404, 409, 422, 501, Refused.
     """
-    given = ask.body if given is _UNREAD else given
+    given, answers = taken_from(ask.body if given is _UNREAD else given)
     fields = Fields(given)
     refuse_reserved(Fields(fields.dict("config"), "config").dict("configurable"))
     modes = modes_in(fields.all.get("stream_mode"))
     graph, assistant, given = await _of_assistant(ask, given)
     body = read_run_body(given, ask.served.get(graph), ask.service.ignored)
     thread = ask.id_of("thread") if "thread_id" in ask.request.path_params else None
+    if thread is None:
+        body.is_on_no_thread(fields.all)
     asked: dict[str, Any] = {
         "thread_id": thread,
         "assistant_id": assistant,
@@ -56,7 +59,10 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
     asked = await ask.allow("threads", "create_run", asked)
     mine = ask.filter
     if thread is not None:
-        await _reach(ask, thread, makes=body.makes_thread)
+        row = await _reach(ask, thread, makes=body.makes_thread)
+        if answers is not None:
+            row = await rested(ask, row)
+            body.input = await input_of(ask, row, answers) if row["status"] == "paused" else body.input
     ask.filter = mine
     metadata = {**(asked.get("metadata") or {}), "graph_id": graph, "assistant_id": assistant}
     body.config["metadata"] = ask.stamped(metadata) | noted(Wish(modes, body.subgraphs))
@@ -81,7 +87,8 @@ async def start(ask: Ask, given: Any = _UNREAD) -> Started:
         )
     )
     if body.ignored:
-        ask.headers["Drumline-Ignored"] = ", ".join(body.ignored)
+        told = ask.headers.get("Drumline-Ignored", "").split(", ")  # of the runs before it in a batch
+        ask.headers["Drumline-Ignored"] = ", ".join(dict.fromkeys(key for key in (*told, *body.ignored) if key))
     return Started(run_id, thread, body)
 
 
@@ -101,8 +108,8 @@ async def _of_assistant(ask: Ask, given: Any) -> tuple[str, str, Any]:
     return row["graph_id"], row["assistant_id"], given if data is None else run_body_with(given, row)
 
 
-async def _reach(ask: Ask, thread: str, *, makes: bool) -> None:
-    """See that the thread is there and the caller's; make it, if that was asked for. UnknownThread."""
+async def _reach(ask: Ask, thread: str, *, makes: bool) -> Row:
+    """The thread, if it is there and the caller's; it is made, if that was asked for. UnknownThread."""
     try:
         row = await ask.service.thread(thread)
     except UnknownThread:
@@ -112,3 +119,4 @@ async def _reach(ask: Ask, thread: str, *, makes: bool) -> None:
         row = await ask.service.make_thread(thread, ask.stamped(asked.get("metadata") or {}), refuse=False)
     if not ask.sees(row["metadata"]):
         raise UnknownThread(thread)
+    return row

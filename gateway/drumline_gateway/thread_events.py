@@ -71,10 +71,10 @@ class _Held:
 
 @dataclass(slots=True)
 class RunEvents:
-    """The events of one run, in order. `created_ms` is when it was asked for: it began not before."""
+    """The events of one run, in order. `begins_ms` is what its row says: it began not before."""
 
     run_id: str
-    created_ms: int
+    begins_ms: int
     #: what the reader has: it need not be told again
     since: int = 0
     began_ms: int = 0
@@ -92,7 +92,7 @@ class RunEvents:
     _lifecycles: Lifecycles = field(default_factory=Lifecycles)
 
     def __post_init__(self) -> None:
-        self.began_ms = self._at_ms = self.created_ms
+        self.began_ms = self._at_ms = self.begins_ms
 
     @property
     def has_begun(self) -> bool:
@@ -153,7 +153,7 @@ class RunEvents:
         if kind != "Checkpointed":
             yield from self._release(ns)
         if kind == "RunStarted":
-            self.began_ms = max(self._at_ms, self.created_ms)
+            self.began_ms = max(self._at_ms, self.begins_ms)
             self._lifecycles.graph_name = fact["graph"]
             yield self._event("lifecycle", (), {"event": "running", "graph_name": fact["graph"]})
         elif kind == "PlanMade":

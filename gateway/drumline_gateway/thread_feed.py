@@ -72,22 +72,23 @@ class ThreadFeed:
         if going or not rows:
             return going
         last = rows[-1]
-        is_new = last["created_ms"] > time.time() * 1000 - _NEW_MS and not bell.told_end(last["run_id"])
+        is_new = last["began_ms"] > time.time() * 1000 - _NEW_MS and not bell.told_end(last["run_id"])
         return [last] if is_new or last["status"] == "paused" else []
 
     async def _behind(self, rows: list[Row], since: int) -> tuple[list[Row], EventsMissed | None]:
-        """The runs that have something behind that event."""
+        """The runs that have something behind that event. Of those that wait all is to come."""
         found: list[Row] = []
-        for row in reversed(rows):
-            began = seq_of(row["created_ms"], 0)
-            if began <= since and row["status"] != "queued":  # it may have begun much later than it was asked for
+        for row in reversed([row for row in rows if row["status"] != "queued"]):
+            began = seq_of(row["began_ms"], 0)
+            if began <= since:  # its first fact may be a little younger than its row
                 began = await _began(self._service, self._thread, row)
             if began <= since and since - began > _FACTS_MAX:
                 return found, None
             found.insert(0, row)
             if began <= since:
                 return found, None
-        if not found or since < seq_of(found[0]["created_ms"], 0) - 1:
+        # A client that has asked for a run goes on from there, however much later the run begins.
+        if not rows or since < min(seq_of(row["created_ms"], 0) for row in rows) - 1:
             return found, EventsMissed(f"there is no event {since} of this thread any more")
         return found, None
 
@@ -95,7 +96,7 @@ class ThreadFeed:
 
     async def _of_run(self, run: Row) -> AsyncGenerator[ThreadEvent | BaseException, None]:
         """The events of a run that the reader has not, and asks for."""
-        events = RunEvents(run["run_id"], run["created_ms"], self._wanted.since or 0)
+        events = RunEvents(run["run_id"], run["began_ms"], self._wanted.since or 0)
         failed: BaseException | None = None
         try:
             async with aclosing(self._items(run["run_id"])) as items:
@@ -148,7 +149,7 @@ async def number_of(service: Service, thread: str, run: Row, event_id: str) -> i
 async def _began(service: Service, thread: str, run: Row) -> int:
     """The number before all of a run's events."""
     items = service.items(run["run_id"], thread, Wanted(("facts",)))
-    events = RunEvents(run["run_id"], run["created_ms"])
+    events = RunEvents(run["run_id"], run["began_ms"])
     try:
         async for item in items:
             list(events.item(item))
@@ -164,4 +165,4 @@ async def _began(service: Service, thread: str, run: Row) -> int:
 
 def before(run: Row) -> int:
     """The number before all events of a run that has just been asked for."""
-    return seq_of(run["created_ms"], 0) - 1
+    return seq_of(run["began_ms"], 0) - 1

@@ -49,8 +49,9 @@ class ThreadRuns:
         rows = await self._rows()
         begun, missed = await self._begin(rows, bell)
         if rows:
-            self._oldest_ms = (begun or rows[-1:])[0]["created_ms"]
-            self._done.extend(row["run_id"] for row in rows if row not in begun)
+            self._oldest_ms = (begun or rows[-1:])[0]["began_ms"]
+            # One that waits is told of when it begins, behind all that were there before it, wherever it stands now.
+            self._done.extend(row["run_id"] for row in rows if row not in begun and row["status"] != "queued")
         if missed is not None:
             yield missed
         while True:
@@ -66,7 +67,8 @@ class ThreadRuns:
             rows = await self._rows(further=True)
 
     def _is_new(self, row: Row) -> bool:
-        return row["created_ms"] >= self._oldest_ms and row["run_id"] not in self._done
+        is_to_come = row["status"] == "queued" or row["began_ms"] >= self._oldest_ms
+        return is_to_come and row["run_id"] not in self._done
 
     async def _rows(self, *, further: bool = False) -> list[Row]:
         """The last runs, the oldest first. `further`: back to one that the reader has, however many came since."""

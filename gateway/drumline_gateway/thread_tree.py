@@ -17,7 +17,7 @@ QUIET_S = 0.25
 async def agent_tree(service: Service, thread: str, run: Row) -> dict[str, Any]:
     """The tree of a run of that thread as it stands now, each node with a list of `children`. NoBroker."""
     nodes: dict[tuple[str, ...], dict[str, Any]] = {(): _node((), "started", run["graph"])}
-    events = RunEvents(run["run_id"], run["created_ms"])
+    events = RunEvents(run["run_id"], run["began_ms"])
     items = service.items(run["run_id"], thread, Wanted(("facts",), subgraphs=True))
     each, failed, ended = items.__aiter__(), None, False
     wait_s = QUIET_S if run["status"] in OPEN else None

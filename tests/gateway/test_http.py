@@ -232,3 +232,20 @@ def test_ids_of_numbers_are_bounded() -> None:
     with pytest.raises(Exception, match="number"):
         bodies.query_count({"limit": "-1"}, "limit", 1)
     assert bodies.query_count({"limit": "99999"}, "limit", 1) == bodies.ROWS_MAX
+
+
+@pytest.mark.parametrize("given", [".", "..", "a/b", "x" * 201, "a\nb", "\ud800"])
+def test_ids_that_no_path_can_name_are_refused(http: httpx.Client, given: str) -> None:
+    """Clients take `..` out of a path before they send it: what was meant for a thread would be asked of all."""
+    body = json.dumps({"thread_id": given}).encode()
+    answer = http.post("/threads", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422 and "id of " in answer.json()["detail"]
+
+
+def test_dots_that_come_in_a_path_name_no_thread(url: str) -> None:
+    """From who sends paths as they are."""
+    place = urlsplit(url)
+    with socket.create_connection((str(place.hostname), place.port or 80), timeout=20) as raw:
+        raw.sendall(b"GET /threads/.. HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        found = b"".join(iter(lambda: raw.recv(65536), b""))
+    assert found.startswith(b"HTTP/1.1 422 ") and b"is not . or .." in found

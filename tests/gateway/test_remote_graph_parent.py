@@ -6,11 +6,13 @@ import operator
 import uuid
 from typing import Annotated, Any
 
+import httpx
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import ParentCommand
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.pregel.remote import RemoteGraph
+from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
 INPUT: Any = {"said": ["x"]}
@@ -78,3 +80,51 @@ def test_a_question_of_the_child_stops_its_caller(url: str, modes: tuple[str, ..
         pass
     [task] = graph.get_state(config).tasks
     assert (task.name, [each.value for each in task.interrupts]) == ("child", [{"question": "?"}])
+
+
+def asked(graph: Any, config: Any) -> list[Any]:
+    return [question for task in graph.get_state(config).tasks for question in task.interrupts]
+
+
+@pytest.mark.parametrize("name", ["ask", "deep"])
+def test_an_answer_by_the_id_of_its_question_goes_on_in_the_child(url: str, name: str) -> None:
+    """`RemoteGraph` sends its caller's input once more, and the answers beside: the child must not begin anew."""
+    graph, config = over(url, name), fresh()
+    graph.invoke({"said": ["x"], "topic": "why"}, config)
+    [question] = asked(graph, config)
+    said = graph.invoke(Command(resume={question.id: "because"}), config)["said"]
+    assert said == ["x", *(["x", "heard 1"] if name == "ask" else ["x", "x"]), "because"]
+    assert graph.get_state(config).next == ()
+    of_child = RemoteGraph(name, url=url).get_state(config)
+    assert of_child.next == () and of_child.values["said"].count("because") == 1
+
+
+def test_an_answer_without_an_id_stays_with_the_caller_and_the_child_asks_again(url: str) -> None:
+    """LangGraph sends such an answer to nobody (1.2): the child goes on, with none."""
+    graph, config = over(url, "ask"), fresh()
+    graph.invoke(INPUT, config)
+    first = asked(graph, config)
+    graph.invoke(Command(resume="because"), config)
+    assert asked(graph, config) == first
+    assert RemoteGraph("ask", url=url).get_state(config).values["said"] == ["x", "heard 1"]
+    assert graph.invoke(Command(resume={first[0].id: "because"}), config)["said"][-1] == "because"
+
+
+def test_a_child_that_waits_for_nothing_is_called_as_ever_by_who_goes_on(url: str) -> None:
+    """A caller that has gone on says so of all that it calls from then on."""
+
+    def first(_state: State) -> State:
+        return {"said": [interrupt("mine")]}
+
+    builder: Any = StateGraph(State)
+    builder.add_node("first", first).add_node("child", RemoteGraph("speak", url=url))
+    builder.add_edge(START, "first").add_edge("first", "child")
+    graph, config = builder.compile(checkpointer=InMemorySaver()), fresh()
+    graph.invoke(INPUT, config)
+    assert graph.invoke(Command(resume="yes"), config)["said"] == ["x", "yes", "x", "yes", "heard 2"]
+
+
+@pytest.mark.parametrize("configurable", [{"__pregel_resuming": "yes"}, {"__pregel_resume_map": []}, {"__pregel_x": 1}])
+def test_other_keys_of_that_kind_are_refused(url: str, configurable: Any) -> None:
+    body = {"assistant_id": "speak", "input": INPUT, "config": {"configurable": configurable}}
+    assert httpx.post(f"{url}/runs/wait", json=body).status_code == 422

@@ -13,7 +13,7 @@ class Runs:
     """In place of a service: the runs of one thread, and a reader of them that has nothing yet."""
 
     def __init__(self, count: int) -> None:
-        self.rows = [{"run_id": f"r{n}", "created_ms": n, "status": "done"} for n in range(count)]
+        self.rows = [{"run_id": f"r{n}", "began_ms": n, "status": "done"} for n in range(count)]
         self.bells = ThreadBells()
 
     async def runs(self, _thread: str, limit: int, offset: int = 0) -> list[Any]:
@@ -21,7 +21,7 @@ class Runs:
 
     def add(self, status: str = "done") -> None:
         number = len(self.rows)
-        self.rows.append({"run_id": f"r{number}", "created_ms": number, "status": status})
+        self.rows.append({"run_id": f"r{number}", "began_ms": number, "status": status})
         self.bells.ring("t")
 
     async def read(self, told: list[str], then: dict[str, Any]) -> None:

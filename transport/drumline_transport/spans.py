@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry. The one module that imports it, and that only if somebody asks for spans.
+"""Spans for OpenTelemetry. With `instruments` the one module that imports it, and that only if somebody asks.
 
 `DRUMLINE_OTEL` (or `ask_for_spans`) says so: "on" imports the API, "off" makes no spans. Without a word there are spans
 where the process has loaded the API by itself. The user brings SDK and exporters: while no provider is set there are no
@@ -9,6 +9,7 @@ Nothing that a tracer, a processor or an exporter raises reaches a run: it is lo
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -53,16 +54,27 @@ def ask_for_spans(word: str | None) -> None:
     _asked = word
 
 
-def tracer_asked_for() -> Tracer | None:
-    """What makes spans; None if nobody asks for any, or nobody would hear of them. OtelNotInstalled."""
+def import_asked_for(module: str) -> bool:
+    """Whether anything is told; imports a module of OpenTelemetry if that was asked for. OtelNotInstalled."""
     word = _asked or os.environ.get(VARIABLE_OF_SPANS)
-    if word == OFF:
-        return None
     if word == ON:
         try:
-            import opentelemetry.trace  # noqa: F401  `loaded` finds it
+            importlib.import_module(module)  # `loaded` finds it
         except ImportError:
             raise OtelNotInstalled from None
+    return word != OFF
+
+
+def has_opted_into(convention: str) -> bool:
+    """Whether somebody wants the names of a convention that is in development."""
+    opted = {word.strip() for word in os.environ.get(OPT_IN, "").split(",")}
+    return not opted.isdisjoint((convention, f"{convention}/dup"))
+
+
+def tracer_asked_for() -> Tracer | None:
+    """What makes spans; None if nobody asks for any, or nobody would hear of them. OtelNotInstalled."""
+    if not import_asked_for("opentelemetry.trace"):
+        return None
     trace = loaded("opentelemetry.trace")
     return None if trace is None else _tracer_of(trace)
 
@@ -72,7 +84,7 @@ def tracer_here() -> Tracer | None:
     try:
         return tracer_asked_for()
     except OtelNotInstalled as error:
-        _warn("installed", str(error))
+        warn_once("installed", str(error))
         return None
 
 
@@ -91,7 +103,7 @@ def _tracer_of(trace: Any) -> Tracer | None:
             found = _tracers[id(provider)] = Tracer(trace, provider)
         return found
     except Exception as error:  # of a provider that the environment names
-        _warn("provider", f"there are no spans: {type(error).__name__}: {error}")
+        warn_once("provider", f"there are no spans: {type(error).__name__}: {error}")
         return None
 
 
@@ -105,10 +117,9 @@ class Tracer:
 
         self._context: Any = context
         self._tracer = provider.get_tracer("drumline")
-        opted = {word.strip() for word in os.environ.get(OPT_IN, "").split(",")}
         #: which conventions that are still in development somebody has opted into
-        self.messaging = not opted.isdisjoint(("messaging", "messaging/dup"))
-        self.gen_ai = "gen_ai_latest_experimental" in opted
+        self.messaging = has_opted_into("messaging")
+        self.gen_ai = has_opted_into("gen_ai_latest_experimental")
 
     def here(self) -> Any:
         """The context of the calling code, or that of the request that it answers. For `start`."""
@@ -118,7 +129,7 @@ class Tracer:
                 return around
             return self.context_of(*trace_here(), around=around)
         except Exception as error:
-            _warn("here", f"the span around a call is not known: {type(error).__name__}: {error}")
+            warn_once("here", f"the span around a call is not known: {type(error).__name__}: {error}")
             return None
 
     def context_of(self, traceparent: str, tracestate: str = "", around: Any = None) -> Any:
@@ -160,7 +171,7 @@ class Tracer:
                 None if start_ms is None else int(start_ms * 1_000_000),
             )
         except Exception as error:
-            _warn("start", f"a span could not begin: {type(error).__name__}: {error}")
+            warn_once("start", f"a span could not begin: {type(error).__name__}: {error}")
             return None
 
     def texts_of(self, span: Any) -> TraceContext:
@@ -168,7 +179,7 @@ class Tracer:
         try:
             return NO_TRACE if span is None else as_texts(span)
         except Exception as error:
-            _warn("texts", f"the context of a span is not known: {type(error).__name__}: {error}")
+            warn_once("texts", f"the context of a span is not known: {type(error).__name__}: {error}")
             return NO_TRACE
 
     def around(self, span: Any, parent: Any) -> Any:
@@ -176,7 +187,7 @@ class Tracer:
         try:
             return parent if span is None else self._trace.set_span_in_context(span, parent)
         except Exception as error:
-            _warn("around", f"a span could not become the current one: {type(error).__name__}: {error}")
+            warn_once("around", f"a span could not become the current one: {type(error).__name__}: {error}")
             return parent
 
     def attach(self, context: Any) -> Any:
@@ -202,16 +213,21 @@ class Tracer:
                 span.set_status(self._trace.Status(self._trace.StatusCode.ERROR))
             span.end(None if end_ms is None else int(end_ms * 1_000_000))
         except Exception as raised:
-            _warn("end", f"a span could not end: {type(raised).__name__}: {raised}")
+            warn_once("end", f"a span could not end: {type(raised).__name__}: {raised}")
 
     def flush(self, limit_s: float) -> None:
         """Wait, so long at most, until what was told has left this process, if the provider can say so."""
-        try:
-            flush = getattr(self.provider, "force_flush", None)
-            if flush is not None:
-                flush(int(limit_s * 1000))
-        except Exception as error:
-            _warn("flush", f"spans may be lost at the end of this process: {type(error).__name__}: {error}")
+        flush(self.provider, limit_s)
+
+
+def flush(provider: Any, limit_s: float) -> None:
+    """Wait, so long at most, until what a provider was told has left this process, if it can say so."""
+    try:
+        told = getattr(provider, "force_flush", None)
+        if told is not None:
+            told(int(limit_s * 1000))
+    except Exception as error:
+        warn_once("flush", f"something may be lost at the end of this process: {type(error).__name__}: {error}")
 
 
 def bounded(value: Any) -> Any:
@@ -221,8 +237,8 @@ def bounded(value: Any) -> Any:
     return [bounded(part) for part in value[:32]] if isinstance(value, Sequence) else value
 
 
-def _warn(what: str, text: str) -> None:
-    """Once for each kind of trouble: it may come back with every task."""
+def warn_once(what: str, text: str) -> None:
+    """Log it once for each kind of trouble: it may come back with every task."""
     if what not in _warned:
         _warned.add(what)
         log.warning("OpenTelemetry: %s", text)

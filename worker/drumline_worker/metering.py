@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskResult
@@ -25,9 +26,26 @@ class Meter(Protocol):
         """The job of a task is made, and begins now."""
         ...
 
-    def ended(self, execution: Execution, outcome: str) -> None:
-        """A task has its answer. It may have failed before it began."""
+    def ended(self, execution: Execution, outcome: str, error: str = "") -> None:
+        """A task has its answer. It may have failed before it began; `error` is the class of what it failed with."""
         ...
+
+
+class Meters:
+    """Several in the place of one."""
+
+    def __init__(self, meters: Sequence[Meter]) -> None:
+        self._meters = meters
+
+    def begun(self, execution: Execution) -> None:
+        """The job of a task is made, and begins now."""
+        for meter in self._meters:
+            meter.begun(execution)
+
+    def ended(self, execution: Execution, outcome: str, error: str = "") -> None:
+        """A task has its answer."""
+        for meter in self._meters:
+            meter.ended(execution, outcome, error)
 
 
 def outcome_of(answer: Any) -> str:

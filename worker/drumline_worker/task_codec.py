@@ -180,7 +180,8 @@ class TaskCodec:
         if not execution.cancelled:  # who cancelled it has logged that
             tell_failure(execution, failure)
         if self._meter is not None:
-            self._meter.ended(execution, CANCELLED if execution.cancelled else FAILED)
+            outcome, named = (CANCELLED, "") if execution.cancelled else (FAILED, failure.class_name)
+            self._meter.ended(execution, outcome, named)
         error = TaskError(
             execution.run,
             execution.task,

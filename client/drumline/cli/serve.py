@@ -20,6 +20,7 @@ from drumline.cluster.environment import serve_here
 from drumline.langgraph_json import read_project
 from drumline.settings import Settings
 from drumline.store.serving import stores_of
+from drumline_transport.instruments import instruments_asked_for
 from drumline_transport.log_setup import say, set_up
 from drumline_transport.spans import ask_for_spans, tracer_asked_for
 
@@ -130,7 +131,8 @@ def _coordinate(
     apps = Apps(programs, broker.protocol)
     tracer = tracer_asked_for()
     spans = None if tracer is None else RunSpans(tracer, settings.prefix())
-    coordinator = Coordinator(broker, apps, name, chosen, on_ready=ready, counts=counts, spans=spans)
+    told = instruments_asked_for(settings.prefix())
+    coordinator = Coordinator(broker, apps, name, chosen, on_ready=ready, counts=counts, spans=spans, instruments=told)
     renewer = _renewer("coordinators", name, coordinator.keeper.nonce, settings, broker, chosen.lease_ms)
     coordinator.keeper.renewer = renewer
     try:
@@ -142,6 +144,8 @@ def _coordinate(
 
 
 def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapping[str, Program], name: str) -> None:
+    from drumline_worker.message_meter import MessageMeter
+    from drumline_worker.metering import Meters
     from drumline_worker.registry import Registry
     from drumline_worker.service import Worker, WorkerSettings
     from drumline_worker.task_spans import WorkerSpans
@@ -165,7 +169,10 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
         from drumline.metrics.of_worker import WorkerCounts
 
         counts = WorkerCounts(programs, broker.time_ms())
-    worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer, meter=counts)
+    told = instruments_asked_for(settings.prefix())
+    meters: list[Any] = [*filter(None, (counts, told and MessageMeter(told)))]
+    meter = Meters(meters) if meters else None
+    worker = Worker(broker, registry, name, chosen, on_ready=ready, renewer=renewer, meter=meter)
 
     def stop() -> None:
         say(f"worker {name} drains: it takes no more tasks, and waits up to {chosen.drain_s:g} s for those that run")
@@ -179,8 +186,9 @@ def _work(args: Namespace, settings: Settings, broker: AnyBroker, programs: Mapp
         raise
     finally:
         renewer.close()
-    if tracer is not None:  # a node that outlived the drain keeps Python from doing so at its end
-        tracer.flush(_FLUSH_S)
+    for teller in (tracer, told):  # a node that outlived the drain keeps Python from doing so at its end
+        if teller is not None:
+            teller.flush(_FLUSH_S)
     exit_for_sure(0)
     say(f"worker {name} stopped")
 

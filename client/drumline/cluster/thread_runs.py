@@ -18,13 +18,12 @@ def runs_of_thread(link: Link, thread: str) -> list[dict[str, Any]]:
     """
     p = link.partition(thread, thread)
     found = [summary(link, run_id, thread) for run_id, _ended_ms in link.broker().runs_of_thread(p, thread)]
-    return sorted((row for row in found if row is not None), key=lambda row: -row["created_ms"])
+    return sorted((row for row in found if row is not None), key=lambda row: -row["began_ms"])
 
 
 def summary(link: Link, run_id: str, thread: str | None) -> dict[str, Any] | None:
-    """`{"run_id", "graph", "status", "created_ms", "metadata"}` of a run of that thread, or of one that is on none.
-
-    None if there is no such run.
+    """`{"run_id", "graph", "status", "created_ms", "began_ms", "metadata"}` of a run of that thread, or of one that is
+    on none. A run that has waited began later than it was accepted. None if there is no such run.
 
     NoBroker, InvalidRequest for an id that no run can have.
     """
@@ -38,11 +37,14 @@ def summary(link: Link, run_id: str, thread: str | None) -> dict[str, Any] | Non
         return None
     if record.get("thread", b"").decode("utf-8", "replace") != (thread or ""):  # that of another thread lies beside it
         return None
+    accepted_ms = 0 if started is None else int(started.at_ms)
+    began_ms = created_ms(record) or accepted_ms  # the record is written anew when a run that has waited begins
     return {
         "run_id": run_id,
         "graph": graph,
         "status": status,
-        "created_ms": created_ms(record) or (0 if started is None else int(started.at_ms)),
+        "created_ms": accepted_ms or began_ms,
+        "began_ms": began_ms,
         "metadata": {} if started is None else dict(started.metadata),
     }
 

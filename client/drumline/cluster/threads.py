@@ -19,7 +19,7 @@ from drumline_protocol.errors import ThreadMismatch, UnknownThread
 from drumline_protocol.history import History
 from drumline_protocol.messages import DeleteThread, DescribeThread, PruneThread
 from drumline_protocol.new_ids import new_run_id
-from drumline_protocol.retention import KEEP_LATEST, Retention
+from drumline_protocol.retention import KEEP_LATEST, Retention, retention_in
 from drumline_protocol.thread_rows import save_in
 from drumline_protocol.threads import FAILED, PAUSED, ThreadHead
 
@@ -84,8 +84,9 @@ class ThreadsOfCluster:
     def runs(self, thread_id: str, *, status: str | None = None, limit: int | None = 100, offset: int = 0) -> Rows:
         """Runs of a thread whose records are still there, the newest first: those of that status.
 
-        `{"run_id", "graph", "status", "created_ms", "metadata"}` each; the status is one of `Cluster.status`, the
-        metadata are those of the run's config.
+        `{"run_id", "graph", "status", "created_ms", "began_ms", "metadata"}` each; the status is one of
+        `Cluster.status`, the metadata are those of the run's config. A run that waits is as old as its request, and
+        from then on as its beginning.
         """
         found = [row for row in runs_of_thread(self._link, thread_id) if status is None or row["status"] == status]
         return found[offset:] if limit is None else found[offset : offset + limit]
@@ -152,6 +153,17 @@ class ThreadsOfCluster:
         """
         rules = {} if retention is None else retention.as_dict()
         self._link.ask_thread(PruneThread(new_run_id(thread_id), thread_id, rules, own=True))
+
+    def retention(self, thread_id: str) -> Retention | None:
+        """The rules of its own that a thread has; None: it has none. UnknownThread."""
+        head = self._store.head(thread_id)
+        if head is None:
+            raise UnknownThread(thread_id)
+        return retention_in(head.retention)
+
+    async def aretention(self, thread_id: str) -> Retention | None:
+        """The twin of `retention` for an event loop."""
+        return await _in_thread(self.retention, thread_id)
 
     async def aprune(
         self,

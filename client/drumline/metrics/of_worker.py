@@ -27,7 +27,7 @@ class WorkerCounts:
             waited_s = time.time() + self._ahead_s - int(sent_ms) / 1000
             self.book.of("drumline_task_wait_seconds", execution.pool).observe(max(0.0, waited_s))
 
-    def ended(self, execution: Execution, outcome: str) -> None:
+    def ended(self, execution: Execution, outcome: str, error: str = "") -> None:  # noqa: ARG002 - no label
         """A task has its answer. It may have failed before it began."""
         labels = (execution.graph, execution.node, execution.pool, outcome)
         self.book.of("drumline_tasks_total", *labels).inc()

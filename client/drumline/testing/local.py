@@ -14,7 +14,9 @@ from drumline.testing.graphs import served_graphs
 from drumline_coordinator.apps import Apps
 from drumline_coordinator.run_spans import RunSpans
 from drumline_coordinator.service import Coordinator
+from drumline_transport.instruments import instruments_here
 from drumline_transport.spans import tracer_here
+from drumline_worker.message_meter import MessageMeter
 from drumline_worker.registry import Registry
 from drumline_worker.service import Worker, WorkerSettings
 from drumline_worker.task_spans import WorkerSpans
@@ -56,16 +58,18 @@ class LocalCluster(Cluster):
         apps = Apps(programs)
         settings = WorkerSettings(pools=apps.pools(), concurrency=concurrency, drain_s=PATIENCE_S)
         tracer = tracer_here()
+        told = instruments_here(PREFIX)
+        meter = None if told is None else MessageMeter(told)
         task_spans = None if tracer is None else WorkerSpans(tracer, PREFIX)
 
         def coordinator(name: str, broker: Any, on_ready: Callable[[], None]) -> Coordinator:
             spans = None if tracer is None else RunSpans(tracer, PREFIX)
-            return Coordinator(broker, apps, name, on_ready=on_ready, spans=spans)
+            return Coordinator(broker, apps, name, on_ready=on_ready, spans=spans, instruments=told)
 
         def worker(name: str, broker: Any, on_ready: Callable[[], None]) -> Worker:
             registry = Registry(programs, spans=task_spans)
             registry.give_store(store)
-            return Worker(broker, registry, name, settings, on_ready=on_ready)
+            return Worker(broker, registry, name, settings, on_ready=on_ready, meter=meter)
 
         try:
             for number in range(coordinators):

@@ -17,7 +17,11 @@ function headers(more) {
   return { ...(key ? { "X-Api-Key": key } : {}), ...more };
 }
 
+// A browser takes `.` and `..` out of a path, escaped or not, and a gateway splits one at each slash: with such an id it
+// would ask something else.
 function place(...parts) {
+  const strange = parts.find((part) => part === "." || part === ".." || part.includes("/"));
+  if (strange !== undefined) throw new Refused(`No address can name ${JSON.stringify(strange)}: take an id without slashes that is not . or ..`);
   return new URL(parts.map((part) => encodeURIComponent(part)).join("/"), BASE);
 }
 

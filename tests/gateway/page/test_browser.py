@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tests.gateway.page.app import HOSTILE, hostile, report
@@ -148,6 +149,63 @@ def test_markup_in_data_is_text(page: Any, served: tuple[str, threading.Event]) 
     expect(page.get_by_role("table", name="Failures")).to_contain_text("<img src=x")
     assert page.evaluate("window.hurt") is None and page.evaluate("({}).hurt") is None
     assert page.locator("main img, main script").count() == 0
+
+
+def told_wrong(page: Any, url: str, thread: str, problem: str) -> None:
+    """A thread of this id cannot be shown, nor run on, and the page says why. Nothing else is asked in its place."""
+    expect = playwright.expect
+    page.goto("about:blank")
+    asked: list[str] = []
+    note = lambda request: asked.append(f"{request.method} {request.url.removeprefix(url)}")  # noqa: E731
+    page.on("request", note)
+    try:
+        page.goto(f"{url}/#/thread/{quote(thread, safe='')}")
+        expect(page.locator("main > .problem")).to_contain_text(problem)
+        expect(page.locator(".top .mono")).to_have_text(thread)
+        page.get_by_role("link", name="Start a run on it").click()
+        expect(page.locator("#thread")).to_have_value(thread)
+        page.get_by_label("Topic").fill("drums")
+        page.get_by_role("button", name="Start").click()
+        expect(page.locator("form .problem")).to_contain_text(problem)
+    finally:
+        page.remove_listener("request", note)
+    assert not [each for each in asked if each.startswith("POST") and each.endswith(("/runs", "/state"))]
+
+
+@pytest.mark.parametrize("thread", ["..", ".", "a/../b", "/runs"])
+def test_an_id_that_no_address_can_name_leads_nowhere_else(page: Any, thread: str) -> None:
+    with serving(build(EmbeddedService({"report": report(threading.Event()).program}))) as url:
+        told_wrong(page, url, thread, "No address can name")
+        page.goto("about:blank")
+
+
+def test_an_id_may_be_markup_and_a_long_one_breaks_no_layout(page: Any, served: tuple[str, threading.Event]) -> None:
+    url, gate = served
+    gate.set()
+    expect = playwright.expect
+    for thread in ("<img src=x onerror=window.hurt=1>", "x" * 200, "..\\..", "%2e%2e", "ä?#&=😀"):
+        page.goto(f"{url}/#/start/{quote(thread, safe='')}")
+        page.get_by_label("Graph").select_option("report")
+        page.get_by_label("Topic").fill("drums")
+        page.get_by_role("button", name="Start").click()
+        page.get_by_role("region", name="Question of review").wait_for()
+        page.get_by_role("link", name="History of the thread").click()
+        expect(page.locator(".top .mono")).to_have_text(thread)
+        expect(page.get_by_role("table", name="Checkpoints, the newest first").get_by_role("row")).to_have_count(4)
+        expect(page.locator("#threads a[aria-current=page]")).to_have_attribute("title", thread)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.reload()
+        expect(page.locator(".top .mono")).to_have_text(thread)
+        page.goto("about:blank")
+    assert page.evaluate("window.hurt") is None
+
+
+def test_an_id_that_is_too_long_is_refused_and_told(page: Any) -> None:
+    with serving(build(EmbeddedService({"report": report(threading.Event()).program}))) as url:
+        page.goto(f"{url}/#/thread/{'x' * 3000}")
+        playwright.expect(page.locator("main > .problem")).to_contain_text("1 to 200 printable characters")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.goto("about:blank")
 
 
 def test_all_is_reached_by_keys_and_has_a_name(page: Any, served: tuple[str, threading.Event]) -> None:
