@@ -39,6 +39,7 @@ class FollowedThreads:
     LangGraph does: in the background (`durability="async"`) a saver reads them while the run goes on.
     """
 
+    is_exact = False
     is_fast = False
 
     def __init__(self, saver: Any, program: Program, base: str = "", names: Names | None = None) -> None:
