@@ -6,7 +6,7 @@ A call of a graph holds a `Reading` (`drumline.call`), and `Cluster.join` makes 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from drumline.views import FinalOutput, View, parse_modes
@@ -138,14 +138,21 @@ def _node_at(program: Program, path: str, name: str) -> Node | None:
     return graph.nodes.get(name) if graph is not None else None
 
 
-def output_coercion(program: Program) -> Callable[[str, Any], Any]:
-    """What v2 makes of a graph's `values`: an instance of its output schema, if that is a class with fields."""
+def output_coercion(program: Program) -> Callable[[str, Any, bool], Any]:
+    """What v2 makes of a graph's keys: an instance of its output schema, if that is a class with fields.
 
-    def coerce(path: str, value: Any) -> Any:
+    With `whole` the keys are those of a checkpoint, and the class is that of the state. A dataclass is given the keys
+    that it has; pydantic itself passes over the others.
+    """
+
+    def coerce(path: str, value: Any, whole: bool) -> Any:
         graph = program_at(program, path)
-        schema = None if graph is None else graph.output_schema
-        if isinstance(value, dict) and (is_dataclass(schema) or hasattr(schema, "model_validate")):
-            return schema(**value)  # type: ignore[operator, misc]
-        return value
+        if graph is None or not isinstance(value, dict):
+            return value
+        schema = graph.state_schema if whole else graph.output_schema
+        if is_dataclass(schema):
+            known = {field.name for field in fields(schema) if field.init}
+            return schema(**{key: value[key] for key in value if key in known})  # type: ignore[operator]
+        return schema(**value) if hasattr(schema, "model_validate") else value
 
     return coerce

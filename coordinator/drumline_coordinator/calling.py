@@ -113,8 +113,11 @@ def _call_again(machine: Machine, known: Task, event: TaskCall) -> None:
 
 
 def differ(call: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether the calls that two runs, or two attempts, have made at one place are not the same."""
-    return bool(call and other) and call != other
+    """Whether the calls that two runs, or two attempts, have made at one place are not the same.
+
+    The name alone tells where one of them has no digest.
+    """
+    return any(one != another for one, another in zip(call, other, strict=False))
 
 
 def _not_deterministic(caller: Task, event: TaskCall, was: tuple[str, ...]) -> NotDeterministic:

@@ -37,6 +37,7 @@ from drumline_protocol.checkpoints import (
 )
 from drumline_protocol.facts import PlanMade, PlannedTask, UpdateBegun
 from drumline_protocol.ids import task_id
+from drumline_protocol.names import fault_of_name
 
 #: as a node: the values are a new input, and a copy of the checkpoint is made beside it
 AS_INPUT, COPY = "__input__", "__copy__"
@@ -175,6 +176,8 @@ def _named(scope: Scope, updates: Sequence[StateUpdate]) -> list[tuple[str, Stat
         has_start = not begins_at_once(scope.program)
         if name not in scope.program.nodes and not (name == START and has_start):
             raise InvalidUpdateError(f"Node {name} does not exist")
+        if update.task_id and (fault := fault_of_name(update.task_id)):
+            raise InvalidUpdateError(f"The task_id of an update of node {name!r} {fault}")
         found.append((name, update))
     return found
 
@@ -205,13 +208,15 @@ def _say_they_ran(
     free = _ids_by_name(scope)
     rows: list[PlannedTask] = []
     for index, (name, update) in enumerate(updates):
-        waiting = free.get(name)
-        id_ = update.task_id or (waiting.popleft() if waiting else "")
-        if not id_ or any(row.id == id_ for row in rows):
-            id_ = task_id(scope.checkpoint or machine.id, scope.ns, step, path_key_of((INTERRUPT, index)))
         path = (INTERRUPT, index)
-        rows.append(PlannedTask(id_, name, path, (INTERRUPT,), None, name == START))
-        rows[-1].arg = _writes(machine, scope, rows[-1], update.values)
+        own = task_id(scope.checkpoint or machine.id, scope.ns, step, path_key_of(path))
+        waiting = free.get(name)
+        id_ = update.task_id or (waiting.popleft() if waiting else own)
+        if any(row.id == id_ for row in rows):
+            id_ = own
+        # Messages are named after `own`: a caller may give the same id to one update after the other.
+        arg = _writes(machine, scope, PlannedTask(own, name, path, (INTERRUPT,), None), update.values)
+        rows.append(PlannedTask(id_, name, path, (INTERRUPT,), arg, name == START))
     machine.emit(UpdateBegun(scope.ns, list(rest)))
     machine.emit(PlanMade(scope.ns, step, scope.stop, rows, machine.now_ms, [update.values for _, update in updates]))
     for task in list(scope.tasks.values()):

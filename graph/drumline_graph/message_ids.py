@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from drumline_graph.channels.base import MISSING
@@ -57,10 +58,18 @@ def identify(task: str, messages: Sequence[Any]) -> None:
     _name(task, messages, "")
 
 
+def namespace_of(task: str) -> uuid.UUID:
+    """What the ids of a task's messages are made from. An update's task may have any text for its id."""
+    try:
+        return uuid.UUID(task)
+    except ValueError:
+        return uuid.UUID(bytes=blake2b(task.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+
+
 def _name(task: str, messages: Sequence[Any], place: str) -> None:
     for index, message in enumerate(messages):
         if not message.id:
-            message.id = str(uuid.uuid5(uuid.UUID(task), f"{place}{index}"))
+            message.id = str(uuid.uuid5(namespace_of(task), f"{place}{index}"))
 
 
 def identify_output(task: str, output: Any) -> None:
@@ -125,7 +134,7 @@ class _Namer:
     """Names the messages of one write. `place` is where the write stands among those of its task."""
 
     def __init__(self, task: str, place: str, *, takes: bool) -> None:
-        self._task = uuid.UUID(task)
+        self._task = namespace_of(task)
         self._place = place
         self._takes = takes
         self._count = 0

@@ -7,7 +7,11 @@ from concurrent.futures import wait
 from itertools import count
 from typing import Any, TypedDict
 
+import pydantic
 import pytest
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver as TheirMemory
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from drumline.checkpoint.memory import InMemorySaver
 from drumline.errors import NotDeterministic
@@ -167,11 +171,11 @@ def test_results_survive_what_ends_the_run() -> None:
     assert ran == [1, 2, 3]
 
 
-def resumed(first: Callable[[], Any], then: Callable[[], Any]) -> Any:
+def resumed(first: Callable[[], Any], then: Callable[[], Any], saver: Any = None) -> Any:
     """The outcome of an entrypoint that calls `first` in its first run, and `then` in the one that goes on."""
     calls = iter([first, then])
 
-    @entrypoint(checkpointer=InMemorySaver())
+    @entrypoint(checkpointer=saver or InMemorySaver())
     def entry(_x: int) -> Any:
         return [add(0).result(), next(calls)(), interrupt("q")]
 
@@ -209,6 +213,35 @@ def test_arguments_that_cannot_be_encoded_are_told_apart_by_name_alone() -> None
         return function()
 
     assert resumed(lambda: call(lambda: 1).result(), lambda: call(lambda: 2).result()) == [1, 1, "A"]
+
+
+class Model(pydantic.BaseModel):
+    a: int
+    b: int | None = None
+
+
+@pytest.mark.parametrize("given", [HumanMessage("a"), (1, (2,)), Model(a=1)], ids=["message", "tuple", "model"])
+def test_a_saver_of_langgraph_may_give_arguments_back_in_another_form(given: Any) -> None:
+    """Its serializer gives lists for tuples, and of a model it does not keep which fields were set."""
+    calls: list[Any] = []
+
+    @task
+    def take(value: Model | HumanMessage | tuple[Any, ...]) -> int:
+        calls.append(value)
+        return len(calls)
+
+    @entrypoint(checkpointer=TheirMemory(serde=JsonPlusSerializer(allowed_msgpack_modules=True)))
+    def entry(value: Any) -> Any:
+        return [take(value).result(), interrupt("q")]
+
+    entry.invoke(given, CONFIG)
+    assert entry.invoke(Command(resume="A"), CONFIG) == [1, "A"]
+    assert calls == [given]
+
+
+def test_another_task_at_resume_is_told_with_a_saver_of_langgraph() -> None:
+    with pytest.raises(NotDeterministic, match=r"'add'.*'other'"):
+        resumed(lambda: add(1).result(), lambda: other(1).result(), TheirMemory())
 
 
 # -- what is refused -------------------------------------------------------------------------------

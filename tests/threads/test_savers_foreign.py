@@ -1,7 +1,5 @@
 """LangGraph and drumline on one thread: in LangGraph's savers, in drumline's, one going on where the other stopped."""
 
-from __future__ import annotations
-
 import asyncio
 import operator
 from collections.abc import Callable
@@ -11,6 +9,7 @@ import pytest
 from langgraph.channels import DeltaChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver as TheirBase
 from langgraph.checkpoint.memory import InMemorySaver as TheirMemory
+from tests.differential.engines import ADAPTED, LANGGRAPH
 from typing_extensions import TypedDict
 
 from drumline.channels import DeltaChannel as OurDeltaChannel
@@ -148,6 +147,67 @@ def test_sync_savers_of_langgraph_in_async_runs() -> None:
             await _talk(saver)
 
     asyncio.run(main())
+
+
+class Pathless(TheirMemory):
+    """As savers were before there was a path."""
+
+    def put_writes(self, config: Any, writes: Any, task_id: str) -> None:  # type: ignore[override]
+        super().put_writes(config, writes, task_id)
+
+    async def aput_writes(self, config: Any, writes: Any, task_id: str) -> None:  # type: ignore[override]
+        super().put_writes(config, writes, task_id)
+
+
+class PathlessAsync(TheirMemory):
+    """Only what is called on an event loop is of its own."""
+
+    async def aput_writes(self, config: Any, writes: Any, task_id: str) -> None:  # type: ignore[override]
+        await super().aput_writes(config, writes, task_id)
+
+
+def test_savers_whose_methods_take_no_path() -> None:
+    assert run(OURS, "nested", Pathless()) == run(THEIRS, "nested", Pathless())
+    asyncio.run(_talk(Pathless()))
+    asyncio.run(_talk(PathlessAsync()))
+
+
+def test_they_keep_the_tasks_that_a_langgraph_node_calls() -> None:
+    """Both write by themselves: what keeps the calls of a node, and LangGraph's loop for a graph that a node calls."""
+    theirs = LANGGRAPH
+
+    @theirs.task  # type: ignore[untyped-decorator]
+    def shout(word: str) -> str:
+        shouted.append(word)
+        return word.upper()
+
+    class State(TypedDict, total=False):
+        log: Annotated[list[str], operator.add]
+
+    def ask(_state: State) -> Any:
+        return {"log": [theirs.interrupt("Really?")]}
+
+    within = theirs.StateGraph(State).add_node(ask).add_edge(theirs.START, "ask").compile()
+
+    def calls(_state: State) -> Any:
+        return {"log": [shout("a").result(), *within.invoke({"log": []})["log"]]}
+
+    async def acalls(_state: State) -> Any:
+        return {"log": [await shout("a"), *(await within.ainvoke({"log": []}))["log"]]}
+
+    async def atalk(graph: Any) -> Any:
+        await graph.ainvoke({}, CONFIG)
+        return await graph.ainvoke(theirs.Command(resume="yes"), CONFIG)
+
+    def talk(graph: Any) -> Any:
+        graph.invoke({}, CONFIG)
+        return graph.invoke(theirs.Command(resume="yes"), CONFIG)
+
+    for node, said in ((calls, talk), (acalls, lambda graph: asyncio.run(atalk(graph)))):
+        shouted: list[str] = []
+        builder = theirs.StateGraph(State).add_node("n", node).add_edge(theirs.START, "n")
+        assert said(ADAPTED.runnable(builder.compile(checkpointer=Pathless()))) == {"log": ["A", "yes"]}
+        assert shouted == ["a"]
 
 
 async def _talk(saver: Any) -> None:

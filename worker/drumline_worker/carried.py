@@ -34,6 +34,7 @@ class CarriedThread:
     It has what came with the task, and what was added since. Safe for threads.
     """
 
+    is_exact = True
     #: writing waits for nothing
     is_fast = True
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drumline_graph.message_ids import base_message
+from drumline_graph.message_ids import base_message, namespace_of
 from drumline_graph.message_types import Message, MessageChunk
 from drumline_protocol.message_kinds import CHUNK, WHOLE
 from drumline_worker.context import TaskContext, current_task
@@ -161,7 +161,7 @@ def _is_langchain(message: Any) -> bool:
 
 
 def _next_id(context: TaskContext) -> str:
-    return str(uuid.uuid5(uuid.UUID(context.job.task), f"emitted {next(context.emitted)}"))
+    return str(uuid.uuid5(namespace_of(context.job.task), f"emitted {next(context.emitted)}"))
 
 
 def _call(context: TaskContext, tags: Sequence[str], metadata: Mapping[str, Any] | None) -> ModelCall | None:

@@ -144,6 +144,11 @@ async def _run_on_loop(job: Job, threads: Executor | None) -> Answer:
         steps.close()
 
 
+def _namer(job: Job) -> str:
+    """What messages without ids are named after: the task. Of an update's task a caller may give the same id again."""
+    return f"{job.shared.run_id} {job.step} {job.path[1]}" if job.path[0] == INTERRUPT else job.task
+
+
 def _steps(job: Job) -> Steps:
     """The life of a node: yields (what to call, with what), is sent the result, returns the writes.
 
@@ -152,7 +157,7 @@ def _steps(job: Job) -> Steps:
     node = job.node
     if node.makes_writes:
         found: Writes = yield node, job.input
-        return with_delta_ids(job.program, job.task, found)
+        return with_delta_ids(job.program, _namer(job), found)
     result: Any = None
     messages: list[Any] = []
     if job.phase == "run":

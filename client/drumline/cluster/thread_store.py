@@ -29,6 +29,7 @@ class ClusterThreads:
     for threads; the async methods work in another thread.
     """
 
+    is_exact = True
     #: each write waits for a coordinator
     is_fast = False
 

@@ -28,6 +28,7 @@ from drumline.langgraph.asking import answers_to_call, new_scratchpad
 from drumline.langgraph.cached_calls import CallCache
 from drumline.langgraph.kept_calls import KeptCalls, result_of_call
 from drumline_graph.channels.base import MISSING
+from drumline_graph.message_ids import namespace_of
 from drumline_graph.superstep import path_key_of
 from drumline_protocol.facts import STREAMED
 from drumline_protocol.metadata import shown_metadata
@@ -178,7 +179,7 @@ class Calls:
         job, runnable, number = self._job, get_runnable_for_task(func), next(self._numbers)
         name = str(getattr(runnable, "name", None) or getattr(func, "__name__", "task"))
         # From the caller's task and the number of the call: the same in every attempt.
-        id_ = str(uuid.uuid5(uuid.UUID(self._config["configurable"][keys.CONFIG_KEY_TASK_ID]), f"{name}:{number}"))
+        id_ = str(uuid.uuid5(namespace_of(self._config["configurable"][keys.CONFIG_KEY_TASK_ID]), f"{name}:{number}"))
         ns = f"{self._ns}{keys.NS_SEP}{name}{keys.NS_END}{id_}"
         path = (keys.PUSH, self._path, number, True)
         writes: deque[tuple[str, Any]] = deque()

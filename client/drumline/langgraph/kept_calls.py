@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from langgraph._internal import _constants as keys
 
+from drumline.langgraph.saver_calls import acall, method_of
 from drumline.langgraph.their_dicts import config_at
 from drumline.langgraph.thread_saver import saver_of
 from drumline_graph.channels.base import MISSING
@@ -38,7 +38,7 @@ class KeptCalls:
     async def aload(self) -> None:
         """Read what there is, for code on an event loop, where `of` must not wait."""
         if self._found is None:
-            self._take(await _acall(self._saver, "get_tuple", self._place))
+            self._take(await acall(self._saver, "get_tuple", self._place))
 
     def _take(self, found: Any) -> None:
         self._found = {} if found is None else outcomes(found.pending_writes or ())
@@ -46,12 +46,12 @@ class KeptCalls:
     def keep(self, id_: str, writes: Sequence[tuple[str, Any]], path: str) -> None:
         """Keep the result of a call, or the answers that it has had."""
         if self._saver is not None and (kept := _kept(writes)):
-            self._saver.put_writes(self._place, kept, id_, path)
+            method_of(self._saver, "put_writes")(self._place, kept, id_, path)
 
     async def akeep(self, id_: str, writes: Sequence[tuple[str, Any]], path: str) -> None:
         """The twin of `keep`."""
         if self._saver is not None and (kept := _kept(writes)):
-            await _acall(self._saver, "put_writes", self._place, kept, id_, path)
+            await acall(self._saver, "put_writes", self._place, kept, id_, path)
 
 
 def result_of_call(outcome: Outcome) -> Any:
@@ -63,10 +63,3 @@ def _kept(writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """The result of an ended call, else the newest answers."""
     results = [write for write in writes if write[0] == keys.RETURN]
     return results or [write for write in writes if write[0] == RESUME][-1:]
-
-
-async def _acall(saver: Any, name: str, *args: Any) -> Any:
-    try:
-        return await getattr(saver, f"a{name}")(*args)
-    except NotImplementedError:
-        return await asyncio.to_thread(getattr(saver, name), *args)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
-from inspect import signature
 from typing import Any
 
+from drumline.langgraph.saver_calls import acall, method_of
 from drumline.langgraph.their_dicts import (
     Place,
     asked_below,
@@ -39,6 +39,7 @@ class FollowedThreads:
     LangGraph does: in the background (`durability="async"`) a saver reads them while the run goes on.
     """
 
+    is_exact = False
     is_fast = False
 
     def __init__(self, saver: Any, program: Program, base: str = "", names: Names | None = None) -> None:
@@ -51,7 +52,6 @@ class FollowedThreads:
         self._named: set[tuple[str, str]] = set()
         #: what was read in this run, whose questions may be those of graphs that are read later
         self._read: list[Saved] = []
-        self._takes_path = "task_path" in signature(saver.put_writes).parameters
 
     @property
     def saver(self) -> Any:
@@ -170,7 +170,7 @@ class FollowedThreads:
         limit: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[Saved]:
-        newest = await self._acall("get_tuple", (config_at(thread, self._names.their_ns(ns)),), {})
+        newest = await acall(self._saver, "get_tuple", config_at(thread, self._names.their_ns(ns)))
         limits = _limits(thread, ns, before, limit, metadata)
         for found in await self._alisted(self._listing(thread, ns), limits):
             yield await self._arun(self._shown(found, ns, newest))
@@ -202,8 +202,7 @@ class FollowedThreads:
                 put = put_of(self._at(each.ns), thread, each, place, self._names, self._saver.get_next_version)
                 calls.append(("put", put, {}))
             else:
-                config, writes, task, path = writes_of(thread, each, place, self._names)  # type: ignore[arg-type]
-                calls.append(("put_writes", (config, writes, task, *((path,) if self._takes_path else ())), {}))
+                calls.append(("put_writes", writes_of(thread, each, place, self._names), {}))  # type: ignore[arg-type]
         return calls
 
     def skip(self, thread: str, saves: Sequence[Save]) -> None:
@@ -212,12 +211,12 @@ class FollowedThreads:
     def write(self, prepared: Sequence[Any]) -> None:
         """Make these calls."""
         for name, given, named in prepared:
-            getattr(self._saver, name)(*given, **named)
+            method_of(self._saver, name)(*given, **named)
 
     async def awrite(self, prepared: Sequence[Any]) -> None:
         """The twin of `write`."""
         for name, given, named in prepared:
-            await self._acall(name, given, named)
+            await acall(self._saver, name, *given, **named)
 
     def save(self, thread: str, saves: Sequence[Save]) -> None:
         self.write(self.prepare(thread, saves))
@@ -231,23 +230,17 @@ class FollowedThreads:
         try:
             name, given, named = next(reading)
             while True:
-                name, given, named = reading.send(getattr(self._saver, name)(*given, **named))
+                name, given, named = reading.send(method_of(self._saver, name)(*given, **named))
         except StopIteration as stop:
             return stop.value
 
     async def _arun(self, reading: Generator[Asked, Any, Any]) -> Any:
         try:
-            asked = next(reading)
+            name, given, named = next(reading)
             while True:
-                asked = reading.send(await self._acall(*asked))
+                name, given, named = reading.send(await acall(self._saver, name, *given, **named))
         except StopIteration as stop:
             return stop.value
-
-    async def _acall(self, name: str, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        try:
-            return await getattr(self._saver, f"a{name}")(*given, **named)
-        except NotImplementedError:
-            return await asyncio.to_thread(getattr(self._saver, name), *given, **named)
 
 
 def _limits(thread: str, ns: str, before: str, limit: int | None, metadata: Mapping[str, Any] | None) -> dict[str, Any]:

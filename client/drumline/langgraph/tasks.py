@@ -31,7 +31,7 @@ from drumline.langgraph.reading import reader, state_reader
 from drumline.langgraph.values import our_interrupt, our_parent_command, our_value, our_writes, their_value
 from drumline_graph.constants import BRANCH_PREFIX, RETURN, START, TASKS
 from drumline_graph.errors import RouteError
-from drumline_graph.message_ids import messages_in_fields
+from drumline_graph.message_ids import messages_in_fields, namespace_of
 from drumline_graph.program import Program
 from drumline_graph.writes import known_nodes
 from drumline_protocol.facts import CUSTOM, STREAMED
@@ -300,7 +300,7 @@ def _forward(job: Job) -> Callable[[tuple[tuple[str, ...], str, Any]], None]:
         for part in _results_in(mode, payload):
             for message in messages_in_fields(part):
                 if not message.id:
-                    message.id = str(uuid.uuid5(uuid.UUID(job.task), f"told {next(numbers)}"))
+                    message.id = str(uuid.uuid5(namespace_of(job.task), f"told {next(numbers)}"))
         if mode == "checkpoints" or (mode == "debug" and payload["type"] == "checkpoint"):
             payload = _without_own_keys(payload)
         emit(STREAMED, (tuple(ns), mode, our_payload(payload)), None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 
+from drumline.langgraph.saver_calls import acall, method_of
 from drumline.langgraph.their_ids import Names
 from drumline_worker.job import JobThread
 
@@ -54,7 +55,7 @@ class RenamingSaver(BaseCheckpointSaver[Any]):
         return self._back(self._saver.get_tuple(self._at(config)))
 
     async def aget_tuple(self, config: Any) -> Any:
-        return self._back(await self._saver.aget_tuple(self._at(config)))
+        return self._back(await acall(self._saver, "get_tuple", self._at(config)))
 
     def list(self, config: Any, **limits: Any) -> Iterator[Any]:
         before = limits.pop("before", None)
@@ -70,7 +71,7 @@ class RenamingSaver(BaseCheckpointSaver[Any]):
         return _with_ns(put, self._names.our_ns)
 
     async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
-        put = await self._saver.aput(self._at(config), checkpoint, self._renamed(metadata), new_versions)
+        put = await acall(self._saver, "put", self._at(config), checkpoint, self._renamed(metadata), new_versions)
         return _with_ns(put, self._names.our_ns)
 
     def _renamed(self, metadata: Any) -> Any:
@@ -78,12 +79,12 @@ class RenamingSaver(BaseCheckpointSaver[Any]):
         return {**metadata, "parents": parents}
 
     def put_writes(self, config: Any, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = "") -> None:
-        self._saver.put_writes(self._at(config), writes, task_id, task_path)
+        method_of(self._saver, "put_writes")(self._at(config), writes, task_id, task_path)
 
     async def aput_writes(
         self, config: Any, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        await self._saver.aput_writes(self._at(config), writes, task_id, task_path)
+        await acall(self._saver, "put_writes", self._at(config), writes, task_id, task_path)
 
 
 def _with_ns(config: Any, rename: Any) -> Any:

@@ -70,6 +70,8 @@ class KeptThreads:
     def _at(self, ns: str) -> Program | None:
         return program_at(self._program, self._base, ns)
 
+    is_exact = True
+
     @property
     def is_fast(self) -> bool:
         """Whether nothing is won by writing in the background."""

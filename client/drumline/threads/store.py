@@ -21,6 +21,12 @@ class Threads(Protocol):
         """Whether writing takes so little that nothing is won by doing it in the background."""
         ...
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether values come back as they were. LangGraph's serializers give lists for tuples, and models on which
+        each field counts as set."""
+        ...
+
     def get(self, thread: str, ns: str, checkpoint: str = "") -> Saved | None:
         """A checkpoint with its pending writes; without an id the newest one. None if there is none."""
         ...

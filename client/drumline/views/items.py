@@ -8,7 +8,8 @@ from typing import Any
 from drumline.views.graphs import GraphView
 from drumline.views.payloads import debug_payload
 from drumline.views.shapes import print_item, shape_of
-from drumline_graph.constants import INTERRUPT
+from drumline_graph.constants import INTERRUPT, START
+from drumline_protocol.facts import Checkpointed
 
 Namespace = tuple[str, ...]
 
@@ -24,7 +25,7 @@ class Items:
         subgraphs: bool,
         version: str,
         printed: Sequence[str],
-        coerce: Callable[[str, Any], Any] | None,
+        coerce: Callable[[str, Any, bool], Any] | None,
         shown_as: Callable[[Any], Any] | None,
     ) -> None:
         self._yielded = frozenset(modes)
@@ -48,9 +49,22 @@ class Items:
         if self._version != "v2":
             if interrupts:
                 values = {**values, INTERRUPT: interrupts}
-        elif self._coerce is not None and graph is not None and not graph.called:
-            values = self._coerce(graph.path, values)
+        elif graph is not None:
+            values = self._of_class(graph, values)
         self.emit(ns, "values", values, attempt, interrupts)
+
+    def emit_checkpoint(self, graph: GraphView, fact: Checkpointed, payload: dict[str, Any]) -> None:
+        """An item of modes `checkpoints` and `debug`. In v2 the state before the input stays a dict: keys may miss."""
+        if START not in payload["next"]:
+            payload["values"] = self._of_class(graph, payload["values"], whole=True)
+        self.emit(fact.ns, "checkpoints", payload)
+        self.emit(fact.ns, "debug", debug_payload(fact.step, fact.at_ms, "checkpoint", payload))
+
+    def _of_class(self, graph: GraphView, values: Any, *, whole: bool = False) -> Any:
+        """Values as an instance of their schema, where v2 shows them so."""
+        if self._coerce is None or graph.called:
+            return values
+        return self._coerce(graph.path, values, whole)
 
     def task_event(self, ns: Namespace, step: int, at_ms: float, kind: str, payload: Any) -> None:
         """An item of modes `tasks` and `debug`."""

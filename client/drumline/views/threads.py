@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from drumline.views.graphs import GraphView
-from drumline.views.payloads import debug_payload
 from drumline_graph.constants import INTERRUPT
 from drumline_graph.writes import result_of
 from drumline_protocol.checkpoints import Outcome, joined_ns, outcomes
@@ -35,6 +34,7 @@ class Shows(Protocol):
     def enter(self, fact: GraphEntered) -> None: ...
     def emit_values(self, ns: tuple[str, ...], values: Any) -> None: ...
     def emit(self, ns: tuple[str, ...], mode: str, payload: Any) -> None: ...
+    def emit_checkpoint(self, graph: GraphView, fact: Checkpointed, payload: dict[str, Any]) -> None: ...
 
 
 class ThreadFacts:
@@ -92,8 +92,7 @@ class ThreadFacts:
         if not graph.shown:
             return
         payload = checkpoint_payload(view.thread, graph, fact, tasks)
-        view.emit(fact.ns, "checkpoints", payload)
-        view.emit(fact.ns, "debug", debug_payload(fact.step, fact.at_ms, "checkpoint", payload))
+        view.emit_checkpoint(graph, fact, payload)
 
 
 def checkpoint_payload(

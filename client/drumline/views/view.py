@@ -55,10 +55,10 @@ class View(TaskEvents):
     `modes` and `printed` are stream modes; `output_keys` narrows the root graph's keys (`outputs`: to those of its
     output schema); `root_ns` is the namespace of the graph that counts as root. `surfacing` shows custom events of
     subgraphs even without `subgraphs`: so it is for a graph that is called within a run that has `subgraphs=True`.
-    `coerce(path, value)` turns `values` into the class of a graph's output schema (v2 only); `mappers(path, node)`
-    says how a node's input is built; `decode_item` opens an event that is still encoded; `errors` are classes that a
-    failure may be rebuilt as. `shown_as` turns the payloads of all modes but `custom` and `messages` into what the
-    caller sees.
+    `coerce(path, value, whole)` turns `values` into the class of a graph's output schema, and the `whole` state of a
+    checkpoint into that of its state (v2 only); `mappers(path, node)` says how a node's input is built; `decode_item`
+    opens an event that is still encoded; `errors` are classes that a failure may be rebuilt as. `shown_as` turns the
+    payloads of all modes but `custom` and `messages` into what the caller sees.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class View(TaskEvents):
         printed: Sequence[str] = (),
         root_ns: Namespace = (),
         surfacing: bool = False,
-        coerce: Callable[[str, Any], Any] | None = None,
+        coerce: Callable[[str, Any, bool], Any] | None = None,
         decode_item: Callable[[bytes], tuple[int, Any, Any]] | None = None,
         mappers: Mappers | None = None,
         errors: Errors = (),
