@@ -243,7 +243,7 @@ class Follower:
     def _on_interrupted(self, fact: TaskInterrupted) -> None:
         asked = tuple(unbox(fact.interrupts))
         if fact.ns == self._root_ns:
-            self.interrupts += asked
+            self.interrupts += tuple(each for each in asked if each not in self.interrupts)  # a caller's are its calls'
         else:
             self._asked[fact.ns] = self._asked.get(fact.ns, ()) + asked
         self._end_both(fact.task, GraphInterrupt(asked))
