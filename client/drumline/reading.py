@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from drumline.views import FinalOutput, View, parse_modes
+from drumline.views.called import given_to
 from drumline.views.shapes import FACTS
 from drumline.views.telling import TellingView
+from drumline_graph.called_tasks import find_task
 from drumline_graph.program import Node, Program
+from drumline_protocol.facts import TaskCalled
+
+if TYPE_CHECKING:
+    from drumline_graph.functional import TaskCode
 
 VERSIONS = ("v1", "v2")
 
@@ -131,6 +137,16 @@ def trace_policies_of(program: Program) -> Callable[[str, str], Any]:
         return node.trace_policy if node is not None else None
 
     return policy
+
+
+def call_names_of(program: Program) -> Callable[[TaskCalled], dict[str, Any] | None]:
+    """What tracers are shown of the arguments of a call; None for a `@task` that this process does not know."""
+
+    def named(call: TaskCalled) -> dict[str, Any] | None:
+        node = find_task(program, call.code) if call.code else None
+        return None if node is None else cast("TaskCode", node.action).named(*given_to(call))
+
+    return named
 
 
 def _node_at(program: Program, path: str, name: str) -> Node | None:

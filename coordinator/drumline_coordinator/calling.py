@@ -77,6 +77,7 @@ def on_call(machine: Machine, event: TaskCall) -> None:
             machine.now_ms,
             event.call,
             event.code,
+            event.params,
             event.node,
         )
     )

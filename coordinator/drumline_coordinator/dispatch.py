@@ -68,6 +68,7 @@ class Dispatcher:
             if isinstance(task.error, BaseException)
             else task.error,
             sent_in=sent_in,
+            called_in=1 if task.caller is None else task.caller.attempt,
         )
         return wire.encode(self.codec, message)
 

@@ -9,7 +9,7 @@ from drumline_coordinator.checkpointing import call_of, keep_result, keep_writes
 from drumline_coordinator.effects import STEP
 from drumline_coordinator.machine import Machine
 from drumline_coordinator.state import RunStatus
-from drumline_coordinator.tasks import DELAYED, Task
+from drumline_coordinator.tasks import DELAYED, INTERRUPTED, Task
 from drumline_graph.cancelled import not_cancelled
 from drumline_graph.constants import INTERRUPT
 from drumline_protocol.codec import unbox
@@ -71,4 +71,15 @@ def end_run(machine: Machine, status: RunStatus, error: Any = None, control: Bas
         error = not_cancelled(error, machine.program.name, "a reducer or schema of graph")
     withdraw(machine, state.tasks.values())
     machine.fx.finished = True
-    machine.emit(RunFinished(status.value, error, machine.now_ms, control=control))
+    asks = _asked(machine) if status is RunStatus.PAUSED else []
+    machine.emit(RunFinished(status.value, error, machine.now_ms, interrupts=asks, control=control))
+
+
+def _asked(machine: Machine) -> list[Any]:
+    """What a run on no thread asks: the node that waits for it asks the same."""
+    thread, root = machine.thread, machine.state.root
+    if root is None or (thread is not None and not thread.within):
+        return []
+    # what a called `@task` asks, its caller asks
+    asking = (task for task in root.tasks.values() if task.status is INTERRUPTED and task.caller is None)
+    return [question for task in asking for question in unbox(task.interrupts)]

@@ -102,9 +102,6 @@ def leave(machine: Machine, end: RunFinished, read: ReadValues) -> None:
     except EncodeError:
         if asks:
             raise
-    if asks:
-        asking = (task for task in root.tasks.values() if task.status is INTERRUPTED)
-        end.interrupts = [question for task in asking for question in unbox(task.interrupts)]
 
 
 def _fitting(rows: list[bytes]) -> list[bytes]:

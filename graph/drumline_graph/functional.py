@@ -11,8 +11,10 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
+from drumline_graph.call_arguments import named_by_signature, params_of, signature_of
 from drumline_graph.callables import injected_parameters, is_async_callable
 from drumline_graph.channels import EphemeralValue, LastValue
 from drumline_graph.compile import checked_cache, checked_store
@@ -87,12 +89,15 @@ class TaskCode(_Code):
 
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call by the names of their parameters, as tracers show them."""
-        try:
-            bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
-        except (TypeError, ValueError):  # the call itself will say what is wrong
-            return {"args": list(args), **kwargs}
-        bound.apply_defaults()
-        return dict(bound.arguments)
+        return named_by_signature(self._signature, args, kwargs)
+
+    def params_of(self, args: Sequence[Any]) -> tuple[str, ...]:
+        """Which parameters these arguments by position fill, for a process that has not the function."""
+        return params_of(self._signature, args)
+
+    @cached_property
+    def _signature(self) -> inspect.Signature | None:
+        return signature_of(self.function)
 
 
 _INJECTED: dict[str, Callable[[Any], Any]] = {

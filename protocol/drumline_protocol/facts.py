@@ -228,9 +228,9 @@ class RunFinished:
     status: str
     error: Any
     at_ms: float
-    #: of a run that the code of a task waits for: the rows from which it goes on when that task runs again, and what it
-    #: asks
+    #: of a run that the code of a task waits for: the rows from which it goes on when that task runs again
     rows: list[bytes] = field(default_factory=list)
+    #: of a run on no thread: what it asks
     interrupts: Any = field(default_factory=list)
     #: embedded only: that question or command, as the exception that the node's code is to see
     control: BaseException | None = None

@@ -352,6 +352,8 @@ class TaskMessage:
     calls_from: int = 0
     #: the span in which it was sent, as a `traceparent`; "": none
     sent_in: str = ""
+    #: of a called `@task`: the attempt of its caller
+    called_in: int = 1
 
 
 @dataclass(slots=True)

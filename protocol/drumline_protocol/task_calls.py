@@ -29,6 +29,8 @@ class TaskCall:
     events: int = -1
     #: the caller has cancelled the call: what its task ends with
     error: Any = None
+    #: on a cluster: as in `TaskCalled`
+    params: tuple[str, ...] = ()
     #: in one process: the node that it runs as
     node: Any = None
 

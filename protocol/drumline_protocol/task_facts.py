@@ -120,6 +120,8 @@ class TaskCalled:
     call: tuple[str, ...] = ()
     #: on a cluster: where workers find the `@task`
     code: str = ""
+    #: on a cluster: the parameters of the arguments by position (`TaskCode.params_of`)
+    params: tuple[str, ...] = ()
     #: in one process: the node that it runs as
     node: Any = None
 

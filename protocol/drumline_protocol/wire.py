@@ -134,6 +134,7 @@ _OUTS: dict[Any, Convert | None] = {
     (c.TaskWrites, "held"): held_out,
     (f.InputTaken, "dropped"): dropped_out,
     "call": list,
+    "params": list,
     "callers": list,
     (f.GraphKept, "left"): pending_out,
     "stops_before": list,

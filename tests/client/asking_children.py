@@ -5,8 +5,11 @@ own. What nodes do stands in `LEDGER`, so that what ran again shows.
 """
 
 import asyncio
+import contextvars
 import operator
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
@@ -78,9 +81,48 @@ def children(e: Any) -> dict[str, Any]:
     def called(_state: State, config: RunnableConfig) -> Any:
         return {"log": inner.invoke({"who": "i"}, config)["log"]}
 
+    @e.task
+    def in_a_task(state: State) -> Any:
+        return did(state, f"was told {e.interrupt('a task?')}")["log"]
+
+    @e.entrypoint()
+    def entry(state: State) -> Any:
+        return {"log": in_a_task(state).result()}
+
     found = {"asks": line(e, first, asks, last), "twice": line(e, asks_twice), "called": line(e, called, last)}
     found |= {"fans": fans, "sends": sends, "within": within}
-    return {name: builder.compile() for name, builder in found.items()}
+    return {name: builder.compile() for name, builder in found.items()} | {"entry": entry}
+
+
+def in_threads(call: Callable[[str], Any]) -> Any:
+    """A node that calls from two threads."""
+
+    def node(state: State, config: RunnableConfig) -> Any:
+        """Calls from two threads: whose comes first is told by the thread that runs the node."""
+        names = "xy" if state["log"][0] == "in order" else "yx" if LEDGER.count("p in_threads") % 2 else "xy"
+        did(state, "in_threads")
+        begun = {who: threading.Event() for who in names}
+
+        def one(who: str, before: Any) -> Any:
+            if before is not None:
+                before.wait()
+            stream = call("asks").stream({"who": who}, config, stream_mode="values")
+            items = []
+            for item in stream:
+                begun[who].set()
+                items.append(item)
+            return items[-1]["log"]
+
+        context = contextvars.copy_context
+        with ThreadPoolExecutor() as threads:
+            first = threads.submit(context().run, one, names[0], None)
+            second = threads.submit(context().run, one, names[1], begun[names[0]])
+            wait([first, second])
+        found = dict(zip(names, (first, second), strict=True))
+        return {"log": [each for who in "xy" for each in found[who].result()]}
+
+    node.__name__ = "in_threads"
+    return node
 
 
 def parents(e: Any, call: Callable[[str], Any]) -> dict[str, Any]:
@@ -101,6 +143,14 @@ def parents(e: Any, call: Callable[[str], Any]) -> dict[str, Any]:
 
     def loops(_state: State, config: RunnableConfig) -> Any:
         return {"log": [each for who in "xyz" for each in call("asks").invoke({"who": who}, config)["log"]]}
+
+    def starts(_state: State, config: RunnableConfig) -> Any:
+        graph = call("asks")
+        if hasattr(graph, "start"):
+            log = graph.cluster.result(graph.start({"who": "c"}, config))["log"]
+        else:
+            log = graph.invoke({"who": "c"}, config)["log"]
+        return {"log": log}
 
     async def gathers(_state: State, config: RunnableConfig) -> Any:
         found = await asyncio.gather(*(call("asks").ainvoke({"who": who}, config) for who in "xy"))
@@ -125,5 +175,5 @@ def parents(e: Any, call: Callable[[str], Any]) -> dict[str, Any]:
     def in_a_tool(state: State, config: RunnableConfig) -> Any:
         return {"log": of_a_model.invoke({"kind": state["log"][0]}, config)}
 
-    nodes = (calls, acalls, streams, loops, gathers, asks_too, in_a_tool, deep)
+    nodes = (calls, acalls, streams, starts, in_threads(call), loops, gathers, asks_too, in_a_tool, deep)
     return {node.__name__: line(e, node, after) for node in nodes}

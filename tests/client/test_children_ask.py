@@ -16,6 +16,7 @@ from tests.inside import Inside
 from drumline import Cluster
 from drumline.graph import START, StateGraph
 from drumline.types import Command, RetryPolicy
+from drumline_graph.called_tasks import calls_pool
 
 #: an answer to each question that waits, by its id
 ALL = "all"
@@ -30,6 +31,8 @@ CASES: list[tuple[str, str, list[Any]]] = [
     ("calls", "within", ["A"]),
     ("calls", "called", ["A"]),
     ("streams", "asks", ["A"]),
+    ("calls", "entry", ["A"]),
+    ("starts", "asks", ["A"]),
     ("loops", "", ["A", "B", "C"]),
     ("asks_too", "", ["A", "B", "C"]),
     ("in_a_tool", "asks", ["A"]),
@@ -91,14 +94,19 @@ def told(graph: Any, command: Any, kind: str, answers: list[Any], *, is_async: b
             given = {each.id: f"to {each.value}" for each in questions} if answer == ALL else answer
             input = command(resume=given)
         found.append(asyncio.run(graph.ainvoke(input, thread)) if is_async else graph.invoke(input, thread))
-    return [{**each, "__interrupt__": sorted(repr(q.value) for q in each.get("__interrupt__", ()))} for each in found]
+    return [{**each, "__interrupt__": sorted(values_of(each))} for each in found]
+
+
+def values_of(found: dict[str, Any]) -> list[str]:
+    """What waits for an answer. LangGraph tells what a task of a called entrypoint asks twice, under one id."""
+    return list({each.id: repr(each.value) for each in found.get("__interrupt__", ())}.values())
 
 
 @pytest.fixture(scope="module", autouse=True)
 def made(server: Any) -> Iterator[Inside]:
     with Inside(server.url, GRAPHS) as inside:
         inside.coordinator()
-        inside.worker()
+        inside.worker(pools=("default", calls_pool("default")))
         clients.append(inside.client())
         yield inside
         clients.clear()
@@ -137,6 +145,31 @@ def test_of_calls_at_once_each_goes_on_from_its_own_question() -> None:
         *("first", "was told what of y?", "last"),
         "after",
     ]
+
+
+def test_calls_from_threads_go_on_each_from_its_own_question() -> None:
+    """Though the second time the other thread comes first: each is known by what it asks."""
+    thread = on("threads")
+    found = child("in_threads").invoke({"who": "p", "log": ["the other way round"]}, thread)
+    while questions := found.get("__interrupt__"):
+        answers = {each.id: each.value for each in questions}
+        found = child("in_threads").invoke(Command(resume=answers), thread)
+    told_of = [each for each in found["log"] if each.startswith("was told")]
+    assert told_of == ["was told what of x?", "was told what of y?"]
+    assert [LEDGER.count(f"{who} was told what of {who}?") for who in "xy"] == [1, 1]
+
+
+def test_without_a_thread_the_node_asks() -> None:
+    """As LangGraph's does: the run ends with the question."""
+
+    def questions(graph: Any) -> list[Any]:
+        found = graph.invoke({"who": "p", "log": ["asks"]})
+        return [found["log"], [each.value for each in found["__interrupt__"]]]
+
+    graphs = children(LANGGRAPH)
+    theirs = questions(parents(LANGGRAPH, graphs.__getitem__)["calls"].compile())
+    assert questions(child("calls")) == theirs == [["asks"], ["what of c?"]]
+    assert questions(child("starts")) == theirs
 
 
 def test_others_answer_when_all_were_restarted(server: Any) -> None:

@@ -65,6 +65,7 @@ class Recorder(BaseCallbackHandler):
                 "metadata": dict(rest.get("metadata") or {}),
                 "input": rest.get("input"),
                 "end": None,
+                "begun_in_open": parent not in self.runs or self.runs[parent]["end"] is None,
             }
             self.order.append(("start", name))
 

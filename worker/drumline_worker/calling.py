@@ -184,6 +184,7 @@ class WorkerCalls:
             code,
             execution.token,
             self._outbox.emitted(execution),
+            params=node.action.params_of(args),
         )
 
         def end() -> bytes:

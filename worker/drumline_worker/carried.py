@@ -84,6 +84,11 @@ class CarriedThread:
             newest = max(found, default="") if found else ""
         return None if not rows else self._open(rows, newest)
 
+    def namespaces(self) -> list[str]:
+        """The namespaces of all that is here."""
+        with self._lock:
+            return list(self._read())
+
     def history(
         self,
         thread: str,  # noqa: ARG002

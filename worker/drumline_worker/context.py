@@ -50,8 +50,8 @@ class TaskContext:
         "emitted",
         "job",
         "model_calls",
+        "places",
         "questions",
-        "runs_begun",
         "trace",
         "writer",
     )
@@ -63,8 +63,8 @@ class TaskContext:
         job.calls = self.calls = count(job.called)
         #: numbers the runs that this task's code starts on a cluster, by what they ask for; None before the first
         self.cluster_calls: dict[str, count[int]] | None = None
-        #: numbers those of them that go on when the task runs again; None before the first
-        self.runs_begun: count[int] | None = None
+        #: where these go on when the task runs again (`drumline.cluster.places.Places`); None before the first
+        self.places: Any = None
         #: numbers the calls of models, LangChain's and others
         self.model_calls = count(1)
         #: numbers the questions that this task's code asks

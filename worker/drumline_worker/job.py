@@ -124,6 +124,8 @@ class Unusual:
     thread: JobThread | None = None
     #: how many calls of `@task`s lead to it from the task of a node
     depth: int = 0
+    #: of such a call: the attempt of its caller
+    called_in: int = 1
     #: the number of the first `@task` that it calls
     calls_from: int = 0
     #: what makes its span (`drumline_worker.task_spans.TaskSpans`); None: nobody asks for spans

@@ -161,6 +161,7 @@ class Registry:
         )
         if message.callers:
             job.ns, job.depth = (*message.ns, *message.callers), len(message.callers)
+            job.called_in = message.called_in
         if message.calls_from:
             job.calls_from = message.calls_from
         if message.below is not None:

@@ -85,7 +85,7 @@ class RunTracing:
         place = "seq:step:1" if job.depth else f"graph:step:{job.step}"  # a called `@task` is a part of its caller
         manager = self.child(kind, job.graph_ns, place, tags, context.metadata())
         if job.depth:  # a called `@task` runs below its caller, which handlers know
-            manager.parent_run_id = task_trace_id(self.root, job.ns[-1].rpartition(":")[2], 1)
+            manager.parent_run_id = task_trace_id(self.root, job.ns[-1].rpartition(":")[2], job.called_in)
         else:
             self._introduce(manager.handlers, job.ns, manager.parent_run_id)
         return TaskTracing(self, context, manager)

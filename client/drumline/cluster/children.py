@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
@@ -10,29 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from drumline.call_config import is_of_task
 from drumline.cluster.link import Link, thread_held, thread_id_in
-from drumline_graph.errors import GraphInterrupt
-from drumline_protocol.checkpoint_ids import NEXT, next_checkpoint_id
-from drumline_protocol.checkpoints import LOOP, Checkpoint, joined_ns
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import EncodeError, UnknownRun
-from drumline_protocol.facts import RunFinished
-from drumline_protocol.graph_paths import RUN_AT
 from drumline_protocol.ids import derive_run_id, home_of
-from drumline_protocol.messages import RunRequest, TaskThread
+from drumline_protocol.messages import RunRequest
 from drumline_protocol.request_digest import digest_of
 from drumline_protocol.running import current
-from drumline_protocol.wire import decode_interrupts
 
 if TYPE_CHECKING:
+    from drumline.cluster.places import Place
     from drumline_worker.context import TaskContext
-    from drumline_worker.job import Fate, JobThread
+    from drumline_worker.job import Fate
 
 #: keys of `configurable` and `metadata` that say where the caller's task stands, beside all that begin like these
 _OF_A_TASK = frozenset({"checkpoint_ns", "checkpoint_id", "checkpoint_map"})
 _INTERNAL = ("__", "langgraph_")
-
-#: the cell that has the rows of a run, in the row that travels with the task
-_ROWS = "__run__"
 
 
 class Caller:
@@ -68,48 +59,6 @@ class Caller:
         """The node begins, or ends, to wait for its run: meanwhile its worker may take another task."""
         if self._fate is not None:
             self._fate.waits(begins)
-
-
-class Place:
-    """The place of a run among those that a task's code waits for: what an earlier one has left there, what this does.
-
-    The run is on no thread. It begins where the one at its place has stopped when the task ran before, as a graph does
-    that is called in the task's own process: by the number of the call, whatever its input is.
-    """
-
-    def __init__(self, caller: TaskContext, thread: JobThread) -> None:
-        job = caller.job
-        if caller.runs_begun is None:
-            caller.runs_begun = count()
-        self._thread = thread
-        self._ns = joined_ns((*job.ns, f"{job.node.name}:{job.task}", f"{RUN_AT}{next(caller.runs_begun)}"))
-        self._last = ""
-
-    def below(self) -> TaskThread:
-        """What the run is told: the rows of the one before, and answers to questions."""
-        thread = self._thread
-        saved = thread.store.get(thread.id, self._ns)
-        rows: list[bytes] = []
-        if saved is not None:
-            self._last, rows = saved.checkpoint.id, list(saved.checkpoint.cells[_ROWS])
-        answers = {id_: answer for id_, answer in thread.answers.items() if id_ != NEXT}
-        return TaskThread("", {}, thread.resumes, answers, rows, single=thread.single)
-
-    def keep(self, run_id: str, end: RunFinished) -> None:
-        """The run has ended. GraphInterrupt if it asks: so does the task, and what the run has left travels with it."""
-        if end.rows:
-            now_ms = time.time() * 1000
-            id_ = next_checkpoint_id(self._last, now_ms, run_id)
-            row = Checkpoint(id_, self._ns, self._last, LOOP, 0, now_ms, {_ROWS: list(end.rows)}, {}, {})
-            self._thread.store.save(self._thread.id, [row])
-        if end.status == "paused" and end.error is None:
-            raise GraphInterrupt(tuple(decode_interrupts(end.interrupts)))
-
-
-def place_for(caller: TaskContext) -> Place | None:
-    """The place of the run that a task's code begins just now, and waits for; None if nothing keeps what it leaves."""
-    thread = caller.job.thread
-    return None if thread is None or thread.rows is None else Place(caller, thread)
 
 
 def travelling(config: Mapping[str, Any], caller: TaskContext | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from drumline.cluster.link import Link
-from drumline.cluster.opening import Opening
+from drumline.cluster.opening import opening_of
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.reading import Reading, aresult_of, parse_reading, result_of
 from drumline.settings import Settings
@@ -130,7 +130,7 @@ class Cluster:
         InvalidPosition.
         """
         reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
-        return Opening(run_id, reading, after=after, thread=thread_id).stream(self.link)
+        return opening_of(self.link, run_id, reading, after=after, thread=thread_id).stream(self.link)
 
     @overload
     def ajoin(
@@ -171,15 +171,17 @@ class Cluster:
     ) -> AsyncRunStream[Any]:
         """The twin of `join` for an event loop: `async for item in cluster.ajoin(run_id)`."""
         reading = parse_reading(stream_mode, subgraphs=subgraphs, output_keys=output_keys, version=version)
-        return Opening(run_id, reading, after=after, thread=thread_id).astream(self.link)
+        return opening_of(self.link, run_id, reading, after=after, thread=thread_id).astream(self.link)
 
     def result(self, run_id: str, *, thread_id: str | None = None) -> Any:
         """Wait for the run's end and return its output, as `invoke` does; raises what the run raised."""
-        return result_of(OUTPUT, Opening(run_id, OUTPUT, newest=True, thread=thread_id).stream(self.link))
+        opening = opening_of(self.link, run_id, OUTPUT, newest=True, thread=thread_id)
+        return result_of(OUTPUT, opening.stream(self.link))
 
     async def aresult(self, run_id: str, *, thread_id: str | None = None) -> Any:
         """The twin of `result` for an event loop."""
-        return await aresult_of(OUTPUT, Opening(run_id, OUTPUT, newest=True, thread=thread_id).astream(self.link))
+        opening = opening_of(self.link, run_id, OUTPUT, newest=True, thread=thread_id)
+        return await aresult_of(OUTPUT, opening.astream(self.link))
 
     def cancel(self, run_id: str, reason: str = "", *, thread_id: str | None = None, rollback: bool = False) -> None:
         """End a run: no new task starts, running async nodes are cancelled, readers get `RunCancelled`.

@@ -14,6 +14,7 @@ from drumline.cluster.idle import Idle
 from drumline.cluster.late import LateStart
 from drumline.cluster.link import Link
 from drumline.cluster.mismatch import explained
+from drumline.cluster.places import started_here
 from drumline.cluster.position import parse_position
 from drumline.cluster.reader import RunReader
 from drumline.cluster.stream import AsyncRunStream, RunStream
@@ -145,6 +146,13 @@ class Opening:
                 link.partition(self.run_id, self.thread), cells, blobs
             ),
         )
+
+
+def opening_of(link: Link, run_id: str, reading: Reading, **rest: Any) -> Opening:
+    """How to read a run that was begun before. The node that has started it waits for it from now on."""
+    here = started_here(run_id)
+    caller = None if here is None else Caller(here[0], link, here[1])
+    return Opening(run_id, reading, caller=caller, **rest)
 
 
 class KnownErrors:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from drumline.call import Call, Callee, parse_call, portable_input
 from drumline.call_config import is_of_task
 from drumline.cluster.calls import ClusterCalls
-from drumline.cluster.children import Caller, child_run_id, holder_of_thread, is_within_holder, place_for, travelling
+from drumline.cluster.children import Caller, child_run_id, holder_of_thread, is_within_holder, travelling
 from drumline.cluster.controls import ControlledRun
 from drumline.cluster.link import thread_held
 from drumline.cluster.opening import KnownErrors, Opening
+from drumline.cluster.places import Place, place_for
 from drumline.cluster.states import ClusterStates
 from drumline.cluster.stream import AsyncRunStream, RunStream
 from drumline.reading import mappers_of
@@ -99,9 +100,12 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             )
         request = self._request(call, strategy, is_async=is_async)
         request.after_ms = after_ms_of(after_seconds)
+        place = self._place(call, request)
         asked = Asked(request.graph, request.fingerprint)
         asked.digest = self._link.submit(request, self._link.codec(self._program))
         self._link.await_accepted(request.run_id, asked, thread_held(request))
+        if place is not None and call.caller is not None:
+            call.caller.places.started[request.run_id] = place
         return request.run_id
 
     async def astart(
@@ -182,10 +186,7 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             raise ValueError(f"on_close is 'cancel' or 'continue', not {on_close!r}")
         link, program = self._link, self._program
         request = self._request(call, strategy, is_async=is_async)
-        place = None if call.caller is None or not request.within else place_for(call.caller)
-        if place is not None:
-            request.below = place.below()
-        thread = thread_held(request)
+        place, thread = self._place(call, request), thread_held(request)
         caller = None if call.caller is None else Caller(call.caller, link, place)
         run_id, asked = request.run_id, Asked(request.graph, request.fingerprint)
         trace = cluster_trace(
@@ -223,6 +224,15 @@ class ClusterGraph(ClusterStates, ClusterCalls[StateT, ContextT, InputT, OutputT
             control=None if call.control is None else ControlledRun(call.control, link, run_id, thread),
             may_be_there=bool(call.config.get("run_id")) or caller is not None,
         )
+
+    def _place(self, call: Call, request: RunRequest) -> Place | None:
+        """The place of a run that a node starts; None for one on a thread, which keeps what the run asks."""
+        if call.caller is None or thread_held(request) is not None:
+            return None
+        place = place_for(call.caller, request, self._link.codec(self._program))
+        if request.within:
+            request.below = place.below()
+        return place
 
     def _request(self, call: Call, strategy: str | None = None, *, is_async: bool) -> RunRequest:
         """The request that starts a run. Callbacks stay behind: they are objects of this process."""

@@ -154,6 +154,8 @@ class _Stream(Generic[ItemT]):
         caller, self._caller = self._caller, None
         if caller is not None:
             caller.waits(False)
+        if self._place is not None:
+            self._place.leave()
         control, self._control = self._control, None
         if control is not None:
             control.end()

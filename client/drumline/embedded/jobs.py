@@ -248,6 +248,7 @@ class Embedded:
         if task.caller is not None:
             job.ns = task.around
             job.depth = len(job.ns) - len(task.scope.ns)
+            job.called_in = task.caller.attempt
         if task.failed:
             job.failed = NodeError(task.failed, task.error)
         if task.tries > 1:

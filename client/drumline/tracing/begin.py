@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from drumline.reading import trace_policies_of
+from drumline.reading import call_names_of, trace_policies_of
 from drumline.tracing.follow import Follower
 from drumline.tracing.listening import may_be_heard
 from drumline.views.graphs import Mappers
@@ -48,6 +48,7 @@ def cluster_trace(
         "known": known,
         "policies": policies,
         "all_nodes": True,
+        "named": None if program is None else call_names_of(program),
     }
     trace = _trace(name, call, run_id, (), is_async=is_async, **rest)
     if trace is not None:

@@ -7,17 +7,22 @@ graphs are followed here. The client of a cluster follows all nodes, for they ru
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from drumline.tracing.steps import Namespace, Step, Told, TracedTask
+from drumline.views.called import given_to, planned_call
 from drumline.views.graphs import GraphView, Mappers
+from drumline_graph.call_arguments import named_by_params
+from drumline_graph.constants import RETURN
 from drumline_graph.errors import GraphInterrupt, ParentCommand
+from drumline_graph.superstep import PUSH_TRIGGERS
 from drumline_graph.types import Command
 from drumline_graph.writes import result_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
+    ErrorHandled,
     GraphEntered,
     GraphExited,
     GraphKept,
@@ -28,67 +33,24 @@ from drumline_protocol.facts import (
     RunFinished,
     RunStarted,
     StepCommitted,
+    TaskCalled,
     TaskFailed,
     TaskFinished,
     TaskInterrupted,
     TaskLeft,
+    TaskRetried,
 )
 from drumline_protocol.failure import Failure, Known, rebuild
-from drumline_protocol.graph_paths import child_path, task_of
-from drumline_protocol.trace_ids import graph_trace_id, task_trace_id
-
-Namespace = tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Began:
-    """A run begins: of a node of the graph at `ns`, or of that graph itself, below `node`."""
-
-    id: UUID
-    name: str
-    ns: Namespace
-    input: Any
-    tag: str
-    metadata: dict[str, Any] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    #: the run of the node that this graph is; None for a node
-    node: UUID | None = None
-    #: whether another process tells LangSmith of it
-    elsewhere: bool = False
-    #: the `TracePolicy` of a node
-    policy: Any = None
-
-
-@dataclass(slots=True)
-class Ended:
-    """A run ends, with what it returned or the error that ended it."""
-
-    id: UUID
-    output: Any = None
-    error: BaseException | None = None
-    policy: Any = None
-
-
-Step = Began | Ended
-
-
-@dataclass(slots=True)
-class _Task:
-    """A task that may begin a run, or has (`run`)."""
-
-    planned: PlannedTask
-    graph: GraphView
-    input: Any
-    attempt: int = 1
-    run: UUID | None = None
-    policy: Any = None
+from drumline_protocol.graph_paths import task_of
+from drumline_protocol.trace_ids import graph_trace_id
 
 
 class Follower:
     """Folds the facts of one run into steps of its trace, below the root's run, which others begin and end.
 
-    `keys` and `outputs` say what of the root's state is its output, as for a view. `all_nodes` follows every node.
-    `policies` has what tracers are to record of a node, by the path of its graph and its name.
+    `keys` and `outputs` say what of the root's state is its output, as for a view. `all_nodes` follows every node and
+    every call of a `@task`. `policies` has what tracers are to record of a node, by the path of its graph and its name;
+    `named` what they are shown of the arguments of a call, where the code of the `@task` is at hand.
     """
 
     def __init__(
@@ -102,22 +64,24 @@ class Follower:
         mappers: Mappers | None = None,
         known: Known = (),
         policies: Callable[[str, str], Any] | None = None,
+        named: Callable[[TaskCalled], dict[str, Any] | None] | None = None,
     ) -> None:
         self._root = root
         self._root_ns = root_ns
         self._keys = keys
         self._outputs = outputs
         self._all_nodes = all_nodes
+        self._told = Told(root, policies, all_nodes=all_nodes)
         self._mappers = mappers
         self._known = known
-        self._policies = policies
+        self._named = named
         self._started: RunStarted | None = None
         self._graphs: dict[Namespace, GraphView] = {}
-        self._runs: dict[Namespace, UUID] = {}
-        self._tasks: dict[str, _Task] = {}
+        self._tasks: dict[str, TracedTask] = {}
         #: all open tasks, also those that are no runs of their own
         self._planned: dict[str, PlannedTask] = {}
-        self._steps: list[Step] = []
+        #: tasks that have failed, for the handlers of their errors
+        self._failed: dict[str, TracedTask] = {}
         #: what graphs below the root ask: they end by it
         self._asked: dict[Namespace, tuple[Any, ...]] = {}
         #: what the run asks its caller, if it ends with a question
@@ -130,9 +94,12 @@ class Follower:
             InputTaken: self._on_taken,
             GraphPaused: self._on_paused,
             PlanMade: self._on_plan,
+            TaskCalled: self._on_called,
             StepCommitted: self._on_committed,
             TaskFinished: self._on_finished,
             TaskFailed: self._on_failed,
+            TaskRetried: self._on_retried,
+            ErrorHandled: self._on_handled,
             TaskInterrupted: self._on_interrupted,
             TaskLeft: self._on_task_left,
             AttemptRetracted: self._on_retracted,
@@ -147,8 +114,7 @@ class Follower:
 
     def next_steps(self) -> list[Step]:
         """The steps since the last call, in order."""
-        steps, self._steps = self._steps, []
-        return steps
+        return self._told.taken()
 
     @property
     def output(self) -> Any:
@@ -159,8 +125,8 @@ class Follower:
     def close(self, error: BaseException) -> None:
         """The run ends here, whatever is open: innermost first."""
         for task in reversed(list(self._tasks.values())):
-            self._end_task(task, error=error)
-            self._end_graph((*task.graph.ns, f"{task.planned.name}:{task.planned.id}"), error=error)
+            self._told.end_task(task, error=error)
+            self._told.end_graph(task.within, error=error)
         self._tasks.clear()
 
     # -- facts ----------------------------------------------------------------------------------------
@@ -182,11 +148,9 @@ class Follower:
             fact, self._tasks[task_of(fact.ns, fact.task)].graph, shown=True
         )
         task = self._tasks[task_of(fact.ns, fact.task)]
-        self._begin(task)
-        run = self._runs[fact.ns] = graph_trace_id(self._root, fact.ns[len(self._root_ns) :])
-        metadata = {"checkpoint_ns": "|".join(fact.ns), **task.graph.metadata_of(task.planned)}
-        name = graph.sketch.name
-        self._steps.append(Began(run, name, fact.ns, task.input, "seq:step:1", metadata, node=task.run))
+        self._told.begin(task)
+        run = graph_trace_id(self._root, fact.ns[len(self._root_ns) :])
+        self._told.begin_graph(run, graph, task)
 
     def _on_kept(self, fact: GraphKept) -> None:
         """A graph goes on from a checkpoint."""
@@ -205,9 +169,21 @@ class Follower:
         for index, planned in enumerate(fact.tasks):
             self._planned[planned.id] = planned
             if not planned.hidden:
-                task = self._tasks[planned.id] = _Task(planned, graph, graph.input_of(fact, index, self._mappers))
+                input = graph.input_of(fact, index, self._mappers)
+                task = self._tasks[planned.id] = TracedTask(planned, graph, input, graph.ns)
                 if self._all_nodes:
-                    self._begin(task)
+                    self._told.begin(task)
+
+    def _on_called(self, fact: TaskCalled) -> None:
+        caller = self._tasks.get(fact.caller)
+        if caller is None or not self._all_nodes:
+            return
+        named = None if self._named is None else self._named(fact)
+        if named is None:
+            named = named_by_params(fact.params, *given_to(fact))
+        task = TracedTask(planned_call(fact), caller.graph, named, caller.within, caller=caller)
+        self._tasks[fact.task] = task
+        self._told.begin(task)
 
     def _on_committed(self, fact: StepCommitted) -> None:
         graph = self._graphs.get(fact.ns)
@@ -217,7 +193,7 @@ class Follower:
     def _on_graph_exited(self, fact: GraphExited) -> None:
         graph = self._graphs.get(fact.ns)
         if graph is not None and fact.ns != self._root_ns:
-            self._end_graph(fact.ns, output=graph.values())
+            self._told.end_graph(fact.ns, output=graph.values())
             del self._graphs[fact.ns]
 
     def _on_paused(self, fact: GraphPaused) -> None:
@@ -225,42 +201,66 @@ class Follower:
         if graph is not None:
             graph.commit(fact)
             if fact.ns != self._root_ns:
-                self._end_graph(fact.ns, error=GraphInterrupt(self._asked.pop(fact.ns, ())))
+                self._told.end_graph(fact.ns, error=GraphInterrupt(self._asked.pop(fact.ns, ())))
 
     def _on_finished(self, fact: TaskFinished) -> None:
         planned = self._planned.pop(fact.task, None)
         if planned is not None and fact.ns in self._graphs:
             self._graphs[fact.ns].note_finished(planned, fact.writes)
         task = self._tasks.pop(fact.task, None)
-        if task is not None:
-            written = result_of(unbox(fact.writes), task.graph.sketch.stream_keys)
-            self._end_task(task, output=written)
+        if task is not None and not (fact.cached and not fact.executor and self._told.unbegin(task)):
+            keys = task.graph.sketch.stream_keys if task.caller is None else RETURN
+            written = result_of(unbox(fact.writes), keys)
+            self._told.end_task(task, output=written.get(keys) if isinstance(keys, str) else written)
 
     def _on_failed(self, fact: TaskFailed) -> None:
-        self._end_both(fact.ns, fact.task, self._error(fact.error))
+        task = self._tasks.get(fact.task)
+        if task is not None and task.caller is None:
+            self._failed[fact.task] = task
+        self._end_both(fact.task, self._error(fact.error))
+
+    def _on_handled(self, fact: ErrorHandled) -> None:
+        """The handler of a node's error runs: with what the node got, which ran now or in an earlier run."""
+        failed = self._failed.pop(fact.task, None)
+        if failed is None:
+            failed = self._tasks.pop(fact.task, None)
+            if failed is not None and not self._told.unbegin(failed):
+                self._told.end_task(failed, error=self._error(fact.error))
+        if failed is None:
+            return
+        planned = self._planned[fact.id] = PlannedTask(fact.id, fact.name, fact.path, PUSH_TRIGGERS)
+        task = self._tasks[fact.id] = TracedTask(planned, failed.graph, failed.input, failed.ns)
+        if self._all_nodes:
+            self._told.begin(task)
+
+    def _on_retried(self, fact: TaskRetried) -> None:
+        """Its next try is a run of its own, as in LangGraph."""
+        task = self._tasks.get(fact.task)
+        if task is not None and task.run is not None:
+            self._told.end_graph(task.within, error=self._error(fact.error))
+            self._told.begin_again(task, fact.attempt + 1, self._error(fact.error))
 
     def _on_interrupted(self, fact: TaskInterrupted) -> None:
         asked = tuple(unbox(fact.interrupts))
         if fact.ns == self._root_ns:
-            self.interrupts += asked
+            self.interrupts += tuple(each for each in asked if each not in self.interrupts)  # a caller's are its calls'
         else:
             self._asked[fact.ns] = self._asked.get(fact.ns, ()) + asked
-        self._end_both(fact.ns, fact.task, GraphInterrupt(asked))
+        self._end_both(fact.task, GraphInterrupt(asked))
 
     def _on_task_left(self, fact: TaskLeft) -> None:
         """A task of the graph at `ns` answered with a command for the graph above: that ends it, and the graph."""
         error = ParentCommand(Command(graph=Command.PARENT))
-        self._end_both(fact.ns, fact.task, error)
+        self._end_both(fact.task, error)
         self._graphs.pop(fact.ns, None)
         if fact.ns != self._root_ns:
-            self._end_both(fact.ns[:-1], fact.ns[-1].rpartition(":")[2], error)
+            self._end_both(fact.ns[-1].rpartition(":")[2], error)
 
     def _on_retracted(self, fact: AttemptRetracted) -> None:
         task = self._tasks.get(fact.task)
         if task is not None and task.run is not None:
-            self._end_task(task, error=RuntimeError(f"attempt {task.attempt} was retracted: {fact.reason}"))
-            task.attempt, task.run = fact.attempt + 1, None
-            self._begin(task)
+            error = RuntimeError(f"attempt {task.attempt} was retracted: {fact.reason}")
+            self._told.begin_again(task, fact.attempt + 1, error)
 
     def _on_run_finished(self, fact: RunFinished) -> None:
         error = fact.control or fact.error
@@ -269,44 +269,13 @@ class Follower:
 
     # -- steps ----------------------------------------------------------------------------------------
 
-    def _begin(self, task: _Task) -> None:
-        if task.run is not None:
-            return
-        graph, planned = task.graph, task.planned
-        sketch = graph.node(planned.name)
-        task.run = task_trace_id(self._root, planned.id, task.attempt)
-        task.policy = None if self._policies is None else self._policies(graph.path, planned.name)
-        self._steps.append(
-            Began(
-                task.run,
-                planned.name,
-                graph.ns,
-                task.input,
-                f"graph:step:{graph.step}",
-                graph.metadata_of(planned),
-                () if sketch is None else sketch.tags,
-                elsewhere=self._all_nodes and child_path(graph.path, planned.name) not in graph.sketches,
-                policy=task.policy,
-            )
-        )
-
     def _error(self, told: Any) -> BaseException:
         error: BaseException = rebuild(told, self._known) if type(told) is Failure else told
         return error
 
-    def _end_both(self, ns: Namespace, id_: str, error: BaseException) -> None:
-        """A task of the graph at `ns` ends by an error, and so does the graph that it is."""
+    def _end_both(self, id_: str, error: BaseException) -> None:
+        """A task ends by an error, and so does the graph that it is."""
         task = self._tasks.pop(id_, None)
         if task is not None:
-            self._end_graph((*ns, f"{task.planned.name}:{id_}"), error=error)
-            self._end_task(task, error=error)
-
-    def _end_task(self, task: _Task, **how: Any) -> None:
-        if task.run is not None:
-            self._steps.append(Ended(task.run, policy=task.policy, **how))
-            task.run = None
-
-    def _end_graph(self, ns: Namespace, **how: Any) -> None:
-        run = self._runs.pop(ns, None)
-        if run is not None:
-            self._steps.append(Ended(run, **how))
+            self._told.end_graph(task.within, error=error)
+            self._told.end_task(task, error=error)

@@ -13,8 +13,9 @@ from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, 
 from langchain_core.runnables.config import get_async_callback_manager_for_config, get_callback_manager_for_config
 from langchain_core.tracers.langchain import LangChainTracer
 
-from drumline.tracing.follow import Began, Ended, Follower
+from drumline.tracing.follow import Follower
 from drumline.tracing.lifecycle import interrupt_event, lifecycle_handlers
+from drumline.tracing.steps import Began, Ended
 from drumline_protocol.metadata import run_metadata
 from drumline_worker.task_handler import TaskHandler
 from drumline_worker.trace_policy import atell_end, atell_start, tell_end, tell_start
@@ -166,7 +167,7 @@ class RunTrace:
         if step.error is not None:
             await run.on_chain_error(step.error)
             return
-        if any(tag.startswith("graph:step:") for tag in run.tags):
+        if step.of_task:
             await show_chunk(run, step.output)
         await atell_end(run, step.policy, step.output)
 

@@ -19,6 +19,22 @@ CLUSTER: tuple[Mutation, ...] = (
         "A stream opened with on_close='continue' leaves its run alone.",
     ),
     Mutation(
+        "places_by_number_alone",
+        _CLIENT + "places.py",
+        "if asked and left.asked == asked), -1)",
+        'if asked and left.asked == "0"), -1)',
+        "tests/client/test_children_ask.py",
+        "A run that asked goes on where the same request had stood, whatever order the calls of its node come in.",
+    ),
+    Mutation(
+        "started_runs_ask_nobody",
+        _CLIENT + "opening.py",
+        "here = started_here(run_id)",
+        "here = None",
+        "tests/client/test_children_ask.py",
+        "Who reads a run that its own code has started waits for it, and asks what it asks.",
+    ),
+    Mutation(
         "refusals_forgotten",
         "client/drumline/call.py",
         '    if control is not None and not hasattr(control, "drain_reason"):\n        raise TypeError',
