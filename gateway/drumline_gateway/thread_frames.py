@@ -56,9 +56,7 @@ class ThreadFrames:
 
     def begin(self) -> list[Frame]:
         """What comes before all items; nothing for a client that goes on from somewhere."""
-        if self._placing.goes_on:
-            return []
-        return self._of_run(self._placing.place([("metadata", {"run_id": self._run_id, "attempt": 1})]))
+        return self._of_run(self._placing.first("metadata", {"run_id": self._run_id, "attempt": 1}))
 
     def item(self, item: Item) -> list[Frame]:
         """The frames of one item."""

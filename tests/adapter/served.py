@@ -7,7 +7,8 @@ the guide, the others are made here.
 import operator
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from pydantic import BaseModel
 from tests.differential import random_graphs
 from tests.differential.engines import LANGGRAPH
 from tests.differential.models import Parrot
-from tests.differential.served_graphs import served_seeds
+from tests.differential.served_graphs import BuiltOnce, served_seeds
 from tests.prebuilt.agents import FromInput
 from typing_extensions import TypedDict
 
@@ -286,28 +287,15 @@ _OWN: dict[str, Callable[[], Any]] = {
 }
 
 
-class Served(Mapping[str, Any]):
-    """Name -> compiled graph of LangGraph, built at the first look-up and kept."""
-
-    def __init__(self) -> None:
-        self._built: dict[str, Any] = {"flow": flow, "aflow": aflow}
-        self._names = [*_OWN, *self._built, *(f"l{seed}" for seed in served_seeds())]
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._built:
-            if name in _OWN:
-                self._built[name] = _OWN[name]()
-            elif name in self._names:
-                self._built[name] = random_graphs.build(LANGGRAPH, random_graphs.from_seed(int(name[1:])))
-            else:
-                raise KeyError(name)
-        return self._built[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def _random(seed: int) -> Any:
+    return random_graphs.build(LANGGRAPH, random_graphs.from_seed(seed))
 
 
-GRAPHS = Served()
+GRAPHS = BuiltOnce(
+    {
+        **_OWN,
+        "flow": lambda: flow,
+        "aflow": lambda: aflow,
+        **{f"l{seed}": partial(_random, seed) for seed in served_seeds()},
+    }
+)

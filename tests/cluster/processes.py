@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -15,6 +17,8 @@ from typing import Any
 
 import redis
 from tests.leftovers import await_nothing_left
+
+from drumline import Cluster
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +76,18 @@ class Processes:
 
     def start(self, kind: str, name: str, *args: str) -> Role:
         """Start a role and wait until it says that it is ready."""
+        role, ready = self._launch(kind, name, *args)
+        self._await_ready(role, ready, self._ready_s)
+        return role
+
+    def start_all(self, coordinators: int, workers: int, *worker_args: str) -> None:
+        """Start coordinators `c0`, `c1`, ... and workers `w0`, `w1`, ... at once, and wait until all are ready."""
+        launched = [self._launch("coordinator", f"c{number}") for number in range(coordinators)]
+        launched += [self._launch("worker", f"w{number}", *worker_args) for number in range(workers)]
+        for role, ready in launched:
+            self._await_ready(role, ready, self._ready_s * len(launched))
+
+    def _launch(self, kind: str, name: str, *args: str) -> tuple[Role, SimpleQueue[bool]]:
         apps = [word for app in self._apps for word in ("--app", app)]
         lease = ["--task-lease-ms", str(TASK_LEASE_MS)]
         if kind == "coordinator":
@@ -94,12 +110,16 @@ class Processes:
         self.roles[name] = role
         ready: SimpleQueue[bool] = SimpleQueue()
         threading.Thread(target=self._read, args=(role, ready), daemon=True).start()
+        return role, ready
+
+    @staticmethod
+    def _await_ready(role: Role, ready: SimpleQueue[bool], patience_s: float) -> None:
         try:
-            if ready.get(timeout=self._ready_s):
-                return role
+            if ready.get(timeout=patience_s):
+                return
         except Empty:
             pass
-        raise AssertionError(f"{kind} {name} did not get ready:\n" + "".join(role.lines))
+        raise AssertionError(f"{role.kind} {role.name} did not get ready:\n" + "".join(role.lines))
 
     @staticmethod
     def _read(role: Role, ready: SimpleQueue[bool]) -> None:
@@ -138,3 +158,20 @@ class Processes:
             role.process.wait()
             if role.process.stderr is not None:
                 role.process.stderr.close()
+
+
+@contextmanager
+def running(
+    url: str, app: str, *worker_args: str, prefix: str = "", workers: int = 3, **options: Any
+) -> Iterator[tuple[Processes, Cluster]]:
+    """A coordinator `c0` and workers `w0`, `w1`, ... of one app, and a client, until the block ends.
+
+    Without a prefix it is a cluster of its own on the server.
+    """
+    processes = Processes(url, app, prefix=prefix or f"t{uuid.uuid4().hex[:8]}", **options)
+    try:
+        processes.start_all(1, workers, *worker_args)
+        with Cluster(url, prefix=processes.prefix) as client:
+            yield processes, client
+    finally:
+        processes.close()

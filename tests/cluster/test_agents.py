@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.processes import Processes
+from tests.cluster.processes import running
 from tests.differential.compare import difference
 from tests.differential.engines import DRUMLINE, LANGGRAPH
 from tests.differential.harness import ASYNC_ORACLE, record
@@ -27,15 +27,8 @@ both_ways = pytest.mark.parametrize("use_async", [False, True], ids=["sync", "as
 @pytest.fixture(scope="module")
 def cluster(server: LocalServer) -> Iterator[Cluster]:
     """One coordinator and three workers that run one task at a time each."""
-    processes = Processes(server.url, "tests.prebuilt.agents:GRAPHS", prefix="agents")
-    try:
-        processes.start("coordinator", "c0")
-        for name in ("w0", "w1", "w2"):
-            processes.start("worker", name, "--concurrency", "1")
-        with Cluster(server.url, prefix="agents") as client:
-            yield client
-    finally:
-        processes.close()
+    with running(server.url, "tests.prebuilt.agents:GRAPHS", "--concurrency", "1") as (_, client):
+        yield client
 
 
 def meeting(*calls: tuple[str, dict[str, Any]]) -> dict[str, Any]:

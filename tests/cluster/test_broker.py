@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.conftest import APP
-from tests.cluster.processes import Processes
+from tests.cluster.processes import running
 from tests.cluster.test_kills import COUNT, INPUT, SAID, run_and_strike
 
 from drumline import Cluster
@@ -28,16 +28,9 @@ pytestmark = [
 @contextmanager
 def cluster_on(broker: LocalServer) -> Iterator[Cluster]:
     """A coordinator and two workers on a broker of one's own; nothing of ended runs may be left there."""
-    processes = Processes(broker.url, APP)
-    try:
-        processes.start("coordinator", "c0")
-        processes.start("worker", "w0")
-        processes.start("worker", "w1")
-        with Cluster(broker.url) as cluster:
-            yield cluster
+    with running(broker.url, APP, prefix="drumline", workers=2) as (processes, cluster):
+        yield cluster
         processes.assert_nothing_left()
-    finally:
-        processes.close()
 
 
 def stream_of(cluster: Cluster, mark: Path) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.client import class_graphs as made
 from tests.cluster.class_apps import GRAPHS
-from tests.cluster.processes import Processes
+from tests.cluster.processes import running
 
 from drumline import Cluster
 from drumline.langgraph import adapt, is_langgraph
@@ -20,14 +20,8 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def cluster(server: LocalServer) -> Iterator[Cluster]:
     """One coordinator and two workers."""
-    processes = Processes(server.url, "tests.cluster.class_apps:GRAPHS", prefix="classes")
-    try:
-        for role, name in (("coordinator", "c0"), ("worker", "w0"), ("worker", "w1")):
-            processes.start(role, name)
-        with Cluster(server.url, prefix="classes") as client:
-            yield client
-    finally:
-        processes.close()
+    with running(server.url, "tests.cluster.class_apps:GRAPHS", workers=2) as (_, client):
+        yield client
 
 
 def on(cluster: Cluster, name: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.cluster.apps import GRAPHS, Joke, Trouble
 from tests.cluster.conftest import APP, pids_in
-from tests.cluster.processes import Processes
+from tests.cluster.processes import running
 
 from drumline import Cluster
 from drumline.errors import (
@@ -38,16 +38,9 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def cluster(server: LocalServer) -> Iterator[Cluster]:
     """One coordinator, three workers, one of them for the pool `gpu` too."""
-    processes = Processes(server.url, APP, prefix="client-tests")
-    try:
-        processes.start("coordinator", "c0")
-        processes.start("worker", "w0")
-        processes.start("worker", "w1")
+    with running(server.url, APP, workers=2) as (processes, client):
         processes.start("worker", "w2", "--pool", "default", "--pool", "gpu")
-        with Cluster(server.url, prefix="client-tests") as client:
-            yield client
-    finally:
-        processes.close()
+        yield client
 
 
 def test_the_guide_updates(cluster: Cluster) -> None:
@@ -253,25 +246,20 @@ def test_unknown_modes(cluster: Cluster) -> None:
 
 
 def test_no_worker_for_a_pool_is_a_warning_and_the_run_waits(server: LocalServer) -> None:
-    processes = Processes(server.url, APP, prefix="no-worker")
-    try:
-        processes.start("coordinator", "c0")
-        processes.start("worker", "w0")
-        with Cluster(server.url, prefix="no-worker") as client, warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            stream = client.graph("gpu").stream({"topic": "x"}, stream_mode="updates")
-            started: list[Any] = []
-            reader = threading.Thread(target=lambda: started.extend(stream))
-            reader.start()
-            while not any(isinstance(warning.message, NoWorker) for warning in caught):
-                reader.join(0.05)
-                assert reader.is_alive()
-            assert "'gpu'" in str(caught[-1].message)
-            processes.start("worker", "w1", "--pool", "gpu")
-            reader.join(30)
-        assert started == [{"train": {"joke": "trained"}}]
-    finally:
-        processes.close()
+    made = running(server.url, APP, workers=1)
+    with made as (processes, client), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        stream = client.graph("gpu").stream({"topic": "x"}, stream_mode="updates")
+        started: list[Any] = []
+        reader = threading.Thread(target=lambda: started.extend(stream))
+        reader.start()
+        while not any(isinstance(warning.message, NoWorker) for warning in caught):
+            reader.join(0.05)
+            assert reader.is_alive()
+        assert "'gpu'" in str(caught[-1].message)
+        processes.start("worker", "w1", "--pool", "gpu")
+        reader.join(30)
+    assert started == [{"train": {"joke": "trained"}}]
 
 
 def test_no_broker() -> None:

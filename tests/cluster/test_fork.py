@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from tests.cluster.conftest import APP
 from tests.cluster.forking import PROGRAMS, invokes
-from tests.cluster.processes import ROOT, Processes
+from tests.cluster.processes import ROOT, running
 
 from drumline import Cluster
 from drumline_transport.local_server import LocalServer
@@ -27,14 +27,8 @@ PREFIX = "fork-tests"
 @pytest.fixture(scope="module")
 def url(server: LocalServer) -> Iterator[str]:
     """One coordinator, two workers."""
-    processes = Processes(server.url, APP, prefix=PREFIX)
-    try:
-        processes.start("coordinator", "c0")
-        processes.start("worker", "w0")
-        processes.start("worker", "w1")
+    with running(server.url, APP, prefix=PREFIX, workers=2):
         yield server.url
-    finally:
-        processes.close()
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

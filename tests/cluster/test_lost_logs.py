@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster.conftest import APP
-from tests.cluster.processes import Processes
+from tests.cluster.processes import running
 
 from drumline import Cluster
 from drumline.errors import LogGap, RunExpired, UnknownRun
@@ -24,16 +23,8 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def cluster(server: LocalServer) -> Iterator[Cluster]:
     """One coordinator, two workers."""
-    prefix = f"t{uuid.uuid4().hex[:8]}"
-    processes = Processes(server.url, APP, prefix=prefix)
-    try:
-        processes.start("coordinator", "c0")
-        processes.start("worker", "w0")
-        processes.start("worker", "w1")
-        with Cluster(server.url, prefix=prefix) as client:
-            yield client
-    finally:
-        processes.close()
+    with running(server.url, APP, workers=2) as (_, client):
+        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tests.cluster.processes import Processes
+from tests.cluster.processes import running
 from tests.cluster.random_runs import differences
 from tests.differential import guide_graphs, random_graphs
 from tests.differential.compare import difference
@@ -31,15 +31,8 @@ def cluster(server: LocalServer) -> Iterator[Cluster]:
     """One coordinator and three workers that serve all graphs."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DRUMLINE_TEST_SEEDS", str(SEEDS))
-        processes = Processes(server.url, "tests.differential.served_graphs:GRAPHS", prefix="random")
-        try:
-            processes.start("coordinator", "c0")
-            for name in ("w0", "w1", "w2"):
-                processes.start("worker", name)
-            with Cluster(server.url, prefix="random") as client:
-                yield client
-        finally:
-            processes.close()
+        with running(server.url, "tests.differential.served_graphs:GRAPHS") as (_, client):
+            yield client
 
 
 @pytest.mark.timeout(600)

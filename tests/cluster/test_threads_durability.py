@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.durable_app import GRAPHS, durable
-from tests.cluster.processes import ROOT, Processes
+from tests.cluster.processes import ROOT, Processes, running
 from tests.cluster.test_broker import cut_before
 
 from drumline import Cluster
@@ -56,16 +55,9 @@ def on(thread: str) -> Any:
 @contextmanager
 def served(fsync: str) -> Iterator[tuple[LocalServer, Processes, Cluster]]:
     """A broker of one's own with one coordinator and one worker."""
-    with LocalServer(options=("--appendfsync", fsync)) as server:
-        prefix = f"t{uuid.uuid4().hex[:8]}"
-        processes = Processes(server.url, APP, prefix=prefix)
-        try:
-            processes.start("coordinator", "c0")
-            processes.start("worker", "w0")
-            with Cluster(server.url, prefix=prefix) as cluster:
-                yield server, processes, cluster
-        finally:
-            processes.close()
+    durable = LocalServer(options=("--appendfsync", fsync))
+    with durable as server, running(server.url, APP, workers=1) as (processes, cluster):
+        yield server, processes, cluster
 
 
 def lines_in(folder: Path, count: int) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.processes import Processes
+from tests.cluster.processes import Processes, running
 from tests.cluster.threads_app import GRAPHS, chat, delegating
 
 from drumline import Cluster
@@ -25,19 +24,6 @@ MODES: Any = ["updates", "values"]
 
 def on(thread: str) -> Any:
     return {"configurable": {"thread_id": thread}}
-
-
-@contextmanager
-def roles(server: LocalServer, prefix: str) -> Iterator[tuple[Processes, Cluster]]:
-    """A coordinator and two workers, killed at the end."""
-    processes = Processes(server.url, APP, prefix=prefix)
-    try:
-        with Cluster(server.url, prefix=prefix) as cluster:
-            for kind, name in (("coordinator", "c0"), ("worker", "w0"), ("worker", "w1")):
-                processes.start(kind, name)
-            yield processes, cluster
-    finally:
-        processes.close()
 
 
 def without_ids(items: list[Any]) -> list[str]:
@@ -57,13 +43,13 @@ def test_the_day_after(build: Callable[..., Any], tmp_path: Path) -> None:
     given, thread = {"said": ["hello"], "log": str(log)}, on("chat 1")
     here, name = build(InMemorySaver()), build.__name__
     with LocalServer(options=["--appendfsync", "always"]) as server:
-        with roles(server, prefix) as (_, cluster):
+        with running(server.url, APP, prefix=prefix, workers=2) as (_, cluster):
             first = list(cluster.graph(name, graph=GRAPHS[name]).stream(given, thread, stream_mode=MODES))
             assert without_ids(first) == without_ids(list(here.stream(given, thread, stream_mode=MODES)))
             [question] = [row["interrupt"] for row in cluster.interrupts()]
         server.kill()
         server.start()
-        with roles(server, prefix) as (_, cluster):
+        with running(server.url, APP, prefix=prefix, workers=2) as (_, cluster):
             assert cluster.threads.get("chat 1")["status"] == "paused"
             assert [row["interrupt"] for row in cluster.interrupts(graph=name)] == [question]
             answer = Command(resume={question.id: "yes"})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.cluster.processes import Processes
+from tests.cluster.processes import running
 from tests.cluster.values_app import GRAPHS
 from tests.differential.compare import difference
 from tests.differential.engines import LANGGRAPH
@@ -25,17 +24,11 @@ INPUT: dict[str, Any] = {"all": [array()]}
 
 @pytest.fixture(scope="module")
 def cluster(server: LocalServer) -> Iterator[Cluster]:
-    processes = Processes(server.url, "tests.cluster.values_app:GRAPHS", prefix=f"v{uuid.uuid4().hex[:8]}")
-    try:
-        processes.start("coordinator", "c0")
+    # the worker `w0` does START's work of an adapted graph, and what names no pool
+    with running(server.url, "tests.cluster.values_app:GRAPHS", workers=1) as (processes, client):
         for pool in ("left", "right"):
             processes.start("worker", pool, "--pool", pool)
-        # START's work of an adapted graph, and what names no pool
-        processes.start("worker", "other")
-        with Cluster(server.url, prefix=processes.prefix) as client:
-            yield client
-    finally:
-        processes.close()
+        yield client
 
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["drumline's", "LangGraph's"])

@@ -70,10 +70,7 @@ def cluster_on() -> Iterator[Callable[..., tuple[Processes, Cluster]]]:
         made.append((processes, cluster))
         if not check:
             unchecked.add(prefix)
-        for index in range(coordinators):
-            processes.start("coordinator", f"c{index}")
-        for index in range(workers):
-            processes.start("worker", f"w{index}")
+        processes.start_all(coordinators, workers)
         return processes, cluster
 
     unchecked: set[str] = set()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.conftest import pids_in
-from tests.cluster.processes import ROOT, Processes
+from tests.cluster.processes import ROOT, Processes, running
 from tests.cluster.test_kills import COUNT, INPUT, SAID, owner_of, run_and_strike
 from tests.deployments import RedisClusterServers
 from tests.differential import guide_graphs
@@ -31,18 +31,10 @@ def guide(three_masters: RedisClusterServers) -> Iterator[Cluster]:
     """One coordinator and two workers that serve the guide's graphs."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DRUMLINE_TEST_SEEDS", "0")
-        processes = Processes(
-            three_masters.url, "tests.differential.served_graphs:GRAPHS", prefix="guide", raw=three_masters.raw("guide")
-        )
-        try:
-            processes.start("coordinator", "c0")
-            for name in ("w0", "w1"):
-                processes.start("worker", name)
-            with Cluster(three_masters.url, prefix="guide") as client:
-                yield client
+        app, raw = "tests.differential.served_graphs:GRAPHS", three_masters.raw("guide")
+        with running(three_masters.url, app, prefix="guide", workers=2, raw=raw) as (processes, client):
+            yield client
             processes.assert_nothing_left()
-        finally:
-            processes.close()
 
 
 @pytest.mark.parametrize("name", guide_graphs.EXAMPLES)

@@ -6,6 +6,7 @@ The clients are the real ones (`openai`, `langchain-openai`, `langchain`); the e
 
 from typing import Any
 
+from . import guide_graphs
 from .engines import Engine
 
 _IMPORTS = """
@@ -145,52 +146,8 @@ graph = (
 """
 )
 
-_CLIENT = """
-import json
-from openai import AsyncOpenAI
-from langgraph.config import get_stream_writer
-from langgraph.graph import StateGraph, START
-from typing import TypedDict
-
-openai_client = AsyncOpenAI()
-
-class State(TypedDict):
-    query: str
-    result: str
-
-async def stream_tokens(model_name, messages):
-    response = await openai_client.chat.completions.create(
-        messages=messages, model=model_name, stream=True
-    )
-    role = None
-    async for chunk in response:
-        delta = chunk.choices[0].delta
-        if delta.role is not None:
-            role = delta.role
-        if delta.content:
-            yield {"role": role, "content": delta.content}
-
-async def get_items(state: State):
-    \"\"\"List items found in a place.\"\"\"
-    writer = get_stream_writer()
-    response = ""
-    
-    async for msg_chunk in stream_tokens(
-        "gpt-4o-mini",
-        [{"role": "user", "content": f"List items found in {state['query']}"}]
-    ):
-        response += msg_chunk["content"]
-        writer(msg_chunk)
-    
-    return {"result": response}
-
-graph = (
-    StateGraph(State)
-    .add_node("get_items", get_items)
-    .add_edge(START, "get_items")
-    .compile()
-)
-"""  # noqa: W293  as the guide has it
+#: of the guide's other examples: the client is the real one here
+_CLIENT = f"from openai import AsyncOpenAI\n{guide_graphs.EXAMPLES['openai']}"
 
 EXAMPLES = {"tokens": _TOKENS, "tags": _TAGS, "nodes": _NODES, "py310": _PY310, "client": _CLIENT}
 INPUTS: dict[str, Any] = {

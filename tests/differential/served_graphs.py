@@ -8,7 +8,8 @@ agree on it."""
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,31 +33,26 @@ def graph_for_seed(seed: int, engine: Engine = DRUMLINE) -> Any:
     return random_graphs.build(engine, random_graphs.from_seed(seed))
 
 
-class ServedGraphs(Mapping[str, Any]):
+class BuiltOnce(Mapping[str, Any]):
     """Name -> compiled graph, built at the first look-up and kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, builders: Mapping[str, Callable[[], Any]]) -> None:
+        self._builders = builders
         self._built: dict[str, Any] = {}
-        self._names = [
-            *(f"g{seed}" for seed in served_seeds()),
-            *(f"guide_{name}" for name in guide_graphs.EXAMPLES),
-        ]
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._built:
-            if name.startswith("guide_") and name in self._names:
-                self._built[name] = guide_graphs.graph(DRUMLINE, name.removeprefix("guide_"))
-            elif name in self._names:
-                self._built[name] = graph_for_seed(int(name[1:]))
-            else:
-                raise KeyError(name)
+            self._built[name] = self._builders[name]()
         return self._built[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._builders)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._builders)
 
 
-GRAPHS = ServedGraphs()
+GRAPHS = BuiltOnce(
+    {f"g{seed}": partial(graph_for_seed, seed) for seed in served_seeds()}
+    | {f"guide_{name}": partial(guide_graphs.graph, DRUMLINE, name) for name in guide_graphs.EXAMPLES}
+)

@@ -12,6 +12,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver as TheirMemory
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from tests.functional.nested_calls import add, deep, other
 
 from drumline.checkpoint.memory import InMemorySaver
 from drumline.errors import NotDeterministic
@@ -26,11 +27,6 @@ class State(TypedDict):
 
 
 CONFIG: RunConfig = {"configurable": {"thread_id": "1"}}
-
-
-@task
-def add(a: int, b: int = 1) -> int:
-    return a + b
 
 
 # -- concurrency -----------------------------------------------------------------------------------
@@ -50,27 +46,13 @@ def test_tasks_run_beside_each_other() -> None:
     assert entry.invoke(0) == [0, 1, 2]
 
 
-@task
-def down(levels: int) -> int:
-    return 0 if not levels else 1 + down(levels - 1).result()
-
-
-@task
-def wide(levels: int) -> int:
-    return sum(future.result() for future in [down(levels) for _ in range(20)])
-
-
-@entrypoint()
-def deep(levels: int) -> int:
-    return sum(future.result() for future in [wide(levels) for _ in range(20)])
-
-
 @pytest.mark.parametrize("limit", [None, 1, 3])
 def test_callers_that_wait_leave_room_for_what_they_wait_for(limit: int | None) -> None:
     """More of them wait, at each depth, than there are threads."""
     config: RunConfig = {"max_concurrency": limit} if limit else {}
-    assert deep.invoke(2, config) == 800
-    assert asyncio.run(deep.ainvoke(2, config)) == 800
+    graph = deep(20)
+    assert graph.invoke(2, config) == 800
+    assert asyncio.run(graph.ainvoke(2, config)) == 800
 
 
 def test_futures_can_be_waited_for_in_any_way() -> None:
@@ -181,11 +163,6 @@ def resumed(first: Callable[[], Any], then: Callable[[], Any], saver: Any = None
 
     entry.invoke(0, CONFIG)
     return entry.invoke(Command(resume="A"), CONFIG)
-
-
-@task
-def other(a: int) -> int:
-    return a
 
 
 def test_another_task_at_resume_is_told() -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import wait
 from typing import Any, TypedDict
 
 import pytest
+from tests.functional.nested_calls import add, deep, other
 
 from drumline.errors import EncodeError, NotDeterministic, TaskOutOfReach
 from drumline.func import entrypoint, task
@@ -22,38 +23,13 @@ class State(TypedDict):
 CONFIG: Any = {"configurable": {"thread_id": "1"}}
 
 
-@task
-def add(a: int, b: int = 1) -> int:
-    return a + b
-
-
-@task
-def other(a: int) -> int:
-    return a
-
-
 # -- who waits for whom ----------------------------------------------------------------------------
-
-
-@task
-def down(levels: int) -> int:
-    return 0 if not levels else 1 + down(levels - 1).result()
-
-
-@task
-def wide(levels: int) -> int:
-    return sum(future.result() for future in [down(levels) for _ in range(5)])
-
-
-@entrypoint()
-def deep(levels: int) -> int:
-    return sum(future.result() for future in [wide(levels) for _ in range(5)])
 
 
 @pytest.mark.parametrize("limit", [None, 1, 3])
 def test_callers_that_wait_leave_room_for_what_they_wait_for(limit: int | None) -> None:
     config: Any = {"max_concurrency": limit} if limit else {}
-    with local_cluster({"deep": deep}, workers=1, concurrency=1) as cluster:
+    with local_cluster({"deep": deep(5)}, workers=1, concurrency=1) as cluster:
         assert cluster.graph("deep").invoke(2, config) == 50
 
 

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
-from tests.gateway.chats import Gate, chats, gateway_over
-from tests.gateway.page_driver import Page, node_and_modules, page_at
+from tests.gateway.chat_pages import asks, gate, page, said, url
+from tests.gateway.page_driver import Page
 
-ASK = {"messages": [{"type": "human", "content": "the sea", "id": "m1"}]}
+__all__ = ["gate", "page", "url"]
+
+ASK = asks("the sea", "m1")
 #: how Agent Chat UI submits
 CHAT: dict[str, Any] = {"streamMode": ["values", "messages-tuple"], "streamSubgraphs": True, "streamResumable": True}
 APPROVE = {"resume": {"decisions": [{"type": "approve"}]}}
 TALK = ["the sea", "", "found it", "I found it"]
-
-
-@pytest.fixture(scope="module", params=["cluster", "embedded"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    node_and_modules()
-    with gateway_over(request.param, chats(Gate())) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def page(url: str) -> Iterator[Page]:
-    with page_at(url) as page:
-        yield page
-
-
-def said(shown: dict[str, Any]) -> list[str]:
-    return [message["content"] for message in shown["messages"]]
 
 
 def searched(url: str, **asked: Any) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
-from pydantic import BaseModel, SecretStr, field_serializer
+from pydantic import BaseModel, SecretStr
+from tests.odd_values import Mute, Odd, RaisingModel
 from typing_extensions import NotRequired, Required, TypeAliasType
 
 from drumline.graph.message import add_messages
@@ -56,24 +57,6 @@ class Model(BaseModel):
 class Pair(NamedTuple):
     a: int
     b: str
-
-
-class Odd:
-    def __repr__(self) -> str:
-        return "<odd>"
-
-
-class Mute:
-    def __repr__(self) -> str:
-        raise RuntimeError("no repr")
-
-
-class RaisingModel(BaseModel):
-    x: int = 1
-
-    @field_serializer("x")
-    def _show(self, _value: int) -> int:
-        raise RuntimeError("not today")
 
 
 ROWS: list[tuple[Any, Any]] = [
@@ -118,10 +101,10 @@ ROWS: list[tuple[Any, Any]] = [
     (np.float32(0.5), 0.5),
     (np.array(["2026-01-02"], dtype="datetime64[D]"), ["2026-01-02"]),
     (pd.DataFrame({"a": [1, 2]}), [{"a": 1}, {"a": 2}]),
-    (Odd(), {"__type__": "test_json_values.Odd", "__repr__": "<odd>"}),
-    (Odd, {"__type__": "test_json_values.Odd"}),
-    (Mute(), {"__type__": "test_json_values.Mute"}),
-    (RaisingModel(), {"__type__": "test_json_values.RaisingModel"}),
+    (Odd(), {"__type__": "odd_values.Odd", "__repr__": "<odd>"}),
+    (Odd, {"__type__": "odd_values.Odd"}),
+    (Mute(), {"__type__": "odd_values.Mute"}),
+    (RaisingModel(), {"__type__": "odd_values.RaisingModel"}),
     ({"fine": 1, "odd": [Mute()]}, {"fine": 1}),
 ]
 

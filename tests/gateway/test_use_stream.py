@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from tests.gateway.chats import Gate, chats, gateway_over
-from tests.gateway.page_driver import Page, node_and_modules, page_at
+from tests.gateway.chat_pages import AMID, HI, WHOLE, asks, gate, page, said, url
+from tests.gateway.chats import Gate
+from tests.gateway.page_driver import Page
 
-HI = {"messages": [{"type": "human", "content": "hi", "id": "m1"}]}
-WHOLE = "you said hi amid the talk"
-
-
-@pytest.fixture(scope="module")
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture(scope="module", params=["cluster", "embedded"])
-def page(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Page]:
-    """A page whose server is a gateway over a cluster, or over graphs of its process."""
-    node_and_modules()
-    with gateway_over(request.param, chats(gate)) as url, page_at(url) as page:
-        yield page
-
-
-def said(shown: dict[str, Any]) -> list[str]:
-    return [message["content"] for message in shown["messages"]]
+__all__ = ["gate", "page", "url"]
 
 
 def test_tokens_are_shown_as_they_come(page: Page, gate: Gate) -> None:
     page.open(assistantId="chat", listen=("onCreated", "onUpdateEvent", "onThreadId", "onFinish"))
     gate.close()
     page.submit(HI)
-    amid = page.until("s.messages.length === 2 && s.messages[1].content === 'you said hi'")
-    assert amid["isLoading"] and said(amid) == ["hi", "you said hi"]
+    amid = page.until(f"s.messages.length === 2 && s.messages[1].content === '{AMID}'")
+    assert amid["isLoading"] and said(amid) == ["hi", AMID]
     gate.open()
     done = page.settled("s.messages.length === 2")
     assert said(done) == ["hi", WHOLE] and done["error"] is None
@@ -91,7 +71,7 @@ def test_a_run_is_stopped(page: Page, gate: Gate, *, reconnects: bool) -> None:
     stopped = page.settled()
     assert stopped["error"] is None
     gate.open()
-    page.submit({"messages": [{"type": "human", "content": "again", "id": "m2"}]})
+    page.submit(asks("again", "m2"))
     done = page.settled("s.messages.at(-1)?.content.endsWith('talk')")
     assert said(done) == ["hi", "again", "you said again amid the talk"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.command import ROOT, Started, environment
+from tests.gateway.chat_pages import AMID, HI, WHOLE, asks
 from tests.gateway.chats import Gate, chats
 from tests.gateway.page_driver import Page, node_and_modules, page_at
 from tests.inside import Inside
@@ -16,8 +17,6 @@ from tests.servers import newest, program
 
 from drumline_transport.local_server import LocalServer, free_port
 
-HI = {"messages": [{"type": "human", "content": "hi", "id": "m1"}]}
-AMID, WHOLE = "you said hi", "you said hi amid the talk"
 pytestmark = pytest.mark.cluster
 
 
@@ -98,6 +97,6 @@ def test_a_thread_of_a_gateway_with_its_own_graphs_goes_on(tmp_path: Path) -> No
         page.reload()
         shown = page.settled("s.messages.length === 1")
         assert shown["messages"][0]["content"] == "hi"
-        page.submit({"messages": [{"type": "human", "content": "on", "id": "m2"}]})
+        page.submit(asks("on", "m2"))
         done = page.settled("s.messages.length === 3")
         assert done["messages"][-1]["content"] == "you said on amid the talk" and done["error"] is None

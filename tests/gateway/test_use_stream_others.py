@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.gateway.chats import Gate, chats, gateway_over
-from tests.gateway.page_driver import NODE, Page, node_and_modules, page_at
+from tests.gateway.chat_pages import AMID, WHOLE, gate, page, said, url
+from tests.gateway.chats import Gate
+from tests.gateway.page_driver import NODE, Page, node_and_modules
+
+__all__ = ["gate", "page", "url"]
 
 SAY = "(s, text) => s.aui.thread.append({ role: 'user', content: [{ type: 'text', text }] })"
-WHOLE = "you said hi amid the talk"
-
-
-@pytest.fixture(scope="module")
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture(scope="module", params=["cluster", "embedded"])
-def url(request: pytest.FixtureRequest, gate: Gate) -> Iterator[str]:
-    node_and_modules()
-    with gateway_over(request.param, chats(gate)) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def page(url: str) -> Iterator[Page]:
-    with page_at(url) as page:
-        yield page
-
-
-def said(shown: dict[str, Any]) -> list[str]:
-    return [message["content"] for message in shown["messages"]]
 
 
 @pytest.mark.parametrize("modes", [{}, {"streamMode": ["messages-tuple", "values", "custom"]}])
@@ -43,7 +22,7 @@ def test_assistant_ui_shows_tokens(page: Page, gate: Gate, modes: dict[str, Any]
     page.until("s.aui")
     gate.close()
     page.call(SAY, "hi")
-    amid = page.until("s.messages.at(-1)?.content === 'you said hi'")
+    amid = page.until(f"s.messages.at(-1)?.content === '{AMID}'")
     assert amid["isLoading"]
     gate.open()
     assert said(page.settled(f"s.messages.at(-1)?.content === '{WHOLE}'")) == ["hi", WHOLE]
@@ -67,7 +46,7 @@ def test_assistant_ui_stops(page: Page, gate: Gate) -> None:
     page.until("s.aui")
     gate.close()
     page.call(SAY, "hi")
-    page.until("s.messages.at(-1)?.content === 'you said hi'")
+    page.until(f"s.messages.at(-1)?.content === '{AMID}'")
     page.call("(s) => s.aui.thread.cancelRun()")
     page.settled()
     gate.open()

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from tests.gateway.chat_pages import AMID, HI, WHOLE, asks, gate, page, said, url
+from tests.gateway.chats import Gate
+from tests.gateway.page_driver import Page
 
-import pytest
-from tests.gateway.chats import Gate, chats, gateway_over
-from tests.gateway.page_driver import Page, node_and_modules, page_at
+__all__ = ["gate", "page", "url"]
 
-HI = {"messages": [{"type": "human", "content": "hi", "id": "m1"}]}
-WHOLE = "you said hi amid the talk"
 LISTEN = ("onThreadId", "onCreated", "onCompleted")
-
-
-@pytest.fixture(scope="module")
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture(scope="module", params=["cluster", "embedded"])
-def page(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Page]:
-    node_and_modules()
-    with gateway_over(request.param, chats(gate)) as url, page_at(url) as page:
-        yield page
-
-
-def said(shown: dict[str, Any]) -> list[str]:
-    return [message["content"] for message in shown["messages"]]
 
 
 def test_tokens_are_shown_as_they_come(page: Page, gate: Gate) -> None:
     page.open("react", assistantId="chat", listen=LISTEN)
     gate.close()
     page.submit(HI)
-    amid = page.until("s.messages.length === 2 && s.messages[1].content === 'you said hi'")
-    assert amid["isLoading"] and said(amid) == ["hi", "you said hi"]
+    amid = page.until(f"s.messages.length === 2 && s.messages[1].content === '{AMID}'")
+    assert amid["isLoading"] and said(amid) == ["hi", AMID]
     gate.open()
     done = page.settled(f"s.messages.at(-1)?.content === '{WHOLE}'")
     assert said(done) == ["hi", WHOLE] and done["error"] is None
@@ -56,11 +37,11 @@ def test_a_run_is_stopped_and_another_one_follows(page: Page, gate: Gate) -> Non
     page.open("react", assistantId="chat", listen=LISTEN)
     gate.close()
     page.submit(HI)
-    page.until("s.messages.at(-1)?.content === 'you said hi'")
+    page.until(f"s.messages.at(-1)?.content === '{AMID}'")
     page.call("(s) => s.stop()")
     assert page.settled()["error"] is None
     gate.open()
-    page.submit({"messages": [{"type": "human", "content": "again", "id": "m2"}]})
+    page.submit(asks("again", "m2"))
     done = page.settled("s.messages.some((m) => m.content === 'you said again amid the talk')")
     assert done["error"] is None and said(done)[:2] == ["hi", "again"]  # what it saw of the stopped answer, it keeps
 
@@ -76,9 +57,9 @@ def test_a_page_is_loaded_anew_amid_a_stream(page: Page, gate: Gate) -> None:
     page.open("react", assistantId="chat", listen=LISTEN)
     gate.close()
     page.submit(HI)
-    page.until("s.messages.at(-1)?.content === 'you said hi'")
+    page.until(f"s.messages.at(-1)?.content === '{AMID}'")
     page.reload()
-    page.until("s.messages.at(-1)?.content === 'you said hi'")
+    page.until(f"s.messages.at(-1)?.content === '{AMID}'")
     gate.open()
     done = page.settled(f"s.messages.at(-1)?.content === '{WHOLE}'")
     assert said(done) == ["hi", WHOLE] and done["error"] is None

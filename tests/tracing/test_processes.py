@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cluster.conftest import cluster_of, server  # noqa: F401  fixtures
+from tests.cluster.conftest import cluster_of  # noqa: F401  a fixture
 from tests.tracing.conftest import LangSmith
 from tests.tracing.recorder import Recorder
 from tests.tracing.test_langsmith import is_one_trace

@@ -7,18 +7,18 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.transport.answering import Answering
-from tests.transport.test_refusals import CALLS, KEEPER, Fence, answers, broker_on, commit, settled
+from tests.transport.test_refusals import CALLS, KEEPER, Fence, broker, commit, server, settled
 from tests.transport.test_tls import tls_url
 
 from drumline_transport import connect
 from drumline_transport.redis_broker import RedisBroker
 
-__all__ = ["tls_url"]
+__all__ = ["broker", "server", "tls_url"]
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here"),
@@ -26,20 +26,6 @@ pytestmark = [
 ]
 
 ALL = {**CALLS, **KEEPER}
-
-
-@pytest.fixture
-def server() -> Iterator[Answering]:
-    started = Answering(answers)
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def broker(server: Answering) -> Iterator[RedisBroker]:
-    made = broker_on(server)
-    yield made
-    made.close()
 
 
 def in_child(run: Callable[[], None]) -> None:

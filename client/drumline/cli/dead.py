@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from drumline.cli.endings import FAILED, OK, say
 from drumline.settings import Settings, UsageError
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.presence import printable
@@ -83,8 +84,8 @@ def _list(broker: AnyBroker, args: Namespace) -> int:
     else:
         print("nothing was set aside")
     for line in unusable:
-        print(f"drumline dead: {line}", file=sys.stderr)
-    return 1 if unusable else 0
+        say(f"drumline dead: {line}")
+    return FAILED if unusable else OK
 
 
 def _rows(broker: AnyBroker, partition: int, count: int, unusable: list[str]) -> Iterator[dict[str, Any]]:

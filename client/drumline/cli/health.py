@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from argparse import Namespace
 
+from drumline.cli.endings import FAILED, OK, say
 from drumline.settings import Settings
 from drumline_protocol.errors import ClusterError, WireError
 from drumline_protocol.limits import PRESENCE_TTL_MS
@@ -28,9 +28,9 @@ def run(args: Namespace) -> int:
     except (ClusterError, WireError) as error:
         told = str(error)
     if told is None:
-        return 0
-    print(f"{args.kind} is not well: {told}", file=sys.stderr)
-    return 1
+        return OK
+    say(f"{args.kind} is not well: {told}")
+    return FAILED
 
 
 def why_not(kind: str, name: str | None, found: list[Presence]) -> str | None:

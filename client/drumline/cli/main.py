@@ -10,13 +10,11 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from drumline._version import __version__
+from drumline.cli.endings import FAILED, INTERRUPTED, PIPE_CLOSED, USAGE, say
 from drumline.cli.run_options import COMMANDS as RUN_COMMANDS
 from drumline.settings import LOG_LEVELS, UsageError
 from drumline_graph.errors import DrumlineError
 from drumline_protocol.log_lines import LOG_FORMATS
-
-#: exit codes: done, failed, wrong use, ended by Ctrl-C, by SIGTERM, by a reader that went away
-OK, FAILED, USAGE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 0, 1, 2, 130, 143, 141
 
 #: modules whose commands serve: their stderr is a log
 _SERVICES = ("serve", "exporter", "gateway")
@@ -37,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a character that the terminal lacks ends no command
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    tell = _log if args.module in _SERVICES else _say
+    tell = _log if args.module in _SERVICES else say
     try:
         run = import_module(f"drumline.cli.{args.module}").run
         code: int = run(args)
@@ -62,13 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _log(text: str) -> None:
-    from drumline_transport.log_setup import say
+    from drumline_transport import log_setup
 
-    say(text)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    log_setup.say(text)
 
 
 # -- the parser -------------------------------------------------------------------------------------

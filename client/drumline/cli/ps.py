@@ -9,6 +9,7 @@ import time
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
+from drumline.cli.endings import say
 from drumline.cli.signals import stop_on_signals
 from drumline.cli.survey import survey
 from drumline.cli.tables import new_console, span, table
@@ -59,7 +60,7 @@ def _watch(cluster: Cluster, args: Namespace) -> None:
             try:
                 found = survey(cluster, runs_max=args.runs)
             except NoBroker as error:
-                print(f"drumline ps: {error}", file=sys.stderr, flush=True)
+                say(f"drumline ps: {error}")
             else:
                 if sys.stdout.isatty() and not args.json:
                     print("\x1b[H\x1b[2J", end="")

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from drumline.cli.endings import FAILED, INTERRUPTED, TERMINATED, say
 from drumline.cli.kept_here import graph_here, names_app
 from drumline.settings import Settings, UsageError
 from drumline_graph.types import Command
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from drumline.graph.call_types import RunConfig
     from drumline_graph.types import StreamMode
 
-FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 #: how the note begins that names node and worker
 _PLACE = f"In {NODE}"
 _OUR_FRAME = f"{os.sep}drumline_worker{os.sep}"
@@ -229,8 +229,3 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def say(text: str) -> None:
-    """A line on stderr."""
-    print(text, file=sys.stderr, flush=True)

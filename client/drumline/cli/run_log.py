@@ -8,9 +8,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from drumline.cli.endings import INTERRUPTED, TERMINATED, say
 from drumline.cli.jsonable import safe_repr, to_line
 from drumline.cli.outputs import is_utf8
-from drumline.cli.run import INTERRUPTED, TERMINATED, Terminated, say, terminable
+from drumline.cli.run import Terminated, terminable
 from drumline.settings import Settings
 from drumline_protocol import wire
 from drumline_protocol.codec import Boxed

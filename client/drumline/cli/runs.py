@@ -9,20 +9,17 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from drumline.cli.endings import FAILED, INTERRUPTED, TERMINATED, say
 from drumline.cli.jsonable import to_line
 from drumline.cli.kept_here import names_app
 from drumline.cli.outputs import is_utf8
 from drumline.cli.run import (
-    FAILED,
-    INTERRUPTED,
-    TERMINATED,
     RunFailed,
     Terminated,
     output_of,
     plain_warnings,
     read_call,
     read_modes,
-    say,
     show,
     terminable,
     told_failure,
