@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.differential.engines import ADAPTED, ADAPTED_STRICT, LANGGRAPH
 from tests.differential.harness import ASYNC_ORACLE, newest_oracle
-from tests.threads.test_traces import CASES, Case, a_sibling_keeps_its_result
+from tests.threads.test_traces import CASES, Case, settled
 from tests.threads.traces import atrace, trace
 
 from drumline.checkpoint.memory import InMemorySaver
@@ -31,11 +31,6 @@ def on_our_saver(case: Case) -> tuple[Any, list[Any]]:
     graph, inputs = case(LANGGRAPH)
     graph.checkpointer = InMemorySaver()
     return ADAPTED.runnable(graph), inputs
-
-
-def settled(case: Case, lines: list[str]) -> list[str]:
-    """The lines in an order that nodes which race do not change."""
-    return sorted(lines) if case is a_sibling_keeps_its_result else lines
 
 
 @pytest.mark.parametrize("make", [adapted, strict, on_our_saver], ids=lambda make: make.__name__)
