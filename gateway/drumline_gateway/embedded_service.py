@@ -20,7 +20,7 @@ from drumline_gateway.assistant_book import AssistantBook
 from drumline_gateway.embedded_run import EmbeddedRun
 from drumline_gateway.embedded_runs import EmbeddedRuns
 from drumline_gateway.kept_runs import KeptRuns
-from drumline_gateway.lifetimes import SWEEP_S, Lifetimes
+from drumline_gateway.lifetimes import SWEEP_S, Lifetimes, rules_of
 from drumline_gateway.service import Bell, Row, RunItems, Start, Wanted
 from drumline_gateway.thread_bells import ThreadBells
 from drumline_graph.errors import GraphDrained
@@ -42,9 +42,12 @@ class EmbeddedService:
 
     ignored: frozenset[str] = frozenset()
 
-    def __init__(self, programs: Mapping[str, Program], folder: Path | None = None) -> None:
+    def __init__(
+        self, programs: Mapping[str, Program], folder: Path | None = None, retention: Retention | None = None
+    ) -> None:
         self._programs = dict(programs)
         self._folder = folder
+        self._retention = retention
         self.graphs: Mapping[str, Any] = {}
         self._stateless: dict[str, Any] = {}
         self._bells = ThreadBells()
@@ -147,15 +150,20 @@ class EmbeddedService:
         return await asyncio.to_thread(self._lifetimes.get, thread)
 
     async def sweep(self, now_ms: int) -> None:
-        """Let go of what the rules of threads let go: those that have not changed for so long."""
-        for thread, rules in (await asyncio.to_thread(self._lifetimes.all)).items():
+        """Let go of what rules let go: those of a thread, else those of its graph, else those of this service."""
+        own = await asyncio.to_thread(self._lifetimes.all)
+        for thread, rules in rules_of(await self.threads(), own, self._programs, self._retention).items():
             try:
                 row = await self.thread(thread)
             except UnknownThread:  # it was deleted just now
                 continue
-            is_old = rules.seconds is not None and now_ms - row["updated_ms"] > rules.seconds * 1000
-            if is_old and all(run.ended for run in self._runs.of_thread(thread)):
-                await self.prune([thread], "keep_latest" if rules.spares_latest(waits=False) else "delete")
+            if not all(run.ended for run in self._runs.of_thread(thread)):
+                continue
+            if rules.seconds is not None and now_ms - row["updated_ms"] > rules.seconds * 1000:
+                stays = rules.spares_latest(waits=row["status"] in ("paused", "failed"))
+                await self.prune([thread], "keep_latest" if stays else "delete")
+            elif rules.max_checkpoints is not None or rules.max_bytes is not None:
+                await self._saver.aprune([thread], retention=rules)
 
     async def _sweep_now_and_again(self) -> None:
         while True:

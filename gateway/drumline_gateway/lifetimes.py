@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from drumline.sqlite_file import SqliteFile
+from drumline_graph.program import Program
 from drumline_protocol.retention import Retention, retention_in
 
 _TABLE = "CREATE TABLE IF NOT EXISTS drumline_lifetimes (thread TEXT PRIMARY KEY, rules TEXT NOT NULL);"
 
 #: how often threads are looked at, in seconds
 SWEEP_S = 60.0
+
+
+def rules_of(
+    threads: Sequence[Mapping[str, Any]],
+    own: Mapping[str, Retention],
+    programs: Mapping[str, Program],
+    others: Retention | None,
+) -> dict[str, Retention]:
+    """The rules of each thread that has some: its `own`, else those of its graph, else those of all `others`."""
+    of_graphs = {name: program.retention for name, program in programs.items()}
+    found = {row["thread_id"]: of_graphs.get(row["graph"]) or others for row in threads}
+    return {thread: rules for thread, rules in {**found, **own}.items() if rules is not None and rules.is_bounded}
 
 
 class Lifetimes:

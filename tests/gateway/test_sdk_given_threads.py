@@ -84,6 +84,36 @@ def test_threads_of_one_process_go_when_their_time_is_over(tmp_path: Path) -> No
     asyncio.run(_when_time_is_over(tmp_path))
 
 
+def test_threads_of_one_process_go_by_the_rules_of_the_project(tmp_path: Path) -> None:
+    asyncio.run(_when_the_project_says_so(tmp_path))
+
+
+async def _when_the_project_says_so(folder: Path) -> None:
+    """`checkpointer.ttl` of langgraph.json: all threads but those that have rules of their own, and what asks stays."""
+    graphs = {name: talk()[name].program for name in ("speak", "ask")}
+    service = EmbeddedService(graphs, folder, Retention(max_age=60, max_checkpoints=2, keep="interrupted"))
+    await service.open()
+    for thread, graph in (("idle", "speak"), ("own", "speak"), ("asks", "ask")):
+        await service.make_thread(thread, {}, refuse=True)
+        await service.result(await service.start(Start(graph, {"said": ["x"]}, thread)), thread)
+    await service.keep("own", Retention(max_age=3600))
+    at = (await service.thread("asks"))["updated_ms"]
+
+    async def sizes() -> dict[str, int]:
+        found = {}
+        for thread, graph in (("idle", "speak"), ("own", "speak"), ("asks", "ask")):
+            config = {"configurable": {"thread_id": thread}}
+            found[thread] = len([state async for state in service.graphs[graph].aget_state_history(config)])
+        return found
+
+    await service.sweep(at + 1000)
+    assert await sizes() == {"idle": 2, "own": 3, "asks": 2}
+    await service.sweep(at + 120_000)
+    assert await sizes() == {"idle": 0, "own": 3, "asks": 1}
+    assert {row["thread_id"] for row in await service.threads()} == {"own", "asks"}
+    await service.aclose()
+
+
 async def _when_time_is_over(folder: Path) -> None:
     graphs = {"speak": talk()["speak"].program}
     service = EmbeddedService(graphs, folder)

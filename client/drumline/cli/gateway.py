@@ -64,7 +64,9 @@ def _dev(args: Namespace, settings: Settings) -> None:
     programs = _programs(settings)
     if not programs:
         raise UsageError("which graph? `drumline dev app.py:graph`, or put a langgraph.json into this folder.")
-    service = part("embedded_service").EmbeddedService(programs, FOLDER)
+    project = None if settings.apps() else read_project()
+    retention = None if project is None else project.retention
+    service = part("embedded_service").EmbeddedService(programs, FOLDER, retention)
     _serve(args, part("app").build(service, **_door(args)), programs)
 
 

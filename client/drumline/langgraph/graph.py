@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from drumline.call import Call
@@ -11,18 +12,21 @@ from drumline.graph.compiled import CompiledStateGraph
 from drumline.langgraph.inline_states import InlineStates
 from drumline.langgraph.versions import check_version
 
+if TYPE_CHECKING:
+    from drumline_protocol.retention import Retention
+
 
 def is_langgraph(value: Any) -> bool:
     """Whether `value` is a graph that LangGraph compiled, told without importing LangGraph."""
     return any((cls.__module__, cls.__qualname__) == ("langgraph.pregel.main", "Pregel") for cls in type(value).__mro__)
 
 
-def adapt(graph: Any, *, strict_wire: bool | None = None) -> AdaptedGraph:
+def adapt(graph: Any, *, strict_wire: bool | None = None, retention: Retention | None = None) -> AdaptedGraph:
     """A graph that LangGraph compiled, to be run by drumline: embedded, or on a cluster with `.on(cluster)`.
 
-    `graph` stays as it is. `strict_wire` is that of drumline's `compile()`. Raises UnsupportedLangGraph for a version
-    that drumline was not tested with, FeatureNotBuilt for a part of the graph that it cannot run (channels of a
-    user's own class), TypeError for something that is no graph of LangGraph.
+    `graph` stays as it is. `strict_wire` and `retention` are those of drumline's `compile()`. Raises
+    UnsupportedLangGraph for a version that drumline was not tested with, FeatureNotBuilt for a part of the graph that
+    it cannot run (channels of a user's own class), TypeError for something that is no graph of LangGraph.
     """
     check_version()
     if not is_langgraph(graph):
@@ -34,7 +38,10 @@ def adapt(graph: Any, *, strict_wire: bool | None = None) -> AdaptedGraph:
 
     version = os.environ.get("DRUMLINE_VERSION") or None
     make = program_of if is_plannable(graph) else inline_program_of
-    return AdaptedGraph(graph, make(graph, version=version), strict_wire=strict_wire)
+    program = make(graph, version=version)
+    if retention is not None:
+        program = replace(program, retention=retention)
+    return AdaptedGraph(graph, program, strict_wire=strict_wire)
 
 
 class AdaptedGraph(InlineStates, CompiledStateGraph[Any, Any, Any, Any]):
