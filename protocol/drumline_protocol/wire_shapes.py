@@ -168,6 +168,7 @@ FIELDS: dict[Any, Shape] = {
     "attempt": number(1),
     "events": number(-1),
     "tries": number(1),
+    "unfit_answer": number(-1),
     "retry_ms": delay,
     "drain": free_text,
     "step": number(-1),
