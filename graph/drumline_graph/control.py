@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from drumline_graph.warnings import LangGraphDeprecatedSinceV10, tell
+
 N = TypeVar("N", bound=Hashable)
 ResponseT = TypeVar("ResponseT")
 
@@ -82,6 +84,12 @@ class Interrupt(Generic[ResponseT]):
     value: Any
     id: str = "placeholder-id"
     response_schema: type[ResponseT] | dict[str, Any] | None = dataclasses.field(default=None, kw_only=True)
+
+    @property
+    def interrupt_id(self) -> str:
+        """The former name of `id`."""
+        tell("'interrupt_id' of an Interrupt is deprecated, use 'id'.", LangGraphDeprecatedSinceV10)
+        return self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

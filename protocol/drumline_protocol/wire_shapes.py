@@ -169,6 +169,7 @@ FIELDS: dict[Any, Shape] = {
     "called_in": number(1),
     "events": number(-1),
     "tries": number(1),
+    "unfit_answer": number(-1),
     "retry_ms": delay,
     "drain": free_text,
     "step": number(-1),

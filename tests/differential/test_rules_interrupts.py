@@ -141,3 +141,9 @@ def test_the_form_of_an_answer(other: Engine, form: Any) -> None:
         return e.runnable(graph).invoke(EMPTY)["__interrupt__"][0].response_schema
 
     assert same_outcome(asked, other)
+
+
+def test_the_former_name_of_an_id(other: Engine) -> None:
+    for e in (LANGGRAPH, other):
+        with pytest.warns(e.module("warnings").LangGraphDeprecatedSinceV10, match="interrupt_id"):
+            assert e.Interrupt("why", id="7").interrupt_id == "7"

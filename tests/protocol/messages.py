@@ -45,6 +45,7 @@ INBOX: list[Any] = [
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, retry_ms=500.0),
     m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, unfit_answer=2),
+    m.TaskError(*ATTEMPT, FAILURE, TOKEN, 0, unfit_answer=-1),
     m.TimerDue(RUN, TASK, 2),
     m.CancelRun(RUN, "stop", takes_back=True),
     m.DrainRun(RUN, "deploy"),

@@ -18,6 +18,8 @@ from langchain_core.runnables.utils import coro_with_context
 
 from drumline_graph.callables import injected_parameters
 from drumline_graph.channels.base import MISSING
+from drumline_graph.constants import PULL
+from drumline_graph.functional import begins_at_once, is_call
 from drumline_protocol.running import CONTEXT_KEY
 from drumline_worker.context import TaskContext, current
 from drumline_worker.loop import shared_loop
@@ -35,12 +37,17 @@ def runtime_of(config: Mapping[str, Any]) -> Runtime[Any]:
 def state_of_task(config: Mapping[str, Any]) -> Any:
     """The state that the task of a node with `reads_state` would be given by an edge: for what a `Send` made.
 
-    None outside of such a node.
+    Where the code of another node asks, what that was given by an edge. `{}` in a functional graph, which has no state.
+    None where there is none: outside of a task, and where the code of another node was sent its input.
     """
     context: TaskContext | None = (config.get("configurable") or {}).get(CONTEXT_KEY) or current.get()
-    if context is None or not getattr(context.job.node.action, "reads_state", False):
+    if context is None:
         return None
     job, node, program = context.job, context.job.node, context.job.program
+    if not getattr(node.action, "reads_state", False):
+        if begins_at_once(program) or is_call(job.path):
+            return {}
+        return job.input if job.path[0] == PULL else None
     cells, channels = job.cells, program.channels
 
     def readable(key: str) -> bool:

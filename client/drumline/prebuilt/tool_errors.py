@@ -14,13 +14,13 @@ from typing import Any, Union, get_args, get_origin
 from langchain_core.tools import ToolException
 from pydantic import ValidationError
 
-from drumline_graph.errors import FeatureNotBuilt, GraphBubbleUp
+from drumline_graph.errors import FeatureNotBuilt, GraphBubbleUp, is_invalid_resume
 
 #: what `handle_tool_errors` may be
 Handling = bool | str | Callable[..., str] | type[Exception] | tuple[type[Exception], ...]
 
 #: never an answer to the model, whatever is handled: control flow, and what drumline refuses to do
-PASSED_ON = (GraphBubbleUp, FeatureNotBuilt)
+_PASSED_ON = (GraphBubbleUp, FeatureNotBuilt)
 
 INVALID_TOOL_NAME = "Error: {requested_tool} is not a valid tool, try one of [{available_tools}]."
 TOOL_CALL = "Error: {error}\n Please fix your mistakes."
@@ -28,6 +28,13 @@ TOOL_INVOCATION = (
     "Error invoking tool '{tool_name}' with kwargs {tool_kwargs} with error:\n"
     " {error}\n Please fix the error and try again."
 )
+
+
+def is_passed_on(error: Exception) -> bool:
+    """Whether an error is nothing that the model could mend. A person's answer of a wrong form is none either: it must
+    end the run, so that the question waits on.
+    """
+    return isinstance(error, _PASSED_ON) or is_invalid_resume(error)
 
 
 class ToolInvocationError(ToolException):

@@ -27,13 +27,13 @@ from drumline.prebuilt.outputs import Kind, Output, combined, msg_content_output
 from drumline.prebuilt.relay import received, relay_of
 from drumline.prebuilt.tool_errors import (
     INVALID_TOOL_NAME,
-    PASSED_ON,
     Handling,
     ToolInvocationError,
     default_handling,
     error_content,
     handled_types,
     invocation_error,
+    is_passed_on,
 )
 from drumline.prebuilt.tool_runtime import InjectedState, InjectedStore, ToolCallWithContext, ToolRuntime
 
@@ -214,16 +214,18 @@ class ToolNode(Runnable[Any, Any]):
 
     def _failed(self, call: ToolCall, error: Exception, injections: Injections) -> ToolMessage:
         """The message that tells the model of an error; raises the error if it is not handled."""
+        if is_passed_on(error):
+            raise error
         if isinstance(error, ValidationError):
             cause = error
             error = invocation_error(call["name"], cause, call["args"], injections.names)
             error.__cause__ = cause
-        if isinstance(error, PASSED_ON) or not isinstance(error, self._handled):
+        if not isinstance(error, self._handled):
             raise error
         return _error_message(call, error_content(error, self._handling))
 
     def _wrapper_failed(self, call: ToolCall, error: Exception) -> ToolMessage:
-        if isinstance(error, PASSED_ON) or not self._handled:
+        if is_passed_on(error) or not self._handled:
             raise error
         return _error_message(call, error_content(error, self._handling))
 
