@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from starlette.applications import Starlette
@@ -27,10 +27,11 @@ from drumline_gateway.bodies import read_body
 from drumline_gateway.cluster_service import ClusterService
 from drumline_gateway.errors import HttpError, status_of
 from drumline_gateway.json_values import dumps
+from drumline_gateway.of_runs import serve_socket
 from drumline_gateway.of_thread_events import looking
 from drumline_gateway.openapi import document
 from drumline_gateway.route import Row
-from drumline_gateway.routes import ROUTES, SOCKETS
+from drumline_gateway.routes import ROUTES, RUN_SOCKETS, SOCKETS
 from drumline_gateway.served import Served
 from drumline_gateway.service import Service
 from drumline_gateway.sse import Streams
@@ -71,6 +72,7 @@ def build(
         routes=[
             *(Route(row.path, gateway.endpoint(row), methods=[row.method]) for row in ROUTES),
             *(WebSocketRoute(path, gateway.socket) for path in SOCKETS),
+            *(WebSocketRoute(path, gateway.run_socket) for path in RUN_SOCKETS),
         ],
         middleware=[] if middleware is None else [middleware],
         exception_handlers={HTTPException: gateway.refuse},
@@ -139,6 +141,13 @@ class Gateway:
 
     async def socket(self, socket: WebSocket) -> None:
         """A WebSocket of a thread, from its beginning to its end. A refusal is told by 4000 and the status of HTTP."""
+        await self._admit(socket, self._serve)
+
+    async def run_socket(self, socket: WebSocket) -> None:
+        """A WebSocket of a run."""
+        await self._admit(socket, self._watch)
+
+    async def _admit(self, socket: WebSocket, serve: Callable[[WebSocket, Callable[[], Ask]], Awaitable[None]]) -> None:
         await socket.accept()  # a browser does not tell its page why it was refused before
         request = Request({**socket.scope, "type": "http", "method": "GET"})
         try:
@@ -152,7 +161,7 @@ class Gateway:
         try:
             if not self._is_open:
                 await self.open()
-            await self._serve(socket, lambda: self._ask(request, identity))
+            await serve(socket, lambda: self._ask(request, identity))
         finally:
             release()
 
@@ -170,6 +179,16 @@ class Gateway:
             await served.serve()
         finally:
             streams.left(served)
+
+    async def _watch(self, socket: WebSocket, ask: Callable[[], Ask]) -> None:
+        try:
+            await serve_socket(ask(), socket)
+        except Exception as error:
+            status = error.status if isinstance(error, HttpError) else status_of(error)
+            if status is None:
+                log.exception("the WebSocket of a run")
+            with suppress(RuntimeError):  # it is closed
+                await socket.close(REFUSED + (status or 500), str(error)[:100] if status else "")
 
     def _ask(self, request: Request, identity: Identity, body: Any = None) -> Ask:
         return Ask(request, self.service, self._served, self._guard, self.streams, self.metrics, identity, body)

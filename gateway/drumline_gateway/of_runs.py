@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from drumline_gateway import shapes
 from drumline_gateway.ask import Ask
 from drumline_gateway.bodies import query_count, query_flag, query_texts
 from drumline_gateway.errors import bad
 from drumline_gateway.json_values import error_data
+from drumline_gateway.run_socket import RunSocket
 from drumline_gateway.starting import Started, start
-from drumline_gateway.watched import gone, place_of, room, watch
+from drumline_gateway.watched import gone, place_of, room, shown_of, watch
 from drumline_gateway.wishes import modes_in, wish_in
 
 #: the SDK's status -> ours, of which it may stand for several
@@ -44,25 +48,73 @@ async def join_stream(ask: Ask) -> Response:
 
     What the query leaves open is as the run's starter wanted it.
     """
+    join = await _joined(ask)
+    with room(ask) as release:
+        return watch(
+            ask,
+            join.run_id,
+            join.thread,
+            join.modes,
+            subgraphs=join.subgraphs,
+            retracted=join.retracted,
+            release=release,
+            last_event_id=ask.request.headers.get("last-event-id"),
+            on_disconnect=join.on_disconnect(ask),
+        )
+
+
+async def serve_socket(ask: Ask, socket: WebSocket) -> None:
+    """The same over a WebSocket, to its end; what would be the header `Last-Event-ID` may be in the query."""
+    join = await _joined(ask)
+    last = ask.request.headers.get("last-event-id") or ask.request.query_params.get("last_event_id")
+    frames = shown_of(
+        ask,
+        join.run_id,
+        join.thread,
+        join.modes,
+        subgraphs=join.subgraphs,
+        retracted=join.retracted,
+        last_event_id=last,
+    )
+    served, left = RunSocket(socket, frames, ask.streams.stall_s), join.on_disconnect(ask)
+    ask.streams.entered(served)
+    try:
+        if await served.serve() and left is not None:
+            await left()
+    finally:
+        ask.streams.left(served)
+
+
+@dataclass(frozen=True, slots=True)
+class _Join:
+    """How a client wants to see a run that is there."""
+
+    run_id: str
+    thread: str | None
+    modes: list[str]
+    subgraphs: bool
+    retracted: bool
+    cancels: bool
+
+    def on_disconnect(self, ask: Ask) -> Callable[[], Awaitable[None]] | None:
+        """What is done when the client leaves before the end."""
+        return (lambda: _cancel_quietly(ask, Started(self.run_id, self.thread))) if self.cancels else None
+
+
+async def _joined(ask: Ask) -> _Join:
     query = ask.request.query_params
     asked = query_texts(query, "stream_mode")
     modes_in(asked)
     row, thread = await ask.run()
     wish = wish_in(row["metadata"])
-    cancels = query_flag(query, "cancel_on_disconnect")
-    started = Started(row["run_id"], thread)
-    with room(ask) as release:
-        return watch(
-            ask,
-            row["run_id"],
-            thread,
-            modes_in(asked, wish.modes),
-            subgraphs=query_flag(query, "subgraphs", wish.subgraphs),
-            retracted=query_flag(query, "retracted"),
-            release=release,
-            last_event_id=ask.request.headers.get("last-event-id"),
-            on_disconnect=(lambda: _cancel_quietly(ask, started)) if cancels else None,
-        )
+    return _Join(
+        row["run_id"],
+        thread,
+        modes_in(asked, wish.modes),
+        query_flag(query, "subgraphs", wish.subgraphs),
+        query_flag(query, "retracted"),
+        query_flag(query, "cancel_on_disconnect"),
+    )
 
 
 async def create(ask: Ask) -> Response:

@@ -104,5 +104,6 @@ ROUTES: tuple[Row, ...] = (
     Row("GET", "/drumline/threads/{thread_id}/runs/{run_id}/facts", of_page.facts),
 )
 
-#: paths that may be asked for as a WebSocket too, which speaks the protocol of threads
+#: paths that may be asked for as a WebSocket too: which speaks the protocol of threads, and which tells one run
 SOCKETS = (_T + "/stream/events",)
+RUN_SOCKETS = (_R + "/stream", "/runs/{run_id}/stream")

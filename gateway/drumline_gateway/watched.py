@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote, urlencode
 
@@ -13,6 +13,7 @@ from drumline_gateway.ask import Ask
 from drumline_gateway.cursors import BadEventId, parse_last_event_id
 from drumline_gateway.errors import HttpError
 from drumline_gateway.frames import Frames
+from drumline_gateway.placing import Frame
 from drumline_gateway.service import Wanted
 from drumline_gateway.sse import frames_of
 
@@ -54,17 +55,31 @@ def watch(
 
     `retracted` asks for events of that name, `release` comes of `room`.
     """
+    shown = shown_of(ask, run_id, thread, modes, subgraphs=subgraphs, retracted=retracted, last_event_id=last_event_id)
+    # who comes back by this address has no other way to say what it wants to see
+    again = urlencode([*(("stream_mode", mode) for mode in modes), *([("subgraphs", "true")] if subgraphs else [])])
+    ask.headers.update(place_of(run_id, thread, f"stream?{again}"))
+    return ask.streams.respond(shown, headers=ask.headers, on_disconnect=on_disconnect, release=release)
+
+
+def shown_of(
+    ask: Ask,
+    run_id: str,
+    thread: str | None,
+    modes: list[str],
+    *,
+    subgraphs: bool,
+    retracted: bool,
+    last_event_id: str | None = None,
+) -> AsyncIterator[Frame]:
+    """The run's frames, of which `watch` makes a stream. HttpError 400."""
     try:
         cursor = parse_last_event_id(last_event_id)
     except BadEventId as error:
         raise HttpError(400, str(error)) from None
     frames = Frames(run_id, modes, cursor=cursor, retracted=retracted)
     items = ask.service.items(run_id, thread, Wanted(frames.modes, subgraphs, frames.after))
-    # who comes back by this address has no other way to say what it wants to see
-    again = urlencode([*(("stream_mode", mode) for mode in modes), *([("subgraphs", "true")] if subgraphs else [])])
-    ask.headers.update(place_of(run_id, thread, f"stream?{again}"))
-    shown = frames_of(items, frames, ask.streams.counts)
-    return ask.streams.respond(shown, headers=ask.headers, on_disconnect=on_disconnect, release=release)
+    return frames_of(items, frames, ask.streams.counts)
 
 
 async def gone(request: Request) -> None:

@@ -23,6 +23,22 @@ def test_tokens_are_shown_as_they_come(page: Page, gate: Gate) -> None:
     assert all(WHOLE.startswith(text) for text in page.texts() if text != "hi"), page.texts()
 
 
+def test_a_graph_within_is_found_and_its_messages_are_shown_as_they_come(page: Page, gate: Gate) -> None:
+    page.open("react", assistantId="nest", listen=LISTEN)
+    gate.close()
+    page.submit(HI)
+    amid = page.until("s.deep?.at(-1)?.content === 'deep down'")
+    assert amid["subgraphs"] == [{"nodeName": "inner", "status": "running", "depth": 1}]
+    gate.open()
+    done = page.settled("s.messages.at(-1)?.content === 'above'")
+    assert said(done) == ["hi", "deep down amid hi", "above"] and done["error"] is None
+    assert done["subgraphs"] == [{"nodeName": "inner", "status": "complete", "depth": 1}]
+    assert [message["content"] for message in done["deep"]][-1] == "deep down amid hi"
+    page.reload()
+    again = page.settled("s.messages.at(-1)?.content === 'above' && s.subgraphs?.length")
+    assert again["subgraphs"] == done["subgraphs"]
+
+
 def test_a_question_is_asked_and_answered(page: Page) -> None:
     page.open("react", assistantId="agent", listen=LISTEN)
     page.submit(HI)

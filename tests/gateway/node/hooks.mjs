@@ -8,11 +8,15 @@ async function legacy({ load, url, fetch, options, tell }) {
 
 /** The newer hook, over commands and events of a thread. Its messages are instances of LangChain's classes. */
 async function react({ load, url, fetch, options, tell }) {
-  const { useStream } = await load("@langchain/react");
+  const { useMessages, useStream } = await load("@langchain/react");
   const callerOptions = { fetch };
   return () => {
     const shown = useStream({ apiUrl: url, callerOptions, fetch, ...options, ...tell });
-    return { ...shown, messages: shown.messages.map(({ type, content, id }) => ({ type, content: flat(content), id })) };
+    const inner = [...shown.subgraphs.values()];
+    const deep = useMessages(shown, inner[0]); // of no graph within: those of the root
+    const plain = ({ type, content, id }) => ({ type, content: flat(content), id });
+    const subgraphs = inner.map(({ nodeName, status, namespace }) => ({ nodeName, status, depth: namespace.length }));
+    return { ...shown, messages: shown.messages.map(plain), subgraphs, deep: inner.length ? deep.map(plain) : [] };
   };
 }
 
@@ -56,7 +60,7 @@ async function assistant({ load, React, url, fetch, options, tell }) {
 
 /** What a test looks at of what a hook returned. */
 function plain(shown) {
-  const names = ["values", "messages", "isLoading", "error", "interrupt", "branch", "isThreadLoading", "toolProgress"];
+  const names = ["values", "messages", "isLoading", "error", "interrupt", "branch", "isThreadLoading", "toolProgress", "subgraphs", "deep"];
   const seen = Object.fromEntries(names.map((name) => [name, shown[name] ?? null]));
   const history = Object.getOwnPropertyDescriptor(shown, "history");
   try {
