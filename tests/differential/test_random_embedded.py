@@ -1,19 +1,21 @@
 """Random graphs: LangGraph against drumline in one process, with and without the codec in between.
 
-A difference prints the seed and the graph as code. `pytest -m full` runs 1,000 seeds, else 300 are
-run; `DRUMLINE_TEST_SEEDS=17-18` runs chosen ones. The hypothesis test draws from the same generator
-and shrinks."""
+A difference prints the seed and the graph as code. `pytest -m full` runs 1,000 seeds on every engine.
+Else 300 are run, each on every other engine: with or without the codec in between, by drumline's graph
+and through the adapter. `DRUMLINE_TEST_SEEDS=17-18` runs chosen ones, on all. The hypothesis test
+draws from the same generator and shrinks."""
 
 import os
 import runpy
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 from . import guide_graphs, random_graphs
 from .compare import difference
-from .engines import LANGGRAPH, Engine
+from .engines import LANGGRAPH, Engine, engines_under_test
 from .harness import ASYNC_ORACLE
 from .normal import Recorded
 from .random_graphs import GraphSpec, calls_with_classes, from_seed, without_inputs
@@ -22,9 +24,9 @@ _BATCH = 25
 _FEW, _ALL = 300, 1000
 
 
-def _seeds() -> range:
+def _chosen() -> range | None:
     first, _, last = os.environ.get("DRUMLINE_TEST_SEEDS", "").rpartition("-")
-    return range(int(first or 0), int(last)) if last else range(_FEW)
+    return range(int(first or 0), int(last)) if last else None
 
 
 def compare(spec: GraphSpec, reference: Recorded, other: Recorded, *, title: str) -> str | None:
@@ -71,13 +73,29 @@ def _batches(seeds: range) -> list[range]:
     return [seeds[i : i + _BATCH] for i in range(0, len(seeds), _BATCH)]
 
 
+def _cases(*, left_over: bool = False) -> list[Any]:
+    """Engines and seeds: for each batch every other engine, or those that were left over."""
+    cases = []
+    for turn, seeds in enumerate(_batches(_chosen() or range(_FEW))):
+        for number, engine in enumerate(engines_under_test()):
+            if (_chosen() is not None or (turn + number) % 2 == 0) != left_over:
+                cases.append(pytest.param(engine, seeds, id=f"{engine.name}-{_name(seeds)}"))
+    return cases
+
+
 def _name(seeds: range) -> str:
     return f"{seeds.start}-{seeds.stop}"
 
 
-@pytest.mark.parametrize("seeds", _batches(_seeds()), ids=_name)
-def test_random_graphs(other: Engine, seeds: range) -> None:
-    run_batch(seeds, other)
+@pytest.mark.parametrize(("engine", "seeds"), _cases())
+def test_random_graphs(engine: Engine, seeds: range) -> None:
+    run_batch(seeds, engine)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("engine", "seeds"), _cases(left_over=True))
+def test_random_graphs_on_the_other_engines(engine: Engine, seeds: range) -> None:
+    run_batch(seeds, engine)
 
 
 @pytest.mark.full
