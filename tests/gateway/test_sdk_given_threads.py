@@ -127,9 +127,8 @@ async def _when_time_is_over(folder: Path) -> None:
     await service.keep("latest", Retention(max_age=60))
     run = await service.start(Start("speak", {"said": ["x"]}, "late", after_seconds=3600))
     await service.aclose()
-    service = EmbeddedService(graphs, folder)  # the rules outlive the process, what sleeps does not
+    service = EmbeddedService(graphs, folder)  # the rules outlive the process, and so does what sleeps
     await service.open()
-    run = await service.start(Start("speak", {"said": ["x"]}, "late", after_seconds=3600))
     at = (await service.thread("stays"))["updated_ms"]
     await service.sweep(at + 1000)
     assert len(await service.threads()) == 5
