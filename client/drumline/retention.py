@@ -68,9 +68,8 @@ def _pruning(saver: Any, thread_ids: Sequence[str] | None, rules: Retention) -> 
     _check(saver, rules)
     if not rules.is_bounded:
         return
-    if thread_ids is None:
-        thread_ids = yield _THREADS, (None,), {}
-    for thread in map(str, thread_ids):
+    threads: Sequence[str] = (yield _THREADS, (None,), {}) if thread_ids is None else thread_ids
+    for thread in map(str, threads):
         newest = yield "get_tuple", ({"configurable": {"thread_id": thread, "checkpoint_ns": ""}},), {}
         if newest is None:
             continue

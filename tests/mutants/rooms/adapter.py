@@ -160,8 +160,8 @@ ADAPTER: tuple[Mutation, ...] = (
     Mutation(
         "control_is_handled",
         "client/drumline/prebuilt/tool_node.py",
-        "if isinstance(error, PASSED_ON) or not isinstance(error, self._handled):",
-        "if not isinstance(error, self._handled):",
+        "        if is_passed_on(error):\n            raise error\n        if isinstance(error, ValidationError):",
+        "        if isinstance(error, ValidationError):",
         "tests/prebuilt tests/differential/test_prebuilt_tools.py",
         "Questions and refusals are no answer to the model.",
     ),
