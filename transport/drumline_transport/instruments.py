@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drumline_graph.loaded import loaded
-from drumline_transport.spans import OtelNotInstalled, bounded, flush, has_opted_into, import_asked_for, warn_once
+from drumline_transport.spans import OtelNotInstalled, bounded, flush, has_opted_into, is_asked_for, warn_once
 
 #: upper bounds in seconds that the conventions advise
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -21,7 +21,7 @@ _GROUP = "workers"
 
 def instruments_asked_for(prefix: str) -> Instruments | None:
     """What counts messages under keys of that prefix; None if nobody asks, or nobody would hear. OtelNotInstalled."""
-    if not has_opted_into("messaging") or not import_asked_for("opentelemetry.metrics"):
+    if not has_opted_into("messaging") or not is_asked_for(_load):
         return None
     metrics = loaded("opentelemetry.metrics")
     if metrics is None:
@@ -33,6 +33,10 @@ def instruments_asked_for(prefix: str) -> Instruments | None:
     except Exception as error:  # of a provider that the environment names
         warn_once("meters", f"messages are not counted: {type(error).__name__}: {error}")
         return None
+
+
+def _load() -> None:
+    import opentelemetry.metrics  # noqa: F401  `loaded` finds it
 
 
 def instruments_here(prefix: str) -> Instruments | None:

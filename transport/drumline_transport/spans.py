@@ -9,10 +9,9 @@ Nothing that a tracer, a processor or an exporter raises reaches a run: it is lo
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drumline_graph.errors import DrumlineError
@@ -54,12 +53,12 @@ def ask_for_spans(word: str | None) -> None:
     _asked = word
 
 
-def import_asked_for(module: str) -> bool:
-    """Whether anything is told; imports a module of OpenTelemetry if that was asked for. OtelNotInstalled."""
+def is_asked_for(load: Callable[[], None]) -> bool:
+    """Whether anything is told. If that was asked for, `load` imports a module of OpenTelemetry. OtelNotInstalled."""
     word = _asked or os.environ.get(VARIABLE_OF_SPANS)
     if word == ON:
         try:
-            importlib.import_module(module)  # `loaded` finds it
+            load()
         except ImportError:
             raise OtelNotInstalled from None
     return word != OFF
@@ -73,10 +72,14 @@ def has_opted_into(convention: str) -> bool:
 
 def tracer_asked_for() -> Tracer | None:
     """What makes spans; None if nobody asks for any, or nobody would hear of them. OtelNotInstalled."""
-    if not import_asked_for("opentelemetry.trace"):
+    if not is_asked_for(_load):
         return None
     trace = loaded("opentelemetry.trace")
     return None if trace is None else _tracer_of(trace)
+
+
+def _load() -> None:
+    import opentelemetry.trace  # noqa: F401  `loaded` finds it
 
 
 def tracer_here() -> Tracer | None:
