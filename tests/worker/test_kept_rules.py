@@ -84,6 +84,7 @@ class Scripted:
         self.takes = 0
         self.in_take = threading.Semaphore(0)
         self.go_on = threading.Semaphore(0)
+        self.is_let_go = False
         self.renewals: list[float] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -93,8 +94,14 @@ class Scripted:
         self.takes += 1
         found = self.deliveries.pop(0) if self.deliveries else []
         self.in_take.release()
-        assert self.go_on.acquire(timeout=LIMIT_S)
+        if not self.is_let_go:
+            assert self.go_on.acquire(timeout=LIMIT_S)
         return found
+
+    def let_go(self) -> None:
+        """No take waits any more: a free thread takes again and again until it hears of the stop."""
+        self.is_let_go = True
+        self.go_on.release(10)
 
     def renew(self, _consumer: str, entries: list[tuple[str, str]]) -> set[tuple[str, str]]:
         self.renewals.append(time.monotonic())
@@ -161,8 +168,7 @@ def test_a_thread_that_waited_for_its_turn_takes_nothing_after_the_stop() -> Non
     broker.deliveries = [[delivery(stand, 2)]]
     worker.runner._stopping.set()
     worker.stop()
-    for _ in range(10):
-        broker.go_on.release()
+    broker.let_go()
     thread.join(LIMIT_S)
     assert not thread.is_alive()
     assert broker.takes == taken
@@ -188,6 +194,7 @@ def test_a_lease_is_renewed_several_times_before_it_runs_out() -> None:
     assert sorted(pauses)[1] < lease_s / 2, "one of them may be lost or late"
     worker.stop()
     go_on.set()
+    broker.let_go()
     thread.join(LIMIT_S)
     assert not thread.is_alive()
 
