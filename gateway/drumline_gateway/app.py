@@ -35,7 +35,7 @@ from drumline_gateway.routes import ROUTES, RUN_SOCKETS, SOCKETS
 from drumline_gateway.served import Served
 from drumline_gateway.service import Service
 from drumline_gateway.sse import Streams
-from drumline_gateway.thread_socket import REFUSED, ThreadSocket
+from drumline_gateway.thread_socket import REFUSED, ThreadSocket, close_reason
 
 log = logging.getLogger("drumline.gateway")
 
@@ -155,8 +155,7 @@ class Gateway:
             identity = await self._guard.identify(request)
             release = self._guard.caps.stream(identity)
         except Exception as error:
-            status = error.status if isinstance(error, HttpError) else status_of(error) or 500
-            await socket.close(REFUSED + status, str(error)[:100])
+            await _refuse(socket, error)
             return
         try:
             if not self._is_open:
@@ -171,8 +170,7 @@ class Gateway:
         try:
             await looking(ask())
         except Exception as error:
-            status = error.status if isinstance(error, HttpError) else status_of(error) or 500
-            await socket.close(REFUSED + status, str(error)[:100])
+            await _refuse(socket, error)
             return
         streams.entered(served)
         try:
@@ -184,11 +182,7 @@ class Gateway:
         try:
             await serve_socket(ask(), socket)
         except Exception as error:
-            status = error.status if isinstance(error, HttpError) else status_of(error)
-            if status is None:
-                log.exception("the WebSocket of a run")
-            with suppress(RuntimeError):  # it is closed
-                await socket.close(REFUSED + (status or 500), str(error)[:100] if status else "")
+            await _refuse(socket, error)
 
     def _ask(self, request: Request, identity: Identity, body: Any = None) -> Ask:
         return Ask(request, self.service, self._served, self._guard, self.streams, self.metrics, identity, body)
@@ -219,6 +213,15 @@ class Gateway:
         if self.metrics is not None:
             self.metrics.refused(error.status_code)
         return _problem(error.status_code, str(error.detail), error.headers)
+
+
+async def _refuse(socket: WebSocket, error: Exception) -> None:
+    """Close a WebSocket that is not served. What is no client's fault is logged, and its text stays here."""
+    status = error.status if isinstance(error, HttpError) else status_of(error)
+    if status is None:
+        log.error("a WebSocket could not be served", exc_info=error)
+    with suppress(RuntimeError):  # it is closed
+        await socket.close(REFUSED + (status or 500), close_reason(str(error)) if status else "")
 
 
 def _counts() -> GatewayCounts | None:

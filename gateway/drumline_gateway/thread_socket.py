@@ -39,6 +39,11 @@ SUBSCRIPTIONS_MAX = 100
 AGAIN, TOO_BIG, OVERLOADED, REFUSED = 1012, 1009, 1013, 4000
 
 
+def close_reason(text: str) -> str:
+    """What of a text fits into the last frame of a WebSocket: 123 bytes."""
+    return text.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
+
+
 class _Stalled(Exception):
     """The client takes nothing."""
 
@@ -77,7 +82,7 @@ class ThreadSocket:
             await self._tape.stop()
             await asyncio.gather(self._serving, return_exceptions=True)
         with suppress(RuntimeError, WebSocketDisconnect, OSError, asyncio.TimeoutError):  # it has gone by itself
-            await asyncio.wait_for(self._socket.close(self._code, self._reason[:100]), self._stall_s)
+            await asyncio.wait_for(self._socket.close(self._code, close_reason(self._reason)), self._stall_s)
 
     # -- what comes ---------------------------------------------------------------------------------
 

@@ -72,6 +72,15 @@ def test_its_frames_are_those_of_the_stream_from_any_of_them_on(client: Any, thr
                 assert told(url, behind) == (streamed(url, place + query, id_), 1000)
 
 
+def test_who_is_refused_is_told_why_whatever_was_asked_for(url: str) -> None:
+    """The frame that closes a WebSocket takes 123 bytes, of which a character may take four."""
+    path = f"/threads/{quote('ä' * 150)}/runs/01a21e10-d96e-84bd-96cd-885a9bd83f44/stream"
+    with opened(url, path) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(timeout=30)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 4404
+    assert "ä" * 20 in closed.value.rcvd.reason
+
+
 def test_it_is_told_as_it_goes_on_and_what_raised_is_told(client: Any, thread: str, url: str, gate: Any) -> None:
     run = client.runs.create(thread, "wait", input={"topic": "wait"})["run_id"]
     with opened(url, f"/threads/{thread}/runs/{run}/stream?stream_mode=values") as socket:
