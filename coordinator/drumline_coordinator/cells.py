@@ -16,7 +16,7 @@ from drumline_graph.delta import APPEND, GONE, SET, UNITE, Change
 from drumline_protocol.cells import NO_PARENT, cell_name, encode_change
 from drumline_protocol.codec import Boxed, Codec
 from drumline_protocol.codec_derived import Derived
-from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, CELL_ROWS_MAX
+from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, CELL_ROW_BYTES_MIN, CELL_ROWS_MAX
 from drumline_protocol.named import Named
 
 
@@ -36,11 +36,14 @@ class Kept(NamedTuple):
     def with_delta(self, version: int, size: int, *, grows: bool) -> Kept | None:
         """The same with one delta more; None if a new base is cheaper for all who read.
 
-        What only grows is read in as many bytes as it takes, however many deltas it has. Else deltas replace what lies
-        there: from twice the value on that is a waste.
+        What only grows is read in as many bytes as it takes, however many deltas it has; but many short ones take
+        longer than the value in one piece. Else deltas replace what lies there: from twice the value on that is a
+        waste.
         """
         value = self.value_bytes + size * grows
-        if self.rows >= CELL_ROWS_MAX or self.bytes + size > 2 * value:
+        if self.rows >= CELL_ROWS_MAX and self.bytes < self.rows * CELL_ROW_BYTES_MIN:
+            return None
+        if self.bytes + size > 2 * value:
             return None
         return Kept(version, self.base, self.rows + 1, self.bytes + size, value)
 

@@ -119,8 +119,11 @@ READ_NAMES_MAX = 500
 #: Versions of one cell that one trip brings.
 READ_ROWS_MAX = 2000
 
-#: Versions of a cell from a base on: with more of them a new base is written.
+#: Versions of a cell from a base on: with more of them a new base is written, if they are short.
 CELL_ROWS_MAX = 1000
+
+#: Such versions are short below this, on average. A new base for longer ones would double what a long talk takes.
+CELL_ROW_BYTES_MIN = 256
 
 # -- dispatch --------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from tests.coordinator.test_run import START, State, graph, node, result
 
 from drumline_coordinator.cells import Kept
@@ -19,7 +21,7 @@ from drumline_protocol import wire
 from drumline_protocol.cells import CellRow as StoredRow
 from drumline_protocol.cells import assemble
 from drumline_protocol.codec import Codec
-from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, CELL_ROWS_MAX
+from drumline_protocol.limits import CELL_INLINE_BYTES_MAX, CELL_ROW_BYTES_MIN, CELL_ROWS_MAX
 from drumline_protocol.messages import Refused, RunRequest, RunShared, TaskMessage, WorkersChanged
 
 BIG = "x" * CELL_INLINE_BYTES_MAX
@@ -167,8 +169,13 @@ def test_a_value_that_is_replaced_bit_by_bit_gets_a_new_base() -> None:
         deltas += 1
         kept = kept.with_delta(deltas + 1, 1_000, grows=False)
     assert deltas == 11, "ten deltas double what is read"
-    kept = Kept(1, 1, 1, 10_000, 10_000)
-    for version in range(2, CELL_ROWS_MAX + 1):
+
+
+@pytest.mark.parametrize(("size", "rows_max"), [(CELL_ROW_BYTES_MIN // 2, CELL_ROWS_MAX), (1_000, 5 * CELL_ROWS_MAX)])
+def test_many_short_versions_get_a_new_base_and_long_ones_do_not(size: int, rows_max: int) -> None:
+    kept: Kept | None = Kept(1, 1, 1, 10_000, 10_000)
+    for version in range(2, rows_max + 1):
         assert kept is not None
-        kept = kept.with_delta(version, 1_000, grows=True)
-    assert kept is not None and kept.base == 1 and kept.with_delta(5000, 1_000, grows=True) is None
+        kept = kept.with_delta(version, size, grows=True)
+    assert kept is not None and (kept.base, kept.rows) == (1, rows_max)
+    assert (kept.with_delta(rows_max + 1, size, grows=True) is None) == (size < CELL_ROW_BYTES_MIN)
