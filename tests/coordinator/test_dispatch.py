@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-
 from tests.coordinator.test_run import START, State, graph, node, result
 
 from drumline_coordinator.cells import Kept
