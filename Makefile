@@ -10,9 +10,9 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The oldest LangGraph that the adapter claims: OLDEST in client/drumline/langgraph/versions.py.
 OLDEST_LANGGRAPH := 1.2.0
 
-# How many processes `make test` has, each with files of its own: one more than there are cores, as some of them wait
-# for what they have killed; but no more than four.
-TEST_JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+# How many processes `make test` has, each with files of its own: as many as there are cores, but no more than four. Tests
+# of short leases need a core that is free now and then.
+TEST_JOBS ?= auto --maxprocesses 4
 
 # Of `make chaos`: seconds of each round, servers and rounds with commas between, the seed of all that is drawn.
 SECONDS ?= 60

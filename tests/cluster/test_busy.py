@@ -45,6 +45,12 @@ def is_serving(pid: int) -> bool:
     return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
 
 
+def await_renewers(processes: Processes) -> None:
+    """A process is ready before its renewer is: who is busy from its first moment on may lose a lease this short."""
+    roles = list(processes.roles.values())
+    wait_until(lambda: all((pids := renewers_of(role)) and all(map(is_serving, pids)) for role in roles))
+
+
 def wait_until(true: Callable[[], Any], within_s: float = LIMIT_S) -> float:
     """Seconds until `true()`."""
     began = time.monotonic()
@@ -56,6 +62,7 @@ def wait_until(true: Callable[[], Any], within_s: float = LIMIT_S) -> float:
 
 def test_a_node_that_holds_the_interpreter_for_five_leases_runs_once(cluster_of: Make, mark: Path) -> None:
     processes, cluster = cluster_of(app=APP, coordinators=1, workers=2)
+    await_renewers(processes)
     stream = cluster.graph("busy").stream(
         {"mark": str(mark), "seconds": LONG_S}, stream_mode=["custom", "values"], version="v2"
     )
@@ -67,7 +74,8 @@ def test_a_node_that_holds_the_interpreter_for_five_leases_runs_once(cluster_of:
 
 
 def test_a_busy_worker_stays_listed_and_its_other_tasks_are_kept(cluster_of: Make, mark: Path) -> None:
-    _, cluster = cluster_of(app=APP, coordinators=1, workers=1)
+    processes, cluster = cluster_of(app=APP, coordinators=1, workers=1)
+    await_renewers(processes)
     busy = cluster.graph("busy").start({"mark": str(mark), "seconds": LONG_S})
     wait_until(lambda: pids_in(mark))
     time.sleep(LONG_S - 1)  # the premise: the interpreter is held for so long
@@ -79,7 +87,7 @@ def test_a_busy_worker_stays_listed_and_its_other_tasks_are_kept(cluster_of: Mak
 def test_a_reducer_that_holds_the_interpreter_keeps_its_partition(cluster_of: Make) -> None:
     processes, cluster = cluster_of(app=APP, coordinators=2, workers=1)
     wait_until(lambda: sorted(Counter(row["owner"] for row in cluster.broker().lease_owners()).values()) == [4, 4])
-    wait_until(lambda: all(is_serving(pid) for role in processes.roles.values() for pid in renewers_of(role)))
+    await_renewers(processes)
     epochs = {row["partition"]: row["epoch"] for row in cluster.broker().lease_owners()}
     seconds = 5 * LEASE_MS // 1000
     assert cluster.graph("slow_reducer").invoke({"seconds": seconds})["total"] == seconds
