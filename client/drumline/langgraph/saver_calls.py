@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from inspect import signature
 from typing import Any
 
@@ -14,9 +15,15 @@ def method_of(saver: Any, name: str) -> Callable[..., Any]:
     LangGraph looks for the parameter's name too, so that savers from before there was one go on working.
     """
     method: Callable[..., Any] = getattr(saver, name)
-    if not name.endswith("put_writes") or "task_path" in signature(method).parameters:
+    if not name.endswith("put_writes") or _takes_path(getattr(method, "__func__", method)):
         return method
     return lambda config, writes, task, _path="": method(config, writes, task)
+
+
+@lru_cache(maxsize=256)
+def _takes_path(function: Callable[..., Any]) -> bool:
+    """Looked up once for each function: a saver writes in every superstep."""
+    return "task_path" in signature(function).parameters
 
 
 async def acall(saver: Any, name: str, *given: Any, **named: Any) -> Any:

@@ -45,6 +45,8 @@ class KeptThreads:
     there. One run writes with it, one step after the other.
     """
 
+    is_exact = True
+
     def __init__(self, saver: HoldsRows, program: Program, base: str = "") -> None:
         self._saver = saver
         self._rows = rows = saver.rows
@@ -69,8 +71,6 @@ class KeptThreads:
 
     def _at(self, ns: str) -> Program | None:
         return program_at(self._program, self._base, ns)
-
-    is_exact = True
 
     @property
     def is_fast(self) -> bool:
