@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from drumline_gateway.json_values import dumps
 from drumline_gateway.served import Served
 from drumline_gateway.service import Row, Service
 from drumline_gateway.sse import Streams
-from drumline_protocol.errors import RunCancelled, UnknownRun, UnknownThread
+from drumline_protocol.errors import UnknownRun, UnknownThread
 
 
 @dataclass(slots=True)
@@ -112,14 +112,8 @@ class Ask:
 
     async def ended(self, run_id: str, thread: str | None) -> None:
         """Wait until a run is over, however it ends."""
-        try:
+        with suppress(Exception):  # what it raised is told to who reads it
             await self.service.result(run_id, thread)
-        except (asyncio.CancelledError, GeneratorExit):
-            raise
-        except RunCancelled:
-            pass
-        except Exception:  # what it raised is told to who reads it
-            pass
 
     async def assistant(self, given: str = "", action: str = "read", **value: Any) -> tuple[Row, bytes | None]:
         """An assistant, by default that in the path, if the caller may do that with it; and what is kept of it (None:
