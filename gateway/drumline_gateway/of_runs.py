@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -17,9 +16,11 @@ from drumline_gateway.errors import bad
 from drumline_gateway.json_values import error_data
 from drumline_gateway.run_socket import RunSocket
 from drumline_gateway.starting import Started, start
-from drumline_gateway.watched import gone, place_of, room, shown_of, watch
+from drumline_gateway.watched import Watched, gone, place_of, room, watch
 from drumline_gateway.wishes import modes_in, wish_in
 
+#: what is done when a client leaves before the end
+_Leave = Callable[[], Awaitable[None]]
 #: the SDK's status -> ours, of which it may stand for several
 _STATUSES = {theirs: [ours for ours, word in shapes.RUN_STATUS.items() if word == theirs] for theirs in
              ("pending", "running", "error", "success", "interrupted")}  # fmt: skip
@@ -31,16 +32,8 @@ async def stream(ask: Ask) -> Response:
     retracted = query_flag(ask.request.query_params, "retracted")
     with room(ask) as release:
         started = await start(ask)
-        return watch(
-            ask,
-            started.run_id,
-            started.thread,
-            modes,
-            subgraphs=started.body.subgraphs,
-            retracted=retracted,
-            release=release,
-            on_disconnect=(lambda: _cancel_quietly(ask, started)) if started.body.cancels else None,
-        )
+        watched = Watched(started.run_id, started.thread, modes, started.body.subgraphs, retracted)
+        return watch(ask, watched, release=release, on_disconnect=_cancelling(ask, watched, started.body.cancels))
 
 
 async def join_stream(ask: Ask) -> Response:
@@ -48,73 +41,44 @@ async def join_stream(ask: Ask) -> Response:
 
     What the query leaves open is as the run's starter wanted it.
     """
-    join = await _joined(ask)
+    watched, on_disconnect = await _joined(ask)
+    last = ask.request.headers.get("last-event-id")
     with room(ask) as release:
-        return watch(
-            ask,
-            join.run_id,
-            join.thread,
-            join.modes,
-            subgraphs=join.subgraphs,
-            retracted=join.retracted,
-            release=release,
-            last_event_id=ask.request.headers.get("last-event-id"),
-            on_disconnect=join.on_disconnect(ask),
-        )
+        return watch(ask, watched, release=release, last_event_id=last, on_disconnect=on_disconnect)
 
 
 async def serve_socket(ask: Ask, socket: WebSocket) -> None:
     """The same over a WebSocket, to its end; what would be the header `Last-Event-ID` may be in the query."""
-    join = await _joined(ask)
+    watched, on_disconnect = await _joined(ask)
     last = ask.request.headers.get("last-event-id") or ask.request.query_params.get("last_event_id")
-    frames = shown_of(
-        ask,
-        join.run_id,
-        join.thread,
-        join.modes,
-        subgraphs=join.subgraphs,
-        retracted=join.retracted,
-        last_event_id=last,
-    )
-    served, left = RunSocket(socket, frames, ask.streams.stall_s), join.on_disconnect(ask)
+    served = RunSocket(socket, watched.frames(ask, last), ask.streams.stall_s)
     ask.streams.entered(served)
     try:
-        if await served.serve() and left is not None:
-            await left()
+        if await served.serve() and on_disconnect is not None:
+            await on_disconnect()
     finally:
         ask.streams.left(served)
 
 
-@dataclass(frozen=True, slots=True)
-class _Join:
-    """How a client wants to see a run that is there."""
-
-    run_id: str
-    thread: str | None
-    modes: list[str]
-    subgraphs: bool
-    retracted: bool
-    cancels: bool
-
-    def on_disconnect(self, ask: Ask) -> Callable[[], Awaitable[None]] | None:
-        """What is done when the client leaves before the end."""
-        return (lambda: _cancel_quietly(ask, Started(self.run_id, self.thread))) if self.cancels else None
-
-
-async def _joined(ask: Ask) -> _Join:
+async def _joined(ask: Ask) -> tuple[Watched, _Leave | None]:
+    """The run in the path as the client wants to see it, and what is done when it leaves before the end."""
     query = ask.request.query_params
     asked = query_texts(query, "stream_mode")
     modes_in(asked)
     row, thread = await ask.run()
     wish = wish_in(row["metadata"])
-    return _Join(
+    watched = Watched(
         row["run_id"],
         thread,
         modes_in(asked, wish.modes),
         query_flag(query, "subgraphs", wish.subgraphs),
         query_flag(query, "retracted"),
-        query_flag(query, "cancel_on_disconnect"),
     )
+    return watched, _cancelling(ask, watched, query_flag(query, "cancel_on_disconnect"))
+
+
+def _cancelling(ask: Ask, watched: Watched, cancels: bool) -> _Leave | None:
+    return (lambda: _cancel_quietly(ask, Started(watched.run_id, watched.thread))) if cancels else None
 
 
 async def create(ask: Ask) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -39,47 +40,44 @@ def room(ask: Ask) -> Iterator[Callable[[], None]]:
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A run, and what of it a client is shown. `retracted` asks for events of that name."""
+
+    run_id: str
+    thread: str | None
+    modes: list[str]
+    subgraphs: bool
+    retracted: bool
+
+    def frames(self, ask: Ask, last_event_id: str | None = None) -> AsyncIterator[Frame]:
+        """The run's frames, behind that one. HttpError 400 for an id that nobody gave out."""
+        try:
+            cursor = parse_last_event_id(last_event_id)
+        except BadEventId as error:
+            raise HttpError(400, str(error)) from None
+        frames = Frames(self.run_id, self.modes, cursor=cursor, retracted=self.retracted)
+        items = ask.service.items(self.run_id, self.thread, Wanted(frames.modes, self.subgraphs, frames.after))
+        return frames_of(items, frames, ask.streams.counts)
+
+
 def watch(
     ask: Ask,
-    run_id: str,
-    thread: str | None,
-    modes: list[str],
+    watched: Watched,
     *,
-    subgraphs: bool,
-    retracted: bool,
     release: Callable[[], None],
     last_event_id: str | None = None,
     on_disconnect: Callable[[], Awaitable[None]] | None = None,
 ) -> Response:
-    """A stream of the run's frames. HttpError 400 for a `Last-Event-ID` that nobody gave out.
-
-    `retracted` asks for events of that name, `release` comes of `room`.
-    """
-    shown = shown_of(ask, run_id, thread, modes, subgraphs=subgraphs, retracted=retracted, last_event_id=last_event_id)
-    # who comes back by this address has no other way to say what it wants to see
-    again = urlencode([*(("stream_mode", mode) for mode in modes), *([("subgraphs", "true")] if subgraphs else [])])
-    ask.headers.update(place_of(run_id, thread, f"stream?{again}"))
+    """A stream of the run's frames. `release` comes of `room`. HttpError 400 as for `Watched.frames`."""
+    shown = watched.frames(ask, last_event_id)
+    # Who comes back by this address has no other way to say what it wants to see.
+    asked = [
+        *(("stream_mode", mode) for mode in watched.modes),
+        *([("subgraphs", "true")] if watched.subgraphs else []),
+    ]
+    ask.headers.update(place_of(watched.run_id, watched.thread, f"stream?{urlencode(asked)}"))
     return ask.streams.respond(shown, headers=ask.headers, on_disconnect=on_disconnect, release=release)
-
-
-def shown_of(
-    ask: Ask,
-    run_id: str,
-    thread: str | None,
-    modes: list[str],
-    *,
-    subgraphs: bool,
-    retracted: bool,
-    last_event_id: str | None = None,
-) -> AsyncIterator[Frame]:
-    """The run's frames, of which `watch` makes a stream. HttpError 400."""
-    try:
-        cursor = parse_last_event_id(last_event_id)
-    except BadEventId as error:
-        raise HttpError(400, str(error)) from None
-    frames = Frames(run_id, modes, cursor=cursor, retracted=retracted)
-    items = ask.service.items(run_id, thread, Wanted(frames.modes, subgraphs, frames.after))
-    return frames_of(items, frames, ask.streams.counts)
 
 
 async def gone(request: Request) -> None:
