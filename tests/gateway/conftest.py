@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from langgraph_sdk import get_sync_client
 from tests.gateway.stand import serving, talk
 from tests.servers import own_server, real_backend
 
@@ -42,6 +44,18 @@ def kind(request: pytest.FixtureRequest) -> str:
 def url(kind: str, addresses: dict[str, str]) -> str:
     """The address of a gateway."""
     return addresses[kind]
+
+
+@pytest.fixture
+def client(url: str) -> Any:
+    """LangGraph's client in Python."""
+    return get_sync_client(url=url)
+
+
+@pytest.fixture
+def thread(client: Any) -> str:
+    """A new thread."""
+    return str(client.threads.create()["thread_id"])
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from langgraph_sdk import get_sync_client
 from tests.gateway.stand import serving, talk
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -21,16 +20,6 @@ from drumline_gateway.caps import Caps
 from drumline_gateway.embedded_service import EmbeddedService
 
 INPUT = {"said": ["x"]}
-
-
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
-
-
-@pytest.fixture
-def thread(client: Any) -> str:
-    return str(client.threads.create()["thread_id"])
 
 
 def opened(url: str, path: str, headers: dict[str, str] | None = None) -> ClientConnection:

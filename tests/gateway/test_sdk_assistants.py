@@ -7,13 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from langgraph_sdk import get_sync_client
 from langgraph_sdk.errors import ConflictError, NotFoundError
-
-
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
 
 
 def test_each_graph_has_an_assistant(client: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from langgraph_sdk import get_sync_client
 from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
 from tests.gateway.stand import talk
 
@@ -19,11 +18,6 @@ from drumline_protocol.retention import Retention
 
 UPDATES = [({"said": ["hi"], "topic": "t"}, "__start__"), ({"said": ["heard 1"]}, "speak")]
 STEPS = [{"updates": [{"values": values, "as_node": node}]} for values, node in UPDATES]
-
-
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
 
 
 def test_a_thread_with_supersteps_is_as_one_that_was_changed_by_them(client: Any) -> None:

@@ -6,15 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from langgraph_sdk import get_sync_client
 
 INPUT = {"said": ["x"]}
 HOUR = 3600
-
-
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
 
 
 @pytest.fixture

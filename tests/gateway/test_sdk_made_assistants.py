@@ -16,11 +16,6 @@ from drumline_gateway.app import build
 from drumline_gateway.embedded_service import EmbeddedService
 
 
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
-
-
 def test_one_is_made_changed_turned_back_and_deleted(client: Any) -> None:
     made = client.assistants.create(
         "speak", {"tags": ["a"]}, context={"who": "ann"}, metadata={"of": "me"}, name="Mine", description="one"

@@ -7,20 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from langgraph_sdk import get_sync_client
 from langgraph_sdk.errors import ConflictError, NotFoundError
 
 INPUT = {"said": ["x"]}
-
-
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
-
-
-@pytest.fixture
-def thread(client: Any) -> str:
-    return str(client.threads.create()["thread_id"])
 
 
 def events(stream: Any) -> list[tuple[str, Any]]:

@@ -6,13 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
-from langgraph_sdk import get_sync_client
 from langgraph_sdk.errors import UnprocessableEntityError
-
-
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
 
 
 @pytest.fixture

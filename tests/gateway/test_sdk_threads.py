@@ -9,15 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from langgraph_sdk import get_sync_client
 from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
 
 INPUT = {"said": ["x"]}
-
-
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
 
 
 @pytest.fixture

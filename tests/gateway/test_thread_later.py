@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import Any
 
 import httpx
-import pytest
-from langgraph_sdk import get_sync_client
 from langgraph_sdk.sse import BytesLineDecoder, SSEDecoder
 from tests.gateway.thread_reader import Event, data, ends, events, ids, until
 
 INPUT = {"said": ["x"]}
-
-
-@pytest.fixture
-def client(url: str) -> Any:
-    return get_sync_client(url=url)
-
-
-@pytest.fixture
-def thread(client: Any) -> str:
-    made: str = client.threads.create(thread_id=str(uuid.uuid4()))["thread_id"]
-    return made
 
 
 def run_of(event: Event) -> str:
