@@ -16,7 +16,6 @@ class MessageMeter:
 
     def begun(self, execution: Execution) -> None:
         """The job of a task is made, and begins now."""
-        execution.begun_s = time.monotonic()
         self._instruments.taken(execution.pool)
 
     def ended(self, execution: Execution, outcome: str, error: str = "") -> None:  # noqa: ARG002 - of other meters

@@ -6,6 +6,7 @@ The service and the simulator both work through this class.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from drumline_graph.message_ids import identify_update, identify_writes
@@ -107,6 +108,7 @@ class TaskCodec:
             job = self._registry.job(message, emit, self._executor, self._values)
             job.fate, job.calling, execution.origins = execution, self.calls, job.origins
             if self._meter is not None:
+                execution.begun_s = time.monotonic()
                 self._meter.begun(execution)
             return job
         except NotHeld as error:

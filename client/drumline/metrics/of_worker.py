@@ -21,7 +21,6 @@ class WorkerCounts:
 
     def begun(self, execution: Execution) -> None:
         """The job of a task is made, and begins now. The id of its entry says when it was sent."""
-        execution.begun_s = time.monotonic()
         sent_ms = execution.entry.partition("-")[0]
         if sent_ms.isdigit():
             waited_s = time.time() + self._ahead_s - int(sent_ms) / 1000
