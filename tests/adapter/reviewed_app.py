@@ -10,35 +10,23 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.tools import tool
+from tests.differential.models import ToolCaller
 
 
-class Forecaster(BaseChatModel):
+class Forecaster(ToolCaller):
     """Asks for the weather of the place that it is told, then tells what the tool said."""
 
     says: str
 
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
-        del stop, run_manager, kwargs
+    def _answer(self, messages: list[BaseMessage]) -> AIMessage:
         id_, last = f"m{len(messages)}", messages[-1]
         if isinstance(last, ToolMessage):
-            message = AIMessage(f"{self.says}: {last.text}", id=id_)
-        else:
-            place, log = last.text.split(" ")
-            asked = {"id": "c1", "name": "weather", "args": {"place": place, "log": log}}
-            message = AIMessage("", tool_calls=[asked], id=id_)
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
-        del tools, kwargs
-        return self
-
-    @property
-    def _llm_type(self) -> str:
-        return "forecaster"
+            return AIMessage(f"{self.says}: {last.text}", id=id_)
+        place, log = last.text.split(" ")
+        asked = {"id": "c1", "name": "weather", "args": {"place": place, "log": log}}
+        return AIMessage("", tool_calls=[asked], id=id_)
 
 
 def reviewed(says: str, saver: Any = None) -> Any:

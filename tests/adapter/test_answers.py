@@ -7,15 +7,14 @@ from typing import Annotated, Any
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver as TheirSaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 from tests.differential.harness import newest_oracle
+from tests.differential.models import ToolCaller
 from tests.threads.traces import trace
 from typing_extensions import TypedDict
 
@@ -67,24 +66,14 @@ def functional(made: list[Any]) -> tuple[Any, list[Any]]:
     return flow, [1, Command(resume=5), 2, Command(resume=7)]
 
 
-class Caller(BaseChatModel):
+class Caller(ToolCaller):
     """Calls a tool for two cities, then tells what the tools said."""
 
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
-        del stop, run_manager, kwargs
+    def _answer(self, messages: list[BaseMessage]) -> AIMessage:
         said = [message.text for message in messages if isinstance(message, ToolMessage)]
         asked = [{"id": city, "name": "weather", "args": {"city": city}} for city in ("Lisbon", "Oslo")]
         id_ = f"m{len(messages)}"
-        message = AIMessage("; ".join(said), id=id_) if said else AIMessage("", tool_calls=asked, id=id_)
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
-        del tools, kwargs
-        return self
-
-    @property
-    def _llm_type(self) -> str:
-        return "caller"
+        return AIMessage("; ".join(said), id=id_) if said else AIMessage("", tool_calls=asked, id=id_)
 
 
 def reviewed(made: list[Any]) -> tuple[Any, list[Any]]:

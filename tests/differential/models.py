@@ -16,6 +16,26 @@ class ModelBroke(RuntimeError):
     """What a model raises in the middle of its answer."""
 
 
+class ToolCaller(BaseChatModel):
+    """The base of models that call tools: `_answer` gives the next message."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "tool caller"
+
+    def _answer(self, messages: list[BaseMessage]) -> AIMessage:
+        raise NotImplementedError
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        del stop, run_manager, kwargs
+        return ChatResult(generations=[ChatGeneration(message=self._answer(messages))])
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        """It knows its tools."""
+        del tools, kwargs
+        return self
+
+
 class Parrot(BaseChatModel):
     """Says "on <the last message>" word by word, a space before each but the first; streams, sync and async.
 
