@@ -118,13 +118,14 @@ def _waits(found: Any) -> bool:
 
 
 async def _aanswer(saver: Any, name: str, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    if name != _THREADS:
+        from drumline.langgraph.saver_calls import acall
+
+        return await acall(saver, name, *given, **named)
     try:
-        if name == _THREADS:
-            return list(dict.fromkeys([_thread(found) async for found in saver.alist(*given, **named)]))
-        return await getattr(saver, f"a{name}")(*given, **named)
+        return list(dict.fromkeys([_thread(found) async for found in saver.alist(*given)]))
     except NotImplementedError:
-        call = getattr(saver, name)
-        return await asyncio.to_thread(lambda: _threads(call(*given)) if name == _THREADS else call(*given, **named))
+        return await asyncio.to_thread(lambda: _threads(saver.list(*given)))
 
 
 def _threads(found: Any) -> list[str]:
