@@ -45,6 +45,11 @@ def is_serving(pid: int) -> bool:
     return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
 
 
+def shares_in(cluster: Cluster) -> Counter[str]:
+    """How many partitions each coordinator has. One that is handed over has no owner for a moment."""
+    return Counter(row["owner"] for row in cluster.broker().lease_owners() if row["owner"])
+
+
 def await_renewers(processes: Processes) -> None:
     """A process is ready before its renewer is: who is busy from its first moment on may lose a lease this short."""
     roles = list(processes.roles.values())
@@ -86,9 +91,7 @@ def test_a_busy_worker_stays_listed_and_its_other_tasks_are_kept(cluster_of: Mak
 
 def test_a_reducer_that_holds_the_interpreter_keeps_its_partition(cluster_of: Make) -> None:
     processes, cluster = cluster_of(app=APP, coordinators=2, workers=1)
-    # one that is handed over has no owner for a moment
-    owners = lambda: Counter(row["owner"] for row in cluster.broker().lease_owners() if row["owner"])  # noqa: E731
-    wait_until(lambda: sorted(owners().values()) == [4, 4])
+    wait_until(lambda: sorted(shares_in(cluster).values()) == [4, 4])
     await_renewers(processes)
     epochs = {row["partition"]: row["epoch"] for row in cluster.broker().lease_owners()}
     seconds = 5 * LEASE_MS // 1000
