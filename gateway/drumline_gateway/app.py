@@ -34,8 +34,9 @@ from drumline_gateway.route import Row
 from drumline_gateway.routes import ROUTES, RUN_SOCKETS, SOCKETS
 from drumline_gateway.served import Served
 from drumline_gateway.service import Service
+from drumline_gateway.sockets import REFUSED, close_reason
 from drumline_gateway.sse import Streams
-from drumline_gateway.thread_socket import REFUSED, ThreadSocket, close_reason
+from drumline_gateway.thread_socket import ThreadSocket
 
 log = logging.getLogger("drumline.gateway")
 

@@ -14,15 +14,12 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from drumline_gateway.json_values import dumps
+from drumline_gateway import sockets
 from drumline_gateway.placing import Frame
-from drumline_gateway.thread_socket import AGAIN, OVERLOADED
+from drumline_gateway.sockets import AGAIN, GONE, OVER, OVERLOADED
 from drumline_protocol.errors import NoBroker
 
 log = logging.getLogger("drumline.gateway")
-
-#: all frames were told
-_OVER = 1000
 
 
 class RunSocket:
@@ -51,8 +48,7 @@ class RunSocket:
             await asyncio.gather(self._telling, hearing, return_exceptions=True)
         if not has_left:
             code = AGAIN if self._telling.cancelled() else self._telling.result()
-            with suppress(RuntimeError, WebSocketDisconnect, OSError, asyncio.TimeoutError):  # it has gone by itself
-                await asyncio.wait_for(self._socket.close(code), self._stall_s)
+            await sockets.close(self._socket, code, self._stall_s)
         return has_left
 
     async def _tell(self) -> int:
@@ -60,29 +56,17 @@ class RunSocket:
         try:
             async for frame in self._frames:
                 told = {"id": frame.id or None, "event": frame.event, "data": frame.data}
-                if not await self._send(dumps(told).decode()):
-                    log.info("a client took nothing for %g s: its WebSocket is closed", self._stall_s)
+                if not await sockets.send(self._socket, told, self._stall_s):
                     return OVERLOADED
         except NoBroker as error:
             log.warning("a WebSocket is closed, for its client to come back: %s", error)
             return OVERLOADED
-        except (WebSocketDisconnect, RuntimeError, OSError):  # it has gone: we are about to hear of it
+        except GONE:  # we are about to hear of it
             return AGAIN
         except Exception:
             log.exception("a stream broke")
             return AGAIN
-        return _OVER
-
-    async def _send(self, text: str) -> bool:
-        """False: the client took nothing for too long. `wait_for` may lose a cancellation before Python 3.12."""
-        sending = asyncio.ensure_future(self._socket.send_text(text))
-        try:
-            done, _ = await asyncio.wait({sending}, timeout=self._stall_s)
-        finally:
-            sending.cancel()
-        if done:
-            sending.result()
-        return bool(done)
+        return OVER
 
     async def _hear(self) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):

@@ -16,13 +16,14 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from drumline_gateway import sockets
 from drumline_gateway.ask import Ask
 from drumline_gateway.bodies import DEPTH_MAX, Fields, is_deeper
 from drumline_gateway.errors import HttpError
-from drumline_gateway.json_values import dumps
 from drumline_gateway.of_thread_commands import command_id
 from drumline_gateway.of_thread_events import looking
 from drumline_gateway.protocol_words import INVALID, NO_SUBSCRIPTION, ProtocolProblem, problem, success
+from drumline_gateway.sockets import AGAIN, GONE, OVERLOADED, REFUSED, TOO_BIG
 from drumline_gateway.thread_commands import obey, snake
 from drumline_gateway.thread_events import ThreadEvent
 from drumline_gateway.thread_feed import ThreadFeed, number_of
@@ -34,14 +35,6 @@ from drumline_protocol.errors import NoBroker
 log = logging.getLogger("drumline.gateway")
 
 SUBSCRIPTIONS_MAX = 100
-
-#: Codes with which a connection is closed. 4000 and the status of HTTP: the client need not come back.
-AGAIN, TOO_BIG, OVERLOADED, REFUSED = 1012, 1009, 1013, 4000
-
-
-def close_reason(text: str) -> str:
-    """What of a text fits into the last frame of a WebSocket: 123 bytes."""
-    return text.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
 
 
 class _Stalled(Exception):
@@ -81,8 +74,7 @@ class ThreadSocket:
             self._serving.cancel()
             await self._tape.stop()
             await asyncio.gather(self._serving, return_exceptions=True)
-        with suppress(RuntimeError, WebSocketDisconnect, OSError, asyncio.TimeoutError):  # it has gone by itself
-            await asyncio.wait_for(self._socket.close(self._code, close_reason(self._reason)), self._stall_s)
+        await sockets.close(self._socket, self._code, self._stall_s, self._reason)
 
     # -- what comes ---------------------------------------------------------------------------------
 
@@ -189,18 +181,14 @@ class ThreadSocket:
         async with self._sending:
             if self._has_stalled:  # a message is lacking: nothing may come behind it
                 raise _Stalled
-            sending = asyncio.ensure_future(self._socket.send_text(dumps(message).decode()))
             try:
-                done, _ = await asyncio.wait({sending}, timeout=self._stall_s)
-            finally:
-                sending.cancel()
-        if not done:
-            log.info("a client took nothing for %g s: its WebSocket is closed", self._stall_s)
+                is_taken = await sockets.send(self._socket, message, self._stall_s)
+            except GONE:  # we are about to hear of it
+                return
+        if not is_taken:
             self._has_stalled = True
             self.close(OVERLOADED)
             raise _Stalled
-        with suppress(RuntimeError, WebSocketDisconnect, OSError):  # it has gone: we are about to hear of it
-            sending.result()
 
 
 def _command(text: str) -> dict[str, Any]:
