@@ -9,6 +9,7 @@ MODES = ["values", "updates", "checkpoints", "tasks", "custom", "debug"]
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _LEFT_OUT = ("timestamp", "thread_id")
+_NO_SCHEMA = ", response_schema=None"  # of a question: LangGraph 1.2.0 has no such field
 
 
 def plain(value: Any) -> str:
@@ -22,7 +23,7 @@ def _text(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {item}" for key, item in items) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_text, value)) + "]"
-    return repr(value)
+    return repr(value).replace(_NO_SCHEMA, "")
 
 
 def trace(graph: Any, inputs: Iterable[Any], *, thread: str = "1", **options: Any) -> list[str]:
