@@ -105,6 +105,11 @@ class RunState:
         """Whether tasks wait without an entry: for a worker, or for the next window."""
         return bool(self.ready or self.parked)
 
+    def let_go(self) -> None:
+        """Nobody asks for its tasks any more: a graph and its open tasks keep each other until the collector comes."""
+        for scope in self.scopes.values():
+            scope.tasks.clear()
+
 
 def troubles(state: RunState) -> list[str]:
     """What in a state contradicts itself, one line each; empty for a sound one."""

@@ -31,6 +31,9 @@ _FROZEN = frozenset(
 )
 #: containers inside one another. Deeper values are decoded: a clone takes a Python frame for each level.
 _DEPTH_MAX = 32
+#: about what the objects of a part take, in the value, in what clones it and in one clone: a message, anything else
+_MESSAGE_BYTES = 3_000
+_PART_BYTES = 600
 _SLOTS = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 _new = object.__new__
 #: A LangChain message: its class, its fields, the names of those that were set, how to clone fields; how to clone what
@@ -43,16 +46,18 @@ class NotPlain(Exception):
 
 
 class Pristine:
-    """A value that nobody changes, and what it takes to clone it. Safe for threads: it never changes itself.
+    """A value that nobody changes, and what it takes to clone it. Safe for threads.
 
     Made from a value that belongs to nobody else. NotPlain for one that holds objects of other types than those that
     are cloned.
     """
 
-    __slots__ = ("_makes", "_messages", "_whole", "value")
+    __slots__ = ("_ahead", "_makes", "_messages", "_whole", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
+        #: the clone that the next reader gets, if one was made ahead. A list, since its `pop` is safe for threads.
+        self._ahead: list[Any] = []
         #: of a list or dict: how to clone the items that can be changed, by index or key
         self._makes: dict[Any, Make] = {}
         #: of a list: the LangChain messages in it, by index
@@ -69,6 +74,26 @@ class Pristine:
 
     def clone(self) -> Any:
         """The value, for somebody who may do with it what they like."""
+        try:
+            return self._ahead.pop()
+        except IndexError:
+            return self._cloned()
+
+    @property
+    def parts(self) -> int:
+        """How many of its items a clone must have for its own."""
+        return len(self._makes) + len(self._messages)
+
+    def weight(self, size: int) -> int:
+        """About how many bytes of memory it takes with one clone, if `size` bytes encode it."""
+        return 2 * size + _MESSAGE_BYTES * len(self._messages) + _PART_BYTES * len(self._makes)
+
+    def clone_ahead(self) -> None:
+        """Make the clone that the next reader gets, of this value or of the one `after` it, unless there is one."""
+        if not self._ahead:
+            self._ahead.append(self._cloned())
+
+    def _cloned(self) -> Any:
         if type(self.value) in (list, dict):
             cloned = _clone(self.value, self._makes)
             if self._messages:
@@ -100,7 +125,7 @@ class Pristine:
         else:
             return Pristine(value)
         found: Pristine = _new(Pristine)
-        found.value, found._whole = value, None
+        found.value, found._whole, found._ahead = value, None, []
         found._makes, found._messages = self._makes.copy(), self._messages.copy()
         if kind != APPEND:
             for key in new:
@@ -110,7 +135,26 @@ class Pristine:
             found._makes.update(_makes_of(new.items(), 0))
         else:
             found._take_in(new)
+        try:
+            clone = self._ahead.pop()
+        except IndexError:
+            return found
+        found._put_clones(new, clone)
         return found
+
+    def _put_clones(self, keys: Iterable[Any], clone: Any) -> None:
+        """Make a clone of the value before one of this value: what is new at these keys is cloned into it."""
+        for key in keys:
+            item = self.value[key]
+            if key in self._messages:
+                [item] = _clones([self._messages[key]])
+            elif key in self._makes:
+                item = self._makes[key]()
+            if type(clone) is list and key == len(clone):
+                clone.append(item)
+            else:
+                clone[key] = item
+        self._ahead.append(clone)
 
     def _take_in(self, items: dict[int, Any]) -> None:
         """These items of the list are new."""

@@ -12,7 +12,7 @@ from drumline_protocol.cells import CellAt, CellRow, assemble
 from drumline_protocol.codec import Codec
 from drumline_protocol.errors import CellMissing
 from drumline_protocol.pristine import NotPlain
-from drumline_protocol.seen_cells import DECODED_WEIGHT, Seen, seen_at
+from drumline_protocol.seen_cells import Seen, seen_at
 
 if TYPE_CHECKING:
     from drumline_protocol.seen_cells import Store
@@ -73,14 +73,14 @@ class CellReader:
     def _value(self, owner: str, at: CellAt, seen: Seen | None, rows: Sequence[CellRow]) -> Any:
         if self._seen is None:
             return assemble(self._codec, rows, at.version)
-        bytes_max = self._seen.bytes_max // (2 * DECODED_WEIGHT)
+        weight_max = self._seen.bytes_max // 2
         try:
-            new, value = seen_at(self._codec, seen, rows, at, bytes_max)
+            new, value = seen_at(self._codec, seen, rows, at, weight_max)
         except (CellMissing, NotPlain):
             if seen is None:
                 raise
             # what was seen is of another branch, or cannot be cloned any more
             [rows], _ = self._read([(owner, at.cell, at.base - 1, at.version)], [])
-            new, value = seen_at(self._codec, None, rows, at, bytes_max)
+            new, value = seen_at(self._codec, None, rows, at, weight_max)
         self._seen.put((*self._place, owner, at.cell), new)
         return value

@@ -15,8 +15,6 @@ from drumline_protocol.codec import Codec
 from drumline_protocol.errors import DecodeError
 from drumline_protocol.pristine import NotPlain, Pristine
 
-#: how much more memory a decoded value takes than its bytes, about
-DECODED_WEIGHT = 4
 #: what the place of a value costs beside it
 _PLACE_BYTES = 300
 
@@ -39,7 +37,7 @@ class Seen:
     @property
     def weight(self) -> int:
         """About how many bytes of memory it takes."""
-        return _PLACE_BYTES + self.size * (1 if self.pristine is None else DECODED_WEIGHT)
+        return _PLACE_BYTES + (self.size if self.pristine is None else self.pristine.weight(self.size))
 
     def serves(self, at: CellAt) -> bool:
         """Whether the rows behind this version may be enough for that one."""
@@ -60,13 +58,11 @@ class Store(Protocol):
         ...
 
 
-def seen_at(
-    codec: Codec, seen: Seen | None, rows: Sequence[CellRow], at: CellAt, clone_bytes_max: int
-) -> tuple[Seen, Any]:
+def seen_at(codec: Codec, seen: Seen | None, rows: Sequence[CellRow], at: CellAt, weight_max: int) -> tuple[Seen, Any]:
     """The value at a version, for one task alone, and what to keep of it.
 
     `seen` is what is known of the cell, if that `serves`, and `rows` those behind it; else `rows` begin at the base. A
-    value of more than `clone_bytes_max` is kept as bytes: decoded it would push out all else.
+    value that weighs more than `weight_max` is kept as bytes: decoded it would push out all else.
     CellMissing if a row is not there, or if `seen` is of another branch; NotPlain if the bytes of `seen` are needed and
     are not there: read all from the base then, and say None for `seen`.
     """
@@ -79,11 +75,11 @@ def seen_at(
         behind = branch_of(rows, at.version, known=seen.version)
     if behind and behind[0].is_base:
         new = Seen(at.version, _size(behind), tuple(behind), is_plain=seen.is_plain)
-        return _settled(codec, new, clone_bytes_max)
+        return _settled(codec, new, weight_max)
     size = seen.size + _size(behind)
     if seen.pristine is None:
         new = Seen(at.version, size, (*seen.rows, *behind), is_plain=seen.is_plain)
-        return _settled(codec, new, clone_bytes_max)
+        return _settled(codec, new, weight_max)
     pristine = seen.pristine
     if behind:
         try:
@@ -94,16 +90,18 @@ def seen_at(
     return seen, pristine.clone()
 
 
-def _settled(codec: Codec, seen: Seen, clone_bytes_max: int) -> tuple[Seen, Any]:
+def _settled(codec: Codec, seen: Seen, weight_max: int) -> tuple[Seen, Any]:
     """A value that was there before: decoded, and from now on kept so if it can be cloned."""
     value = assemble(codec, seen.rows, seen.version)
-    if seen.is_plain and seen.size <= clone_bytes_max:
-        try:
-            pristine = Pristine(value)
-        except NotPlain:
-            return Seen(seen.version, seen.size, seen.rows, is_plain=False), value
-        return Seen(seen.version, seen.size, pristine=pristine), pristine.clone()
-    return seen, value
+    if not seen.is_plain or seen.weight > weight_max:
+        return seen, value
+    try:
+        cloned = Seen(seen.version, seen.size, pristine=Pristine(value))
+    except NotPlain:
+        return replace(seen, is_plain=False), value
+    if cloned.weight > weight_max or cloned.pristine is None:
+        return replace(seen, is_plain=False), value
+    return cloned, cloned.pristine.clone()
 
 
 def _size(rows: Sequence[CellRow]) -> int:

@@ -111,7 +111,9 @@ def alike(one: Any, other: Any) -> bool:
 def test_a_clone_is_the_value_and_nobodys(value: Any) -> None:
     value = crossed(value)
     pristine = Pristine(crossed(value))
-    for _ in range(3):
+    for ahead in (False, True, True, False):
+        if ahead:
+            pristine.clone_ahead()
         clone = pristine.clone()
         assert alike(clone, value)
         spoil(clone)
@@ -131,6 +133,8 @@ def test_a_value_that_grows_is_as_if_it_had_been_read_whole(data: st.DataObject)
         whole = patch(whole, crossed(change))
         if whole is MISSING:
             return  # no message names such a version
+        if data.draw(st.booleans()):
+            pristine.clone_ahead()
         pristine = pristine.after([crossed(change)])
         for _ in range(2):
             clone = pristine.clone()
@@ -143,10 +147,23 @@ def test_a_value_that_grows_is_as_if_it_had_been_read_whole(data: st.DataObject)
 def test_a_dict_that_grows(value: dict[str, Any], made: list[dict[str, Any]]) -> None:
     pristine, whole = Pristine(crossed(value)), crossed(value)
     for put in made:
+        pristine.clone_ahead()
         pristine, whole = pristine.after([("p", crossed(put))]), patch(whole, ("p", crossed(put)))
         clone = pristine.clone()
         assert alike(clone, whole) and list(clone) == list(whole)
         spoil(clone)
+
+
+def test_a_clone_that_was_made_ahead_grows_with_the_value_and_goes_to_one_reader() -> None:
+    value, more = [HumanMessage("a", id="1"), {"n": [1]}], [AIMessage("b", id="2"), [2]]
+    pristine = Pristine(crossed(value))
+    pristine.clone_ahead()
+    [kept] = pristine._ahead
+    pristine = pristine.after([("+", crossed(more))])
+    first, second = pristine.clone(), pristine.clone()
+    assert first is kept and second is not kept, "it is the one that was made ahead"
+    spoil(first)
+    assert alike(second, [*value, *more]) and alike(pristine.clone(), [*value, *more])
 
 
 @pytest.mark.parametrize("value", ["text", (1, (2,)), 7, ([1],)])

@@ -319,6 +319,22 @@ def test_no_lock_is_held_while_the_broker_is_read() -> None:
         assert slow.result(20) == ["slow"]
 
 
+def test_a_clone_that_was_made_ahead_is_the_next_tasks() -> None:
+    store = Store()
+    values = Values(store.read, LARGE)
+    talk: list[Any] = [HumanMessage(str(i), id=str(i)) for i in range(50)]
+    store.base(1, talk)
+    for version in range(2, 7):
+        talk.append(AIMessage("x", id=f"x{version}"))
+        store.delta(version, version - 1, "+", [talk[-1]])
+        values.clone_ahead()
+        got = at(values, version, 1)
+        assert got == talk
+        got[0].content, got[-1].content = "spoiled", "spoiled"
+        got.clear()
+    assert at(values, 5, 1) == talk[:-1], "of the version before"
+
+
 def test_threads_that_spoil_what_they_get_do_no_harm_to_each_other() -> None:
     store = Store()
     values = Values(store.read, LARGE)
@@ -333,6 +349,7 @@ def test_threads_that_spoil_what_they_get_do_no_harm_to_each_other() -> None:
     def work(start: int) -> None:
         for turn in range(60):
             version = 1 + (start + turn) % 39
+            values.clone_ahead()
             found = at(values, version, 1)
             if CODEC.encode(found) != expected[version]:
                 errors.append(version)

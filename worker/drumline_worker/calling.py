@@ -199,9 +199,7 @@ class WorkerCalls:
         """What a node may ask its run with. Made when somebody looks at it."""
         execution, outbox, codec = cast("Execution", job.fate), self._outbox, self._registry.codec
         control = RunControl()
-        control.watch(
-            lambda: outbox.say(execution, wire.encode(codec, DrainRun(execution.run, control.drain_reason or "")))
-        )
+        control.watch(lambda reason: outbox.say(execution, wire.encode(codec, DrainRun(execution.run, reason))))
         return control
 
     def _made(self, execution: Execution, job: Job) -> MadeCalls:

@@ -264,6 +264,14 @@ def enter(context: TaskContext) -> None:
         langchain.var_child_runnable_config.set(LateConfig(context._make_config))
 
 
+def leave(context: TaskContext) -> None:
+    """The task of `context` is done. What it had, its whole state, is free as soon as nobody holds it.
+
+    The config leads to the context and the context to the config: only the garbage collector would end both.
+    """
+    context._config = None  # code of the task that still runs somewhere gets another one
+
+
 def current_task(what: str) -> TaskContext:
     """The task that the calling code runs in. RuntimeError (naming `what`) outside of one."""
     context = current.get()

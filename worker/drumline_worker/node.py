@@ -27,7 +27,7 @@ from drumline_graph.writes import result_writes, route_writes
 from drumline_protocol.errors import EncodeError
 from drumline_protocol.messages import TaskBubbled, TaskError, TaskInterrupt, TaskResult
 from drumline_worker.capture import emit_messages, identified_messages
-from drumline_worker.context import TaskContext, enter
+from drumline_worker.context import TaskContext, enter, leave
 from drumline_worker.job import Job
 from drumline_worker.policies import arun, has_policies, retry_ms, run
 
@@ -86,6 +86,7 @@ def _run_here(job: Job) -> Answer:
         return failed(job, error)
     finally:
         steps.close()
+        leave(context)
 
 
 async def arun_job(job: Job, threads: Executor | None = None) -> Answer:
@@ -142,6 +143,7 @@ async def _run_on_loop(job: Job, threads: Executor | None) -> Answer:
         return failed(job, error)
     finally:
         steps.close()
+        leave(context)
 
 
 def _namer(job: Job) -> str:

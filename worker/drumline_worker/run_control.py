@@ -15,7 +15,7 @@ class RunControl:
 
     def __init__(self) -> None:
         self._drain_reason: str | None = None
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[str], None]] = []
 
     def request_drain(self, reason: str = "shutdown") -> None:
         """Ask for it. The run ends with `GraphDrained`; on a thread it goes on with the input None.
@@ -24,7 +24,7 @@ class RunControl:
         """
         self._drain_reason = reason
         for told in list(self._watchers):
-            told()
+            told(reason)
 
     @property
     def drain_requested(self) -> bool:
@@ -36,11 +36,11 @@ class RunControl:
         """Why, if so."""
         return self._drain_reason
 
-    def watch(self, told: Callable[[], None]) -> None:
-        """Call `told` when somebody asks, in the thread that does."""
+    def watch(self, told: Callable[[str], None]) -> None:
+        """Call `told` with the reason when somebody asks, in the thread that does."""
         self._watchers.append(told)
 
-    def unwatch(self, told: Callable[[], None]) -> None:
+    def unwatch(self, told: Callable[[str], None]) -> None:
         """See `watch`."""
         if told in self._watchers:
             self._watchers.remove(told)

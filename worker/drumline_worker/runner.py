@@ -97,21 +97,30 @@ class TaskRunner:
 
     def _serve(self) -> None:
         """Take a task and run it, again and again, while another thread takes the next one."""
-        while (taken := self._next()) is not None:
-            execution, message = taken
-            job = self.begin(execution, message)
-            if job is None:
-                continue
-            with self._lock:
-                self._spare -= 1
-                alone = not self._spare
-            if alone:
-                self._add_thread()
-            self.run(execution, job)
-            with self._lock:
-                self._spare += 1
+        while self._serve_next():
+            if not self.taken:
+                self._codec.clone_ahead()
         with self._lock:
             self._spare -= 1
+
+    def _serve_next(self) -> bool:
+        """Take a task and run it. False if there will be no more. All that the task had is free when it returns."""
+        taken = self._next()
+        if taken is None:
+            return False
+        execution, message = taken
+        job = self.begin(execution, message)
+        if job is None:
+            return True
+        with self._lock:
+            self._spare -= 1
+            alone = not self._spare
+        if alone:
+            self._add_thread()
+        self.run(execution, job)
+        with self._lock:
+            self._spare += 1
+        return True
 
     def _next(self) -> Taken | None:
         """A task to begin; None when there will be no more."""
@@ -215,6 +224,7 @@ class TaskRunner:
         except BaseException as error:  # SystemExit and its like end a task, not the worker
             answer = failed(job, error)
         data = self._codec.encode(execution, answer)
+        del answer  # an error leads to this frame, by its traceback
         # The node is done. This thread sends the answer itself if it has no other task and nobody else sends.
         sends = not self.taken and self._outbox.claim()
         self._outbox.answer(execution, data)

@@ -124,6 +124,10 @@ class TaskCodec:
             )
         return None
 
+    def clone_ahead(self) -> None:
+        """Make the clones that the next tasks get: see `Values`."""
+        self._values.clone_ahead()
+
     def refuse(self, execution: Execution, reason: str, *, values_gone: bool = False) -> None:
         """Give a task back of which nothing was run. `values_gone`: the cell store lacks what its message names."""
         refused = Refused(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,14 +19,18 @@ from drumline_protocol.keys import owner_of_run
 from drumline_protocol.limits import CACHE_BYTES_MAX
 from drumline_protocol.messages import RunShared, TaskMessage
 from drumline_protocol.named import Named, names_in, names_of, resolve
-from drumline_protocol.pristine import NotPlain
-from drumline_protocol.seen_cells import DECODED_WEIGHT, Seen, seen_at
+from drumline_protocol.pristine import NotPlain, Pristine
+from drumline_protocol.seen_cells import Seen, seen_at
 from drumline_transport.broker import CellRead
 from drumline_transport.cell_cache import Cache
 from drumline_worker.origins import NO_NODES, Origins
 
 #: `LookVerbs.read_values`
 Read = Callable[[int, list[CellRead], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]
+
+#: of so many values clones are made ahead; fewer parts are cloned in no time
+_AHEAD_MAX = 16
+_AHEAD_PARTS_MIN = 32
 
 #: a blob is a cell of one version
 _BLOB = CellAt("", 1, 1)
@@ -70,7 +76,22 @@ class Values:
     def __init__(self, read: Read, bytes_max: int = CACHE_BYTES_MAX) -> None:
         self._read = read
         self.cache = Cache(bytes_max)
-        self._clone_bytes_max = bytes_max // (2 * DECODED_WEIGHT)
+        self._weight_max = bytes_max // 2
+        #: what tasks were handed clones of
+        self._cloned: deque[Pristine] = deque(maxlen=_AHEAD_MAX)
+
+    def clone_ahead(self) -> None:
+        """Make the clones that the next tasks of the same cells get. For a thread that has nothing else to do.
+
+        The next step of a long talk then begins at once, instead of after a copy of all its messages.
+        """
+        while True:
+            try:
+                pristine = self._cloned.popleft()
+            except IndexError:  # another thread was faster
+                return
+            with suppress(MemoryError):  # the task that needs the clone will tell
+                pristine.clone_ahead()
 
     def inputs(
         self, codec: Codec, shared: RunShared, message: TaskMessage, nodes: Mapping[str, Node] = NO_NODES
@@ -140,7 +161,7 @@ class Values:
             wanted = blobs[at.blob] if type(at) is Named else made_of[at]
             seen, value = _settled(wanted), wanted.value
             if wanted.is_given:
-                _, value = seen_at(codec, seen, (), wanted.at, self._clone_bytes_max)
+                _, value = self._seen_at(codec, seen, (), wanted.at)
             wanted.is_given = True
             if change is not None:
                 value = patched(value, [change])
@@ -176,11 +197,17 @@ class Values:
                     raise _missing(each, error) from error
 
     def _settle(self, codec: Codec, each: _Wanted, rows: Sequence[CellRow]) -> None:
-        seen, each.value = seen_at(codec, each.seen, rows, each.at, self._clone_bytes_max)
+        seen, each.value = self._seen_at(codec, each.seen, rows, each.at)
         if not each.is_plain:
             seen = replace(seen, is_plain=False)
         each.seen = seen
         self.cache.put(each.name, seen)
+
+    def _seen_at(self, codec: Codec, seen: Seen | None, rows: Sequence[CellRow], at: CellAt) -> tuple[Seen, Any]:
+        found, value = seen_at(codec, seen, rows, at, self._weight_max)
+        if found.pristine is not None and found.pristine.parts >= _AHEAD_PARTS_MIN:
+            self._cloned.append(found.pristine)
+        return found, value
 
     def _rows(self, shared: RunShared, wanted: Sequence[_Wanted]) -> dict[_Wanted, Sequence[CellRow]]:
         """Read what these lack."""

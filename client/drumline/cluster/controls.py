@@ -25,7 +25,10 @@ class ControlledRun:
     def begin(self) -> None:
         """The run was asked for: what its control says from now on, or has said, is passed on."""
         if hasattr(self._control, "watch"):
-            self._control.watch(self.look)
+            self._control.watch(self._hear)
+        self.look()
+
+    def _hear(self, _reason: str) -> None:
         self.look()
 
     def look(self) -> None:
@@ -41,4 +44,4 @@ class ControlledRun:
     def end(self) -> None:
         """The run has ended, or nobody reads it any more."""
         if hasattr(self._control, "unwatch"):
-            self._control.unwatch(self.look)
+            self._control.unwatch(self._hear)

@@ -204,7 +204,10 @@ class _Stream(Generic[ItemT]):
         if self._place is not None and end is not None:
             self._place.keep(self.run_id, end)
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # the error leads to this frame, by its traceback
 
 
 class RunStream(_Stream[ItemT]):

@@ -65,6 +65,8 @@ async def adrive(program: Program, call: Call, *, strict: bool) -> AsyncIterator
         if trace is not None:
             await trace.afail(error)
         raise
+    finally:
+        embedded.let_go()
 
 
 class _NodeTasks:

@@ -75,6 +75,8 @@ def drive(program: Program, call: Call, *, strict: bool) -> Iterator[Any]:
         if trace is not None:
             trace.fail(error)
         raise
+    finally:
+        embedded.let_go()
 
 
 class _NodeThreads:

@@ -129,6 +129,11 @@ class Embedded:
         if self.calling is not None:
             self.calling.abandon()
 
+    def let_go(self) -> None:
+        """The run and its driver are done. What keeps each other here would wait for the garbage collector."""
+        self.calling = None
+        self.run.state.let_go()
+
     @property
     def counts_callers(self) -> bool:
         """Whether tasks run at once up to `max_concurrency`, and callers that wait beyond it.

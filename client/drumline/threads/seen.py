@@ -33,6 +33,11 @@ class SeenCell:
     pristine: Pristine | None = None
     is_plain: bool = True
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory the value takes."""
+        return 0 if self.pristine is None else self.pristine.weight(self.size)
+
     def after(self, changes: Sequence[Change], cell: Kept) -> SeenCell:
         """The cell after changes, which belong to nobody else. Unseen if it cannot be cloned then, DecodeError."""
         assert self.pristine is not None
@@ -56,8 +61,8 @@ class Look:
     place: Place
     before: Mapping[str, SeenCell] = field(default_factory=dict)
     now: dict[str, SeenCell] = field(default_factory=dict)
-    #: values above this size are not kept
-    bytes_max: int = 0
+    #: values that weigh more are not kept
+    weight_max: int = 0
 
     @property
     def known(self) -> dict[str, str]:
@@ -67,13 +72,15 @@ class Look:
     def value(self, channel: str, cell: Kept, value: Any) -> Any:
         """A value that was read from its base: what its reader gets."""
         before = self.before.get(channel)
-        if before is None or not before.is_plain or cell.bytes > self.bytes_max:
+        if before is None or not before.is_plain or cell.bytes > self.weight_max:
             self.now[channel] = SeenCell(cell.made, is_plain=before is None or before.is_plain)
             return value
         try:
             seen = SeenCell(cell.made, cell.bytes, Pristine(value))
         except NotPlain:
+            seen = SeenCell(cell.made, is_plain=False)
+        if seen.pristine is None or seen.weight > self.weight_max:
             self.now[channel] = SeenCell(cell.made, is_plain=False)
             return value
         self.now[channel] = seen
-        return seen.pristine.clone()  # type: ignore[union-attr]
+        return seen.pristine.clone()

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from drumline.threads.seen import Look, Place, SeenCell
 from drumline_protocol.codec import Codec
 from drumline_protocol.limits import CACHE_BYTES_MAX
-from drumline_protocol.seen_cells import DECODED_WEIGHT
 
 #: what the place of a value costs beside it
 _PLACE_BYTES = 500
@@ -31,7 +30,7 @@ class Seen:
             before = self._cells.get(place, {})
             if before:
                 self._cells.move_to_end(place)
-        return Look(place, before, bytes_max=self.bytes_max // (2 * DECODED_WEIGHT))
+        return Look(place, before, weight_max=self.bytes_max // 2)
 
     def keep(self, look: Look) -> None:
         """Keep what was seen, unless a newer version is kept."""
@@ -59,4 +58,4 @@ class Seen:
 
 
 def _weight(cells: Mapping[str, SeenCell]) -> int:
-    return sum(_PLACE_BYTES + DECODED_WEIGHT * cell.size * (cell.pristine is not None) for cell in cells.values())
+    return sum(_PLACE_BYTES + cell.weight for cell in cells.values())

@@ -86,31 +86,32 @@ class Follower:
         self._asked: dict[Namespace, tuple[Any, ...]] = {}
         #: what the run asks its caller, if it ends with a question
         self.interrupts: tuple[Any, ...] = ()
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            RunStarted: self._on_started,
-            GraphEntered: self._on_entered,
-            GraphExited: self._on_graph_exited,
-            GraphKept: self._on_kept,
-            InputTaken: self._on_taken,
-            GraphPaused: self._on_paused,
-            PlanMade: self._on_plan,
-            TaskCalled: self._on_called,
-            StepCommitted: self._on_committed,
-            TaskFinished: self._on_finished,
-            TaskFailed: self._on_failed,
-            TaskRetried: self._on_retried,
-            ErrorHandled: self._on_handled,
-            TaskInterrupted: self._on_interrupted,
-            TaskLeft: self._on_task_left,
-            AttemptRetracted: self._on_retracted,
-            RunFinished: self._on_run_finished,
+        kind = type(self)  # no bound methods: they would keep this, which keeps them
+        self._handlers: dict[type, Callable[[Any, Any], None]] = {
+            RunStarted: kind._on_started,
+            GraphEntered: kind._on_entered,
+            GraphExited: kind._on_graph_exited,
+            GraphKept: kind._on_kept,
+            InputTaken: kind._on_taken,
+            GraphPaused: kind._on_paused,
+            PlanMade: kind._on_plan,
+            TaskCalled: kind._on_called,
+            StepCommitted: kind._on_committed,
+            TaskFinished: kind._on_finished,
+            TaskFailed: kind._on_failed,
+            TaskRetried: kind._on_retried,
+            ErrorHandled: kind._on_handled,
+            TaskInterrupted: kind._on_interrupted,
+            TaskLeft: kind._on_task_left,
+            AttemptRetracted: kind._on_retracted,
+            RunFinished: kind._on_run_finished,
         }
 
     def fold(self, fact: Any) -> None:
         """Fold one fact. `next_steps` gives what it adds."""
         handler = self._handlers.get(type(fact))
         if handler is not None:
-            handler(fact)
+            handler(self, fact)
 
     def next_steps(self) -> list[Step]:
         """The steps since the last call, in order."""

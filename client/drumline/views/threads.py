@@ -38,17 +38,18 @@ class Shows(Protocol):
 
 
 class ThreadFacts:
-    """Handlers of the facts that only runs on threads have. It belongs to one view, and writes into that."""
+    """Handlers of the facts that only runs on threads have. It belongs to one view, which is handed to each of them.
 
-    def __init__(self, view: Shows) -> None:
-        self._view = view
+    It does not keep the view: the view keeps it, and two that keep each other wait for the garbage collector.
+    """
+
+    def __init__(self) -> None:
         #: checkpoints of which the plan is still to come, by namespace
         self._waiting: dict[tuple[str, ...], Checkpointed] = {}
 
-    def handlers(self) -> dict[type, Callable[[Any], None]]:
-        """What is done with each kind of fact."""
-        view = self._view
-        handlers: dict[type, Callable[[Any], None]] = {GraphKept: self._on_kept}
+    def handlers(self, view: Shows) -> dict[type, Callable[[Any, Any], None]]:
+        """What is done with each kind of fact, by the view and the fact."""
+        handlers: dict[type, Callable[[Any, Any], None]] = {GraphKept: self._on_kept}
         if view.folds_cells:
             handlers[InputTaken] = self._on_taken
             handlers[GraphResumed] = self._on_resumed
@@ -56,39 +57,38 @@ class ThreadFacts:
             handlers[Checkpointed] = self._on_checkpointed
         return handlers
 
-    def _on_kept(self, fact: GraphKept) -> None:
+    def _on_kept(self, view: Shows, fact: GraphKept) -> None:
         """A graph goes on from a checkpoint."""
-        view = self._view
         view.enter(GraphEntered(fact.ns, fact.path, fact.cells, task=fact.task))
         view.graphs[fact.ns].step = fact.step
 
-    def _on_taken(self, fact: InputTaken) -> None:
-        self._view.graphs[fact.ns].take(fact)
+    def _on_taken(self, view: Shows, fact: InputTaken) -> None:
+        view.graphs[fact.ns].take(fact)
 
-    def _on_resumed(self, fact: GraphResumed) -> None:
-        graph = self._view.graphs[fact.ns]
+    def _on_resumed(self, view: Shows, fact: GraphResumed) -> None:
+        graph = view.graphs[fact.ns]
         if graph.shown:
-            self._view.emit_values(fact.ns, graph.values())
+            view.emit_values(fact.ns, graph.values())
 
-    def on_stopped(self, fact: GraphPaused) -> None:
+    def on_stopped(self, view: Shows, fact: GraphPaused) -> None:
         """The run stops at a breakpoint."""
-        if fact.stopped and fact.ns == self._view.root_ns:
-            self._view.emit(fact.ns, "updates", {INTERRUPT: ()})
+        if fact.stopped and fact.ns == view.root_ns:
+            view.emit(fact.ns, "updates", {INTERRUPT: ()})
 
-    def _on_checkpointed(self, fact: Checkpointed) -> None:
+    def _on_checkpointed(self, view: Shows, fact: Checkpointed) -> None:
         if fact.tasks is None:
             self._waiting[fact.ns] = fact
         else:
-            self._show(fact, fact.tasks)
+            self._show(view, fact, fact.tasks)
 
-    def on_plan(self, ns: tuple[str, ...], tasks: Sequence[PlannedTask]) -> None:
+    def on_plan(self, view: Shows, ns: tuple[str, ...], tasks: Sequence[PlannedTask]) -> None:
         """The tasks behind a checkpoint are known."""
         fact = self._waiting.pop(ns, None)
         if fact is not None:
-            self._show(fact, tasks)
+            self._show(view, fact, tasks)
 
-    def _show(self, fact: Checkpointed, tasks: Sequence[PlannedTask]) -> None:
-        view, graph = self._view, self._view.graphs[fact.ns]
+    def _show(self, view: Shows, fact: Checkpointed, tasks: Sequence[PlannedTask]) -> None:
+        graph = view.graphs[fact.ns]
         if not graph.shown:
             return
         payload = checkpoint_payload(view.thread, graph, fact, tasks)

@@ -103,7 +103,7 @@ class View(TaskEvents):
         self._messages = SeenMessages() if "messages" in wanted else None
         self._started: RunStarted | None = None
         self._open: dict[str, OpenTask] = {}
-        self._thread = ThreadFacts(self)
+        self._thread = ThreadFacts()
         self._handlers = self._choose_handlers()
 
     def fold(self, fact: Fact) -> list[Any]:
@@ -118,7 +118,8 @@ class View(TaskEvents):
         for fact in facts:
             handler = handlers.get(type(fact))
             if handler is not None:
-                handler(fact)
+                handler(self, fact)
+        self._out = []
         return out
 
     @property
@@ -126,19 +127,21 @@ class View(TaskEvents):
         """The root graph, once it was entered."""
         return self.graphs.get(self.root_ns)
 
-    def _choose_handlers(self) -> dict[type, Callable[[Any], None]]:
-        handlers: dict[type, Callable[[Any], None]] = {
-            RunStarted: self._on_started,
-            GraphEntered: self.enter,
-            GraphExited: self._on_graph_exited,
-            TaskLeft: self._on_task_left,
-            PlanMade: self._on_plan,
-            TaskCalled: self._on_called,
-            Emitted: self._on_emitted,
-            AttemptRetracted: self._on_retracted,
-            TaskRetried: self._on_retried,
-            TaskInterrupted: self._on_interrupted,
-            ErrorHandled: self._on_handled,
+    def _choose_handlers(self) -> dict[type, Callable[[Any, Any], None]]:
+        """By the view and the fact: a table of bound methods would keep the view, which keeps the table."""
+        kind = type(self)
+        handlers: dict[type, Callable[[Any, Any], None]] = {
+            RunStarted: kind._on_started,
+            GraphEntered: kind.enter,
+            GraphExited: kind._on_graph_exited,
+            TaskLeft: kind._on_task_left,
+            PlanMade: kind._on_plan,
+            TaskCalled: kind._on_called,
+            Emitted: kind._on_emitted,
+            AttemptRetracted: kind._on_retracted,
+            TaskRetried: kind._on_retried,
+            TaskInterrupted: kind._on_interrupted,
+            ErrorHandled: kind._on_handled,
         }
         tasks = self._tasks or self._debug
         self.folds_cells = self._values or tasks or self.shows_checkpoints or self._messages is not None
@@ -147,13 +150,13 @@ class View(TaskEvents):
         #: whether what tasks get is shown, or must be known
         self.shows_arguments = self._messages is not None or tasks
         if self.shows_values:
-            handlers[TaskFinished] = self._on_finished
+            handlers[TaskFinished] = kind._on_finished
         if tasks:
-            handlers[TaskFailed] = self._on_failed
+            handlers[TaskFailed] = kind._on_failed
         if self.folds_cells:
-            handlers[StepCommitted] = self._on_committed
-        handlers[GraphPaused] = self._on_paused
-        return {**handlers, **self._thread.handlers()}
+            handlers[StepCommitted] = kind._on_committed
+        handlers[GraphPaused] = kind._on_paused
+        return {**handlers, **self._thread.handlers(self)}
 
     # -- what every view keeps ----------------------------------------------------------------------
 
@@ -206,7 +209,7 @@ class View(TaskEvents):
         graph = self.graphs[fact.ns]
         graph.step = fact.step
         if self.shows_checkpoints:
-            self._thread.on_plan(fact.ns, fact.tasks)
+            self._thread.on_plan(self, fact.ns, fact.tasks)
         if graph.tasks:
             self._close_tasks(graph)
         for task in fact.tasks:
@@ -334,7 +337,7 @@ class View(TaskEvents):
         if self.folds_cells:
             self._on_committed(fact)
         if fact.stopped and self._updates:
-            self._thread.on_stopped(fact)
+            self._thread.on_stopped(self, fact)
 
     @property
     def thread(self) -> Mapping[str, Any]:
