@@ -20,14 +20,38 @@ _TEXTS = (str, bytes)
 _FIXED = (str, bytes, int, float, complex, bool, type(None))
 
 
-def change_of(channel: Channel, old: Any, new: Any, writes: Sequence[Any] | None) -> Change:
+#: a list is looked through so often before the identities of its items are kept: most runs take few steps
+_LOOKS = 3
+
+
+class Items:
+    """Which objects lie in a list that only grows: a step of a long talk then need not look through all of it."""
+
+    __slots__ = ("_count", "_known", "_looks")
+
+    def __init__(self) -> None:
+        self._looks = self._count = 0
+        self._known: set[int] = set()
+
+    def have_any(self, wanted: set[int], items: list[Any]) -> bool:
+        """Whether one of these identities is among `items`, which begin with those of the last call."""
+        self._looks += 1
+        if self._looks <= _LOOKS:
+            return not wanted.isdisjoint(map(id, items))
+        self._known.update(map(id, items[self._count :]))
+        self._count = len(items)
+        return not wanted.isdisjoint(self._known)
+
+
+def change_of(channel: Channel, old: Any, new: Any, writes: Sequence[Any] | None, items: Items) -> Change:
     """The change from `old` to `new`; `writes` is what the channel was given between them (None: not known).
 
-    `old` is the value as `noted` has kept it.
+    `old` is the value as `noted` has kept it. `items` has looked at what it grew from: make another one where the
+    change from that was no APPEND.
     """
     if old is MISSING or not writes:
         return SET, new
-    before = _without_written(old, writes)
+    before = _without_written(old, writes, items)
     change = diff(channel, before, new, writes)
     return change if change[0] == SET or _is_sure(before, new, change) else (SET, new)
 
@@ -56,10 +80,10 @@ def _written(writes: Sequence[Any]) -> set[int]:
     return found
 
 
-def _without_written(old: Any, writes: Sequence[Any]) -> Any:
+def _without_written(old: Any, writes: Sequence[Any], items: Items) -> Any:
     """`old` with another object in place of each that was written again."""
     written = _written(writes)
-    if type(old) is list and not written.isdisjoint(map(id, old)):
+    if type(old) is list and items.have_any(written, old):
         return [_CHANGED if id(item) in written else item for item in old]
     if type(old) is dict and not written.isdisjoint(map(id, old.values())):
         return {key: _CHANGED if id(item) in written else item for key, item in old.items()}
