@@ -7,7 +7,7 @@ takes about as long as a clone; what is shared with nobody is compared by its by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from operator import attrgetter, is_
 from typing import Any
@@ -21,7 +21,8 @@ UNLIKE = object()
 
 #: types of which equal objects have equal bytes
 _EXACT = frozenset({type(None), bool, int, str, bytes})
-_DEPTH_MAX = 40
+#: of two that are as long as each other: to say so again (`strict=`) would cost a tenth of the whole comparison
+_pairs = zip
 
 
 def difference(codec: Codec, value: Any, original: Any) -> Change | Any:
@@ -58,13 +59,15 @@ def alike(codec: Codec, one: Any, other: Any) -> bool:
 def _of_lists(codec: Codec, value: list[Any], original: list[Any]) -> Change | Any:
     if len(value) < len(original):
         return _taken(codec, value, original)
+    tail = value[len(original) :]
+    if _are_same([zip(value, original, strict=False)]):  # nearly always: at once, and not item by item
+        return (APPEND, tail) if tail else None
     replaced: dict[int, Any] = {}
     for index, (item, before) in enumerate(zip(value, original, strict=False)):
         if not alike(codec, item, before):
             replaced[index] = item
             if len(replaced) * 2 > len(original):
                 return UNLIKE
-    tail = value[len(original) :]
     if replaced:
         return REPLACE, replaced, tail
     return (APPEND, tail) if tail else None
@@ -110,60 +113,54 @@ def _same_key(one: Any, other: Any) -> bool:
 
 def is_same(one: Any, other: Any) -> bool:
     """Whether a look through what both consist of tells that they have the same bytes. A No may be wrong."""
-    return _is_same(one, other, 0)
+    return _are_same([((one, other),)])
 
 
-def _is_same(one: Any, other: Any, depth: int) -> bool:
-    if one is other:
-        return True
-    kind = type(one)
-    if kind is not type(other) or depth > _DEPTH_MAX:
-        return False
-    if kind in _EXACT:
-        return bool(one == other)
-    if kind is list or kind is tuple:
-        return len(one) == len(other) and _same_items(one, other, depth)
-    if kind is dict:
-        return _same_dicts(one, other, depth)
-    if kind is set or kind is frozenset:
-        return len(one) == len(other) and set(map(id, one)) == set(map(id, other))
-    if kind is Message or kind is MessageChunk:
-        fields = attrgetter(*kind.__slots__)
-        return _same_items(fields(one), fields(other), depth)
-    if _is_langchain_model(kind):  # type: ignore[arg-type]  # mypy holds that `type` is not hashable
-        return (
-            one.__pydantic_fields_set__ == other.__pydantic_fields_set__
-            and _same_dicts(one.__dict__, other.__dict__, depth)
-            and _is_same(one.__pydantic_extra__, other.__pydantic_extra__, depth + 1)
-            and _is_same(one.__pydantic_private__, other.__pydantic_private__, depth + 1)
-        )
-    return False
+def _are_same(waiting: list[Iterable[tuple[Any, Any]]]) -> bool:
+    """Whether that holds for all of these pairs. `waiting` is used up.
+
+    One loop and no calls: a long talk has thousands of parts, and is compared for each task that hands it on.
+    """
+    while waiting:
+        for one, other in waiting.pop():
+            if one is other:
+                continue
+            kind = type(one)
+            if kind is not type(other):
+                return False
+            if kind is dict:
+                if len(one) != len(other):
+                    return False
+                if one:
+                    if not all(map(is_, one, other)) and not all(map(_same_key, one, other)):
+                        return False
+                    waiting.append(_pairs(one.values(), other.values()))
+            elif kind is list or kind is tuple:
+                if len(one) != len(other):
+                    return False
+                if one:
+                    waiting.append(_pairs(one, other))
+            elif kind in _EXACT:
+                if one != other:
+                    return False
+            elif _is_langchain_model(kind):  # type: ignore[arg-type]  # mypy holds that `type` is not hashable
+                fields, others = one.__dict__, other.__dict__
+                if [*fields] != [*others] or one.__pydantic_fields_set__ != other.__pydantic_fields_set__:
+                    return False
+                waiting.append(_pairs(fields.values(), others.values()))
+                extra, beyond = one.__pydantic_extra__, other.__pydantic_extra__
+                if extra or beyond or type(extra) is not type(beyond):
+                    waiting.append(((extra, beyond),))
+                if one.__pydantic_private__ is not other.__pydantic_private__:
+                    waiting.append(((one.__pydantic_private__, other.__pydantic_private__),))
+            elif kind is Message or kind is MessageChunk:
+                parts = attrgetter(*kind.__slots__)
+                waiting.append(_pairs(parts(one), parts(other)))
+            elif (kind is not set and kind is not frozenset) or set(map(id, one)) != set(map(id, other)):
+                return False
+    return True
 
 
 @cache
 def _is_langchain_model(kind: type) -> bool:
     return hasattr(kind, "__pydantic_fields_set__") and kind.__module__.startswith("langchain_core.")
-
-
-def _same_dicts(one: Mapping[Any, Any], other: Mapping[Any, Any], depth: int) -> bool:
-    if len(one) != len(other):
-        return False
-    if not one:
-        return True
-    # A clone has the keys of its original: most dicts are through without a frame for each key.
-    if not all(map(is_, one, other)) and not all(map(_same_key, one, other)):
-        return False
-    return _same_items(one.values(), other.values(), depth)
-
-
-def _same_items(ones: Iterable[Any], others: Iterable[Any], depth: int) -> bool:
-    """Of as many items on both sides. What a clone shares with its original costs no call."""
-    for one, other in zip(ones, others):  # noqa: B905 - the callers have compared lengths, and `strict` costs
-        if one is other:
-            continue
-        kind = type(one)
-        if (kind is dict or kind is list) and kind is type(other) and not one and not other:
-            continue
-        if not _is_same(one, other, depth + 1):
-            return False
-    return True
