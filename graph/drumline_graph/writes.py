@@ -20,6 +20,7 @@ from drumline_graph.errors import (
     ParentCommand,
     RouteError,
     RouteMapError,
+    UnknownInterruptError,
     coded,
 )
 from drumline_graph.program import Branch, Node, Program
@@ -283,8 +284,9 @@ def input_writes(program: Program, value: Any) -> list[Write]:
     A dict, an instance of a schema class, or `Command(update=...)`. Values are not validated here: a pydantic state is
     validated when a node that takes it is planned, as in LangGraph.
 
-    Raises EmptyInputError for None and for a Command without update, InvalidUpdateError for anything else that is no
-    input, or that asks to go to a node (a fresh run always begins at START).
+    Raises EmptyInputError for None and for a Command without update, UnknownInterruptError for an answer,
+    InvalidUpdateError for anything else that is no input, or that asks to go to a node (a fresh run always begins at
+    START).
     """
     if value is None:
         raise EmptyInputError("Received no input. Give the graph a dict of input keys; None only continues a thread.")
@@ -301,6 +303,13 @@ def input_writes(program: Program, value: Any) -> list[Write]:
 def _command_input(program: Program, command: Command[Any]) -> list[Write]:
     if command.graph is not None:
         raise InvalidUpdateError(f"A run's input asked for graph {command.graph!r}, but a run has no parent graph.")
+    if command.resume is not None:
+        raise UnknownInterruptError(
+            "Command(resume=...) answers what an earlier run on a thread has asked, and this run is on no thread. Name "
+            "the thread in config={'configurable': {'thread_id': ...}}; a graph that runs in this process needs a "
+            "checkpointer, too: compile(checkpointer=...)",
+            reason="not_pending",
+        )
     if command.goto != () and command.goto != []:
         raise InvalidUpdateError(f"A fresh run cannot begin with Command(goto={command.goto!r}): it begins at START.")
     if command.update is None:

@@ -158,7 +158,7 @@ def calls(e: Engine, how: str = "sync") -> Any:
     return builder.compile()
 
 
-def asks(e: Engine, how: str = "sync") -> Any:
+def asks(e: Engine, how: str = "sync", checkpointer: Any = None) -> Any:
     """A node of a subgraph asks the caller; its neighbour goes on."""
     del how
 
@@ -173,7 +173,7 @@ def asks(e: Engine, how: str = "sync") -> Any:
     builder.add_node("a", a)
     builder.add_edge(e.START, "sub")
     builder.add_edge(e.START, "a")
-    return builder.compile()
+    return builder.compile(checkpointer=checkpointer)
 
 
 SHAPES = (whole, routed, fails, leaves, calls)

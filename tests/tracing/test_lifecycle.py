@@ -1,20 +1,25 @@
-"""LangGraph's `GraphCallbackHandler`: called when a run ends with a question, embedded and on a cluster."""
+"""LangGraph's `GraphCallbackHandler`: told of questions, and of graphs that go on, embedded and on a cluster."""
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from langgraph.callbacks import GraphCallbackHandler, GraphInterruptEvent
+from langgraph.callbacks import GraphCallbackHandler, GraphInterruptEvent, GraphResumeEvent
+from langgraph.checkpoint.memory import InMemorySaver as TheirSaver
+from langgraph.types import Command as TheirCommand
 from langgraph.types import Interrupt
 from tests.differential.engines import DRUMLINE, LANGGRAPH
 from tests.tracing import graphs
 from tests.tracing.recorder import Recorder
 
 from drumline import Cluster
+from drumline.checkpoint.memory import InMemorySaver
 from drumline.langgraph import adapt
+from drumline.types import Command
 
 
 class Listener(GraphCallbackHandler, Recorder):
@@ -39,8 +44,8 @@ Places = dict[str, Callable[[Cluster], Any]]
 PLACES: Places = {
     "embedded": lambda _: graphs.asks(DRUMLINE),
     "adapted": lambda _: adapt(graphs.asks(LANGGRAPH)),
-    "cluster": lambda cluster: cluster.graph("asks"),
-    "adapted, cluster": lambda cluster: cluster.graph("adapted_asks"),
+    "cluster": lambda cluster: cluster.graph("asks", graph=graphs.GRAPHS["asks"]),
+    "adapted, cluster": lambda cluster: cluster.graph("adapted_asks", graph=graphs.GRAPHS["adapted_asks"]),
 }
 
 
@@ -75,3 +80,96 @@ def test_a_run_that_ends_well_asks_nothing() -> None:
     listener = Listener()
     graphs.whole(DRUMLINE).invoke({"xs": []}, {"callbacks": [listener]})
     assert listener.events == []
+
+
+class Journal(GraphCallbackHandler, Recorder):
+    """Remembers questions and what goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[Any] = []
+
+    def on_interrupt(self, event: GraphInterruptEvent) -> None:
+        self.events.append(event)
+
+    def on_resume(self, event: GraphResumeEvent) -> None:
+        self.events.append(event)
+
+
+class AsyncJournal(Journal):
+    """The same, by coroutines."""
+
+    async def on_interrupt(self, event: GraphInterruptEvent) -> None:
+        self.events.append(event)
+
+    async def on_resume(self, event: GraphResumeEvent) -> None:
+        self.events.append(event)
+
+
+class Talk:
+    """Runs on one thread, and what a handler of each hears: kind, status, names of graphs, how checkpoints recur."""
+
+    def __init__(self, graph: Any, kind: type[Journal]) -> None:
+        self._graph = graph
+        self._kind = kind
+        self._thread = uuid.uuid4().hex
+        self._places: dict[str, int] = {}
+        self.heard: list[list[Any]] = []
+
+    def run(self, given: Any, **on: Any) -> None:
+        journal = self._kind()
+        config = {"callbacks": [journal], "configurable": {"thread_id": self._thread, **on}}
+        if self._kind is AsyncJournal:
+            asyncio.run(self._graph.ainvoke(given, config))
+        else:
+            self._graph.invoke(given, config)
+        known = [{event.run_id for event in journal.events if not event.checkpoint_ns}, set(journal.roots)]
+        assert not journal.events or known[0] == known[1], "events of the root have its run id"
+        self.heard.append([self._plain(event) for event in journal.events])
+
+    def _plain(self, event: Any) -> Any:
+        assert event.checkpoint_id
+        place = self._places.setdefault(event.checkpoint_id, len(self._places))
+        ns = [part.partition(":")[0] for part in event.checkpoint_ns]
+        return type(event).__name__, event.status, ns, place
+
+    def checkpoint_before(self, node: str) -> str:
+        config: Any = {"configurable": {"thread_id": self._thread}}
+        found = [each for each in self._graph.get_state_history(config) if node in each.next]
+        return str(found[-1].config["configurable"]["checkpoint_id"])
+
+
+ON_THREADS: Places = {
+    **PLACES,
+    "embedded": lambda _: graphs.asks(DRUMLINE, checkpointer=InMemorySaver()),
+    "adapted": lambda _: adapt(graphs.asks(LANGGRAPH, checkpointer=TheirSaver())),
+}
+
+
+def talk(graph: Any, answer: Any, kind: type[Journal]) -> list[list[Any]]:
+    talk = Talk(graph, kind)
+    talk.run({"xs": []})
+    talk.run(answer)
+    talk.run(None, checkpoint_id=talk.checkpoint_before("sub"))
+    talk.run({"xs": ["new"]})
+    return talk.heard
+
+
+@pytest.mark.parametrize("place", ON_THREADS.values(), ids=ON_THREADS.keys())
+@pytest.mark.parametrize("kind", [Journal, AsyncJournal], ids=["sync", "async"])
+def test_what_goes_on_is_told_as_by_langgraph(
+    place: Callable[[Cluster], Any], kind: type[Journal], cluster: Cluster
+) -> None:
+    expected = talk(graphs.asks(LANGGRAPH, checkpointer=TheirSaver()), TheirCommand(resume="yes"), kind)
+    assert ["GraphResumeEvent" in str(heard) for heard in expected] == [False, True, True, False]
+    assert talk(place(cluster), Command(resume="yes"), kind) == expected
+
+
+class Broken(Journal):
+    def on_interrupt(self, event: GraphInterruptEvent) -> None:
+        raise ValueError(f"of the handler, at {event.status}")
+
+
+def test_a_handler_that_raises_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert "__interrupt__" in graphs.asks(DRUMLINE).invoke({"xs": []}, {"callbacks": [Broken()]})
+    assert "of the handler" in caplog.text

@@ -22,11 +22,13 @@ from drumline_graph.writes import result_of
 from drumline_protocol.codec import unbox
 from drumline_protocol.facts import (
     AttemptRetracted,
+    Checkpointed,
     ErrorHandled,
     GraphEntered,
     GraphExited,
     GraphKept,
     GraphPaused,
+    GraphResumed,
     InputTaken,
     PlanMade,
     PlannedTask,
@@ -86,6 +88,10 @@ class Follower:
         self._asked: dict[Namespace, tuple[Any, ...]] = {}
         #: what the run asks its caller, if it ends with a question
         self.interrupts: tuple[Any, ...] = ()
+        #: the checkpoint that each graph stands at; of a run on no thread there are none
+        self._checkpoints: dict[Namespace, str] = {}
+        #: graphs that go on, of which nobody was told
+        self._resumed: set[Namespace] = set()
         kind = type(self)  # no bound methods: they would keep this, which keeps them
         self._handlers: dict[type, Callable[[Any, Any], None]] = {
             RunStarted: kind._on_started,
@@ -93,6 +99,8 @@ class Follower:
             GraphExited: kind._on_graph_exited,
             GraphKept: kind._on_kept,
             InputTaken: kind._on_taken,
+            GraphResumed: kind._on_resumed,
+            Checkpointed: kind._on_checkpointed,
             GraphPaused: kind._on_paused,
             PlanMade: kind._on_plan,
             TaskCalled: kind._on_called,
@@ -122,6 +130,11 @@ class Follower:
         """What the root graph would return if it ended now."""
         root = self._graphs.get(self._root_ns)
         return None if root is None else root.values()
+
+    @property
+    def checkpoint(self) -> str:
+        """The id of the checkpoint that the root graph stands at; "" for a run on no thread."""
+        return self._checkpoints.get(self._root_ns, "")
 
     def close(self, error: BaseException) -> None:
         """The run ends here, whatever is open: innermost first."""
@@ -156,6 +169,18 @@ class Follower:
     def _on_kept(self, fact: GraphKept) -> None:
         """A graph goes on from a checkpoint."""
         self._on_entered(GraphEntered(fact.ns, fact.path, fact.cells, task=fact.task))
+        self._checkpoints[fact.ns] = fact.checkpoint
+
+    def _on_checkpointed(self, fact: Checkpointed) -> None:
+        self._checkpoints[fact.ns] = fact.id
+        if fact.ns in self._resumed:
+            self._resumed.discard(fact.ns)
+            self._told.go_on(fact.ns, fact.id)
+
+    def _on_resumed(self, fact: GraphResumed) -> None:
+        """The checkpoint that it goes on from comes next: of a replay that is the new branch, as in LangGraph."""
+        if fact.ns in self._graphs:
+            self._resumed.add(fact.ns)
 
     def _on_taken(self, fact: InputTaken) -> None:
         graph = self._graphs.get(fact.ns)

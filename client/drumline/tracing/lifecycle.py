@@ -1,4 +1,4 @@
-"""LangGraph's `GraphCallbackHandler`: told that a run ended with a question.
+"""LangGraph's `GraphCallbackHandler`: told of questions, and of graphs that go on.
 
 LangGraph is looked at only if somebody has imported it; without it there can be no such handler.
 """
@@ -13,20 +13,27 @@ from drumline_graph.loaded import loaded
 
 
 def lifecycle_handlers(handlers: Iterable[Any]) -> list[Any]:
-    """Those handlers that LangGraph calls at an interrupt."""
+    """Those handlers that LangGraph tells of questions and of what goes on."""
     callbacks = loaded("langgraph.callbacks")
     base = getattr(callbacks, "GraphCallbackHandler", None)
     return [] if base is None else [handler for handler in handlers if isinstance(handler, base)]
 
 
-def interrupt_event(run: UUID, interrupts: Sequence[Any]) -> Any:
-    """LangGraph's event of a root graph that asks. There is no checkpoint: its id is empty."""
+def interrupt_event(run: UUID, interrupts: Sequence[Any], checkpoint: str) -> Any:
+    """LangGraph's event of a root graph that asks. `checkpoint` is empty for a run on no thread."""
     return loaded("langgraph.callbacks").GraphInterruptEvent(
         run_id=run,
         status="pending",
-        checkpoint_id="",
+        checkpoint_id=checkpoint,
         checkpoint_ns=(),
         interrupts=tuple(_theirs(interrupt) for interrupt in interrupts),
+    )
+
+
+def resume_event(run: UUID, ns: Sequence[str], checkpoint: str) -> Any:
+    """LangGraph's event of a graph that goes on from a checkpoint; `ns` is empty for the root."""
+    return loaded("langgraph.callbacks").GraphResumeEvent(
+        run_id=run, status="pending", checkpoint_id=checkpoint, checkpoint_ns=tuple(ns)
     )
 
 

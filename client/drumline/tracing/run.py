@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
+from langchain_core.callbacks.manager import ahandle_event, handle_event
 from langchain_core.runnables.config import get_async_callback_manager_for_config, get_callback_manager_for_config
 from langchain_core.tracers.langchain import LangChainTracer
 
 from drumline.tracing.follow import Follower
-from drumline.tracing.lifecycle import interrupt_event, lifecycle_handlers
-from drumline.tracing.steps import Began, Ended
+from drumline.tracing.lifecycle import interrupt_event, lifecycle_handlers, resume_event
+from drumline.tracing.steps import Began, Ended, WentOn
 from drumline_protocol.metadata import run_metadata
 from drumline_worker.task_handler import TaskHandler
 from drumline_worker.trace_policy import atell_end, atell_start, tell_end, tell_start
@@ -93,8 +94,8 @@ class RunTrace:
         self.flush()
         run, self._run = self._run, None
         if run is not None:
-            for handler, event in self._asked():
-                handler.on_interrupt(event)
+            if self._follower.interrupts:
+                handle_event(self._lifecycle(), "on_interrupt", None, self._asked())
             run.on_chain_end(self._follower.output)
 
     async def aend(self) -> None:
@@ -102,10 +103,8 @@ class RunTrace:
         await self.aflush()
         run, self._run = self._run, None
         if run is not None:
-            for handler, event in self._asked():
-                told = handler.on_interrupt(event)
-                if told is not None and hasattr(told, "__await__"):
-                    await told
+            if self._follower.interrupts:
+                await ahandle_event(self._lifecycle(), "on_interrupt", None, self._asked())
             await run.on_chain_end(self._follower.output)
 
     def fail(self, error: BaseException) -> None:
@@ -135,10 +134,12 @@ class RunTrace:
             run, self._run = self._run, None
             _sync(run).on_chain_error(error)
 
-    def _asked(self) -> list[tuple[Any, Any]]:
-        asked = self._follower.interrupts
-        handlers = lifecycle_handlers(self._manager.handlers) if asked else []
-        return [(handler, interrupt_event(self._root, asked)) for handler in handlers]
+    def _lifecycle(self) -> list[Any]:
+        return lifecycle_handlers(self._manager.handlers)
+
+    def _asked(self) -> Any:
+        follower = self._follower
+        return interrupt_event(self._root, follower.interrupts, follower.checkpoint)
 
     # -- below ----------------------------------------------------------------------------------------
 
@@ -148,6 +149,8 @@ class RunTrace:
             if isinstance(step, Began):
                 told = {"name": step.name, "run_id": step.id}
                 self._runs[step.id] = tell_start(self._place(step), step.policy, step.input, **told)
+            elif isinstance(step, WentOn):
+                handle_event(self._lifecycle(), "on_resume", None, resume_event(step.id, step.ns, step.checkpoint))
             elif (run := self._runs.pop(step.id, None)) is not None:
                 if step.error is None:
                     tell_end(run, step.policy, step.output)
@@ -160,6 +163,9 @@ class RunTrace:
             if isinstance(step, Began):
                 told = {"name": step.name, "run_id": step.id}
                 self._runs[step.id] = await atell_start(self._place(step), step.policy, step.input, **told)
+            elif isinstance(step, WentOn):
+                event = resume_event(step.id, step.ns, step.checkpoint)
+                await ahandle_event(self._lifecycle(), "on_resume", None, event)
             elif (run := self._runs.pop(step.id, None)) is not None:
                 await self._aended(run, step)
 

@@ -46,7 +46,16 @@ class Ended:
     of_task: bool = False
 
 
-Step = Began | Ended
+@dataclass(slots=True)
+class WentOn:
+    """The graph at `ns`, whose run `id` is, goes on from a checkpoint."""
+
+    id: UUID
+    ns: Namespace
+    checkpoint: str
+
+
+Step = Began | Ended | WentOn
 
 
 @dataclass(slots=True)
@@ -99,6 +108,10 @@ class Told:
         metadata = {"checkpoint_ns": "|".join(graph.ns), **task.metadata()}
         name = graph.sketch.name
         self._steps.append(Began(run, name, graph.ns, task.input, "seq:step:1", metadata, node=task.run))
+
+    def go_on(self, ns: Namespace, checkpoint: str) -> None:
+        """The graph at `ns` goes on from a checkpoint."""
+        self._steps.append(WentOn(self._graphs.get(ns, self._root), ns, checkpoint))
 
     def end_graph(self, ns: Namespace, **how: Any) -> None:
         """The graph at `ns` ends, if it has a run."""
