@@ -29,7 +29,7 @@ class ExecutionInfo:
     """Which execution this is.
 
     `node_attempt` counts from 1: a node begins again when its worker was lost. `node_first_attempt_time` is in seconds
-    since the epoch, and known to the first attempt only. `checkpoint_id` is empty until persistence is built.
+    since the epoch. `checkpoint_id` is empty for a run on no thread.
     """
 
     checkpoint_id: str
@@ -99,8 +99,8 @@ class Runtime(Generic[ContextT]):
     """The run as a node sees it: `context` given by the caller, `store`, `stream_writer`, `execution_info`.
 
     `store` is that of `compile(store=)` or of the cluster. `server_info` tells of the server that started the run, if
-    one did. `previous` is what an entrypoint saved in its last run on the thread. `control` is None until the part
-    behind it is built.
+    one did. `previous` is what an entrypoint saved in its last run on the thread. `control` asks the run to stop
+    between two supersteps.
     """
 
     context: ContextT = None  # type: ignore[assignment]

@@ -79,8 +79,7 @@ def create_react_agent(
     runs all calls of a turn in one task. Where the recursion limit leaves no step for an answer, the agent says so in a
     message and stops.
 
-    Raises ValueError for arguments that do not fit together, FeatureNotBuilt for `checkpointer`,
-    `interrupt_before` and `interrupt_after`.
+    Raises ValueError for arguments that do not fit together.
     """
     context_schema = _renamed_context_schema(deprecated, context_schema)
     if version not in ("v1", "v2"):
