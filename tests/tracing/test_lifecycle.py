@@ -89,10 +89,10 @@ class Journal(GraphCallbackHandler, Recorder):
         super().__init__()
         self.events: list[Any] = []
 
-    def on_interrupt(self, event: GraphInterruptEvent) -> None:
+    def on_interrupt(self, event: GraphInterruptEvent) -> Any:
         self.events.append(event)
 
-    def on_resume(self, event: GraphResumeEvent) -> None:
+    def on_resume(self, event: GraphResumeEvent) -> Any:
         self.events.append(event)
 
 
