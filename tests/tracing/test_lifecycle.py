@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -23,20 +25,26 @@ from drumline.types import Command
 
 
 class Listener(GraphCallbackHandler, Recorder):
-    """Remembers questions, and runs."""
+    """Remembers questions, what goes on, and runs."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.events: list[GraphInterruptEvent] = []
+        self.events: list[Any] = []
 
     def on_interrupt(self, event: GraphInterruptEvent) -> Any:
         self.events.append(event)
 
+    def on_resume(self, event: GraphResumeEvent) -> Any:
+        self.events.append(event)
+
 
 class AsyncListener(Listener):
-    """The same, by a coroutine."""
+    """The same, by coroutines."""
 
     async def on_interrupt(self, event: GraphInterruptEvent) -> None:
+        self.events.append(event)
+
+    async def on_resume(self, event: GraphResumeEvent) -> None:
         self.events.append(event)
 
 
@@ -82,34 +90,10 @@ def test_a_run_that_ends_well_asks_nothing() -> None:
     assert listener.events == []
 
 
-class Journal(GraphCallbackHandler, Recorder):
-    """Remembers questions and what goes on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.events: list[Any] = []
-
-    def on_interrupt(self, event: GraphInterruptEvent) -> Any:
-        self.events.append(event)
-
-    def on_resume(self, event: GraphResumeEvent) -> Any:
-        self.events.append(event)
-
-
-class AsyncJournal(Journal):
-    """The same, by coroutines."""
-
-    async def on_interrupt(self, event: GraphInterruptEvent) -> None:
-        self.events.append(event)
-
-    async def on_resume(self, event: GraphResumeEvent) -> None:
-        self.events.append(event)
-
-
 class Talk:
     """Runs on one thread, and what a handler of each hears: kind, status, names of graphs, how checkpoints recur."""
 
-    def __init__(self, graph: Any, kind: type[Journal]) -> None:
+    def __init__(self, graph: Any, kind: type[Listener]) -> None:
         self._graph = graph
         self._kind = kind
         self._thread = uuid.uuid4().hex
@@ -117,15 +101,15 @@ class Talk:
         self.heard: list[list[Any]] = []
 
     def run(self, given: Any, **on: Any) -> None:
-        journal = self._kind()
-        config = {"callbacks": [journal], "configurable": {"thread_id": self._thread, **on}}
-        if self._kind is AsyncJournal:
+        listener = self._kind()
+        config = {"callbacks": [listener], "configurable": {"thread_id": self._thread, **on}}
+        if self._kind is AsyncListener:
             asyncio.run(self._graph.ainvoke(given, config))
         else:
             self._graph.invoke(given, config)
-        known = [{event.run_id for event in journal.events if not event.checkpoint_ns}, set(journal.roots)]
-        assert not journal.events or known[0] == known[1], "events of the root have its run id"
-        self.heard.append([self._plain(event) for event in journal.events])
+        known = [{event.run_id for event in listener.events if not event.checkpoint_ns}, set(listener.roots)]
+        assert not listener.events or known[0] == known[1], "events of the root have its run id"
+        self.heard.append([self._plain(event) for event in listener.events])
 
     def _plain(self, event: Any) -> Any:
         assert event.checkpoint_id
@@ -146,7 +130,7 @@ ON_THREADS: Places = {
 }
 
 
-def talk(graph: Any, answer: Any, kind: type[Journal]) -> list[list[Any]]:
+def talk(graph: Any, answer: Any, kind: type[Listener]) -> list[list[Any]]:
     talk = Talk(graph, kind)
     talk.run({"xs": []})
     talk.run(answer)
@@ -156,20 +140,74 @@ def talk(graph: Any, answer: Any, kind: type[Journal]) -> list[list[Any]]:
 
 
 @pytest.mark.parametrize("place", ON_THREADS.values(), ids=ON_THREADS.keys())
-@pytest.mark.parametrize("kind", [Journal, AsyncJournal], ids=["sync", "async"])
+@pytest.mark.parametrize("kind", [Listener, AsyncListener], ids=["sync", "async"])
 def test_what_goes_on_is_told_as_by_langgraph(
-    place: Callable[[Cluster], Any], kind: type[Journal], cluster: Cluster
+    place: Callable[[Cluster], Any], kind: type[Listener], cluster: Cluster
 ) -> None:
     expected = talk(graphs.asks(LANGGRAPH, checkpointer=TheirSaver()), TheirCommand(resume="yes"), kind)
     assert ["GraphResumeEvent" in str(heard) for heard in expected] == [False, True, True, False]
     assert talk(place(cluster), Command(resume="yes"), kind) == expected
 
 
-class Broken(Journal):
-    def on_interrupt(self, event: GraphInterruptEvent) -> None:
-        raise ValueError(f"of the handler, at {event.status}")
+class Broken(Listener):
+    def on_interrupt(self, event: GraphInterruptEvent) -> Any:
+        raise ValueError(f"at {event.status}")
+
+    def on_resume(self, event: GraphResumeEvent) -> Any:
+        raise ValueError(f"at {event.status}")
 
 
-def test_a_handler_that_raises_is_logged_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    assert "__interrupt__" in graphs.asks(DRUMLINE).invoke({"xs": []}, {"callbacks": [Broken()]})
-    assert "of the handler" in caplog.text
+class AsyncBroken(Listener):
+    async def on_interrupt(self, event: GraphInterruptEvent) -> None:
+        raise ValueError(f"at {event.status}")
+
+    async def on_resume(self, event: GraphResumeEvent) -> None:
+        raise ValueError(f"at {event.status}")
+
+
+@pytest.mark.parametrize("kind", [Broken, AsyncBroken], ids=["sync", "async"])
+def test_a_handler_that_raises_is_logged_and_changes_nothing(
+    kind: type[Listener], caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = graphs.asks(DRUMLINE, checkpointer=InMemorySaver())
+
+    def run(given: Any) -> Any:
+        config: Any = {"callbacks": [kind()], "configurable": {"thread_id": "1"}}
+        return asyncio.run(graph.ainvoke(given, config)) if kind is AsyncBroken else graph.invoke(given, config)
+
+    assert "__interrupt__" in run({"xs": []})
+    assert run(Command(resume="yes")) == {"xs": ["a"]}
+    assert "on_interrupt callback" in caplog.text and "on_resume callback" in caplog.text
+
+
+ALONE = """
+import asyncio, sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "langgraph":
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Hidden())
+from langchain_core.callbacks import BaseCallbackHandler
+from typing_extensions import TypedDict
+from drumline.checkpoint.memory import InMemorySaver
+from drumline.graph import START, StateGraph
+from drumline.types import Command, interrupt
+
+State = TypedDict("State", {"a": str})
+builder = StateGraph(State).add_node("n", lambda _: {"a": interrupt("well?")}).add_edge(START, "n")
+graph = builder.compile(checkpointer=InMemorySaver())
+
+def on(thread):
+    return {"callbacks": [BaseCallbackHandler()], "configurable": {"thread_id": thread}}
+
+print("__interrupt__" in graph.invoke({"a": ""}, on("1")), graph.invoke(Command(resume="yes"), on("1")))
+asked = asyncio.run(graph.ainvoke({"a": ""}, on("2")))
+print("__interrupt__" in asked, asyncio.run(graph.ainvoke(Command(resume="yes"), on("2"))))
+"""
+
+
+def test_runs_that_ask_are_traced_where_there_is_no_langgraph() -> None:
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines() == ["True {'a': 'yes'}"] * 2, done.stderr

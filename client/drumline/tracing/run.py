@@ -5,7 +5,7 @@ This module imports langchain-core. It is imported only when somebody listens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -95,7 +95,7 @@ class RunTrace:
         run, self._run = self._run, None
         if run is not None:
             if self._follower.interrupts:
-                handle_event(self._lifecycle(), "on_interrupt", None, self._asked())
+                handle_event(*self._asked())
             run.on_chain_end(self._follower.output)
 
     async def aend(self) -> None:
@@ -104,7 +104,7 @@ class RunTrace:
         run, self._run = self._run, None
         if run is not None:
             if self._follower.interrupts:
-                await ahandle_event(self._lifecycle(), "on_interrupt", None, self._asked())
+                await ahandle_event(*self._asked())
             await run.on_chain_end(self._follower.output)
 
     def fail(self, error: BaseException) -> None:
@@ -134,12 +134,17 @@ class RunTrace:
             run, self._run = self._run, None
             _sync(run).on_chain_error(error)
 
-    def _lifecycle(self) -> list[Any]:
-        return lifecycle_handlers(self._manager.handlers)
-
-    def _asked(self) -> Any:
+    def _asked(self) -> tuple[Any, ...]:
         follower = self._follower
-        return interrupt_event(self._root, follower.interrupts, follower.checkpoint)
+        return self._event("on_interrupt", interrupt_event, self._root, follower.interrupts, follower.checkpoint)
+
+    def _went_on(self, step: WentOn) -> tuple[Any, ...]:
+        return self._event("on_resume", resume_event, step.id, step.ns, step.checkpoint)
+
+    def _event(self, method: str, make: Callable[..., Any], *given: Any) -> tuple[Any, ...]:
+        """What `handle_event` takes to tell of an event. It is made only if somebody hears it."""
+        handlers = lifecycle_handlers(self._manager.handlers)
+        return handlers, method, None, make(*given) if handlers else None
 
     # -- below ----------------------------------------------------------------------------------------
 
@@ -150,7 +155,7 @@ class RunTrace:
                 told = {"name": step.name, "run_id": step.id}
                 self._runs[step.id] = tell_start(self._place(step), step.policy, step.input, **told)
             elif isinstance(step, WentOn):
-                handle_event(self._lifecycle(), "on_resume", None, resume_event(step.id, step.ns, step.checkpoint))
+                handle_event(*self._went_on(step))
             elif (run := self._runs.pop(step.id, None)) is not None:
                 if step.error is None:
                     tell_end(run, step.policy, step.output)
@@ -164,8 +169,7 @@ class RunTrace:
                 told = {"name": step.name, "run_id": step.id}
                 self._runs[step.id] = await atell_start(self._place(step), step.policy, step.input, **told)
             elif isinstance(step, WentOn):
-                event = resume_event(step.id, step.ns, step.checkpoint)
-                await ahandle_event(self._lifecycle(), "on_resume", None, event)
+                await ahandle_event(*self._went_on(step))
             elif (run := self._runs.pop(step.id, None)) is not None:
                 await self._aended(run, step)
 
