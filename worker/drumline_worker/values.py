@@ -28,8 +28,9 @@ from drumline_worker.origins import NO_NODES, Origins
 #: `LookVerbs.read_values`
 Read = Callable[[int, list[CellRead], list[str]], tuple[list[list[CellRow]], list[bytes | None]]]
 
-#: of so many values clones are made ahead; fewer parts are cloned in no time
+#: of so many values clones are made ahead
 _AHEAD_MAX = 16
+#: a value of fewer parts is cloned in no time
 _AHEAD_PARTS_MIN = 32
 
 #: a blob is a cell of one version

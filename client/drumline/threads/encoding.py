@@ -8,7 +8,7 @@ from typing import Any
 
 from drumline.threads.encoder import PLAIN, Encoder
 from drumline.threads.foreign import taken_cells
-from drumline.threads.growth import Items, change_of, noted, only_grows
+from drumline.threads.growth import Identities, change_of, noted, only_grows
 from drumline.threads.packed_facts import decode_facts, encode_facts
 from drumline.threads.rows import Cell, CheckpointRow, Data, Found, Kept, Private, Row, ValueRow
 from drumline.threads.seen import Look, Unseen
@@ -34,7 +34,7 @@ class Standing:
     """Where a run stands in one namespace of a thread: the checkpoint that it knows last, and how its cells lie there.
 
     `newest` is the newest checkpoint that it has seen there (None: it has not looked). `written` is what channels were
-    given since (None: not known). `items` is what was looked at of lists among `values`.
+    given since (None: not known). `identities` are of lists among `values`.
     """
 
     id: str = ""
@@ -43,7 +43,7 @@ class Standing:
     cells: Mapping[str, Cell] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     written: dict[str, list[Any]] | None = field(default_factory=dict)
-    items: dict[str, Items] = field(default_factory=dict)
+    identities: dict[str, Identities] = field(default_factory=dict)
 
     @classmethod
     def at(cls, found: Found, saved: Saved) -> Standing:
@@ -78,21 +78,22 @@ def checkpoint_rows(
     cells: dict[str, Cell] = {}
     values: dict[str, Any] = {}
     parts: dict[str, Any] = {}
-    items: dict[str, Items] = {}
+    identities: dict[str, Identities] = {}
     for channel, value in checkpoint.cells.items():
         before = known.cells.get(channel)
+        looked = known.identities.pop(channel, None)  # who follows another checkpoint looks by itself
         if before is not None and known.versions.get(channel) == checkpoint.versions.get(channel):
             cells[channel], values[channel] = before, known.values[channel]
-            if channel in known.items:
-                items[channel] = known.items[channel]
+            if looked is not None:
+                identities[channel] = looked
             continue
         writes = None if known.written is None else known.written.get(channel)
         change: Change = (SET, value)
         if type(before) is Kept and channel in program.channels:
-            looked = known.items.pop(channel, None) or Items()  # who follows another checkpoint looks by itself
+            looked = looked or Identities()
             change = change_of(program.channels[channel], known.values.get(channel, MISSING), value, writes, looked)
             if change[0] == APPEND:
-                items[channel] = looked
+                identities[channel] = looked
         cells[channel], new = _keep(encoder, thread, checkpoint, channel, value, before, change, known)
         values[channel] = noted(value)
         if new is not None:
@@ -111,7 +112,7 @@ def checkpoint_rows(
         cells,
         standing.newest,
     )
-    after = Standing(checkpoint.id, checkpoint.id, checkpoint.versions, cells, values, items=items)
+    after = Standing(checkpoint.id, checkpoint.id, checkpoint.versions, cells, values, identities=identities)
     return [*rows, row], after, Carried(checkpoint.id, Holder(parts))
 
 

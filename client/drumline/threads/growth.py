@@ -18,13 +18,11 @@ _SEQUENCES = (list, tuple)
 _TEXTS = (str, bytes)
 #: values of these types cannot have been changed in place
 _FIXED = (str, bytes, int, float, complex, bool, type(None))
-
-
 #: a list is looked through so often before the identities of its items are kept: most runs take few steps
 _LOOKS = 3
 
 
-class Items:
+class Identities:
     """Which objects lie in a list that only grows: a step of a long talk then need not look through all of it."""
 
     __slots__ = ("_count", "_known", "_looks")
@@ -43,15 +41,15 @@ class Items:
         return not wanted.isdisjoint(self._known)
 
 
-def change_of(channel: Channel, old: Any, new: Any, writes: Sequence[Any] | None, items: Items) -> Change:
+def change_of(channel: Channel, old: Any, new: Any, writes: Sequence[Any] | None, identities: Identities) -> Change:
     """The change from `old` to `new`; `writes` is what the channel was given between them (None: not known).
 
-    `old` is the value as `noted` has kept it. `items` has looked at what it grew from: make another one where the
+    `old` is the value as `noted` has kept it. `identities` has looked at what it grew from: make another one where the
     change from that was no APPEND.
     """
     if old is MISSING or not writes:
         return SET, new
-    before = _without_written(old, writes, items)
+    before = _without_written(old, writes, identities)
     change = diff(channel, before, new, writes)
     return change if change[0] == SET or _is_sure(before, new, change) else (SET, new)
 
@@ -80,10 +78,10 @@ def _written(writes: Sequence[Any]) -> set[int]:
     return found
 
 
-def _without_written(old: Any, writes: Sequence[Any], items: Items) -> Any:
+def _without_written(old: Any, writes: Sequence[Any], identities: Identities) -> Any:
     """`old` with another object in place of each that was written again."""
     written = _written(writes)
-    if type(old) is list and items.have_any(written, old):
+    if type(old) is list and identities.have_any(written, old):
         return [_CHANGED if id(item) in written else item for item in old]
     if type(old) is dict and not written.isdisjoint(map(id, old.values())):
         return {key: _CHANGED if id(item) in written else item for key, item in old.items()}
