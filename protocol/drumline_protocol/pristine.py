@@ -86,7 +86,8 @@ class Pristine:
 
     def weight(self, size: int) -> int:
         """About how many bytes of memory it takes with one clone, if `size` bytes encode it."""
-        return 2 * size + _MESSAGE_BYTES * len(self._messages) + _PART_BYTES * len(self._makes)
+        many_parts = 2 * size + _MESSAGE_BYTES * len(self._messages) + _PART_BYTES * len(self._makes)
+        return max(4 * size, many_parts)
 
     def clone_ahead(self) -> None:
         """Make the clone that the next reader gets, of this value or of the one `after` it, unless there is one."""

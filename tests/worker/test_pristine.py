@@ -227,3 +227,11 @@ def test_keys_of_any_frozen_kind() -> None:
     assert clone == value and list(clone) == list(value)
     clone[1].append(2)
     assert pristine.clone() == value
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_many_small_messages_weigh_more_than_one_large_text(nested: bool) -> None:
+    talk: Any = [HumanMessage(str(i), id=str(i)) for i in range(100)]
+    small, large = len(CODEC.encode(talk)), len(CODEC.encode(["x" * 100_000]))
+    assert Pristine([talk] if nested else talk).weight(small) >= (4 * small if nested else 100 * 2_000)
+    assert Pristine(["x" * 100_000]).weight(large) == 4 * large

@@ -217,10 +217,12 @@ class Follower:
             graph.commit(fact)
 
     def _on_graph_exited(self, fact: GraphExited) -> None:
-        graph = self._graphs.get(fact.ns)
-        if graph is not None and fact.ns != self._root_ns:
+        if fact.ns == self._root_ns:
+            return
+        self._checkpoints.pop(fact.ns, None)
+        graph = self._graphs.pop(fact.ns, None)
+        if graph is not None:
             self._told.end_graph(fact.ns, output=graph.values())
-            del self._graphs[fact.ns]
 
     def _on_paused(self, fact: GraphPaused) -> None:
         graph = self._graphs.get(fact.ns)
