@@ -5,10 +5,14 @@ for `lifecycle` and `input` wants to know how the thread stands: such a reader b
 for an answer, and at a thread at rest with the next one. LangGraph's Python client takes the end of any run for the end
 of its own. It asks so before it starts a run on a thread that it knows, but after it if the thread is new: so a run
 that was started just now is told of although it has ended, if no other such reader was told yet.
+
+LangGraph's JavaScript client ends all its subscriptions with the end of a run. It asks for some of them (`values`, for
+`thread.output`) only when it knows that the run is started. So no run's end is told before it can have asked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -24,6 +28,8 @@ from drumline_protocol.errors import LogGap, ModeNotRecorded, NoBroker, RunExpir
 
 #: how long a run was started just now
 _NEW_MS = 10_000
+#: how long after it was asked for a run's end is told at the earliest
+_END_AFTER_MS = 200
 #: No run has more facts: behind so many numbers a reader has all of it.
 _FACTS_MAX = 2**24
 
@@ -113,6 +119,7 @@ class ThreadFeed:
             if isinstance(error, (RunExpired, UnknownRun)) and not events.has_begun:
                 return
             failed = error
+        await _until_end_may_be_told(run)
         for event in events.end(failed):
             if self._takes(event):
                 yield event
@@ -161,6 +168,13 @@ async def _began(service: Service, thread: str, run: Row) -> int:
     finally:
         await items.aclose()
     return seq_of(events.began_ms, 0)
+
+
+async def _until_end_may_be_told(run: Row) -> None:
+    """Wait until a client that asked for this run has asked for all that it wants of it."""
+    left_ms = run["created_ms"] + _END_AFTER_MS - time.time() * 1000
+    if left_ms > 0:  # the clock of who made the row may be ahead of this one
+        await asyncio.sleep(min(left_ms, _END_AFTER_MS) / 1000)
 
 
 def before(run: Row) -> int:

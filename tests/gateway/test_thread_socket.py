@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from drumline.graph import START, StateGraph
 from drumline.types import StreamWriter
+from drumline_gateway import thread_feed
 from drumline_gateway.app import build
 from drumline_gateway.auth import Guard
 from drumline_gateway.embedded_service import EmbeddedService
@@ -98,6 +99,21 @@ def test_subscriptions_come_and_go_on_one_connection_and_keep_its_order(url: str
         assert client.ask("subscription.unsubscribe", subscription_id=looks)["result"] == {}
         gone = client.ask("subscription.unsubscribe", subscription_id=looks)
         assert gone["error"] == "no_such_subscription"
+
+
+def test_no_end_is_told_before_a_client_has_asked_for_all_it_wants_of_a_run_that_it_started(
+    url: str, thread: str, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # JavaScript's client asks for `values` when it knows that the run is started, and with its end for nothing more
+    monkeypatch.setattr(thread_feed, "_END_AFTER_MS", 20_000)
+    with opened(url, thread) as opened_:
+        reader = Client(opened_)
+        reader.ask("subscription.subscribe", channels=["messages", "lifecycle", "input"])
+        run = reader.ask("run.start", assistant_id="speak", input={"said": []})["result"]["run_id"]
+        client.runs.join(thread, run)
+        reader.ask("subscription.subscribe", channels=["values"])
+        found = until(reader.events(), lambda event: event["method"] == "values")
+    assert not any(map(ends, found))
 
 
 def test_a_client_says_which_event_it_has(url: str, thread: str) -> None:
