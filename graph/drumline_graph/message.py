@@ -41,7 +41,10 @@ def add_messages(left: Any = None, right: Any = None, *, format: MessageFormat |
             f"{'left' if right is None else 'right'}. Call it without either to get a reducer."
         )
     forms = message_forms.current()
-    merged = _merge(*forms.coerce(left), *forms.coerce(right), forms.is_removal)
+    if forms.is_next(left, right):
+        merged = [*left, *forms.coerce(right)[0]]
+    else:
+        merged = _merge(*forms.coerce(left), *forms.coerce(right), forms.is_removal)
     if format is None:
         return merged
     if format == "langchain-openai":

@@ -18,10 +18,12 @@ class Forms:
     """How messages are read and made in one of the two forms.
 
     `coerce` gives a new list of messages that all have ids, and the ids; messages that need no change stay the same
-    objects.
+    objects. `is_next` says whether the right side is one message without an id, and the left one a list of which
+    `coerce` would change nothing: then it goes to the end, since none before it can have the id that it will get.
     """
 
     coerce: Callable[[Any], tuple[list[Any], list[Any]]]
+    is_next: Callable[[Any, Any], bool]
     is_removal: Callable[[Any], bool]
     as_openai: Callable[[list[Any]], list[Any]]
 
@@ -54,8 +56,15 @@ def langchain_forms() -> Forms:
     id_of = attrgetter("id")
 
     @lru_cache(maxsize=256)
-    def is_whole(kind: type) -> bool:
+    def is_whole(kind: Any) -> bool:
         return issubclass(kind, BaseMessage) and not issubclass(kind, BaseMessageChunk)
+
+    def is_next(left: Any, right: Any) -> bool:
+        message: Any = right[0] if isinstance(right, list) and len(right) == 1 else right
+        kind: Any = type(message)
+        if not is_whole(kind) or message.id is not None or isinstance(message, RemoveMessage):
+            return False
+        return isinstance(left, list) and all(map(is_whole, set(map(type, left)))) and all(map(id_of, left))
 
     def coerce(side: Any) -> tuple[list[Any], list[Any]]:
         items = side if isinstance(side, list) else [side]
@@ -78,6 +87,7 @@ def langchain_forms() -> Forms:
 
     return Forms(
         coerce,
+        is_next,
         lambda message: isinstance(message, RemoveMessage),
         as_openai,
     )
@@ -95,6 +105,7 @@ def dict_forms() -> Forms:
 
     return Forms(
         coerce,
+        lambda left, right: False,  # noqa: ARG005 (a dict gets its id in a copy)
         lambda message: message.get("role") == REMOVE_ROLE,
         as_openai,
     )

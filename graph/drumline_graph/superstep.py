@@ -23,6 +23,7 @@ from drumline_graph.channels.base import MISSING, UNCHANGED
 from drumline_graph.channels.private import merged
 from drumline_graph.constants import PUSH, TASKS
 from drumline_graph.errors import InvalidUpdateError
+from drumline_graph.merges import Merges
 from drumline_graph.program import Node, Program
 from drumline_graph.types import Send
 
@@ -79,11 +80,13 @@ def path_key_of(path: Iterable[Any]) -> str:
 class State:
     """Values of a run between supersteps. Plain data in four fields; it holds no spec and no callable.
 
+    `merges` is beside them: what the commit of the superstep need not do again.
+
     `cells` has no entry for a channel that holds nothing. `versions` counts changes on one clock (`top` is its highest
     value). `seen[node][channel]` is the version a node has already run for.
     """
 
-    __slots__ = ("cells", "seen", "top", "versions")
+    __slots__ = ("cells", "merges", "seen", "top", "versions")
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class State:
         self.versions = versions
         self.seen = seen
         self.top = top
+        self.merges = Merges()
 
     @classmethod
     def initial(cls, program: Program) -> State:
@@ -135,6 +139,7 @@ class State:
         version of what changed, above all earlier ones; 0: one more than the last.
         """
         versions, seen = self.versions, self.seen
+        self.merges.clear()
         for name, triggers in ran:
             known = seen.get(name)
             if known is None:
@@ -261,7 +266,10 @@ def apply(program: Program, state: State, done: Sequence[Done]) -> Applied:
         channel = channels[name]
         cell = changes[name] if name in changes else cells.get(name, MISSING)
         try:
-            cell = merged(channel, cell, values) if channel.user_made else channel.update(cell, values)
+            if (known := state.merges.find(name, cell, values)) is not MISSING:
+                cell = known
+            else:
+                cell = merged(channel, cell, values) if channel.user_made else channel.update(cell, values)
         except InvalidUpdateError as error:
             raise _named(error, name, tasks) from error
         if name in state_keys:

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import copy
+from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -49,6 +51,22 @@ def outcome(function: Any, left: Any, right: Any) -> Any:
 def test_merging_is_langgraphs(left: Any, right: Any) -> None:
     ours = outcome(add_messages, left, right)
     assert ours == outcome(their_add_messages, left, right)
+
+
+nameless = st.builds(lambda kind, t: kind(t), st.sampled_from([HumanMessage, AIMessage, AIMessageChunk]), texts)
+some = st.lists(st.one_of(messages, nameless), min_size=1, max_size=5)
+
+
+@given(some.flatmap(lambda pool: st.tuples(*[st.lists(st.sampled_from(pool), max_size=4)] * 2)), st.booleans())
+def test_ids_are_given_as_langgraph_gives_them(sides: tuple[list[Any], list[Any]], alone: bool) -> None:
+    # one message may stand on both sides, or twice on one
+    def merged(function: Any) -> Any:
+        numbers = count()
+        left, right = copy.deepcopy(sides)
+        with patch("uuid.uuid4", lambda: f"new {next(numbers)}"):
+            return function(left, right[0] if alone and right else right)
+
+    assert merged(add_messages) == merged(their_add_messages)
 
 
 @pytest.mark.parametrize("right", ["text", ("ai", "text"), {"role": "system", "content": "x"}, ["a", ("human", "b")]])

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from drumline_graph.delta import as_changes
+from drumline_graph.merges import Merges
 from drumline_graph.program import Node, Program
 from drumline_graph.types import TimeoutPolicy
 from drumline_protocol.checkpoint_ids import NEXT
@@ -130,6 +131,8 @@ class Unusual:
     calls_from: int = 0
     #: what makes its span (`drumline_worker.task_spans.TaskSpans`); None: nobody asks for spans
     spans: Any = None
+    #: in the process that commits its step: where merges are kept that were made for its routers
+    merges: Merges | None = None
     #: the span in which it was sent, as a `traceparent`
     sent_in: str = ""
 

@@ -185,7 +185,9 @@ def _steps(job: Job) -> Steps:
     if node.branches:
         body_writes = list(writes)
         for branch in node.branches:
-            view = router_input(job.program, branch, job.cells, body_writes, result, step=job.step, stop=job.stop)
+            view = router_input(
+                job.program, branch, job.cells, body_writes, result, step=job.step, stop=job.stop, merges=job.merges
+            )
             writes.extend(route_writes(job.program, branch, (yield branch, view)))
     if messages:
         emit_messages(job, messages, TaskContext(job).metadata())

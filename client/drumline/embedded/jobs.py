@@ -239,6 +239,8 @@ class Embedded:
             self.calling,
             task.first_ms,
         )
+        if task.node.branches:
+            job.merges = scope.state.merges
         if self._spans is not None:
             job.spans = self._spans
         if self.thread is not None:

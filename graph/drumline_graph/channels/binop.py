@@ -104,6 +104,8 @@ class BinaryOperatorAggregate(Channel):
         self.operator = operator
         self._private = PrivateReducer(operator)
         self._empty = empty_factory(typ)
+        #: whether a merge changes neither value, and its result holds the objects that they hold
+        self.keeps_items = all(getattr(operator, said, False) is True for said in ("appends_by_identity", "is_pure"))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BinaryOperatorAggregate) and same_reducer(self.operator, other.operator)

@@ -12,6 +12,38 @@ _STEPS = (
 
 GRAPH: tuple[Mutation, ...] = (
     Mutation(
+        "router_holds_the_state",
+        "graph/drumline_graph/merges.py",
+        "        return list(merged)\n",
+        "        return merged\n",
+        "tests/graph/test_merges.py",
+        "What a router does to its list is not committed.",
+    ),
+    Mutation(
+        "merge_of_others",
+        "graph/drumline_graph/merges.py",
+        "kept[0] is not cell or len(values) != 1 or kept[1]",
+        "kept[0] is not cell or kept[1]",
+        "tests/graph/test_merges.py",
+        "What other nodes write in the same superstep is merged too.",
+    ),
+    Mutation(
+        "made_messages_are_shared",
+        "graph/drumline_graph/merges.py",
+        " or not all(map(is_, merged[before:], items))",
+        "",
+        "tests/graph/test_merges.py",
+        "A message that a merge makes of data is another one for a router.",
+    ),
+    Mutation(
+        "unsettled_history",
+        "graph/drumline_graph/message_forms.py",
+        "isinstance(left, list) and all(map(is_whole, set(map(type, left)))) and all(map(id_of, left))",
+        "isinstance(left, list)",
+        "tests/graph/test_message.py",
+        "A history gets its missing ids with each merge.",
+    ),
+    Mutation(
         "function_handed_on",
         "graph/drumline_graph/channels/reducers.py",
         "    if _has_callables(function):\n",
