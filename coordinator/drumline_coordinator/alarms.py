@@ -2,6 +2,9 @@
 
 The commit that makes a task wait sets its timer, and the commit that handles the message drops it. So neither a crash
 nor a takeover loses one. A message that comes twice does nothing: the machine knows for which attempt it waits.
+
+All times of a partition are Redis TIME, told by a clock of this process that never jumps. What its host takes for the
+time does not matter, nor what the host of the partition's last owner took for it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ RING_MAX = 200
 
 #: timers that cannot be read are left alone for this long
 LOOK_AGAIN_MS = 5_000.0
+
+#: how long nobody asks for Redis TIME at most. A host that was suspended, or a broker whose clock was set, is noticed.
+LOOK_MS_MAX = 15_000.0
 
 #: in place of a task in the name of a timer: it is the run that is to begin
 BEGIN = "begin"
@@ -51,51 +57,53 @@ class Alarms:
     """The timers of the partitions that this process holds. For the main loop."""
 
     def __init__(
-        self, broker: CoordinatorVerbs, codec: Codec, troubles: Troubles, clock_ms: Callable[[], float]
+        self, broker: CoordinatorVerbs, codec: Codec, troubles: Troubles, steady_ms: Callable[[], float]
     ) -> None:
         self._broker = broker
         self._codec = codec
         self._troubles = troubles
-        self._clock_ms = clock_ms
+        self._steady_ms = steady_ms
         #: when the timers of a partition are looked at next, by our clock; what was told but is not committed yet
         self._looks: dict[int, float] = {}
         self._told: dict[int, set[str]] = {}
         #: how far Redis TIME is ahead of our clock, by partition
         self._ahead: dict[int, float] = {}
 
-    def ahead_ms(self, index: int) -> float:
-        """How far Redis TIME was ahead of our clock when somebody last looked."""
-        return self._ahead.get(index, 0.0)
+    def now_ms(self, index: int) -> float:
+        """Redis TIME of a partition that was adopted, also after that was dropped."""
+        return self._steady_ms() + self._ahead[index]
 
     def adopt(self, index: int) -> None:
-        """A partition was leased: its timers are looked at in the next turn. Raises NoBroker."""
+        """A partition was leased: its timers are looked at in the next turn. Raises NoBroker and ServerError."""
         self._told[index] = set()
-        self._looks[index] = self._clock_ms()
+        self._looks[index] = self._steady_ms()
         try:
-            self._ahead[index] = self._broker.next_timer(index)[0] - self._clock_ms()
-        except ServerError as error:
+            now, _ = self._broker.next_timer(index)
+        except ServerError as error:  # what lies there are no timers
             self._tell(index, error)
+            now = self._broker.time_ms()
+        self._ahead[index] = now - self._steady_ms()
 
     def drop(self, index: int) -> None:
         """A partition was lost or let go."""
-        for table in (self._looks, self._told, self._ahead):
-            table.pop(index, None)
+        self._looks.pop(index, None)
+        self._told.pop(index, None)
 
     def committed(self, index: int, timers: Iterable[tuple[str, int]], done: Iterable[str]) -> None:
         """A commit sets these timers, and drops those that are `done`."""
         if index not in self._looks:
             return
         for _, at in timers:
-            self._looks[index] = min(self._looks[index], at - self.ahead_ms(index))
+            self._looks[index] = min(self._looks[index], at - self._ahead[index])
         self._told[index].difference_update(done)
 
     def rest_ms(self) -> float:
         """How long nobody needs to look."""
-        return max(0.0, min(self._looks.values()) - self._clock_ms()) if self._looks else _NEVER
+        return max(0.0, min(self._looks.values()) - self._steady_ms()) if self._looks else _NEVER
 
     def ring(self) -> None:
         """Tell the inboxes of the timers whose time has come. Raises NoBroker."""
-        now = self._clock_ms()
+        now = self._steady_ms()
         for index in [index for index, at in self._looks.items() if at <= now]:
             try:
                 self._ring(index)
@@ -114,12 +122,10 @@ class Alarms:
                     self._broker.push_inbox(index, message.run, wire.encode(self._codec, message))
                 told.add(member)  # now: one that was not pushed rings again
         now, at = self._broker.next_timer(index)
-        local = self._clock_ms()
+        local = self._steady_ms()
         self._ahead[index] = now - local
-        if len(due) >= limit:
-            self._looks[index] = local
-        else:
-            self._looks[index] = _NEVER if at is None else local + at - now
+        rest = LOOK_MS_MAX if at is None else min(at - now, LOOK_MS_MAX)
+        self._looks[index] = local if len(due) >= limit else local + rest
 
     def _tell(self, index: int, error: ServerError) -> None:
         text = f"the timers of partition {index} cannot be read, so that its retries wait: {error.text}"

@@ -26,9 +26,6 @@ log = logging.getLogger("drumline.coordinator")
 class LaterRuns(ThreadRequests):
     """A part of `Partition`."""
 
-    #: how far Redis TIME is ahead of the clock that `now_ms` is from: timers go by Redis TIME
-    clock_ahead_ms: float
-
     def _put_off(self, name: str, program: Program, request: RunRequest, data: bytes) -> None:
         """A request that was checked: its run begins in `request.after_ms`. `data` is the request as it came."""
         run_id, thread = request.run_id, thread_of_request(request) or ""
@@ -40,7 +37,7 @@ class LaterRuns(ThreadRequests):
             return
         commit = self._stage.commit
         commit.queued.append(self._threads.enqueue(thread, run_id, LATER, data))
-        due_ms = round(self._now_ms + self.clock_ahead_ms) + request.after_ms
+        due_ms = round(self._now_ms) + request.after_ms
         commit.timers.append((begin_member(run_id), due_ms))
         self._stage.wait(started_fact(name, program, request, self._now_ms, thread), thread)
         if thread:

@@ -123,8 +123,6 @@ class Partition(Ends):
         self._touched: dict[str, OpenRun] = {}
         self._rests_ms = 0.0
         self._now_ms = 0.0
-        #: how far Redis TIME is ahead of the clock that `now_ms` is from: timers go by Redis TIME
-        self.clock_ahead_ms = 0.0
         self._stage = self._new_stage()
 
     @property
@@ -347,7 +345,7 @@ class Partition(Ends):
         lease = self.lease
         commit = Commit(self.index, lease.nonce, lease.epoch, self.number, self.position)
         told = Told() if self._is_counted else None
-        rest = (self._token, self._log_bytes_max, self.clock_ahead_ms, told, self._spans)
+        rest = (self._token, self._log_bytes_max, told, self._spans)
         return Stage(commit, self._codec, self._now_ms, *rest)
 
     def _add_effects(self, open_run: OpenRun, fx: Effects) -> None:

@@ -10,6 +10,7 @@ import logging
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ class Coordinator:
         settings: CoordinatorSettings | None = None,
         *,
         on_ready: Callable[[], None] = lambda: None,
-        clock_ms: Callable[[], float] | None = None,
+        steady_ms: Callable[[], float] | None = None,
         counts: Counts | None = None,
         spans: Spans | None = None,
         instruments: Instruments | None = None,
@@ -83,14 +84,15 @@ class Coordinator:
         self._broker = broker
         self._troubles = Troubles(log, time.monotonic)
         self._intake = Intake(broker, self._troubles, time.monotonic)
-        self._now_ms = clock_ms or now_ms
-        self._alarms = Alarms(broker, apps.codec, self._troubles, self._now_ms)
+        self._alarms = Alarms(broker, apps.codec, self._troubles, steady_ms or now_ms)
         is_metered = not (counts is None and spans is None and instruments is None)
         self._meter = Meter(counts, spans, instruments) if is_metered else None
         self._spans = spans
         self._apps = apps
         self._settings = settings or CoordinatorSettings()
         self._partitions: dict[int, Partition] = {}
+        #: what the keeper leased or lost, and this loop has not taken in yet
+        self._changes: deque[Lease | int] = deque()
         #: partitions just taken over: their first batch is handled with care
         self._fresh: set[int] = set()
         self._stopping = threading.Event()
@@ -152,7 +154,7 @@ class Coordinator:
             elif batch or partition.has_more:
                 self._handle(partition, batch)
             else:
-                partition.rest(self._now_ms())
+                partition.rest(self._alarms.now_ms(index))
         waits = self._broker.outstanding > COMMITS_OUTSTANDING_MAX
         waits = waits or any(partition.awaits_reply for partition in self._partitions.values())
         self._hear_replies(READ_BLOCK_MS if waits else 0)
@@ -163,14 +165,13 @@ class Coordinator:
         return math.ceil(min(READ_BLOCK_MS, self._alarms.rest_ms()))
 
     @property
-    def has_alarms(self) -> bool:
-        """Whether a timer is due."""
-        return self._alarms.rest_ms() <= 0
+    def is_due(self) -> bool:
+        """Whether a timer is due, or something the keeper said was not taken in."""
+        return bool(self._changes) or self._alarms.rest_ms() <= 0
 
     def _handle(self, partition: Partition, batch: list[InboxEntry]) -> None:
         try:
-            partition.clock_ahead_ms = self._alarms.ahead_ms(partition.index)
-            commit = partition.handle(batch, self._now_ms())
+            commit = partition.handle(batch, self._alarms.now_ms(partition.index))
             if commit is not None:
                 self._send(partition, commit, batch)
                 if commit.timers or commit.timers_done:
@@ -191,12 +192,11 @@ class Coordinator:
     def _send(self, partition: Partition, commit: Commit, batch: list[InboxEntry]) -> None:
         self._broker.send_commit(commit)
         if self._meter is not None:
-            redis_ms = self._now_ms() + self._alarms.ahead_ms(partition.index)
-            self._meter.sent(commit, partition.told, batch, redis_ms)
+            self._meter.sent(commit, partition.told, batch, self._alarms.now_ms(partition.index))
 
     def _is_of_the_future(self, entry: InboxEntry) -> bool:
         """Whether a client gave its request an id that no clock has come to, so that ids may run out behind it."""
-        bound_ms = FUTURE_MS + self._now_ms()
+        bound_ms = FUTURE_MS + self._alarms.now_ms(entry.partition)
         ms = int(entry.id.partition("-")[0])
         return ms > bound_ms and ms > FUTURE_MS + self._broker.time_ms()
 
@@ -224,7 +224,7 @@ class Coordinator:
             if not tries:
                 return
             if tries >= POISON_TRIES_MAX:
-                self._send(partition, partition.poison(entry, tries, self._now_ms()), [entry])
+                self._send(partition, partition.poison(entry, tries, self._alarms.now_ms(index)), [entry])
             else:
                 self._handle(partition, [entry])
             self._await_replies()
@@ -267,10 +267,13 @@ class Coordinator:
     # -- leases ---------------------------------------------------------------------------------------
 
     def _adopt(self) -> None:
-        """Take in what the keeper leased or lost since the last turn."""
-        for change in self.keeper.changes():
+        """Take in what the keeper leased or lost, in its order. If the broker is away the next turn goes on there."""
+        self._changes.extend(self.keeper.changes())
+        while self._changes:
+            change = self._changes[0]
             if isinstance(change, Lease):
                 index = change.partition
+                self._alarms.adopt(index)
                 self._partitions[index] = Partition(
                     change,
                     self._apps,
@@ -286,12 +289,12 @@ class Coordinator:
                     self._meter.lost(index)
                     self._meter.leased(change)
                 self._fresh.add(index)
-                self._alarms.adopt(index)
             else:
                 self._alarms.drop(change)
                 if self._partitions.pop(change, None) is not None:
                     self._await_replies()
                 self.keeper.let_go(change)
+            self._changes.popleft()
         for index, partition in list(self._partitions.items()):
             server = self._broker.server_id(index)
             if server and partition.lease.server != server:
@@ -316,5 +319,5 @@ class Coordinator:
 
 
 def now_ms() -> float:
-    """Wall clock, milliseconds: only for times that people read. Leases and timers go by Redis TIME."""
-    return time.time() * 1000
+    """Milliseconds of a clock that never jumps. What the time is, for leases, timers and people, Redis TIME tells."""
+    return time.monotonic() * 1000

@@ -70,7 +70,6 @@ class Stage:
         now_ms: float,
         new_token: NewToken,
         log_bytes_max: int = RUN_LOG_BYTES_MAX,
-        clock_ahead_ms: float = 0.0,
         told: Told | None = None,
         spans: Spans | None = None,
     ) -> None:
@@ -82,7 +81,6 @@ class Stage:
         self._now_ms = now_ms
         self._new_token = new_token
         self._log_bytes_max = log_bytes_max
-        self._clock_ahead_ms = clock_ahead_ms
         #: room for tasks
         self.entries_left = DISPATCH_WINDOW_ENTRIES_MAX
         self._bytes_left = DISPATCH_WINDOW_BYTES_MAX
@@ -184,7 +182,7 @@ class Stage:
                     into.append((run_id, key))
             self._keep(open_run, fx)
             for due_ms, task, attempt in fx.timers:
-                commit.timers.append((timer_member(run_id, task, attempt), round(due_ms + self._clock_ahead_ms)))
+                commit.timers.append((timer_member(run_id, task, attempt), round(due_ms)))
             commit.timers_done.extend(timer_member(run_id, task, attempt) for task, attempt in fx.timers_dropped)
             if fx.cancelled:
                 commit.ctl.append(wire.encode(self._codec, Cancel(run_id, tuple(fx.cancelled))))

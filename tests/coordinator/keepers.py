@@ -26,7 +26,7 @@ class Turned:
     def __init__(self, broker: Any, name: str, **settings: Any) -> None:
         self.broker = broker
         self.name = name
-        self.service = Coordinator(broker, APPS, name, CoordinatorSettings(**settings), clock_ms=lambda: 0.0)
+        self.service = Coordinator(broker, APPS, name, CoordinatorSettings(**settings), steady_ms=lambda: 0.0)
         self.keeper = self.service.keeper
 
     def turn(self) -> None:

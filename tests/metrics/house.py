@@ -36,9 +36,9 @@ class House:
 
     def coordinate(self, name: str, counts: Any = None) -> Coordinator:
         spans = None if self._tracer is None else RunSpans(self._tracer, "drumline")
-        clock_ms = lambda: float(self.server.now_ms)  # noqa: E731
+        steady_ms = lambda: float(self.server.now_ms)  # noqa: E731
         broker = MemoryBroker(self.server)
-        made = Coordinator(broker, self.apps, name, counts=counts, spans=spans, clock_ms=clock_ms)
+        made = Coordinator(broker, self.apps, name, counts=counts, spans=spans, steady_ms=steady_ms)
         made.keeper.turn()
         return made
 

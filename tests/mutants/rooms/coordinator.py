@@ -17,6 +17,22 @@ _SERVICE = (
 )
 
 COORDINATOR: tuple[Mutation, ...] = (
+    Mutation(
+        "clock_is_trusted",
+        "coordinator/drumline_coordinator/alarms.py",
+        "        rest = LOOK_MS_MAX if at is None else min(at - now, LOOK_MS_MAX)\n",
+        "        rest = _NEVER if at is None else at - now\n",
+        "tests/coordinator/test_clocks.py",
+        "Redis TIME is asked for again and again: a host may have been suspended.",
+    ),
+    Mutation(
+        "leases_are_dropped",
+        "coordinator/drumline_coordinator/service.py",
+        "            change = self._changes[0]\n",
+        "            change = self._changes[0]\n            self._changes = deque([change])\n",
+        "tests/coordinator/test_clocks.py",
+        "What was leased while the broker went away is served when it is back.",
+    ),
     *MACHINE,
     Mutation(
         "token_not_asked_for",

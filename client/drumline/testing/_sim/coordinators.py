@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 from drumline.testing._sim.images import image
 from drumline.testing._sim.network import Sent, SimBroker, SimServer
@@ -25,7 +26,9 @@ class SimCoordinator:
         self.server = server
         self.broker = SimBroker(server, loses_reply, self._imagine)
         broker: Any = self.broker
-        self.service = Coordinator(broker, apps, name, clock_ms=lambda: float(server.now_ms))
+        #: how far its own clock is behind the broker's: by how long the host was off, and was suspended
+        self.behind_ms = float(crc32(name.encode()))
+        self.service = Coordinator(broker, apps, name, steady_ms=lambda: server.now_ms - self.behind_ms)
         self.service.keeper._nonce = self.service.keeper._balance._nonce = name
         self.keep_at_ms = server.now_ms
         self.paused_until_ms: int | None = None
@@ -47,7 +50,7 @@ class SimCoordinator:
     @property
     def has_news(self) -> bool:
         """Whether a turn of the main loop would do something."""
-        if self.broker.has_replies or self.service.keeper.changed.is_set() or self.service.has_alarms:
+        if self.broker.has_replies or self.service.keeper.changed.is_set() or self.service.is_due:
             return True
         for index, partition in self.service._partitions.items():
             if partition.has_more or partition.lease.server != self.server.run_id:

@@ -54,7 +54,12 @@ class Trouble:
             self._stop_coordinator(self._victim(steady, _is_busy))
 
     def pause(self, process: SimCoordinator | SimWorker, ms: int) -> None:
-        """Stop a process between two of its steps (SIGSTOP); it goes on when the time is over."""
+        """Stop a process between two of its steps (SIGSTOP); it goes on when the time is over.
+
+        The clock of a coordinator stands still meanwhile, as that of a host that is suspended.
+        """
+        if isinstance(process, SimCoordinator):
+            process.behind_ms += ms
         process.paused_until_ms = self.ground.server.now_ms + ms
         self.ground.note(process.name, "is stopped", fault=True)
 
