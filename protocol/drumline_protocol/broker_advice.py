@@ -70,6 +70,11 @@ _RULES: list[tuple[str, str, str | Callable[[str], str]]] = [
         "If that port speaks plain Redis, begin the address with redis:// in place of rediss://",
     ),
     (
+        r"max number of clients",
+        "Redis at {url} takes no more connections",
+        "It has as many as its `maxclients` allows: raise that, or see in CLIENT LIST who has them",
+    ),
+    (
         r"closed the connection|[Cc]onnection (closed|reset)|broken pipe|Broken pipe",
         "{url} hangs up",
         "Does Redis still run there? If it never answered, it may be no Redis, or one that speaks TLS (rediss://)",

@@ -214,13 +214,21 @@ class Connection:
         return reply
 
     def calls(self, commands: Iterable[bytes], timeout_s: float = REPLY_TIMEOUT_S) -> list[Reply]:
-        """Send packed commands in one write and return their replies; `ServerError`s stand in the list."""
+        """Send packed commands in one write and return their replies; `ServerError`s stand in the list.
+
+        Raises `Lost`: with what the server said last, if that was an error, since some say why and hang up.
+        """
         packed = list(commands)
         self.send(b"".join(packed))
-        replies = []
-        for _ in packed:
-            self.busy = True
-            replies.append(self.receive(timeout_s))
+        replies: list[Reply] = []
+        try:
+            for _ in packed:
+                self.busy = True
+                replies.append(self.receive(timeout_s))
+        except Lost as lost:
+            if replies and isinstance(replies[-1], ServerError):
+                raise Lost(f"{replies[-1].text} ({lost})") from None
+            raise
         return replies
 
     def abort(self) -> None:
