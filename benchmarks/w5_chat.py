@@ -111,7 +111,7 @@ def _table(bench: Bench, talk: Talk, embedded: Any, build: Callable[..., Any], c
         Contender("LangGraph + InMemorySaver, sync", _kept(talk, build, InMemorySaver, size)),
     ]
     title = f"W5 {talk.title}, 1 KB appended each, stream(updates)"
-    return Table(talk.key, title, talk.metrics, contenders, bench.rounds(9), bench.budget_s(15))
+    return Table(talk.key, title, talk.metrics, contenders, bench.rounds(15), bench.budget_s(40))
 
 
 def state_bytes(state: Mapping[str, Any]) -> int:
