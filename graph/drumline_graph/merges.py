@@ -28,18 +28,11 @@ class Merges:
 
     def keep(self, name: str, channel: Channel, cell: Any, values: Sequence[Any], merged: Any) -> Any:
         """Keep a merge of `values` into `cell`, if it is such a one. Gives what a router may be shown of `merged`."""
-        if (
-            len(values) != 1
-            or type(merged) is not list
-            or not (type(channel) is BinaryOperatorAggregate and channel.keeps_items)
-        ):
+        if len(values) != 1 or type(channel) is not BinaryOperatorAggregate or not channel.keeps_items:
             return merged
-        value = values[0]
-        items = value if type(value) is list else [value]
-        before = 0 if cell is MISSING else len(cell)
-        if len(merged) != before + len(items) or not all(map(is_, merged[before:], items)):
+        if type(merged) is not list or not _is_appended(merged, cell, values[0]):
             return merged
-        self._kept[name] = (cell, value, merged)
+        self._kept[name] = (cell, values[0], merged)
         return list(merged)
 
     def find(self, name: str, cell: Any, values: Sequence[Any]) -> Any:
@@ -47,8 +40,15 @@ class Merges:
         kept = self._kept.get(name)
         if kept is None or kept[0] is not cell or len(values) != 1 or kept[1] is not values[0]:
             return MISSING
-        return kept[2]
+        return kept[2] if _is_appended(kept[2], cell, values[0]) else MISSING  # nodes may fill what they have returned
 
     def clear(self) -> None:
         """Keep nothing more."""
         self._kept.clear()
+
+
+def _is_appended(merged: list[Any], cell: Any, value: Any) -> bool:
+    """Whether a list is as long as `cell` with the very items of `value` behind it."""
+    items = value if type(value) is list else [value]
+    before = 0 if cell is MISSING else len(cell)
+    return len(merged) == before + len(items) and all(map(is_, merged[before:], items))

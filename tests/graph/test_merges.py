@@ -1,6 +1,6 @@
 """A step with routers merges once what they are shown and what is committed; neither sees what the other does."""
 
-# ruff: noqa: ARG005 (nodes and routers must take the state)
+# ruff: noqa: ARG001, ARG005 (nodes and routers must take the state)
 
 from __future__ import annotations
 
@@ -107,3 +107,14 @@ def test_a_reducer_that_may_change_its_values_is_called_for_each() -> None:
     state = talk(add, lambda state: {"messages": [2]}, lambda state: END).invoke({"messages": [1]})
     assert state["messages"] == [1, 2]
     assert len(calls) == 1 + 2
+
+
+def test_what_a_node_adds_to_what_it_has_returned_is_committed_as_langgraph_does() -> None:
+    said = [AIMessage("b", id="b")]
+
+    def more(state: Any) -> str:
+        said.append(AIMessage("c", id="c"))
+        return str(END)
+
+    state = talk(add_messages, lambda state: {"messages": said}, more).invoke({"messages": [HumanMessage("a")]})
+    assert [message.content for message in state["messages"]] == ["a", "b", "c"]

@@ -30,8 +30,8 @@ GRAPH: tuple[Mutation, ...] = (
     Mutation(
         "made_messages_are_shared",
         "graph/drumline_graph/merges.py",
-        " or not all(map(is_, merged[before:], items))",
-        "",
+        " and all(map(is_, merged[before:], items))\n",
+        "\n",
         "tests/graph/test_merges.py",
         "A message that a merge makes of data is another one for a router.",
     ),
