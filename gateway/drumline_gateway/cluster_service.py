@@ -10,6 +10,7 @@ from drumline.cli.survey import survey
 from drumline.cluster import Cluster
 from drumline.cluster.attendance import alive
 from drumline.cluster.thread_runs import summary
+from drumline_gateway.clock import BrokerClock
 from drumline_gateway.service import Bell, Item, Row, RunItems, Start, Wanted
 from drumline_gateway.thread_bells import ThreadBells
 from drumline_gateway.thread_look import ClusterLook
@@ -34,6 +35,7 @@ class ClusterService:
     async def open(self) -> None:
         """From now on all that this loop reads of runs is read together. Connects when it is first asked."""
         self._watching = Watching(self._cluster)
+        self._clock = BrokerClock(lambda: self._cluster.link.broker().time_ms())
         self._bells = ThreadBells(ClusterLook(self._cluster.link))
         await self._watching.open()
 
@@ -56,6 +58,10 @@ class ClusterService:
             return str(error)
         missing = set(range(partitions)).difference(*(coordinator.partitions for coordinator in there))
         return f"nobody holds {len(missing)} of {partitions} partitions" if missing else ""
+
+    async def now_ms(self) -> float:
+        """Redis TIME, which coordinators stamp with."""
+        return await self._clock.now_ms()
 
     # -- threads --------------------------------------------------------------------------------------
 

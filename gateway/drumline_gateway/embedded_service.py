@@ -96,6 +96,9 @@ class EmbeddedService:
     async def trouble(self) -> str:
         return ""
 
+    async def now_ms(self) -> float:
+        return _now_ms()
+
     @property
     def store(self) -> Any:
         return self._store

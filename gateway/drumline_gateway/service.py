@@ -109,6 +109,10 @@ class Service(Protocol):
         """Why runs would not be served now; "" if they would be."""
         ...
 
+    async def now_ms(self) -> float:
+        """The time by which rows are stamped: Unix time in milliseconds. NoBroker."""
+        ...
+
     # -- threads --------------------------------------------------------------------------------------
 
     async def make_thread(self, thread: str, metadata: Mapping[str, Any], *, refuse: bool) -> Row:

@@ -13,7 +13,6 @@ LangGraph's JavaScript client ends all its subscriptions with the end of a run. 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -69,16 +68,15 @@ class ThreadFeed:
         """The runs that are read, of these, and what is gone of them."""
         if self._wanted.since is not None:
             return await self._behind(rows, self._wanted.since)
-        return (self._standing(rows, bell) if self._wanted.watches else rows), None
+        return (await self._standing(rows, bell) if self._wanted.watches else rows), None
 
-    @staticmethod
-    def _standing(rows: list[Row], bell: Bell) -> list[Row]:
+    async def _standing(self, rows: list[Row], bell: Bell) -> list[Row]:
         """The runs that go on, or the one that waits for an answer, or that was started just now."""
         going = [row for row in rows if row["status"] in OPEN]
         if going or not rows:
             return going
         last = rows[-1]
-        is_new = last["began_ms"] > time.time() * 1000 - _NEW_MS and not bell.told_end(last["run_id"])
+        is_new = last["began_ms"] > await self._service.now_ms() - _NEW_MS and not bell.told_end(last["run_id"])
         return [last] if is_new or last["status"] == "paused" else []
 
     async def _behind(self, rows: list[Row], since: int) -> tuple[list[Row], EventsMissed | None]:
@@ -119,10 +117,16 @@ class ThreadFeed:
             if isinstance(error, (RunExpired, UnknownRun)) and not events.has_begun:
                 return
             failed = error
-        await _until_end_may_be_told(run)
+        await self._until_end_may_be_told(run)
         for event in events.end(failed):
             if self._takes(event):
                 yield event
+
+    async def _until_end_may_be_told(self, run: Row) -> None:
+        """Wait until a client that asked for this run has asked for all that it wants of it."""
+        left_ms = run["created_ms"] + _END_AFTER_MS - await self._service.now_ms()
+        if left_ms > 0:
+            await asyncio.sleep(min(left_ms, _END_AFTER_MS) / 1000)
 
     def _takes(self, event: ThreadEvent) -> bool:
         since = self._wanted.since
@@ -168,13 +172,6 @@ async def _began(service: Service, thread: str, run: Row) -> int:
     finally:
         await items.aclose()
     return seq_of(events.began_ms, 0)
-
-
-async def _until_end_may_be_told(run: Row) -> None:
-    """Wait until a client that asked for this run has asked for all that it wants of it."""
-    left_ms = run["created_ms"] + _END_AFTER_MS - time.time() * 1000
-    if left_ms > 0:  # the clock of who made the row may be ahead of this one
-        await asyncio.sleep(min(left_ms, _END_AFTER_MS) / 1000)
 
 
 def before(run: Row) -> int:

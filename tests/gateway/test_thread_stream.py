@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import uuid
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from langgraph_sdk import get_sync_client
 from tests.gateway.thread_reader import ALL, Event, command, data, ends, events, ids, is_root, until
 
 
@@ -193,3 +195,14 @@ def test_channels_that_are_not_known_here_give_nothing(url: str, thread: str) ->
     command(url, thread, "run.start", assistant_id="speak", input={"said": []})
     found = until(events(url, thread, channels=["holograms", "lifecycle"]), ends)
     assert {event["method"] for event in found} == {"lifecycle"} < set(ALL)
+
+
+def test_the_clock_of_the_gateways_host_does_not_matter(
+    addresses: dict[str, str], thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who watches a thread begins with the run that was started just now, by the clock of the cluster."""
+    url, now = addresses["cluster"], time.time()
+    run = command(url, thread, "run.start", assistant_id="speak", input={"said": []})["result"]["run_id"]
+    get_sync_client(url=url).runs.join(thread, run)
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    assert ends(until(events(url, thread, channels=["lifecycle", "input"]), ends)[-1])
