@@ -28,6 +28,8 @@ def keep_called(machine: Machine, task: Task, rows: Sequence[bytes]) -> None:
         elif not is_below(save.ns, ns):
             raise DecodeError(f"task {task.id} speaks for the graph at {save.ns!r}", len(data))
         saves.append(save)
+        if isinstance(save, Checkpoint):
+            machine.thread.last = max(machine.thread.last, save.id)
     machine.save(*saves)
     if machine.thread.within:  # on no thread: they go to the task that waits for the run
         machine.thread.called[task.id] = [*machine.thread.called.get(task.id, ()), *rows]

@@ -66,7 +66,10 @@ def make_checkpoint(
     """
     thread, state = machine.thread, scope.state
     assert thread is not None
-    id_ = next_checkpoint_id(machine.state.checkpoint, machine.now_ms, machine.id)
+    # It sorts behind all that it stands on, also what other hosts have made by clocks of their own: who goes back to
+    # this one finds, of the graphs that nodes call, what is older.
+    behind = max(machine.state.checkpoint, thread.last, *thread.parents.values())
+    id_ = next_checkpoint_id(behind, machine.now_ms, machine.id)
     parents = parents_of(thread, scope)
     rows = planned_rows(scope.program, id_, scope.ns, planned, step + 1)
     checkpoint = Checkpoint(

@@ -259,7 +259,9 @@ class Stage:
         state, before = open_run.run.state, (thread.row, thread.version, thread.status, thread.run)
         if rows is not NOTHING_ADDED:
             put_rows(self.commit, thread, rows)
-        thread.last, thread.version = max(thread.last, state.checkpoint), max(thread.version, state.version)
+        called = "" if open_run.run.thread is None else open_run.run.thread.last
+        thread.last = max(thread.last, state.checkpoint, called)
+        thread.version = max(thread.version, state.version)
         if isinstance(last, RunFinished):
             is_root = not state.root_ns
             put_end(self.commit, thread, last, self._now_ms, takes_back=open_run.takes_back, is_root=is_root)

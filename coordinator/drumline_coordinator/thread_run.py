@@ -48,7 +48,8 @@ class ThreadRun:
     metadata: dict[str, Any] = field(default_factory=dict)
     #: what configs of checkpoints repeat of the run's own
     configurable: dict[str, Any] = field(default_factory=dict)
-    #: on a cluster: the newest checkpoint of the whole thread, and the number of its last change of a cell
+    #: on a cluster: the newest checkpoint of the whole thread when the run began, or of what its tasks have called
+    #: since; and the number of the last change of a cell
     last: str = ""
     version: int = 0
     #: large values that results of earlier runs name, by the ids of their blobs

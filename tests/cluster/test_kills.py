@@ -49,7 +49,9 @@ def test_worker_killed_in_the_middle_of_a_node(cluster_of: Make, mark: Path, at:
     assert last["said"] == SAID
     assert last["pids"] == [0, 1, 2]
     attempts = pids_in(mark)
-    assert len(attempts) == 2 and len(set(attempts)) == 2, "the node ran twice, on two workers"
+    assert len(set(attempts)) == len(attempts), "each time on another worker"
+    # behind its last token it may have answered before it is killed
+    assert len(attempts) == 2 or (at == COUNT - 1 and len(attempts) == 1)
 
 
 def test_worker_paused_longer_than_its_lease(cluster_of: Make, mark: Path) -> None:

@@ -1,5 +1,6 @@
 """The state API on a cluster of threads in this process: as embedded, whatever is done with the thread."""
 
+import time
 from collections.abc import Iterator
 from difflib import unified_diff
 from typing import Any
@@ -11,6 +12,7 @@ from tests.threads import state_scripts as scripts
 from tests.threads.scripts import Thread
 
 from drumline import Cluster
+from drumline.embedded import jobs
 from drumline.testing import local_cluster
 
 #: graphs without graphs within, those with graphs as nodes, and those whose nodes call graphs
@@ -51,6 +53,7 @@ CASES = [
     *((build, script) for build in QUIET for script in (scripts.looking, scripts.histories_of_their_own)),
     *((build, script) for build in (*CALLING, *QUIET) for script in (scripts.replays, scripts.forks)),
 ]
+CALLED = [(build, script) for build, script in CASES if build in (*CALLING, *QUIET)]
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +96,13 @@ def test_async_twins(cluster: Cluster, build: Any, script: Any) -> None:
 @pytest.mark.parametrize("build", [graphs.calls_async, *graphs.ASKING], ids=lambda build: build.__name__)
 def test_questions_of_called_graphs_async(cluster: Cluster, build: Any) -> None:
     check(cluster, build, scripts.answers_one_by_one, is_async=True)
+
+
+@pytest.mark.parametrize("ahead_s", [3600, -3600], ids=["ahead", "behind"])
+@pytest.mark.parametrize(("build", "script"), CALLED, ids=lambda case: case.__name__)
+def test_clocks_of_workers_do_not_matter(
+    cluster: Cluster, build: Any, script: Any, ahead_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Graphs that nodes call have checkpoints by the clock of a worker, and the run's are by that of the broker."""
+    monkeypatch.setattr(jobs, "now_ms", lambda: (time.time() + ahead_s) * 1000)
+    check(cluster, build, script)

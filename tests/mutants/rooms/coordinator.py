@@ -18,6 +18,22 @@ _SERVICE = (
 
 COORDINATOR: tuple[Mutation, ...] = (
     Mutation(
+        "clocks_of_workers",
+        "coordinator/drumline_coordinator/called.py",
+        "            machine.thread.last = max(machine.thread.last, save.id)\n",
+        "            machine.thread.changes += 0\n",
+        "tests/cluster/test_thread_states.py",
+        "A checkpoint sorts behind those of the graphs that its tasks have called, whatever a worker's clock says.",
+    ),
+    Mutation(
+        "clocks_of_coordinators",
+        "coordinator/drumline_coordinator/checkpointing.py",
+        "    behind = max(machine.state.checkpoint, thread.last, *thread.parents.values())\n",
+        "    behind = max(machine.state.checkpoint, thread.last)\n",
+        "tests/cluster/test_thread_states.py",
+        "A checkpoint of a called graph sorts behind that of the graph whose node calls it.",
+    ),
+    Mutation(
         "clock_is_trusted",
         "coordinator/drumline_coordinator/alarms.py",
         "        rest = LOOK_MS_MAX if at is None else min(at - now, LOOK_MS_MAX)\n",
