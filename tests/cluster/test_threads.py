@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import operator
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any
@@ -226,7 +227,7 @@ def test_a_run_of_a_callers_own_id_is_found_beside_its_thread(cluster: Cluster) 
             cluster.status("mine")
 
 
-def test_what_waits_for_a_person_is_listed(cluster: Cluster) -> None:
+def test_what_waits_for_a_person_is_listed(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     graph: Any = cluster.graph("ask")
     for n in range(3):
         graph.invoke({"said": []}, {**on(f"person {n}"), "metadata": {"team": "a", "n": n}})
@@ -234,6 +235,10 @@ def test_what_waits_for_a_person_is_listed(cluster: Cluster) -> None:
     found = {row["thread_id"]: row["interrupt"].value for row in cluster.interrupts(graph="ask")}
     assert found["person 0"] == {"n": 1} and found["person 1"] == found["person 2"] == "?"
     assert cluster.interrupts(graph="ask", older_than=3600) == [] == cluster.interrupts(graph="nobody's")
+    now = time.time()
+    with monkeypatch.context() as ahead:  # the clock of the client's host does not matter
+        ahead.setattr(time, "time", lambda: now + 7200)
+        assert cluster.interrupts(graph="ask", older_than=3600) == []
     mine = cluster.threads.search(metadata={"team": "a"}, status="paused")
     assert [row["thread_id"] for row in mine] == ["person 0", "person 2", "person 1"]
     assert [row["thread_id"] for row in cluster.threads.list(metadata={"team": "a", "n": 2})] == ["person 2"]

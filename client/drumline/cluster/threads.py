@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from heapq import merge
@@ -254,7 +253,7 @@ class ThreadsOfCluster:
         many seconds.
         """
         found: list[dict[str, Any]] = []
-        before = None if older_than is None else time.time() * 1000 - older_than * 1000
+        before = None if older_than is None else self._link.broker().time_ms() - older_than * 1000
         for head in self._heads(PAUSED, graph, None):
             if before is not None and head.updated_ms > before:
                 continue

@@ -17,13 +17,13 @@ class WorkerCounts:
 
     def __init__(self, graphs: Iterable[str], redis_ms: float) -> None:
         self.book = Book("worker", graphs)
-        self._ahead_s = redis_ms / 1000 - time.time()
+        self._ahead_s = redis_ms / 1000 - time.monotonic()
 
     def begun(self, execution: Execution) -> None:
         """The job of a task is made, and begins now. The id of its entry says when it was sent."""
         sent_ms = execution.entry.partition("-")[0]
         if sent_ms.isdigit():
-            waited_s = time.time() + self._ahead_s - int(sent_ms) / 1000
+            waited_s = time.monotonic() + self._ahead_s - int(sent_ms) / 1000
             self.book.of("drumline_task_wait_seconds", execution.pool).observe(max(0.0, waited_s))
 
     def ended(self, execution: Execution, outcome: str, error: str = "") -> None:  # noqa: ARG002 - no label
