@@ -117,9 +117,10 @@ class ThreadFeed:
             if isinstance(error, (RunExpired, UnknownRun)) and not events.has_begun:
                 return
             failed = error
-        await self._until_end_may_be_told(run)
         for event in events.end(failed):
             if self._takes(event):
+                if event.method == "lifecycle" and not event.ns:
+                    await self._until_end_may_be_told(run)
                 yield event
 
     async def _until_end_may_be_told(self, run: Row) -> None:
