@@ -237,14 +237,12 @@ class Keeper:
             self._held |= gained
             self._retry |= gained  # the old owner may not have heard of a worker that came before the takeover
             charge = sorted(self._held)
-        try:
-            if self.renewer is not None:
-                self.renewer.tell(info, charge)
-        finally:  # what is held and not served would stand still
-            if leases:
-                with self._lock:
-                    self._changes.extend(leases)
-                    self.changed.set()
+        if self.renewer is not None:
+            self.renewer.tell(info, charge)
+        if leases:
+            with self._lock:
+                self._changes.extend(leases)
+                self.changed.set()
 
     def _leads(self, look: Survey) -> bool:
         """Whether this coordinator sweeps for all: the holder of the first partition that has a living owner."""

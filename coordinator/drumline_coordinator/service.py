@@ -84,7 +84,7 @@ class Coordinator:
         self._broker = broker
         self._troubles = Troubles(log, time.monotonic)
         self._intake = Intake(broker, self._troubles, time.monotonic)
-        self._alarms = Alarms(broker, apps.codec, self._troubles, steady_ms or now_ms)
+        self._alarms = Alarms(broker, apps.codec, self._troubles, steady_ms or monotonic_ms)
         is_metered = not (counts is None and spans is None and instruments is None)
         self._meter = Meter(counts, spans, instruments) if is_metered else None
         self._spans = spans
@@ -318,6 +318,6 @@ class Coordinator:
         return [partition.lease for partition in self._partitions.values()]
 
 
-def now_ms() -> float:
+def monotonic_ms() -> float:
     """Milliseconds of a clock that never jumps. What the time is, for leases, timers and people, Redis TIME tells."""
     return time.monotonic() * 1000

@@ -59,17 +59,20 @@ def langchain_forms() -> Forms:
     def is_whole(kind: Any) -> bool:
         return issubclass(kind, BaseMessage) and not issubclass(kind, BaseMessageChunk)
 
+    def are_whole(items: list[Any]) -> bool:
+        # Looking at each class once keeps a long history cheap.
+        return all(map(is_whole, set(map(type, items))))
+
     def is_next(left: Any, right: Any) -> bool:
         message: Any = right[0] if isinstance(right, list) and len(right) == 1 else right
         kind: Any = type(message)
         if not is_whole(kind) or message.id is not None or isinstance(message, RemoveMessage):
             return False
-        return isinstance(left, list) and all(map(is_whole, set(map(type, left)))) and all(map(id_of, left))
+        return isinstance(left, list) and are_whole(left) and all(map(id_of, left))
 
     def coerce(side: Any) -> tuple[list[Any], list[Any]]:
         items = side if isinstance(side, list) else [side]
-        # A history is whole messages with ids. Looking at each of its classes once keeps a long one cheap.
-        if all(map(is_whole, set(map(type, items)))) and all(ids := list(map(id_of, items))):
+        if are_whole(items) and all(ids := list(map(id_of, items))):
             return list(items), ids
         messages: list[Any] = []
         for item in items:

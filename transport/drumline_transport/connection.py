@@ -216,7 +216,8 @@ class Connection:
     def calls(self, commands: Iterable[bytes], timeout_s: float = REPLY_TIMEOUT_S) -> list[Reply]:
         """Send packed commands in one write and return their replies; `ServerError`s stand in the list.
 
-        Raises `Lost`: with what the server said last, if that was an error, since some say why and hang up.
+        Raises `Lost`. A server that has no room for a connection says so in place of the first reply, and hangs up:
+        then the error says the same.
         """
         packed = list(commands)
         self.send(b"".join(packed))
@@ -226,7 +227,7 @@ class Connection:
                 self.busy = True
                 replies.append(self.receive(timeout_s))
         except Lost as lost:
-            if replies and isinstance(replies[-1], ServerError):
+            if replies and isinstance(replies[-1], ServerError) and replies[-1].code == "ERR":
                 raise Lost(f"{replies[-1].text} ({lost})") from None
             raise
         return replies

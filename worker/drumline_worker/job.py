@@ -131,10 +131,10 @@ class Unusual:
     calls_from: int = 0
     #: what makes its span (`drumline_worker.task_spans.TaskSpans`); None: nobody asks for spans
     spans: Any = None
-    #: in the process that commits its step: where merges are kept that were made for its routers
-    merges: Merges | None = None
     #: the span in which it was sent, as a `traceparent`
     sent_in: str = ""
+    #: in the process that commits its step: where merges are kept that were made for its routers
+    merges: Merges | None = None
 
 
 @dataclass(slots=True)

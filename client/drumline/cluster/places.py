@@ -138,7 +138,7 @@ class Place:
         if end.rows and self._thread is not None:
             last, now_ms = "" if self._left is None else self._left.checkpoint, time.time() * 1000
             cells = {_ROWS: list(end.rows), _ASKED: self._asked, _BESIDE: self.beside}
-            id_ = next_checkpoint_id(max(last, *self._thread.parents.values(), ""), now_ms, run_id)
+            id_ = next_checkpoint_id(max([last, *self._thread.parents.values()]), now_ms, run_id)
             row = Checkpoint(id_, self._ns, last, LOOP, 0, now_ms, cells, {}, {})
             self._thread.store.save(self._thread.id, [row])
         if end.status == "paused" and end.error is None:

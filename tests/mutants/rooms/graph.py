@@ -38,7 +38,7 @@ GRAPH: tuple[Mutation, ...] = (
     Mutation(
         "unsettled_history",
         "graph/drumline_graph/message_forms.py",
-        "isinstance(left, list) and all(map(is_whole, set(map(type, left)))) and all(map(id_of, left))",
+        "isinstance(left, list) and are_whole(left) and all(map(id_of, left))",
         "isinstance(left, list)",
         "tests/graph/test_message.py",
         "A history gets its missing ids with each merge.",
